@@ -1,0 +1,1 @@
+"""Pure: what Slipway decides. No I/O, no clock, no randomness, no client library."""

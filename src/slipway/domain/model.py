@@ -1,0 +1,98 @@
+"""A model version as the registry knows it, its artifact, and what goes in and comes out of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class ReleaseState(StrEnum):
+    """What Slipway did with a version; kept as the version's tag `slipway.state`."""
+
+    RELEASING = "releasing"
+    """A release is under way, or died under way."""
+    PROMOTED = "promoted"
+    """It got all traffic (it may have been replaced since)."""
+    ROLLED_BACK = "rolled-back"
+    """It had a share of the traffic and lost it."""
+    STOPPED = "stopped"
+    """A gate stopped it before it got any traffic."""
+    SUPERSEDED = "superseded"
+    """A newer version took its place before it was promoted."""
+
+
+CHAMPION = "champion"
+"""Alias of the version that serves."""
+CHALLENGER = "challenger"
+"""Alias of the version that is being released."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelVersion:
+    """One registered version. `identity` changes when what the registry points at changes."""
+
+    model: str
+    version: int
+    source: str
+    """Where the registry says the artifact lies."""
+    run_id: str | None = None
+    aliases: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    created_at: float = 0.0
+    """Unix seconds."""
+    identity: str = ""
+    """Hex digest over the registry's record of the artifact: cheap, without a download."""
+
+    @property
+    def name(self) -> str:
+        """`digits-v7`: also the name of its revision."""
+        return revision_name(self.model, self.version)
+
+    @property
+    def state(self) -> ReleaseState | None:
+        """What Slipway did with it, if anything. Raises ValueError on a tag that Slipway never writes."""
+        tag = self.tags.get("slipway.state")
+        return ReleaseState(tag) if tag else None
+
+
+def revision_name(model: str, version: int) -> str:
+    """Return the one name of a version wherever it serves.
+
+    >>> revision_name("digits", 7)
+    'digits-v7'
+    """
+    return f"{model}-v{version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A downloaded model: an MLflow model folder under the content-addressed store."""
+
+    version: ModelVersion
+    path: Path
+    digest: str
+    """`sha256:...` over the tree (relative names and contents)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One input column, or the whole input matrix of a tensor signature."""
+
+    name: str
+    kind: str
+    """numpy dtype name: `float32`, `int64`, `str`, `bool`, ..."""
+    shape: tuple[int, ...] = (-1,)
+    """Per request; -1 is the row axis."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a model takes and gives, in the registry's own order."""
+
+    inputs: tuple[Column, ...]
+    outputs: tuple[Column, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the input columns."""
+        return tuple(column.name for column in self.inputs)

@@ -1,0 +1,92 @@
+"""A deployed version: what is started, what was seen of it, and how traffic is shared."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A servable artifact: a Bento folder with its digest."""
+
+    model: str
+    version: int
+    path: Path
+    digest: str
+    """`sha256:...` over the package's contents: same inputs, same digest."""
+    tag: str
+    """The packager's own name for it, `digits:v7-3f2a...`."""
+    runtime: str
+    """`onnx` or `pyfunc`."""
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One deployed version behind a route."""
+
+    name: str
+    model: str
+    version: int
+    package: Package
+    memory_limit_mebibytes: int | None = None
+    """Over it the revision is unhealthy at once; None: no limit."""
+
+
+class Health(StrEnum):
+    """What a target sees of a revision."""
+
+    ABSENT = "absent"
+    """Not there."""
+    STARTING = "starting"
+    """There, not ready yet."""
+    READY = "ready"
+    """Answers its readiness probe."""
+    UNREADY = "unready"
+    """Was ready, and is not any more."""
+    FAILED = "failed"
+    """Crash loop, could not start, or over its memory limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionState:
+    """A revision, as seen."""
+
+    name: str
+    health: Health
+    detail: str = ""
+    """In words, when not ready: `exited with code 3 twice; last line: ...`."""
+    restarts: int = 0
+    memory_mebibytes: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """How live requests of one model are shared. `canary_percent` 0 with a canary set is a warm canary."""
+
+    stable: str
+    """Name of the revision that gets the rest."""
+    canary: str | None = None
+    canary_percent: int = 0
+    shadow: str | None = None
+    """Gets a copy of every live request; its answers go to nobody."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no router may be told."""
+        if not 0 <= self.canary_percent <= 100:  # noqa: PLR2004 - percent
+            message = f"canary_percent is {self.canary_percent}; allowed 0 to 100"
+            raise ValueError(message)
+        if self.canary_percent and self.canary is None:
+            message = f"{self.canary_percent} % for a canary that is not named"
+            raise ValueError(message)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Percent by revision; they add up to 100.
+
+        >>> Traffic(stable="digits-v1", canary="digits-v2", canary_percent=20).weights
+        {'digits-v1': 80, 'digits-v2': 20}
+        """
+        if self.canary is None:
+            return {self.stable: 100}
+        return {self.stable: 100 - self.canary_percent, self.canary: self.canary_percent}

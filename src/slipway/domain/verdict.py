@@ -1,0 +1,46 @@
+"""What a check can say. Never a boolean: missing data is neither good nor bad."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """The four answers of a gate or of the judge."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    """The evidence says: good enough."""
+    FAIL = "FAIL"
+    """The evidence says: worse than allowed."""
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """There is evidence, and it is not enough to say either."""
+    NO_DATA = "NO_DATA"
+    """Nothing was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One check's answer, with the sentence that explains it and the numbers behind it."""
+
+    check: str
+    """What was checked, as a noun: `quality`, `parity`, `error rate`."""
+    outcome: Outcome
+    reason: str
+    """One plain sentence, with numbers, readable without context."""
+    numbers: dict[str, float] = field(default_factory=dict)
+    """The numbers behind the sentence; units in the names."""
+    blocking: bool = True
+    """False: shown, and the release goes on whatever the outcome."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Outcome:
+    """The outcome of several checks together; of none, NO_DATA.
+
+    >>> worst([Verdict(check="a", outcome=Outcome.PASS, reason=""), Verdict(check="b", outcome=Outcome.FAIL, reason="")])
+    <Outcome.FAIL: 'FAIL'>
+    """
+    seen = {verdict.outcome for verdict in verdicts if verdict.blocking}
+    for outcome in (Outcome.FAIL, Outcome.NO_DATA, Outcome.INCONCLUSIVE, Outcome.PASS):
+        if outcome in seen:
+            return outcome
+    return Outcome.NO_DATA
