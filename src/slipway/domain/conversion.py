@@ -1,0 +1,53 @@
+"""What conversion and optimization give: the parity gate's numbers and the table of variants."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.domain.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """A model as ONNX, with what the comparison with its original showed."""
+
+    path: Path
+    """The .onnx file."""
+    digest: str
+    parity: Verdict
+    inputs: tuple[str, ...]
+    """Names of the ONNX inputs, in order."""
+    outputs: tuple[str, ...]
+    """Names of the ONNX outputs: the prediction first, then probabilities where there are any."""
+    single_matrix: bool
+    """True: one input of shape (rows, columns); False: one input per column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One row of the optimizer's table."""
+
+    name: str
+    """`plain`, `graph`, `dynamic-int8`."""
+    path: Path | None
+    """None where it could not be built."""
+    size_bytes: int
+    median_microseconds: float
+    speedup: float
+    """Median of the paired ratios plain / variant: over 1 is faster."""
+    speedup_low: float
+    """Lower end of the interval of that ratio."""
+    speedup_high: float
+    """Upper end of the interval of that ratio."""
+    parity: Verdict | None
+    note: str = ""
+    """Why it was not built, or why it was not chosen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimized:
+    """The chosen variant, and the table it was chosen from."""
+
+    chosen: Variant
+    table: tuple[Variant, ...]
+    reason: str
+    """One sentence."""

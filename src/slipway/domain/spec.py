@@ -1,0 +1,265 @@
+"""The ReleaseSpec: the one document that says how a model is released. Strict, with units in the names."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Percent = Annotated[int, Field(ge=1, le=100)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+OpenRatio = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+
+
+class Document(BaseModel):
+    """Base of everything users write: unknown keys are errors, nothing is coerced silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Severity(StrEnum):
+    """What a failed expectation does."""
+
+    CRITICAL = "critical"
+    """Stops the release."""
+    WARNING = "warning"
+    """Is shown; the release goes on."""
+
+
+class Inconclusive(StrEnum):
+    """What an inconclusive quality gate does."""
+
+    PASS = "pass"  # noqa: S105 - a choice, not a password
+    """Go on: the canary will tell."""
+    STOP = "stop"
+    """Stop the release."""
+    APPROVE = "approve"
+    """Go on, and ask a person before promotion."""
+
+
+class Busy(StrEnum):
+    """What a newer version does while a release of the same model is under way."""
+
+    SUPERSEDE = "supersede"
+    """The older release is rolled back, the newer one starts."""
+    QUEUE = "queue"
+    """The newer release waits for the older one to end."""
+
+
+class Deadline(StrEnum):
+    """What happens when the last step's deadline passes without enough evidence."""
+
+    HOLD = "hold"
+    """Keep the weights, say what is missing, wait for a person or for data."""
+    ROLL_BACK = "roll-back"
+    """Take the canary out."""
+    PROMOTE = "promote"
+    """Promote: nothing was found against it."""
+
+
+class Expectation(Document):
+    """One expectation of the validation rows, on top of those that follow from the model's signature."""
+
+    column: str
+    """The column it is about."""
+    minimum: float | None = None
+    """Smallest allowed value."""
+    maximum: float | None = None
+    """Largest allowed value."""
+    allowed: list[str | int | float | bool] | None = None
+    """The only allowed values."""
+    mostly: Ratio = 1.0
+    """Share of rows that must hold it."""
+    severity: Severity = Severity.CRITICAL
+    """What a failure does: critical stops the release, warning is shown."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.minimum is None and self.maximum is None and self.allowed is None:
+            message = f"the expectation on column {self.column!r} says nothing: give minimum, maximum or allowed"
+            raise ValueError(message)
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            message = f"minimum {self.minimum} is over maximum {self.maximum} for column {self.column!r}"
+            raise ValueError(message)
+        return self
+
+
+class DataSpec(Document):
+    """The labelled rows that gates judge with."""
+
+    path: Path
+    """CSV or Parquet file with a header, relative to the spec file."""
+    label: str
+    """Column that holds the truth; it is not shown to the model."""
+    minimum_rows: Annotated[int, Field(ge=1)] = 50
+    """Fewer rows are refused: nothing can be said from them."""
+    nulls_allowed: bool = False
+    """Whether input columns may hold nulls."""
+    expectations: list[Expectation] = []
+    """Expectations beyond the signature's types, shapes and nulls."""
+
+
+class QualitySpec(Document):
+    """When a challenger is good enough beside the champion, on the same rows."""
+
+    metric: Literal["accuracy", "mean_absolute_error", "mean_squared_error"] = "accuracy"
+    """What is compared, row by row."""
+    minimum: float | None = None
+    """Absolute floor (accuracy) or ceiling (errors), whatever the champion does; null: none."""
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """How much worse than the champion is still acceptable, in the metric's unit."""
+    confidence: OpenRatio = 0.95
+    """Confidence of the paired test."""
+    on_inconclusive: Inconclusive = Inconclusive.PASS
+    """What happens when the rows do not settle it."""
+
+
+class ConversionSpec(Document):
+    """Conversion to ONNX and its parity gate."""
+
+    enabled: bool = True
+    """False: serve the model as it is (MLflow pyfunc)."""
+    absolute_tolerance: Annotated[float, Field(ge=0)] = 1e-5
+    """Allowed absolute difference of numeric outputs."""
+    relative_tolerance: Annotated[float, Field(ge=0)] = 1e-3
+    """Allowed relative difference of numeric outputs."""
+    margin: Ratio = 1e-3
+    """Labels may differ only where the original's two best probabilities are closer than this."""
+
+
+class OptimizationSpec(Document):
+    """Which faster variants are tried."""
+
+    variants: list[Literal["graph", "dynamic-int8"]] = ["graph", "dynamic-int8"]
+    """Variants measured beside the plain ONNX model; empty: none."""
+    batch_rows: Annotated[int, Field(ge=1, le=65536)] = 1
+    """Rows per request that speed is measured with."""
+    rounds: Annotated[int, Field(ge=5, le=1000)] = 30
+    """Interleaved rounds; more give a narrower interval."""
+    confidence: OpenRatio = 0.95
+    """A variant must be faster with this confidence, or the plain model ships."""
+
+
+class RehearsalSpec(Document):
+    """The packaged service as a real process, before any traffic."""
+
+    requests: Annotated[int, Field(ge=1, le=100000)] = 100
+    """Requests sent, one row each, from the validation rows."""
+    p99_limit_milliseconds: Annotated[float, Field(gt=0)] | None = None
+    """Over it the rehearsal fails; null: measured and shown only."""
+    memory_limit_mebibytes: Annotated[int, Field(gt=0)] | None = None
+    """Over it the rehearsal fails, and so does the revision later; null: measured and shown only."""
+    ready_timeout_seconds: PositiveSeconds = 60
+    """How long the service may take to become ready."""
+
+
+class ShadowSpec(Document):
+    """A copy of live requests goes to the canary; its answers go to nobody."""
+
+    duration_seconds: PositiveSeconds = 300
+    """How long."""
+    disagreement_limit: Ratio | None = None
+    """Share of answers that may differ from the stable version's; null: shown only (a better model disagrees)."""
+    tolerance: Annotated[float, Field(ge=0)] = 1e-3
+    """Numeric answers closer than this agree."""
+
+
+class Step(Document):
+    """One step of the canary."""
+
+    weight_percent: Percent
+    """Share of live requests that the canary gets."""
+    duration_seconds: PositiveSeconds
+    """How long at least, before the next step."""
+
+
+class RolloutSpec(Document):
+    """How traffic moves."""
+
+    shadow: ShadowSpec | None = ShadowSpec()
+    """The shadow phase; null: none."""
+    steps: Annotated[list[Step], Field(min_length=1)] = [
+        Step(weight_percent=1, duration_seconds=300),
+        Step(weight_percent=5, duration_seconds=600),
+        Step(weight_percent=25, duration_seconds=600),
+        Step(weight_percent=50, duration_seconds=600),
+    ]
+    """Weights go up, from 1 to 100; after the last step the canary is promoted."""
+    look_interval_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10
+    """Time between two looks of the judge."""
+    ready_timeout_seconds: PositiveSeconds = 120
+    """How long a revision may take to become ready."""
+    deadline_seconds: PositiveSeconds = 3600
+    """How long the last step may wait for evidence after its duration."""
+    on_deadline: Deadline = Deadline.HOLD
+    """What happens then."""
+    approval: bool = False
+    """Ask a person before promotion."""
+    bake_seconds: Seconds = 3600
+    """How long the old revision stays warm after promotion."""
+    while_busy: Busy = Busy.SUPERSEDE
+    """What a newer version does while this one is being released."""
+    lease_seconds: Annotated[float, Field(ge=2, le=3600)] = 30
+    """A rollout whose driver was not heard of for this long is taken over by `reconcile`."""
+
+    @model_validator(mode="after")
+    def _weights_go_up(self) -> Self:
+        weights = [step.weight_percent for step in self.steps]
+        for number, (before, after) in enumerate(zip(weights, weights[1:], strict=False), start=2):
+            if after <= before:
+                message = (
+                    f"step {number} has weight_percent {after} after {before}; "
+                    "weights must go up: reorder the steps or drop this one"
+                )
+                raise ValueError(message)
+        return self
+
+
+class JudgeSpec(Document):
+    """How sure the judge must be. See docs/how-it-decides.md."""
+
+    alpha: OpenRatio = 0.01
+    """Chance of ever rolling back a healthy canary, however often it is looked at."""
+    beta: OpenRatio = 0.05
+    """Chance of ever passing a canary that is worse than the tolerance."""
+    margin: Annotated[float, Field(ge=1)] = 1.0
+    """Ratio of odds of an error, canary to stable, that still counts as healthy."""
+    tolerance: Annotated[float, Field(gt=1)] = 1.5
+    """Ratio of odds of an error from which the canary counts as worse."""
+    negligible_error_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """A share of errors so small that nobody minds: shown to be under it, the canary passes too."""
+
+    @model_validator(mode="after")
+    def _margin_under_tolerance(self) -> Self:
+        if self.margin >= self.tolerance:
+            message = f"margin {self.margin} must be under tolerance {self.tolerance}"
+            raise ValueError(message)
+        return self
+
+
+class ReleaseSpec(Document):
+    """How one model is released."""
+
+    model: ModelName
+    """The model's name in the registry; also in its address: lower case letters, digits and dashes."""
+    description: str = ""
+    """For people."""
+    allow_pickle: bool = False
+    """Whether a model whose file runs code when it is loaded (pickle, cloudpickle) may be released."""
+    data: DataSpec
+    """The labelled rows that gates judge with."""
+    quality: QualitySpec = QualitySpec()
+    """When a challenger is good enough beside the champion."""
+    conversion: ConversionSpec = ConversionSpec()
+    """Conversion to ONNX and its parity gate."""
+    optimization: OptimizationSpec = OptimizationSpec()
+    """Which faster variants are tried."""
+    rehearsal: RehearsalSpec = RehearsalSpec()
+    """The packaged service as a real process, before any traffic."""
+    rollout: RolloutSpec = RolloutSpec()
+    """How traffic moves."""
+    judge: JudgeSpec = JudgeSpec()
+    """How sure the judge must be."""

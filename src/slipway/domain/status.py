@@ -1,0 +1,116 @@
+"""The rollout's status: the only memory. Any process can pick a rollout up where this says it stopped."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from slipway.domain.counters import Counters
+from slipway.domain.revision import Revision
+
+
+class Phase(StrEnum):
+    """Where a rollout is. The order of the first seven is the way of a good one."""
+
+    PENDING = "pending"
+    """The gates are at work; nothing was started."""
+    STARTING = "starting"
+    """The revision is being started; it gets no traffic."""
+    SHADOW = "shadow"
+    """It gets a copy of live requests."""
+    SHIFTING = "shifting"
+    """It gets a share of live requests."""
+    PROMOTING = "promoting"
+    """All traffic is on its way to it."""
+    BAKING = "baking"
+    """It serves everything; the old revision is warm."""
+    SUCCEEDED = "succeeded"
+    """It is the champion; the old revision is gone."""
+    HELD = "held"
+    """The weights stay; it waits for a person or for data."""
+    ROLLING_BACK = "rolling-back"
+    """Traffic is on its way back."""
+    ROLLED_BACK = "rolled-back"
+    """The stable revision serves everything; the canary is gone."""
+    STOPPED = "stopped"
+    """A gate stopped the release before anything was started."""
+
+    @property
+    def terminal(self) -> bool:
+        """Nothing follows."""
+        return self in {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.STOPPED}
+
+    @property
+    def driven(self) -> bool:
+        """Whether a release must be driving it: if nobody does, it is an orphan."""
+        return not self.terminal and self not in {Phase.BAKING, Phase.HELD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The judge's memory: log e-values per alternative, counts, and the counters of the last look.
+
+    Small (about 50 numbers) and serializable: a restart goes on with the same verdicts.
+    """
+
+    worse: tuple[float, ...] = ()
+    """Log likelihood ratios against `not worse than the margin`, one per alternative."""
+    fine: tuple[float, ...] = ()
+    """Log likelihood ratios against `worse than the tolerance`, one per alternative."""
+    negligible: tuple[float, ...] = ()
+    """Log likelihood ratios against `more errors than negligible`, one per alternative."""
+    canary: Counters = Counters(requests=0, errors=0)
+    """Counted so far, live and shadow."""
+    stable: Counters = Counters(requests=0, errors=0)
+    """Counted so far, live and shadow."""
+    last: dict[str, Counters] = field(default_factory=dict)
+    """Cumulative counters at the last look, by `live/digits-v2` or `shadow/digits-v2`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One line of the rollout's timeline: what changed, or what one look showed."""
+
+    at: float
+    """Unix seconds."""
+    phase: Phase
+    weight_percent: int
+    """Share of live requests that the canary had."""
+    reason: str
+    evidence_against: float = 1.0
+    """E-value against the canary being healthy (it is rolled back at 1/alpha)."""
+    evidence_for: float = 1.0
+    """E-value for the canary being fine (it may be promoted at 1/beta)."""
+    canary: Counters = Counters(requests=0, errors=0)
+    stable: Counters = Counters(requests=0, errors=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStatus:
+    """One model's rollout."""
+
+    model: str
+    version: int
+    release_id: str
+    """One release of one version: `digits-v7-a1` (version 7, attempt 1)."""
+    phase: Phase = Phase.PENDING
+    stable: Revision | None = None
+    """What served when the rollout began; None at the first release."""
+    canary: Revision | None = None
+    """What is being released; None while the gates are at work."""
+    step: int = 0
+    """Index into the spec's steps."""
+    started_at: float
+    """Unix seconds."""
+    entered_at: float
+    """When the phase, or the step within SHIFTING, began."""
+    heartbeat_at: float
+    """When its driver last looked."""
+    reason: str = ""
+    """Why it is where it is: one sentence."""
+    held_from: Phase | None = None
+    """The phase that it goes on with after HELD."""
+    awaits_approval: bool = False
+    """A person must say yes before promotion."""
+    approved_by: str | None = None
+    evidence: Evidence = Evidence()
+    timeline: tuple[Moment, ...] = ()
+    """Oldest first, at most 2,000: thinned evenly beyond that."""

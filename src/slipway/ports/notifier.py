@@ -1,0 +1,24 @@
+"""Telling others that a decision was made."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Something a person may want to hear of."""
+
+    model: str
+    version: int
+    release_id: str
+    kind: str
+    """`started`, `stopped`, `promoted`, `rolled-back`, `held`."""
+    reason: str
+
+
+class Notifier(Protocol):
+    """Passes decisions on; never fails a release."""
+
+    def tell(self, decision: Decision) -> None:
+        """Pass it on; a receiver that is down is logged, not raised."""
+        ...

@@ -1,0 +1,61 @@
+"""The rollout's status and the lease that says who may move it; both live with the target."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from slipway.domain.status import RolloutStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to move one model's rollout, until it expires or is renewed."""
+
+    model: str
+    holder: str
+    """The release_id."""
+    token: int
+    """Grows with every acquisition: a save with an older token is refused."""
+    expires_at: float
+    """Unix seconds."""
+    superseded_by: int | None = None
+    """A newer version that asks the holder to make room."""
+
+
+class RolloutStore(Protocol):
+    """Status by model, written by whoever holds the lease."""
+
+    def load(self, model: str) -> RolloutStatus | None:
+        """Return the status of the model's latest rollout; None: it never had one."""
+        ...
+
+    def save(self, status: RolloutStatus, lease: Lease) -> None:
+        """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
+        ...
+
+    def models(self) -> list[str]:
+        """Return the models that have a status."""
+        ...
+
+
+class Leases(Protocol):
+    """At most one rollout per model."""
+
+    def acquire(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
+        ...
+
+    def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Push the expiry out and return the lease as it is now (with `superseded_by`); raise LeaseLost."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give it back; a lease lost meanwhile is left alone."""
+        ...
+
+    def current(self, model: str) -> Lease | None:
+        """Return the lease that is in force; None: free or expired."""
+        ...
+
+    def ask_to_yield(self, model: str, version: int) -> None:
+        """Tell the holder that a newer version waits; without a holder nothing happens."""
+        ...
