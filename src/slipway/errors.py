@@ -28,8 +28,8 @@ A message has four parts, in this order: what it is about, what was seen, what w
 class SlipwayError(Exception):
     """An error with the four parts a reader needs.
 
-    >>> print(NotFound("model digits", seen="no version 9", expected="one of 1, 2, 3", do="run `slipway status digits`"))
-    model digits: no version 9; expected one of 1, 2, 3. Next: run `slipway status digits`
+    >>> print(NotFound("model digits", seen="no version 9", expected="1, 2 or 3", do="run `slipway status digits`"))
+    model digits: no version 9; expected 1, 2 or 3. Next: run `slipway status digits`
     """
 
     def __init__(self, what: str, *, seen: str, expected: str, do: str) -> None:

@@ -1,6 +1,7 @@
 """The ReleaseSpec: the one document that says how a model is released. Strict, with units in the names."""
 
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -208,7 +209,7 @@ class RolloutSpec(Document):
     @model_validator(mode="after")
     def _weights_go_up(self) -> Self:
         weights = [step.weight_percent for step in self.steps]
-        for number, (before, after) in enumerate(zip(weights, weights[1:], strict=False), start=2):
+        for number, (before, after) in enumerate(pairwise(weights), start=2):
             if after <= before:
                 message = (
                     f"step {number} has weight_percent {after} after {before}; "

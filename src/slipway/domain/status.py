@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from slipway.domain.counters import Counters
+from slipway.domain.counters import ZERO, Counters
 from slipway.domain.revision import Revision
 
 
@@ -57,9 +57,9 @@ class Evidence:
     """Log likelihood ratios against `worse than the tolerance`, one per alternative."""
     negligible: tuple[float, ...] = ()
     """Log likelihood ratios against `more errors than negligible`, one per alternative."""
-    canary: Counters = Counters(requests=0, errors=0)
+    canary: Counters = ZERO
     """Counted so far, live and shadow."""
-    stable: Counters = Counters(requests=0, errors=0)
+    stable: Counters = ZERO
     """Counted so far, live and shadow."""
     last: dict[str, Counters] = field(default_factory=dict)
     """Cumulative counters at the last look, by `live/digits-v2` or `shadow/digits-v2`."""
@@ -79,8 +79,8 @@ class Moment:
     """E-value against the canary being healthy (it is rolled back at 1/alpha)."""
     evidence_for: float = 1.0
     """E-value for the canary being fine (it may be promoted at 1/beta)."""
-    canary: Counters = Counters(requests=0, errors=0)
-    stable: Counters = Counters(requests=0, errors=0)
+    canary: Counters = ZERO
+    stable: Counters = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,12 @@ class RolloutStatus:
     """What served when the rollout began; None at the first release."""
     canary: Revision | None = None
     """What is being released; None while the gates are at work."""
+    direct: bool = False
+    """All traffic at once, without shadow and steps: a person took a version back."""
     step: int = 0
     """Index into the spec's steps."""
+    weight_percent: int = 0
+    """Share of live requests that the canary is to have."""
     started_at: float
     """Unix seconds."""
     entered_at: float
@@ -113,4 +117,4 @@ class RolloutStatus:
     approved_by: str | None = None
     evidence: Evidence = Evidence()
     timeline: tuple[Moment, ...] = ()
-    """Oldest first, at most 2,000: thinned evenly beyond that."""
+    """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""

@@ -34,9 +34,10 @@ class Verdict:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Outcome:
-    """The outcome of several checks together; of none, NO_DATA.
+    """Return the outcome of several checks together; of none, NO_DATA.
 
-    >>> worst([Verdict(check="a", outcome=Outcome.PASS, reason=""), Verdict(check="b", outcome=Outcome.FAIL, reason="")])
+    >>> fine = Verdict(check="a", outcome=Outcome.PASS, reason="")
+    >>> worst([fine, Verdict(check="b", outcome=Outcome.FAIL, reason="")])
     <Outcome.FAIL: 'FAIL'>
     """
     seen = {verdict.outcome for verdict in verdicts if verdict.blocking}

@@ -14,7 +14,10 @@ class ModelRunner(Protocol):
     """Reads and runs MLflow model folders."""
 
     def signature(self, model: Path, *, allow_pickle: bool) -> Signature:
-        """Return the signature; raise ArtifactBroken without one, without an input example, or for a pickle not allowed."""
+        """Return the signature.
+
+        Raises ArtifactBroken without one, without an input example, or for a pickle that is not allowed.
+        """
         ...
 
     def predict(self, model: Path, rows: Path, columns: Sequence[str]) -> NDArray[np.generic]:

@@ -12,7 +12,10 @@ class Optimizer(Protocol):
     """Builds and measures ONNX variants."""
 
     def convert(self, model: Path, signature: Signature, rows: Path, spec: ConversionSpec, out: Path) -> Converted:
-        """Convert to ONNX under `out` and compare both on the rows; raise ConversionRefused with the converter's reason."""
+        """Convert to ONNX under `out` and compare both on the rows.
+
+        Raises ConversionRefused with the converter's reason.
+        """
         ...
 
     def optimize(self, converted: Converted, rows: Path, spec: OptimizationSpec, out: Path) -> Optimized:
