@@ -106,7 +106,7 @@ def evidence_for(evidence: Evidence) -> float:
 def log_likelihoods(canary: Counters, stable: Counters, odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the log-probability of the canary's errors given the margins, one per odds ratio; shape of `odds`.
 
-    Fisher's non-central hypergeometric distribution. With no errors at all, or with one arm empty, it is certain: zeros.
+    Fisher's non-central hypergeometric distribution. With no errors, or with one arm empty, it is certain: zeros.
     """
     errors = canary.errors + stable.errors
     shares = np.arange(max(0, errors - stable.requests), min(errors, canary.requests) + 1)

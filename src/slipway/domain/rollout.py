@@ -3,8 +3,9 @@ r"""The rollout: `advance(spec, status, observation, now) -> Step(status, action
     starting -> shadow -> shifting -> promoting -> baking -> succeeded
         \__________\__________\____________\________\____-> rolling-back -> rolled-back    (held: waits)
 
-Every call compares what is wanted with what is seen and says what to do about the difference. Nothing depends on an action
-of an earlier call having been carried out: a driver that died between deciding and acting changes nothing in the end.
+Every call compares what is wanted with what is seen and says what to do about the difference. Nothing depends on an
+action of an earlier call having been carried out: a driver that died between deciding and acting changes nothing in
+the end.
 """
 
 from collections.abc import Callable

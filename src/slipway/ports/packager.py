@@ -14,7 +14,7 @@ class Packager(Protocol):
     def package(
         self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
     ) -> Package:
-        """Write the package under `store/`, whole or not at all; without ONNX the model goes as it is (pyfunc).
+        """Write the package under `store/`, whole or not at all; without ONNX the model goes as pyfunc.
 
         `onnx.path` is the file that ships (the optimizer's choice). Raises PackagingFailed (a full disk, a build error).
         """
