@@ -1,0 +1,143 @@
+"""Files that are there whole or not at all, and their digests: what the content-addressed store is made of.
+
+Everything is written beside its place first, flushed to the disk, and renamed. A full disk or a crash leaves nothing
+under a final name; what a killed process left under a temporary one is swept a day later.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.errors import ArtifactBroken
+
+PART_PREFIX = ".part-"
+"""Begins the name of everything that is not finished."""
+STALE_SECONDS = 24 * 3600.0
+"""Older unfinished folders belong to nobody: no download or build takes a day."""
+
+
+def tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str:
+    """Return `sha256:<hex>` over a folder's files: relative posix names, sorted, each with its content.
+
+    Empty folders, modes and times do not count. `leave_out` are relative posix names that do not count either.
+    Raises ArtifactBroken for links and for anything but files and folders: they point out of the tree, or never end.
+    Raises OSError when a file can't be read.
+    """
+    whole = hashlib.sha256()
+    for name, path in sorted(_files(folder)):
+        if name not in leave_out:
+            # a name holds no zero byte and a digest no newline: two different trees never give the same bytes
+            whole.update(os.fsencode(name) + b"\0" + file_digest(path).encode() + b"\n")
+    return f"sha256:{whole.hexdigest()}"
+
+
+def file_digest(path: Path) -> str:
+    """Return `sha256:<hex>` over a file's content. Raises OSError when it can't be read."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+@contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it is renamed to `final` at the end of a block that went well.
+
+    If `final` is there by then, somebody else made it: ours is dropped. After any exception nothing is left. Raises
+    OSError where the disk is full or may not be written.
+    """
+    with part_folder(final.parent) as part:
+        yield part
+        settle(part, final)
+
+
+@contextmanager
+def part_folder(parent: Path) -> Iterator[Path]:
+    """Give an empty folder inside `parent` (made if missing), for content whose final name is not known yet.
+
+    `settle` gives it its name; otherwise it is gone at the end, whatever happened.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
+    part = parent / f"{PART_PREFIX}{secrets.token_hex(8)}"
+    part.mkdir()
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def settle(part: Path, final: Path) -> None:
+    """Flush a folder to the disk and rename it to `final`, on the same filesystem; leave it if `final` is there."""
+    for folder, _, names in os.walk(part):
+        for name in names:
+            _flush(Path(folder) / name)
+        _flush(Path(folder))
+    try:
+        part.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+        return
+    _flush(final.parent)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all, with this mode; readers see the old content or the new.
+
+    Its folder is made if missing. Raises OSError where the disk is full or may not be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f"{PART_PREFIX}{secrets.token_hex(8)}"
+    try:
+        # opened with its final mode: a secret is never readable by others, not even for a moment
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123 - a descriptor
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below a folder with its relative posix name."""
+    for entry in folder.rglob("*"):
+        name = entry.relative_to(folder).as_posix()
+        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+            raise ArtifactBroken(
+                f"file {name!r}",
+                seen="a link" if entry.is_symlink() else "neither a file nor a folder",
+                expected="plain files and folders only",
+                do="replace it by a copy of the file, and register the model again",
+            )
+        if entry.is_file():
+            yield name, entry
+
+
+def _flush(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed processes left: nobody else will."""
+    oldest = time.time() - STALE_SECONDS
+    for part in parent.glob(f"{PART_PREFIX}*"):
+        try:
+            stale = part.stat().st_mtime < oldest
+        except FileNotFoundError:  # finished meanwhile
+            continue
+        if stale and part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        elif stale:
+            part.unlink(missing_ok=True)
