@@ -1,0 +1,35 @@
+"""The latest answers to requests that are compared between revisions (shadow), in a ring that never grows."""
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPACITY = 4096
+"""Answers kept: more than a judge's look apart at the rates one revision sees, and about 3 MiB at most."""
+VALUES_KEPT = 64
+"""Values kept of one answer: the first ones of the prediction."""
+
+
+class Answers:
+    """What this revision answered to compared requests, oldest first.
+
+    >>> ring = Answers(capacity=2)
+    >>> for name in ("a", "b", "c"):
+    ...     ring.remember(name, 200, np.array([1.5]))
+    >>> [answer["request_id"] for answer in ring.latest()]
+    ['b', 'c']
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Keep at most `capacity` answers; each new one then pushes the oldest out."""
+        self._ring: deque[tuple[str, int, list[float | str]]] = deque(maxlen=capacity)
+
+    def remember(self, request_id: str, status: int, prediction: NDArray[np.generic] | None) -> None:
+        """Keep one answer: HTTP status, and the prediction's first values (None where there was no prediction)."""
+        values = [] if prediction is None else prediction.ravel()[:VALUES_KEPT].tolist()
+        self._ring.append((request_id, status, values))
+
+    def latest(self) -> list[dict[str, object]]:
+        """Return what is kept, oldest first."""
+        return [{"request_id": name, "status": status, "values": values} for name, status, values in self._ring]

@@ -1,0 +1,177 @@
+"""What is in this package: `model/slipway.json`, read strictly, so that a wrong package never becomes ready."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import orjson
+
+MANIFEST = "slipway.json"
+
+
+class ManifestError(Exception):
+    """The package's description of itself is missing or wrong; the message names the key, what is there, what may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One input column, or the whole input of a model that takes one tensor."""
+
+    name: str
+    kind: str
+    """numpy dtype name (`float32`, `int64`, `bool`) or `str`."""
+    shape: tuple[int, ...] = (-1,)
+    """-1 is the row axis; `(-1,)` is a plain column."""
+
+    @property
+    def width(self) -> int:
+        """How many values one row has in it.
+
+        >>> Column(name="pixels", kind="float32", shape=(-1, 8, 8)).width
+        64
+        """
+        return prod(self.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The model's name and version, its file, what goes in and what comes out."""
+
+    model: str
+    version: str
+    """The version's number in the registry, as the protocol has it: text."""
+    revision: str
+    """`digits-v7`: said in every answer's `x-slipway-revision`."""
+    runtime: str
+    """`onnx` or `pyfunc`."""
+    file: str
+    """The model's file or folder, relative to the manifest."""
+    columns: tuple[Column, ...]
+    inputs: tuple[str, ...]
+    """Names of the ONNX inputs: one, or one per column in their order; none for pyfunc."""
+    single_matrix: bool
+    """The model itself takes one matrix (rows, columns)."""
+    outputs: tuple[str, ...]
+    """Names of the ONNX outputs: prediction, then probabilities where there are any; none for pyfunc."""
+    digest: str
+    """Of the model file or folder, `sha256:...`."""
+
+    @property
+    def width(self) -> int:
+        """How many values one row has in all."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def matrix_kind(self) -> str | None:
+        """The dtype of one matrix that may carry all columns of a request; None where each needs its own tensor.
+
+        It may where the model itself takes a matrix, and where all columns are numbers of one kind.
+        """
+        kinds = {column.kind for column in self.columns}
+        if "str" in kinds or not (self.single_matrix or len(kinds) == 1):
+            return None
+        return str(np.result_type(*(np.dtype(kind) for kind in kinds)))
+
+
+RUNTIMES = ("onnx", "pyfunc")
+_TEXTS = ("model", "version", "revision", "runtime", "file", "digest")
+_KEYS = {*_TEXTS, "columns", "inputs", "single_matrix", "outputs"}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `folder/slipway.json`; raise ManifestError for anything that is not as it must be."""
+    path = folder / MANIFEST
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        message = f"{MANIFEST}: {error.strerror or error}; expected a readable file beside the service"
+        raise ManifestError(message) from error
+    except orjson.JSONDecodeError as error:
+        message = f"{MANIFEST}: not JSON ({error}); expected one object with the keys {', '.join(sorted(_KEYS))}"
+        raise ManifestError(message) from error
+    manifest = parse_manifest(document)
+    if not (folder / manifest.file).exists():
+        message = f"{MANIFEST}: file is {manifest.file!r}, which is not there; expected the model beside the manifest"
+        raise ManifestError(message)
+    return manifest
+
+
+def parse_manifest(document: object) -> Manifest:
+    """Check a manifest's document key by key; raise ManifestError."""
+    if not isinstance(document, dict):
+        _refuse("the document", type(document).__name__, "an object")
+    if document.keys() != _KEYS:
+        _refuse("keys", sorted(document.keys() ^ _KEYS), f"exactly {', '.join(sorted(_KEYS))} (these differ)")
+    for key in _TEXTS:
+        if not isinstance(document[key], str) or not document[key]:
+            _refuse(key, document[key], "a text that is not empty")
+    if document["runtime"] not in RUNTIMES:
+        _refuse("runtime", document["runtime"], " or ".join(RUNTIMES))
+    if not isinstance(document["single_matrix"], bool):
+        _refuse("single_matrix", document["single_matrix"], "true or false")
+    manifest = Manifest(
+        **{key: document[key] for key in _TEXTS},
+        single_matrix=document["single_matrix"],
+        columns=_columns(document["columns"]),
+        inputs=_names("inputs", document["inputs"]),
+        outputs=_names("outputs", document["outputs"]),
+    )
+    return _consistent(manifest)
+
+
+def _consistent(manifest: Manifest) -> Manifest:
+    relative = Path(manifest.file)
+    if relative.is_absolute() or ".." in relative.parts:
+        _refuse("file", manifest.file, "a path inside the package")
+    if manifest.runtime == "pyfunc":
+        return manifest
+    wanted = 1 if manifest.single_matrix else len(manifest.columns)
+    if len(manifest.inputs) != wanted:
+        _refuse("inputs", list(manifest.inputs), f"{wanted} name(s), as single_matrix and columns say")
+    if not manifest.outputs:
+        _refuse("outputs", [], "at least the prediction's name")
+    if manifest.single_matrix and manifest.matrix_kind is None:
+        kinds = sorted({column.kind for column in manifest.columns})
+        _refuse("columns", kinds, "numbers only, as single_matrix is true")
+    return manifest
+
+
+def _columns(entries: object) -> tuple[Column, ...]:
+    if not isinstance(entries, list) or not entries:
+        _refuse("columns", entries, "a list with at least one column")
+    columns = tuple(_column(entry) for entry in entries)
+    if len({column.name for column in columns}) != len(columns):
+        _refuse("columns", "a name that comes twice", "every name once")
+    return columns
+
+
+def _column(entry: Any) -> Column:  # noqa: ANN401 - parsed JSON: it is what is being checked
+    if not isinstance(entry, dict) or not {"name", "kind"} <= entry.keys() <= {"name", "kind", "shape"}:
+        _refuse("columns", entry, "objects with name, kind and perhaps shape")
+    name, kind, shape = entry["name"], entry["kind"], entry.get("shape", [-1])
+    if not isinstance(name, str):
+        _refuse("columns: name", name, "a text")
+    if kind != "str" and kind not in NUMBERS:
+        _refuse(f"columns: kind of {name!r}", kind, f"one of {', '.join(NUMBERS)}, str")
+    if not isinstance(shape, list) or shape[:1] != [-1] or not all(isinstance(n, int) and n > 0 for n in shape[1:]):
+        _refuse(f"columns: shape of {name!r}", shape, "-1 (the rows), then sizes over 0")
+    return Column(name=name, kind=kind, shape=tuple(shape))
+
+
+NUMBERS = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+
+
+def _names(key: str, names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        _refuse(key, names, "a list of names")
+    return tuple(names)
+
+
+def _refuse(key: str, seen: object, expected: str) -> NoReturn:
+    message = f"{MANIFEST}: {key} is {seen!r}; expected {expected}"
+    raise ManifestError(message)

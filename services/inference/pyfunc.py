@@ -1,0 +1,109 @@
+"""Models without ONNX: run by MLflow in a child process, so that neither the event loop nor a crash stops the service."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.inference.frames import HEADER, pack, pack_array, unpack_array
+from services.inference.manifest import Manifest
+from services.inference.requests import InferenceRequest
+from services.inference.runtime import ModelFailed, refuse_unwritable
+
+STOP_SECONDS = 10
+"""How long the child may take to end after its pipe is closed."""
+
+
+class PyfuncRuntime:
+    """One child process, one request in it at a time; a child that died is started again by the next request."""
+
+    def __init__(self, manifest: Manifest, path: Path) -> None:
+        """Remember what to load."""
+        self._manifest, self._path = manifest, path
+        self._turn = asyncio.Lock()
+        self._child: Process | None = None
+
+    async def start(self) -> None:
+        """Start the child and wait until it has loaded the model; raise ModelFailed."""
+        async with self._turn:
+            await self._ensure_child()
+
+    async def predict(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
+        """Have the child run the rows; raise ModelFailed."""
+        columns = {name: pack_array(values) for name, values in self._columns(request).items()}
+        async with self._turn:
+            child = await self._ensure_child()
+            answer = await self._exchange(child, {"columns": columns})
+        if "error" in answer:
+            raise ModelFailed(answer["error"])
+        outputs = {"prediction": unpack_array(answer["prediction"])}
+        refuse_unwritable(outputs, _rows(request))
+        return outputs
+
+    async def stop(self) -> None:
+        """Close the child's pipe after the request in flight; kill it when it does not end."""
+        async with self._turn:
+            await self._end_child()
+
+    async def _ensure_child(self) -> Process:
+        if self._child is not None and self._child.returncode is None:
+            return self._child
+        command = (sys.executable, "-m", "services.inference.pyfunc_worker", str(self._path))
+        root = Path(__file__).parents[2]  # the folder that holds `services`
+        self._child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=root)
+        greeting = await self._exchange(self._child, None)
+        if "error" in greeting:
+            await self._end_child()
+            raise ModelFailed(greeting["error"])
+        return self._child
+
+    async def _exchange(self, child: Process, message: dict[str, Any] | None) -> dict[str, Any]:
+        """Send a message (or none) and return the next answer. Cancelled half-way, the child is of no use any more."""
+        if child.stdin is None or child.stdout is None:
+            message_ = "the model's process has no pipes"
+            raise ModelFailed(message_)
+        try:
+            if message is not None:
+                child.stdin.write(pack(message))
+                await child.stdin.drain()
+            header = await child.stdout.readexactly(HEADER.size)
+            answer: dict[str, Any] = orjson.loads(await child.stdout.readexactly(HEADER.unpack(header)[0]))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            await self._end_child()
+            died = f"the model's process ended with code {child.returncode}; see the service's log"
+            raise ModelFailed(died) from error
+        except asyncio.CancelledError:
+            child.kill()
+            raise
+        return answer
+
+    async def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.stdin is not None:
+            child.stdin.close()
+        try:
+            await asyncio.wait_for(child.wait(), STOP_SECONDS)
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+
+    def _columns(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
+        """Return arrays by column; one named "" is the whole input of a model that takes a tensor."""
+        columns = self._manifest.columns
+        tensor = len(columns) == 1 and len(columns[0].shape) > 1
+        if request.matrix is None:
+            return {"": request.columns[columns[0].name]} if tensor else request.columns
+        if tensor:
+            return {"": request.matrix.reshape(-1, *columns[0].shape[1:])}
+        return {column.name: request.matrix[:, place] for place, column in enumerate(columns)}
+
+
+def _rows(request: InferenceRequest) -> int:
+    return len(request.matrix) if request.matrix is not None else len(next(iter(request.columns.values())))

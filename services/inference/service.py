@@ -1,0 +1,56 @@
+"""The BentoML service: BentoML starts it, measures it and stops it; the protocol is in `app`."""
+
+import gc
+from pathlib import Path
+
+import bentoml
+
+from services.inference.app import Serving, make_app
+from services.inference.manifest import read_manifest
+from services.inference.runtime import open_runtime
+
+MODEL = Path(__file__).parents[2] / "model"
+"""The package's model, beside the folder `services`."""
+
+
+class _Loaded:
+    """The process's one model, once BentoML has made the service."""
+
+    serving: Serving
+
+
+def _serving() -> Serving:
+    return _Loaded.serving
+
+
+@bentoml.asgi_app(make_app(_serving, lambda: _Loaded.serving.manifest.revision), path="/")
+@bentoml.service(
+    name="inference",
+    workers=1,
+    traffic={"timeout": 30},
+    metrics={"enabled": True, "namespace": "bentoml_service"},
+    logging={"access": {"enabled": False}},
+)
+class Inference:
+    """Serves the package's model."""
+
+    def __init__(self) -> None:
+        """Read what the package holds; a package that is wrong ends the process with the reason."""
+        manifest = read_manifest(MODEL)
+        _Loaded.serving = Serving(manifest=manifest, runtime=open_runtime(manifest, MODEL))
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator] - BentoML is untyped for us
+    async def load(self) -> None:
+        """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
+        await _Loaded.serving.start()
+        gc.collect()
+        gc.freeze()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator] - BentoML is untyped for us
+    async def unload(self) -> None:
+        """Let go of the model after the last request."""
+        await _Loaded.serving.stop()
+
+    def __is_ready__(self) -> bool:
+        """Say so to BentoML's own /readyz."""
+        return _Loaded.serving.ready
