@@ -1,0 +1,18 @@
+"""Release specs: the YAML documents that people write, read strictly, every error told with its line."""
+
+from slipway.specs.files import all_specs, check_spec, find_spec, load_spec, names, shown, spec_files
+from slipway.specs.problem import Problem
+from slipway.specs.schema import schema, schema_text
+
+__all__ = [
+    "Problem",
+    "all_specs",
+    "check_spec",
+    "find_spec",
+    "load_spec",
+    "names",
+    "schema",
+    "schema_text",
+    "shown",
+    "spec_files",
+]

@@ -1,0 +1,112 @@
+"""Turning pydantic's errors into problems: the place, what was seen, what is allowed, what was probably meant."""
+
+import difflib
+import json
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from slipway.specs.problem import Key, Problem, dotted
+from slipway.specs.reading import Reading
+from slipway.specs.schema import allowed, keys_at, places_of, schema_at
+
+_Error = dict[str, Any]
+
+
+def explain(error: ValidationError, reading: Reading) -> list[Problem]:
+    """Return one problem per place, in the document's order.
+
+    A union says one error per branch: the first stands for all.
+    """
+    problems: dict[tuple[int, int, str], Problem] = {}
+    for one in error.errors(include_url=False):
+        problem = _explain(dict(one), reading)
+        problems.setdefault((problem.line, problem.column, problem.key), problem)
+    return sorted(problems.values())
+
+
+def _explain(error: _Error, reading: Reading) -> Problem:
+    key: Key = error["loc"]
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown(key, reading)
+        case "missing":
+            expected = allowed(schema_at(key))
+            return _at(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
+        case "value_error":
+            return _contradiction(key, str(error["ctx"]["error"]), reading)
+        case _:
+            key = _known(key, reading)
+            value = _value(reading.values, key)
+            return _at(key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key))
+
+
+def _unknown(key: Key, reading: Reading) -> Problem:
+    name, siblings = str(key[-1]), keys_at(key[:-1])
+    close = difflib.get_close_matches(name, siblings, n=1, cutoff=0.55)
+    elsewhere = [place for place in places_of(name) if place != key]
+    hint = f"did you mean `{close[0]}`?" if close else ""
+    if not close and elsewhere:
+        hint = f"it belongs under `{dotted(elsewhere[0][:-1])}`" if len(elsewhere[0]) > 1 else "it belongs to the top"
+    return _at(key, reading, seen="an unknown key", expected="one of " + ", ".join(siblings), hint=hint)
+
+
+_STEP = re.compile(r"^step (?P<number>\d+) has (?P<name>\w+)")
+
+
+def _contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
+    """Place a sentence of the spec's own checks; the one about steps names the step it means."""
+    step = _STEP.match(sentence)
+    if step and key and key[-1] == "rollout":
+        key = (*key, "steps", int(step["number"]) - 1, step["name"])
+    seen, _, expected = sentence.partition("; ")
+    return _at(key, reading, seen=seen, expected=expected or "values that agree")
+
+
+def _at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
+    known = _known(key, reading)
+    place = reading.places.get(known)
+    return Problem(
+        line=place.line if place else 1,
+        column=place.column if place else 1,
+        key=dotted(key),
+        seen=seen,
+        expected=expected,
+        hint=hint,
+    )
+
+
+def _known(key: Key, reading: Reading) -> Key:
+    """Return the longest part of a key path that stands in the document (pydantic adds names of union branches)."""
+    while key and key not in reading.places:
+        key = key[:-1]
+    return key
+
+
+def _value(values: Any, key: Key) -> Any:  # noqa: ANN401 - any JSON value
+    for part in key:
+        values = values[part]
+    return values
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Say a value as the document would; what kind it is, where it is long."""
+    if isinstance(value, dict):
+        return "keys and values"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits a line
+
+
+def _meant(value: Any, key: Key) -> str:  # noqa: ANN401 - any JSON value
+    """Return what was probably meant by a word that is none of the allowed ones, or by a quoted number."""
+    if not isinstance(value, str):
+        return ""
+    words = [str(word) for word in schema_at(key).get("enum", [])]
+    if close := difflib.get_close_matches(value.lower().replace("_", "-"), words, n=1):
+        return f"did you mean `{close[0]}`?"
+    if schema_at(key).get("type") == "boolean" and value.lower() in {"yes", "on", "no", "off", "y", "n"}:
+        return f"write `{'true' if value.lower() in {'yes', 'on', 'y'} else 'false'}`"
+    return "write the number without quotes and unit" if value[:1].isdigit() else ""

@@ -1,0 +1,125 @@
+"""Release specs as files: one YAML document per model in one folder."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from slipway.domain.spec import ReleaseSpec
+from slipway.errors import NotFound, SpecError
+from slipway.specs.explaining import explain
+from slipway.specs.problem import Problem
+from slipway.specs.reading import Reading, read
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load_spec(path: Path) -> ReleaseSpec:
+    """Return a spec, its `data.path` absolute. Raises NotFound without a file, SpecError with all of its problems."""
+    spec, problems = check_spec(path)
+    if spec is None or problems:
+        raise _spec_error(path, problems)
+    return spec
+
+
+def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
+    """Return a spec and everything that is wrong with its document; None where it can't be used. Raises NotFound."""
+    reading = _reading(path)
+    if reading.values is None:
+        return None, reading.problems
+    try:
+        # strict, and as JSON: "60" is no number, yet a path or a choice may be written as text
+        spec = ReleaseSpec.model_validate_json(to_json(reading.values, inf_nan_mode="constants"), strict=True)
+    except ValidationError as error:
+        return None, sorted([*reading.problems, *explain(error, reading)])
+    return (None if reading.problems else _anchored(spec, path)), reading.problems
+
+
+def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
+    """Return the file and the spec of a model; other models' broken specs are no hindrance.
+
+    Raises NotFound with the models that have specs, SpecError for a broken spec or two specs of one model.
+    """
+    named = names(models)
+    paths = [path for path, name in named.items() if name == model]
+    if not paths:
+        raise NotFound(
+            f"release spec of model {model}",
+            seen=f"none in {shown(models)}",
+            expected=_listed(sorted(set(named.values()))),
+            do=f"`slipway spec init --from-registry {model}` writes one",
+        )
+    if len(paths) > 1:
+        raise SpecError(
+            f"release spec of model {model}",
+            seen=f"{len(paths)} files: {', '.join(path.name for path in paths)}",
+            expected="one file per model",
+            do="delete all but one, or correct `model:` in the others",
+        )
+    return paths[0], load_spec(paths[0])
+
+
+def all_specs(models: Path) -> dict[Path, ReleaseSpec]:
+    """Return every spec by file. Raises SpecError for the first broken one; a folder that is missing has none."""
+    return {path: load_spec(path) for path in spec_files(models)}
+
+
+def spec_files(models: Path) -> list[Path]:
+    """Return the files in a folder that are read as specs, by name."""
+    return sorted(path for path in models.glob("*") if path.suffix in SUFFIXES and path.is_file())
+
+
+def names(models: Path) -> dict[Path, str]:
+    """Return which model each file is about: what its `model:` says, and its own name where that can't be read."""
+    return {path: _name(path) for path in spec_files(models)}
+
+
+def shown(path: Path) -> str:
+    """Return a path as its reader would type it: relative to the current folder where it lies below.
+
+    >>> shown(Path.cwd() / "deployments" / "models")
+    'deployments/models'
+    """
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
+
+
+def _name(path: Path) -> str:
+    values = _reading(path).values
+    name = values.get("model") if values else None
+    return name if isinstance(name, str) else path.stem
+
+
+def _reading(path: Path) -> Reading:
+    try:
+        return read(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        seen = f"byte {error.start + 1} is not UTF-8"
+        return Reading(problems=[Problem(line=0, column=0, key="", seen=seen, expected="text in UTF-8")])
+    except OSError as error:
+        raise NotFound(
+            f"release spec {shown(path)}",
+            seen=(error.strerror or "it can't be read").lower(),
+            expected="a readable YAML file",
+            do="check the path; `slipway spec init --from-registry MODEL` writes a spec",
+        ) from error
+
+
+def _anchored(spec: ReleaseSpec, path: Path) -> ReleaseSpec:
+    """Make `data.path` absolute: flows run in other folders."""
+    data = spec.data.model_copy(update={"path": (path.absolute().parent / spec.data.path.expanduser()).resolve()})
+    return spec.model_copy(update={"data": data})
+
+
+def _spec_error(path: Path, problems: list[Problem]) -> SpecError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return SpecError(
+        f"release spec {shown(path)}",
+        seen=f"{count}:\n" + "\n".join(f"  {problem}" for problem in problems) + "\n ",
+        expected="a document that follows deployments/release-spec.schema.json",
+        do=f"correct it and run `slipway spec check {shown(path)}`",
+    )
+
+
+def _listed(models: list[str]) -> str:
+    return f"one of {', '.join(models)}" if models else "a spec per model, and the folder has none"

@@ -1,0 +1,112 @@
+"""The release spec's JSON schema: what editors complete with, and where our own messages read what is allowed."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from slipway.domain.spec import ReleaseSpec
+from slipway.specs.problem import Key
+
+ID = "release-spec.schema.json"
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a release spec; treat it as read-only."""
+    body = ReleaseSpec.model_json_schema()
+    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": "Slipway release spec"}
+    return title | {name: value for name, value in body.items() if name != "title"}
+
+
+def schema_text() -> str:
+    """Return the schema as the text of deployments/release-spec.schema.json."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def schema_at(key: Key) -> dict[str, Any]:
+    """Return the schema of the value at a key path; empty where there is none. A choice with null: the other one."""
+    here = schema()
+    for part in key:
+        here = _resolved(here)
+        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+    return _resolved(here)
+
+
+def keys_at(key: Key) -> list[str]:
+    """Return the allowed keys at a path.
+
+    >>> keys_at(("rollout", "steps", 0))
+    ['weight_percent', 'duration_seconds']
+    """
+    return list(schema_at(key).get("properties", {}))
+
+
+def places_of(name: str) -> list[Key]:
+    """Return where a key is allowed, the shortest path first.
+
+    >>> places_of("steps")
+    [('rollout', 'steps')]
+    """
+    return sorted((path for path in _paths(()) if path[-1] == name), key=len)
+
+
+def allowed(of: dict[str, Any]) -> str:
+    """Say in words what a schema allows.
+
+    >>> allowed({"type": "number", "exclusiveMinimum": 0})
+    'a number over 0'
+    >>> allowed({"type": "integer", "minimum": 1, "maximum": 100})
+    'a whole number from 1 to 100'
+    """
+    of, null = _resolved(of), " or null" if _nullable(of) else ""
+    return _words(of) + null
+
+
+def _words(of: dict[str, Any]) -> str:
+    if "enum" in of:
+        return "one of " + ", ".join(str(word) for word in of["enum"])
+    name = "lower case letters, digits and dashes (at most 40)"  # the only pattern of a spec
+    texts = {"string": name if "pattern" in of else "text", "boolean": "true or false"}
+    texts |= {"integer": f"a whole number{_bounds(of)}", "number": f"a number{_bounds(of)}"}
+    texts |= {"object": "keys and values: " + ", ".join(of.get("properties", {})), "array": _list(of)}
+    return texts.get(of.get("type", ""), "text, a number, true or false")
+
+
+def _list(of: dict[str, Any]) -> str:
+    at_least = f", at least {of['minItems']}" if "minItems" in of else ""
+    return f"a list{at_least}; each item {_words(_resolved(of['items']))}" if "items" in of else "a list"
+
+
+def _bounds(of: dict[str, Any]) -> str:
+    low, high = of.get("minimum"), of.get("maximum")
+    over, under = of.get("exclusiveMinimum"), of.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    words = (("at least", low), ("over", over), ("at most", high), ("under", under))
+    said = " and ".join(f"{word} {bound}" for word, bound in words if bound is not None)
+    return f" {said}" if said else ""
+
+
+def _resolved(of: dict[str, Any]) -> dict[str, Any]:
+    """Follow references, and the one branch beside null."""
+    nullable = False
+    while True:
+        branches = [branch for branch in of.get("anyOf", []) if branch.get("type") != "null"]
+        if "$ref" in of:
+            of = schema()["$defs"][of["$ref"].rpartition("/")[2]]
+        elif len(branches) == 1 and len(branches) < len(of["anyOf"]):
+            of, nullable = branches[0], True
+        else:
+            return of | {"nullable": True} if nullable else of
+
+
+def _nullable(of: dict[str, Any]) -> bool:
+    return bool(of.get("nullable"))
+
+
+def _paths(key: Key) -> list[Key]:
+    found: list[Key] = []
+    for name in keys_at(key):
+        found.append((*key, name))
+        found.extend(_paths((*key, name)))
+    return found
