@@ -12,7 +12,7 @@ MANIFEST = "slipway.json"
 
 
 class ManifestError(Exception):
-    """The package's description of itself is missing or wrong; the message names the key, what is there, what may be."""
+    """The package does not describe itself as it must; the message names the key, what is there, and what may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Models without ONNX: run by MLflow in a child process, so that neither the event loop nor a crash stops the service."""
+"""Models without ONNX: run by MLflow in a child process, so that nothing they do blocks or ends the service."""
 
 import asyncio
 import sys

@@ -39,14 +39,14 @@ class Inference:
         manifest = read_manifest(MODEL)
         _Loaded.serving = Serving(manifest=manifest, runtime=open_runtime(manifest, MODEL))
 
-    @bentoml.on_startup  # type: ignore[untyped-decorator] - BentoML is untyped for us
+    @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def load(self) -> None:
         """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
         await _Loaded.serving.start()
         gc.collect()
         gc.freeze()
 
-    @bentoml.on_shutdown  # type: ignore[untyped-decorator] - BentoML is untyped for us
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def unload(self) -> None:
         """Let go of the model after the last request."""
         await _Loaded.serving.stop()
