@@ -45,7 +45,7 @@ def test_every_change_of_a_tree_changes_its_digest(tree: Path, change: str) -> N
         "content": lambda: (tree / "MLmodel").write_text("flavors: {}\r\n"),
         "name": lambda: (tree / "MLmodel").rename(tree / "mlmodel"),
         "more": lambda: (tree / "empty").write_bytes(b""),
-        "less": lambda: (tree / "MLmodel").unlink(),
+        "less": (tree / "MLmodel").unlink,
         "moved": lambda: (tree / "deep" / "note.txt").rename(tree / "note.txt"),
     }
 
@@ -100,9 +100,13 @@ def test_a_failed_block_leaves_nothing(tmp_path: Path) -> None:
     """A full disk in the middle: no final folder, no temporary one, and the error as it was."""
     final = tmp_path / "store" / "abc"
 
-    with pytest.raises(OSError, match="No space left") as caught, store.new_folder(final) as part:
-        (part / "half").write_text("written")
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fill() -> None:
+        with store.new_folder(final) as part:
+            (part / "half").write_text("written")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fill()
 
     assert caught.value.errno == errno.ENOSPC
     assert list(final.parent.iterdir()) == []
