@@ -164,3 +164,15 @@ def test_the_inputs_of_a_matrix_signature_are_all_columns_but_the_label(tmp_path
 
     assert input_columns(path, whole, "label") == ("a", "b")
     assert input_columns(path, named, "label") == ("b",)
+
+
+def test_an_optional_input_counts_where_the_file_has_it(tmp_path: Path) -> None:
+    """A required one always counts, so that its absence is told by whoever reads it."""
+    path = written(tmp_path, "a,label\n1,2\n")
+    inputs = (Column(name="a", kind="float64", required=False), Column(name="b", kind="float64", required=False))
+
+    assert input_columns(path, Signature(inputs=inputs, outputs=()), "label") == ("a",)
+    assert input_columns(path, Signature(inputs=(*inputs, Column(name="c", kind="str")), outputs=()), "label") == (
+        "a",
+        "c",
+    )

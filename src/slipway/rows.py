@@ -64,12 +64,16 @@ def read_labels(path: Path, label: str) -> NDArray[np.generic]:
 def input_columns(path: Path, signature: Signature, label: str) -> tuple[str, ...]:
     """Return the columns of a rows file that go into the model.
 
-    A signature of columns names them; one of a single matrix does not: then it is every column but the label, in the
-    file's order. Raises DataBroken when the file can't be read.
+    A signature of columns names them; optional ones count where the file has them. A signature of a single matrix does
+    not name any: then it is every column but the label, in the file's order. Raises DataBroken for an unreadable file.
     """
-    if len(signature.inputs) > 1 or len(signature.inputs[0].shape) == 1:
+    single = len(signature.inputs) == 1 and len(signature.inputs[0].shape) > 1
+    if not single and all(column.required for column in signature.inputs):
         return signature.columns
-    return tuple(name for name in _reader(path)(path).columns if name != label)
+    present = list(_reader(path)(path).columns)
+    if single:
+        return tuple(name for name in present if name != label)
+    return tuple(column.name for column in signature.inputs if column.required or column.name in present)
 
 
 def matrix(frame: "pd.DataFrame") -> NDArray[np.generic]:
@@ -109,7 +113,7 @@ def _reader(path: Path) -> "Callable[[Path], pd.DataFrame]":
 
 
 def _read_csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415 - slow to import
+    import pandas as pd
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -126,7 +130,7 @@ def _read_csv(path: Path) -> "pd.DataFrame":
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415 - slow to import
+    import pandas as pd
 
     try:
         frame = pd.read_parquet(path)

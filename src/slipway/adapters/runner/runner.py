@@ -1,0 +1,167 @@
+"""Starts a process for a model, waits for it with a limit, and reads what it left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.adapters.runner import mlmodel
+from slipway.domain.model import Signature
+from slipway.errors import ArtifactBroken, DataBroken
+
+PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+"""All that a model's process sees of our environment: no tokens, no addresses."""
+
+LOG_LINES = 6
+"""How many of the last lines that a process wrote go into an error."""
+
+LONGEST = 600
+"""Characters of such a message that are shown."""
+
+Outcome = Mapping[str, Any]
+
+
+class SubprocessModelRunner:
+    """Reads model folders here, and runs them in a process of their own.
+
+    Starting a process and loading a model costs seconds, running it milliseconds. So `predict` tries the input example
+    too, and `check_example` right after it answers from that: two calls, one process. A failing example never fails
+    `predict`.
+    """
+
+    def __init__(self, timeout_seconds: float = 120) -> None:
+        """Limit each process to so many seconds, from its start to its end."""
+        self._timeout_seconds = timeout_seconds
+        self._examples: dict[Path, Outcome | None] = {}
+
+    def signature(self, model: Path, *, allow_pickle: bool) -> Signature:
+        """Return the signature from the MLmodel file; nothing of the model is loaded or run.
+
+        Raises ArtifactBroken without a signature or an input example, and, unless `allow_pickle`, for a model whose
+        loading runs code that came with it.
+        """
+        description = mlmodel.read(model)
+        if not allow_pickle:
+            mlmodel.refuse_code(model, description)
+        signature = mlmodel.read_signature(model, description)
+        mlmodel.require_example(model, description)
+        return signature
+
+    def predict(self, model: Path, rows: Path, columns: Sequence[str]) -> NDArray[np.generic]:
+        """Return the model's predictions for a rows file, shape (rows,) or (rows, outputs).
+
+        Raises ArtifactBroken when the model can't be loaded, fails on the rows or takes too long; DataBroken for the
+        rows file.
+        """
+        with tempfile.TemporaryDirectory(prefix="slipway-model-", ignore_cleanup_errors=True) as name:
+            out = Path(name) / "predictions.npy"
+            job = {"kind": "predict", "rows": str(rows.absolute()), "columns": list(columns), "out": str(out)}
+            predicted, example = self._run(model, [job, {"kind": "example"}], out.parent)
+            _raise_failure(model, predicted)
+            if "died" not in example:  # a death may have come before the example was tried
+                self._examples[model.absolute()] = example
+            return _predictions(model, out)
+
+    def check_example(self, model: Path) -> None:
+        """Run the model on its own input example; raise ArtifactBroken when it fails."""
+        outcome = self._examples.pop(model.absolute(), None)
+        if outcome is None:
+            with tempfile.TemporaryDirectory(prefix="slipway-model-", ignore_cleanup_errors=True) as name:
+                (outcome,) = self._run(model, [{"kind": "example"}], Path(name))
+        _raise_failure(model, outcome)
+
+    def _run(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
+        """Return one outcome per job; a job that the process did not get to has its death as outcome."""
+        order = folder / "order.json"
+        order.write_text(
+            json.dumps({"model": str(model.absolute()), "seconds": self._timeout_seconds, "jobs": list(jobs)})
+        )
+        log = folder / "log"
+        ending = _run_process(order, log, self._timeout_seconds)
+        with suppress(OSError, ValueError):
+            outcomes = json.loads((folder / "outcomes.json").read_text())
+            return [*outcomes, *[_death(ending, log)] * (len(jobs) - len(outcomes))]
+        return [_death(ending, log)] * len(jobs)
+
+
+def _run_process(order: Path, log: Path, seconds: float) -> str:
+    """Run the worker, end its whole process group, and return how it ended, in words."""
+    command = [sys.executable, "-P", "-m", "slipway.adapters.runner.worker", str(order)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=order.parent,
+            env=_environment(order.parent),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return f"took longer than {seconds:g} s"
+    finally:
+        with suppress(ProcessLookupError, PermissionError):  # the group is gone when its last process is
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code} and no answer"
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    # the policy about pickles was applied before: MLflow need not ask again
+    ours = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true", "DO_NOT_TRACK": "1"}
+    return kept | ours | {"TMPDIR": str(folder), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _death(ending: str, log: Path) -> Outcome:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - 4096, 0))
+        text = file.read().decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return {"failed": f"its process {ending}", "error": " | ".join(lines[-LOG_LINES:]), "died": True}
+
+
+def _raise_failure(model: Path, outcome: Outcome) -> None:
+    if outcome.get("raise") == DataBroken.__name__:
+        what, seen, expected, do = outcome["parts"]
+        raise DataBroken(what, seen=seen, expected=expected, do=do)
+    if "raise" in outcome or "failed" in outcome:
+        said = _readable(model, str(outcome.get("error") or outcome.get("parts") or ""))
+        raise ArtifactBroken(
+            f"model {model.name}",
+            seen=f"{outcome.get('failed', 'is broken')}{': ' if said else ''}{said}",
+            expected="a model that loads and predicts in this environment",
+            do="compare the model's requirements.txt with what is installed here; log it again once it works",
+        )
+
+
+def _readable(model: Path, text: str) -> str:
+    """Take folders of this machine out of a message, and all but its beginning and end."""
+    for folder, word in ((model.absolute(), "MODEL"), (Path(tempfile.gettempdir()), "TMP"), (Path.home(), "~")):
+        if folder != Path("/"):
+            text = text.replace(str(folder), word)
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]} ... {text[-LONGEST * 2 // 3 :]}"
+
+
+def _predictions(model: Path, path: Path) -> NDArray[np.generic]:
+    try:
+        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return] # numpy's stub
+    except (OSError, ValueError) as error:
+        raise ArtifactBroken(
+            f"model {model.name}",
+            seen="its process said it predicted, and left no readable predictions",
+            expected="one prediction per row",
+            do="run the model by hand on these rows; see what it does to its working folder",
+        ) from error
