@@ -1,0 +1,46 @@
+"""The child process that builds one Bento: `python -m slipway.adapters.bento.build`, its order as JSON on stdin.
+
+A process of its own, because BentoML keeps its store and what it imported in global state, and imports the service
+from the build's own folder, where another `services` may be loaded already.
+"""
+
+import json
+import shutil
+import sys
+from typing import TypedDict
+
+SERVICE = "services.inference.service:Inference"
+
+
+class Order(TypedDict):
+    """What to build."""
+
+    context: str
+    """Folder with `services/` and `model/`."""
+    out: str
+    """Folder, there already, that the Bento is written into."""
+    name: str
+    version: str
+    labels: dict[str, str]
+    requirements: list[str]
+
+
+def build(order: Order) -> None:
+    """Build the Bento into BENTOML_HOME, which is the caller's to throw away, and copy it to its place."""
+    import bentoml
+
+    bento = bentoml.build(
+        SERVICE,
+        name=order["name"],
+        version=order["version"],
+        labels=order["labels"],
+        include=["services/**", "model/**"],
+        # pinned already: locking would ask a package index, and give another package on another day
+        python={"packages": order["requirements"], "lock_packages": False},
+        build_ctx=order["context"],
+    )
+    shutil.copytree(bento.path, order["out"], dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    build(json.loads(sys.stdin.read()))

@@ -1,0 +1,189 @@
+"""Packages as Bentos: one folder per package, named by its digest, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.adapters.bento.build import Order
+from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLDER, manifest
+from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
+from slipway.domain.conversion import Converted
+from slipway.domain.model import Artifact, Signature
+from slipway.domain.revision import Package
+from slipway.errors import PackagingFailed, SlipwayError
+from slipway.store import file_digest, new_folder, tree_digest
+
+SOURCES = ("services/__init__.py", "services/inference/*.py")
+BUILD_SECONDS = 300
+"""A build takes 4 s; a big model's copies may take minutes, more means that something hangs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything that goes into a package, known before anything is written."""
+
+    artifact: Artifact
+    model: Path
+    """The ONNX file, or the MLflow folder."""
+    manifest: dict[str, Any]
+    sources: dict[str, Path]
+    requirements: list[str]
+    labels: dict[str, str]
+
+    @property
+    def hex(self) -> str:
+        """Hex digest over the contents: no times, no paths of this machine."""
+        parts = {
+            "manifest": self.manifest,
+            "sources": {name: file_digest(path) for name, path in sorted(self.sources.items())},
+            "labels": self.labels,
+            **digest_parts(self.requirements),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class BentoPackager:
+    """Builds Bentos, each in a process and a BENTOML_HOME of its own that are gone afterwards."""
+
+    def __init__(self, bentoml_home: Path, source_root: Path) -> None:
+        """Use `bentoml_home` for builds under way; `source_root` is the folder that holds `services/inference`."""
+        self._home, self._root = bentoml_home, source_root
+
+    def package(
+        self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
+    ) -> Package:
+        """Write the package under `store/packages/<hex>`, or return the one that is there already.
+
+        Raises PackagingFailed: a full disk, a build error, a signature the service can't serve.
+        """
+        name = artifact.version.name
+        try:
+            plan = self._plan(artifact, signature, onnx, labels)
+            package = _described(plan, store)
+            if not package.path.is_dir():
+                with new_folder(package.path) as part:
+                    self._build(plan, package, part)
+        except OSError as error:
+            raise PackagingFailed(
+                f"package of {name}",
+                seen=f"{error.strerror or error}",
+                expected="room and permission to write the package",
+                do="free disk space, then release again; nothing half written was left",
+            ) from error
+        return package
+
+    def _plan(self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str]) -> _Plan:
+        model = artifact.path if onnx is None else onnx.path
+        digest = tree_digest(model) if onnx is None else file_digest(model)
+        version = artifact.version
+        sources = {str(path.relative_to(self._root)): path for glob in SOURCES for path in self._root.glob(glob)}
+        if len(sources) < len(SOURCES):
+            raise PackagingFailed(
+                f"package of {version.name}",
+                seen="no services/inference in the folder it is packaged from",
+                expected="Slipway's checkout, with the service's source",
+                do="run from a checkout",
+            )
+        return _Plan(
+            artifact=artifact,
+            model=model,
+            manifest=manifest(artifact, signature, onnx, digest),
+            sources=sources,
+            requirements=pyfunc_requirements(model) if onnx is None else onnx_requirements(),
+            labels={
+                **labels,
+                "model": version.model,
+                "version": str(version.version),
+                "artifact": artifact.digest,
+                "served": digest,
+            },
+        )
+
+    def _build(self, plan: _Plan, package: Package, out: Path) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="build-", dir=self._home) as scratch:
+            context = Path(scratch) / "context"
+            _lay_out(plan, context)
+            name, _, version = package.tag.partition(":")
+            order = Order(
+                context=str(context),
+                out=str(out),
+                name=name,
+                version=version,
+                labels=package.labels,
+                requirements=plan.requirements,
+            )
+            _run(order, Path(scratch) / "home", plan.artifact.version.name)
+            _verify(context / FOLDER, out / "src" / FOLDER, plan.artifact.version.name)
+
+
+def _described(plan: _Plan, store: Path) -> Package:
+    version, hexdigest = plan.artifact.version, plan.hex
+    tag = f"{re.sub('[^a-z0-9]+', '-', version.model.lower()).strip('-')}:v{version.version}-{hexdigest[:12]}"
+    return Package(
+        model=version.model,
+        version=version.version,
+        path=store / "packages" / hexdigest,
+        digest=f"sha256:{hexdigest}",
+        tag=tag,
+        runtime=plan.manifest["runtime"],
+        labels={**plan.labels, "package": f"sha256:{hexdigest}"},
+    )
+
+
+def _lay_out(plan: _Plan, context: Path) -> None:
+    """Lay out what the Bento is built from: source, manifest and model."""
+    for name, path in plan.sources.items():
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, context / name)
+    folder = context / FOLDER
+    folder.mkdir()
+    (folder / FILE).write_text(json.dumps(plan.manifest, indent=2, sort_keys=True), encoding="utf-8")
+    if plan.model.is_dir():
+        shutil.copytree(plan.model, folder / PYFUNC_FOLDER)
+    else:
+        shutil.copyfile(plan.model, folder / ONNX_FILE)
+
+
+def _run(order: Order, home: Path, name: str) -> None:
+    command = [sys.executable, "-m", "slipway.adapters.bento.build"]
+    additions = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "DO_NOT_TRACK": "1"}
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(order),
+            env=os.environ | additions,
+            cwd=order["context"],
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _failed(name, f"no end after {BUILD_SECONDS} s") from error
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise _failed(name, " | ".join(lines[-2:])[-400:] or f"exit code {done.returncode}")
+
+
+def _verify(ours: Path, theirs: Path, name: str) -> None:
+    """Compare the model in the Bento with the one that went in: a build that leaves a file out must not ship."""
+    if not theirs.is_dir() or tree_digest(theirs) != tree_digest(ours):
+        raise _failed(name, "the model in the Bento is not the one that went in")
+
+
+def _failed(name: str, seen: str) -> SlipwayError:
+    return PackagingFailed(
+        f"package of {name}",
+        seen=f"`bentoml build`: {seen}",
+        expected="a Bento",
+        do="mend what the build says (disk space, the service's imports), then release again",
+    )

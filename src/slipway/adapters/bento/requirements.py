@@ -1,0 +1,74 @@
+"""What a package's image installs: the service's own needs, and those that the model says it has."""
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from slipway.errors import PackagingFailed
+
+SERVICE = ("numpy", "orjson", "starlette")
+"""What the service imports, beside BentoML, which adds itself."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+
+
+def onnx_requirements() -> list[str]:
+    """Return pins of the installed versions, for a model that ONNX Runtime serves."""
+    return [f"onnxruntime=={_onnxruntime()}", *(f"{name}=={version(name)}" for name in SERVICE)]
+
+
+def pyfunc_requirements(model: Path) -> list[str]:
+    """Return the model's own requirements.txt, and the service's needs that it does not name.
+
+    Raises PackagingFailed: there is none, or it has options or credentials, which would end up in the package.
+    """
+    path = model / "requirements.txt"
+    if not path.is_file():
+        raise PackagingFailed(
+            "the model's requirements.txt",
+            seen="not there",
+            expected="the packages the model needs, as MLflow writes them when it logs a model",
+            do="log the model again with MLflow",
+        )
+    own = [line.split(" #", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    own = [line for line in own if line and not line.startswith("#") and not line.startswith("-c")]
+    for number, line in enumerate(own, start=1):
+        _check(line, number)
+    named = {_normal(match.group()) for line in own if (match := _NAME.match(line))}
+    return [*own, *(f"{name}=={version(name)}" for name in SERVICE if name not in named)]
+
+
+def _check(line: str, number: int) -> None:
+    """Refuse options (they may carry the address of an index) and credentials; never show the line's value."""
+    if line.startswith("-") or _CREDENTIALS.search(line) or not _NAME.match(line):
+        raise PackagingFailed(
+            f"the model's requirements.txt, entry {number}",
+            seen="an option or an address with credentials",
+            expected="a package with its version, such as `scikit-learn==1.9.1`",
+            do="log the model with plain requirements; set the package index where images are built",
+        )
+
+
+def _onnxruntime() -> str:
+    """Return the version of ONNX Runtime, whichever of its builds is installed here."""
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    raise PackagingFailed(
+        "pins for the package",
+        seen="no ONNX Runtime installed",
+        expected="onnxruntime or onnxruntime-gpu",
+        do="install Slipway's locked set: `make install`",
+    )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def digest_parts(requirements: list[str]) -> Mapping[str, str]:
+    """Return what of the requirements counts in a package's digest: BentoML's own version too, as it builds."""
+    return {"requirements": "\n".join(requirements), "bentoml": version("bentoml")}
