@@ -1,8 +1,10 @@
 """What conversion and optimization give: the parity gate's numbers and the table of variants."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.domain.model import Column, Signature
 from slipway.domain.verdict import Verdict
 
 
@@ -51,3 +53,21 @@ class Optimized:
     table: tuple[Variant, ...]
     reason: str
     """One sentence."""
+
+
+def spelled_out(signature: Signature, columns: Sequence[str]) -> Signature:
+    """Return a signature of one matrix as named columns: rows files have names, matrices have none.
+
+    A signature of columns stays as it is. Raises ValueError when the matrix has another width.
+
+    >>> matrix = Signature(inputs=(Column(name="", kind="float64", shape=(-1, 2)),), outputs=())
+    >>> spelled_out(matrix, ["a", "b"]).columns
+    ('a', 'b')
+    """
+    if len(signature.inputs) != 1 or len(signature.inputs[0].shape) == 1:
+        return signature
+    whole = signature.inputs[0]
+    if whole.shape[1:] not in {(len(columns),), (-1,)}:
+        message = f"the model takes {whole.shape[1:]} values a row, the rows have {len(columns)} columns"
+        raise ValueError(message)
+    return Signature(inputs=tuple(Column(name=name, kind=whole.kind) for name in columns), outputs=signature.outputs)

@@ -1,0 +1,77 @@
+"""Collecting what two forms of a model answer, for the parity gate; arrays cross processes as .npz without pickles."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipway.domain.parity import Answers, EdgeAnswers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Form = Callable[["pd.DataFrame"], Answers]
+"""One form of a model: a frame of rows in, answers out; raises on rows that it does not take."""
+
+
+def at_edges(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswers | None:
+    """Ask both forms for each edge row by itself; None when the original takes none of them, or the other form none."""
+    pairs: list[tuple[Answers, Answers]] = []
+    left_out = unanswered = 0
+    for number in range(len(rows)):
+        row = rows.iloc[[number]]
+        ours = _try(original, row)
+        theirs = _try(converted, row) if ours else None
+        left_out += ours is None
+        unanswered += ours is not None and theirs is None
+        if ours and theirs:
+            pairs.append((ours, theirs))
+    if not pairs and not unanswered:
+        return None
+    return EdgeAnswers(
+        original=_joined([ours for ours, _ in pairs]),
+        converted=_joined([theirs for _, theirs in pairs]),
+        left_out=left_out,
+        unanswered=unanswered,
+    )
+
+
+def _try(form: Form, row: "pd.DataFrame") -> Answers | None:
+    try:
+        return form(row)
+    except Exception:  # noqa: BLE001 - models refuse odd rows with errors of any type, and that is an answer
+        return None
+
+
+def _joined(parts: list[Answers]) -> Answers:
+    if not parts:
+        return Answers(predictions=np.empty(0))
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    return Answers(
+        predictions=np.concatenate([part.predictions for part in parts]),
+        probabilities=np.concatenate(probabilities) if probabilities else None,
+    )
+
+
+def save_answers(path: Path, **answers: Answers) -> None:
+    """Write answers by name."""
+    arrays: dict[str, Any] = {}
+    for name, answer in answers.items():
+        arrays[f"{name}.predictions"] = answer.predictions
+        if answer.probabilities is not None:
+            arrays[f"{name}.probabilities"] = answer.probabilities
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def load_answers(path: Path) -> dict[str, Answers]:
+    """Read answers by name; raise ValueError or KeyError for a file that `save_answers` did not write."""
+    with np.load(path, allow_pickle=False) as arrays:
+        names = {key.rsplit(".", 1)[0] for key in arrays.files}
+        return {
+            name: Answers(
+                predictions=arrays[f"{name}.predictions"],
+                probabilities=arrays[f"{name}.probabilities"] if f"{name}.probabilities" in arrays.files else None,
+            )
+            for name in names
+        }

@@ -1,0 +1,115 @@
+"""Making a converted graph ours: names, order and shapes of its outputs, nothing unused, the same bytes every time."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from slipway.adapters.onnx.converter import refused
+from slipway.adapters.onnx.session import COLUMNS_KEY
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+PREDICTION, PROBABILITIES = "prediction", "probabilities"
+NAME = "slipway"
+"""The graph's name: converters draw a random one."""
+IR_VERSION = 10
+"""Fixed for the same reason as the opset; belongs to opset 21."""
+
+
+def tidy(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, flat: bool) -> None:
+    """Change a converted model in place: outputs `prediction` and, where wanted, `probabilities`, in this order.
+
+    `flat`: the prediction has shape (rows,), as the original's, where the converter made it (rows, 1).
+    Raises ConversionRefused when an input has the name of an output, or the wanted outputs are not there.
+    """
+    graph = model.graph
+    names = [PREDICTION, PROBABILITIES][: 1 + probabilities]
+    taken = [put.name for put in graph.input if put.name in names]
+    if taken or len(graph.output) < len(names):
+        raise refused("conversion", f"an input column has an output's name: {taken}" if taken else "no probabilities")
+    del graph.output[len(names) :]
+    _rename(graph, [put.name for put in graph.output], names)
+    if flat and len(graph.output[0].type.tensor_type.shape.dim) == 2:  # noqa: PLR2004 - (rows, 1)
+        _squeeze(graph)
+    _prune(graph)
+    _settle(model, columns)
+
+
+def _rename(graph: "GraphProto", old: Sequence[str], new: Sequence[str]) -> None:
+    used = {name for node in _nodes(graph) for name in (*node.input, *node.output)}
+    # an inner value that has a wanted name makes room for it
+    mapping = {name: f"{name}_inner" for name in new if name in used} | dict(zip(old, new, strict=True))
+    for node in _nodes(graph):
+        node.input[:] = [mapping.get(name, name) for name in node.input]
+        node.output[:] = [mapping.get(name, name) for name in node.output]
+    for value in (*graph.output, *graph.value_info, *graph.initializer):
+        value.name = mapping.get(value.name, value.name)
+
+
+def _squeeze(graph: "GraphProto") -> None:
+    """Drop the prediction's second axis."""
+    from onnx import helper, numpy_helper
+    from numpy import array, int64
+
+    inner = f"{PREDICTION}_column"
+    _rename_value(graph, PREDICTION, inner)
+    graph.initializer.append(numpy_helper.from_array(array([1], dtype=int64), f"{PREDICTION}_axes"))
+    graph.node.append(
+        helper.make_node("Squeeze", [inner, f"{PREDICTION}_axes"], [PREDICTION], name=f"{PREDICTION}_flat")
+    )
+    del graph.output[0].type.tensor_type.shape.dim[1]
+
+
+def _rename_value(graph: "GraphProto", old: str, new: str) -> None:
+    for node in _nodes(graph):
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+
+
+def _nodes(graph: "GraphProto") -> Iterator["NodeProto"]:
+    """Yield all nodes, those of inner graphs (loops) included: they may use values of the outer one."""
+    for node in graph.node:
+        yield node
+        for inner in _inner_graphs(node):
+            yield from _nodes(inner)
+
+
+def _inner_graphs(node: "NodeProto") -> Iterator["GraphProto"]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _prune(graph: "GraphProto") -> None:
+    """Drop what no output needs: scores that are not shown, and their constants."""
+    needed = {put.name for put in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):  # ONNX keeps nodes in topological order
+        if needed.intersection(node.output):
+            needed.update(_uses(node))
+            kept.append(node)
+    _replace(graph.node, reversed(kept))
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
+    _replace(graph.value_info, ())
+
+
+def _uses(node: "NodeProto") -> set[str]:
+    return {*node.input, *(name for inner in _inner_graphs(node) for each in _nodes(inner) for name in each.input)}
+
+
+def _replace(field: "RepeatedCompositeFieldContainer", values: "Iterable[object]") -> None:  # type: ignore[name-defined]
+    copies = list(values)
+    del field[:]
+    field.extend(copies)
+
+
+def _settle(model: "ModelProto", columns: Sequence[str]) -> None:
+    from onnx import helper
+
+    model.ir_version = IR_VERSION
+    model.graph.name, model.doc_string, model.graph.doc_string = NAME, "", ""
+    versions = {entry.domain: entry.version for entry in model.opset_import}  # skl2onnx writes one twice
+    _replace(model.opset_import, [helper.make_opsetid(*entry) for entry in sorted(versions.items())])
+    helper.set_model_props(model, {COLUMNS_KEY: json.dumps(list(columns))})

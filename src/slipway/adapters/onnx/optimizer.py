@@ -1,0 +1,205 @@
+"""The Optimizer port: each step in a worker of its own, verdicts and choices made here by the domain."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from slipway.adapters.onnx import answering, build_worker, convert_worker, converter, measure_worker, worker
+from slipway.adapters.onnx.session import CPU
+from slipway.domain.conversion import Converted, Optimized, Variant
+from slipway.domain.model import Signature
+from slipway.domain.parity import EdgeAnswers, judge_parity
+from slipway.domain.spec import ConversionSpec, OptimizationSpec
+from slipway.domain.speed import choose, paired_speedup
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.errors import ArtifactBroken
+from slipway.store import file_digest
+
+SEED = 4
+"""Of the bootstrap: the same measurements give the same interval. Any number does."""
+LIMITS = {
+    "graph": ConversionSpec(),
+    "dynamic-int8": ConversionSpec(absolute_tolerance=0.05, relative_tolerance=0.05, margin=0.0),
+}
+"""What a variant may differ from the plain model. An optimized graph computes the same numbers. Eight bits do not: the
+probabilities may move by 0.05, but every label must stay; whether quality stays is for the quality gate to say."""
+
+Seconds = NDArray[np.float64]
+
+
+class OnnxOptimizer:
+    """Converts with skl2onnx, builds variants with ONNX Runtime, and measures them."""
+
+    def __init__(self, timeout_seconds: float = 180, providers: Sequence[str] = CPU) -> None:
+        """Give each worker this long; run variants on these ONNX Runtime execution providers."""
+        self._timeout = timeout_seconds
+        self._providers = tuple(providers)
+
+    def convert(self, model: Path, signature: Signature, rows: Path, spec: ConversionSpec, out: Path) -> Converted:
+        """Write `out/model.onnx` and compare it with the original on the rows and on edge rows.
+
+        `signature` names the columns (see `spelled_out` for one of a matrix). Raises ConversionRefused with the
+        converter's reason, ArtifactBroken when the original can't be loaded or fails on the rows, DataBroken for rows
+        that can't be read or lack columns.
+        """
+        _refuse_other_flavors(model)
+        kinds = _kinds(signature)
+        with _workplace(out) as folder:
+            request = {"model": str(model.absolute()), "rows": str(rows.absolute()), "kinds": kinds}
+            try:
+                response = worker.call(convert_worker.__name__, request, folder, self._timeout)
+                parity = _judge(folder / convert_worker.ANSWERS_FILE, spec, response["edges"])
+            except worker.WorkerDied as error:
+                raise converter.refused(f"conversion of model folder {model.name}", str(error)) from error
+            path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
+        return Converted(
+            path=path,
+            digest=file_digest(path),
+            parity=parity,
+            inputs=tuple(response["inputs"]),
+            outputs=tuple(response["outputs"]),
+            single_matrix=bool(response["single_matrix"]),
+        )
+
+    def optimize(self, converted: Converted, rows: Path, spec: OptimizationSpec, out: Path) -> Optimized:
+        """Build the variants under `out`, compare each with the plain model, measure those that agree, and choose.
+
+        A variant that can't be built, or whose answers differ, stays in the table with a note and without a time.
+        Raises ArtifactBroken when the plain file itself can't be run, DataBroken for rows that can't be read.
+        """
+        with _workplace(out) as folder:
+            try:
+                table = self._build(converted, rows, spec, folder)
+                seconds = self._measure(table, spec, folder)
+            except worker.WorkerDied as error:
+                raise ArtifactBroken(
+                    f"ONNX file {converted.path.name}",
+                    seen=str(error),
+                    expected="a file that ONNX Runtime runs on these rows",
+                    do="convert the model again",
+                ) from error
+            kept = [_moved(row, converted.path, out) for row in table]
+        return choose([_timed(row, seconds, spec) for row in kept], confidence=spec.confidence)
+
+    def _build(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
+        """Return the table without times; variants that were built lie in `folder`."""
+        request = {
+            "plain": str(converted.path.absolute()),
+            "rows": str(rows.absolute()),
+            "single_matrix": converted.single_matrix,
+            "variants": list(dict.fromkeys(spec.variants)),
+            "batch_rows": spec.batch_rows,
+            "providers": self._providers,
+        }
+        response = worker.call(build_worker.__name__, request, folder, self._timeout)
+        plain = _row("plain", converted.path, converted.parity, note="")
+        return [plain, *(_built(name, said, folder) for name, said in response["variants"].items())]
+
+    def _measure(self, table: Sequence[Variant], spec: OptimizationSpec, folder: Path) -> dict[str, Seconds]:
+        """Return seconds per call by variant, shape (rounds,), of those that agree with the plain model."""
+        fit = {row.name: row.path for row in table if row.path and (row.name == "plain" or _agrees(row))}
+        request = {
+            "sessions": [{"path": str(path.absolute()), "optimize": name != "graph"} for name, path in fit.items()],
+            "rounds": spec.rounds,
+            "batch_rows": spec.batch_rows,
+            "providers": self._providers,
+        }
+        response = worker.call(measure_worker.__name__, request, folder, self._timeout)
+        return {name: np.array(each) for name, each in zip(fit, response["seconds"], strict=True)}
+
+
+def _refuse_other_flavors(model: Path) -> None:
+    """Refuse, without starting anything, what is no scikit-learn model."""
+    try:
+        flavors = yaml.safe_load((model / "MLmodel").read_text())["flavors"]
+        names = [name for name in flavors if name != "python_function"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactBroken(
+            f"model folder {model.name}",
+            seen=f"its MLmodel file can't be read: {worker.one_line(error)}",
+            expected="an MLflow model folder",
+            do="register the model again with `mlflow.sklearn.log_model`",
+        ) from error
+    if "sklearn" not in names:
+        kind = " and ".join(names) or "plain python_function"
+        raise converter.refused(f"conversion of model folder {model.name}", f"it is a {kind} model")
+
+
+def _kinds(signature: Signature) -> dict[str, str]:
+    if any(len(column.shape) > 1 for column in signature.inputs):
+        raise converter.refused("conversion", "its signature is one matrix, whose columns have no names")
+    return {column.name: column.kind for column in signature.inputs}
+
+
+@contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """Give a folder inside `out`, so that results are moved, not copied; it is gone at the end."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=out.absolute()) as folder:
+        yield Path(folder)
+
+
+def _judge(path: Path, spec: ConversionSpec, counts: dict[str, int] | None) -> Verdict:
+    """Judge what a worker collected; `counts`: its edge rows that were left out or not answered."""
+    try:
+        found = answering.load_answers(path)
+        edges = None
+        if counts is not None:
+            edges = EdgeAnswers(original=found["edges_original"], converted=found["edges_converted"], **counts)
+        return judge_parity(found["original"], found["converted"], spec, edges)
+    except (OSError, KeyError, ValueError) as error:
+        message = f"its answers can't be read: {worker.one_line(error)}"
+        raise worker.WorkerDied(message) from error
+
+
+def _row(name: str, path: Path | None, parity: Verdict | None, *, note: str) -> Variant:
+    """Return a row without a time: all zeros."""
+    return Variant(
+        name=name,
+        path=path,
+        size_bytes=path.stat().st_size if path else 0,
+        median_microseconds=0.0,
+        speedup=0.0,
+        speedup_low=0.0,
+        speedup_high=0.0,
+        parity=parity,
+        note=note,
+    )
+
+
+def _built(name: str, said: dict[str, Any], folder: Path) -> Variant:
+    if said["note"]:
+        return _row(name, None, None, note=said["note"])
+    parity = _judge(folder / build_worker.answers_file(name), LIMITS[name], said["edges"])
+    row = _row(name, folder / build_worker.variant_file(name), parity, note="")
+    return row if _agrees(row) else replace(row, note=f"not chosen: {parity.reason}")
+
+
+def _agrees(row: Variant) -> bool:
+    return row.parity is not None and row.parity.outcome is Outcome.PASS
+
+
+def _moved(row: Variant, plain: Path, out: Path) -> Variant:
+    if row.path is None or row.path == plain:
+        return row
+    return replace(row, path=row.path.replace(out / row.path.name))
+
+
+def _timed(row: Variant, seconds: dict[str, Seconds], spec: OptimizationSpec) -> Variant:
+    if row.name not in seconds:
+        return row
+    ratio, low, high = paired_speedup(seconds["plain"], seconds[row.name], confidence=spec.confidence, seed=SEED)
+    return replace(
+        row,
+        median_microseconds=float(np.median(seconds[row.name])) * 1e6,
+        speedup=ratio,
+        speedup_low=low,
+        speedup_high=high,
+    )
