@@ -17,6 +17,11 @@ from slipway.errors import ArtifactBroken
 LARGEST_BYTES = 4 << 20
 """A signature of 10,000 columns takes about 1 MiB."""
 
+DEEPEST = 50
+"""MLflow nests about six deep."""
+
+LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 KINDS = {
     "boolean": "bool",
     "integer": "int32",
@@ -49,7 +54,7 @@ def read(model: Path) -> Description:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise _broken(model, f"an MLmodel file of {path.stat().st_size:,} bytes", f"at most {LARGEST_BYTES:,}")
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        content = _parse(path.read_bytes())
     except FileNotFoundError as error:
         raise _broken(model, "no MLmodel file", "a model that MLflow logged") from error
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
@@ -59,6 +64,17 @@ def read(model: Path) -> Description:
     if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
         raise _broken(model, "an MLmodel file without flavors", "YAML as MLflow writes it")
     return content
+
+
+def _parse(text: bytes) -> object:
+    """Return YAML as plain values; raise ValueError for lists in lists in lists: libyaml would overflow its stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            message = f"nested more than {DEEPEST} deep"
+            raise ValueError(message)
+    return yaml.load(text, Loader=LOADER)  # noqa: S506 - both loaders are safe ones
 
 
 def read_signature(model: Path, description: Description) -> Signature:

@@ -1,0 +1,168 @@
+"""What is read from a model's description, and what is refused before anything is loaded."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway.adapters.runner import SubprocessModelRunner
+from slipway.adapters.runner.mlmodel import LARGEST_BYTES
+from slipway.domain.model import Column
+from slipway.errors import ArtifactBroken
+
+Describe = Callable[..., Path]
+
+
+def inputs(*entries: dict[str, Any]) -> dict[str, str]:
+    """Return a signature with these inputs and one nameless column of output."""
+    return {"inputs": json.dumps(entries), "outputs": json.dumps([{"type": "string"}])}
+
+
+def test_reads_the_signature_of_a_real_model(digits_model: Path) -> None:
+    """64 columns in, one tensor of labels out, nothing loaded."""
+    signature = SubprocessModelRunner().signature(digits_model, allow_pickle=False)
+
+    assert signature.columns == tuple(f"pixel_{number}" for number in range(64))
+    assert {column.kind for column in signature.inputs} == {"float64"}
+    assert signature.outputs == (Column(name="output", kind="int64"),)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("double", "float64"),
+        ("float", "float32"),
+        ("long", "int64"),
+        ("integer", "int32"),
+        ("string", "str"),
+        ("boolean", "bool"),
+        ("datetime", "datetime64[ns]"),
+    ],
+)
+def test_column_types_get_numpy_names(describe: Describe, said: str, kind: str) -> None:
+    """Each of MLflow's plain types has one."""
+    model = describe(signature=inputs({"type": said, "name": "x", "required": False}))
+
+    signature = SubprocessModelRunner().signature(model, allow_pickle=False)
+
+    assert signature.inputs == (Column(name="x", kind=kind, required=False),)
+    assert signature.outputs == (Column(name="output", kind="str"),)
+
+
+def test_a_nameless_tensor_is_called_input(describe: Describe) -> None:
+    """Its shape goes with it."""
+    model = describe(signature=inputs({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 8, 8]}}))
+
+    signature = SubprocessModelRunner().signature(model, allow_pickle=False)
+
+    assert signature.inputs == (Column(name="input", kind="float32", shape=(-1, 8, 8)),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"signature": None}, "no signature; .*infer_signature"),
+        ({"signature": {"inputs": "[]", "outputs": "[]"}}, "no signature"),
+        ({"signature": {"inputs": '[{"type": "long", "name": "x"}]', "outputs": None}}, "a signature without outputs"),
+        ({"signature": inputs({"type": "object", "name": "x"})}, "'x' is of type 'object'"),
+        (
+            {"signature": inputs({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [3]}})},
+            "without a row axis",
+        ),
+        ({"signature": {"inputs": "{broken", "outputs": "[]"}}, "can't be read"),
+        ({"signature": {"inputs": "[" * 100_000, "outputs": "[]"}}, "can't be read"),
+        ({"saved_input_example_info": None}, r"no input example; .*input_example=inputs.head\(3\)"),
+        ({"saved_input_example_info": {"artifact_path": "gone.json"}}, "no file 'gone.json'"),
+        ({"saved_input_example_info": {"artifact_path": "../rows.csv"}}, "no file '../rows.csv'"),
+        ({"flavors": None}, "without flavors"),
+        ({"flavors": {"python_function": "x"}}, "flavor 'python_function' without settings"),
+    ],
+)
+def test_a_description_that_lacks_something_is_refused(
+    describe: Describe, rows: Path, changes: dict[str, Any], message: str
+) -> None:
+    """The error says how to log the model with it."""
+    model = describe(**changes)
+
+    assert rows.exists()
+    with pytest.raises(ArtifactBroken, match=message):
+        SubprocessModelRunner().signature(model, allow_pickle=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"flavors: [", "unreadable MLmodel"),
+        (b"\xff\xfe\x00", "unreadable MLmodel"),
+        (b"[" * 50_000, "unreadable MLmodel"),
+        (b"a: !!python/object/apply:os.system ['true']", "unreadable MLmodel"),
+        (b"- 1", "without flavors"),
+        (b"", "without flavors"),
+        (b" " * (LARGEST_BYTES + 1), "bytes; expected at most"),
+    ],
+)
+def test_a_description_that_is_no_yaml_of_ours_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """Truncated, binary, bottomless, with objects, of the wrong kind, empty, too large."""
+    (tmp_path / "MLmodel").write_bytes(content)
+
+    with pytest.raises(ArtifactBroken, match=message):
+        SubprocessModelRunner().signature(tmp_path, allow_pickle=True)
+
+
+def test_a_folder_without_a_description_is_refused(tmp_path: Path) -> None:
+    """It is no MLflow model."""
+    with pytest.raises(ArtifactBroken, match="no MLmodel file"):
+        SubprocessModelRunner().signature(tmp_path, allow_pickle=True)
+
+
+SAFE = {"loader_module": "mlflow.sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("flavors", "message"),
+    [
+        ({"python_function": SAFE, "sklearn": {"serialization_format": "cloudpickle"}}, "serialized with cloudpickle"),
+        ({"python_function": SAFE, "sklearn": {}}, "serialized with pickle"),
+        ({"python_function": {"loader_module": "mlflow.pyfunc.model"}}, "loader 'mlflow.pyfunc.model'"),
+        ({"python_function": {"loader_module": "mine"}}, "loader 'mine'"),
+        ({"python_function": {**SAFE, "code": "code"}}, "code of its own in 'code'"),
+        (
+            {
+                "python_function": SAFE,
+                "sklearn": {"serialization_format": "skops", "skops_trusted_types": ["os.system"]},
+            },
+            "asks to trust os.system",
+        ),
+    ],
+)
+def test_a_model_that_runs_code_needs_permission(describe: Describe, flavors: dict[str, Any], message: str) -> None:
+    """Pickles, custom loaders, code of its own, trust in arbitrary types."""
+    model = describe(flavors=flavors)
+
+    with pytest.raises(ArtifactBroken, match=f"{message}.*allow_pickle: true"):
+        SubprocessModelRunner().signature(model, allow_pickle=False)
+    assert SubprocessModelRunner().signature(model, allow_pickle=True).columns == ("x",)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "deep/inside/MODEL.JOBLIB", "weights.pth"])
+def test_a_pickle_anywhere_in_the_folder_needs_permission(describe: Describe, name: str) -> None:
+    """Whatever the description says of it."""
+    model = describe()
+    (model / name).parent.mkdir(parents=True, exist_ok=True)
+    (model / name).write_bytes(b"\x80\x04.")
+
+    with pytest.raises(ArtifactBroken, match=f"pickle file {name}"):
+        SubprocessModelRunner().signature(model, allow_pickle=False)
+
+
+def test_classes_of_known_packages_may_be_trusted(describe: Describe) -> None:
+    """A skops file needs them for custom losses and boosters."""
+    flavor = {
+        "serialization_format": "skops",
+        "skops_trusted_types": ["sklearn._loss.link.IdentityLink", "xgboost.core.Booster"],
+    }
+    model = describe(flavors={"python_function": SAFE, "sklearn": flavor})
+
+    assert SubprocessModelRunner().signature(model, allow_pickle=False).columns == ("x",)

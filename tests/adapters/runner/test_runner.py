@@ -1,0 +1,154 @@
+"""Models in processes of their own: what comes out, and what becomes of those that misbehave."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from slipway.adapters.runner import SubprocessModelRunner
+from slipway.errors import ArtifactBroken, DataBroken
+from slipway.rows import read_labels
+
+Coded = Callable[..., Path]
+PIXELS = [f"pixel_{number}" for number in range(64)]
+
+
+def test_predicts_with_a_real_model(digits_model: Path, digits_rows: Path) -> None:
+    """One label per row, most of them right; its example was tried in the same process."""
+    runner = SubprocessModelRunner()
+
+    predictions = runner.predict(digits_model, digits_rows, PIXELS)
+    runner.check_example(digits_model)
+
+    assert predictions.shape == (300,)
+    assert predictions.dtype == np.int64
+    assert (predictions == read_labels(digits_rows, "digit")).mean() > 0.85
+
+
+def test_checks_the_example_of_a_real_model_alone(digits_model: Path) -> None:
+    """Without a prediction before it."""
+    SubprocessModelRunner().check_example(digits_model)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return rows['x'] * 2", [2.0, 4.0, 6.0, 8.0, 10.0]),
+        ("return np.where(rows['x'] > 2, 'high', 'low')", ["low", "low", "high", "high", "high"]),
+        ("return rows[['x']]", [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("return {'label': rows['x'].to_numpy(), 'probability': rows['x']}", [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("return [[v, -v] for v in rows['x']]", [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0], [4.0, -4.0], [5.0, -5.0]]),
+        ("return rows.assign(name='n')", [1.0, 2.0, 3.0, 4.0, 5.0]),
+    ],
+)
+def test_every_form_of_prediction_becomes_an_array(coded: Coded, rows: Path, body: str, expected: list[object]) -> None:
+    """Series, text, frames, named outputs, lists; whole numbers of a CSV feed a floating point input."""
+    predictions = SubprocessModelRunner().predict(coded(body), rows, ["x"])
+
+    assert predictions.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "if (rows['x'] == 4).any(): raise ValueError('four')\nreturn rows['x']",
+            "5 rows, the first in row 4: ValueError: four",
+        ),
+        ("return rows['x'].head(2)", "gives 2 predictions for 5 rows"),
+        ("return [object()] * len(rows)", "neither numbers nor labels"),
+        ("print('last words', file=sys.stderr); os._exit(7)", "ended with code 7 and no answer: .*last words"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
+        ("import no_such_package", "No module named 'no_such_package'"),
+    ],
+)
+def test_a_model_that_fails_on_rows_says_how(coded: Coded, rows: Path, body: str, message: str) -> None:
+    """Errors, wrong counts, no predictions at all, sudden death."""
+    model = coded(body)
+
+    with pytest.raises(ArtifactBroken, match=message):
+        SubprocessModelRunner().predict(model, rows, ["x"])
+
+
+def test_a_model_that_cannot_be_loaded_says_why(coded: Coded, rows: Path) -> None:
+    """With the error of its framework, and without folders of this machine."""
+    model = coded("return rows['x']", prelude="raise RuntimeError('from ' + __file__)")
+
+    with pytest.raises(ArtifactBroken, match="can't be loaded: RuntimeError: from MODEL/code/behaviour.py"):
+        SubprocessModelRunner().predict(model, rows, ["x"])
+
+
+def test_a_truncated_model_file_is_refused(digits_model: Path, digits_rows: Path, tmp_path: Path) -> None:
+    """Half a file does not load."""
+    model = tmp_path / "digits"
+    model.mkdir()
+    for file in digits_model.iterdir():
+        content = file.read_bytes()
+        (model / file.name).write_bytes(content[: len(content) // 2] if file.name == "model.skops" else content)
+
+    with pytest.raises(ArtifactBroken, match="can't be loaded"):
+        SubprocessModelRunner().predict(model, digits_rows, PIXELS)
+
+
+def test_a_failing_example_fails_its_own_check_only(coded: Coded, rows: Path) -> None:
+    """The rows were predicted all the same."""
+    runner, model = SubprocessModelRunner(), coded("assert len(rows) > 1, 'too few'\nreturn rows['x']")
+
+    predictions = runner.predict(model, rows, ["x"])
+
+    assert len(predictions) == 5
+    with pytest.raises(ArtifactBroken, match="fails on its own input example: AssertionError: too few"):
+        runner.check_example(model)
+
+
+def test_a_model_that_hangs_is_ended_with_all_its_processes(coded: Coded, rows: Path, tmp_path: Path) -> None:
+    """Also those that it started itself."""
+    note = tmp_path / "child"
+    model = coded(
+        "child = subprocess.Popen([sys.executable, '-c', 'import threading; threading.Event().wait()'])\n"
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "threading.Event().wait()"
+    )
+
+    with pytest.raises(ArtifactBroken, match="took longer than 6 s"):
+        SubprocessModelRunner(timeout_seconds=6).predict(model, rows, ["x"])
+
+    psutil.wait_procs(
+        [psutil.Process(int(note.read_text()))] if psutil.pid_exists(int(note.read_text())) else [], timeout=5
+    )
+    assert not _runs(int(note.read_text()))
+
+
+def _runs(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_model_sees_nothing_of_our_environment(coded: Coded, rows: Path) -> None:
+    """No token, no address: only what a process needs to start."""
+    os.environ["SLIPWAY_WEBHOOK_SECRET"] = "tell nobody"  # noqa: S105 - made up
+    model = coded("raise ValueError(sorted(name for name in os.environ if 'SLIPWAY' in name or 'SECRET' in name))")
+
+    try:
+        with pytest.raises(ArtifactBroken, match=r"ValueError: \[\]"):
+            SubprocessModelRunner().predict(model, rows, ["x"])
+    finally:
+        del os.environ["SLIPWAY_WEBHOOK_SECRET"]
+
+
+def test_broken_rows_are_not_the_models_fault(digits_model: Path, rows: Path) -> None:
+    """A missing column is DataBroken, with the columns that are there."""
+    with pytest.raises(DataBroken, match="it has columns 'x', 'y'"):
+        SubprocessModelRunner().predict(digits_model, rows, PIXELS)
+
+
+def test_a_model_of_one_matrix_gets_its_columns_together(coded: Coded, rows: Path) -> None:
+    """In the type of its signature."""
+    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]
+    model = coded("return rows.sum(axis=1) if rows.dtype == np.float32 else None", tensor)
+
+    predictions = SubprocessModelRunner().predict(model, rows, ["x", "y"])
+
+    assert predictions.tolist() == [1.0, 2.0, 4.0, 5.0, 6.0]
