@@ -3,23 +3,34 @@
 import sys
 from pathlib import Path
 
+DRAIN_SECONDS = 30
+"""How long requests in flight may take after SIGTERM."""
+
 
 def serve_command(package_path: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
     """Return the argument list that serves a package, and what to add to the environment of its process.
 
-    The process starts one supervisor and one worker as children; SIGTERM to it drains and ends all of them.
+    The process is a supervisor with one worker as its child; it restarts the worker when that dies. SIGTERM to it
+    drains and ends all. The port is bound before the worker is ready: connections wait meanwhile.
 
-    >>> serve_command(Path("store/packages/3f2a"), "127.0.0.1", 3000)[0][1:6]
+    BENTOML_HOME is a folder for this process alone, made beside the package and free to be removed once it ended:
+    a second server with the same one would wipe the first one's metrics when it starts.
+
+    >>> command, environment = serve_command(Path("store/packages/3f2a"), "127.0.0.1", 3000)
+    >>> command[1:6]
     ['-m', 'bentoml', 'serve', 'store/packages/3f2a', '--host']
+    >>> environment["BENTOML_HOME"]
+    'store/packages/.serving-3000'
     """
     command = [
         *(sys.executable, "-m", "bentoml", "serve", str(package_path)),
         *("--host", host, "--port", str(port), "--api-workers", "1"),
+        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
     ]
-    return command, dict(ENVIRONMENT)
+    return command, {**_ENVIRONMENT, "BENTOML_HOME": str(package_path.with_name(f".serving-{port}"))}
 
 
-ENVIRONMENT = {
+_ENVIRONMENT = {
     "BENTOML_DO_NOT_TRACK": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

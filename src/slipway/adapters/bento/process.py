@@ -1,0 +1,160 @@
+"""A packaged service as a process of ours: started, watched, stopped with everything it started itself."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from slipway.adapters.bento.serving import serve_command
+from slipway.domain.revision import Package
+from slipway.errors import RevisionFailed
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 15.0
+"""After SIGTERM; nothing is in flight then, so what takes longer hangs."""
+POLL_SECONDS = 0.05
+PROBE_SECONDS = 1.0
+"""A probe waits in the listening socket until the worker is there; between probes we look whether it still lives."""
+MEBIBYTE = 1024 * 1024
+
+
+class PortTaken(Exception):
+    """Somebody else was quicker; another port will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running package."""
+
+    package: Package
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """The revision that it is."""
+        return f"{self.package.model}-v{self.package.version}"
+
+    def memory_mebibytes(self) -> float:
+        """Return the resident memory of all its processes; pages they share count in each."""
+        total = 0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            whole = psutil.Process(self.process.pid)
+            for one in (whole, *whole.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    total += one.memory_info().rss
+        return total / MEBIBYTE
+
+    def last_lines(self, count: int = 3) -> str:
+        """Return the end of its log, as one line."""
+        with contextlib.suppress(OSError):
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return " | ".join(line.strip() for line in lines[-count:] if line.strip())[-600:]
+        return "no log"
+
+    def wait_ready(self, seconds: float) -> None:
+        """Wait until it answers its readiness probe; raise RevisionFailed, or PortTaken."""
+        deadline = time.monotonic() + seconds
+        workers: set[int] = set()
+        with httpx.Client(base_url=self.url, timeout=PROBE_SECONDS) as client:
+            while not self._probe(client):
+                workers = self._check_alive(workers)
+                if time.monotonic() > deadline:
+                    raise self._failed(f"not ready after {seconds:g} s")
+                time.sleep(POLL_SECONDS)
+
+    def _probe(self, client: httpx.Client) -> bool:
+        try:
+            answer = client.get("/v2/health/ready")
+        except httpx.TransportError:
+            return False
+        if answer.headers.get("x-slipway-revision") != self.name:
+            raise PortTaken
+        return answer.is_success
+
+    def _check_alive(self, workers: set[int]) -> set[int]:
+        """Raise when the server ended, or a worker did: the supervisor would restart that one again and again."""
+        if self.process.poll() is not None:
+            if "address already in use" in self.last_lines(50).lower():
+                raise PortTaken
+            raise self._failed(f"ended with code {self.process.returncode} before it was ready")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children()
+            alive = {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+            if workers - alive:
+                raise self._failed("its worker ended before it was ready")
+            return alive
+        return workers
+
+    def _failed(self, seen: str) -> RevisionFailed:
+        return RevisionFailed(
+            f"revision {self.name}",
+            seen=f"{seen}; last lines: {self.last_lines()}",
+            expected="a service that answers its readiness probe",
+            do=f"read {self.log.name} in the rehearsals folder; the model may need packages that are not installed",
+        )
+
+
+@contextlib.contextmanager
+def running(package: Package, log: Path) -> Iterator[Service]:
+    """Start a package on a free port; at the end nothing that it started is left."""
+    port = _free_port()
+    command, additions = serve_command(package.path, HOST, port)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | additions,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a process group of its own: stopped whole
+        )
+    try:
+        yield Service(package=package, process=process, port=port, log=log)
+    finally:
+        stop(process, STOP_SECONDS)
+        shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)
+
+
+def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    """Ask a process group's leader to end, wait, and kill what is left of the group."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        while _runs(process.pid) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        # the leader is not reaped yet, so its number can't belong to another group by now
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a child of ours still runs, without reaping it."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port

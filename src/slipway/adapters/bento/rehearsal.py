@@ -1,0 +1,109 @@
+"""A package tried as a real process, before any traffic: the recorded rows through its HTTP door."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.adapters.bento.payloads import payloads, prediction, stacked
+from slipway.adapters.bento.process import PortTaken, Service, running
+from slipway.domain.revision import Package
+from slipway.domain.spec import RehearsalSpec
+from slipway.errors import RevisionFailed
+from slipway.ports.rehearsal import Rehearsed
+from slipway.rows import read_rows
+
+if TYPE_CHECKING:  # pandas takes a second to import: read_rows does it, when there are rows
+    import pandas as pd
+
+ATTEMPTS = 3
+"""Ports tried: between choosing one and binding it, somebody else may take it."""
+REQUEST_SECONDS = 30.0
+"""The service's own limit of one request."""
+MEMORY_EVERY = 20
+"""Requests between two looks at memory: a look costs as much as a request."""
+
+
+class ProcessRehearsal:
+    """Runs packages on this machine, on a loopback port."""
+
+    def __init__(self, logs: Path) -> None:
+        """Write each rehearsal's log under `logs`."""
+        self._logs = logs
+
+    def rehearse(self, package: Package, rows: Path, columns: tuple[str, ...], spec: RehearsalSpec) -> Rehearsed:
+        """Start the package, send `spec.requests` rows one by one (again from the first when they end), stop it.
+
+        Raises RevisionFailed: not ready in time, or a row it does not answer. DataBroken: rows that can't be read.
+        """
+        frame = read_rows(rows, columns)
+        log = self._logs / f"{package.tag.replace(':', '-')}.log"
+        for _ in range(ATTEMPTS):
+            try:
+                with running(package, log) as service:
+                    began = time.monotonic()
+                    service.wait_ready(spec.ready_timeout_seconds)
+                    ready_seconds = time.monotonic() - began
+                    return _Client(service).send(frame, spec.requests, ready_seconds)
+            except PortTaken:
+                continue
+        raise RevisionFailed(
+            f"revision {package.model}-v{package.version}",
+            seen=f"{ATTEMPTS} ports in a row taken by others",
+            expected="a free port on the loopback address",
+            do="release again; see which processes listen with `ss -lntp`",
+        )
+
+
+class _Client:
+    """Sends rows to a service that is ready."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._peak = 0.0
+
+    def send(self, frame: "pd.DataFrame", requests: int, ready_seconds: float) -> Rehearsed:
+        path = f"/v2/models/{self._service.package.model}/versions/{self._service.package.version}"
+        predictions: list[NDArray[np.generic]] = []
+        latencies = np.empty(requests)
+        with httpx.Client(base_url=self._service.url, timeout=REQUEST_SECONDS) as client:
+            bodies = payloads(frame, client.get(path).raise_for_status().json())
+            for number in range(requests):
+                row = number % len(bodies)
+                began = time.perf_counter()
+                answer = self._ask(client, f"{path}/infer", bodies[row], row)
+                latencies[number] = (time.perf_counter() - began) * 1000
+                predictions.append(prediction(answer.json()))
+                if number % MEMORY_EVERY == 0:
+                    self._look_at_memory()
+        self._look_at_memory()
+        return Rehearsed(
+            predictions=stacked(predictions),
+            latencies_milliseconds=latencies,
+            memory_mebibytes=self._peak,
+            ready_seconds=ready_seconds,
+        )
+
+    def _ask(self, client: httpx.Client, path: str, body: bytes, row: int) -> httpx.Response:
+        try:
+            answer = client.post(path, content=body, headers={"content-type": "application/json"})
+        except httpx.TransportError as error:
+            seen = f"no answer ({type(error).__name__}); last lines: {self._service.last_lines()}"
+            raise self._failed(row, seen) from error
+        if not answer.is_success:
+            raise self._failed(row, f"answered {answer.status_code}: {answer.text[:500]}")
+        return answer
+
+    def _failed(self, row: int, seen: str) -> RevisionFailed:
+        return RevisionFailed(
+            f"revision {self._service.name}, row {row + 1}",
+            seen=seen,
+            expected="a prediction for every row",
+            do="mend the model so that it takes this row, and register a new version",
+        )
+
+    def _look_at_memory(self) -> None:
+        self._peak = max(self._peak, self._service.memory_mebibytes())
