@@ -79,9 +79,11 @@ class Step:
     reason: str = ""
 
 
-def begin(status: RolloutStatus, canary: Revision, stable: Revision | None, now: float) -> RolloutStatus:
+def begin(
+    status: RolloutStatus, canary: Revision, stable: Revision | None, now: float, *, needs_approval: bool = False
+) -> RolloutStatus:
     """Return the status with which the traffic part of a release begins."""
-    begun = replace(status, canary=canary, stable=stable, evidence=Evidence(), step=0)
+    begun = replace(status, canary=canary, stable=stable, evidence=Evidence(), step=0, awaits_approval=needs_approval)
     return _enter(begun, Phase.STARTING, f"{canary.name} is being started", now)
 
 
@@ -158,7 +160,7 @@ def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, no
         return status
     if seen.superseded_by is not None and status.phase is not Phase.PROMOTING:
         reason = f"superseded by version {seen.superseded_by}, which arrived meanwhile"
-        return _enter(status, Phase.ROLLING_BACK, reason, now)
+        return _enter(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
     if seen.approval is not None and not seen.approval.approve:
         return _enter(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
     trouble = _trouble(status, seen)

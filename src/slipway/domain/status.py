@@ -39,6 +39,11 @@ class Phase(StrEnum):
         return self in {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.STOPPED}
 
     @property
+    def serving(self) -> bool:
+        """Whether the canary gets all requests."""
+        return self in {Phase.BAKING, Phase.SUCCEEDED}
+
+    @property
     def driven(self) -> bool:
         """Whether a release must be driving it: if nobody does, it is an orphan."""
         return not self.terminal and self not in {Phase.BAKING, Phase.HELD}
@@ -112,9 +117,16 @@ class RolloutStatus:
     """Why it is where it is: one sentence."""
     held_from: Phase | None = None
     """The phase that it goes on with after HELD."""
+    yielded: bool = False
+    """It is taken back to make room for another release, not for a fault of its own."""
     awaits_approval: bool = False
     """A person must say yes before promotion."""
     approved_by: str | None = None
     evidence: Evidence = Evidence()
     timeline: tuple[Moment, ...] = ()
     """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""
+
+    @property
+    def champion(self) -> Revision | None:
+        """The revision that serves when this rollout is at rest; None: none yet."""
+        return self.canary if self.phase.serving else self.stable

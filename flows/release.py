@@ -1,0 +1,144 @@
+"""Release: one version, from the registry to all traffic, or stopped with a sentence that says why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.flow_runs import suspend_flow_run
+from prefect.futures import PrefectFuture, wait
+from prefect.input import RunInput
+from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from slipway.domain.model import ReleaseState
+from slipway.domain.release import StageRecord
+from slipway.domain.rollout import Approval
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import GateFailed, PermanentError, SlipwayError
+from tasks.begin import NEWEST, Opened, begin
+from tasks.convert import convert
+from tasks.fetch import fetch
+from tasks.lease import keeping
+from tasks.optimize import optimize
+from tasks.package import commit, package
+from tasks.record import record, state_of
+from tasks.rehearse import rehearse
+from tasks.roll_out import drive_phase, start_rollout, status_of, stop_rollout
+from tasks.stage import Stage, require
+from tasks.validate_data import validate_data
+from tasks.validate_model import validate_model
+
+
+T = TypeVar("T")
+
+
+class PromotionApproval(RunInput):
+    """The answer that a held release waits for."""
+
+    approve: bool = Field(default=True, description="Yes: all traffic goes to the new version. No: it is taken back.")
+    by: str = Field(default="somebody in Prefect's UI", description="Who says so; kept in the record.")
+
+
+Model = Annotated[str, Field(description="Name of the registered model; it needs a release spec.", min_length=1)]
+Version = Annotated[str, Field(description="Version number or alias; `newest` is the one registered last.")]
+Attempt = Annotated[int, Field(description="Number of this attempt; 0 goes on with the latest one.", ge=0)]
+Trigger = Annotated[str, Field(description="What asked for this release; kept in the record.")]
+
+
+@flow(
+    name="release",
+    flow_run_name="release {model} {version}",
+    description="Take one model version to production traffic, or stop it and say why.",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]  # the runner is generic over futures
+    persist_result=True,
+    validate_parameters=True,
+)
+def release(
+    model: Model, version: Version = NEWEST, attempt: Attempt = 0, trigger: Trigger = "prefect ui"
+) -> State[Any]:
+    """Gates, package, rehearsal; shadow, canary, promotion or rollback; record."""
+    opened = begin(model, version, attempt, trigger)
+    stages: list[StageRecord] = []
+    with keeping(opened):
+        try:
+            if status_of(opened).canary is None:
+                pass_gates(opened, stages)
+            status = roll_out(opened, stages)
+        except GateFailed as no:
+            return stop(opened, no, stages)
+        except PermanentError as no:
+            if status_of(opened).canary is None:  # else it goes on from its status: `reconcile` takes it up
+                stop(opened, no, stages)
+            raise
+        return conclude(opened, status, stages)
+
+
+def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
+    """Run every gate, side by side where they allow it; begin the rollout when all said yes."""
+    fetched = take(fetch(opened), stages)
+    spec, rows = opened.spec, fetched.rows
+    data = validate_data.submit(rows, spec.data, fetched.signature)
+    model = validate_model.submit(fetched.challenger, fetched.champion, rows, spec.quality)
+    with all_done(data, model):
+        plain = take(convert(fetched.challenger, fetched.signature, rows, spec.conversion), stages)
+        onnx = take(optimize(plain, rows, spec.optimization), stages)
+        built = take(package(fetched.challenger, fetched.signature, onnx, commit()), stages)
+        take(data.result(), stages)
+        judged = take(model.result(), stages)
+    take(rehearse(built, rows, judged.predictions, spec.rehearsal, spec.conversion), stages)
+    start_rollout(opened, built, needs_approval=judged.needs_approval)
+
+
+def roll_out(opened: Opened, stages: list[StageRecord]) -> RolloutStatus:
+    """Drive the rollout until it is at rest; where it is held, suspend this run until a person answers."""
+    begun = record.submit(opened, ReleaseState.RELEASING, "the gates are passed; traffic is next", tuple(stages))
+    status = status_of(opened)
+    with all_done(begun):
+        while status.phase.driven:
+            status = drive_phase(opened, status)
+    if status.phase is not Phase.HELD:
+        return status
+    record(opened, ReleaseState.RELEASING, status.reason, tuple(stages), status)
+    answer = suspend_flow_run(wait_for_input=PromotionApproval)
+    return answered(opened, answer, stages)
+
+
+def answered(opened: Opened, answer: PromotionApproval | None, stages: list[StageRecord]) -> RolloutStatus:
+    """Go on with a person's answer, unless the watch took the rollout back meanwhile."""
+    status = status_of(opened)
+    if status.phase is Phase.HELD and answer is not None:
+        drive_phase(opened, status, Approval(by=answer.by, approve=answer.approve))
+        return roll_out(opened, stages)
+    return status
+
+
+def conclude(opened: Opened, status: RolloutStatus, stages: list[StageRecord]) -> State[Any]:
+    """Write down how it ended and show it as the run's state."""
+    state = state_of(status)
+    record(opened, state, status.reason, tuple(stages), status)
+    return Completed(name=state.value.capitalize(), message=status.reason)
+
+
+def stop(opened: Opened, no: SlipwayError, stages: list[StageRecord]) -> State[Any]:
+    """Write down what stopped it before any traffic; the champion serves as before."""
+    stop_rollout(opened, str(no))
+    record(opened, ReleaseState.STOPPED, str(no), tuple(stages))
+    return Completed(name="Stopped", message=str(no))
+
+
+def take(stage: Stage[T], stages: list[StageRecord]) -> T:
+    """Note a finished stage and return its value; raise GateFailed when it said no."""
+    stages.append(stage.record)
+    return require(stage)
+
+
+@contextmanager
+def all_done(*futures: PrefectFuture[Any]) -> Iterator[None]:
+    """Wait for what was submitted, whatever happens in the block: nothing runs on after the flow."""
+    try:
+        yield
+    finally:
+        wait(list(futures))

@@ -1,0 +1,25 @@
+"""Asking for a flow run: what the webhook, the command line and `reconcile` share."""
+
+from slipway import wiring
+from slipway.domain.model import ModelVersion
+from slipway.domain.pending import attempt_of, idempotency_key
+from slipway.settings import settings
+from slipway.specs import find_spec
+
+
+def submit_release(version: ModelVersion, trigger: str, attempt: int | None = None, resume: str = "") -> str:
+    """Ask for one release of one version and return the flow run's id; asking twice starts one run.
+
+    `attempt` None means the latest one (or the first). `resume` names the interruption that a new run goes on after: a
+    run that died keeps its key. Raises NotFound for a model without a release spec, or without the deployment;
+    OrchestratorUnavailable.
+    """
+    find_spec(settings().models, version.model)
+    number = attempt or max(1, attempt_of(version))
+    parameters = {"model": version.model, "version": str(version.version), "attempt": number, "trigger": trigger}
+    return wiring.orchestrator().submit("release", parameters, idempotency_key(version, number) + resume)
+
+
+def submit_rollback(model: str, reason: str, key: str) -> str:
+    """Ask for a rollback of what serves, or of what is under way; return the flow run's id."""
+    return wiring.orchestrator().submit("rollback", {"model": model, "reason": reason}, f"rollback-{model}-{key}")

@@ -1,0 +1,145 @@
+"""Which adapter stands behind which port. The one place that knows both; every import is made when it is needed."""
+
+from functools import cache
+from pathlib import Path
+
+from slipway.adapters.mlflow.webhooks import MlflowWebhooks
+from slipway.ports.data import DataValidator
+from slipway.ports.ledger import ReleaseLedger
+from slipway.ports.metrics import MetricSource
+from slipway.ports.models import ModelRunner
+from slipway.ports.notifier import Notifier
+from slipway.ports.optimizer import Optimizer
+from slipway.ports.orchestrator import Orchestrator
+from slipway.ports.packager import Packager
+from slipway.ports.registry import ModelRegistry
+from slipway.ports.rehearsal import Rehearsal
+from slipway.ports.reporter import Reporter
+from slipway.ports.rollouts import Leases, RolloutStore
+from slipway.ports.target import Target
+from slipway.settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: flows, tasks, services and deployments lie beside src."""
+
+
+@cache
+def registry() -> ModelRegistry:
+    """Return the model registry: MLflow."""
+    from slipway.adapters.mlflow.registry import MlflowRegistry
+
+    return MlflowRegistry(settings().mlflow, settings().registry_timeout_seconds)
+
+
+@cache
+def ledger() -> ReleaseLedger:
+    """Return the record of releases: MLflow runs."""
+    from slipway.adapters.mlflow.ledger import MlflowLedger
+
+    return MlflowLedger(settings().mlflow, settings().registry_timeout_seconds)
+
+
+@cache
+def webhooks() -> MlflowWebhooks:
+    """Return MLflow's webhooks."""
+    return MlflowWebhooks(settings().mlflow, settings().registry_timeout_seconds)
+
+
+@cache
+def validator() -> DataValidator:
+    """Return the check of data: Great Expectations."""
+    from slipway.adapters.expectations import GreatExpectationsValidator
+
+    return GreatExpectationsValidator()
+
+
+@cache
+def runner() -> ModelRunner:
+    """Return what runs a downloaded model, in a process of its own."""
+    from slipway.adapters.runner.runner import SubprocessModelRunner
+
+    return SubprocessModelRunner()
+
+
+@cache
+def optimizer() -> Optimizer:
+    """Return the converter and optimizer: ONNX and ONNX Runtime."""
+    from slipway.adapters.onnx.optimizer import OnnxOptimizer
+
+    return OnnxOptimizer()
+
+
+@cache
+def packager() -> Packager:
+    """Return the packager: BentoML."""
+    from slipway.adapters.bento.packager import BentoPackager
+
+    return BentoPackager(settings().home / "bentoml", ROOT)
+
+
+@cache
+def rehearsal() -> Rehearsal:
+    """Return what tries a package: the Bento as a process."""
+    from slipway.adapters.bento.rehearsal import ProcessRehearsal
+
+    return ProcessRehearsal(settings().home / "rehearsals")
+
+
+@cache
+def target() -> Target:
+    """Return where models serve: Envoy and supervised processes on this machine."""
+    from slipway.adapters.bento.serving import serve_command
+    from slipway.adapters.local.target import LocalTarget
+
+    here = settings()
+    return LocalTarget(here.target_home, here.host, here.front_door_port, here.envoy_admin_port, serve_command)
+
+
+@cache
+def rollouts() -> RolloutStore:
+    """Return the rollouts' status: files beside the local target."""
+    return _files()
+
+
+@cache
+def leases() -> Leases:
+    """Return the leases: files beside the local target."""
+    return _files()
+
+
+@cache
+def metrics() -> MetricSource:
+    """Return the counters: Envoy's."""
+    from slipway.adapters.local.metrics import EnvoyMetrics
+
+    return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
+
+
+@cache
+def orchestrator() -> Orchestrator:
+    """Return what starts flow runs: Prefect."""
+    from slipway.adapters.prefect.orchestrator import PrefectOrchestrator
+
+    return PrefectOrchestrator(settings().prefect)
+
+
+@cache
+def notifier() -> Notifier:
+    """Return what tells others: Prefect events."""
+    from slipway.adapters.prefect.notifier import PrefectNotifier
+
+    return PrefectNotifier(settings().prefect)
+
+
+@cache
+def reporter() -> Reporter:
+    """Return what writes the release's page."""
+    from slipway.adapters.report.html import HtmlReporter
+
+    return HtmlReporter()
+
+
+def _files() -> "LocalRollouts":
+    from slipway.adapters.local.rollouts import LocalRollouts
+
+    return LocalRollouts(settings().target_home)

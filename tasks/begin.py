@@ -1,0 +1,154 @@
+"""The first stage: which version, by which spec, and the right to move the model's traffic."""
+
+import time
+from dataclasses import dataclass, replace
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from slipway import wiring
+from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState
+from slipway.domain.pending import attempt_of, champion_of, release_id
+from slipway.domain.rollout import undo
+from slipway.domain.spec import Busy, ReleaseSpec
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import LeaseHeld, NotFound, PermanentError
+from slipway.ports.rollouts import Lease
+from slipway.settings import settings
+from slipway.specs import find_spec
+from tasks.looking import drive_to_rest
+from tasks.retrying import RETRIED
+
+POLL_SECONDS = 0.5
+"""Time between two tries to take a lease that another release holds."""
+NEWEST = "newest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A release that may go on: it holds the model's lease."""
+
+    release_id: str
+    version: ModelVersion
+    champion: ModelVersion | None
+    """The version that the registry calls champion; None: none yet."""
+    spec: ReleaseSpec
+    lease: Lease
+    trigger: str
+    started_at: float
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.version.model
+
+
+@task(name="begin", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
+def begin(model: str, version: str, attempt: int, trigger: str) -> Opened:
+    """Re-read the registry (an event is only a hint), take the lease, clear up what an earlier release left.
+
+    Raises NotFound for an unknown model, version or spec; LeaseHeld when a newer version is being released.
+    """
+    _path, spec = find_spec(settings().models, model)
+    versions = wiring.registry().versions(model)
+    wanted = _pick(model, version, versions)
+    number = attempt or max(1, attempt_of(wanted))
+    name = release_id(model, wanted.version, number)
+    opened = Opened(
+        release_id=name,
+        version=wanted,
+        champion=champion_of(versions),
+        spec=spec,
+        lease=_lease(spec, wanted, name),
+        trigger=trigger,
+        started_at=time.time(),
+    )
+    return _announce(_settle(opened), number)
+
+
+def _pick(model: str, version: str, versions: list[ModelVersion]) -> ModelVersion:
+    if version != NEWEST:
+        return wiring.registry().version(model, version)
+    if not versions:
+        raise NotFound(f"model {model}", seen="no version", expected="at least one", do="register one in MLflow")
+    return max(versions, key=lambda one: one.version)
+
+
+def _lease(spec: ReleaseSpec, wanted: ModelVersion, holder: str) -> Lease:
+    """Take the lease; ask an older release to make room, or wait for its end, as the spec says."""
+    while True:
+        try:
+            lease = wiring.leases().acquire(wanted.model, holder, spec.rollout.lease_seconds)
+        except LeaseHeld as held:
+            _refuse_older(wanted, holder)
+            if spec.rollout.while_busy is Busy.SUPERSEDE:
+                wiring.leases().ask_to_yield(wanted.model, wanted.version)
+            get_run_logger().info("waiting: %s", held.seen)
+        else:
+            if not _waits_for_its_turn(spec, wanted.model, holder):
+                return lease
+            wiring.leases().release(lease)
+        time.sleep(POLL_SECONDS)
+
+
+def _refuse_older(wanted: ModelVersion, holder: str) -> None:
+    """Never take a newer version's place."""
+    under_way = wiring.rollouts().load(wanted.model)
+    if under_way is not None and under_way.version > wanted.version:
+        raise PermanentError(
+            f"release {holder}",
+            seen=f"version {under_way.version} is being released already",
+            expected="no newer version under way",
+            do=f"wait for its end, then `slipway release {wanted.model} --version {wanted.version}`",
+        )
+
+
+def _waits_for_its_turn(spec: ReleaseSpec, model: str, holder: str) -> bool:
+    """Say whether an earlier release is held (nobody drives it) and this one queues behind it."""
+    status = wiring.rollouts().load(model)
+    held = status is not None and status.phase is Phase.HELD and status.release_id != holder
+    return held and spec.rollout.while_busy is Busy.QUEUE
+
+
+def _settle(opened: Opened) -> Opened:
+    """Bring an earlier release's rollout to rest: end its bake window, or take it back."""
+    status = wiring.rollouts().load(opened.model)
+    if status is None or status.phase.terminal or status.release_id == opened.release_id:
+        return opened
+    if status.canary is None:
+        stopped = replace(status, phase=Phase.STOPPED, reason=f"superseded by version {opened.version.version}")
+        wiring.rollouts().save(stopped, opened.lease)
+    elif status.phase is Phase.BAKING:
+        drive_to_rest(opened.spec, status, opened.lease, superseded_by=opened.version.version)
+    else:
+        reason = f"superseded by version {opened.version.version}, which arrived meanwhile"
+        status = drive_to_rest(opened.spec, undo(replace(status, yielded=True), reason, time.time()), opened.lease)
+        tags = {"slipway.state": ReleaseState.SUPERSEDED.value, "slipway.reason": status.reason}
+        wiring.registry().set_tags(opened.model, status.version, tags)
+    return opened
+
+
+def _announce(opened: Opened, attempt: int) -> Opened:
+    """Write down that the release began, where people and `reconcile` look; a resumed one keeps its status."""
+    status = wiring.rollouts().load(opened.model)
+    resumed = status is not None and status.release_id == opened.release_id
+    begun = replace(status, heartbeat_at=opened.started_at) if status and resumed else _fresh(opened, status)
+    wiring.rollouts().save(begun, opened.lease)
+    tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(attempt)}
+    wiring.registry().set_tags(opened.model, opened.version.version, tags)
+    if CHAMPION not in opened.version.aliases:
+        wiring.registry().set_alias(opened.model, CHALLENGER, opened.version.version)
+    return opened
+
+
+def _fresh(opened: Opened, before: RolloutStatus | None) -> RolloutStatus:
+    return RolloutStatus(
+        model=opened.model,
+        version=opened.version.version,
+        release_id=opened.release_id,
+        stable=before.champion if before else None,
+        started_at=opened.started_at,
+        entered_at=opened.started_at,
+        heartbeat_at=opened.started_at,
+        reason="the gates are at work",
+    )

@@ -1,0 +1,49 @@
+"""Convert: the model as ONNX, where a converter takes it and both agree."""
+
+from pathlib import Path
+
+from prefect import task
+
+from slipway import wiring
+from slipway.domain.conversion import Converted
+from slipway.domain.model import Artifact, Signature
+from slipway.domain.spec import ConversionSpec
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.errors import ConversionRefused
+from slipway.settings import settings
+from tasks.caching import by_content
+from tasks.fetch import Holdout
+from tasks.stage import Stage, begin_stage
+
+CHECK = "conversion"
+
+
+@task(
+    name="convert",
+    tags=["slipway", "gate"],
+    cache_policy=by_content("challenger", "signature", "rows", "spec"),
+    persist_result=True,
+)
+def convert(challenger: Artifact, signature: Signature, rows: Holdout, spec: ConversionSpec) -> Stage[Converted | None]:
+    """Convert and compare; a model that can't be converted, or that answers differently then, goes on as it is."""
+    watch = begin_stage("convert")
+    if not spec.enabled:
+        return watch.stage(None, (_as_it_is("the spec turns conversion off"),))
+    try:
+        converted = wiring.optimizer().convert(challenger.path, signature, rows.path, spec, _out(challenger))
+    except ConversionRefused as no:
+        return watch.stage(None, (_as_it_is(no.seen),))
+    if converted.parity.outcome is not Outcome.PASS:
+        return watch.stage(None, (_as_it_is(converted.parity.reason),))
+    return watch.stage(converted, (converted.parity,), onnx_digest=converted.digest)
+
+
+def _out(challenger: Artifact) -> Path:
+    return settings().store / "onnx" / challenger.digest.removeprefix("sha256:")
+
+
+def _as_it_is(reason: str) -> Verdict:
+    """Conversion is an optimization, never a precondition."""
+    return Verdict(
+        check=CHECK, outcome=Outcome.INCONCLUSIVE, reason=f"served as it is (pyfunc): {reason}", blocking=False
+    )

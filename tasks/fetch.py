@@ -1,0 +1,85 @@
+"""Fetch: the version's artifact from the registry, by digest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from slipway import wiring
+from slipway.domain.model import Artifact, Signature
+from slipway.errors import ArtifactChanged, DataBroken
+from slipway.rows import input_columns
+from slipway.settings import settings
+from slipway.store import file_digest
+from tasks.begin import Opened
+from tasks.retrying import RETRIED
+from tasks.stage import Stage, begin_stage
+
+DIGEST_TAG = "slipway.digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What the gates work on."""
+
+    challenger: Artifact
+    champion: Artifact | None
+    signature: Signature
+    rows: "Holdout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """The labelled rows, by digest, and which columns go into the model."""
+
+    path: Path
+    digest: str
+    label: str
+    columns: tuple[str, ...]
+
+
+@task(name="fetch", tags=["slipway"], **RETRIED)
+def fetch(opened: Opened) -> Stage[Fetched]:
+    """Download challenger and champion, whole or not at all; stop when an artifact changed behind its version.
+
+    Both lie in the content-addressed store: what is there already is verified, not downloaded again.
+    """
+    watch = begin_stage("fetch")
+    challenger = _unchanged(wiring.registry().download(opened.version, settings().store))
+    champion = opened.champion and wiring.registry().download(opened.champion, settings().store)
+    signature = wiring.runner().signature(challenger.path, allow_pickle=opened.spec.allow_pickle)
+    rows = _holdout(opened, signature)
+    fetched = Fetched(challenger=challenger, champion=champion, signature=signature, rows=rows)
+    return watch.stage(fetched, digest=challenger.digest, champion_digest=champion.digest if champion else None)
+
+
+def _unchanged(artifact: Artifact) -> Artifact:
+    version = artifact.version
+    before = version.tags.get(DIGEST_TAG)
+    if before is not None and before != artifact.digest:
+        raise ArtifactChanged(
+            f"model {version.model}, version {version.version}",
+            seen=f"an artifact with digest {artifact.digest}",
+            expected=f"{before}, as at its first release",
+            do="register the changed model as a new version; a version never changes",
+        )
+    wiring.registry().set_tags(version.model, version.version, {DIGEST_TAG: artifact.digest})
+    return artifact
+
+
+def _holdout(opened: Opened, signature: Signature) -> Holdout:
+    data = opened.spec.data
+    try:
+        digest = file_digest(data.path)
+    except OSError as no:
+        raise DataBroken(
+            f"rows file {data.path.name} of model {opened.model}",
+            seen=no.strerror or "it can't be read",
+            expected="a CSV or Parquet file",
+            do="correct data.path in the release spec (it is relative to the spec)",
+        ) from no
+    return Holdout(
+        path=data.path, digest=digest, label=data.label, columns=input_columns(data.path, signature, data.label)
+    )
+
+

@@ -1,0 +1,120 @@
+"""One look at a rollout: observe through the ports, decide in the domain, write it down, act."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from slipway import wiring
+from slipway.domain.counters import Counters
+from slipway.domain.rollout import Action, Approval, Observation, Route, Start, Stop, advance
+from slipway.domain.shadow import ShadowComparison, compare
+from slipway.domain.spec import ReleaseSpec
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import LeaseLost, MetricsUnavailable, TransientError
+from slipway.ports.rollouts import Lease
+
+log = logging.getLogger(__name__)
+
+BRISK_SECONDS = 0.25
+"""Time between looks where nothing is judged: a revision starts, or traffic is on its way."""
+PATIENCE_SECONDS = 120
+"""How long a target that does not answer is waited for; then the run fails and `reconcile` takes the rollout up."""
+JUDGED = {Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.BAKING}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hints:
+    """What a look learns from elsewhere than the target."""
+
+    superseded_by: int | None = None
+    approval: Approval | None = None
+
+
+NONE = Hints()
+
+
+def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:
+    """Observe, decide, save, act; return the new status. Raises LeaseLost when another holds the lease."""
+    step = advance(spec, status, observe(spec, status, lease, hints), time.time())
+    wiring.rollouts().save(step.status, lease)
+    for action in step.actions:
+        act(status.model, action)
+    return step.status
+
+
+def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints) -> Observation:
+    """Return what is seen now. Counters that can't be read are None: no evidence, good or bad."""
+    held = wiring.leases().current(status.model)
+    if held is not None and held.token != lease.token:
+        raise LeaseLost(
+            f"rollout {status.release_id}",
+            seen=f"{held.holder} holds it now",
+            expected="our own lease",
+            do="nothing: the other release goes on",
+        )
+    return Observation(
+        revisions=wiring.target().observe(status.model),
+        traffic=wiring.target().traffic(status.model),
+        live=None if status.phase not in JUDGED else _counters(status),
+        shadow=_shadow(spec, status) if status.phase is Phase.SHADOW else None,
+        superseded_by=hints.superseded_by or (held.superseded_by if held else None),
+        approval=hints.approval,
+    )
+
+
+def act(model: str, action: Action) -> None:
+    """Carry out one action; every one is idempotent."""
+    match action:
+        case Start(revision=revision):
+            wiring.target().start(revision)
+        case Route(traffic=traffic):
+            wiring.target().route(model, traffic)
+        case Stop(name=name):
+            wiring.target().stop(model, name)
+
+
+def drive(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:
+    """Look until the phase or the step changes. Raises TransientError when the target stays away for two minutes."""
+    at = (status.phase, status.step)
+    answered = time.monotonic()
+    while (status.phase, status.step) == at and not status.phase.terminal:
+        try:
+            status = look_once(spec, status, lease, hints)
+            answered = time.monotonic()
+        except TransientError as trouble:
+            if time.monotonic() - answered > PATIENCE_SECONDS:
+                raise
+            log.warning("%s: %s", status.release_id, trouble)
+        time.sleep(spec.rollout.look_interval_seconds if status.phase in JUDGED else BRISK_SECONDS)
+    return status
+
+
+def drive_to_rest(
+    spec: ReleaseSpec, status: RolloutStatus, lease: Lease, superseded_by: int | None = None
+) -> RolloutStatus:
+    """Look until nothing follows."""
+    wiring.rollouts().save(status, lease)
+    while not status.phase.terminal:
+        status = drive(spec, status, lease, Hints(superseded_by=superseded_by))
+    return status
+
+
+def _counters(status: RolloutStatus) -> dict[str, Counters] | None:
+    names = [revision.name for revision in (status.stable, status.canary) if revision is not None]
+    try:
+        return wiring.metrics().counters(status.model, names)
+    except MetricsUnavailable as trouble:
+        log.warning("%s: no evidence from this look: %s", status.release_id, trouble)
+        return None
+
+
+def _shadow(spec: ReleaseSpec, status: RolloutStatus) -> ShadowComparison | None:
+    if status.stable is None or status.canary is None or spec.rollout.shadow is None:
+        return None
+    try:
+        stable = wiring.metrics().answers(status.model, status.stable.name)
+        canary = wiring.metrics().answers(status.model, status.canary.name)
+    except MetricsUnavailable as trouble:
+        log.warning("%s: no shadow answers from this look: %s", status.release_id, trouble)
+        return None
+    return compare(stable, canary, tolerance=spec.rollout.shadow.tolerance)

@@ -1,0 +1,52 @@
+"""Optimize: the fastest variant that keeps parity and quality; the plain one where none is faster with confidence."""
+
+from dataclasses import replace
+from typing import Any
+
+from prefect import task
+
+from slipway import wiring
+from slipway.domain.conversion import Converted, Optimized, Variant
+from slipway.domain.spec import OptimizationSpec
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.settings import settings
+from slipway.store import file_digest
+from tasks.caching import by_content
+from tasks.fetch import Holdout
+from tasks.stage import Stage, begin_stage
+
+
+@task(
+    name="optimize",
+    tags=["slipway"],
+    cache_policy=by_content("converted", "rows", "spec"),
+    persist_result=True,
+)
+def optimize(converted: Converted | None, rows: Holdout, spec: OptimizationSpec) -> Stage[Converted | None]:
+    """Measure a few variants beside the plain model in a clean process, and hand on the one that ships."""
+    watch = begin_stage("optimize")
+    if converted is None:
+        return watch.stage(None)
+    out = settings().store / "variants" / converted.digest.removeprefix("sha256:")
+    result = wiring.optimizer().optimize(converted, rows.path, spec, out)
+    said = Verdict(check="speed", outcome=Outcome.PASS, reason=result.reason, blocking=False)
+    return watch.stage(_shipped(converted, result), (said,), table=[_row(variant, result) for variant in result.table])
+
+
+def _shipped(converted: Converted, result: Optimized) -> Converted:
+    path = result.chosen.path
+    return converted if path is None else replace(converted, path=path, digest=file_digest(path))
+
+
+def _row(variant: Variant, result: Optimized) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "chosen": variant.name == result.chosen.name,
+        "size_bytes": variant.size_bytes,
+        "median_microseconds": variant.median_microseconds,
+        "speedup": variant.speedup,
+        "speedup_low": variant.speedup_low,
+        "speedup_high": variant.speedup_high,
+        "parity": variant.parity.reason if variant.parity else "",
+        "note": variant.note,
+    }

@@ -1,0 +1,43 @@
+"""Package: a Bento with model, service and pinned dependencies; same inputs, same digest."""
+
+import subprocess
+
+from prefect import task
+
+from slipway import wiring
+from slipway.domain.conversion import Converted
+from slipway.domain.model import Artifact, Signature
+from slipway.domain.revision import Package
+from slipway.settings import settings
+from tasks.stage import Stage, begin_stage
+
+
+@task(name="package", tags=["slipway"])
+def package(challenger: Artifact, signature: Signature, onnx: Converted | None, commit: str) -> Stage[Package]:
+    """Build the package, or find it by its digest: the packager itself is content-addressed."""
+    watch = begin_stage("package")
+    labels = {
+        "slipway.model": challenger.version.model,
+        "slipway.version": str(challenger.version.version),
+        "slipway.artifact": challenger.digest,
+        "slipway.commit": commit,
+    }
+    built = wiring.packager().package(challenger, signature, onnx, labels, settings().store)
+    details = {"path": str(built.path), "digest": built.digest, "tag": built.tag, "runtime": built.runtime}
+    return watch.stage(built, (), **details, labels=built.labels)
+
+
+def commit() -> str:
+    """Return the commit of the checkout that releases, with `+changes` where it has uncommitted ones; else `unknown`."""
+    try:
+        head = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],  # noqa: S607 - git on PATH
+            cwd=wiring.ROOT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head.stdout.strip()

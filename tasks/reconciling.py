@@ -1,0 +1,48 @@
+"""Reconcile: compare what the registry says with what is deployed, and ask for what is missing."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from slipway import wiring
+from slipway.domain.pending import attempt_of, interrupted, waiting
+from slipway.domain.status import RolloutStatus
+from slipway.errors import NotFound
+from slipway.settings import settings
+from slipway.specs import all_specs
+from slipway.triggers import submit_release
+from tasks.retrying import RETRIED
+
+
+def released_models() -> list[str]:
+    """Return the models that have a release spec."""
+    return [spec.model for _path, spec in all_specs(settings().models)]
+
+
+@task(name="reconcile", task_run_name="reconcile {model}", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
+def reconcile_model(model: str) -> str:
+    """Ask for the release of a version that nobody began, or for the resumption of one that nobody drives."""
+    try:
+        versions = wiring.registry().versions(model)
+    except NotFound:
+        return "not registered yet"
+    if wiring.leases().current(model) is not None:
+        return "a release is under way"
+    status = wiring.rollouts().load(model)
+    begun = interrupted(versions)
+    if begun is not None and not _waits(status, begun.version):
+        run = submit_release(begun, "schedule", attempt_of(begun), resume=_interruption(status))
+        return f"version {begun.version} was left under way: resumed by run {run}"
+    new = waiting(versions)
+    if new is not None:
+        return f"version {new.version} waits: released by run {submit_release(new, 'schedule')}"
+    return "nothing to do"
+
+
+def _waits(status: RolloutStatus | None, version: int) -> bool:
+    """Say whether a version's rollout is held: it waits on purpose."""
+    return status is not None and status.version == version and not (status.phase.driven or status.phase.terminal)
+
+
+def _interruption(status: RolloutStatus | None) -> str:
+    """Name the moment when its driver was last heard of: one new run per interruption."""
+    return f"-resume-{status.heartbeat_at:.0f}" if status else "-resume"

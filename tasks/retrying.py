@@ -1,0 +1,28 @@
+"""Which failures of a task are tried again: those that may go away by themselves, and no others."""
+
+from typing import Any, TypedDict
+
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from slipway.errors import TransientError
+
+
+class Retried(TypedDict):
+    """The arguments of `@task` that say how it is retried."""
+
+    retries: int
+    retry_delay_seconds: list[float]
+    retry_jitter_factor: float
+    retry_condition_fn: Any
+
+
+def transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Say whether a failed task may succeed when it is tried again."""
+    return isinstance(state.result(raise_on_failure=False), TransientError)
+
+
+RETRIED = Retried(
+    retries=3, retry_delay_seconds=[1.0, 3.0, 10.0], retry_jitter_factor=0.3, retry_condition_fn=transient
+)
+"""For tasks that may be done twice without harm."""

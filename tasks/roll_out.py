@@ -1,0 +1,79 @@
+"""Roll out: start the revision, then look, decide and act until the rollout is at rest or waits."""
+
+import time
+from dataclasses import replace
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from slipway import wiring
+from slipway.domain.revision import Package, Revision
+from slipway.domain.rollout import Approval, begin
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import NotFound
+from slipway.ports.notifier import Decision
+from tasks.begin import Opened
+from tasks.looking import Hints, drive
+
+
+@task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
+def start_rollout(opened: Opened, package: Package, *, needs_approval: bool) -> RolloutStatus:
+    """Write down what is going to be released; the first look starts it."""
+    status = status_of(opened)
+    revision = Revision(
+        name=opened.version.name,
+        model=opened.model,
+        version=opened.version.version,
+        package=package,
+        memory_limit_mebibytes=opened.spec.rehearsal.memory_limit_mebibytes,
+    )
+    begun = begin(status, revision, status.stable, time.time(), needs_approval=needs_approval)
+    wiring.rollouts().save(begun, opened.lease)
+    return begun
+
+
+@task(
+    name="drive",
+    task_run_name="{status.phase} {status.weight_percent} %",
+    tags=["slipway", "rollout"],
+    cache_policy=NO_CACHE,
+)
+def drive_phase(opened: Opened, status: RolloutStatus, approval: Approval | None = None) -> RolloutStatus:
+    """Look, judge and act until the phase or the step changes; tell what changed."""
+    moved = drive(opened.spec, status, opened.lease, Hints(approval=approval))
+    get_run_logger().info("%s at %s %%: %s", moved.phase, moved.weight_percent, moved.reason)
+    if moved.phase in {Phase.HELD, Phase.ROLLING_BACK}:
+        tell(opened, moved.phase.value, moved.reason)
+    return moved
+
+
+def stop_rollout(opened: Opened, reason: str) -> None:
+    """Write down that nothing was started."""
+    stopped = replace(status_of(opened), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
+    wiring.rollouts().save(stopped, opened.lease)
+
+
+def status_of(opened: Opened) -> RolloutStatus:
+    """Return the rollout's status as it is written."""
+    status = wiring.rollouts().load(opened.model)
+    if status is None:
+        raise NotFound(
+            f"rollout {opened.release_id}",
+            seen="no status",
+            expected="the status that `begin` wrote",
+            do=f"`slipway release {opened.model}` begins anew",
+        )
+    return status
+
+
+def tell(opened: Opened, kind: str, reason: str) -> None:
+    """Pass a decision on to whoever listens."""
+    wiring.notifier().tell(
+        Decision(
+            model=opened.model,
+            version=opened.version.version,
+            release_id=opened.release_id,
+            kind=kind,
+            reason=reason,
+        )
+    )

@@ -1,0 +1,54 @@
+"""What every stage hands on: its value, and its line in the release's record."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from slipway.domain.release import StageRecord
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.errors import GateFailed
+
+T = TypeVar("T")
+BLOCKS = {Outcome.FAIL, Outcome.NO_DATA}
+"""A gate without data has not been passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Generic[T]):
+    """A stage's value and its record."""
+
+    value: T
+    record: StageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """Remembers when a stage began."""
+
+    name: str
+    started_at: float
+
+    def stage(self, value: T, verdicts: tuple[Verdict, ...] = (), **details: Any) -> Stage[T]:  # noqa: ANN401 - JSON values
+        """Return the finished stage."""
+        record = StageRecord(
+            name=self.name, started_at=self.started_at, ended_at=time.time(), verdicts=verdicts, details=details
+        )
+        return Stage(value=value, record=record)
+
+
+def begin_stage(name: str) -> Stopwatch:
+    """Start the clock of a stage."""
+    return Stopwatch(name, time.time())
+
+
+def require(stage: Stage[T]) -> T:
+    """Return the stage's value; raise GateFailed when one of its blocking verdicts says no."""
+    for verdict in stage.record.verdicts:
+        if verdict.blocking and verdict.outcome in BLOCKS:
+            raise GateFailed(
+                f"{stage.record.name}: {verdict.check}",
+                seen=verdict.reason,
+                expected="a gate that passes",
+                do="train a better version, or change the spec if it asks too much",
+            )
+    return stage.value

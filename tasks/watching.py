@@ -1,0 +1,73 @@
+"""Watch: look after what nobody drives: bake windows, and rollouts that wait for a person or for data."""
+
+import time
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from slipway import wiring
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import LeaseHeld, LeaseLost
+from slipway.ports.rollouts import Lease
+from slipway.settings import settings
+from slipway.specs import find_spec
+from tasks.begin import Opened
+from tasks.looking import drive_to_rest, look_once
+from tasks.record import record, state_of
+
+WATCHED = {Phase.BAKING, Phase.HELD}
+
+
+@task(name="watch", task_run_name="watch {model}", tags=["slipway"], cache_policy=NO_CACHE)
+def watch_model(model: str, duration_seconds: float) -> str:
+    """Look after one model for a while; return in words what became of it."""
+    status = wiring.rollouts().load(model)
+    if status is None or status.phase not in WATCHED:
+        return "nothing to watch"
+    _path, spec = find_spec(settings().models, model)
+    try:
+        lease = wiring.leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
+    except LeaseHeld as held:
+        return f"driven by another: {held.seen}"
+    opened = _reopened(status, lease)
+    try:
+        return _watched(opened, status, duration_seconds)
+    except LeaseLost as lost:
+        get_run_logger().info("%s", lost)
+        return "taken over by its release"
+    finally:
+        wiring.leases().release(lease)
+
+
+def models_to_watch() -> list[str]:
+    """Return the models whose rollout is baking or held."""
+    found = ((model, wiring.rollouts().load(model)) for model in wiring.rollouts().models())
+    return [model for model, status in found if status is not None and status.phase in WATCHED]
+
+
+def _reopened(status: RolloutStatus, lease: Lease) -> Opened:
+    _path, spec = find_spec(settings().models, status.model)
+    return Opened(
+        release_id=status.release_id,
+        version=wiring.registry().version(status.model, str(status.version)),
+        champion=None,
+        spec=spec,
+        lease=lease,
+        trigger="watch",
+        started_at=status.started_at,
+    )
+
+
+def _watched(opened: Opened, status: RolloutStatus, duration_seconds: float) -> str:
+    ends, before = time.monotonic() + duration_seconds, status.phase
+    while time.monotonic() < ends and status.phase in WATCHED:
+        wiring.leases().renew(opened.lease, opened.spec.rollout.lease_seconds)
+        status = look_once(opened.spec, status, opened.lease)
+        time.sleep(opened.spec.rollout.look_interval_seconds)
+    if status.phase is before:
+        return f"{status.phase}: {status.reason}"
+    if status.phase.driven:
+        status = drive_to_rest(opened.spec, status, opened.lease)
+    if status.phase is not Phase.SUCCEEDED or before is Phase.HELD:
+        record(opened, state_of(status), status.reason, (), status)
+    return f"{status.phase}: {status.reason}"
