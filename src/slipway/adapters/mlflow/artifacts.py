@@ -1,0 +1,149 @@
+"""Artifact trees: read and written through the MLflow server where it hands them out, else where they lie."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from slipway import store
+from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.errors import ArtifactBroken, RegistryUnavailable, SlipwayError
+
+FILES_LIMIT = 10_000
+"""More files than any model has: a listing that never ends is given up."""
+DEPTH_LIMIT = 32
+"""Deeper than any model's folders: so is a folder that contains itself."""
+
+
+def download(rest: MlflowRest, uri: str, folder: Path) -> Path:
+    """Fetch the tree at an artifact address into an empty folder; return where in it the tree begins.
+
+    Raises ArtifactBroken, RegistryUnavailable, and OSError where the disk is full.
+    """
+    if (root := _served(uri)) is not None:
+        for path in _tree(rest, root, "", 0):
+            _fetch(rest, root, path, folder)
+        return folder
+    if (local := _local(uri)) is not None:
+        return _copied(local, folder / "copy")
+    return _downloaded_by_mlflow(rest, uri, folder)
+
+
+def read(rest: MlflowRest, uri: str, name: str) -> bytes:
+    """Return one file of the tree at an artifact address. Raises as `download`."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        if (root := _served(uri)) is not None:
+            _fetch(rest, root, (name, None), folder)
+            return (folder / name).read_bytes()
+        if (local := _local(uri)) is not None:
+            if not (local / name).is_file():
+                raise _missing(f"artifact {name}", "no such file on this machine")
+            return (local / name).read_bytes()
+        return _downloaded_by_mlflow(rest, f"{uri.rstrip('/')}/{name}", folder).read_bytes()
+
+
+def upload(rest: MlflowRest, uri: str, name: str, content: bytes) -> None:
+    """Write one file into the tree at an artifact address. Raises as `download`."""
+    if (root := _served(uri)) is not None:
+        rest.put(f"{root}/{name}", content)
+    elif (local := _local(uri)) is not None:
+        store.write_atomic(local / name, content)
+    else:
+        _upload_by_mlflow(rest, uri, name, content)
+
+
+def _served(uri: str) -> str | None:
+    """Return the path below the server's own artifact folder; None when the artifact is not handed out by it."""
+    parts = urlsplit(uri)
+    return unquote(parts.path).strip("/") if parts.scheme == "mlflow-artifacts" and not parts.netloc else None
+
+
+def _local(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path)) if parts.scheme in {"", "file"} and not parts.netloc else None
+
+
+def _tree(rest: MlflowRest, root: str, inside: str, depth: int) -> Iterator[tuple[str, int | None]]:
+    """Yield every file below a folder of the server: its path from the root, and its size in bytes where listed."""
+    listing = rest.listed(f"{root}/{inside}".rstrip("/"))
+    if depth > DEPTH_LIMIT or len(listing) > FILES_LIMIT:
+        raise _missing("the artifact's listing", f"{len(listing)} entries, {depth} folders deep")
+    for entry in listing:
+        name = str(entry.get("path", ""))
+        if name in {"", ".", ".."} or "/" in name or "\\" in name or "\0" in name:
+            raise _missing("the artifact's listing", f"the name {name!r}, which would lead out of its folder")
+        path = f"{inside}/{name}".lstrip("/")
+        if entry.get("is_dir"):
+            yield from _tree(rest, root, path, depth + 1)
+        else:
+            yield path, int(entry["file_size"]) if "file_size" in entry else None
+
+
+def _fetch(rest: MlflowRest, root: str, listed: tuple[str, int | None], folder: Path) -> None:
+    path, expected = listed
+    into = folder / path
+    into.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        size = rest.fetch(f"{root}/{path}", into)
+    except Refused as error:
+        raise _missing(f"artifact {path}", error.seen) from error
+    except RegistryUnavailable as error:
+        if "incomplete" in error.seen or "without sending complete" in error.seen:
+            raise _missing(f"artifact {path}", f"the download broke off ({error.seen})") from error
+        raise
+    if expected is not None and size != expected:
+        raise _missing(f"artifact {path}", f"{size} of {expected} bytes")
+
+
+def _copied(source: Path, into: Path) -> Path:
+    if not source.is_dir():
+        raise _missing(f"artifact folder {source.name!r}", "no such folder on this machine")
+    try:
+        shutil.copytree(source, into, symlinks=True)  # links as links: the digest refuses them
+    except shutil.Error as error:  # one line per file that could not be copied
+        raise _missing(f"artifact folder {source.name!r}", f"{len(error.args[0])} files can't be copied") from error
+    return into
+
+
+def _downloaded_by_mlflow(rest: MlflowRest, uri: str, folder: Path) -> Path:
+    """Leave an object store to MLflow's own client, which knows how to talk to each. Its time limits are its own."""
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=rest.uri))
+    except Exception as error:  # every store's client raises errors of its own
+        raise _from_store(uri, error) from error
+
+
+def _upload_by_mlflow(rest: MlflowRest, uri: str, name: str, content: bytes) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / name
+        path.write_bytes(content)
+        try:
+            get_artifact_repository(uri, tracking_uri=rest.uri).log_artifact(str(path))
+        except Exception as error:  # every store's client raises errors of its own
+            raise _from_store(uri, error) from error
+
+
+def _from_store(uri: str, error: Exception) -> SlipwayError:
+    what, words = f"artifact store {urlsplit(uri).scheme}://", " ".join(str(error).split())[:300]
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return RegistryUnavailable(
+            what, seen=words, expected="an answer", do="see that the artifact store runs and can be reached from here"
+        )
+    return _missing(what, words)
+
+
+def _missing(what: str, seen: str) -> ArtifactBroken:
+    return ArtifactBroken(
+        what,
+        seen=seen,
+        expected="every file of the artifact, whole",
+        do="log and register the model again; artifacts on a server's own disk need"
+        " `mlflow server --artifacts-destination`, so that it hands them out",
+    )

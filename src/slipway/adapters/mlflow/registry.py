@@ -1,0 +1,186 @@
+"""MLflow's model registry: versions, aliases, tags, and artifacts by digest."""
+
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from slipway import store as files
+from slipway.adapters.mlflow import artifacts, modelfile
+from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.domain.model import Artifact, ModelVersion
+from slipway.errors import ArtifactBroken, NotFound
+
+LARGEST_VERSION = 2**31 - 1
+"""MLflow keeps versions in 32 bits and fails on larger ones."""
+PAGE = 200
+"""Versions, or models, per call."""
+SHOWN = 10
+"""How many names a message lists."""
+
+
+class MlflowRegistry:
+    """Implements `ports.registry.ModelRegistry` for an MLflow server."""
+
+    def __init__(self, uri: str, timeout_seconds: float) -> None:
+        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        self._rest = MlflowRest(uri, timeout_seconds)
+
+    def version(self, model: str, version: str) -> ModelVersion:
+        """Return one version, by number (`"7"`) or alias (`"champion"`); raises NotFound, RegistryUnavailable."""
+        number = version.isascii() and version.isdigit()
+        if number and not 0 < int(version) <= LARGEST_VERSION:
+            raise self._not_found(model, f"version {version}")
+        try:
+            if number:
+                query = {"name": model, "version": str(int(version))}
+                found = self._rest.call("GET", "model-versions/get", query=query)
+            else:
+                found = self._rest.call("GET", "registered-models/alias", query={"name": model, "alias": version})
+            aliases = self._aliases(model)
+        except Refused as error:
+            if error.missing:
+                raise self._not_found(model, f"{'version' if number else 'alias'} {version}") from error
+            raise
+        return _version(found["model_version"], aliases)
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return all versions of a model, oldest first; raises NotFound, RegistryUnavailable."""
+        try:
+            aliases = self._aliases(model)
+        except Refused as error:
+            if error.missing:
+                raise self._not_found(model, "such model") from error
+            raise
+        quote = '"' if "'" in model else "'"
+        request = {"filter": f"name={quote}{model}{quote}", "max_results": PAGE}
+        found = self._rest.pages("GET", "model-versions/search", "model_versions", request)
+        return sorted((_version(item, aliases) for item in found), key=lambda one: one.version)
+
+    def models(self) -> list[str]:
+        """Return the names of all registered models, sorted; raises RegistryUnavailable."""
+        found = self._rest.pages("GET", "registered-models/search", "registered_models", {"max_results": PAGE})
+        return sorted(str(item["name"]) for item in found)
+
+    def download(self, version: ModelVersion, store: Path) -> Artifact:
+        """Fetch the artifact into `store/models/<hex digest>`, whole or not at all.
+
+        The digest is over the tree as the registry has it, without the `registered_model_meta` that some MLflow
+        clients add. Raises ArtifactBroken when it is missing, incomplete, has links in it, or the disk is full.
+        """
+        models = store / "models"
+        try:
+            with files.part_folder(models) as part:
+                tree = artifacts.download(self._rest, self._location(version), part)
+                (tree / modelfile.GENERATED).unlink(missing_ok=True)
+                modelfile.check(tree, version.name)
+                digest = files.tree_digest(tree)
+                path = models / digest.removeprefix("sha256:")
+                _keep(tree, path, digest)
+        except OSError as error:
+            raise ArtifactBroken(
+                f"artifact of {version.name}",
+                seen=f"can't be written to the store: {error.strerror or type(error).__name__}",
+                expected="room for it under SLIPWAY_HOME, and the right to write there",
+                do="free disk space or point SLIPWAY_HOME elsewhere, then start the release again",
+            ) from error
+        return Artifact(version=version, path=path, digest=digest)
+
+    def set_alias(self, model: str, alias: str, version: int | None) -> None:
+        """Point an alias at a version; None takes it away. Raises NotFound, RegistryUnavailable."""
+        request = {"name": model, "alias": alias} | ({} if version is None else {"version": str(version)})
+        try:
+            self._rest.call("DELETE" if version is None else "POST", "registered-models/alias", body=request)
+        except Refused as error:
+            if error.missing:
+                raise self._not_found(model, f"version {version} for alias {alias!r}") from error
+            raise
+
+    def set_tags(self, model: str, version: int, tags: dict[str, str]) -> None:
+        """Write tags on a version; raises NotFound, RegistryUnavailable."""
+        for key, value in tags.items():
+            request = {"name": model, "version": str(version), "key": key, "value": value}
+            try:
+                self._rest.call("POST", "model-versions/set-tag", body=request)
+            except Refused as error:
+                if error.code == "RESOURCE_DOES_NOT_EXIST":
+                    raise self._not_found(model, f"version {version}") from error
+                raise
+
+    def _location(self, version: ModelVersion) -> str:
+        """Return the address of the artifact: `source` may only name it (`models:/m-...`, `runs:/...`)."""
+        query = {"name": version.model, "version": str(version.version)}
+        try:
+            return str(self._rest.call("GET", "model-versions/get-download-uri", query=query)["artifact_uri"])
+        except Refused as error:
+            if error.missing:
+                raise self._not_found(version.model, f"version {version.version}") from error
+            raise
+
+    def _aliases(self, model: str) -> dict[int, tuple[str, ...]]:
+        """Return the aliases by version; version records from a search do not carry them."""
+        found = self._rest.call("GET", "registered-models/get", query={"name": model})["registered_model"]
+        names = defaultdict(list)
+        for item in found.get("aliases", []):
+            names[int(item["version"])].append(str(item["alias"]))
+        return {version: tuple(sorted(aliases)) for version, aliases in names.items()}
+
+    def _not_found(self, model: str, missing: str) -> NotFound:
+        """Return the error that says what there is instead."""
+        models = self.models()
+        if model not in models:
+            return NotFound(
+                f"model {model}",
+                seen="no such model in the registry",
+                expected=_listed(models) or "a registered model (there is none yet)",
+                do="correct the name, or register it with `mlflow.register_model`",
+            )
+        have = self.versions(model)
+        names = [f"{one.version}" + "".join(f" ({alias})" for alias in one.aliases) for one in reversed(have)]
+        return NotFound(
+            f"model {model}",
+            seen=f"no {missing}",
+            expected=_listed(names) or "a version (it has none yet)",
+            do="choose a version or an alias that exists",
+        )
+
+
+def _version(item: dict[str, Any], aliases: dict[int, tuple[str, ...]]) -> ModelVersion:
+    number, source, run = int(item["version"]), str(item.get("source", "")), str(item.get("run_id", ""))
+    pointed_at = "\n".join((source, str(item.get("model_id", "")), run))
+    return ModelVersion(
+        model=str(item["name"]),
+        version=number,
+        source=source,
+        run_id=run or None,
+        aliases=aliases.get(number, ()),
+        tags={str(tag["key"]): str(tag.get("value", "")) for tag in item.get("tags", [])},
+        created_at=int(item.get("creation_timestamp", 0)) / 1000,
+        identity=hashlib.sha256(pointed_at.encode()).hexdigest(),
+    )
+
+
+def _keep(tree: Path, path: Path, digest: str) -> None:
+    """Give a downloaded tree its place; one that is there already stays if it still is what its name says."""
+    if path.is_dir() and not _intact(path, digest):
+        with files.part_folder(path.parent) as aside:
+            path.rename(aside / "damaged")
+    files.settle(tree, path)
+
+
+def _intact(path: Path, digest: str) -> bool:
+    try:
+        return files.tree_digest(path) == digest
+    except ArtifactBroken:
+        return False
+
+
+def _listed(names: list[str]) -> str:
+    """Name what there is, the first few of many.
+
+    >>> _listed(["3", "2 (champion)", "1"])
+    'one of 3, 2 (champion), 1'
+    """
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"one of {', '.join(names[:SHOWN])}{rest}" if names else ""
