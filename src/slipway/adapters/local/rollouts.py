@@ -1,0 +1,154 @@
+"""Rollout status and leases as files of the local target.
+
+A lease file is never deleted: its token must only ever grow. Every read-modify-write happens under the model's lock,
+which the kernel frees when its holder dies; files are replaced whole, so a reader sees the old one or the new one.
+"""
+
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from slipway.adapters.local.locks import locked
+from slipway.domain.status import RolloutStatus
+from slipway.errors import LeaseHeld, LeaseLost, PermanentError
+from slipway.ports.rollouts import Lease
+from slipway.store import write_atomic
+
+T = TypeVar("T")
+
+_STATUS = TypeAdapter(RolloutStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A model's lease file: the last lease given out, and whether it was given back."""
+
+    lease: Lease
+    released: bool = False
+
+
+_ENTRY = TypeAdapter(_Entry)
+
+
+class LocalRollouts:
+    """Implements RolloutStore and Leases in the folder `home`, for processes of one machine."""
+
+    def __init__(self, home: Path) -> None:
+        """Look at nothing yet."""
+        self._statuses, self._leases = home / "rollouts", home / "leases"
+
+    def load(self, model: str) -> RolloutStatus | None:
+        """Return the status of the model's latest rollout; raise PermanentError for a file that can't be read."""
+        return _read(self._statuses / f"{model}.json", _STATUS)
+
+    def save(self, status: RolloutStatus, lease: Lease) -> None:
+        """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
+        with self._locked(status.model):
+            entry = self._entry(status.model)
+            if lease.model != status.model or entry is None or entry.lease.token != lease.token:
+                raise _lost(lease, entry)
+            write_atomic(self._statuses / f"{status.model}.json", _STATUS.dump_json(status, indent=1))
+
+    def models(self) -> list[str]:
+        """Return the models that have a status."""
+        return sorted(path.stem for path in self._statuses.glob("[!.]*.json"))
+
+    def acquire(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
+        with self._locked(model):
+            entry = self._entry(model)
+            if entry and _in_force(entry) and entry.lease.holder != holder:
+                raise LeaseHeld(
+                    f"lease of {model}",
+                    seen=f"{entry.lease.holder} holds it until {_clock(entry.lease.expires_at)}",
+                    expected="a free lease",
+                    do="wait for that release, or for its lease to expire",
+                )
+            token = entry.lease.token + 1 if entry else 1
+            asked = entry.lease.superseded_by if entry and _in_force(entry) else None
+            lease = Lease(
+                model=model, holder=holder, token=token, expires_at=time.time() + seconds, superseded_by=asked
+            )
+            self._write(_Entry(lease=lease))
+            return lease
+
+    def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Push the expiry out and return the lease as it is now; raise LeaseLost when it was given to another or back.
+
+        A lease that expired and that nobody took meanwhile is still this holder's.
+        """
+        with self._locked(lease.model):
+            entry = self._entry(lease.model)
+            if entry is None or entry.released or entry.lease.token != lease.token:
+                raise _lost(lease, entry)
+            renewed = replace(entry.lease, expires_at=time.time() + seconds)
+            self._write(_Entry(lease=renewed))
+            return renewed
+
+    def release(self, lease: Lease) -> None:
+        """Give it back; a lease lost meanwhile is left alone."""
+        with self._locked(lease.model):
+            entry = self._entry(lease.model)
+            if entry and entry.lease.token == lease.token:
+                self._write(replace(entry, released=True))
+
+    def current(self, model: str) -> Lease | None:
+        """Return the lease that is in force; None: free or expired."""
+        entry = self._entry(model)
+        return entry.lease if entry and _in_force(entry) else None
+
+    def ask_to_yield(self, model: str, version: int) -> None:
+        """Tell the holder that a newer version waits; without a holder nothing happens."""
+        with self._locked(model):
+            entry = self._entry(model)
+            if entry and _in_force(entry):
+                # two newer versions may ask: the holder makes room for the newest
+                newest = max(version, entry.lease.superseded_by or 0)
+                self._write(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
+
+    def _entry(self, model: str) -> _Entry | None:
+        return _read(self._leases / f"{model}.json", _ENTRY)
+
+    def _write(self, entry: _Entry) -> None:
+        write_atomic(self._leases / f"{entry.lease.model}.json", _ENTRY.dump_json(entry, indent=1))
+
+    def _locked(self, model: str) -> AbstractContextManager[None]:
+        return locked(self._leases / f"{model}.lock")
+
+
+def _in_force(entry: _Entry) -> bool:
+    return not entry.released and entry.lease.expires_at > time.time()
+
+
+def _read(path: Path, adapter: TypeAdapter[T]) -> T | None:
+    try:
+        return adapter.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        seen = "it is no status that Slipway wrote" if isinstance(error, ValidationError) else str(error.strerror)
+        raise PermanentError(
+            f"file {path}",
+            seen=seen,
+            expected="JSON, whole",
+            do="look at it; moved away, its model counts as one that never had a rollout",
+        ) from error
+
+
+def _lost(lease: Lease, entry: _Entry | None) -> LeaseLost:
+    now = "nobody" if entry is None or entry.released else f"{entry.lease.holder} (token {entry.lease.token})"
+    return LeaseLost(
+        f"lease of {lease.model}",
+        seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
+        expected="the newest token",
+        do="nothing: whoever holds it goes on",
+    )
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")

@@ -1,0 +1,196 @@
+"""The one process supervisor of a home: supervisord, which Envoy, the revisions and the embedded stack run under.
+
+It is a daemon of its own, so that neither a flow run nor a command line that dies takes what serves with it. Its socket
+lies in its folder (see `socket_for`), open to its owner alone. Programs never start by themselves when it starts: who
+brings it up says what shall run.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from slipway.adapters.local import supervisord_rpc as rpc
+from slipway.adapters.local.locks import locked
+from slipway.adapters.local.processes import end, group_of, is_same
+from slipway.adapters.local.program import Program, ProgramPhase, ProgramState, description, section
+from slipway.adapters.local.waiting import until
+from slipway.errors import TargetUnavailable
+from slipway.store import write_atomic
+
+START_SECONDS = 20.0
+"""How long supervisord may take to answer: it takes 0.5 s on an idle core."""
+CALL_SECONDS = 10.0
+CONFIGURATION = "supervisord.conf"
+LOG_TAIL_BYTES = 65536
+
+
+class Supervisor:
+    """supervisord of the folder `home`: its configuration, programs, socket and log lie in it."""
+
+    def __init__(self, home: Path) -> None:
+        """Look at nothing yet."""
+        self._home = home
+        self._programs = home / "programs"
+        self._lock = home / "lock"
+
+    @property
+    def logs(self) -> Path:
+        """Where programs' logs belong."""
+        return self._home / "logs"
+
+    def running(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            return bool(self._call("getState", timeout=2.0)["statename"] == "RUNNING")
+        except TargetUnavailable:
+            return False
+
+    def start(self) -> None:
+        """Start supervisord, with no program running, where it does not run yet; raise TargetUnavailable."""
+        with locked(self._lock):
+            if self.running():
+                return
+            end(self._left_behind())
+            self._write_configuration()
+            # by its full name, which is how `_daemon` knows it again
+            command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._home / CONFIGURATION)]
+            done = subprocess.run(
+                command, cwd=self._home, capture_output=True, text=True, timeout=START_SECONDS, check=False
+            )
+            if done.returncode or not until(self.running, START_SECONDS):
+                seen = (done.stderr or done.stdout).strip()[-300:] or "it did not answer"
+                raise rpc.unreachable(seen)
+
+    def stop(self, timeout_seconds: float = 60.0) -> None:
+        """End every program, then supervisord; end by force what is left. Without supervisord: what it left behind."""
+        with locked(self._lock):
+            left = [process for pid in self._pids() for process in group_of(pid)]
+            daemon = self._daemon()
+            if self.running():
+                self._call("shutdown")
+            elif daemon:
+                daemon.kill()
+            if daemon:
+                psutil.wait_procs([daemon], timeout=timeout_seconds)
+                end([daemon])
+            end([*left, *self._left_behind()])
+            rpc.forget(self._socket())
+
+    def add(self, program: Program) -> None:
+        """Run a program; one that runs with the same description is left alone, with another one it is replaced."""
+        with locked(self._lock):
+            described = self._programs / f"{program.name}.json"
+            wanted = {described: description(program), described.with_suffix(".conf"): section(program, self._home)}
+            same = all(path.is_file() and path.read_text() == text for path, text in wanted.items())
+            if not same:
+                self._take_out(program.name)
+                program.log.parent.mkdir(parents=True, exist_ok=True)
+                for path, text in wanted.items():
+                    write_atomic(path, text.encode(), mode=0o600)
+            self._begin(program.name)
+
+    def restart(self, name: str) -> None:
+        """End a program that was added, and run it anew."""
+        with locked(self._lock):
+            with rpc.ignoring(rpc.BAD_NAME, rpc.NOT_RUNNING):
+                self._call("stopProcess", name, timeout=90.0)
+            self._begin(name)
+
+    def remove(self, name: str) -> None:
+        """End a program and forget it; one that is not there is no error."""
+        with locked(self._lock):
+            self._take_out(name)
+
+    def states(self) -> dict[str, ProgramState]:
+        """Return what is seen of every program, by name; raise TargetUnavailable."""
+        return {info["name"]: self._seen(info) for info in self._call("getAllProcessInfo")}
+
+    def _seen(self, info: dict[str, Any]) -> ProgramState:
+        phase = ProgramPhase(info["statename"])
+        return ProgramState(
+            name=info["name"],
+            phase=phase,
+            pid=info["pid"] or None,
+            starts=len(self._starts(info["name"])),
+            log=self._home / info["stdout_logfile"],
+        )
+
+    def last_end(self, name: str) -> str:
+        """Return how a program last ended by itself, in supervisord's words: `exit status 3`; empty: it never did."""
+        # XML-RPC tells the exit status of a program that is given up only
+        with (self.logs / "supervisord.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - LOG_TAIL_BYTES))
+            ends = re.findall(rf"exited: {re.escape(name)} \(([^;)]*)", file.read().decode(errors="replace"))
+        return ends[-1] if ends else ""
+
+    def _begin(self, name: str) -> None:
+        added, _, _ = self._call("reloadConfig")[0]
+        if name in added:
+            (self._programs / f"{name}.json.starts").unlink(missing_ok=True)  # of an earlier supervisord
+            self._call("addProcessGroup", name)
+        with rpc.ignoring(rpc.ALREADY_STARTED):
+            self._call("startProcess", name, False)  # noqa: FBT003 - XML-RPC has no names: do not wait
+
+    def _take_out(self, name: str) -> None:
+        with rpc.ignoring(rpc.BAD_NAME, rpc.NOT_RUNNING):
+            self._call("stopProcess", name, timeout=90.0)
+        with rpc.ignoring(rpc.BAD_NAME):
+            self._call("removeProcessGroup", name)
+        for ending in (".conf", ".json", ".json.starts"):
+            (self._programs / f"{name}{ending}").unlink(missing_ok=True)
+
+    def _call(self, method: str, *arguments: object, timeout: float = CALL_SECONDS) -> Any:  # noqa: ANN401 - XML-RPC
+        with rpc.connected(self._socket(), timeout) as supervisord:
+            return getattr(supervisord, method)(*arguments)
+
+    def _socket(self) -> Path:
+        # written down, because the short folder depends on the environment of whoever started it
+        noted = self._home / "socket"
+        return Path(noted.read_text()) if noted.is_file() else rpc.socket_for(self._home)
+
+    def _write_configuration(self) -> None:
+        for folder in (self._programs, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        socket = rpc.socket_for(self._home)
+        write_atomic(self._home / "socket", str(socket).encode(), mode=0o600)
+        # names relative to this folder, where supervisord runs: its format breaks at a blank and `;` in a path
+        file = socket.name if socket.parent == self._home else socket
+        factory = "supervisor.rpcinterface:make_main_rpcinterface"
+        text = (
+            f"[unix_http_server]\nfile={file}\nchmod=0600\n"
+            "[supervisord]\ndirectory=.\nlogfile=logs/supervisord.log\nloglevel=info\n"
+            "pidfile=supervisord.pid\nchildlogdir=logs\numask=077\nnocleanup=true\n"
+            f"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory={factory}\n"
+            "[include]\nfiles=programs/*.conf\n"
+        )
+        write_atomic(self._home / CONFIGURATION, text.encode(), mode=0o600)
+
+    def _daemon(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(int((self._home / "supervisord.pid").read_text()))
+            return process if str(self._home / CONFIGURATION) in process.cmdline() else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def _starts(self, name: str) -> list[dict[str, float]]:
+        try:
+            lines = (self._programs / f"{name}.json.starts").read_text().splitlines()
+        except OSError:
+            return []
+        return [json.loads(line) for line in lines]
+
+    def _pids(self) -> list[int]:
+        return [info["pid"] for info in self._call("getAllProcessInfo") if info["pid"]] if self.running() else []
+
+    def _left_behind(self) -> list[psutil.Process]:
+        """Find programs that outlived a supervisord that was killed: by pid and by the moment they were started."""
+        names = [path.name.removesuffix(".json.starts") for path in self._programs.glob("*.json.starts")]
+        last = [starts[-1] for starts in map(self._starts, names) if starts]
+        return [
+            process for start in last if is_same(int(start["pid"]), start["at"]) for process in group_of(start["pid"])
+        ]

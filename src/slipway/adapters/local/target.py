@@ -1,0 +1,220 @@
+"""The local target: Envoy in front of supervised processes on this machine.
+
+What is wanted lies on disk (a record per revision, Envoy's route file), so any process can go on where another one
+stopped. One lock keeps writers apart; readers need none, because files are replaced whole.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.adapters.local.envoy import Envoy
+from slipway.adapters.local.health import assess
+from slipway.adapters.local.locks import locked
+from slipway.adapters.local.ports import free_port, is_free, taken_by_another
+from slipway.adapters.local.program import Program, ProgramState
+from slipway.adapters.local.records import Record, Records
+from slipway.adapters.local.supervisor import Supervisor
+from slipway.adapters.local.waiting import until
+from slipway.domain.revision import Health, Revision, RevisionState, Traffic
+from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
+
+ServeCommand = Callable[[Path, str, int], tuple[list[str], dict[str, str]]]
+"""Package folder, host, port -> argument list, additions to the environment."""
+
+START_SECONDS = 10
+"""A service that ends before this did not start: it takes 5 to 10 s to boot."""
+GRACE_SECONDS = 15
+DRAIN_SECONDS = 30.0
+QUIET_LOOKS = 3
+"""A revision is drained when this many looks in a row find it idle: a request may be between Envoy's threads."""
+
+
+class LocalTarget:
+    """Implements the port Target for one machine; `home` holds everything it writes."""
+
+    def __init__(self, home: Path, host: str, front_door_port: int, admin_port: int, serve: ServeCommand) -> None:
+        """Look at nothing yet. The supervisor and Envoy are started by the embedded stack (or `bring_up`)."""
+        self._host, self._serve = host, serve
+        self._lock = home / "lock"
+        self._records = Records(home)
+        self.supervisor = Supervisor(home / "supervisor")
+        self.envoy = Envoy(home / "envoy", host=host, front_door_port=front_door_port, admin_port=admin_port)
+
+    def bring_up(self) -> None:
+        """Start the supervisor, Envoy, and every revision on record; return without waiting for them."""
+        self.supervisor.start()
+        self.supervisor.add(self.envoy.program(self.supervisor.logs))
+        self.resume()
+
+    def resume(self) -> None:
+        """Start every revision on record that does not run; the supervisor must run."""
+        with locked(self._lock):
+            states = self.supervisor.states()
+            for record in self._records.all().values():
+                self._run(record, states.get(record.revision.name))
+
+    def start(self, revision: Revision) -> None:
+        """Begin to start a revision; see the port. Raises ArtifactBroken without its package."""
+        if not revision.package.path.is_dir():
+            raise ArtifactBroken(
+                f"revision {revision.name}",
+                seen=f"no package at {revision.package.path}",
+                expected="the folder that the packager wrote",
+                do="release the version again",
+            )
+        with locked(self._lock):
+            self.envoy.require_ready()
+            states = self.supervisor.states()
+            record = self._record(revision)
+            self._records.write(record)
+            self._run(record, states.get(revision.name))
+            self._tell_envoy()
+
+    def stop(self, model: str, name: str) -> None:
+        """Drain a revision and stop it; see the port."""
+        with locked(self._lock):
+            self._leave_route(model, name)
+        self._drain(name)
+        with locked(self._lock):
+            self._leave_route(model, name)  # again: the lock was free meanwhile
+            ports = {other: record.port for other, record in self._records.all().items() if other != name}
+            self.envoy.set_revisions(ports)
+            self.supervisor.remove(name)
+            self._records.delete(model, name)
+
+    def observe(self, model: str) -> dict[str, RevisionState]:
+        """Return what is there of a model; see the port."""
+        states = self.supervisor.states()
+        return {name: self._look(record, states.get(name)) for name, record in self._records.of(model).items()}
+
+    def route(self, model: str, traffic: Traffic) -> None:
+        """Share live requests so; see the port. Raises NotFound for a revision that was not started."""
+        with locked(self._lock):
+            known = self._records.of(model)
+            for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
+                if name not in known:
+                    raise NotFound(
+                        f"revision {name}",
+                        seen="it was not started here",
+                        expected=f"one of {', '.join(known) or 'none'}",
+                        do="start it before it gets traffic",
+                    )
+            self._tell_envoy()
+            self.envoy.set_traffic({**self.envoy.traffic(), model: traffic})
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Return how live requests are shared now; None: the model has no route."""
+        return self.envoy.traffic().get(model)
+
+    def remove(self, model: str) -> None:
+        """Take the model's route and all its revisions away."""
+        with locked(self._lock):
+            shared = self.envoy.traffic()
+            if shared.pop(model, None):
+                self.envoy.set_traffic(shared)
+        for name in self._records.of(model):
+            self.stop(model, name)
+
+    def _record(self, revision: Revision) -> Record:
+        known = self._records.of(revision.model).get(revision.name)
+        if known is None:
+            return Record(revision=revision, port=free_port(self._host))
+        if known.revision.package == revision.package:
+            return replace(known, revision=revision)
+        if self._share(revision.model, revision.name):
+            raise ArtifactChanged(
+                f"revision {revision.name}",
+                seen=f"another package ({revision.package.digest}) for a revision that serves",
+                expected=f"the one that it serves from ({known.revision.package.digest})",
+                do="register the changed model as a new version",
+            )
+        return Record(revision=revision, port=known.port)
+
+    def _run(self, record: Record, seen: ProgramState | None) -> None:
+        if not (seen and seen.alive) and not is_free(self._host, record.port):
+            record = replace(record, port=free_port(self._host))
+            self._records.write(record)
+        self.supervisor.add(self._program(record))
+
+    def _program(self, record: Record) -> Program:
+        revision = record.revision
+        argv, env = self._serve(revision.package.path, self._host, record.port)
+        return Program(
+            name=revision.name,
+            argv=tuple(argv),
+            env=env,
+            cwd=revision.package.path,
+            log=self.supervisor.logs / f"{revision.name}.log",
+            start_seconds=START_SECONDS,
+            grace_seconds=GRACE_SECONDS,
+        )
+
+    def _tell_envoy(self) -> None:
+        self.envoy.set_revisions({name: record.port for name, record in self._records.all().items()})
+
+    def _look(self, record: Record, seen: ProgramState | None) -> RevisionState:
+        state = assess(record, seen, self._host, self.supervisor)
+        if seen and state.health not in {Health.READY, Health.ABSENT} and taken_by_another(record.port, seen.pid):
+            return self._move(record)
+        if state.health is Health.READY and not record.was_ready:
+            self._note_ready(record)
+        return state
+
+    def _note_ready(self, record: Record) -> None:
+        with locked(self._lock):
+            if self._records.of(record.revision.model).get(record.revision.name) == record:
+                self._records.write(replace(record, was_ready=True))
+
+    def _move(self, record: Record) -> RevisionState:
+        """Run it on another port, as someone else got hold of its own between choosing and listening."""
+        name = record.revision.name
+        with locked(self._lock):
+            known = self._records.of(record.revision.model).get(name)
+            if known == record:
+                moved = replace(record, port=free_port(self._host))
+                self._records.write(moved)
+                self.supervisor.add(self._program(moved))
+                self._tell_envoy()
+        detail = f"port {record.port} was taken by another process; started again on another one"
+        return RevisionState(name=name, health=Health.UNREADY if record.was_ready else Health.STARTING, detail=detail)
+
+    def _share(self, model: str, name: str) -> str:
+        """Say in words what the route sends to a revision; empty: nothing."""
+        traffic = self.traffic(model)
+        if traffic is None:
+            return ""
+        copies = ["a copy of the requests"] if traffic.shadow == name else []
+        percent = traffic.weights.get(name, 0)
+        return " and ".join([*([f"{percent} % of the requests"] if percent else []), *copies])
+
+    def _leave_route(self, model: str, name: str) -> None:
+        share = self._share(model, name)
+        if share:
+            raise PermanentError(
+                f"revision {name}",
+                seen=f"the route sends it {share}",
+                expected="no traffic before it is stopped",
+                do="route the model to another revision first",
+            )
+        traffic = self.traffic(model)
+        if traffic and traffic.canary == name:  # a warm canary, at 0 %
+            shared = {**self.envoy.traffic(), model: replace(traffic, canary=None)}
+            self.envoy.set_traffic(shared)
+
+    def _drain(self, name: str) -> None:
+        """Wait until it is at work on nothing; after the bound its own grace period has to do."""
+        quiet = _Quiet(looks=0)
+        until(lambda: quiet.after(self.envoy.active_requests(name)) >= QUIET_LOOKS, DRAIN_SECONDS)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Quiet:
+    """Counts looks in a row that found nothing under way."""
+
+    looks: int
+
+    def after(self, active: int) -> int:
+        """Take one more look into account, and return the count."""
+        self.looks = 0 if active else self.looks + 1
+        return self.looks

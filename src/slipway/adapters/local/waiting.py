@@ -1,0 +1,22 @@
+"""Waiting for a condition, with a bound."""
+
+import time
+from collections.abc import Callable
+
+PAUSE_SECONDS = 0.02
+
+
+def until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
+    """Look again and again until the condition holds; False when the time is over.
+
+    >>> until(lambda: True, 0.0)
+    True
+    >>> until(lambda: False, 0.01)
+    False
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    return True

@@ -1,0 +1,91 @@
+"""A small real service for the local target's tests: the paths that a packaged model has, without a model.
+
+Arguments: folder, host, port. The folder's `service.json` says how it behaves.
+"""
+
+import collections
+import json
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Service(BaseHTTPRequestHandler):
+    """Answers probes, echoes inference requests, keeps the answers that are to be compared."""
+
+    protocol_version = "HTTP/1.1"
+    name = ""
+    delay_seconds = 0.0
+    answers = collections.deque(maxlen=5000)
+    seen = collections.Counter()
+
+    def do_GET(self) -> None:
+        """Probes, the kept answers, and what was counted here."""
+        if self.path in {"/readyz", "/v2/health/ready"}:
+            self._answer(200, {})
+        elif self.path == "/slipway/answers":
+            self._answer(200, {"answers": list(self.answers)})
+        elif self.path == "/slipway/seen":
+            self._answer(200, dict(self.seen))
+        else:
+            self._answer(404, {"error": self.path})
+
+    def do_POST(self) -> None:
+        """Echo; `fail` in the body gives 500, `break` ends the connection, `slow` takes a second."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.seen["all"] += 1
+        if b"break" in body:
+            self.close_connection = True
+            return
+        time.sleep(1.0 if b"slow" in body else self.delay_seconds)
+        status = 500 if b"fail" in body else 200
+        identity = self.headers.get("x-request-id")
+        if self.headers.get("x-slipway-compare") == "1":
+            self.answers.append({"request_id": identity, "status": status, "values": [self.name]})
+        self._answer(status, {"revision": self.name, "path": self.path, "compare": "x-slipway-compare" in self.headers})
+
+    def _answer(self, status: int, value: object) -> None:
+        body = json.dumps(value).encode()
+        head = f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\nx-slipway-revision: {self.name}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing per request."""
+
+
+class Server(ThreadingHTTPServer):
+    """Refuses a port that somebody has; on SIGTERM it ends what it is at work on."""
+
+    allow_reuse_address = True
+    daemon_threads = False
+    request_queue_size = 512
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    folder, host, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    behaviour = json.loads((folder / "service.json").read_text())
+    Service.name, Service.delay_seconds = behaviour["name"], behaviour.get("delay_seconds", 0.0)
+    ballast = bytearray(behaviour.get("mebibytes", 0) * 2**20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    if "exit" in behaviour:
+        print("the model file is broken", flush=True)  # noqa: T201 - the last line of the log
+        sys.exit(behaviour["exit"])
+    while behaviour.get("never_ready"):
+        signal.pause()
+    server = Server((host, port), Service)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"serving on {port}", flush=True)  # noqa: T201 - the first line of the log
+    server.serve_forever(poll_interval=0.05)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stdout.flush()
+    import os
+
+    os._exit(0)  # idle keep-alive connections hold threads; their requests were answered
+
+
+if __name__ == "__main__":
+    main()
