@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +14,7 @@ COLUMNS = [{"type": "double", "name": "x", "required": True}]
 def describe(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a model folder with an MLmodel file and an input example; None takes a key out."""
 
-    def write(**changes: Any) -> Path:
+    def write(**changes: object) -> Path:
         model = tmp_path / "model"
         model.mkdir(exist_ok=True)
         content = {

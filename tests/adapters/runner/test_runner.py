@@ -34,24 +34,6 @@ def test_checks_the_example_of_a_real_model_alone(digits_model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ("return rows['x'] * 2", [2.0, 4.0, 6.0, 8.0, 10.0]),
-        ("return np.where(rows['x'] > 2, 'high', 'low')", ["low", "low", "high", "high", "high"]),
-        ("return rows[['x']]", [1.0, 2.0, 3.0, 4.0, 5.0]),
-        ("return {'label': rows['x'].to_numpy(), 'probability': rows['x']}", [1.0, 2.0, 3.0, 4.0, 5.0]),
-        ("return [[v, -v] for v in rows['x']]", [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0], [4.0, -4.0], [5.0, -5.0]]),
-        ("return rows.assign(name='n')", [1.0, 2.0, 3.0, 4.0, 5.0]),
-    ],
-)
-def test_every_form_of_prediction_becomes_an_array(coded: Coded, rows: Path, body: str, expected: list[object]) -> None:
-    """Series, text, frames, named outputs, lists; whole numbers of a CSV feed a floating point input."""
-    predictions = SubprocessModelRunner().predict(coded(body), rows, ["x"])
-
-    assert predictions.tolist() == expected
-
-
-@pytest.mark.parametrize(
     ("body", "message"),
     [
         (
@@ -59,10 +41,8 @@ def test_every_form_of_prediction_becomes_an_array(coded: Coded, rows: Path, bod
             "5 rows, the first in row 4: ValueError: four",
         ),
         ("return rows['x'].head(2)", "gives 2 predictions for 5 rows"),
-        ("return [object()] * len(rows)", "neither numbers nor labels"),
-        ("print('last words', file=sys.stderr); os._exit(7)", "ended with code 7 and no answer: .*last words"),
+        ("print('last words', file=sys.stderr); os._exit(7)", r"ended with code 7 and no answer: .*last words"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
-        ("import no_such_package", "No module named 'no_such_package'"),
     ],
 )
 def test_a_model_that_fails_on_rows_says_how(coded: Coded, rows: Path, body: str, message: str) -> None:
@@ -77,7 +57,7 @@ def test_a_model_that_cannot_be_loaded_says_why(coded: Coded, rows: Path) -> Non
     """With the error of its framework, and without folders of this machine."""
     model = coded("return rows['x']", prelude="raise RuntimeError('from ' + __file__)")
 
-    with pytest.raises(ArtifactBroken, match="can't be loaded: RuntimeError: from MODEL/code/behaviour.py"):
+    with pytest.raises(ArtifactBroken, match=r"can't be loaded: RuntimeError: from MODEL/code/behaviour\.py"):
         SubprocessModelRunner().predict(model, rows, ["x"])
 
 
@@ -113,8 +93,8 @@ def test_a_model_that_hangs_is_ended_with_all_its_processes(coded: Coded, rows: 
         "threading.Event().wait()"
     )
 
-    with pytest.raises(ArtifactBroken, match="took longer than 6 s"):
-        SubprocessModelRunner(timeout_seconds=6).predict(model, rows, ["x"])
+    with pytest.raises(ArtifactBroken, match="took longer than 5 s"):
+        SubprocessModelRunner(timeout_seconds=5).predict(model, rows, ["x"])
 
     psutil.wait_procs(
         [psutil.Process(int(note.read_text()))] if psutil.pid_exists(int(note.read_text())) else [], timeout=5
@@ -142,13 +122,3 @@ def test_broken_rows_are_not_the_models_fault(digits_model: Path, rows: Path) ->
     """A missing column is DataBroken, with the columns that are there."""
     with pytest.raises(DataBroken, match="it has columns 'x', 'y'"):
         SubprocessModelRunner().predict(digits_model, rows, PIXELS)
-
-
-def test_a_model_of_one_matrix_gets_its_columns_together(coded: Coded, rows: Path) -> None:
-    """In the type of its signature."""
-    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]
-    model = coded("return rows.sum(axis=1) if rows.dtype == np.float32 else None", tensor)
-
-    predictions = SubprocessModelRunner().predict(model, rows, ["x", "y"])
-
-    assert predictions.tolist() == [1.0, 2.0, 4.0, 5.0, 6.0]

@@ -74,7 +74,7 @@ def _run_example(predict: Predict, model: Path) -> dict[str, Any]:
         example = Model.load(str(model)).load_input_example(str(model))
         if example is None:
             return {"failed": "brings no input example", "error": "none was logged"}
-        _array(predict(example))
+        as_array(predict(example))
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer: it does not work
         return _failure("fails on its own input example", error)
     return {}
@@ -85,7 +85,7 @@ def _run_rows(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str
     frame = read_rows(Path(job["rows"]), job["columns"])
 
     def run(part: "pd.DataFrame") -> NDArray[np.generic]:
-        return _array(predict(as_input(part, signature)))
+        return as_array(predict(as_input(part, signature)))
 
     try:
         predictions = run(frame)
@@ -145,13 +145,13 @@ def _fails(run: Callable[["pd.DataFrame"], object], part: "pd.DataFrame") -> boo
     return False
 
 
-def _array(predictions: object) -> NDArray[np.generic]:
+def as_array(predictions: object) -> NDArray[np.generic]:
     """Return predictions as one array, shape (rows,) or (rows, outputs); of outputs of several kinds the first."""
     import pandas as pd
 
     if isinstance(predictions, Mapping):
         predictions = next(iter(predictions.values()))
-    if isinstance(predictions, pd.DataFrame) and len({kind.kind for kind in predictions.dtypes}) > 1:
+    if isinstance(predictions, pd.DataFrame) and any(kind.kind not in "biuf" for kind in predictions.dtypes):
         predictions = predictions.iloc[:, 0]
     array = np.asarray(predictions)
     if array.dtype.kind == "O":  # text, or a list of rows
