@@ -1,0 +1,191 @@
+"""The ledger of releases: one MLflow run per release. MLflow is the history; there is no database of ours."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from slipway.adapters.mlflow import artifacts, runs
+from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.domain import history
+from slipway.domain.model import ReleaseState
+from slipway.domain.release import HistoryEntry, ReleaseRecord
+from slipway.errors import ArtifactBroken, NotFound
+
+EXPERIMENTS = "slipway/"
+"""Begins the name of every experiment of ours; the model's name follows."""
+RECORD, REPORT = "release.json", "report.html"
+STATUS = {
+    ReleaseState.RELEASING: "RUNNING",
+    ReleaseState.PROMOTED: "FINISHED",
+    ReleaseState.SUPERSEDED: "KILLED",
+    ReleaseState.ROLLED_BACK: "FAILED",
+    ReleaseState.STOPPED: "FAILED",
+}
+PAGE = 1000
+"""Runs, experiments, or values per call: MLflow's own limit."""
+
+_RECORD, _ENTRY = TypeAdapter(ReleaseRecord), TypeAdapter(HistoryEntry)
+
+
+class MlflowLedger:
+    """Implements `ports.ledger.ReleaseLedger` for an MLflow server."""
+
+    def __init__(self, uri: str, timeout_seconds: float) -> None:
+        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        self._rest = MlflowRest(uri, timeout_seconds)
+
+    def write(self, record: ReleaseRecord, report: Path | None) -> str:
+        """Write a release's run, artifacts first and its final status last, and return the run's id.
+
+        Written again, the same release keeps its run: tags and artifacts are replaced, parameters and metrics that are
+        there already stay. Raises RegistryUnavailable, and ArtifactBroken when the report can't be read.
+        """
+        run = self._run_of(record.release_id) or self._create(record)
+        run_id, uri = str(run["info"]["run_id"]), str(run["info"]["artifact_uri"])
+        artifacts.upload(self._rest, uri, RECORD, _json(record))
+        if report is not None:
+            artifacts.upload(self._rest, uri, REPORT, _content(report))
+        line = history.entry(record, run_id)
+        entry = _json(replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
+        self._log(run_id, "params", runs.parameters(record, {item["key"] for item in run["data"].get("params", [])}))
+        self._log(run_id, "metrics", runs.metrics(record))
+        self._log(run_id, "tags", runs.tags(record, entry))
+        ended = {} if record.state is ReleaseState.RELEASING else {"end_time": round(record.ended_at * 1000)}
+        self._rest.call("POST", "runs/update", body={"run_id": run_id, "status": STATUS[record.state]} | ended)
+        return run_id
+
+    def read(self, release_id: str) -> ReleaseRecord:
+        """Return one record; raises NotFound, RegistryUnavailable, and ArtifactBroken for a damaged one."""
+        run = self._run_of(release_id)
+        if run is None:
+            raise NotFound(
+                f"release {release_id}",
+                seen="no run with this tag in MLflow",
+                expected="a release that was recorded",
+                do="`slipway history MODEL` lists the releases of a model",
+            )
+        content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD)
+        try:
+            return _RECORD.validate_json(content)
+        except ValidationError as error:
+            raise _damaged(str(run["info"]["run_id"]), RECORD, error) from error
+
+    def history(self, model: str) -> list[HistoryEntry]:
+        """Return what happened to a model's versions, oldest first; empty: it never had a release.
+
+        Two calls, whatever the number of releases (up to 1000 per call). Raises RegistryUnavailable, and
+        ArtifactBroken for a run whose tag was edited.
+        """
+        experiment = self._experiment(model)
+        if experiment is None:
+            return []
+        request = {"experiment_ids": [experiment["experiment_id"]], "max_results": PAGE}
+        found = self._rest.pages("POST", "runs/search", "runs", request)
+        return history.served(entry for run in found if (entry := _entry(run)) is not None)
+
+    def _run_of(self, release_id: str) -> dict[str, Any] | None:
+        """Return the run of a release, in whichever model's experiment it is."""
+        request = {"filter": f"name LIKE '{EXPERIMENTS}%'", "max_results": PAGE}
+        experiments = self._rest.pages("POST", "experiments/search", "experiments", request)
+        ids = [str(experiment["experiment_id"]) for experiment in experiments]
+        if not ids or "'" in release_id:  # release ids are made of model names: there is no quote in them
+            return None
+        request = {
+            "experiment_ids": ids,
+            "filter": f"tags.`{runs.RELEASE_ID}` = '{release_id}'",
+            "order_by": ["attributes.start_time ASC"],
+            "max_results": 1,
+        }
+        found: list[dict[str, Any]] = self._rest.call("POST", "runs/search", body=request).get("runs", [])
+        return found[0] if found else None
+
+    def _create(self, record: ReleaseRecord) -> dict[str, Any]:
+        request = {
+            "experiment_id": self._experiment_id(record.model),
+            "run_name": record.release_id,
+            "start_time": round(record.started_at * 1000),
+            "tags": [{"key": runs.RELEASE_ID, "value": record.release_id}, {"key": "mlflow.user", "value": "slipway"}],
+        }
+        return dict(self._rest.call("POST", "runs/create", body=request)["run"])
+
+    def _experiment(self, model: str) -> dict[str, Any] | None:
+        try:
+            found = self._rest.call("GET", "experiments/get-by-name", query={"experiment_name": EXPERIMENTS + model})
+        except Refused as error:
+            if error.missing:
+                return None
+            raise
+        return dict(found["experiment"])
+
+    def _experiment_id(self, model: str) -> str:
+        """Return the id of the model's experiment: made if missing, restored if somebody deleted it."""
+        experiment = self._experiment(model)
+        if experiment is None:
+            return self._made(model)
+        if experiment.get("lifecycle_stage") == "deleted":
+            self._rest.call("POST", "experiments/restore", body={"experiment_id": experiment["experiment_id"]})
+        return str(experiment["experiment_id"])
+
+    def _made(self, model: str) -> str:
+        try:
+            return str(
+                self._rest.call("POST", "experiments/create", body={"name": EXPERIMENTS + model})["experiment_id"]
+            )
+        except Refused as error:
+            experiment = self._experiment(model) if error.code == "RESOURCE_ALREADY_EXISTS" else None
+            if experiment is None:
+                raise
+            return str(experiment["experiment_id"])  # somebody else was faster
+
+    def _log(self, run_id: str, kind: str, items: list[dict[str, Any]]) -> None:
+        for batch in _batches(items, runs.BATCH[kind]):
+            self._rest.call("POST", "runs/log-batch", body={"run_id": run_id, kind: batch})
+
+
+def _entry(run: dict[str, Any]) -> HistoryEntry | None:
+    """Return the line that a run keeps; None for a run without one, which is nobody's or not whole yet."""
+    tags = {tag["key"]: tag.get("value", "") for tag in run["data"].get("tags", [])}
+    if runs.ENTRY not in tags:
+        return None
+    try:
+        return _ENTRY.validate_json(tags[runs.ENTRY])
+    except ValidationError as error:
+        raise _damaged(str(run["info"]["run_id"]), f"tag {runs.ENTRY}", error) from error
+
+
+def _json(value: ReleaseRecord | HistoryEntry) -> bytes:
+    """Return a value as JSON; infinities as text, for JSON has none and an e-value can be one."""
+    return to_json(value, inf_nan_mode="strings", fallback=runs.plain)
+
+
+def _damaged(run_id: str, part: str, error: ValidationError) -> ArtifactBroken:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "the document"
+    return ArtifactBroken(
+        f"{part} of MLflow run {run_id}",
+        seen=f"{where}: {first['msg']}",
+        expected="what Slipway wrote",
+        do="restore it, or delete the run in MLflow: its release then leaves the history",
+    )
+
+
+def _content(report: Path) -> bytes:
+    try:
+        return report.read_bytes()
+    except OSError as error:
+        raise ArtifactBroken(
+            f"report {report.name}",
+            seen=error.strerror or type(error).__name__,
+            expected="the page that was just written",
+            do="look at SLIPWAY_HOME/reports, then record the release again",
+        ) from error
+
+
+def _batches(items: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,126 @@
+"""A release as an MLflow run: parameters, metrics over time and tags, within MLflow's limits. Pure."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import PurePath
+from typing import Any
+
+from slipway.domain.release import ReleaseRecord
+from slipway.domain.status import Moment
+
+RELEASE_ID = "slipway.release_id"
+"""Tag that finds a release's run again."""
+ENTRY = "slipway.entry"
+"""Tag that holds the release's line of the history: one search reads them all."""
+BATCH = {"params": 100, "metrics": 1000, "tags": 100}
+"""How many MLflow takes in one call."""
+KEY_CHARACTERS, PARAMETER_CHARACTERS, TAG_CHARACTERS = 250, 6000, 5000
+REASON_CHARACTERS = 2000
+"""What the tags hold of the reason: the record in the artifact has it whole."""
+LARGEST = 1.7976931348623157e308
+"""Stands for infinity, which JSON does not have."""
+
+
+def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
+    """Return the spec as flat parameters, without those that the run has: MLflow lets none be written twice."""
+    flat = {_key(name): _cut(str(value), PARAMETER_CHARACTERS) for name, value in flattened(record.parameters)}
+    return [{"key": key, "value": value} for key, value in flat.items() if key not in known]
+
+
+def metrics(record: ReleaseRecord) -> list[dict[str, Any]]:
+    """Return the timeline as metrics over time (step: seconds since the release began), stages' seconds, numbers.
+
+    Equal entries, as after a second write, are one entry to MLflow.
+    """
+    found = [_metric(record, moment.at, *pair) for moment in record.timeline for pair in _looked(moment)]
+    for stage in record.stages:
+        name = stage.name.replace(" ", "_")
+        found.append(_metric(record, stage.ended_at, f"seconds/{name}", stage.ended_at - stage.started_at))
+        for verdict in stage.verdicts:
+            prefix = f"{name}/{verdict.check.replace(' ', '_')}"
+            found += [
+                _metric(record, stage.ended_at, f"{prefix}/{key}", value) for key, value in verdict.numbers.items()
+            ]
+    found.append(_metric(record, record.ended_at, "seconds/release", record.ended_at - record.started_at))
+    return [metric for metric in found if not math.isnan(metric["value"])]
+
+
+def tags(record: ReleaseRecord, entry: str) -> list[dict[str, Any]]:
+    """Return what people filter by in MLflow, and the line of the history."""
+    named = {
+        RELEASE_ID: record.release_id,
+        "slipway.model": record.model,
+        "slipway.version": str(record.version),
+        "slipway.state": record.state.value,
+        "slipway.trigger": record.trigger,
+        "slipway.digest": record.digest,
+        "slipway.replaced": "" if record.replaced is None else str(record.replaced),
+        "mlflow.note.content": record.reason,  # MLflow's page shows it as the run's description
+        ENTRY: entry,
+    }
+    return [{"key": key, "value": _cut(value, TAG_CHARACTERS)} for key, value in named.items()]
+
+
+def flattened(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the leaves of nested JSON values with dotted names.
+
+    >>> dict(flattened({"judge": {"alpha": 0.01}, "steps": [{"weight_percent": 5}], "note": None}))
+    {'judge.alpha': 0.01, 'steps.0.weight_percent': 5, 'note': None}
+    """
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from flattened(inner, f"{name}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple) and value:
+        for index, inner in enumerate(value):
+            yield from flattened(inner, f"{name}.{index}".lstrip("."))
+    else:
+        yield name, value
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
+    """Return a JSON value for what stages put into their details: numpy's scalars and arrays, paths, dates.
+
+    Raises TypeError for anything else: a record that can't be read again is worth nothing.
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, PurePath | date):
+        return str(value)
+    message = f"a release record holds {type(value).__name__}, which JSON can't say"
+    raise TypeError(message)
+
+
+def _looked(moment: Moment) -> list[tuple[str, float]]:
+    return [
+        ("weight_percent", moment.weight_percent),
+        ("evidence_against", moment.evidence_against),
+        ("evidence_for", moment.evidence_for),
+        ("canary/requests", moment.canary.requests),
+        ("canary/errors", moment.canary.errors),
+        ("stable/requests", moment.stable.requests),
+        ("stable/errors", moment.stable.errors),
+    ]
+
+
+def _metric(record: ReleaseRecord, at: float, name: str, value: float) -> dict[str, Any]:
+    return {
+        "key": _key(name),
+        "value": max(-LARGEST, min(LARGEST, float(value))) if not math.isnan(value) else math.nan,
+        "timestamp": round(at * 1000),
+        "step": round(at - record.started_at),
+    }
+
+
+def _key(name: str) -> str:
+    """Return a name as MLflow takes it.
+
+    >>> _key("expectations[0] of pixel#3")
+    'expectations_0_ of pixel_3'
+    """
+    return re.sub(r"[^\w\-. /:]", "_", name, flags=re.ASCII)[:KEY_CHARACTERS] or "_"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
