@@ -3,12 +3,15 @@
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.onnx import answering, converter, graph, original, session, worker
+from slipway.adapters.onnx import answering, converter, graph, nulls, original, session, worker
 from slipway.adapters.onnx.edges import edge_rows
 from slipway.domain.parity import Answers
 from slipway.rows import read_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL_FILE, ANSWERS_FILE = "model.onnx", "answers.npz"
 
@@ -21,14 +24,21 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     """
     kinds: dict[str, str] = request["kinds"]
     frame = original.typed(read_rows(Path(request["rows"]), list(kinds)), kinds)
-    model = original.load(Path(request["model"]))
+    return compare(original.load(Path(request["model"])), frame, kinds, Path())
+
+
+def compare(model: Any, frame: "pd.DataFrame", kinds: dict[str, str], folder: Path) -> dict[str, Any]:  # noqa: ANN401
+    """Write an estimator's ONNX file, and both forms' answers to a frame of rows, into a folder; return the response.
+
+    Raises ConversionRefused, and ArtifactBroken when the estimator fails on the rows.
+    """
     if not hasattr(model, "predict"):
         raise converter.refused(f"conversion of {type(model).__name__}", "it has no predict method")
     theirs = original.ask_about_rows(model, frame)
-    single = _write_onnx(model, kinds, theirs)
-    opened = session.open_session(Path(MODEL_FILE))
-    form = partial(_ask_onnx, opened, single)
+    single = _write_onnx(model, kinds, theirs, folder / MODEL_FILE)
     try:
+        opened = session.open_session(folder / MODEL_FILE)
+        form = partial(_ask_onnx, opened, single)
         ours = form(frame)
     except Exception as error:  # ONNX Runtime's errors have no common type
         raise converter.refused("converted graph", f"ONNX Runtime fails on it: {worker.one_line(error)}") from error
@@ -36,7 +46,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     named = {"original": theirs, "converted": ours}
     if edges:
         named |= {"edges_original": edges.original, "edges_converted": edges.converted}
-    answering.save_answers(Path(ANSWERS_FILE), **named)
+    answering.save_answers(folder / ANSWERS_FILE, **named)
     return {
         "inputs": [put.name for put in opened.get_inputs()],
         "outputs": [put.name for put in opened.get_outputs()],
@@ -45,13 +55,13 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_onnx(model: Any, kinds: dict[str, str], theirs: Answers) -> bool:  # noqa: ANN401 - any estimator
+def _write_onnx(model: Any, kinds: dict[str, str], theirs: Answers, path: Path) -> bool:  # noqa: ANN401 - any estimator
     converted, single = converter.convert(model, kinds)
-    graph.tidy(
-        converted, list(kinds), probabilities=theirs.probabilities is not None, flat=theirs.predictions.ndim == 1
-    )
+    nulls.restore_routes(converted.graph, model)
+    flat = theirs.predictions.ndim == 1
+    graph.tidy(converted, list(kinds), probabilities=theirs.probabilities is not None, flat=flat)
     converter.check(converted)
-    Path(MODEL_FILE).write_bytes(converted.SerializeToString(deterministic=True))
+    path.write_bytes(converted.SerializeToString(deterministic=True))
     return single
 
 

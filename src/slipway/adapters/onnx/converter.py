@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET = {"": 21, "ai.onnx.ml": 3}
-"""Fixed, so that an upgrade of a converter changes no model's bytes. 21 is the newest opset that both skl2onnx 1.20 (22)
-and every ONNX Runtime since 1.18 know; 3 is the newest ai.onnx.ml whose operators skl2onnx writes for trees."""
+"""Fixed, so that an upgrade of a converter changes no model's bytes. Every ONNX Runtime since 1.18 knows opset 21, and
+skl2onnx 1.20 is tested up to 22; 3 is the newest version of ai.onnx.ml whose trees skl2onnx writes."""
 WHOLE = "input"
 """Name of the one input of a model that takes a matrix."""
 
@@ -36,7 +36,7 @@ def convert(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # 
     if all(kind != "str" for kind in kinds.values()):
         try:
             return _convert(model, _one_matrix(len(kinds))), True
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # see above
             if "column name" not in str(error):  # the pipeline picks by position or not at all
                 raise refused(f"conversion of {type(model).__name__}", one_line(error)) from error
     try:
@@ -50,13 +50,16 @@ def convert(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # 
 def _convert(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  # noqa: ANN401 - any estimator
     import skl2onnx
 
+    converted: ModelProto
     try:
         # zipmap would wrap the probabilities into a dictionary per row
-        return skl2onnx.convert_sklearn(model, initial_types=inputs, options={"zipmap": False}, target_opset=OPSET)
+        options = {"zipmap": False}
+        converted = skl2onnx.convert_sklearn(model, initial_types=inputs, options=options, target_opset=OPSET)
     except NameError as error:  # what has no probabilities has no such option
         if "zipmap" not in str(error):
             raise
-    return skl2onnx.convert_sklearn(model, initial_types=inputs, target_opset=OPSET)
+        converted = skl2onnx.convert_sklearn(model, initial_types=inputs, target_opset=OPSET)
+    return converted
 
 
 def _one_matrix(width: int) -> list[tuple[str, Any]]:

@@ -24,9 +24,8 @@ def edge_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     numbers = [name for name in frame.columns if frame[name].dtype.kind in "biuf"]
     floats = [name for name in frame.columns if frame[name].dtype.kind == "f"]
     texts = [name for name in frame.columns if name not in numbers]
-    rows: list[pd.DataFrame] = []
-    for value in (_zero, np.nanmin, np.nanmax, _large) if numbers else ():
-        rows.append(_filled(frame, numbers, value))
+    kinds = (_zero, np.nanmin, np.nanmax, _large) if numbers else ()
+    rows = [_filled(frame, numbers, value) for value in kinds]
     if floats:
         rows.append(_filled(frame, floats, lambda _: np.nan))
     if texts:
@@ -35,9 +34,11 @@ def edge_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _filled(frame: "pd.DataFrame", columns: list[str], value: "Callable[[Any], Any]") -> "pd.DataFrame":
+    import pandas as pd
+
     row = frame.head(1).copy()
     for name in columns:
-        row[name] = np.asarray([value(np.asarray(frame[name]))]).astype(frame[name].dtype)
+        row[name] = pd.Series([value(np.asarray(frame[name]))], index=row.index).astype(frame[name].dtype)
     return row
 
 

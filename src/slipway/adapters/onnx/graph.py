@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx.converter import refused
 from slipway.adapters.onnx.session import COLUMNS_KEY
@@ -25,9 +25,11 @@ def tidy(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, fl
     """
     graph = model.graph
     names = [PREDICTION, PROBABILITIES][: 1 + probabilities]
-    taken = [put.name for put in graph.input if put.name in names]
-    if taken or len(graph.output) < len(names):
-        raise refused("conversion", f"an input column has an output's name: {taken}" if taken else "no probabilities")
+    for put in graph.input:
+        if put.name in names:
+            raise refused("conversion", f"its input column {put.name!r} has the name of an output")
+    if len(graph.output) < len(names):
+        raise refused("conversion", "the converter gives no probabilities")
     del graph.output[len(names) :]
     _rename(graph, [put.name for put in graph.output], names)
     if flat and len(graph.output[0].type.tensor_type.shape.dim) == 2:  # noqa: PLR2004 - (rows, 1)
@@ -49,8 +51,8 @@ def _rename(graph: "GraphProto", old: Sequence[str], new: Sequence[str]) -> None
 
 def _squeeze(graph: "GraphProto") -> None:
     """Drop the prediction's second axis."""
-    from onnx import helper, numpy_helper
     from numpy import array, int64
+    from onnx import helper, numpy_helper
 
     inner = f"{PREDICTION}_column"
     _rename_value(graph, PREDICTION, inner)
@@ -99,7 +101,7 @@ def _uses(node: "NodeProto") -> set[str]:
     return {*node.input, *(name for inner in _inner_graphs(node) for each in _nodes(inner) for name in each.input)}
 
 
-def _replace(field: "RepeatedCompositeFieldContainer", values: "Iterable[object]") -> None:  # type: ignore[name-defined]
+def _replace(field: Any, values: Iterable[Any]) -> None:  # noqa: ANN401 - a protobuf field, which has no public type
     copies = list(values)
     del field[:]
     field.extend(copies)

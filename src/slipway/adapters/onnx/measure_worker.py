@@ -41,7 +41,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def turn(number: int, sessions: int) -> list[int]:
-    """Return the order of a round: over time each session comes equally often at each place, before and after the others.
+    """Return the order of a round: over time each session comes equally often at each place, after each other one.
 
     >>> [turn(number, 2) for number in range(3)]
     [[0, 1], [0, 1], [1, 0]]

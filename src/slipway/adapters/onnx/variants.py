@@ -32,7 +32,7 @@ def _save_optimized(plain: Path, final: Path, providers: Sequence[str]) -> None:
 
 
 def _quantize(plain: Path, final: Path) -> None:
-    """Quantize weights to signed eight bits; activations are quantized on the fly, so no calibration rows are needed."""
+    """Quantize weights to signed eight bits; activations are quantized on the fly: no calibration rows are needed."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

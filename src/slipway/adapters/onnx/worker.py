@@ -94,14 +94,19 @@ def serve(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
 def one_line(error: BaseException, limit: int = 200) -> str:
     """Say an error in one line: its first words and, where another error caused it, that one's.
 
-    >>> one_line(ValueError("can't\\n  do it"))
-    "can't do it"
+    >>> one_line(ValueError("not   like this"))
+    'not like this'
     """
-    words = " ".join(str(error).split()) or type(error).__name__
-    cause = error
+    words, cause = _words(error), error
     while following := cause.__cause__ or cause.__context__:
         cause = following
-    root = " ".join(str(cause).split())
+    root = _words(cause)
     if cause is error or root in words[:limit]:
         return words[:limit]
     return f"{words[: limit // 2]}... ({root[:limit]})"
+
+
+def _words(error: BaseException) -> str:
+    """Say an error; one of the operating system's without its path, which tells of this machine only."""
+    words = error.strerror or "" if isinstance(error, OSError) else str(error)
+    return " ".join(words.split()) or type(error).__name__
