@@ -31,7 +31,6 @@ from tasks.stage import Stage, require
 from tasks.validate_data import validate_data
 from tasks.validate_model import validate_model
 
-
 T = TypeVar("T")
 
 

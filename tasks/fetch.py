@@ -81,5 +81,3 @@ def _holdout(opened: Opened, signature: Signature) -> Holdout:
     return Holdout(
         path=data.path, digest=digest, label=data.label, columns=input_columns(data.path, signature, data.label)
     )
-
-

@@ -1,8 +1,10 @@
 """Package: a Bento with model, service and pinned dependencies; same inputs, same digest."""
 
 import subprocess
+from typing import Any
 
 from prefect import task
+from pydantic import TypeAdapter
 
 from slipway import wiring
 from slipway.domain.conversion import Converted
@@ -10,6 +12,8 @@ from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
 from slipway.settings import settings
 from tasks.stage import Stage, begin_stage
+
+PACKAGE = TypeAdapter(Package)
 
 
 @task(name="package", tags=["slipway"])
@@ -23,12 +27,16 @@ def package(challenger: Artifact, signature: Signature, onnx: Converted | None, 
         "slipway.commit": commit,
     }
     built = wiring.packager().package(challenger, signature, onnx, labels, settings().store)
-    details = {"path": str(built.path), "digest": built.digest, "tag": built.tag, "runtime": built.runtime}
-    return watch.stage(built, (), **details, labels=built.labels)
+    return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))
+
+
+def packaged(details: dict[str, Any]) -> Package:
+    """Rebuild a package from a release's record."""
+    return PACKAGE.validate_python(details)
 
 
 def commit() -> str:
-    """Return the commit of the checkout that releases, with `+changes` where it has uncommitted ones; else `unknown`."""
+    """Return the commit of the checkout that releases, `+changes` behind it where some are uncommitted; or `unknown`."""
     try:
         head = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],  # noqa: S607 - git on PATH

@@ -22,7 +22,11 @@ from tasks.roll_out import tell
 
 @task(name="record", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
 def record(
-    opened: Opened, state: ReleaseState, reason: str, stages: tuple[StageRecord, ...] = (), timeline_of: RolloutStatus | None = None
+    opened: Opened,
+    state: ReleaseState,
+    reason: str,
+    stages: tuple[StageRecord, ...] = (),
+    timeline_of: RolloutStatus | None = None,
 ) -> ReleaseRecord:
     """Write down what was decided and why, where people and the next release look. Doing it twice changes nothing."""
     kept = _written(opened, state, reason, stages, timeline_of)

@@ -9,8 +9,8 @@ from prefect.cache_policies import NO_CACHE
 from slipway import wiring
 from slipway.domain.model import CHAMPION, ReleaseState
 from slipway.domain.pending import attempt_of, champion_of, release_id
-from slipway.domain.release import HistoryEntry
-from slipway.domain.revision import Package, Revision
+from slipway.domain.release import HistoryEntry, StageRecord
+from slipway.domain.revision import Revision
 from slipway.domain.rollout import begin, undo
 from slipway.domain.status import RolloutStatus
 from slipway.errors import LeaseHeld, NotFound
@@ -19,6 +19,7 @@ from slipway.settings import settings
 from slipway.specs import find_spec
 from tasks.begin import Opened
 from tasks.looking import drive_to_rest
+from tasks.package import packaged
 from tasks.record import record, state_of
 
 POLL_SECONDS = 0.5
@@ -100,11 +101,12 @@ def _bring_back(opened: Opened, status: RolloutStatus, reason: str) -> str:
         release_id=release_id(status.model, version.version, attempt_of(version) + 1),
         started_at=time.time(),
     )
-    begun = begin(_fresh(again, serving), _revision(before), serving, time.time())
+    stage = _package_stage(before)
+    begun = begin(_fresh(again, serving), _revision(again, stage), serving, time.time())
     done = drive_to_rest(opened.spec, begun, opened.lease)
-    record(again, state_of(done), reason, (), done)
-    tags = {"slipway.state": ReleaseState.ROLLED_BACK.value, "slipway.reason": reason}
+    record(again, state_of(done), reason, (stage,), done)
     if serving is not None and done.phase.serving:
+        tags = {"slipway.state": ReleaseState.ROLLED_BACK.value, "slipway.reason": reason}
         wiring.registry().set_tags(status.model, serving.version, tags)
     return f"version {before.version} serves again: {reason}"
 
@@ -121,11 +123,20 @@ def _served_before(model: str, serving: int) -> HistoryEntry:
     return max(served, key=lambda entry: entry.served_from or 0)
 
 
-def _revision(entry: HistoryEntry) -> Revision:
-    """Rebuild the revision from the release's own record."""
-    record_ = wiring.ledger().read(entry.release_id)
-    details = next(stage.details for stage in record_.stages if stage.name == "package")
-    return Revision(**details["revision"])
+def _package_stage(entry: HistoryEntry) -> StageRecord:
+    stages = wiring.ledger().read(entry.release_id).stages
+    return next(stage for stage in stages if stage.name == "package")
+
+
+def _revision(again: Opened, stage: StageRecord) -> Revision:
+    """Rebuild the revision from what the release's own record says of its package."""
+    return Revision(
+        name=again.version.name,
+        model=again.model,
+        version=again.version.version,
+        package=packaged(stage.details),
+        memory_limit_mebibytes=again.spec.rehearsal.memory_limit_mebibytes,
+    )
 
 
 def _fresh(again: Opened, serving: Revision | None) -> RolloutStatus:

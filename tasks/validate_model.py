@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
+from slipway.domain.quality import judge_quality
 
 from slipway import wiring
 from slipway.domain.model import Artifact
-from slipway.domain.quality import judge_quality
 from slipway.domain.spec import Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels
@@ -34,9 +34,7 @@ class Judged:
     persist_result=True,
     **RETRIED,
 )
-def validate_model(
-    challenger: Artifact, champion: Artifact | None, rows: Holdout, spec: QualitySpec
-) -> Stage[Judged]:
+def validate_model(challenger: Artifact, champion: Artifact | None, rows: Holdout, spec: QualitySpec) -> Stage[Judged]:
     """Run challenger and champion on the same rows, each in a process of its own, and compare row by row."""
     watch = begin_stage("validate model")
     wiring.runner().check_example(challenger.path)

@@ -2,8 +2,8 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 from slipway.ports.data import DataValidator
 from slipway.ports.ledger import ReleaseLedger
 from slipway.ports.metrics import MetricSource
@@ -18,6 +18,10 @@ from slipway.ports.reporter import Reporter
 from slipway.ports.rollouts import Leases, RolloutStore
 from slipway.ports.target import Target
 from slipway.settings import settings
+
+if TYPE_CHECKING:
+    from slipway.adapters.local.rollouts import LocalRollouts
+    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: flows, tasks, services and deployments lie beside src."""
@@ -40,8 +44,10 @@ def ledger() -> ReleaseLedger:
 
 
 @cache
-def webhooks() -> MlflowWebhooks:
+def webhooks() -> "MlflowWebhooks":
     """Return MLflow's webhooks."""
+    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
+
     return MlflowWebhooks(settings().mlflow, settings().registry_timeout_seconds)
 
 

@@ -1,0 +1,55 @@
+# `make help` lists what there is. Everything runs in .venv, made from the locked sets in requirements/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export SLIPWAY_ROOT := $(CURDIR)
+
+.PHONY: help demo test lint bench bench-release docs lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Watch four model versions travel from MLflow into live traffic (KEEP=1 leaves everything up)
+	@$(BIN)/python -m demo
+
+test: $(INSTALLED) ## Run every test, against real servers
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## Style, types, import contracts, prefect.yaml
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.lint.prefect_yaml prefect.yaml
+	$(BIN)/codespell
+
+bench: bench-release ## Run every benchmark
+
+bench-release: $(INSTALLED) ## Ten runs of the demo: requests lost, lead time by stage (RUNS=10)
+	@$(BIN)/python -m benchmarks.release.run
+
+docs: $(INSTALLED) ## Write what docs/ takes from the code: settings, spec schema, release figures
+	@$(BIN)/python -m docs.generate
+
+lock: $(INSTALLED) ## Resolve the locked sets anew
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes -q --no-header \
+		--no-annotate --upgrade -o requirements/base.txt
+	$(BIN)/uv pip compile pyproject.toml --extra sklearn --group dev --universal --python-version 3.11 \
+		--generate-hashes -q --no-header --no-annotate --upgrade -o requirements/dev.txt
+
+clean: ## Stop the stack and remove everything that was made here
+	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway down || true; SLIPWAY_HOME=.slipway/demo $(BIN)/slipway down || true; fi
+	rm -rf .venv .slipway .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+$(INSTALLED): requirements/installer.txt requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found on PATH; install one, or say PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into .venv with $(PYTHON): a minute or two, the first time only"
+	@$(PYTHON) -m venv --clear .venv || { echo "$(PYTHON) can't make virtual environments (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/installer.txt
+	@$(BIN)/uv pip install -q --python .venv --require-hashes --compile-bytecode -r requirements/dev.txt
+	@$(BIN)/uv pip install -q --python .venv --no-deps -e .
+	@touch $@
