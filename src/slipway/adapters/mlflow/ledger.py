@@ -52,9 +52,11 @@ class MlflowLedger:
             artifacts.upload(self._rest, uri, REPORT, _content(report))
         line = history.entry(record, run_id)
         entry = _json(replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
-        self._log(run_id, "params", runs.parameters(record, {item["key"] for item in run["data"].get("params", [])}))
-        self._log(run_id, "metrics", runs.metrics(record))
-        self._log(run_id, "tags", runs.tags(record, entry))
+        params, tags = runs.known(run)
+        self._log(run_id, "params", runs.parameters(record, params))
+        metrics = runs.metrics(record, after=int(tags.get(runs.MEASURED, "0")))
+        self._log(run_id, "metrics", metrics)
+        self._log(run_id, "tags", runs.tags(record, entry, metrics))
         ended = {} if record.state is ReleaseState.RELEASING else {"end_time": round(record.ended_at * 1000)}
         self._rest.call("POST", "runs/update", body={"run_id": run_id, "status": STATUS[record.state]} | ended)
         return run_id
@@ -149,7 +151,7 @@ class MlflowLedger:
 
 def _entry(run: dict[str, Any]) -> HistoryEntry | None:
     """Return the line that a run keeps; None for a run without one, which is nobody's or not whole yet."""
-    tags = {tag["key"]: tag.get("value", "") for tag in run["data"].get("tags", [])}
+    _, tags = runs.known(run)
     if runs.ENTRY not in tags:
         return None
     try:

@@ -14,6 +14,8 @@ RELEASE_ID = "slipway.release_id"
 """Tag that finds a release's run again."""
 ENTRY = "slipway.entry"
 """Tag that holds the release's line of the history: one search reads them all."""
+MEASURED = "slipway.measured_until"
+"""Tag with the timestamp, in milliseconds, up to which metrics are written: MLflow is slow to take them twice."""
 BATCH = {"params": 100, "metrics": 1000, "tags": 100}
 """How many MLflow takes in one call."""
 KEY_CHARACTERS, PARAMETER_CHARACTERS, TAG_CHARACTERS = 250, 6000, 5000
@@ -23,16 +25,22 @@ LARGEST = 1.7976931348623157e308
 """Stands for infinity, which JSON does not have."""
 
 
+def known(run: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
+    """Return the names of the parameters that a run has, and its tags."""
+    tags = {str(tag["key"]): str(tag.get("value", "")) for tag in run["data"].get("tags", [])}
+    return {str(param["key"]) for param in run["data"].get("params", [])}, tags
+
+
 def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
     """Return the spec as flat parameters, without those that the run has: MLflow lets none be written twice."""
     flat = {_key(name): _cut(str(value), PARAMETER_CHARACTERS) for name, value in flattened(record.parameters)}
     return [{"key": key, "value": value} for key, value in flat.items() if key not in known]
 
 
-def metrics(record: ReleaseRecord) -> list[dict[str, Any]]:
+def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
     """Return the timeline as metrics over time (step: seconds since the release began), stages' seconds, numbers.
 
-    Equal entries, as after a second write, are one entry to MLflow.
+    `after` is a timestamp in milliseconds: what is not younger was written before.
     """
     found = [_metric(record, moment.at, *pair) for moment in record.timeline for pair in _looked(moment)]
     for stage in record.stages:
@@ -44,12 +52,13 @@ def metrics(record: ReleaseRecord) -> list[dict[str, Any]]:
                 _metric(record, stage.ended_at, f"{prefix}/{key}", value) for key, value in verdict.numbers.items()
             ]
     found.append(_metric(record, record.ended_at, "seconds/release", record.ended_at - record.started_at))
-    return [metric for metric in found if not math.isnan(metric["value"])]
+    return [metric for metric in found if metric["timestamp"] > after and not math.isnan(metric["value"])]
 
 
-def tags(record: ReleaseRecord, entry: str) -> list[dict[str, Any]]:
-    """Return what people filter by in MLflow, and the line of the history."""
-    named = {
+def tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what people filter by in MLflow, the line of the history, and how far the metrics just written go."""
+    until = {MEASURED: str(max(metric["timestamp"] for metric in measured))} if measured else {}
+    named = until | {
         RELEASE_ID: record.release_id,
         "slipway.model": record.model,
         "slipway.version": str(record.version),

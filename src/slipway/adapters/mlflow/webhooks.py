@@ -1,0 +1,124 @@
+"""MLflow's webhooks: the one that tells our receiver of new versions."""
+
+import json
+from typing import Any, NamedTuple
+
+from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.errors import NotFound, RegistryUnavailable, SettingsError
+
+EVENT = {"entity": "MODEL_VERSION", "action": "CREATED"}
+"""The one event that starts something. MLflow has none for stages, and a moved alias is our own doing."""
+
+
+class Delivered(NamedTuple):
+    """How a test delivery went."""
+
+    ok: bool
+    status: int | None
+    """HTTP status of the receiver; None: it did not answer."""
+    body: str
+    """What it answered, or why it could not be reached."""
+
+
+class MlflowWebhooks:
+    """Creates, tests and removes webhooks of an MLflow server."""
+
+    def __init__(self, uri: str, timeout_seconds: float) -> None:
+        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        self._rest = MlflowRest(uri, timeout_seconds)
+
+    def register(self, name: str, url: str, secret: str) -> str:
+        """Have new versions told to `url`, signed with `secret`; return the webhook's id.
+
+        One of this name that is there already is brought up to date. MLflow may take a minute to notice
+        (MLFLOW_WEBHOOK_CACHE_TTL). Raises SettingsError where the MLflow server does not allow such an address or has
+        no usable encryption key, and RegistryUnavailable.
+        """
+        request = {"name": name, "url": url, "secret": secret, "events": [EVENT], "status": "ACTIVE"}
+        known = self.find(name)
+        try:
+            if known is None:
+                answer = self._rest.call("POST", "webhooks", body=request)
+            else:
+                answer = self._rest.call("PATCH", f"webhooks/{known}", body=request)
+        except Refused as error:
+            raise _refused(name, url, error) from error
+        except RegistryUnavailable as error:
+            raise _unreadable(error) from error
+        return str(answer["webhook"]["webhook_id"])
+
+    def test(self, webhook_id: str) -> Delivered:
+        """Have MLflow deliver an example of the event now, and return what came of it.
+
+        MLflow itself waits up to 30 s for the receiver and retries: give this object's time limit room for that.
+        Raises NotFound, RegistryUnavailable.
+        """
+        try:
+            answer = self._rest.call("POST", f"webhooks/{webhook_id}/test", body={"event": EVENT})
+        except Refused as error:
+            if error.missing:
+                raise _not_found(webhook_id) from error
+            raise
+        result: dict[str, Any] = answer.get("result", {})
+        status = result.get("response_status")
+        body = str(result.get("response_body") or result.get("error_message") or "")
+        return Delivered(bool(result.get("success", False)), None if status is None else int(status), body)
+
+    def remove(self, name: str) -> None:
+        """Delete the webhook of this name; one that is not there is fine. Raises RegistryUnavailable, SettingsError."""
+        known = self.find(name)
+        if known is None:
+            return
+        try:
+            self._rest.call("DELETE", f"webhooks/{known}")
+        except Refused as error:
+            if not error.missing:  # missing: somebody else was faster
+                raise
+
+    def find(self, name: str) -> str | None:
+        """Return the id of the webhook of this name; None: there is none. Raises RegistryUnavailable, SettingsError."""
+        try:
+            found = self._rest.pages("GET", "webhooks", "webhooks", {"max_results": 100})
+            return next((str(one["webhook_id"]) for one in found if one["name"] == name), None)
+        except RegistryUnavailable as error:
+            raise _unreadable(error) from error
+
+
+def _refused(name: str, url: str, error: Refused) -> SettingsError:
+    scheme, private = "scheme" in error.seen, "IP" in error.seen or "resolve" in error.seen
+    advice = {
+        "start the MLflow server with MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https": scheme,
+        "start the MLflow server with MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true (on a closed network only)": private,
+    }
+    chosen = [words for words, applies in advice.items() if applies] or [
+        "correct SLIPWAY_HOST and SLIPWAY_WEBHOOK_PORT"
+    ]
+    return SettingsError(
+        f"webhook {name!r} to {json.dumps(url)}",
+        seen=error.seen,
+        expected="an address that the MLflow server delivers to: by default https, at a public address",
+        do=f"{' and '.join(chosen)}; or give the receiver a public https address",
+    )
+
+
+def _unreadable(error: RegistryUnavailable) -> SettingsError | RegistryUnavailable:
+    """Return what a failed call means: a 500 here is MLflow unable to decrypt what another process stored."""
+    if not error.seen.startswith("status 500"):
+        return error
+    return SettingsError(
+        f"webhooks of {error.what}",
+        seen=error.seen,
+        expected="webhook secrets that the server can read",
+        do="set MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY on the MLflow server, one Fernet key for all its processes and"
+        " restarts (unset, each process makes its own); with the old key lost, delete the rows of its table `webhooks`",
+    )
+
+
+def _not_found(webhook_id: str) -> NotFound:
+    return NotFound(
+        f"webhook {webhook_id}",
+        seen="MLflow does not know it",
+        expected="a webhook that exists",
+        do="run `slipway webhook register`",
+    )
