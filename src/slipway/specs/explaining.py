@@ -33,13 +33,15 @@ def _explain(error: _Error, reading: Reading) -> Problem:
             return _unknown(key, reading)
         case "missing":
             expected = allowed(schema_at(key))
-            return _at(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
+            return problem_at(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
         case "value_error":
             return _contradiction(key, str(error["ctx"]["error"]), reading)
         case _:
             key = _known(key, reading)
             value = _value(reading.values, key)
-            return _at(key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key))
+            return problem_at(
+                key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key)
+            )
 
 
 def _unknown(key: Key, reading: Reading) -> Problem:
@@ -49,7 +51,7 @@ def _unknown(key: Key, reading: Reading) -> Problem:
     hint = f"did you mean `{close[0]}`?" if close else ""
     if not close and elsewhere:
         hint = f"it belongs under `{dotted(elsewhere[0][:-1])}`" if len(elsewhere[0]) > 1 else "it belongs to the top"
-    return _at(key, reading, seen="an unknown key", expected="one of " + ", ".join(siblings), hint=hint)
+    return problem_at(key, reading, seen="an unknown key", expected="one of " + ", ".join(siblings), hint=hint)
 
 
 _STEP = re.compile(r"^step (?P<number>\d+) has (?P<name>\w+)")
@@ -61,10 +63,11 @@ def _contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
     if step and key and key[-1] == "rollout":
         key = (*key, "steps", int(step["number"]) - 1, step["name"])
     seen, _, expected = sentence.partition("; ")
-    return _at(key, reading, seen=seen, expected=expected or "values that agree")
+    return problem_at(key, reading, seen=seen, expected=expected or "values that agree")
 
 
-def _at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
+def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
+    """Return a problem with the place of a key path, or of the nearest that stands in the document."""
     known = _known(key, reading)
     place = reading.places.get(known)
     return Problem(

@@ -24,7 +24,7 @@ def load_spec(path: Path) -> ReleaseSpec:
 
 def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     """Return a spec and everything that is wrong with its document; None where it can't be used. Raises NotFound."""
-    reading = _reading(path)
+    reading = reading_of(path)
     if reading.values is None:
         return None, reading.problems
     try:
@@ -85,12 +85,13 @@ def shown(path: Path) -> str:
 
 
 def _name(path: Path) -> str:
-    values = _reading(path).values
+    values = reading_of(path).values
     name = values.get("model") if values else None
     return name if isinstance(name, str) else path.stem
 
 
-def _reading(path: Path) -> Reading:
+def reading_of(path: Path) -> Reading:
+    """Return a document's values and places. Raises NotFound."""
     try:
         return read(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -1,0 +1,91 @@
+"""The entry point: puts the commands together, and turns errors into one block and an exit code."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+import slipway
+from slipway.cli import doctor, exit_codes, history, output, release, spec, stack, status, webhook
+from slipway.cli.exit_codes import ExitCode
+from slipway.errors import SettingsError, SlipwayError
+
+EPILOG = f"""\b
+Exit codes:
+{exit_codes.listed()}
+
+\b
+Settings come from the environment (SLIPWAY_...); `slipway doctor` lists them.
+SLIPWAY_TRACE=1 shows where an error was raised."""
+
+app = typer.Typer(
+    name="slipway",
+    epilog=EPILOG,
+    rich_markup_mode=None,  # rich takes longer to import than `--help` may take
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        output.say(f"slipway {slipway.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take each new model version from MLflow to production traffic, and back when it misbehaves."""
+
+
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(status.status)
+app.command()(release.release)
+app.command()(release.rollback)
+app.command()(release.approve)
+app.command()(history.history)
+app.command()(history.report)
+app.add_typer(spec.app)
+app.add_typer(webhook.app)
+app.command()(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app(prog_name="slipway")
+    except SlipwayError as error:
+        sys.exit(_fail(error))
+    except Exception as error:
+        if (wrong := _settings_error(error)) is None:
+            raise  # a defect of ours: its traceback is what a report of it needs
+        sys.exit(_fail(wrong))
+
+
+def _fail(error: SlipwayError) -> ExitCode:
+    if os.environ.get("SLIPWAY_TRACE") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    code = exit_codes.code_of(error)
+    sys.stderr.write(output.error_json(error, code) if "--json" in sys.argv else output.error_block(error))
+    return code
+
+
+def _settings_error(error: Exception) -> SettingsError | None:
+    """Return pydantic's complaint about the environment as ours; None for any other error."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or error.title != "Settings":
+        return None
+    from slipway.doctor import settings_error
+
+    return settings_error(error)

@@ -1,0 +1,29 @@
+"""What shells offer for a model's name: the models that have release specs. Reads `model:` lines only."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_MODEL = re.compile(r"^model:\s*[\"']?([a-z0-9-]+)", re.MULTILINE)
+
+
+def models(incomplete: str) -> list[str]:
+    """Return the models whose names begin so; nothing on any trouble: completion must never print."""
+    folder = Path(os.environ.get("SLIPWAY_MODELS", "deployments/models"))
+    found = set()
+    for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:
+        try:
+            match = _MODEL.search(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            continue
+        found.add(match.group(1) if match else path.stem)
+    return sorted(name for name in found if name.startswith(incomplete))
+
+
+Model = Annotated[str, typer.Argument(help="The model's name in the registry.", autocompletion=models)]
+"""A model that must be named."""
+AnyModel = Annotated[str | None, typer.Argument(help="One model; all of them without.", autocompletion=models)]
+"""A model that may be named."""

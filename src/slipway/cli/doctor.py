@@ -1,0 +1,25 @@
+"""`slipway doctor`: looks at every part, and lists the settings."""
+
+import typer
+
+from slipway.cli import output
+from slipway.cli.exit_codes import ExitCode
+
+
+def doctor(*, as_json: output.AsJson = False) -> None:
+    """Check every part, say what to do, list all settings."""
+    from slipway.doctor import Health, examine, settings_in_force
+    from slipway.settings import settings
+
+    here = settings()
+    findings, values = examine(here), settings_in_force(here)
+    if as_json:
+        output.say_json({"findings": findings, "settings": values})
+    else:
+        rows = [(one.part, one.health.value, one.seen, one.do) for one in findings]
+        output.table(("part", "health", "seen", "what to do"), rows)
+        output.say("")
+        rows = [(one.name, one.value, one.source, one.description) for one in values]
+        output.table(("setting", "value", "from", "what it is"), rows)
+    if any(one.health is Health.PROBLEM for one in findings):
+        raise typer.Exit(ExitCode.PROBLEM)

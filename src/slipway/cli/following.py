@@ -1,0 +1,103 @@
+"""Waiting for a flow run, with a line for every change of its rollout, and the exit code that its end deserves."""
+
+import time
+from dataclasses import dataclass
+
+import typer
+
+from slipway import wiring
+from slipway.cli import output
+from slipway.cli.exit_codes import ExitCode
+from slipway.domain.model import ReleaseState
+from slipway.domain.release import ReleaseRecord
+from slipway.errors import NotFound, OrchestratorUnavailable, TransientError
+
+LOOK_SECONDS = 1.0
+"""Time between two looks at the rollout while waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release that was asked for."""
+
+    model: str
+    version: int
+    release_id: str
+    run_id: str
+
+
+def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -> None:
+    """Wait for a release and exit with what became of it. Raises TransientError when it takes too long."""
+    state = _wait(release.run_id, release.model, timeout_seconds, quiet=as_json)
+    record = _record(release.release_id)
+    if record is None or record.state is ReleaseState.RELEASING:
+        _end_under_way(release, state, record.reason if record else "no record was written", as_json=as_json)
+    else:
+        _end(record, as_json=as_json)
+
+
+def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json: bool) -> None:
+    """Wait for a rollback and exit: OK when its run completed."""
+    state = _wait(run_id, model, timeout_seconds, quiet=as_json)
+    status = wiring.rollouts().load(model)
+    reason = status.reason if status else ""
+    if as_json:
+        output.say_json({"model": model, "run_id": run_id, "state": state, "reason": reason})
+    else:
+        output.say(f"{model}: {state.lower()}; {reason}")
+    if state != "Completed":
+        raise typer.Exit(ExitCode.PROBLEM)
+
+
+def _wait(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> str:
+    ends = time.monotonic() + timeout_seconds
+    tell = output.on_change((lambda _line: None) if quiet else output.say)
+    while True:
+        left = ends - time.monotonic()
+        try:
+            return wiring.orchestrator().wait(run_id, min(LOOK_SECONDS, max(left, 0)))
+        except OrchestratorUnavailable:
+            raise
+        except TransientError:
+            if left <= 0:
+                raise
+        tell(_progress(model))
+
+
+def _progress(model: str) -> str:
+    status = wiring.rollouts().load(model)
+    if status is None:
+        return f"{model}: waiting for a worker"
+    return f"{status.release_id}: {status.phase.value}, {status.weight_percent} %: {status.reason}"
+
+
+def _record(release_id: str) -> ReleaseRecord | None:
+    try:
+        return wiring.ledger().read(release_id)
+    except NotFound:
+        return None
+
+
+def _end(record: ReleaseRecord, *, as_json: bool) -> None:
+    if as_json:
+        facts = ("release_id", "model", "version", "state", "reason", "replaced", "started_at", "ended_at")
+        output.say_json({name: getattr(record, name) for name in facts})
+    else:
+        output.say(f"{record.release_id}: {record.state.value}: {record.reason}")
+        output.say(f"`slipway report {record.model} {record.version}` shows why")
+    if record.state is not ReleaseState.PROMOTED:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _end_under_way(release: Release, state: str, reason: str, *, as_json: bool) -> None:
+    """Say how a run ended that decided nothing: it waits for a person or for data, or it died."""
+    waits = state in {"Suspended", "Paused"}
+    if as_json:
+        facts = {"release_id": release.release_id, "run_id": release.run_id, "state": state, "reason": reason}
+        output.say_json(facts | {"waits": waits})
+    elif waits:
+        output.say(f"{release.release_id} waits: {reason}; answer with `slipway approve {release.model}`")
+    else:
+        output.say(f"{release.release_id}: flow run {release.run_id} ended as {state}: {reason}")
+        output.say("`reconcile` takes it up where it stopped; Prefect's UI shows the run's log")
+    raise typer.Exit(ExitCode.WAITING if waits else ExitCode.PROBLEM)

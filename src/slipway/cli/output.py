@@ -1,0 +1,118 @@
+"""What commands print: tables and lines for people, JSON for scripts, errors as one block on standard error."""
+
+import dataclasses
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from slipway.errors import SlipwayError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+"""The option that every command with an answer has."""
+
+Row = Sequence[str]
+
+
+def say(text: str) -> None:
+    """Print a line for people; characters that steer a terminal are shown, not sent."""
+    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.flush()
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON; dataclasses become objects, infinities and paths text."""
+    sys.stdout.write(json.dumps(_jsonable(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def table(header: Row, rows: Sequence[Row]) -> None:
+    """Print a table: with rules and colour on a terminal, aligned columns elsewhere."""
+    if sys.stdout.isatty():
+        _rich_table(header, rows)
+        return
+    lines = [[plain(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def moment(unix_seconds: float | None, otherwise: str = "") -> str:
+    """Return a moment in local time; `otherwise` for None."""
+    if unix_seconds is None:
+        return otherwise
+    return datetime.fromtimestamp(unix_seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def error_block(error: SlipwayError) -> str:
+    """Return an error as people read it: four labelled parts."""
+    lines = [f"error: {plain(error.what)}"]
+    for label, text in (("seen", error.seen), ("expected", error.expected), ("next", error.do)):
+        first, *rest = plain(text).rstrip().split("\n")
+        lines.append(f"  {label + ':':<10}{first}")
+        lines.extend(textwrap.indent(line, "  ") for line in rest)
+    return "\n".join(lines) + "\n"
+
+
+def error_json(error: SlipwayError, code: int) -> str:
+    """Return an error as one JSON object."""
+    parts = {"what": error.what, "seen": error.seen.rstrip(), "expected": error.expected, "next": error.do}
+    return json.dumps({"error": type(error).__name__, **parts, "exit_code": code}, ensure_ascii=False) + "\n"
+
+
+def plain(text: str) -> str:
+    r"""Return text that can't steer a terminal.
+
+    >>> plain("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def on_change(show: Callable[[str], None] = say) -> Callable[[str], None]:
+    """Return a function that shows a line only when it differs from the last one."""
+    last: list[str] = []
+
+    def changed(line: str) -> None:
+        if [line] != last:
+            last[:] = [line]
+            show(line)
+
+    return changed
+
+
+def _rich_table(header: Row, rows: Sequence[Row]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        view.add_column(name, overflow="fold")
+    for row in rows:
+        view.add_row(*(Text(plain(cell), style=_STYLES.get(cell, "")) for cell in row))
+    Console().print(view)
+
+
+_STYLES = {
+    **dict.fromkeys(("ok", "promoted", "succeeded", "running", "PASS"), "green"),
+    **dict.fromkeys(("problem", "rolled-back", "stopped", "FAIL"), "red"),
+    **dict.fromkeys(("warning", "held", "superseded", "INCONCLUSIVE", "NO_DATA"), "yellow"),
+}
+
+
+def _jsonable(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(one) for one in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value if isinstance(value, float) and abs(value) < float("inf") else str(value)

@@ -1,0 +1,126 @@
+"""`slipway release`, `rollback` and `approve`: the same flows that the webhook and the schedule start."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from slipway.cli import output
+from slipway.cli.completing import Model
+
+if TYPE_CHECKING:
+    from slipway.domain.model import ModelVersion
+
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and exit with its code.")]
+Timeout = Annotated[float, typer.Option("--timeout-seconds", min=1, help="How long to wait.")]
+
+SHORTEST_REASON = 3
+"""Characters; the rollback flow refuses shorter ones."""
+
+
+def release(  # noqa: PLR0913 - one parameter per option
+    model: Model,
+    *,
+    version: Annotated[int | None, typer.Option(min=1, help="Which version; the newest without.")] = None,
+    alias: Annotated[str | None, typer.Option(help="The version that this alias points at.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Release a version that was released before.")] = False,
+    wait: Wait = True,
+    timeout_seconds: Timeout = 7200,
+    as_json: output.AsJson = False,
+) -> None:
+    """Take a version to production traffic, or learn why not."""
+    from slipway import triggers
+    from slipway.cli.following import Release, follow_release
+    from slipway.domain.pending import attempt_of, release_id
+
+    chosen = _pick(model, version, alias)
+    attempt = attempt_of(chosen) + 1 if again else max(1, attempt_of(chosen))
+    run_id = triggers.submit_release(chosen, "command line", attempt)
+    under_way = Release(
+        model=model, version=chosen.version, release_id=release_id(model, chosen.version, attempt), run_id=run_id
+    )
+    if wait:
+        follow_release(under_way, timeout_seconds, as_json=as_json)
+    elif as_json:
+        output.say_json(under_way)
+    else:
+        output.say(f"{under_way.release_id} asked for (flow run {run_id}); `slipway status {model}` shows it")
+
+
+def rollback(
+    model: Model,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, in one sentence: it is kept in the history.")] = "asked for",
+    wait: Wait = True,
+    timeout_seconds: Timeout = 600,
+    as_json: output.AsJson = False,
+) -> None:
+    """Take back the release under way, or the version that serves."""
+    from uuid import uuid4
+
+    from slipway import triggers
+    from slipway.cli.following import follow_rollback
+
+    if len(reason.strip()) < SHORTEST_REASON:
+        message = "say why in a few words"
+        raise typer.BadParameter(message, param_hint="--reason")
+    run_id = triggers.submit_rollback(model, reason, uuid4().hex)
+    if wait:
+        follow_rollback(model, run_id, timeout_seconds, as_json=as_json)
+    elif as_json:
+        output.say_json({"model": model, "run_id": run_id})
+    else:
+        output.say(f"rollback of {model} asked for (flow run {run_id}); `slipway status {model}` shows it")
+
+
+def approve(
+    model: Model,
+    *,
+    reject: Annotated[bool, typer.Option("--reject", help="Say no: the canary is rolled back.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who answers; your user name without.")] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Answer a release that waits for a person."""
+    from slipway import wiring
+
+    who = by or _user()
+    run_id = wiring.orchestrator().answer(model, approve=not reject, by=who)
+    if as_json:
+        output.say_json({"model": model, "run_id": run_id, "approved": not reject, "by": who})
+    else:
+        output.say(f"{model}: {'rejected' if reject else 'approved'} by {who}; flow run {run_id} goes on")
+
+
+def _pick(model: str, version: int | None, alias: str | None) -> "ModelVersion":
+    from slipway import wiring
+
+    if version is not None and alias is not None:
+        message = "give --version or --alias, not both"
+        raise typer.BadParameter(message)
+    if version is not None or alias is not None:
+        return wiring.registry().version(model, alias or str(version))
+    return newest(model)
+
+
+def newest(model: str) -> "ModelVersion":
+    """Return the version that was registered last; raises NotFound where there is none."""
+    from slipway import wiring
+    from slipway.errors import NotFound
+
+    versions = wiring.registry().versions(model)
+    if not versions:
+        raise NotFound(
+            f"model {model}",
+            seen="no version in the registry",
+            expected="at least one",
+            do="register a version in MLflow",
+        )
+    return max(versions, key=lambda one: one.version)
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

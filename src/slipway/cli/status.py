@@ -1,0 +1,106 @@
+"""`slipway status`: what runs, and where each model stands."""
+
+from typing import TYPE_CHECKING, Any
+
+from slipway.cli import output
+from slipway.cli.completing import AnyModel
+
+if TYPE_CHECKING:
+    from slipway.domain.status import RolloutStatus
+
+
+def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
+    """Show what runs, and where each model stands."""
+    from slipway import stack
+    from slipway.settings import settings
+
+    parts = stack.status(settings())
+    models = [_model(name) for name in _names(model)]
+    if as_json:
+        output.say_json({"parts": parts, "models": models})
+        return
+    output.table(("part", "state", "where", "detail"), [_part_row(part) for part in parts])
+    if models:
+        output.say("")
+        header = ("model", "champion", "releasing", "phase", "weights", "against", "for", "why")
+        output.table(header, [_model_row(one) for one in models])
+
+
+def _names(model: str | None) -> list[str]:
+    """Return the models to show; raises NotFound for one that has neither spec nor rollout."""
+    from slipway import wiring
+    from slipway.errors import NotFound
+    from slipway.settings import settings
+    from slipway.specs import names
+
+    known = sorted({*names(settings().models).values(), *wiring.rollouts().models()})
+    if model is not None and model not in known:
+        raise NotFound(
+            f"model {model}",
+            seen="neither a release spec nor a rollout",
+            expected=f"one of {', '.join(known)}" if known else "a model with a release spec",
+            do=f"`slipway spec init --from-registry {model}` writes a spec",
+        )
+    return known if model is None else [model]
+
+
+def _model(name: str) -> dict[str, Any]:
+    """Return where a model stands, from the rollout's status and the target alone: both are on this machine."""
+    from slipway import wiring
+    from slipway.domain import judge
+
+    rollout = wiring.rollouts().load(name)
+    return {
+        "model": name,
+        "champion": _champion(name),
+        "weights": _weights(name),
+        "version": rollout.version if rollout else None,
+        "release_id": rollout.release_id if rollout else None,
+        "phase": rollout.phase.value if rollout else None,
+        "evidence_against": judge.evidence_against(rollout.evidence) if rollout else None,
+        "evidence_for": judge.evidence_for(rollout.evidence) if rollout else None,
+        "canary": rollout.evidence.canary if rollout else None,
+        "stable": rollout.evidence.stable if rollout else None,
+        "awaits_approval": rollout.awaits_approval if rollout else False,
+        "heartbeat_at": rollout.heartbeat_at if rollout else None,
+        "reason": _reason(rollout),
+    }
+
+
+def _champion(model: str) -> int | None:
+    """Return the registry's champion; None: none, or the registry does not answer (its part says so)."""
+    from slipway import wiring
+    from slipway.domain.model import CHAMPION
+    from slipway.errors import NotFound, RegistryUnavailable
+
+    try:
+        return wiring.registry().version(model, CHAMPION).version
+    except (NotFound, RegistryUnavailable):
+        return None
+
+
+def _weights(model: str) -> dict[str, int] | None:
+    from slipway import wiring
+    from slipway.errors import TargetUnavailable
+
+    try:
+        traffic = wiring.target().traffic(model)
+    except TargetUnavailable:
+        return None
+    return traffic.weights if traffic else None
+
+
+def _reason(rollout: "RolloutStatus | None") -> str:
+    return rollout.reason if rollout else "no release yet"
+
+
+def _part_row(part: Any) -> tuple[str, ...]:  # noqa: ANN401 - the stack's own value
+    return (part.name, part.state, part.address or "", part.detail)
+
+
+def _model_row(one: dict[str, Any]) -> tuple[str, ...]:
+    weights = " ".join(f"{name} {percent} %" for name, percent in (one["weights"] or {}).items())
+    evidence = [f"{one[name]:.3g}" if one[name] is not None else "" for name in ("evidence_against", "evidence_for")]
+    champion = f"v{one['champion']}" if one["champion"] else ""
+    releasing = f"v{one['version']}" if one["version"] else ""
+    return (one["model"], champion, releasing, one["phase"] or "", weights, *evidence, one["reason"])

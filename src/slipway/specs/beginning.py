@@ -1,0 +1,138 @@
+"""A first spec for a model, written from its signature: short, commented, and valid as it stands."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.domain.model import Column, Signature
+from slipway.errors import SpecError
+from slipway.specs.files import load_spec, shown
+
+SCHEMA = "../release-spec.schema.json"
+"""Where the schema lies beside a folder of specs."""
+SUGGESTED = 40
+"""Columns that expectations are suggested for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a person says about a model that has no spec yet."""
+
+    model: str
+    label: str
+    """Column that holds the truth."""
+    data: Path
+    """Rows file, relative to the current folder (in `spec_text`: to the spec's)."""
+    allow_pickle: bool = False
+
+
+def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
+    """Write a commented spec for a model to a file that is not there yet, and return the file.
+
+    Raises SpecError when the file exists, or when the spec would be broken; then no file is left.
+    """
+    relative = Path(os.path.relpath(draft.data.absolute(), path.absolute().parent))
+    text = spec_text(replace(draft, data=relative), signature)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as there:
+        raise SpecError(
+            f"release spec {shown(path)}",
+            seen="a file of that name",
+            expected="none yet",
+            do="edit it, or write elsewhere with --out",
+        ) from there
+    try:
+        load_spec(path)
+    except SpecError:
+        path.unlink()
+        raise
+    return path
+
+
+def spec_text(draft: Draft, signature: Signature) -> str:
+    """Return a spec's text; what is left out has the schema's defaults."""
+    columns = [column for column in signature.inputs if len(column.shape) == 1]
+    metric = _metric(signature.outputs)
+    pickle = "allow_pickle: true  # loading this model runs code from its file\n" if draft.allow_pickle else ""
+    return f"""\
+# yaml-language-server: $schema={SCHEMA}
+# How {draft.model} is released. Keys that are left out have defaults: hover over a key in your editor, or see the
+# schema.
+model: {_text(draft.model)}
+description: ""  # for people
+{pickle}
+data:
+  path: {_text(draft.data.as_posix())}
+  label: {_text(draft.label)}  # the truth; it is not shown to the model
+  minimum_rows: 50
+{_expectations(columns)}
+quality:
+  metric: {metric}
+  tolerance: {_TOLERANCES[metric]}  # how much worse than the champion is acceptable, in the metric's unit
+  on_inconclusive: pass  # the canary will tell; or: stop, approve
+
+rehearsal:
+  requests: 100
+  # p99_limit_milliseconds: 50  # over it the release stops
+  # memory_limit_mebibytes: 1024
+
+rollout:
+  shadow:
+    duration_seconds: 300  # a copy of live requests; its answers go to nobody
+  steps:  # weights go up; after the last step the version is promoted
+    - {{weight_percent: 1, duration_seconds: 300}}
+    - {{weight_percent: 5, duration_seconds: 600}}
+    - {{weight_percent: 25, duration_seconds: 600}}
+    - {{weight_percent: 50, duration_seconds: 600}}
+  deadline_seconds: 3600  # how long the last step may wait for evidence
+  on_deadline: hold  # or: roll-back, promote
+  approval: false  # true: ask a person before promotion
+  bake_seconds: 3600  # the old version stays warm for this long
+
+judge:
+  alpha: 0.01  # chance of ever rolling back a healthy version
+  tolerance: 1.5  # ratio of the odds of an error from which a version counts as worse
+"""
+
+
+_TOLERANCES = {"accuracy": 0.01, "mean_absolute_error": 0.0}
+"""What is suggested; only a person knows how large an error of a regression is harmless."""
+
+
+def _expectations(columns: Sequence[Column]) -> str:
+    """Return suggestions as comments: ranges and choices are not in a signature, a person must know them."""
+    if not columns:
+        return "  # expectations:              # on top of types, shapes and nulls\n"
+    lines = ["  # Types, shapes and nulls follow from the model's signature. What only you know, in these places:"]
+    lines.append("  # expectations:")
+    lines += [f"  #   - {_suggestion(column)}" for column in columns[:SUGGESTED]]
+    if len(columns) > SUGGESTED:
+        lines.append(f"  # ... and {len(columns) - SUGGESTED} columns more")
+    return "\n".join(lines) + "\n"
+
+
+def _suggestion(column: Column) -> str:
+    if column.kind in {"str", "object"}:
+        return f"{{column: {_text(column.name)}, allowed: [one, another], severity: critical}}"
+    if column.kind == "bool":
+        return f"{{column: {_text(column.name)}, allowed: [true, false], severity: warning}}"
+    return f"{{column: {_text(column.name)}, minimum: 0, maximum: 1, severity: critical}}"
+
+
+def _metric(outputs: Sequence[Column]) -> str:
+    """Guess: a floating-point answer is a regression's, anything else a class."""
+    first = outputs[0].kind if outputs else ""
+    return "mean_absolute_error" if first.startswith("float") else "accuracy"
+
+
+def _text(value: str) -> str:
+    """Return text as YAML: as it is where nothing else could be meant, quoted elsewhere."""
+    plain = value.replace("-", "a").replace("_", "a").replace("/", "a").replace(".", "a")
+    words = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+    simple = plain.isascii() and plain.isalnum() and value[0].isalpha() and value.lower() not in words
+    return value if simple else json.dumps(value)

@@ -1,0 +1,50 @@
+"""A cheap look at the rows file that a spec names: there, and with the columns the spec speaks of."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from slipway.domain.spec import DataSpec, ReleaseSpec
+from slipway.specs.explaining import problem_at
+from slipway.specs.files import check_spec, reading_of
+from slipway.specs.problem import Key, Problem
+
+KNOWN = (".csv", ".parquet")
+
+
+def check_file(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
+    """Return a spec and what is wrong with its document and with the rows file it names. Raises NotFound."""
+    spec, problems = check_spec(path)
+    if spec is None:
+        return None, problems
+    reading = reading_of(path)
+    found = [problem_at(key, reading, seen=seen, expected=expected) for key, seen, expected in _wrong(spec.data)]
+    return (None if found else spec), [*problems, *found]
+
+
+def _wrong(data: DataSpec) -> Iterator[tuple[Key, str, str]]:
+    if data.path.suffix.lower() not in KNOWN:
+        yield ("data", "path"), f"suffix {data.path.suffix!r}", f"one of {', '.join(KNOWN)}"
+    elif not data.path.is_file():
+        yield ("data", "path"), "no such file", f"a file, relative to the spec's own folder ({data.path.parent})"
+    elif data.path.suffix.lower() == ".csv":
+        yield from _wrong_columns(data, _header(data.path))
+
+
+def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str, str]]:
+    columns = ", ".join(header[:8]) + (f" and {len(header) - 8} more" if len(header) > 8 else "")  # noqa: PLR2004
+    expected = f"one of the file's columns: {columns}" if header else "a file with a header"
+    if data.label not in header:
+        yield ("data", "label"), f"no column {data.label!r}", expected
+    for number, expectation in enumerate(data.expectations):
+        if expectation.column not in header:
+            yield ("data", "expectations", number, "column"), f"no column {expectation.column!r}", expected
+
+
+def _header(path: Path) -> list[str]:
+    """Return a CSV file's column names; none of a file that can't be read (the data gate says more)."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
