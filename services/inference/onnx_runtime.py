@@ -91,14 +91,19 @@ class OnnxRuntime:
             if whole is None:
                 parts = [values.reshape(len(values), -1) for values in request.columns.values()]
                 whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-            shape = self._manifest.columns[0].shape[1:] if len(self._manifest.columns) == 1 else whole.shape[1:]
-            return {names[0]: whole.reshape(len(whole), *shape).astype(self._kinds[names[0]], copy=False)}, len(whole)
+            whole = whole.reshape(len(whole), *self._inner_shape())
+            return {names[0]: whole.astype(self._kinds[names[0]], copy=False)}, len(whole)
         if request.matrix is not None:
             parts = np.split(request.matrix, request.matrix.shape[1], axis=1)
         else:
             parts = [values.reshape(len(values), -1) for values in request.columns.values()]
         feeds = {name: part.astype(self._kinds[name], copy=False) for name, part in zip(names, parts, strict=True)}
         return feeds, len(parts[0])
+
+    def _inner_shape(self) -> tuple[int, ...]:
+        """Return the matrix's shape without the rows: the signature's own where it is one tensor."""
+        columns = self._manifest.columns
+        return columns[0].shape[1:] if len(columns) == 1 and len(columns[0].shape) > 1 else (self._manifest.width,)
 
 
 def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -28,6 +28,11 @@ class PyfuncRuntime:
         self._turn = asyncio.Lock()
         self._child: Process | None = None
 
+    @property
+    def child_pid(self) -> int | None:
+        """The child's process id; None: it was not started, or was let go."""
+        return None if self._child is None else self._child.pid
+
     async def start(self) -> None:
         """Start the child and wait until it has loaded the model; raise ModelFailed."""
         async with self._turn:
