@@ -46,7 +46,7 @@ def fetch(opened: Opened) -> Stage[Fetched]:
     """
     watch = begin_stage("fetch")
     challenger = _unchanged(wiring.registry().download(opened.version, settings().store))
-    champion = opened.champion and wiring.registry().download(opened.champion, settings().store)
+    champion = wiring.registry().download(opened.champion, settings().store) if opened.champion else None
     signature = wiring.runner().signature(challenger.path, allow_pickle=opened.spec.allow_pickle)
     rows = _holdout(opened, signature)
     fetched = Fetched(challenger=challenger, champion=champion, signature=signature, rows=rows)

@@ -36,7 +36,7 @@ def packaged(details: dict[str, Any]) -> Package:
 
 
 def commit() -> str:
-    """Return the commit of the checkout that releases, `+changes` behind it where some are uncommitted; or `unknown`."""
+    """Return the commit of the checkout that releases, `+changes` behind it where some are uncommitted."""
     try:
         head = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],  # noqa: S607 - git on PATH

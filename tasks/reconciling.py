@@ -8,14 +8,14 @@ from slipway.domain.pending import attempt_of, interrupted, waiting
 from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
-from slipway.specs import all_specs
+from slipway.specs import names
 from slipway.triggers import submit_release
 from tasks.retrying import RETRIED
 
 
 def released_models() -> list[str]:
-    """Return the models that have a release spec."""
-    return [spec.model for _path, spec in all_specs(settings().models)]
+    """Return the models that have a release spec, readable or not: one broken spec does not hide the others."""
+    return sorted(set(names(settings().models).values()))
 
 
 @task(name="reconcile", task_run_name="reconcile {model}", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
