@@ -37,6 +37,8 @@ FINE = np.geomspace(1 / 8.0, 1 / 1.1, 16)
 _WITH_NULL_WORSE, _WITH_NULL_FINE = np.insert(WORSE, 0, 1.0), np.insert(FINE, 0, 1.0)
 NEGLIGIBLE = np.array([1 / 64, 1 / 16, 1 / 4, 1 / 2])
 """Alternatives to the negligible error ratio, as multiples of it."""
+LONGEST_ODDS = 1e9
+"""A sentence claims no rarer chance than one in this: nobody believes more, and the models behind it are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,12 @@ def look(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
 
 
 def remember(evidence: Evidence, arms: Arms) -> Evidence:
-    """Return the evidence with the counters as where the next look begins; nothing is weighed."""
+    """Return the evidence with the counters as where the next look begins; nothing is weighed.
+
+    Both arms or neither: an interval that is longer in one arm would compare different moments.
+    """
+    if not {arms.canary, arms.stable} <= arms.counters.keys():
+        return evidence
     read = {f"{arms.channel}/{name}": counters for name, counters in arms.counters.items()}
     return replace(evidence, last=evidence.last | read)
 
@@ -181,18 +188,28 @@ def _sentence(evidence: Evidence, spec: JudgeSpec, outcome: Outcome) -> str:
         case Outcome.NO_DATA:
             return "no answer of the canary was counted yet"
         case Outcome.FAIL:
-            chance = _round_down(evidence_against(evidence))
+            chance = _round_down(min(evidence_against(evidence), LONGEST_ODDS))
             return f"{_ratio(canary, stable)}; chance of that for an equal model below 1 in {chance:,}; {counts}"
         case Outcome.PASS:
-            return f"canary is not worse than tolerated (confidence {1 - spec.beta:.0%}); errors: {counts}"
+            return f"{_shown(evidence, spec)} (confidence {100 - 100 * spec.beta:.10g} %); errors: {counts}"
         case _:
             return f"not enough evidence yet either way; errors: {counts}"
 
 
+def _shown(evidence: Evidence, spec: JudgeSpec) -> str:
+    """Say which of the two claims a PASS rests on: each alone is wrong with a chance of at most beta."""
+    if _mean(evidence.fine) >= 1 / spec.beta:
+        return "canary is not worse than tolerated"
+    return f"canary fails on less than {100 * spec.negligible_error_ratio:.10g} % of its requests"
+
+
 def _ratio(canary: Counters, stable: Counters) -> str:
-    if not stable.errors or not stable.requests:
+    """Compare the sums. Weights and base rates change, so sums can say the opposite of the looks they are made of."""
+    if not stable.errors:
         return "canary fails where stable never does"
     ratio = (canary.errors / canary.requests) / (stable.errors / stable.requests)
+    if ratio <= 1:
+        return "look by look canary fails more often than stable"
     return f"canary fails {ratio:.2f}x as often as stable"
 
 

@@ -79,6 +79,9 @@ class Traffic:
         if self.canary_percent and self.canary is None:
             message = f"{self.canary_percent} % for a canary that is not named"
             raise ValueError(message)
+        if self.canary == self.stable:
+            message = f"{self.stable} is named as stable and as canary"
+            raise ValueError(message)
 
     @property
     def weights(self) -> dict[str, int]:

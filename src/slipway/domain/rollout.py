@@ -10,6 +10,7 @@ the end.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from slipway.domain import judge
 from slipway.domain.counters import Counters
@@ -82,9 +83,12 @@ class Step:
 def begin(
     status: RolloutStatus, canary: Revision, stable: Revision | None, now: float, *, needs_approval: bool = False
 ) -> RolloutStatus:
-    """Return the status with which the traffic part of a release begins."""
+    """Return the status with which the traffic part of a release begins; raise ValueError for what serves already."""
+    if stable is not None and stable.name == canary.name:
+        message = f"rollout {status.release_id}: {canary.name} serves already, it can't be compared with itself"
+        raise ValueError(message)
     begun = replace(status, canary=canary, stable=stable, evidence=Evidence(), step=0, awaits_approval=needs_approval)
-    return _enter(begun, Phase.STARTING, f"{canary.name} is being started", now)
+    return _enter(replace(begun, heartbeat_at=now), Phase.STARTING, f"{canary.name} is being started", now)
 
 
 def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
@@ -97,6 +101,8 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     if status.canary is None:
         message = f"rollout {status.release_id} is {status.phase}: begin() it first"
         raise ValueError(message)
+    if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
+        status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
     status = _judged(spec, replace(status, heartbeat_at=now), seen)
     status = _interrupted(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
@@ -104,11 +110,14 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
 
 
 def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
-    """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over."""
+    """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over.
+
+    Where nothing was started yet, it is STOPPED at once.
+    """
     if status.phase.terminal:
         message = f"rollout {status.release_id} is {status.phase}: there is nothing to take back"
         raise ValueError(message)
-    return _enter(status, Phase.ROLLING_BACK, reason, now)
+    return _enter(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
 
 
 def verdict_of(spec: ReleaseSpec, status: RolloutStatus) -> Verdict:
@@ -135,23 +144,29 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
 
 
 def _judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> RolloutStatus:
-    """Let the judge look where both arms get requests. An arm that can't be read is no evidence, good or bad."""
+    """Let the judge look where both arms get requests. An arm that can't be read is no evidence, good or bad.
+
+    A stable revision that is not ready is no reference: beside it any canary looks fine.
+    """
     canary, stable = _name(status.canary), _name(status.stable)
     if canary is None or stable is None or status.phase not in {Phase.SHADOW, Phase.SHIFTING, Phase.HELD}:
         return status
-    evidence = status.evidence
     live = judge.Arms(channel="live", canary=canary, stable=stable, counters=seen.live or {})
-    if status.phase is not Phase.SHADOW:
-        return replace(status, evidence=judge.look(evidence, live, spec.judge))
-    evidence = judge.remember(evidence, live)  # the copies are weighed, not the originals too
-    if seen.shadow is not None:
-        pairs = {
-            canary: Counters(requests=seen.shadow.compared, errors=seen.shadow.canary_failed),
-            stable: Counters(requests=seen.shadow.compared, errors=seen.shadow.stable_failed),
-        }
-        copies = judge.Arms(channel="shadow", canary=canary, stable=stable, counters=pairs)
-        evidence = judge.look(evidence, copies, spec.judge)
-    return replace(status, evidence=evidence)
+    pairs = {} if seen.shadow is None else _pairs(seen.shadow, canary, stable)
+    copies = judge.Arms(channel="shadow", canary=canary, stable=stable, counters=pairs)
+    # under shadow the copies are weighed, not the originals too
+    weighed, noted = (copies, live) if status.phase is Phase.SHADOW else (live, copies)
+    evidence = judge.remember(status.evidence, noted)
+    if _state(seen, stable).health is not Health.READY:
+        return replace(status, evidence=judge.remember(evidence, weighed))
+    return replace(status, evidence=judge.look(evidence, weighed, spec.judge))
+
+
+def _pairs(compared: ShadowComparison, canary: str, stable: str) -> dict[str, Counters]:
+    return {
+        canary: Counters(requests=compared.compared, errors=compared.canary_failed),
+        stable: Counters(requests=compared.compared, errors=compared.stable_failed),
+    }
 
 
 def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
@@ -164,7 +179,8 @@ def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, no
     if seen.approval is not None and not seen.approval.approve:
         return _enter(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
     trouble = _trouble(status, seen)
-    if trouble and not (status.phase is Phase.PROMOTING and status.stable is None):
+    alone = status.phase is Phase.PROMOTING and status.stable is None and seen.traffic == wanted_traffic(status)
+    if trouble and not alone:  # where it serves alone, there is nothing to go back to
         return _enter(status, Phase.ROLLING_BACK, trouble, now)
     said = verdict_of(spec, status)
     if said.outcome is Outcome.FAIL:
@@ -204,7 +220,7 @@ def _starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: 
 def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
     name = _name(status.canary)
     if status.stable is None:
-        return _enter(status, Phase.PROMOTING, f"{name} is ready; nothing serves yet, so it gets all requests", now)
+        return _approved_or_held(spec, status, f"{name} is ready; nothing serves yet, so it gets all requests", now)
     if status.direct:
         return _enter(status, Phase.PROMOTING, f"{name} is ready and gets all requests again", now)
     if spec.rollout.shadow is not None:
@@ -213,19 +229,19 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
 
 
 def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    shadow = spec.rollout.shadow
-    compared = seen.shadow or ShadowComparison()
-    if shadow and shadow.disagreement_limit is not None and compared.compared:
-        ratio = compared.disagreed / compared.compared
-        if ratio > shadow.disagreement_limit and now - status.entered_at >= shadow.duration_seconds:
-            reason = (
-                f"canary disagrees with stable on {compared.disagreed:,} of {compared.compared:,} copied requests "
-                f"({ratio:.1%}); allowed {shadow.disagreement_limit:.1%}"
-            )
-            return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
-    if shadow is None or now - status.entered_at >= shadow.duration_seconds:
-        return _move(_enter_step(spec, status, 0, now, _told(compared)), seen)
-    return _move(replace(status, reason=f"shadow: {_told(compared)}"), seen)
+    shadow, compared = spec.rollout.shadow, seen.shadow or ShadowComparison()
+    limit = shadow.disagreement_limit if shadow else None
+    early = shadow is not None and now - status.entered_at < shadow.duration_seconds
+    unknown = limit is not None and not compared.compared  # a limit that nothing was held against is not kept
+    if early or unknown or _state(seen, _name(status.stable)).health is not Health.READY:
+        return _move(replace(status, reason=f"shadow: {_told(compared)}"), seen)
+    if limit is not None and compared.disagreed > limit * compared.compared:
+        reason = (
+            f"canary disagrees with stable on {compared.disagreed:,} of {compared.compared:,} copied requests "
+            f"({compared.disagreed / compared.compared:.1%}); allowed {limit:.1%}"
+        )
+        return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+    return _move(_enter_step(spec, status, 0, now, _told(compared)), seen)
 
 
 def _told(compared: ShadowComparison) -> str:
@@ -239,6 +255,9 @@ def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: 
     stable = _state(seen, _name(status.stable))
     if stable.health is not Health.READY:
         reason = f"{stable.name} is {stable.health}: the weights stay until it is ready"
+        return _move(replace(status, reason=reason), seen, towards=seen.traffic)
+    if not {stable.name, _name(status.canary)} <= (seen.live or {}).keys():
+        reason = "requests can't be counted now: the weights stay until they can"
         return _move(replace(status, reason=reason), seen)
     said = verdict_of(spec, status)
     waited = now - status.entered_at
@@ -264,7 +283,8 @@ def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float
     if over < spec.rollout.deadline_seconds:
         return status
     reason = f"no decision {over:.0f} s after the last step: {status.reason}"
-    match spec.rollout.on_deadline:
+    blind = verdict_of(spec, status).outcome is Outcome.NO_DATA
+    match Deadline.HOLD if blind else spec.rollout.on_deadline:
         case Deadline.PROMOTE:
             return _approved_or_held(spec, status, reason, now)
         case Deadline.ROLL_BACK:
@@ -284,19 +304,22 @@ def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: floa
 
 
 def _promoting(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    if seen.traffic != wanted_traffic(status):
+    canary = _state(seen, _name(status.canary))
+    if seen.traffic != _wanted_now(status, seen) or canary.health is not Health.READY:
         return _move(status, seen)
-    if status.stable is None:
-        return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
-    return Step(status=_enter(status, Phase.BAKING, status.reason, now))
+    baking = status.stable is not None
+    return Step(status=_enter(status, Phase.BAKING if baking else Phase.SUCCEEDED, status.reason, now))
 
 
 def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     canary, old = _state(seen, _name(status.canary)), _state(seen, _name(status.stable))
-    if canary.health in {Health.FAILED, Health.UNREADY, Health.ABSENT} and old.health is Health.READY:
+    if canary.health is not Health.READY:
+        if old.health is not Health.READY:
+            return _move(status, seen)  # neither is well: keep both
         reason = f"{canary.name} is {canary.health} in its bake window: {canary.detail or 'no detail'}"
         return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
-    if now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
+    warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
+    if warm and now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
         return _move(status, seen)
     done = replace(status, phase=Phase.SUCCEEDED)
     if seen.traffic != wanted_traffic(done):
@@ -309,12 +332,13 @@ def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
 def _rolling_back(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     """Capacity before traffic: stable is ready first, then gets all requests, then the canary goes."""
     canary = _require(status.canary)
+    if status.stable is None and seen.traffic is not None and seen.traffic.weights.get(canary.name):
+        reason = f"{status.reason}; {canary.name} keeps all requests: there is nothing to go back to"
+        return Step(status=_enter(status, Phase.SUCCEEDED, reason, now))
     if status.stable is not None:
-        stable = _state(seen, status.stable.name)
-        if stable.health is Health.ABSENT:
-            return Step(status=status, actions=(Start(revision=status.stable),))
-        if seen.traffic != wanted_traffic(status):
-            return _move(status, seen) if stable.health is Health.READY else Step(status=status)
+        gone = _state(seen, status.stable.name).health is Health.ABSENT
+        if gone or seen.traffic != wanted_traffic(status):
+            return _move(status, seen)
     if _state(seen, canary.name).health is not Health.ABSENT:
         return Step(status=status, actions=(Stop(name=canary.name),))
     return Step(status=_enter(status, Phase.ROLLED_BACK, status.reason, now))
@@ -349,11 +373,31 @@ _WEIGHTS = {
 
 
 def _move(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> Step:
-    """Route as the status wants it, if it is not so already."""
-    wanted = towards or wanted_traffic(status)
-    if wanted is None or wanted == seen.traffic:
+    """Route as the status wants it, if it is not so already; what is to serve and is not there is started first."""
+    wanted = towards or _wanted_now(status, seen)
+    if wanted is None:
+        return Step(status=status)
+    for revision in filter(None, (status.stable, status.canary)):
+        if wanted.weights.get(revision.name) and _state(seen, revision.name).health is Health.ABSENT:
+            return Step(status=status, actions=(Start(revision=revision),))
+    if wanted == seen.traffic or not _ready_for(wanted, seen):
         return Step(status=status)
     return Step(status=status, actions=(Route(traffic=wanted),))
+
+
+def _wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
+    """Return the wanted traffic without a warm revision that is not there: no router can be told of it."""
+    wanted = wanted_traffic(status)
+    if wanted is None or wanted.canary_percent or _state(seen, wanted.canary).health is not Health.ABSENT:
+        return wanted
+    return Traffic(stable=wanted.stable)
+
+
+def _ready_for(wanted: Traffic, seen: Observation) -> bool:
+    """Capacity before traffic: whoever gets a larger share than now is ready."""
+    before = seen.traffic.weights if seen.traffic else {}
+    grows = [name for name, percent in wanted.weights.items() if percent > before.get(name, 0)]
+    return all(_state(seen, name).health is Health.READY for name in grows)
 
 
 def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float, because: str = "") -> RolloutStatus:
@@ -375,13 +419,12 @@ def _remembered(status: RolloutStatus, now: float) -> RolloutStatus:
     moment = _moment(status, now)
     timeline = (*status.timeline, moment) if status.timeline[-1:] != (moment,) else status.timeline
     if len(timeline) > TIMELINE_LIMIT:
-        before = (None, *timeline[:-1])
         kept = [
             at
-            for number, (earlier, at) in enumerate(zip(before, timeline, strict=True))
-            if number % 2 or earlier is None or (earlier.phase, earlier.weight_percent) != (at.phase, at.weight_percent)
+            for number, (earlier, at) in enumerate(pairwise(timeline), start=1)
+            if number % 2 == 0 or (earlier.phase, earlier.weight_percent) != (at.phase, at.weight_percent)
         ]
-        timeline = tuple(kept)
+        timeline = (timeline[0], *kept)
     return replace(status, timeline=timeline)
 
 

@@ -30,7 +30,7 @@ class ShadowComparison:
 
     compared: int = 0
     disagreed: int = 0
-    """Both answered, differently."""
+    """Neither failed, and they differ in status or values."""
     canary_failed: int = 0
     stable_failed: int = 0
 
@@ -53,15 +53,17 @@ def compare(stable: Sequence[Answer], canary: Sequence[Answer], *, tolerance: fl
         compared += 1
         canary_failed += theirs.failed
         stable_failed += ours.failed
-        if not (theirs.failed or ours.failed) and not _agree(ours.values, theirs.values, tolerance):
+        if not (theirs.failed or ours.failed) and not _agree(ours, theirs, tolerance):
             disagreed += 1
     return ShadowComparison(
         compared=compared, disagreed=disagreed, canary_failed=canary_failed, stable_failed=stable_failed
     )
 
 
-def _agree(ours: tuple[float | str, ...], theirs: tuple[float | str, ...], tolerance: float) -> bool:
-    return len(ours) == len(theirs) and all(map(_same, ours, theirs, [tolerance] * len(ours)))
+def _agree(ours: Answer, theirs: Answer, tolerance: float) -> bool:
+    if ours.status != theirs.status or len(ours.values) != len(theirs.values):
+        return False
+    return all(_same(one, other, tolerance) for one, other in zip(ours.values, theirs.values, strict=True))
 
 
 def _same(ours: float | str, theirs: float | str, tolerance: float) -> bool:
@@ -69,4 +71,4 @@ def _same(ours: float | str, theirs: float | str, tolerance: float) -> bool:
         return ours == theirs
     if math.isnan(ours) or math.isnan(theirs):
         return math.isnan(ours) and math.isnan(theirs)
-    return abs(ours - theirs) <= tolerance
+    return ours == theirs or abs(ours - theirs) <= tolerance  # infinities have no difference

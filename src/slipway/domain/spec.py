@@ -18,7 +18,7 @@ ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"
 class Document(BaseModel):
     """Base of everything users write: unknown keys are errors, nothing is coerced silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Severity(StrEnum):
@@ -196,7 +196,7 @@ class RolloutSpec(Document):
     deadline_seconds: PositiveSeconds = 3600
     """How long the last step may wait for evidence after its duration."""
     on_deadline: Deadline = Deadline.HOLD
-    """What happens then."""
+    """What happens then; without any answer counted it is held, whatever this says."""
     approval: bool = False
     """Ask a person before promotion."""
     bake_seconds: Seconds = 3600
