@@ -16,6 +16,6 @@ class Packager(Protocol):
     ) -> Package:
         """Write the package under `store/`, whole or not at all; without ONNX the model goes as pyfunc.
 
-        `onnx.path` is the file that ships (the optimizer's choice). Raises PackagingFailed (a full disk, a build error).
+        `onnx.path` is the file that ships (the optimizer's choice). Raises PackagingFailed (full disk, build error).
         """
         ...

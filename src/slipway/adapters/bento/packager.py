@@ -64,7 +64,6 @@ class BentoPackager:
 
         Raises PackagingFailed: a full disk, a build error, a signature the service can't serve.
         """
-        name = artifact.version.name
         try:
             plan = self._plan(artifact, signature, onnx, labels)
             package = _described(plan, store)
@@ -73,12 +72,18 @@ class BentoPackager:
                     self._build(plan, package, part)
         except OSError as error:
             raise PackagingFailed(
-                f"package of {name}",
+                f"package of {artifact.version.name}",
                 seen=f"{error.strerror or error}",
                 expected="room and permission to write the package",
                 do="free disk space, then release again; nothing half written was left",
             ) from error
         return package
+
+    def describe(
+        self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
+    ) -> Package:
+        """Return what `package` would return, without building it."""
+        return _described(self._plan(artifact, signature, onnx, labels), store)
 
     def _plan(self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str]) -> _Plan:
         model = artifact.path if onnx is None else onnx.path

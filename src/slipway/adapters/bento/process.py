@@ -111,9 +111,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(package: Package, log: Path) -> Iterator[Service]:
-    """Start a package on a free port; at the end nothing that it started is left."""
-    port = _free_port()
+def running(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
+    """Start a package on a port (None: a free one); at the end nothing that it started is left."""
+    port = port or _free_port()
     command, additions = serve_command(package.path, HOST, port)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
