@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+
 from services.inference.app import Serving, make_app
 from services.inference.manifest import parse_manifest
 from services.inference.runtime import open_runtime

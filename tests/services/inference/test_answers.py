@@ -1,6 +1,7 @@
 """The ring of compared answers."""
 
 import numpy as np
+
 from services.inference.answers import Answers
 
 

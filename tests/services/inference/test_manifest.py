@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from services.inference.manifest import ManifestError, parse_manifest, read_manifest
 
 Maker = Callable[..., dict[str, Any]]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+
 from services.inference.manifest import parse_manifest
 from services.inference.pyfunc import PyfuncRuntime
 from services.inference.requests import parse_request

@@ -1,0 +1,187 @@
+"""Packages: same inputs, same digest; whole or not at all; nothing of this machine in them."""
+
+import multiprocessing
+import resource
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from slipway.adapters.bento.packager import BentoPackager
+from slipway.domain.conversion import Converted
+from slipway.domain.model import Artifact, Column, Signature
+from slipway.domain.revision import Package
+from slipway.errors import PackagingFailed
+
+ROOT = Path(__file__).parents[3]
+SIGNATURE = Signature(inputs=tuple(Column(name=f"pixel_{i}", kind="float64") for i in range(64)), outputs=())
+LABELS = {"commit": "4f1c"}
+
+
+def document(package: Package) -> dict[str, object]:
+    """Return what the Bento says of itself."""
+    said: dict[str, object] = yaml.safe_load((package.path / "bento.yaml").read_text())
+    return said
+
+
+def test_a_package_says_what_it_is(onnx_package: Package, store: Path) -> None:
+    """Its folder and tag carry its digest; its labels model, version, digests and commit."""
+    said = document(onnx_package)
+    hexdigest = onnx_package.digest.removeprefix("sha256:")
+
+    assert onnx_package.path == store / "packages" / hexdigest
+    assert onnx_package.tag == f"digits:v7-{hexdigest[:12]}" == f"{said['name']}:{said['version']}"
+    assert said["labels"] == onnx_package.labels
+    assert onnx_package.labels.keys() == {"commit", "model", "version", "artifact", "served", "package"}
+    assert onnx_package.runtime == "onnx"
+
+
+def test_dependencies_are_pinned(onnx_package: Package, pyfunc_package: Package) -> None:
+    """The service's own for ONNX; the model's own too where MLflow runs it."""
+    pins = [(package.path / "env/python/requirements.txt").read_text() for package in (onnx_package, pyfunc_package)]
+
+    assert all("==" in line for text in pins for line in text.split())
+    assert all(name in pins[0] for name in ("onnxruntime==", "numpy==", "orjson==", "starlette==", "bentoml=="))
+    assert all(name in pins[1] for name in ("mlflow==", "scikit-learn==", "orjson==", "starlette==", "bentoml=="))
+
+
+def test_nothing_of_this_machine_gets_into_a_package(
+    packager: BentoPackager, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what stands in the environment nor where it was built."""
+    monkeypatch.setenv("SLIPWAY_WEBHOOK_SECRET", "s3cr3t-of-the-test")
+
+    package = packager.package(artifact, SIGNATURE, None, {"commit": "5e4d"}, tmp_path)
+
+    ours = [path for path in package.path.rglob("*") if path.is_file() and "mlflow" not in path.parts]
+    content = b"".join(path.read_bytes() for path in ours)
+    assert not [word for word in ("s3cr3t", str(ROOT), str(tmp_path), "build-") if word.encode() in content]
+
+
+def test_the_same_inputs_give_the_same_digest(
+    packager: BentoPackager, artifact: Artifact, onnx: Converted, onnx_package: Package, tmp_path: Path
+) -> None:
+    """Built again elsewhere the digest is the same; where it is there already, nothing is built."""
+    when = document(onnx_package)["creation_time"]
+
+    again = packager.package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1])
+    elsewhere = packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path)
+
+    assert again == onnx_package
+    assert elsewhere.digest == onnx_package.digest
+    assert document(again)["creation_time"] == when != document(elsewhere)["creation_time"]
+
+
+@pytest.fixture
+def other_sources(tmp_path: Path) -> Path:
+    """Return a copy of the service's source with one more comment."""
+    root = tmp_path / "root"
+    shutil.copytree(ROOT / "services" / "inference", root / "services" / "inference")
+    shutil.copy(ROOT / "services" / "__init__.py", root / "services")
+    with (root / "services" / "inference" / "app.py").open("a") as file:
+        file.write("# another line\n")
+    return root
+
+
+def test_a_changed_input_gives_another_digest(
+    artifact: Artifact, onnx: Converted, onnx_package: Package, other_sources: Path, tmp_path: Path
+) -> None:
+    """The model, its signature, a label, and the service's source all count."""
+    model = tmp_path / "other.onnx"
+    model.write_bytes(onnx.path.read_bytes() + b"\0")
+    signature = Signature(inputs=tuple(replace(column, kind="float32") for column in SIGNATURE.inputs), outputs=())
+    here, there = BentoPackager(tmp_path / "home", ROOT), BentoPackager(tmp_path / "home", other_sources)
+
+    digests = {
+        here.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
+        here.describe(artifact, SIGNATURE, replace(onnx, path=model), LABELS, tmp_path).digest,
+        here.describe(artifact, signature, onnx, LABELS, tmp_path).digest,
+        here.describe(artifact, SIGNATURE, onnx, {"commit": "77aa"}, tmp_path).digest,
+        there.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
+    }
+
+    assert len(digests) == 5
+    assert onnx_package.digest in digests
+
+
+def test_a_build_error_leaves_nothing(artifact: Artifact, onnx: Converted, other_sources: Path, tmp_path: Path) -> None:
+    """A service that can't be imported fails the package with the reason."""
+    (other_sources / "services" / "inference" / "service.py").write_text("raise RuntimeError('no such luck')\n")
+    packager = BentoPackager(tmp_path / "home", other_sources)
+
+    with pytest.raises(PackagingFailed, match="no such luck"):
+        packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store")
+
+    assert not list((tmp_path / "store" / "packages").iterdir())
+    assert not list((tmp_path / "home").iterdir())
+
+
+def package_with_small_files(artifact: Artifact, onnx: Converted, folder: Path, limit: int) -> str:
+    """Package where no file may grow beyond `limit` bytes; return the error's text."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        BentoPackager(folder / "home", ROOT).package(artifact, SIGNATURE, onnx, LABELS, folder / "store")
+    except PackagingFailed as error:
+        return str(error)
+    return "no error"
+
+
+@pytest.mark.parametrize("limit", [3000, 9500])
+def test_a_full_disk_leaves_nothing(artifact: Artifact, onnx: Converted, tmp_path: Path, limit: int) -> None:
+    """Writing fails for real, before the build (3,000 bytes a file) or within it (9,500): one clear error."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        said = pool.apply(package_with_small_files, (artifact, onnx, tmp_path, limit))
+
+    assert said.startswith("package of digits-v7:")
+    assert "File too large" in said
+    assert not list((tmp_path / "store" / "packages").iterdir())
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_a_store_that_may_not_be_written_is_named(packager: BentoPackager, artifact: Artifact, tmp_path: Path) -> None:
+    """A file stands where the store should be."""
+    (tmp_path / "store").write_text("in the way")
+
+    with pytest.raises(PackagingFailed, match="room and permission"):
+        packager.package(artifact, SIGNATURE, None, LABELS, tmp_path / "store")
+
+
+def test_a_missing_checkout_is_named(artifact: Artifact, onnx: Converted, tmp_path: Path) -> None:
+    """Without the service's source there is nothing to package."""
+    with pytest.raises(PackagingFailed, match="no services/inference"):
+        BentoPackager(tmp_path, tmp_path).package(artifact, SIGNATURE, onnx, LABELS, tmp_path)
+
+
+def test_a_column_that_the_service_cannot_take_is_named(artifact: Artifact, onnx: Converted, tmp_path: Path) -> None:
+    """Dates have no type in the protocol."""
+    signature = Signature(inputs=(Column(name="day", kind="datetime64[ns]"),), outputs=())
+
+    with pytest.raises(PackagingFailed, match=r"input 'day': type datetime64\[ns\]"):
+        BentoPackager(tmp_path, ROOT).package(artifact, signature, onnx, LABELS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "said"),
+    [
+        (None, "requirements.txt: not there"),
+        ("numpy==2.4.6\n--index-url https://me:pass@example.org/simple\n", "entry 2: an option"),
+        ("pkg @ https://me:pass@example.org/pkg.whl\n", "entry 1: an option"),
+    ],
+)
+def test_requirements_that_may_not_ship_are_refused(
+    artifact: Artifact, tmp_path: Path, requirements: str | None, said: str
+) -> None:
+    """Options and credentials would end up in the package; the message does not show them."""
+    if requirements is not None:
+        (tmp_path / "requirements.txt").write_text(requirements)
+    (tmp_path / "MLmodel").write_text("flavors: {}")
+
+    with pytest.raises(PackagingFailed) as caught:
+        BentoPackager(tmp_path / "home", ROOT).package(
+            replace(artifact, path=tmp_path), SIGNATURE, None, LABELS, tmp_path / "store"
+        )
+
+    assert said in str(caught.value)
+    assert "pass" not in str(caught.value)
