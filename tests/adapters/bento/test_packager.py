@@ -48,16 +48,16 @@ def test_dependencies_are_pinned(onnx_package: Package, pyfunc_package: Package)
 
 
 def test_nothing_of_this_machine_gets_into_a_package(
-    packager: BentoPackager, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither what stands in the environment nor where it was built."""
     monkeypatch.setenv("SLIPWAY_WEBHOOK_SECRET", "s3cr3t-of-the-test")
 
-    package = packager.package(artifact, SIGNATURE, None, {"commit": "5e4d"}, tmp_path)
+    package = BentoPackager(tmp_path / "home", ROOT).package(artifact, SIGNATURE, None, LABELS, tmp_path)
 
     ours = [path for path in package.path.rglob("*") if path.is_file() and "mlflow" not in path.parts]
     content = b"".join(path.read_bytes() for path in ours)
-    assert not [word for word in ("s3cr3t", str(ROOT), str(tmp_path), "build-") if word.encode() in content]
+    assert not [word for word in ("s3cr3t", str(ROOT), str(tmp_path)) if word.encode() in content]
 
 
 def test_the_same_inputs_give_the_same_digest(
@@ -118,21 +118,27 @@ def test_a_build_error_leaves_nothing(artifact: Artifact, onnx: Converted, other
     assert not list((tmp_path / "home").iterdir())
 
 
-def package_with_small_files(artifact: Artifact, onnx: Converted, folder: Path, limit: int) -> str:
-    """Package where no file may grow beyond `limit` bytes; return the error's text."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+def package_with_small_files(artifact: Artifact, onnx: Converted, folder: Path, label: str) -> str:
+    """Package where no file may grow beyond 20,000 bytes; return the error's text."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
     try:
-        BentoPackager(folder / "home", ROOT).package(artifact, SIGNATURE, onnx, LABELS, folder / "store")
+        packager = BentoPackager(folder / "home", ROOT)
+        packager.package(artifact, SIGNATURE, onnx, {"note": label}, folder / "store")
     except PackagingFailed as error:
         return str(error)
     return "no error"
 
 
-@pytest.mark.parametrize("limit", [3000, 9500])
-def test_a_full_disk_leaves_nothing(artifact: Artifact, onnx: Converted, tmp_path: Path, limit: int) -> None:
-    """Writing fails for real, before the build (3,000 bytes a file) or within it (9,500): one clear error."""
+@pytest.mark.parametrize(("padding", "label"), [(30_000, ""), (0, "x" * 30_000)], ids=["the model", "the Bento"])
+def test_a_full_disk_leaves_nothing(
+    artifact: Artifact, onnx: Converted, tmp_path: Path, padding: int, label: str
+) -> None:
+    """Writing fails for real, before the build (a big model) or within it (a big label): one clear error."""
+    model = tmp_path / "big.onnx"
+    model.write_bytes(onnx.path.read_bytes() + b"\0" * padding)
+
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        said = pool.apply(package_with_small_files, (artifact, onnx, tmp_path, limit))
+        said = pool.apply(package_with_small_files, (artifact, replace(onnx, path=model), tmp_path, label))
 
     assert said.startswith("package of digits-v7:")
     assert "File too large" in said

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,7 +79,7 @@ def test_a_row_that_does_not_fit_is_named(
     rows = tmp_path / "rows.csv"
     rows.write_text("x,y\n0,1\n,1\n")
 
-    with pytest.raises(RevisionFailed, match="row 2: answered 400: .*got null"):
+    with pytest.raises(RevisionFailed, match=r"row 2: answered 400: .*got null"):
         rehearsal.rehearse(fragile_package, rows, ("x",), RehearsalSpec(requests=2))
 
 
@@ -98,7 +100,7 @@ def test_a_broken_model_fails_at_once(
     model.write_bytes(model.read_bytes()[:200])
     broken = replace(onnx_package, path=tmp_path / "broken")
 
-    with pytest.raises(RevisionFailed, match="its worker ended before it was ready; last lines: .*can't be loaded"):
+    with pytest.raises(RevisionFailed, match=r"its worker ended before it was ready; last lines: .*can't be loaded"):
         rehearsal.rehearse(broken, digits_rows, PIXELS, RehearsalSpec(ready_timeout_seconds=50))
 
 
@@ -182,12 +184,10 @@ def wait_closed(url: str) -> None:
 
 def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """A stuck process and its own child are gone after the bound."""
-    import subprocess
-    import sys
-
     code = (
-        "import signal,subprocess,sys,time;signal.signal(15,signal.SIG_IGN);"
-        "c=subprocess.Popen([sys.executable,'-c','import time;time.sleep(600)']);print(c.pid,flush=True);time.sleep(600)"
+        "import signal, subprocess, sys, time; signal.signal(15, signal.SIG_IGN);"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "print(child.pid, flush=True); time.sleep(600)"
     )
     stuck = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     with stuck.stdout or (tmp_path / "none").open("rb") as output:

@@ -56,7 +56,7 @@ def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def manifest_of(**changes: Any) -> dict[str, Any]:
+def manifest_of(**changes: object) -> dict[str, Any]:
     """Return a good manifest, with some keys changed."""
     columns = [{"name": name, "kind": "float64"} for name in "abc"]
     good = {"model": "toy", "version": "3", "revision": "toy-v3", "runtime": "onnx", "file": "model.onnx"}
@@ -88,7 +88,7 @@ def _client(folder: Path) -> Ask:
     asyncio.run(serving.start())
     transport = httpx.ASGITransport(app=make_app(lambda: serving, lambda: manifest.revision))
 
-    def send(method: str, path: str, **request: Any) -> httpx.Response:
+    def send(method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own arguments
         async def exchange() -> httpx.Response:
             async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
                 return await client.request(method, path, **request)

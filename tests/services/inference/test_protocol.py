@@ -15,7 +15,7 @@ INFER = "/v2/models/toy/infer"
 ROW = {"name": "input", "shape": [1, 3], "datatype": "FP64", "data": [0.5, -1.0, 2.0]}
 
 
-def columns(**changes: Any) -> list[dict[str, Any]]:
+def columns(**changes: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one tensor per column, some of them changed."""
     good = {name: {"name": name, "shape": [2], "datatype": "FP32", "data": [0.5, 1]} for name in "abc"}
     return [{**tensor, **changes.get(name, {})} for name, tensor in good.items()]

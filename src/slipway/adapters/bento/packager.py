@@ -114,7 +114,7 @@ class BentoPackager:
 
     def _build(self, plan: _Plan, package: Package, out: Path) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="build-", dir=self._home) as scratch:
+        with tempfile.TemporaryDirectory(dir=self._home) as scratch:
             context = Path(scratch) / "context"
             _lay_out(plan, context)
             name, _, version = package.tag.partition(":")

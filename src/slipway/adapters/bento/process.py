@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,14 @@ from slipway.errors import RevisionFailed
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
 """After SIGTERM; nothing is in flight then, so what takes longer hangs."""
+KILL_SECONDS = 2.0
+"""After SIGKILL: the kernel needs a moment, more would change nothing."""
 POLL_SECONDS = 0.05
 PROBE_SECONDS = 1.0
 """A probe waits in the listening socket until the worker is there; between probes we look whether it still lives."""
 MEBIBYTE = 1024 * 1024
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
+"""How the last line of a traceback begins."""
 
 
 class PortTaken(Exception):
@@ -60,12 +65,18 @@ class Service:
                     total += one.memory_info().rss
         return total / MEBIBYTE
 
-    def last_lines(self, count: int = 3) -> str:
-        """Return the end of its log, as one line."""
+    def log_lines(self) -> list[str]:
+        """Return its log so far, without empty lines."""
         with contextlib.suppress(OSError):
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            return " | ".join(line.strip() for line in lines[-count:] if line.strip())[-600:]
-        return "no log"
+            return [line.rstrip() for line in lines if line.strip()]
+        return []
+
+    def last_lines(self) -> str:
+        """Return what the end of its log says, as one line: the last exception, if there is one, and the last line."""
+        lines = self.log_lines() or ["no log"]
+        raised = [line for line in lines if _EXCEPTION.match(line)][-1:]
+        return " | ".join([*(line[:300] for line in raised if line != lines[-1]), lines[-1][:300]])
 
     def wait_ready(self, seconds: float) -> None:
         """Wait until it answers its readiness probe; raise RevisionFailed, or PortTaken."""
@@ -90,7 +101,7 @@ class Service:
     def _check_alive(self, workers: set[int]) -> set[int]:
         """Raise when the server ended, or a worker did: the supervisor would restart that one again and again."""
         if self.process.poll() is not None:
-            if "address already in use" in self.last_lines(50).lower():
+            if any("Address already in use" in line for line in self.log_lines()):
                 raise PortTaken
             raise self._failed(f"ended with code {self.process.returncode} before it was ready")
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -106,7 +117,7 @@ class Service:
             f"revision {self.name}",
             seen=f"{seen}; last lines: {self.last_lines()}",
             expected="a service that answers its readiness probe",
-            do=f"read {self.log.name} in the rehearsals folder; the model may need packages that are not installed",
+            do=f"read {self.log.name} in the rehearsals folder",
         )
 
 
@@ -133,17 +144,30 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Ask a process group's leader to end, wait, and kill what is left of the group."""
+    """Ask a process group's leader to end, wait, kill what is left of the group, and wait until it is gone."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + seconds
-        while _runs(process.pid) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        _wait(lambda: not _runs(process.pid), seconds)
         # the leader is not reaped yet, so its number can't belong to another group by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        process.wait()
+        _wait(lambda: not _any_left(process.pid), KILL_SECONDS)
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _any_left(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _runs(pid: int) -> bool:
