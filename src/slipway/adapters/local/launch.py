@@ -8,7 +8,6 @@ carries all of that. Standard library only, and run with `python -S -E`: it cost
 import json
 import os
 import sys
-import time
 
 
 def main() -> None:
@@ -17,7 +16,7 @@ def main() -> None:
     with open(description, encoding="utf-8") as file:  # noqa: PTH123 - importing pathlib takes longer than all of this
         program = json.load(file)
     with open(f"{description}.starts", "a", encoding="utf-8") as starts:  # noqa: PTH123 - as above
-        starts.write(json.dumps({"pid": os.getpid(), "at": time.time()}) + "\n")
+        starts.write(f"{os.getpid()}\n")
     os.chdir(program["cwd"])
     environment = {**os.environ, **program["env"]}
     os.execvpe(program["argv"][0], program["argv"], environment)  # noqa: S606 - an argument list of our own making

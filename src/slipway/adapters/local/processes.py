@@ -8,19 +8,18 @@ import psutil
 MEBIBYTE = 2**20
 PROMPT_SECONDS = 5.0
 """From asking a leftover to end to ending it by force."""
-SAME_START_SECONDS = 5.0
-"""A pid was given to another process when it began this far from the noted start."""
+MARK = "SLIPWAY_SUPERVISOR"
+"""Environment variable of everything that runs under a supervisor: its folder."""
 
 
-def group_of(pid: float) -> list[psutil.Process]:
-    """Return the process, its descendants, and all others of its process group."""
-    try:
-        leader = psutil.Process(int(pid))
-        found = {leader, *leader.children(recursive=True)}
-    except psutil.Error:
-        found = set()
-    found |= {process for process in psutil.process_iter() if _group(process) == int(pid)}
-    return list(found)
+def marked(value: str) -> list[psutil.Process]:
+    """Return every process that has `MARK=value` in its environment: what a supervisor started, however far down.
+
+    Processes that left their parent's process group, or lost their parent, are found too. This one and its ancestors
+    are left out.
+    """
+    ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in psutil.process_iter() if process.pid not in ours and _mark(process) == value]
 
 
 def memory_mebibytes(pid: int) -> float | None:
@@ -31,14 +30,6 @@ def memory_mebibytes(pid: int) -> float | None:
     except psutil.Error:
         return None
     return sum(map(_resident, tree)) / MEBIBYTE
-
-
-def is_same(pid: int, started_at: float) -> bool:
-    """Whether `pid` is still the process that was started at this moment (Unix seconds)."""
-    try:
-        return abs(psutil.Process(pid).create_time() - started_at) < SAME_START_SECONDS
-    except psutil.Error:
-        return False
 
 
 def listener(port: int) -> psutil.Process | None:
@@ -69,11 +60,11 @@ def _quietly(act: Callable[[], None]) -> None:
         return
 
 
-def _group(process: psutil.Process) -> int | None:
+def _mark(process: psutil.Process) -> str | None:
     try:
-        return os.getpgid(process.pid)
-    except OSError:
-        return None
+        return process.environ().get(MARK)
+    except (psutil.Error, OSError):
+        return None  # gone, or somebody else's
 
 
 def _resident(process: psutil.Process) -> int:

@@ -75,9 +75,10 @@ class ProgramState:
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
-def description(program: Program) -> str:
-    """Return the program's file, that the launcher reads."""
-    return json.dumps({"argv": program.argv, "env": dict(program.env), "cwd": str(program.cwd)}, indent=1)
+def description(program: Program, mark: Mapping[str, str]) -> str:
+    """Return the program's file, that the launcher reads; `mark` is added to its environment."""
+    described = {"argv": program.argv, "env": {**program.env, **mark}, "cwd": str(program.cwd)}
+    return json.dumps(described, indent=1)
 
 
 def section(program: Program, home: Path) -> str:

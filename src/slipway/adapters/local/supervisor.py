@@ -5,7 +5,6 @@ lies in its folder (see `socket_for`), open to its owner alone. Programs never s
 brings it up says what shall run.
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import psutil
 
 from slipway.adapters.local import supervisord_rpc as rpc
 from slipway.adapters.local.locks import locked
-from slipway.adapters.local.processes import end, group_of, is_same
+from slipway.adapters.local.processes import MARK, end, marked
 from slipway.adapters.local.program import Program, ProgramPhase, ProgramState, description, section
 from slipway.adapters.local.waiting import until
 from slipway.errors import TargetUnavailable
@@ -55,7 +54,7 @@ class Supervisor:
         with locked(self._lock):
             if self.running():
                 return
-            end(self._left_behind())
+            end(marked(str(self._home)))  # of a supervisord that was killed
             self._write_configuration()
             # by its full name, which is how `_daemon` knows it again
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._home / CONFIGURATION)]
@@ -66,10 +65,15 @@ class Supervisor:
                 seen = (done.stderr or done.stdout).strip()[-300:] or "it did not answer"
                 raise rpc.unreachable(seen)
 
+    def end_leftovers(self) -> None:
+        """End what a supervisord that was killed left running; with a running one nothing happens."""
+        with locked(self._lock):
+            if not self.running():
+                end(marked(str(self._home)))
+
     def stop(self, timeout_seconds: float = 60.0) -> None:
         """End every program, then supervisord; end by force what is left. Without supervisord: what it left behind."""
         with locked(self._lock):
-            left = [process for pid in self._pids() for process in group_of(pid)]
             daemon = self._daemon()
             if self.running():
                 self._call("shutdown")
@@ -78,14 +82,17 @@ class Supervisor:
             if daemon:
                 psutil.wait_procs([daemon], timeout=timeout_seconds)
                 end([daemon])
-            end([*left, *self._left_behind()])
+            end(marked(str(self._home)))  # what left its process group, and what a killed supervisord left
             rpc.forget(self._socket())
 
     def add(self, program: Program) -> None:
         """Run a program; one that runs with the same description is left alone, with another one it is replaced."""
         with locked(self._lock):
             described = self._programs / f"{program.name}.json"
-            wanted = {described: description(program), described.with_suffix(".conf"): section(program, self._home)}
+            wanted = {
+                described: description(program, {MARK: str(self._home)}),
+                described.with_suffix(".conf"): section(program, self._home),
+            }
             same = all(path.is_file() and path.read_text() == text for path, text in wanted.items())
             if not same:
                 self._take_out(program.name)
@@ -116,7 +123,7 @@ class Supervisor:
             name=info["name"],
             phase=phase,
             pid=info["pid"] or None,
-            starts=len(self._starts(info["name"])),
+            starts=self._starts(info["name"]),
             log=self._home / info["stdout_logfile"],
         )
 
@@ -177,20 +184,8 @@ class Supervisor:
         except (OSError, ValueError, psutil.Error):
             return None
 
-    def _starts(self, name: str) -> list[dict[str, float]]:
+    def _starts(self, name: str) -> int:
         try:
-            lines = (self._programs / f"{name}.json.starts").read_text().splitlines()
-        except OSError:
-            return []
-        return [json.loads(line) for line in lines]
-
-    def _pids(self) -> list[int]:
-        return [info["pid"] for info in self._call("getAllProcessInfo") if info["pid"]] if self.running() else []
-
-    def _left_behind(self) -> list[psutil.Process]:
-        """Find programs that outlived a supervisord that was killed: by pid and by the moment they were started."""
-        names = [path.name.removesuffix(".json.starts") for path in self._programs.glob("*.json.starts")]
-        last = [starts[-1] for starts in map(self._starts, names) if starts]
-        return [
-            process for start in last if is_same(int(start["pid"]), start["at"]) for process in group_of(start["pid"])
-        ]
+            return len((self._programs / f"{name}.json.starts").read_text().splitlines())
+        except FileNotFoundError:
+            return 0
