@@ -15,16 +15,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.inference.answers import Answers
-from services.inference.headers import RevisionHeaders
+from services.inference.headers import REQUEST_ID, RevisionHeaders
 from services.inference.manifest import Manifest
 from services.inference.requests import BadRequest, InferenceRequest, parse_request
 from services.inference.runtime import ModelFailed, Runtime, warm_up_request
 from services.inference.tensors import datatype_of, write_tensor
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of one request: 200,000 rows of 64 numbers at least, less than one container's smallest memory."""
+"""Bytes of one request: about 30,000 rows of 64 numbers; the arrays made of it still fit into a small container."""
 COMPARE = "x-slipway-compare"
-REQUEST_ID = "x-request-id"
+"""Header of requests whose answers are remembered, set by the router while it copies live requests."""
 
 log = logging.getLogger("slipway.inference")
 Outputs = dict[str, NDArray[np.generic]]

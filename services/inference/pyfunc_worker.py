@@ -43,9 +43,9 @@ def _load(path: str) -> Any:  # noqa: ANN401 - MLflow is untyped for us
 def _answer(model: Any, message: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - MLflow is untyped for us
     import pandas as pd
 
-    arrays = {name: unpack_array(entry) for name, entry in message["columns"].items()}
-    rows: Any = arrays[""] if "" in arrays else pd.DataFrame({name: _series(v) for name, v in arrays.items()})
     try:
+        arrays = {name: unpack_array(entry) for name, entry in message["columns"].items()}
+        rows: Any = arrays[""] if "" in arrays else pd.DataFrame({name: _series(v) for name, v in arrays.items()})
         return {"prediction": pack_array(_array(model.predict(rows)))}
     except Exception as error:  # noqa: BLE001 - any model code may run here, and the client must get an answer
         return {"error": _said(error)}

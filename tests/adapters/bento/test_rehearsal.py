@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from slipway.adapters.bento import process
+from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.process import PortTaken, running
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.domain.revision import Package
@@ -197,3 +198,32 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
     assert stuck.returncode == -signal.SIGKILL
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+ORPHAN = """
+import subprocess, sys, time
+from pathlib import Path
+from slipway.adapters.bento.leftovers import noted
+
+service = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+with noted(service.pid, Path(sys.argv[1]) / "log"):
+    print(service.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_release_left_is_ended(tmp_path: Path) -> None:
+    """While its owner lives it is left alone; once the owner was killed, the next rehearsal ends it."""
+    owner = subprocess.Popen([sys.executable, "-c", ORPHAN, str(tmp_path)], stdout=subprocess.PIPE)
+    with owner.stdout or (tmp_path / "none").open("rb") as output:
+        service = psutil.Process(int(output.readline()))
+
+    while_alive = end_leftovers(tmp_path)
+    owner.kill()
+    owner.wait(10)
+    afterwards = end_leftovers(tmp_path)
+    psutil.wait_procs([service], timeout=5)
+
+    assert (while_alive, afterwards) == (0, 1)
+    assert not service.is_running() or service.status() == psutil.STATUS_ZOMBIE
+    assert not list(tmp_path.iterdir())

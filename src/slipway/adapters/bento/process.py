@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from slipway.adapters.bento.leftovers import noted
 from slipway.adapters.bento.serving import serve_command
 from slipway.domain.revision import Package
 from slipway.errors import RevisionFailed
@@ -137,7 +138,8 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
             start_new_session=True,  # a process group of its own: stopped whole
         )
     try:
-        yield Service(package=package, process=process, port=port, log=log)
+        with noted(process.pid, log):
+            yield Service(package=package, process=process, port=port, log=log)
     finally:
         stop(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)

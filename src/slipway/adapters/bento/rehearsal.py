@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.payloads import payloads, prediction, stacked
 from slipway.adapters.bento.process import PortTaken, Service, running
 from slipway.domain.revision import Package
@@ -40,6 +41,7 @@ class ProcessRehearsal:
         Raises RevisionFailed: not ready in time, or a row it does not answer. DataBroken: rows that can't be read.
         """
         frame = read_rows(rows, columns)
+        end_leftovers(self._logs)
         log = self._logs / f"{package.tag.replace(':', '-')}.log"
         for _ in range(ATTEMPTS):
             try:
