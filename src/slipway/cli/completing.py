@@ -23,7 +23,7 @@ def models(incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete))
 
 
-Model = Annotated[str, typer.Argument(help="The model's name in the registry.", autocompletion=models)]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name in the registry.", autocompletion=models)]
 """A model that must be named."""
-AnyModel = Annotated[str | None, typer.Argument(help="One model; all of them without.", autocompletion=models)]
+AnyModel = Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all of them without.", autocompletion=models)]
 """A model that may be named."""

@@ -9,11 +9,14 @@ from slipway.domain.release import ReleaseRecord
 class Reporter(Protocol):
     """Turns a release's record into something worth reading.
 
-    Links to other pages come in the record's parameters, as `link.NAME` with an http or https address.
+    Links to other pages come in the record's parameters: `links` maps their names to http or https addresses.
     """
 
     def page(self, record: ReleaseRecord, out: Path) -> Path:
-        """Write the whole report as one self-contained HTML file, whole or not at all; return its path."""
+        """Write the whole report as one self-contained HTML file, whole or not at all; return its path.
+
+        Raises PermanentError where it can't be written.
+        """
         ...
 
     def summary(self, record: ReleaseRecord) -> str:

@@ -1,0 +1,1 @@
+"""Release reports: one self-contained HTML page, and a summary in Markdown."""

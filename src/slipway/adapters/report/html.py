@@ -1,0 +1,75 @@
+"""The release report as one HTML page that needs nothing else: no script, no request, light and dark."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from slipway.adapters.report import view
+from slipway.adapters.report.markdown import summary
+from slipway.adapters.report.plots import rollout_svg
+from slipway.domain.release import ReleaseRecord
+from slipway.errors import PermanentError
+
+HERE = Path(__file__).parent
+
+
+class HtmlReporter:
+    """Writes reports with a template and a figure."""
+
+    def page(self, record: ReleaseRecord, out: Path) -> Path:
+        """Write the page, whole or not at all; return its path. Raises PermanentError where it can't be written."""
+        text = self.text(record)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            _replace(out, text)
+        except OSError as error:
+            raise PermanentError(
+                f"report of {record.release_id}",
+                seen=f"{(error.strerror or type(error).__name__).lower()} while writing {out.name}",
+                expected="a folder that can be written, with room",
+                do=f"make room or correct the rights; `slipway report {record.model} {record.version}` writes it again",
+            ) from error
+        return out
+
+    def summary(self, record: ReleaseRecord) -> str:
+        """Return the report in short, as Markdown."""
+        return summary(record)
+
+    def text(self, record: ReleaseRecord) -> str:
+        """Return the page."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+
+        templates = Environment(
+            loader=FileSystemLoader(HERE),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        figure = rollout_svg(record)
+        reason, _, advice = record.reason.partition(" Next: ")
+        colour, badge, headline = view.headline(record)
+        return templates.get_template("page.html.j2").render(
+            record=record,
+            reason=reason,
+            advice=advice,
+            colour=colour,
+            badge=badge,
+            headline=headline,
+            figure=Markup(figure) if figure else "",  # noqa: S704 - drawn by us; matplotlib escapes its texts
+            view=view,
+        )
+
+
+def _replace(out: Path, text: str) -> None:
+    """Write beside, then move: a reader never sees half a page."""
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,185 @@
+"""The rollout as a figure: weights, evidence and error rates over one time axis, as inline SVG.
+
+Colours are written as the page's CSS variables, so that one figure serves light and dark.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from slipway.adapters.report.view import compared, parameter, rollout_span
+from slipway.domain.counters import Counters
+from slipway.domain.release import ReleaseRecord
+from slipway.domain.spec import JudgeSpec
+from slipway.domain.status import Moment, Phase
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DRAWING = Lock()
+"""Matplotlib's settings are global."""
+INK, DIM, GRID = "#000101", "#000102", "#000103"
+CANARY, STABLE, AGAINST, FAVOUR, BAND = "#000104", "#000105", "#000106", "#000107", "#000108"
+VARIABLES = {
+    INK: "ink",
+    DIM: "dim",
+    GRID: "line",
+    CANARY: "canary",
+    STABLE: "stable",
+    AGAINST: "bad",
+    FAVOUR: "good",
+    BAND: "band",
+}
+"""Stand-ins that matplotlib takes for colours, and the CSS variables that they become."""
+LOWEST, HIGHEST = 1e-3, 1e6
+"""The evidence axis: beyond, only the direction matters."""
+NARROW = 0.055
+"""Share of the time axis under which a phase has no room for its name."""
+STYLE: dict[Any, object] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "slipway",
+    "font.size": 10,
+    "text.parse_math": False,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": DIM,
+    "text.color": INK,
+    "xtick.color": DIM,
+    "ytick.color": DIM,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+
+
+def rollout_svg(record: ReleaseRecord) -> str | None:
+    """Return the rollout's figure as SVG for a page; None where there is too little to draw."""
+    moments = _until_decided(record) if compared(record) else []
+    if len(moments) < 2 or moments[-1].at <= moments[0].at:  # noqa: PLR2004 - a line has two ends
+        return None
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with _DRAWING, mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 7.0), layout="constrained")
+        _draw(figure, record, moments)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _for_page(buffer.getvalue())
+
+
+def _until_decided(record: ReleaseRecord) -> list[Moment]:
+    """Leave out most of the bake window: it is long, and what it showed is in the last sentence."""
+    span = rollout_span(record)
+    if span is None:
+        return []
+    shown = span[1] + max(2.0, 0.12 * (span[1] - span[0]))
+    moments = [one for one in record.timeline if one.phase is not Phase.PENDING and one.at <= shown]
+    return [*moments, replace(moments[-1], at=shown)] if moments and moments[-1].phase is Phase.BAKING else moments
+
+
+def _draw(figure: "Figure", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
+    weights, evidence, errors = figure.subplots(3, 1, sharex=True, height_ratios=[1.0, 1.35, 1.0])
+    times = [one.at - moments[0].at for one in moments]
+    _weights(weights, times, moments)
+    _evidence(evidence, times, moments, record)
+    _errors(errors, times, moments)
+    for axes in (weights, evidence, errors):
+        axes.tick_params(length=0)
+        axes.margins(x=0.005)
+    for begins in _phase_starts(times, moments)[1:]:
+        for axes in (weights, evidence, errors):
+            axes.axvline(begins[0], color=GRID, linewidth=0.8, linestyle=(0, (2, 3)))
+    errors.set_xlabel("seconds since the rollout began")
+    figure.align_ylabels()
+
+
+def _weights(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
+    weights = [one.weight_percent for one in moments]
+    axes.fill_between(times, weights, step="post", color=BAND, linewidth=0)
+    axes.step(times, weights, where="post", color=CANARY, linewidth=2)
+    axes.set_ylim(0, 108)
+    axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
+    axes.set_ylabel("canary's weight")
+    starts = [*_phase_starts(times, moments), (times[-1], "")]
+    for (begins, name), (ends, _) in pairwise(starts):
+        if (ends - begins) / (times[-1] or 1) > NARROW:
+            axes.text((begins + ends) / 2, 112, name, ha="center", va="bottom", color=DIM, fontsize=9)
+
+
+def _evidence(axes: "Axes", times: Sequence[float], moments: Sequence[Moment], record: ReleaseRecord) -> None:
+    judge = JudgeSpec()
+    against = 1 / parameter(record, "judge.alpha", judge.alpha)
+    favour = 1 / parameter(record, "judge.beta", judge.beta)
+    lines: tuple[tuple[str, str, Callable[[Moment], float], float, str], ...] = (
+        ("against the canary", AGAINST, lambda one: one.evidence_against, against, "roll back at"),
+        ("for the canary", FAVOUR, lambda one: one.evidence_for, favour, "may be promoted at"),
+    )
+    for name, colour, value, threshold, what in lines:
+        drawn = [min(max(value(one), LOWEST), HIGHEST) for one in moments]
+        axes.plot(times, drawn, color=colour, linewidth=2, label=name)
+        axes.axhline(threshold, color=colour, linewidth=1.2, linestyle="--")
+        label = f"{what} {threshold:,.0f}"
+        axes.annotate(label, (times[0], threshold), (4, 4), textcoords="offset points", color=colour, fontsize=9)
+    axes.set_yscale("log")
+    highest = max([against, favour, *(max(one.evidence_against, one.evidence_for) for one in moments)])
+    lowest = min(0.1, *(min(one.evidence_against, one.evidence_for) for one in moments))
+    axes.set_ylim(max(lowest / 1.5, LOWEST / 1.5), min(highest * 6, HIGHEST * 2))
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:,.0f}" if tick >= 1 else f"{tick:g}")
+    axes.set_ylabel("evidence")
+    _legend(axes)
+
+
+def _errors(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
+    arms: tuple[tuple[str, str, Callable[[Moment], Counters]], ...] = (
+        ("stable", STABLE, lambda one: one.stable),
+        ("canary", CANARY, lambda one: one.canary),
+    )
+    top = 0.0
+    for name, colour, arm in arms:
+        points = [(at, _percent(arm(one))) for at, one in zip(times, moments, strict=True) if arm(one).requests]
+        axes.plot([at for at, _ in points], [share for _, share in points], color=colour, linewidth=2, label=name)
+        top = max([top, *(share for _, share in points)])
+    axes.set_ylim(-0.04 * (top or 1), 1.2 * (top or 1))
+    axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g} %")
+    axes.set_ylabel("errors so far")
+    _legend(axes)
+
+
+def _legend(axes: "Axes") -> None:
+    """Above the axes: no line runs through it."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, ncols=2, fontsize=9)
+
+
+def _phase_starts(times: Sequence[float], moments: Sequence[Moment]) -> list[tuple[float, str]]:
+    starts: list[tuple[float, str]] = []
+    for at, one in zip(times, moments, strict=True):
+        name = f"{one.weight_percent} %" if one.phase is Phase.SHIFTING else one.phase.value
+        if not starts or starts[-1][1] != name:
+            starts.append((at, name))
+    return starts
+
+
+def _percent(counters: Counters) -> float:
+    return 100 * counters.errors / counters.requests
+
+
+def _for_page(svg: str) -> str:
+    """Cut the file's head off, let the page's CSS choose colours, font and size."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img" aria-label="The rollout">', svg)
+    svg = re.sub(r"font:\s*([\d.]+)px[^;\"]*", r"font-size: \1px", svg)
+    svg = svg.replace("xlink:href", "href")
+    for colour, name in VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    return svg

@@ -1,0 +1,89 @@
+"""Numbers, times and names as people read them."""
+
+import math
+from datetime import UTC, datetime
+
+UNITS = {
+    "_milliseconds": "ms",
+    "_microseconds": "µs",
+    "_seconds": "s",
+    "_mebibytes": "MiB",
+    "_percent": "%",
+    "_bytes": "bytes",
+}
+"""Units by the ending of a value's name: every name says its unit."""
+THIN = "\u202f"
+"""Narrow no-break space between a number and its unit."""
+
+
+def number(value: float) -> str:
+    """Return a number with as many digits as help.
+
+    >>> number(1234567), number(0.98765432), number(0.00012), number(3.0)
+    ('1,234,567', '0.9877', '0.00012', '3')
+    """
+    if not math.isfinite(value):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - beyond, digits are noise
+        return f"{int(value):,}"
+    if abs(value) >= 1e6 or abs(value) < 1e-4:  # noqa: PLR2004 - where powers of ten read better
+        return f"{value:.2g}"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004 - four digits in all
+
+
+def short(value: float) -> str:
+    """Return a measured number with three digits.
+
+    >>> short(3.4123), short(0.71429), short(248.3), short(1311.2)
+    ('3.41', '0.714', '248', '1,311')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time.
+
+    >>> duration(0.25), duration(42.44), duration(154), duration(7320)
+    ('0.2 s', '42.4 s', '2 min 34 s', '2 h 2 min')
+    """
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(unix_seconds: float) -> str:
+    """Return a moment in UTC: a page is read in other places than it was written.
+
+    >>> moment(1763700000)
+    '2025-11-21 04:40:00 UTC'
+    """
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def named(name: str, value: object) -> tuple[str, str]:
+    r"""Return a value's name without its unit, and the value with it.
+
+    >>> named("p99_milliseconds", 12.345)
+    ('p99', '12.3\u202fms')
+    >>> named("memory_mebibytes", 311.0)
+    ('memory', '311\u202fMiB')
+    """
+    ending = next((ending for ending in UNITS if name.endswith(ending)), "")
+    words = name.removesuffix(ending).replace("_", " ")
+    if isinstance(value, bool):
+        return words, "yes" if value else "no"
+    if isinstance(value, int | float):
+        return words, f"{short(value)}{THIN}{UNITS[ending]}" if ending else number(value)
+    return words, "" if value is None else str(value)
+
+
+def rate(errors: int, requests: int) -> str:
+    r"""Return a share of errors in percent, or a dash where nothing was asked.
+
+    >>> rate(3, 120), rate(0, 0)
+    ('2.5\u202f%', '-')
+    """
+    return f"{short(100 * errors / requests)}{THIN}%" if requests else "-"
