@@ -174,7 +174,9 @@ def _rows_sentence(tally: _Tally, original: Answers, spec: ConversionSpec) -> st
     if tally.close_calls:
         parts.append(f"{tally.close_calls} differ where the original's own margin is under {spec.margin:g}")
     if tally.wrong:
-        parts.append(f"{tally.wrong} differ where the original is sure")
+        parts.append(
+            f"{tally.wrong} differ{' where the original is sure' * (tally.close_calls > 0 or spec.margin > 0)}"
+        )
     if original.probabilities is not None:
         parts.append(f"largest probability difference {tally.difference:.2g}{_allowed(tally.far, spec)}")
     return ", ".join(parts)

@@ -11,8 +11,8 @@ from slipway.domain.verdict import Outcome
 RESAMPLES = 4000
 """Bootstrap resamples: the ends of a 95 % interval then move by well under 1 % between seeds."""
 GAIN = 1.02
-"""Least speedup that is worth shipping another file: the whole interval must lie above it. The same file loaded twice
-differs by up to about 1 % (memory layout), which no amount of rounds averages away."""
+"""Least speedup that is worth shipping another file: the whole interval must lie above it. A file measured against
+itself 24 times gave two intervals beside 1 (their near ends 0.996 and 1.001), none above 1.02."""
 
 
 def paired_speedup(

@@ -43,8 +43,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 def turn(number: int, sessions: int) -> list[int]:
     """Return the order of a round: over time each session comes equally often at each place, after each other one.
 
-    >>> [turn(number, 2) for number in range(3)]
-    [[0, 1], [0, 1], [1, 0]]
+    >>> [turn(number, 2) for number in range(4)]
+    [[0, 1], [1, 0], [1, 0], [0, 1]]
     """
     start = number // 2 % sessions
     order = [(start + place) % sessions for place in range(sessions)]

@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from slipway.adapters.onnx import answering, build_worker, convert_worker, converter, measure_worker, worker
+from slipway.adapters.onnx.limits import LIMITS, Limits
 from slipway.adapters.onnx.session import CPU
 from slipway.domain.conversion import Converted, Optimized, Variant
 from slipway.domain.model import Signature
@@ -24,13 +25,6 @@ from slipway.store import file_digest
 
 SEED = 4
 """Of the bootstrap: the same measurements give the same interval. Any number does."""
-LIMITS = {
-    "graph": ConversionSpec(),
-    "dynamic-int8": ConversionSpec(absolute_tolerance=0.05, relative_tolerance=0.05, margin=0.0),
-}
-"""What a variant may differ from the plain model. An optimized graph computes the same numbers. Eight bits do not: the
-probabilities may move by 0.05, but every label must stay; whether quality stays is for the quality gate to say."""
-
 Seconds = NDArray[np.float64]
 
 
@@ -55,7 +49,7 @@ class OnnxOptimizer:
             request = {"model": str(model.absolute()), "rows": str(rows.absolute()), "kinds": kinds}
             try:
                 response = worker.call(convert_worker.__name__, request, folder, self._timeout)
-                parity = _judge(folder / convert_worker.ANSWERS_FILE, spec, response["edges"])
+                parity = _judge(folder / convert_worker.ANSWERS_FILE, lambda _: spec, response["edges"])
             except worker.WorkerDied as error:
                 raise converter.refused(f"conversion of model folder {model.name}", str(error)) from error
             path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
@@ -146,14 +140,14 @@ def _workplace(out: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _judge(path: Path, spec: ConversionSpec, counts: dict[str, int] | None) -> Verdict:
+def _judge(path: Path, limits: Limits, counts: dict[str, int] | None) -> Verdict:
     """Judge what a worker collected; `counts`: its edge rows that were left out or not answered."""
     try:
         found = answering.load_answers(path)
         edges = None
         if counts is not None:
             edges = EdgeAnswers(original=found["edges_original"], converted=found["edges_converted"], **counts)
-        return judge_parity(found["original"], found["converted"], spec, edges)
+        return judge_parity(found["original"], found["converted"], limits(found["original"]), edges)
     except (OSError, KeyError, ValueError) as error:
         message = f"its answers can't be read: {worker.one_line(error)}"
         raise worker.WorkerDied(message) from error
