@@ -1,0 +1,160 @@
+"""Up, down, status: everything that runs, runs under the one supervisor of this home."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from slipway.adapters.bento.serving import serve_command
+from slipway.adapters.local import loopback
+from slipway.adapters.local.ports import is_free
+from slipway.adapters.local.processes import listener
+from slipway.adapters.local.program import ProgramPhase, ProgramState
+from slipway.adapters.local.target import LocalTarget
+from slipway.errors import SlipwayError, StackFailed
+from slipway.settings import Settings
+from slipway.stack.deploying import Deploying
+from slipway.stack.part import Part, PartState, Plan, Probe
+from slipway.stack.plans import plans
+
+UP_SECONDS = 180.0
+"""How long all parts may take together: 15 to 25 s on two idle cores, several times that on a busy machine."""
+PAUSE_SECONDS = 0.1
+Progress = Callable[[str, str, float], None]
+"""Part, what happened to it (`starting`, `up`, `skipped: ...`), seconds since the beginning."""
+
+
+def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | None = None) -> list[Part]:
+    """Start what does not run yet, deploy prefect.yaml, and return once every part answers.
+
+    `root` is the project's folder (default: the current one). Raises StackFailed; nothing that this call started is
+    left running then.
+    """
+    root, tell = (root or Path.cwd()).absolute(), on_progress or _silent
+    target = _target(settings)
+    began = time.monotonic()
+    target.supervisor.end_leftovers()
+    fresh = not target.supervisor.running()
+    wanted = plans(settings, target, root)
+    states = {} if fresh else target.supervisor.states()
+    missing = [plan for plan in wanted if not (plan.name in states and states[plan.name].alive)]
+    _require_files(root)
+    _require_ports(settings, missing)
+    deploying = None
+    try:
+        target.supervisor.start()
+        deploying = Deploying(settings, root)
+        for plan in wanted:
+            target.supervisor.add(plan.program)
+            tell(plan.name, "starting", time.monotonic() - began)
+        target.resume()
+        _wait(settings, target, wanted, lambda part, state: tell(part, state, time.monotonic() - began))
+        tell("deployments", deploying.finish(UP_SECONDS), time.monotonic() - began)
+    except BaseException:  # interrupted or failed: nothing half up is left
+        if deploying:
+            deploying.abandon()
+        _undo(target, [] if fresh else missing)
+        raise
+    return status(settings)
+
+
+def down(settings: Settings) -> None:
+    """End every part and every revision, whoever started them; they come up again as they were with `up`."""
+    try:
+        _target(settings).supervisor.stop()
+    except (SlipwayError, OSError) as error:
+        raise StackFailed("embedded stack", seen=str(error), expected="all parts ended", do="try again") from error
+
+
+def status(settings: Settings) -> list[Part]:
+    """Return every part and every revision, as seen now."""
+    target = _target(settings)
+    states = target.supervisor.states() if target.supervisor.running() else {}
+    wanted = plans(settings, target, Path.cwd())
+    others = sorted(states.keys() - {plan.name for plan in wanted})
+    revisions = [Part(name=name, state=_process_state(states[name]), pid=states[name].pid) for name in others]
+    return [_part(settings, plan, states.get(plan.name)) for plan in wanted] + revisions
+
+
+def _wait(settings: Settings, target: LocalTarget, wanted: list[Plan], tell: Callable[[str, str], None]) -> None:
+    waiting = {plan.name: plan for plan in wanted}
+    deadline = time.monotonic() + UP_SECONDS
+    while waiting:
+        states = target.supervisor.states()
+        for plan in list(waiting.values()):
+            part = _part(settings, plan, states.get(plan.name))
+            if part.state is PartState.UP:
+                tell(plan.name, "up")
+                del waiting[plan.name]
+            elif part.state is PartState.FAILED or time.monotonic() > deadline:
+                raise _failed(part, states.get(plan.name))
+        time.sleep(PAUSE_SECONDS if waiting else 0)
+
+
+def _part(settings: Settings, plan: Plan, seen: ProgramState | None) -> Part:
+    state = _process_state(seen)
+    if state is PartState.UP and plan.probe and not _answers(settings.host, plan.probe):
+        state = PartState.STARTING
+    detail = seen.last_line() if seen and state is PartState.FAILED else ""
+    return Part(name=plan.name, state=state, address=plan.address, pid=seen.pid if seen else None, detail=detail)
+
+
+def _process_state(seen: ProgramState | None) -> PartState:
+    if seen is None or seen.phase is ProgramPhase.STOPPED:
+        return PartState.DOWN
+    if seen.phase is ProgramPhase.FATAL or (seen.phase is ProgramPhase.BACKOFF and seen.starts > 1):
+        return PartState.FAILED
+    return PartState.UP if seen.alive else PartState.STARTING
+
+
+def _answers(host: str, probe: Probe) -> bool:
+    try:
+        status, body = loopback.get(host, probe.port, probe.path)
+    except loopback.NoAnswer:
+        return False
+    return status < 500 and probe.contains.encode() in body  # noqa: PLR2004 - HTTP's server errors
+
+
+def _require_ports(settings: Settings, missing: list[Plan]) -> None:
+    for plan in missing:
+        for port in plan.ports:
+            if not is_free(settings.host, port.number):
+                holder = listener(port.number)
+                who = f"{holder.name()} (pid {holder.pid}) listens there" if holder else "it is taken"
+                raise StackFailed(
+                    f"port {port.number} of {plan.name}",
+                    seen=who,
+                    expected="a free port",
+                    do=f"end that process, or set {port.setting} to another port",
+                )
+
+
+def _require_files(root: Path) -> None:
+    if not (root / "services" / "webhook").is_dir():
+        raise StackFailed(
+            "project folder",
+            seen=f"no services/webhook under {root}",
+            expected="the root of a Slipway project",
+            do="change to the project's root and try again",
+        )
+
+
+def _failed(part: Part, seen: ProgramState | None) -> StackFailed:
+    log = f"; see {seen.log}" if seen else ""
+    what = part.detail or f"it was {part.state} after {UP_SECONDS:.0f} s"
+    return StackFailed(part.name, seen=what, expected="that it answers", do=f"mend that and try again{log}")
+
+
+def _undo(target: LocalTarget, started: list[Plan]) -> None:
+    if not started:
+        target.supervisor.stop()
+    for plan in started:
+        target.supervisor.remove(plan.name)
+
+
+def _target(settings: Settings) -> LocalTarget:
+    home, door, admin = settings.target_home, settings.front_door_port, settings.envoy_admin_port
+    return LocalTarget(home, settings.host, door, admin, serve_command)
+
+
+def _silent(_part: str, _state: str, _seconds: float) -> None:
+    """Tell nobody."""

@@ -1,0 +1,38 @@
+"""What every process of the stack finds in its environment: the same home, the same servers, nothing sent home."""
+
+import os
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from slipway.settings import Settings
+
+QUIET = {
+    "BENTOML_DO_NOT_TRACK": "true",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+"""Nothing is reported to anyone."""
+
+
+def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
+    """Return the variables that child processes need; `root` is the project's folder (default: the current one)."""
+    ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in settings if value not in (None, "")}
+    direct = {settings.host, "localhost", "127.0.0.1", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
+    return {
+        **QUIET,
+        **ours,
+        "SLIPWAY_ROOT": str((root or Path.cwd()).absolute()),
+        "MLFLOW_TRACKING_URI": settings.mlflow,
+        "PREFECT_API_URL": settings.prefect,
+        "PREFECT_HOME": str(settings.stack_home / "prefect"),
+        "NO_PROXY": ",".join(sorted(direct)),
+        "no_proxy": ",".join(sorted(direct)),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

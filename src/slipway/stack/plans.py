@@ -1,0 +1,116 @@
+"""Which parts the stack has, as programs with their ports, environment and probes."""
+
+import sys
+from pathlib import Path
+
+from slipway.adapters.local.program import Program
+from slipway.adapters.local.target import LocalTarget
+from slipway.settings import Settings
+from slipway.stack import prefect_when_ready, secrets
+from slipway.stack.environment import environment
+from slipway.stack.part import Plan, Port, Probe
+
+WORKER_POLL_SECONDS = "1"
+"""How often the worker asks for runs: the release lead time contains half of it."""
+
+
+def plans(settings: Settings, target: LocalTarget, root: Path) -> list[Plan]:
+    """Return the parts to run, slowest first; servers of the user's own are left out."""
+    secrets.webhook_secret(settings)  # before the receiver reads it
+    wanted = [_envoy(settings, target), _webhook(settings, root), _worker(settings, root)]
+    if not settings.mlflow_uri:
+        wanted.insert(0, _mlflow(settings, root))
+    if not settings.prefect_api:
+        wanted.insert(0, _prefect(settings, root))
+    return wanted
+
+
+def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that deploys everything in prefect.yaml, and its environment."""
+    command = _python("slipway.stack.prefect_when_ready", "--no-prompt", "deploy", "--all")
+    return command, environment(settings, root)
+
+
+def _prefect(settings: Settings, root: Path) -> Plan:
+    argv = _python("prefect", "server", "start", "--host", settings.host, "--port", str(settings.prefect_port))
+    return Plan(
+        name="prefect",
+        program=_program(settings, root, "prefect", argv),
+        ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
+        probe=Probe(port=settings.prefect_port, path="/api/health"),
+        address=f"http://{settings.host}:{settings.prefect_port}",
+    )
+
+
+def _mlflow(settings: Settings, root: Path) -> Plan:
+    home = settings.stack_home / "mlflow"
+    home.mkdir(parents=True, exist_ok=True)
+    argv = _python(
+        "slipway.stack.mlflow_server",
+        *(f"sqlite:///{home / 'mlflow.db'}", str(home / "artifacts"), settings.host, str(settings.mlflow_port)),
+    )
+    # the receiver listens on this machine, without TLS: what MLflow refuses by default
+    webhooks = {
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": secrets.encryption_key(settings),
+        "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    return Plan(
+        name="mlflow",
+        program=_program(settings, root, "mlflow", argv, webhooks),
+        ports=(Port(number=settings.mlflow_port, setting="SLIPWAY_MLFLOW_PORT"),),
+        probe=Probe(port=settings.mlflow_port, path="/health"),
+        address=settings.mlflow,
+    )
+
+
+def _webhook(settings: Settings, root: Path) -> Plan:
+    return Plan(
+        name="webhook",
+        program=_program(settings, root, "webhook", _python("services.webhook.main")),
+        ports=(Port(number=settings.webhook_port, setting="SLIPWAY_WEBHOOK_PORT"),),
+        probe=Probe(port=settings.webhook_port, path="/"),
+        address=settings.webhook,
+    )
+
+
+def _worker(settings: Settings, root: Path) -> Plan:
+    pool = ("--pool", prefect_when_ready.POOL, "--type", prefect_when_ready.POOL_TYPE, "--name", "slipway")
+    argv = _python("slipway.stack.prefect_when_ready", "worker", "start", *pool)
+    poll = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_POLL_SECONDS}
+    # a pool is READY once a worker of it was heard of; a server of the user's own is not asked
+    probe = Probe(
+        port=settings.prefect_port, path=f"/api/work_pools/{prefect_when_ready.POOL}", contains='"status":"READY"'
+    )
+    program = _program(settings, root, "worker", argv, poll)
+    return Plan(name="worker", program=program, probe=None if settings.prefect_api else probe)
+
+
+def _envoy(settings: Settings, target: LocalTarget) -> Plan:
+    return Plan(
+        name="envoy",
+        program=target.envoy.program(target.supervisor.logs),
+        ports=(
+            Port(number=settings.envoy_admin_port, setting="SLIPWAY_ENVOY_ADMIN_PORT"),
+            Port(number=settings.front_door_port, setting="SLIPWAY_FRONT_DOOR_PORT"),
+        ),
+        probe=Probe(port=settings.envoy_admin_port, path="/ready"),
+        address=settings.front_door,
+    )
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _program(settings: Settings, root: Path, name: str, argv: list[str], env: dict[str, str] | None = None) -> Program:
+    return Program(
+        name=name,
+        argv=tuple(argv),
+        env={**environment(settings, root), **(env or {})},
+        cwd=root,
+        log=settings.target_home / "supervisor" / "logs" / f"{name}.log",
+        start_seconds=5,
+    )
