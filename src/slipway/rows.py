@@ -28,8 +28,13 @@ def read_rows(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
 
     Raises DataBroken: no such file, unreadable, no rows, repeated or missing columns.
     """
+    return read_table(path, columns)[list(columns)]
+
+
+def read_table(path: Path, required: Sequence[str] = ()) -> "pd.DataFrame":
+    """Return a rows file whole; raise DataBroken as `read_rows` does for the required columns."""
     frame = _reader(path)(path)
-    missing = [column for column in columns if column not in frame.columns]
+    missing = [column for column in required if column not in frame.columns]
     if missing:
         raise _missing(path, missing, [str(name) for name in frame.columns])
     if frame.empty:
@@ -39,7 +44,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
             expected="at least one row",
             do="write the labelled rows into it, or point `data.path` at another file",
         )
-    return frame[list(columns)]
+    return frame
 
 
 def read_labels(path: Path, label: str) -> NDArray[np.generic]:
