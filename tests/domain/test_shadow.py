@@ -1,0 +1,115 @@
+"""Shadow answers: joined by request id, compared value by value."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.domain.shadow import Answer, ShadowComparison, compare
+
+
+def answer(request_id: str, *values: float | str, status: int = 200) -> Answer:
+    """Return an answer."""
+    return Answer(request_id=request_id, status=status, values=values)
+
+
+def disagreed(ours: tuple[float | str, ...], theirs: tuple[float | str, ...], tolerance: float = 0.01) -> bool:
+    """Say whether one pair of good answers disagrees."""
+    compared = compare([answer("a", *ours)], [answer("a", *theirs)], tolerance=tolerance)
+    assert compared.compared == 1
+    return compared.disagreed == 1
+
+
+def test_only_requests_that_both_answered_count() -> None:
+    """An answer without its counterpart is neither agreement nor difference."""
+    compared = compare([answer("a", 1), answer("b", 1)], [answer("b", 1), answer("c", 9)], tolerance=0)
+
+    assert compared == ShadowComparison(compared=1)
+
+
+def test_a_request_that_comes_twice_counts_once() -> None:
+    """With its first answer on either side: a retry is not a second request."""
+    stable = [answer("a", 1), answer("a", 2)]
+    canary = [answer("a", 1), answer("a", 3), answer("a", 4, status=500)]
+
+    assert compare(stable, canary, tolerance=0) == ShadowComparison(compared=1)
+
+
+def test_failures_are_counted_by_arm_and_are_no_disagreement() -> None:
+    """A 5xx is an error for the judge; there is no value to compare."""
+    stable = [answer("a", 1), answer("b", status=503), answer("c", status=500), answer("d", 4)]
+    canary = [answer("a", status=500), answer("b", 2), answer("c", status=500), answer("d", 5)]
+
+    compared = compare(stable, canary, tolerance=0)
+
+    assert compared == ShadowComparison(compared=4, disagreed=1, canary_failed=2, stable_failed=2)
+
+
+@pytest.mark.parametrize(("status", "failed"), [(200, False), (404, False), (499, False), (500, True), (599, True)])
+def test_a_server_fails_from_500(status: int, *, failed: bool) -> None:
+    """What is the client's fault is not the server's failure."""
+    assert answer("a", status=status).failed is failed
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ((), ()),
+        ((1.0,), (1.01,)),
+        (("cat", 0.5), ("cat", 0.505)),
+        ((math.nan,), (math.nan,)),
+        ((math.inf, -math.inf), (math.inf, -math.inf)),
+        ((3,), (3.0,)),
+    ],
+    ids=["nothing", "within tolerance", "labels and numbers", "not a number", "infinite", "whole number"],
+)
+def test_these_agree(ours: tuple[float | str, ...], theirs: tuple[float | str, ...]) -> None:
+    """Equal labels, and numbers within the tolerance."""
+    assert not disagreed(ours, theirs, tolerance=0.0100001)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ((1.0,), (1.02,)),
+        ((1.0,), (1.0, 1.0)),
+        (("cat",), ("dog",)),
+        (("1",), (1,)),
+        ((1.0,), (math.nan,)),
+        ((math.inf,), (-math.inf,)),
+        ((math.inf,), (1e308,)),
+    ],
+    ids=["too far", "one more", "other label", "text and number", "not a number", "other sign", "infinite"],
+)
+def test_these_disagree(ours: tuple[float | str, ...], theirs: tuple[float | str, ...]) -> None:
+    """Another label, shape, kind, or a number too far away."""
+    assert disagreed(ours, theirs)
+
+
+def test_another_status_is_another_answer() -> None:
+    """A canary that refuses what stable takes differs, even where neither answer has values."""
+    compared = compare([answer("a")], [answer("a", status=422)], tolerance=0)
+
+    assert compared == ShadowComparison(compared=1, disagreed=1)
+
+
+answers = st.lists(
+    st.builds(
+        Answer,
+        request_id=st.sampled_from("abcdef"),
+        status=st.sampled_from([200, 400, 500]),
+        values=st.tuples(st.floats() | st.text(max_size=2)),
+    ),
+    max_size=12,
+)
+
+
+@given(stable=answers, canary=answers)
+def test_counts_are_consistent_whatever_was_answered(stable: list[Answer], canary: list[Answer]) -> None:
+    """No count is over the number of compared requests, and an arm compared with itself never disagrees."""
+    compared = compare(stable, canary, tolerance=0.1)
+
+    assert compared.compared == len({one.request_id for one in stable} & {one.request_id for one in canary})
+    assert compared.disagreed + max(compared.canary_failed, compared.stable_failed) <= compared.compared
+    assert compare(stable, stable, tolerance=0).disagreed == 0
