@@ -25,5 +25,7 @@ def models(incomplete: str) -> list[str]:
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name in the registry.", autocompletion=models)]
 """A model that must be named."""
-AnyModel = Annotated[str | None, typer.Argument(metavar="MODEL", help="One model; all of them without.", autocompletion=models)]
+AnyModel = Annotated[
+    str | None, typer.Argument(metavar="MODEL", help="One model; all of them without.", autocompletion=models)
+]
 """A model that may be named."""

@@ -27,7 +27,9 @@ def history(model: Model, *, as_json: output.AsJson = False) -> None:
 
 def report(
     model: Model,
-    version: Annotated[int | None, typer.Argument(metavar="[VERSION]", min=1, help="Which version; the latest release without.")] = None,
+    version: Annotated[
+        int | None, typer.Argument(metavar="[VERSION]", min=1, help="Which version; the latest release without.")
+    ] = None,
     *,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: output.AsJson = False,

@@ -100,9 +100,9 @@ def _rich_table(header: Row, rows: Sequence[Row]) -> None:
 
 
 _STYLES = {
-    **dict.fromkeys(("ok", "promoted", "succeeded", "running", "PASS"), "green"),
-    **dict.fromkeys(("problem", "rolled-back", "stopped", "FAIL"), "red"),
-    **dict.fromkeys(("warning", "held", "superseded", "INCONCLUSIVE", "NO_DATA"), "yellow"),
+    **dict.fromkeys(("ok", "up", "promoted", "succeeded"), "green"),
+    **dict.fromkeys(("problem", "failed", "rolled-back", "stopped"), "red"),
+    **dict.fromkeys(("warning", "starting", "held", "superseded"), "yellow"),
 }
 
 

@@ -8,14 +8,18 @@ def up(*, as_json: output.AsJson = False) -> None:
     from slipway import stack
     from slipway.settings import settings
 
-    here = settings()
-    stack.up(here, (lambda _line: None) if as_json else output.say)
-    places = {"MLflow": here.mlflow, "Prefect": here.prefect.removesuffix("/api"), "front door": here.front_door}
+    tell = None if as_json else _progress
+    parts = stack.up(settings(), on_progress=tell)
     if as_json:
-        output.say_json(places)
+        output.say_json({"parts": parts})
         return
-    for name, address in places.items():
-        output.say(f"{name:<12}{address}")
+    for part in parts:
+        if part.address:
+            output.say(f"{part.name:<10}{part.address}")
+
+
+def _progress(part: str, state: str, seconds: float) -> None:
+    output.say(f"{part:<10}{state:<10}{seconds:5.1f} s")
 
 
 def down(*, as_json: output.AsJson = False) -> None:

@@ -7,6 +7,7 @@ from slipway.cli.completing import AnyModel
 
 if TYPE_CHECKING:
     from slipway.domain.status import RolloutStatus
+    from slipway.stack import Part
 
 
 def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
@@ -94,8 +95,8 @@ def _reason(rollout: "RolloutStatus | None") -> str:
     return rollout.reason if rollout else "no release yet"
 
 
-def _part_row(part: Any) -> tuple[str, ...]:  # noqa: ANN401 - the stack's own value
-    return (part.name, part.state, part.address or "", part.detail)
+def _part_row(part: "Part") -> tuple[str, ...]:
+    return (part.name, part.state.value, part.address, part.detail)
 
 
 def _model_row(one: dict[str, Any]) -> tuple[str, ...]:

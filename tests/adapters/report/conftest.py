@@ -112,7 +112,7 @@ def passed(check: str, reason: str, **numbers: float) -> Verdict:
     return Verdict(check=check, outcome=Outcome.PASS, reason=reason, numbers=numbers)
 
 
-def stage(name: str, begins: float, ends: float, *verdicts: Verdict, **details: Any) -> StageRecord:  # noqa: ANN401 - JSON
+def stage(name: str, begins: float, ends: float, *verdicts: Verdict, **details: Any) -> StageRecord:  # noqa: ANN401
     """Return a stage; times are seconds since the release began."""
     return StageRecord(name=name, started_at=BEGAN + begins, ended_at=BEGAN + ends, verdicts=verdicts, details=details)
 
@@ -137,7 +137,7 @@ def stages() -> tuple[StageRecord, ...]:
     quality = Verdict(
         check="quality",
         outcome=Outcome.INCONCLUSIVE,
-        reason="accuracy 0.956 against the champion's 0.950 on the same 360 rows; it may be 0.006 worse to 0.017 better",
+        reason="accuracy 0.956 against the champion's 0.950 on the same 360 rows; 0.006 worse to 0.017 better",
         numbers={"challenger": 0.9556, "champion": 0.95, "low": -0.0057, "high": 0.0168},
         blocking=False,
     )
