@@ -1,6 +1,8 @@
 """Models in processes of their own: what comes out, and what becomes of those that misbehave."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +102,27 @@ def test_a_model_that_hangs_is_ended_with_all_its_processes(coded: Coded, rows: 
         [psutil.Process(int(note.read_text()))] if psutil.pid_exists(int(note.read_text())) else [], timeout=5
     )
     assert not _runs(int(note.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the time limit ends it")
+def test_a_model_ends_with_whoever_runs_it(coded: Coded, rows: Path, tmp_path: Path) -> None:
+    """Killed hard, a release leaves no model behind."""
+    note = tmp_path / "worker"
+    os.mkfifo(note)
+    model = coded(f"open({str(note)!r}, 'w').write(str(os.getpid()))\nthreading.Event().wait()")
+    code = f"""
+from pathlib import Path
+from slipway.adapters.runner import SubprocessModelRunner
+SubprocessModelRunner(timeout_seconds=60).predict(Path({str(model)!r}), Path({str(rows)!r}), ["x"])
+"""
+    release = subprocess.Popen([sys.executable, "-c", code])
+    worker = psutil.Process(int(note.read_text()))
+
+    release.kill()
+    release.wait()
+
+    psutil.wait_procs([worker], timeout=10)
+    assert not _runs(worker.pid)
 
 
 def _runs(pid: int) -> bool:

@@ -5,6 +5,7 @@ every job is written beside it as soon as it is known, so that a crash in one jo
 are written as `.npy` without pickles: what comes out of this process is data.
 """
 
+import ctypes
 import json
 import math
 import signal
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
 Predict = Callable[[Any], Any]
 
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
+
 
 def main(order: Path) -> None:
     """Do the order's jobs and write `outcomes.json` beside it: a list with one mapping per job done, in order."""
     content = json.loads(order.read_text())
-    # should whoever started this process die, nobody else would end it
-    signal.alarm(math.ceil(content["seconds"]) + 1)
+    _end_with_parent(content["seconds"])
     model = Path(content["model"])
     outcomes: list[dict[str, Any]] = []
     try:
@@ -44,6 +47,13 @@ def main(order: Path) -> None:
             outcomes.append(_attempt(predict, model, job))
             _write(order, outcomes)
     _write(order, outcomes)
+
+
+def _end_with_parent(seconds: float) -> None:
+    """Have the kernel end this process should whoever started it be killed: at once on Linux, else when time is up."""
+    signal.alarm(math.ceil(seconds) + 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _write(order: Path, outcomes: Sequence[Mapping[str, Any]]) -> None:
