@@ -90,10 +90,6 @@ def _fetch(rest: MlflowRest, root: str, listed: tuple[str, int | None], folder: 
         size = rest.fetch(f"{root}/{path}", into)
     except Refused as error:
         raise _missing(f"artifact {path}", error.seen) from error
-    except RegistryUnavailable as error:
-        if "incomplete" in error.seen or "without sending complete" in error.seen:
-            raise _missing(f"artifact {path}", f"the download broke off ({error.seen})") from error
-        raise
     if expected is not None and size != expected:
         raise _missing(f"artifact {path}", f"{size} of {expected} bytes")
 
