@@ -54,13 +54,13 @@ def test_the_interval_is_scipys() -> None:
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Of 400 experiments with a known factor, about 95 % of the 95 % intervals hold it."""
+    """Of 200 experiments with a known factor, about 95 % of the 95 % intervals hold it."""
     held = 0
-    for seed in range(400):
+    for seed in range(200):
         _, low, high = paired_speedup(*noisy(seed, 1.3), confidence=0.95, seed=seed)
         held += low <= 1.3 <= high
 
-    assert 0.91 <= held / 400 <= 0.985
+    assert 0.89 <= held / 200 <= 0.99
 
 
 def test_slow_moments_that_hit_both_cancel() -> None:

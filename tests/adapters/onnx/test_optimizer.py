@@ -1,8 +1,10 @@
 """The Optimizer port on real model folders, each step in its own process."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,8 +21,10 @@ from slipway.adapters.onnx.session import run_onnx
 from slipway.domain.conversion import Converted, spelled_out
 from slipway.domain.model import Column, Signature
 from slipway.domain.spec import ConversionSpec, OptimizationSpec
-from slipway.domain.verdict import Outcome
+from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ArtifactBroken, ConversionRefused, DataBroken
+
+Compared = Callable[..., tuple[Verdict, dict[str, Any]]]
 
 
 def save(model: object, path: Path, *, trusted: list[str] | None = None) -> Path:
@@ -76,14 +80,12 @@ def test_a_forest_converts_and_ships_no_int8(
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_network_has_an_int8_form(
-    tmp_path: Path, pixels: pd.DataFrame, digits_rows: Path, signature: Signature
+    tmp_path: Path, compared: Compared, converted: Converted, pixels: pd.DataFrame, digits_rows: Path
 ) -> None:
-    """Matrix products are quantized; the form is smaller, and is chosen only if it is faster and every label stays."""
+    """Matrix products are quantized; the form is smaller, and is measured only if its answers are close enough."""
     labels = pd.read_csv(digits_rows)["digit"]
-    network = MLPClassifier((256, 256), max_iter=30, random_state=0).fit(pixels, labels)
-    trusted = ["sklearn.neural_network._stochastic_optimizers.AdamOptimizer"]
-    model = save(network, tmp_path / "network", trusted=trusted)
-    done = OnnxOptimizer().convert(model, signature, digits_rows, ConversionSpec(), tmp_path)
+    compared(MLPClassifier((256, 256), max_iter=30, random_state=0).fit(pixels, labels), pixels)
+    done = replace(converted, path=tmp_path / "model.onnx")
 
     optimized = OnnxOptimizer().optimize(done, digits_rows, OptimizationSpec(rounds=10, batch_rows=8), tmp_path)
 
