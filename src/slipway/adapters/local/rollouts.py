@@ -4,6 +4,7 @@ A lease file is never deleted: its token must only ever grow. Every read-modify-
 which the kernel frees when its holder dies; files are replaced whole, so a reader sees the old one or the new one.
 """
 
+import json
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class LocalRollouts:
             entry = self._entry(status.model)
             if lease.model != status.model or entry is None or entry.lease.token != lease.token:
                 raise _lost(lease, entry)
-            write_atomic(self._statuses / f"{status.model}.json", _STATUS.dump_json(status, indent=1))
+            write_atomic(self._statuses / f"{status.model}.json", _dump(_STATUS, status))
 
     def models(self) -> list[str]:
         """Return the models that have a status."""
@@ -115,7 +116,7 @@ class LocalRollouts:
         return _read(self._leases / f"{model}.json", _ENTRY)
 
     def _write(self, entry: _Entry) -> None:
-        write_atomic(self._leases / f"{entry.lease.model}.json", _ENTRY.dump_json(entry, indent=1))
+        write_atomic(self._leases / f"{entry.lease.model}.json", _dump(_ENTRY, entry))
 
     def _locked(self, model: str) -> AbstractContextManager[None]:
         return locked(self._leases / f"{model}.lock")
@@ -138,6 +139,11 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T | None:
             expected="JSON, whole",
             do="look at it; moved away, its model counts as one that never had a rollout",
         ) from error
+
+
+def _dump(adapter: TypeAdapter[T], value: T) -> bytes:
+    # pydantic's own JSON turns infinities, which evidence may hold, into null
+    return json.dumps(adapter.dump_python(value, mode="json"), indent=1).encode()
 
 
 def _lost(lease: Lease, entry: _Entry | None) -> LeaseLost:

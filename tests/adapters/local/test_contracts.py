@@ -1,0 +1,70 @@
+"""The local adapters keep the promises of their ports."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from slipway.adapters.local.metrics import EnvoyMetrics
+from slipway.adapters.local.rollouts import LocalRollouts
+from slipway.adapters.local.target import LocalTarget
+from slipway.domain.revision import Revision, Traffic
+from tests.contract.metrics import MetricSourceContract
+from tests.contract.rollouts import LeasesContract, RolloutStoreContract
+from tests.contract.target import TargetContract
+
+
+class TestLocalTarget(TargetContract):
+    """Envoy and supervised processes."""
+
+    @pytest.fixture
+    def target(self, place) -> LocalTarget:
+        """A second view of the shared place."""
+        return place.another()
+
+    @pytest.fixture
+    def start(self, place) -> Callable[[str, int], Revision]:
+        """Start a small real service."""
+        return place.running
+
+    @pytest.fixture
+    def ask(self, place) -> Callable[[str, int], list[str]]:
+        """Ask through the front door."""
+
+        def ask(model: str, times: int) -> list[str]:
+            with httpx.Client(base_url=place.url) as client:
+                return [client.post(f"/{model}/x", content=b"row").json()["revision"] for _ in range(times)]
+
+        return ask
+
+
+class TestEnvoyMetrics(MetricSourceContract):
+    """Envoy's own counters."""
+
+    @pytest.fixture
+    def metrics(self, place) -> EnvoyMetrics:
+        """Read the shared place's Envoy."""
+        return EnvoyMetrics(place.home, place.admin_port, place.host)
+
+    @pytest.fixture
+    def traffic_of(self, place) -> Callable[[str, int, int], str]:
+        """Serve with version 1, ask through the front door."""
+
+        def traffic_of(model: str, good: int, failing: int) -> str:
+            revision = place.running(model, 1)
+            place.target.route(model, Traffic(stable=revision.name))
+            with httpx.Client(base_url=place.url) as client:
+                for body in [b"row"] * good + [b"fail"] * failing:
+                    client.post(f"/{model}/x", content=body)
+            return revision.name
+
+        return traffic_of
+
+
+class TestLocalRollouts(RolloutStoreContract, LeasesContract):
+    """Files."""
+
+    @pytest.fixture
+    def rollouts(self, tmp_path) -> LocalRollouts:
+        """An empty store."""
+        return LocalRollouts(tmp_path)

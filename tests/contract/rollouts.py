@@ -1,0 +1,151 @@
+"""What every RolloutStore and Leases promise. An adapter's test class inherits them and gives the fixture `rollouts`."""
+
+import math
+import time
+from dataclasses import replace
+
+import pytest
+
+from slipway.domain.counters import Counters
+from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
+from slipway.errors import LeaseHeld, LeaseLost
+
+
+def a_status(model: str, version: int = 2) -> RolloutStatus:
+    """Return a status with something in every corner."""
+    evidence = Evidence(
+        worse=(0.1, -math.inf),
+        canary=Counters(requests=7, errors=1),
+        last={f"live/{model}-v2": Counters(requests=7, errors=1)},
+    )
+    moment = Moment(at=1.5, phase=Phase.SHIFTING, weight_percent=5, reason="a step", evidence_against=1e12)
+    return RolloutStatus(
+        model=model,
+        version=version,
+        release_id=f"{model}-v{version}-a1",
+        phase=Phase.SHIFTING,
+        started_at=1.0,
+        entered_at=1.25,
+        heartbeat_at=2.0,
+        evidence=evidence,
+        timeline=(moment,),
+    )
+
+
+class RolloutStoreContract:
+    """Status by model, written by whoever holds the lease."""
+
+    def test_a_model_without_a_rollout_has_no_status(self, rollouts) -> None:
+        """None, and not among the models."""
+        assert rollouts.load("unknown") is None
+        assert "unknown" not in rollouts.models()
+
+    def test_a_status_comes_back_as_it_was_saved(self, rollouts) -> None:
+        """Every field, infinities included."""
+        status = a_status("same")
+
+        rollouts.save(status, rollouts.acquire("same", "same-v2-a1", 30))
+
+        assert rollouts.load("same") == status
+        assert "same" in rollouts.models()
+
+    def test_a_newer_lease_refuses_the_older_one_s_writes(self, rollouts) -> None:
+        """The fencing token: who lost the lease can't write, even if it did not notice."""
+        old = rollouts.acquire("fenced", "one", 0.01)
+        new = _acquire_when_free(rollouts, "fenced", "two")
+        rollouts.save(a_status("fenced", 3), new)
+
+        with pytest.raises(LeaseLost, match="one"):
+            rollouts.save(a_status("fenced", 2), old)
+
+        assert rollouts.load("fenced").version == 3
+
+    def test_a_lease_of_another_model_saves_nothing(self, rollouts) -> None:
+        """A lease is good for its model only."""
+        lease = rollouts.acquire("mine", "one", 30)
+
+        with pytest.raises(LeaseLost):
+            rollouts.save(a_status("yours"), lease)
+
+        assert rollouts.load("yours") is None
+
+
+class LeasesContract:
+    """At most one rollout per model."""
+
+    def test_a_held_lease_names_its_holder(self, rollouts) -> None:
+        """LeaseHeld says who holds it and until when."""
+        rollouts.acquire("held", "held-v2-a1", 30)
+
+        with pytest.raises(LeaseHeld, match=r"held-v2-a1 holds it until \d\d:\d\d:\d\d UTC"):
+            rollouts.acquire("held", "held-v3-a1", 30)
+
+    def test_the_holder_may_take_it_again(self, rollouts) -> None:
+        """A restarted release gets its own lease back, with a newer token."""
+        first = rollouts.acquire("again", "one", 30)
+
+        second = rollouts.acquire("again", "one", 30)
+
+        assert second.token > first.token
+        with pytest.raises(LeaseLost):
+            rollouts.renew(first, 30)
+
+    def test_tokens_grow_over_releases_and_expiries(self, rollouts) -> None:
+        """Whoever gets the lease, the token is larger than any before."""
+        tokens = []
+        for holder in ("one", "two", "three"):
+            lease = rollouts.acquire("tokens", holder, 30)
+            tokens.append(lease.token)
+            rollouts.release(lease)
+
+        assert tokens == sorted(set(tokens))
+
+    def test_renewing_pushes_the_expiry_out(self, rollouts) -> None:
+        """The lease that is in force is the renewed one."""
+        lease = rollouts.acquire("renewed", "one", 5)
+
+        renewed = rollouts.renew(lease, 60)
+
+        assert renewed.expires_at > lease.expires_at
+        assert rollouts.current("renewed") == renewed
+
+    def test_a_released_lease_is_free(self, rollouts) -> None:
+        """Nobody holds it; releasing it late or twice does not take it from the next one."""
+        first = rollouts.acquire("free", "one", 30)
+        rollouts.release(first)
+        assert rollouts.current("free") is None
+        second = rollouts.acquire("free", "two", 30)
+
+        rollouts.release(first)
+
+        assert rollouts.current("free") == second
+
+    def test_the_holder_learns_that_a_newer_version_waits(self, rollouts) -> None:
+        """The newest one that asked; the next holder is not asked."""
+        rollouts.ask_to_yield("asked", 1)
+        lease = rollouts.acquire("asked", "one", 30)
+        assert lease.superseded_by is None
+        rollouts.ask_to_yield("asked", 9)
+        rollouts.ask_to_yield("asked", 8)
+
+        renewed = rollouts.renew(lease, 30)
+
+        assert renewed.superseded_by == 9
+        rollouts.release(renewed)
+        assert rollouts.acquire("asked", "two", 30).superseded_by is None
+
+    def test_an_unknown_lease_is_lost(self, rollouts) -> None:
+        """A lease that this store never gave out renews nothing."""
+        lease = rollouts.acquire("known", "one", 30)
+
+        with pytest.raises(LeaseLost):
+            rollouts.renew(replace(lease, model="never"), 30)
+
+
+def _acquire_when_free(rollouts, model: str, holder: str):
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            return rollouts.acquire(model, holder, 30)
+        except LeaseHeld:
+            assert time.monotonic() < deadline

@@ -1,0 +1,95 @@
+"""What every Target promises. An adapter's test class inherits it and gives the fixtures `target`, `start`, `ask`."""
+
+from collections.abc import Callable
+
+import pytest
+
+from slipway.domain.revision import Health, Revision, Traffic
+from slipway.errors import NotFound, PermanentError
+from slipway.ports.target import Target
+
+Start = Callable[[str, int], Revision]
+"""Starts a version of a model and waits until it is ready."""
+Ask = Callable[[str, int], list[str]]
+"""Sends so many requests to a model and returns the revisions that answered them."""
+
+
+class TargetContract:
+    """Revisions and the traffic between them."""
+
+    def test_a_new_model_has_nothing(self, target: Target) -> None:
+        """No route, no revisions."""
+        assert target.traffic("nothing") is None
+        assert target.observe("nothing") == {}
+
+    def test_a_started_revision_is_seen_ready(self, target: Target, start: Start) -> None:
+        """It is there by its name, with the memory it uses, and gets no traffic by itself."""
+        revision = start("seen", 1)
+
+        state = target.observe("seen")[revision.name]
+
+        assert state.health is Health.READY
+        assert state.memory_mebibytes > 0
+        assert target.traffic("seen") is None
+
+    def test_traffic_goes_where_the_weights_say(self, target: Target, start: Start, ask: Ask) -> None:
+        """At 25 % the canary answers about a quarter; at 0 % nothing; at 100 % everything."""
+        one, two = start("weights", 1), start("weights", 2)
+
+        target.route("weights", Traffic(stable=one.name, canary=two.name, canary_percent=25))
+        quarter = ask("weights", 400).count(two.name)
+        target.route("weights", Traffic(stable=one.name, canary=two.name))
+        nothing = ask("weights", 50).count(two.name)
+        target.route("weights", Traffic(stable=one.name, canary=two.name, canary_percent=100))
+        everything = ask("weights", 50).count(two.name)
+
+        assert 60 <= quarter <= 145  # 100 expected, 5 standard deviations either side
+        assert (nothing, everything) == (0, 50)
+
+    def test_the_route_is_remembered_as_it_was_told(self, target: Target, start: Start) -> None:
+        """`traffic` returns what `route` was given; saying it twice changes nothing."""
+        one, two = start("memory", 1), start("memory", 2)
+        told = Traffic(stable=one.name, canary=two.name, canary_percent=5, shadow=two.name)
+
+        target.route("memory", told)
+        target.route("memory", told)
+
+        assert target.traffic("memory") == told
+
+    def test_a_revision_with_traffic_is_not_stopped(self, target: Target, start: Start, ask: Ask) -> None:
+        """Neither one that serves nor one that gets copies; the refusal changes nothing."""
+        one, two = start("kept", 1), start("kept", 2)
+        target.route("kept", Traffic(stable=one.name, shadow=two.name))
+
+        for name in (one.name, two.name):
+            with pytest.raises(PermanentError):
+                target.stop("kept", name)
+
+        assert set(target.observe("kept")) == {one.name, two.name}
+        assert ask("kept", 3) == [one.name] * 3
+
+    def test_stopping_twice_is_no_error(self, target: Target, start: Start) -> None:
+        """Stop is idempotent."""
+        revision = start("stopped", 1)
+
+        target.stop("stopped", revision.name)
+        target.stop("stopped", revision.name)
+
+        assert target.observe("stopped") == {}
+
+    def test_a_route_to_nobody_is_refused(self, target: Target) -> None:
+        """Revisions named must exist."""
+        with pytest.raises(NotFound):
+            target.route("nobody", Traffic(stable="nobody-v1"))
+
+    def test_removing_takes_everything_away(self, target: Target, start: Start) -> None:
+        """Route and revisions go; twice is no error; other models stay."""
+        start("stays", 1)
+        target.route("removed", Traffic(stable=start("removed", 1).name))
+
+        target.remove("removed")
+        target.remove("removed")
+
+        assert target.traffic("removed") is None
+        assert target.observe("removed") == {}
+        assert target.observe("stays")
