@@ -49,7 +49,7 @@ def served(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     reigns = sorted((line for line in lines if line.served_from is not None), key=_since)
     ends = {id(line): _since(after) for line, after in pairwise(reigns)}
     closed = [replace(line, served_until=_earlier(line.served_until, ends.get(id(line)))) for line in lines]
-    return sorted(closed, key=lambda line: (line.started_at, line.ended_at))
+    return sorted(closed, key=lambda line: (line.started_at, line.ended_at, line.version))
 
 
 def _first(record: ReleaseRecord, phases: frozenset[Phase], *, after: float) -> float | None:

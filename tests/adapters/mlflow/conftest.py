@@ -180,6 +180,7 @@ def other_service() -> Iterator[Said]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             said.headers.append({name.lower(): value for name, value in self.headers.items()})
             self.send_response(said.status)
             self.send_header("Content-Type", said.kind)
@@ -191,6 +192,8 @@ def other_service() -> Iterator[Said]:
                 self.wfile.write(bytes([byte]))
             if not said.pause_seconds:
                 self.wfile.write(said.body)
+
+        do_POST = do_GET
 
         def handle(self) -> None:
             try:
