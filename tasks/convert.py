@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from slipway import wiring
-from slipway.domain.conversion import Converted
+from slipway.domain.conversion import Converted, spelled_out
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.spec import ConversionSpec
 from slipway.domain.verdict import Outcome, Verdict
@@ -30,7 +30,8 @@ def convert(challenger: Artifact, signature: Signature, rows: Holdout, spec: Con
     if not spec.enabled:
         return watch.stage(None, (_as_it_is("the spec turns conversion off"),))
     try:
-        converted = wiring.optimizer().convert(challenger.path, signature, rows.path, spec, _out(challenger))
+        named = spelled_out(signature, rows.columns)
+        converted = wiring.optimizer().convert(challenger.path, named, rows.path, spec, _out(challenger))
     except ConversionRefused as no:
         return watch.stage(None, (_as_it_is(no.seen),))
     if converted.parity.outcome is not Outcome.PASS:

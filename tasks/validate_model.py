@@ -1,5 +1,6 @@
 """Validate the model: it works on its own example, and it is good enough beside the champion."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,9 +38,12 @@ class Judged:
 def validate_model(challenger: Artifact, champion: Artifact | None, rows: Holdout, spec: QualitySpec) -> Stage[Judged]:
     """Run challenger and champion on the same rows, each in a process of its own, and compare row by row."""
     watch = begin_stage("validate model")
-    wiring.runner().check_example(challenger.path)
-    predictions = wiring.runner().predict(challenger.path, rows.path, rows.columns)
-    before = wiring.runner().predict(champion.path, rows.path, rows.columns) if champion else None
+    runner = wiring.runner()
+    with ThreadPoolExecutor() as side_by_side:
+        answers = side_by_side.submit(runner.predict, challenger.path, rows.path, rows.columns)
+        before = runner.predict(champion.path, rows.path, rows.columns) if champion else None
+        predictions = answers.result()
+    runner.check_example(challenger.path)  # the runner tried it in the same process as the rows
     quality = judge_quality(read_labels(rows.path, rows.label), predictions, before, spec)
     example = Verdict(check="input example", outcome=Outcome.PASS, reason="the model answers its own input example")
     judged = Judged(predictions=predictions, needs_approval=_needs_approval(quality, spec))
