@@ -1,0 +1,441 @@
+"""From start to decision, as tables: given a phase, when this is seen, then that follows."""
+
+import pytest
+
+from slipway.domain.rollout import Route, Start, Stop
+from slipway.domain.shadow import ShadowComparison
+from slipway.domain.status import Phase
+from tests.domain.looks import (
+    ABSENT,
+    BEFORE,
+    EVEN,
+    FAILED,
+    GOOD,
+    HALF,
+    NEW,
+    NO,
+    NOTHING,
+    NOW,
+    OLD,
+    PROMOTED,
+    SHADOWED,
+    STARTING,
+    TENTH,
+    UNREADY,
+    WORSE,
+    YES,
+    Case,
+    given,
+    release_spec,
+    seen,
+    shifting,
+    waiting,
+)
+
+STARTING_CASES = [
+    Case(
+        case="not there: started",
+        given=given(Phase.STARTING),
+        when=seen(ABSENT),
+        then=Phase.STARTING,
+        do=(Start(revision=NEW),),
+    ),
+    Case(case="on its way: waited for", given=given(Phase.STARTING), when=seen(STARTING), then=Phase.STARTING),
+    Case(
+        case="ready: gets a copy",
+        given=given(Phase.STARTING),
+        when=seen(),
+        then=Phase.SHADOW,
+        do=(Route(traffic=SHADOWED),),
+        because="new is ready and gets a copy of live requests",
+    ),
+    Case(
+        case="ready, no shadow wanted: first step",
+        spec=release_spec(shadow=None),
+        given=given(Phase.STARTING),
+        when=seen(),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+        because="step 1 of 2: 10 % of live requests",
+    ),
+    Case(
+        case="ready, direct: gets all requests",
+        given=given(Phase.STARTING, direct=True),
+        when=seen(),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+        because="new is ready and gets all requests again",
+    ),
+    Case(
+        case="failed: taken out",
+        given=given(Phase.STARTING),
+        when=seen(FAILED),
+        then=Phase.ROLLING_BACK,
+        do=(Stop(name="new"),),
+        because="new failed: some detail",
+    ),
+    Case(
+        case="never ready: taken out",
+        given=given(Phase.STARTING, 31),
+        when=seen(STARTING),
+        then=Phase.ROLLING_BACK,
+        do=(Stop(name="new"),),
+        because="new was not ready after 31 s: some detail",
+    ),
+    Case(
+        case="never there: over",
+        given=given(Phase.STARTING, 31),
+        when=seen(ABSENT),
+        then=Phase.ROLLED_BACK,
+        because="new was not ready after 31 s: absent",
+    ),
+    Case(
+        case="its driver was away: it is given its time anew",
+        given=given(Phase.STARTING, 900, heartbeat_at=NOW - 900),
+        when=seen(ABSENT),
+        then=Phase.STARTING,
+        do=(Start(revision=NEW),),
+    ),
+    Case(
+        case="superseded",
+        given=given(Phase.STARTING),
+        when=seen(STARTING, superseded_by=3),
+        then=Phase.ROLLING_BACK,
+        do=(Stop(name="new"),),
+        because="superseded by version 3, which arrived meanwhile",
+    ),
+    Case(
+        case="ready beside a stable revision that is gone: that one is started first",
+        given=given(Phase.STARTING),
+        when=seen(old=ABSENT),
+        then=Phase.SHADOW,
+        do=(Start(revision=OLD),),
+    ),
+]
+
+COMPARED = ShadowComparison(compared=200, disagreed=10)
+LIMITED = release_spec(shadow={"duration_seconds": 10, "disagreement_limit": 0.04})
+SHADOW_CASES = [
+    Case(
+        case="the route was lost: set again",
+        given=given(Phase.SHADOW),
+        when=seen(),
+        then=Phase.SHADOW,
+        do=(Route(traffic=SHADOWED),),
+    ),
+    Case(
+        case="early: goes on, and tells",
+        given=given(Phase.SHADOW, 9),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHADOW,
+        because="shadow: 200 copied requests answered by both, 10 differently; failed: canary 0, stable 0",
+    ),
+    Case(
+        case="over: first step",
+        given=given(Phase.SHADOW, 10),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+        because="step 1 of 2: 10 % of live requests; 200 copied requests answered by both, 10 differently",
+    ),
+    Case(
+        case="disagrees too often: taken out",
+        spec=LIMITED,
+        given=given(Phase.SHADOW, 10),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="canary disagrees with stable on 10 of 200 copied requests (5.0%); allowed 4.0%",
+    ),
+    Case(
+        case="disagrees too often, early: not judged yet",
+        spec=LIMITED,
+        given=given(Phase.SHADOW, 9),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="disagrees as often as allowed: goes on",
+        spec=release_spec(shadow={"duration_seconds": 10, "disagreement_limit": 0.05}),
+        given=given(Phase.SHADOW, 10),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+    ),
+    Case(
+        case="a limit, and nothing compared: waits",
+        spec=LIMITED,
+        given=given(Phase.SHADOW, 500),
+        when=seen(traffic=SHADOWED),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="fails on copies: taken out before it ever served",
+        given=given(Phase.SHADOW),
+        when=seen(traffic=SHADOWED, shadow=ShadowComparison(compared=300, canary_failed=60)),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="canary fails where stable never does; chance of that for an equal model below 1 in 1,000,000,000; "
+        "60 of 300 against 0 of 300",
+    ),
+    Case(
+        case="live counters are not weighed under shadow",
+        given=given(Phase.SHADOW),
+        when=seen(traffic=SHADOWED, live=WORSE),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="over while stable is not ready: stays",
+        given=given(Phase.SHADOW, 500),
+        when=seen(old=UNREADY, traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHADOW,
+    ),
+]
+
+SHIFTING_CASES = [
+    Case(
+        case="early in a step: goes on",
+        given=shifting(9, step=0),
+        when=seen(traffic=TENTH),
+        then=Phase.SHIFTING,
+        because="not enough evidence yet either way; errors: 0 of 10 against 0 of 10",
+    ),
+    Case(
+        case="the route was lost: set again",
+        given=shifting(5),
+        when=seen(traffic=TENTH),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=HALF),),
+    ),
+    Case(
+        case="step over: next one",
+        given=shifting(10, step=0),
+        when=seen(traffic=TENTH),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=HALF),),
+        because="step 2 of 2: 50 % of live requests; not enough evidence yet",
+    ),
+    Case(
+        case="good evidence, early: the steps are gone through",
+        given=shifting(5),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.SHIFTING,
+        because="canary fails on less than 1 % of its requests",
+    ),
+    Case(
+        case="last step over, good evidence: promoted",
+        given=shifting(10),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+        because="canary fails on less than 1 % of its requests (confidence 95 %); errors: 0 of 1,000",
+    ),
+    Case(
+        case="last step over, not enough evidence: waits",
+        given=shifting(69),
+        when=seen(traffic=HALF),
+        then=Phase.SHIFTING,
+    ),
+    Case(
+        case="deadline: held",
+        given=shifting(70),
+        when=seen(traffic=HALF),
+        then=Phase.HELD,
+        because="no decision 60 s after the last step: not enough evidence yet either way",
+    ),
+    Case(
+        case="deadline: promoted, if that is wanted",
+        spec=release_spec(on_deadline="promote"),
+        given=shifting(70),
+        when=seen(traffic=HALF),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+    ),
+    Case(
+        case="deadline: promoted only with a person's word where that is asked for",
+        spec=release_spec(on_deadline="promote", approval=True),
+        given=shifting(70),
+        when=seen(traffic=HALF),
+        then=Phase.HELD,
+        because="waits for approval before promotion; no decision 60 s after",
+    ),
+    Case(
+        case="deadline: rolled back, if that is wanted",
+        spec=release_spec(on_deadline="roll-back"),
+        given=shifting(70),
+        when=seen(traffic=HALF),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="no decision 60 s after the last step",
+    ),
+    *(
+        Case(
+            case=f"deadline without an answer counted: held, although `{wish}` is wanted",
+            spec=release_spec(on_deadline=wish),
+            given=shifting(70),
+            when=seen(traffic=HALF, live=NOTHING),
+            then=Phase.HELD,
+            because="no decision 60 s after the last step: no answer of the canary was counted yet",
+        )
+        for wish in ("hold", "promote", "roll-back")
+    ),
+    *(
+        Case(
+            case=f"counters can't be read at step {step + 1}: the weights stay",
+            spec=release_spec(on_deadline="promote"),
+            given=shifting(500, step=step),
+            when=seen(traffic=HALF if step else TENTH, live=None),
+            then=Phase.SHIFTING,
+            because="requests can't be counted now: the weights stay until they can",
+        )
+        for step in (0, 1)
+    ),
+    Case(
+        case="the router does not know the canary: no metrics either",
+        given=shifting(500),
+        when=seen(traffic=HALF, live={"old": EVEN["old"]}),
+        then=Phase.SHIFTING,
+    ),
+    Case(
+        case="worse: rolled back",
+        given=shifting(),
+        when=seen(traffic=HALF, live=WORSE),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="canary fails 100.00x as often as stable; chance of that for an equal model below 1 in 1,000,000,000",
+    ),
+    Case(
+        case="good evidence, a person is to be asked: held",
+        spec=release_spec(approval=True),
+        given=shifting(10),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.HELD,
+        because="waits for approval before promotion; canary fails on less than 1 %",
+    ),
+    Case(
+        case="good evidence, a gate asked for a person: held",
+        given=shifting(10, awaits_approval=True),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.HELD,
+    ),
+    *(
+        Case(
+            case=f"stable is {health}: the weights stay",
+            given=shifting(500),
+            when=seen(old=health, traffic=TENTH, live=GOOD),
+            then=Phase.SHIFTING,
+            because=f"old is {health}: the weights stay until it is ready",
+        )
+        for health in (UNREADY, STARTING, FAILED)
+    ),
+    Case(
+        case="stable is gone: the weights stay, and it is started again",
+        given=shifting(500),
+        when=seen(old=ABSENT, traffic=HALF, live=GOOD),
+        then=Phase.SHIFTING,
+        do=(Start(revision=OLD),),
+    ),
+]
+
+HELD_CASES = [
+    Case(case="no answer yet: waits", given=waiting(), when=seen(traffic=HALF), then=Phase.HELD, because="so far"),
+    Case(
+        case="approved: promoted",
+        given=waiting(),
+        when=seen(traffic=HALF, approval=YES),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+        because="approved by ann",
+    ),
+    Case(
+        case="rejected: rolled back",
+        given=waiting(),
+        when=seen(traffic=HALF, approval=NO),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="rejected by ann",
+    ),
+    Case(
+        case="approved and found worse in the same look: rolled back",
+        given=waiting(),
+        when=seen(traffic=HALF, approval=YES, live=WORSE),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+    ),
+    Case(
+        case="good evidence does not replace a person",
+        given=waiting(),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.HELD,
+    ),
+    Case(
+        case="held at the deadline, evidence came: promoted",
+        given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+    ),
+    Case(
+        case="held at the deadline, evidence came, a person is to be asked: held still",
+        spec=release_spec(approval=True),
+        given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
+        when=seen(traffic=HALF, live=GOOD),
+        then=Phase.HELD,
+        because="waits for approval before promotion",
+    ),
+    Case(
+        case="held at the deadline, a person does not wait for evidence",
+        given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
+        when=seen(traffic=HALF, approval=YES),
+        then=Phase.PROMOTING,
+        do=(Route(traffic=PROMOTED),),
+    ),
+    Case(
+        case="held at the deadline, counters can't be read: waits",
+        given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
+        when=seen(traffic=HALF, live=None),
+        then=Phase.HELD,
+    ),
+    Case(
+        case="superseded",
+        given=waiting(),
+        when=seen(traffic=HALF, superseded_by=3),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+    ),
+]
+
+DEATHS = {
+    FAILED: "new failed: some detail",
+    UNREADY: "new lost its readiness: some detail",
+    STARTING: "new died and was started again: some detail",
+    ABSENT: "new is gone: somebody or something took it away",
+}
+CANARY_CASES = [
+    Case(
+        case=f"{phase}: the canary is {health}: rolled back at once",
+        given=given(phase),
+        when=seen(health, traffic=HALF),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because=because,
+    )
+    for phase in (Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.PROMOTING)
+    for health, because in DEATHS.items()
+]
+
+CASES = {
+    "starting": STARTING_CASES,
+    "shadow": SHADOW_CASES,
+    "shifting": SHIFTING_CASES,
+    "held": HELD_CASES,
+    "canary": CANARY_CASES,
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=f"{part}: {case.case}") for part, cases in CASES.items() for case in cases]
+)
+def test_what_follows_from_a_look(case: Case) -> None:
+    """Given a rollout, when this is seen, then that phase, these actions and this sentence follow; twice the same."""
+    case.check()
