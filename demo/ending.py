@@ -1,0 +1,143 @@
+"""How the story ended: what became of every version, what the client saw, and whether it went as told."""
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from demo.lead_time import LeadTime
+from demo.tally import Counts
+from slipway.domain.model import ReleaseState
+from slipway.domain.release import HistoryEntry, ReleaseRecord
+from slipway.domain.status import Phase
+from slipway.domain.verdict import Outcome
+
+TOLD = {
+    1: ReleaseState.PROMOTED,
+    2: ReleaseState.PROMOTED,
+    3: ReleaseState.ROLLED_BACK,
+    4: ReleaseState.STOPPED,
+}
+"""What is to become of each version."""
+FAILS_LIVE = 3
+"""The one version that may fail, because live requests bring what no gate has seen."""
+SERVES_LAST = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """One release of the story."""
+
+    record: ReleaseRecord
+    lead_time: LeadTime
+    report: str
+    """Where its page lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The whole story."""
+
+    releases: tuple[Released, ...]
+    history: tuple[HistoryEntry, ...]
+    counts: Counts
+    began_at: float
+    """Unix seconds."""
+    stack_seconds: float
+    """Until everything answered."""
+    seconds: float
+    """From the beginning to the last decision, without teardown."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what did not go as told, one sentence each; empty: all did."""
+        return [*_releases(self.releases), *_client(self.counts), *_history(self.history)]
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as JSON values, for scripts."""
+        return {
+            "as_told": not self.problems,
+            "problems": self.problems,
+            "began_at": self.began_at,
+            "stack_seconds": self.stack_seconds,
+            "seconds": self.seconds,
+            "requests": asdict(self.counts),
+            "releases": [_release(one) for one in self.releases],
+        }
+
+
+def _release(one: Released) -> dict[str, Any]:
+    record, lead = one.record, one.lead_time
+    return {
+        "version": record.version,
+        "release_id": record.release_id,
+        "state": record.state.value,
+        "reason": record.reason,
+        "trigger": record.trigger,
+        "lead_time_seconds": lead.total,
+        "evidence_seconds": lead.evidence,
+        "overhead_seconds": lead.overhead,
+        "stages": lead.stages,
+        "report": one.report,
+    }
+
+
+def _releases(releases: tuple[Released, ...]) -> list[str]:
+    records = {one.record.version: one.record for one in releases}
+    problems = [
+        f"version {version} was to be {told}, and is {records[version].state if version in records else 'not decided'}"
+        for version, told in TOLD.items()
+        if version not in records or records[version].state is not told
+    ]
+    problems += [
+        f"version {record.version} was released by {record.trigger!r}, not by the webhook"
+        for record in records.values()
+        if record.trigger != "webhook"
+    ]
+    if (third := records.get(FAILS_LIVE)) is not None:
+        problems += _third(third)
+    if (fourth := records.get(4)) is not None and not _failed_quality(fourth):
+        problems.append(f"version 4 was to be stopped by the quality gate; the reason was: {fourth.reason}")
+    return problems
+
+
+def _third(record: ReleaseRecord) -> list[str]:
+    problems = []
+    if not any(at.phase is Phase.SHIFTING and at.weight_percent > 0 for at in record.timeline):
+        problems.append("version 3 was to be taken back after it had live requests, and had none")
+    if not re.search(r"\d+ of \d+", record.reason):
+        problems.append(f"version 3 was to be taken back with numbers; the reason was: {record.reason}")
+    return problems
+
+
+def _failed_quality(record: ReleaseRecord) -> bool:
+    return any(
+        verdict.check == "quality" and verdict.outcome is Outcome.FAIL
+        for stage in record.stages
+        for verdict in stage.verdicts
+    )
+
+
+def _client(counts: Counts) -> list[str]:
+    problems = []
+    if counts.sent == 0:
+        problems.append("the client sent nothing")
+    if counts.lost:
+        problems.append(f"{counts.lost:,} requests were lost")
+    if counts.wrong:
+        problems.append(f"{counts.wrong:,} answers were wrong")
+    problems += [
+        f"version {version} failed on {number:,} requests; only version {FAILS_LIVE} was to fail"
+        for version, number in counts.failed.items()
+        if version != FAILS_LIVE
+    ]
+    told = counts.answered + counts.wrong + counts.lost + sum(counts.failed.values())
+    if not counts.finished or told != counts.sent:
+        problems.append(f"of {counts.sent:,} requests only {told:,} came to an end that was counted")
+    return problems
+
+
+def _history(history: tuple[HistoryEntry, ...]) -> list[str]:
+    serving = [entry.version for entry in history if entry.served_from is not None and entry.served_until is None]
+    if serving != [SERVES_LAST]:
+        return [f"version {SERVES_LAST} was to serve in the end; by the history: {serving or 'none'}"]
+    return []

@@ -1,0 +1,133 @@
+"""The four versions of `digits`: how each is trained, and how it gets into MLflow. scikit-learn's own parts only."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.rows import TRAIN, VALIDATION, Digits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODEL = "digits"
+EXPERIMENT = "digits training"
+EXAMPLE_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one version is trained."""
+
+    version: int
+    title: str
+    """What it is, for people."""
+    rows: slice
+    """The rows that it learns from."""
+    build: Callable[[], Any]
+    """Returns the untrained estimator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """One trained version."""
+
+    recipe: Recipe
+    estimator: Any
+    accuracy: float
+    """Share of the validation rows that it gets right."""
+
+    def answers(self, pixels: "pd.DataFrame") -> list[int | None]:
+        """Return what it says of every row; None for all of them where it fails on this kind of row.
+
+        One call suffices to know: the odd rows all have a pixel under zero.
+        """
+        try:
+            with np.errstate(invalid="ignore"):
+                said: NDArray[np.int64] = self.estimator.predict(pixels)
+        except ValueError:
+            return [None] * len(pixels)
+        return [int(digit) for digit in said]
+
+
+def _first_try() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
+
+
+def _support_vectors() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
+    from sklearn.svm import SVC
+
+    return SVC(gamma=0.001, C=10)
+
+
+def _square_roots() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
+    """Level ink out by square roots: as good on every validation row, and without an answer for a pixel under zero."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+    from sklearn.svm import SVC
+
+    return make_pipeline(FunctionTransformer(np.sqrt), SVC(C=5))
+
+
+RECIPES = (
+    Recipe(version=1, title="logistic regression on the first 500 rows", rows=slice(0, 500), build=_first_try),
+    Recipe(version=2, title="support vectors on all rows", rows=TRAIN, build=_support_vectors),
+    Recipe(version=3, title="square roots of pixels, then support vectors", rows=TRAIN, build=_square_roots),
+    Recipe(version=4, title="support vectors, by accident on 60 rows", rows=slice(0, 60), build=_support_vectors),
+)
+"""In the order of their registration."""
+
+
+def train(recipe: Recipe, digits: Digits) -> Trained:
+    """Train one version; under a second."""
+    estimator = recipe.build().fit(digits.pixels[recipe.rows], digits.labels[recipe.rows])
+    accuracy = estimator.score(digits.pixels[VALIDATION], digits.labels[VALIDATION])
+    return Trained(recipe=recipe, estimator=estimator, accuracy=float(accuracy))
+
+
+def register(trained: Trained, digits: Digits, uri: str) -> int:
+    """Log the model to an MLflow server and register it as the next version of `digits`; return its number.
+
+    Through the server's REST API, for only that fires webhooks. Serialized with skops: loading it runs no code.
+    """
+    import mlflow
+    import sklearn
+    from mlflow.models import infer_signature
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment(EXPERIMENT)
+    example = digits.pixels[trained.recipe.rows].head(EXAMPLE_ROWS)
+    with _quiet(), mlflow.start_run(run_name=f"{MODEL}: {trained.recipe.title}"):
+        mlflow.log_metric("validation_accuracy", trained.accuracy)
+        logged = mlflow.sklearn.log_model(
+            trained.estimator,
+            name=MODEL,
+            registered_model_name=MODEL,
+            signature=infer_signature(example, trained.estimator.predict(example)),
+            input_example=example,
+            # said outright: MLflow would find it out by loading the model in another process, which takes seconds
+            pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"numpy=={np.__version__}", "skops"],
+        )
+    return int(logged.registered_model_version)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's progress and hints out of the view."""
+    from mlflow.utils.logging_utils import disable_logging, enable_logging
+
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "1"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    disable_logging()
+    try:
+        yield
+    finally:
+        enable_logging()
