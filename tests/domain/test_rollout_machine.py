@@ -1,0 +1,273 @@
+"""The rollout against a world that fails: whatever breaks, traffic is whole and somebody ready serves it.
+
+The world below is the test's model of a target (processes that boot, crash and vanish, and a route). The driver works
+as the real one does: read the status, look, decide, write the status, act; it may die between any two of these.
+"""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from pydantic import TypeAdapter
+
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.rollout import Action, Approval, Observation, Route, Start, Stop, advance, begin, undo
+from slipway.domain.shadow import ShadowComparison
+from slipway.domain.spec import ReleaseSpec
+from slipway.domain.status import Phase, RolloutStatus
+from tests.domain.looks import NEW, OLD, release_spec
+
+DOCUMENT = TypeAdapter(RolloutStatus)
+PATIENCE = 400
+"""Looks within which a healthy world brings every rollout to its end."""
+
+
+class World:
+    """Two revisions and a route, as a target would have them; refuses what a target refuses."""
+
+    def __init__(self, stable: Revision | None) -> None:
+        """Let the stable revision serve, if there is one."""
+        self.health: dict[str, Health] = {stable.name: Health.READY} if stable else {}
+        self.traffic = Traffic(stable=stable.name) if stable else None
+        self.was_ready = set(self.health)
+        self.live = {"old": ZERO, "new": ZERO}
+        self.shadow = ShadowComparison()
+
+    def act(self, action: Action) -> None:
+        """Carry out one action, or fail as a target would."""
+        match action:
+            case Start(revision=revision):
+                self.health.setdefault(revision.name, Health.STARTING)
+            case Route(traffic=traffic):
+                self._route(traffic)
+            case Stop(name=name):
+                named = {*self.traffic.weights, self.traffic.shadow} if self.traffic else set()
+                assert name not in named, f"{name} is stopped while the route names it: {self.traffic}"
+                self.health.pop(name, None)
+
+    def _route(self, traffic: Traffic) -> None:
+        before = self.traffic.weights if self.traffic else {}
+        for name, percent in traffic.weights.items():
+            assert name in self.health, f"the route names {name}, which does not exist"
+            grows = percent > before.get(name, 0)
+            assert not grows or self.health[name] is Health.READY, f"{name} gets more requests, and is not ready"
+        self.traffic = traffic
+
+    def set_health(self, name: str, health: Health) -> None:
+        """Let a process boot, crash, recover."""
+        self.health[name] = health
+        if health is Health.READY:
+            self.was_ready.add(name)
+
+    def serve(self, requests: int, failing: dict[str, int]) -> None:
+        """Send requests by weight, and copies; `failing` says how many in a hundred fail, by revision."""
+        if self.traffic is None:
+            return
+        for name, percent in self.traffic.weights.items():
+            got = requests * percent // 100
+            lost = got if self.health.get(name) is not Health.READY else got * failing[name] // 100
+            self.live[name] = Counters(requests=self.live[name].requests + got, errors=self.live[name].errors + lost)
+        if self.traffic.shadow:
+            self.shadow = replace(
+                self.shadow,
+                compared=self.shadow.compared + requests,
+                canary_failed=self.shadow.canary_failed + requests * failing["new"] // 100,
+                stable_failed=self.shadow.stable_failed + requests * failing["old"] // 100,
+            )
+
+
+class Rollout(RuleBasedStateMachine):
+    """One rollout, driven by drivers that die, in a world that breaks."""
+
+    spec: ReleaseSpec
+    world: World
+    stored: bytes
+    now = 1000.0
+    metrics = True
+    superseded_by: int | None = None
+    approval: Approval | None = None
+
+    @initialize(
+        first=st.booleans(),
+        direct=st.booleans(),
+        shadow=st.sampled_from([None, {"duration_seconds": 10}, {"duration_seconds": 10, "disagreement_limit": 0.1}]),
+        approval=st.booleans(),
+        on_deadline=st.sampled_from(["hold", "promote", "roll-back"]),
+        needs_approval=st.booleans(),
+    )
+    def begins(  # noqa: PLR0913 - one argument per dimension of the world
+        self,
+        *,
+        first: bool,
+        direct: bool,
+        shadow: dict[str, float] | None,
+        approval: bool,
+        on_deadline: str,
+        needs_approval: bool,
+    ) -> None:
+        """Begin a rollout of any kind."""
+        self.spec = release_spec(shadow=shadow, approval=approval, on_deadline=on_deadline)
+        stable = None if first else OLD
+        self.world = World(stable)
+        pending = RolloutStatus(
+            model="m", version=2, release_id="m-v2-a1", direct=direct, started_at=0, entered_at=0, heartbeat_at=0
+        )
+        self.store(begin(pending, NEW, stable, self.now, needs_approval=needs_approval))
+
+    def store(self, status: RolloutStatus) -> None:
+        """Write the status where the next driver finds it."""
+        self.stored = DOCUMENT.dump_json(status)
+
+    @property
+    def status(self) -> RolloutStatus:
+        """What a driver that knows nothing else reads."""
+        return DOCUMENT.validate_json(self.stored)
+
+    def observed(self) -> Observation:
+        """Return what a driver sees now."""
+        return Observation(
+            revisions={name: RevisionState(name=name, health=health) for name, health in self.world.health.items()},
+            traffic=self.world.traffic,
+            live=dict(self.world.live) if self.metrics else None,
+            shadow=self.world.shadow if self.metrics else None,
+            superseded_by=self.superseded_by,
+            approval=self.approval,
+        )
+
+    # what happens
+
+    @rule(dies=st.sampled_from(["never", "never", "never", "before writing", "before acting"]))
+    def look(self, dies: str) -> None:
+        """One look of a driver, which may die on its way."""
+        before, seen = self.status, self.observed()
+        step = advance(self.spec, before, seen, self.now)
+        assert advance(self.spec, before, seen, self.now) == step
+        assert not before.phase.terminal or (step.actions, step.status) == ((), before)
+        if dies == "before writing":
+            return
+        self.store(step.status)
+        assert self.status == step.status
+        if dies == "before acting":
+            return
+        for action in step.actions:
+            self.world.act(action)
+
+    @rule(looks=st.integers(2, 30))
+    def all_goes_well(self, looks: int) -> None:
+        """Drive for a while in a world without trouble: how a rollout gets anywhere."""
+        for _ in range(looks):
+            if self.status.phase.terminal:
+                return
+            for name in self.world.health:
+                self.world.set_health(name, Health.READY)
+            self.world.serve(1000, {"new": 0, "old": 0})
+            self.look("never")
+            self.now += 2
+
+    @rule(seconds=st.sampled_from([0.2, 1, 4, 11, 80, 500]))
+    def time_passes(self, seconds: float) -> None:
+        """Phases end, deadlines pass, drivers are away."""
+        self.now += seconds
+
+    @rule(
+        requests=st.sampled_from([1, 100, 3000]),
+        new=st.sampled_from([0, 0, 1, 5, 60]),
+        old=st.sampled_from([0, 0, 1, 5]),
+    )
+    def requests_come(self, requests: int, new: int, old: int) -> None:
+        """Live requests are served, some of them badly."""
+        self.world.serve(requests, {"new": new, "old": old})
+
+    @rule(name=st.sampled_from(["old", "new"]), health=st.sampled_from([h for h in Health if h is not Health.ABSENT]))
+    def health_changes(self, name: str, health: Health) -> None:
+        """Boot, crash or recover a process that is there."""
+        if name in self.world.health:
+            self.world.set_health(name, health)
+
+    @rule(name=st.sampled_from(["old", "new"]))
+    def boots(self, name: str) -> None:
+        """Finish a start: what mostly happens."""
+        if self.world.health.get(name) is Health.STARTING:
+            self.world.set_health(name, Health.READY)
+
+    @rule(name=st.sampled_from(["old", "new"]))
+    def vanishes(self, name: str) -> None:
+        """Lose a node, or a revision that somebody removes by hand."""
+        self.world.health.pop(name, None)
+
+    @rule(name=st.sampled_from(["old", "new"]))
+    def counters_restart(self, name: str) -> None:
+        """Restart the router: it counts from zero."""
+        self.world.live[name] = ZERO
+
+    @rule()
+    def metrics_come_and_go(self) -> None:
+        """Counters can't be read for a while."""
+        self.metrics = not self.metrics
+
+    @rule(version=st.sampled_from([None, 3]))
+    def newer_version(self, version: int | None) -> None:
+        """Let a newer version ask for room, or give up."""
+        self.superseded_by = version
+
+    @rule(approve=st.sampled_from([None, True, False]))
+    def person_answers(self, approve: bool | None) -> None:  # noqa: FBT001 - drawn by name
+        """Somebody approves, rejects, or takes the answer back."""
+        self.approval = None if approve is None else Approval(by="ann", approve=approve)
+
+    @precondition(lambda self: not self.status.phase.terminal)
+    @rule()
+    def person_takes_it_back(self) -> None:
+        """`slipway rollback`, at any moment."""
+        self.store(undo(self.status, "ann said so", self.now))
+
+    # what always holds
+
+    @invariant()
+    def weights_add_up(self) -> None:
+        """No request is without an address."""
+        if self.world.traffic:
+            assert sum(self.world.traffic.weights.values()) == 100
+
+    @invariant()
+    def only_what_was_ready_serves(self) -> None:
+        """No request goes to a revision that never answered a probe."""
+        weights = self.world.traffic.weights if self.world.traffic else {}
+        assert {name for name, percent in weights.items() if percent} <= self.world.was_ready
+
+    @invariant()
+    def the_end_is_whole(self) -> None:
+        """At the end one revision has all requests."""
+        status = self.status
+        if status.phase.terminal and status.champion is not None:
+            assert self.world.traffic == Traffic(stable=status.champion.name)
+
+    @invariant()
+    def weight_and_phase_agree(self) -> None:
+        """Only a weight that the phase allows is written."""
+        status = self.status
+        steps = {step.weight_percent for step in self.spec.rollout.steps}
+        allowed = {Phase.SHIFTING: steps, Phase.HELD: {*steps, 0}, Phase.PROMOTING: {100}, Phase.BAKING: {100}}
+        ends = {100} if status.phase is Phase.SUCCEEDED else {0}
+        assert status.weight_percent in allowed.get(status.phase, ends)
+
+    def teardown(self) -> None:
+        """Let the world be well and somebody drive: it comes to an end, and to the right one."""
+        if not hasattr(self, "world"):
+            return
+        self.metrics, self.superseded_by = True, None
+        self.approval = Approval(by="ann", approve=True)
+        self.all_goes_well(PATIENCE)
+        status = self.status
+        assert status.phase in {Phase.SUCCEEDED, Phase.ROLLED_BACK}, f"{status.phase}: {status.reason}"
+        self.the_end_is_whole()
+        serving = {status.champion.name} if status.champion else set()
+        assert set(self.world.health) <= serving, "what does not serve is stopped"
+
+
+Rollout.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestRollout = Rollout.TestCase
