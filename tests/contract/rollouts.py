@@ -1,14 +1,23 @@
-"""What every RolloutStore and Leases promise. An adapter's test class inherits them and gives the fixture `rollouts`."""
+"""What every RolloutStore and Leases promise.
+
+An adapter's test class inherits both contracts and gives the fixture `rollouts`, that implements both ports.
+"""
 
 import math
 import time
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 
 from slipway.domain.counters import Counters
 from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
+from slipway.ports.rollouts import Lease, Leases, RolloutStore
+
+
+class Rollouts(RolloutStore, Leases, Protocol):
+    """Both in one, as adapters have them."""
 
 
 def a_status(model: str, version: int = 2) -> RolloutStatus:
@@ -35,12 +44,12 @@ def a_status(model: str, version: int = 2) -> RolloutStatus:
 class RolloutStoreContract:
     """Status by model, written by whoever holds the lease."""
 
-    def test_a_model_without_a_rollout_has_no_status(self, rollouts) -> None:
+    def test_a_model_without_a_rollout_has_no_status(self, rollouts: Rollouts) -> None:
         """None, and not among the models."""
         assert rollouts.load("unknown") is None
         assert "unknown" not in rollouts.models()
 
-    def test_a_status_comes_back_as_it_was_saved(self, rollouts) -> None:
+    def test_a_status_comes_back_as_it_was_saved(self, rollouts: Rollouts) -> None:
         """Every field, infinities included."""
         status = a_status("same")
 
@@ -49,7 +58,7 @@ class RolloutStoreContract:
         assert rollouts.load("same") == status
         assert "same" in rollouts.models()
 
-    def test_a_newer_lease_refuses_the_older_one_s_writes(self, rollouts) -> None:
+    def test_a_newer_lease_refuses_the_older_one_s_writes(self, rollouts: Rollouts) -> None:
         """The fencing token: who lost the lease can't write, even if it did not notice."""
         old = rollouts.acquire("fenced", "one", 0.01)
         new = _acquire_when_free(rollouts, "fenced", "two")
@@ -60,7 +69,7 @@ class RolloutStoreContract:
 
         assert rollouts.load("fenced").version == 3
 
-    def test_a_lease_of_another_model_saves_nothing(self, rollouts) -> None:
+    def test_a_lease_of_another_model_saves_nothing(self, rollouts: Rollouts) -> None:
         """A lease is good for its model only."""
         lease = rollouts.acquire("mine", "one", 30)
 
@@ -73,14 +82,14 @@ class RolloutStoreContract:
 class LeasesContract:
     """At most one rollout per model."""
 
-    def test_a_held_lease_names_its_holder(self, rollouts) -> None:
+    def test_a_held_lease_names_its_holder(self, rollouts: Rollouts) -> None:
         """LeaseHeld says who holds it and until when."""
         rollouts.acquire("held", "held-v2-a1", 30)
 
         with pytest.raises(LeaseHeld, match=r"held-v2-a1 holds it until \d\d:\d\d:\d\d UTC"):
             rollouts.acquire("held", "held-v3-a1", 30)
 
-    def test_the_holder_may_take_it_again(self, rollouts) -> None:
+    def test_the_holder_may_take_it_again(self, rollouts: Rollouts) -> None:
         """A restarted release gets its own lease back, with a newer token."""
         first = rollouts.acquire("again", "one", 30)
 
@@ -90,7 +99,7 @@ class LeasesContract:
         with pytest.raises(LeaseLost):
             rollouts.renew(first, 30)
 
-    def test_tokens_grow_over_releases_and_expiries(self, rollouts) -> None:
+    def test_tokens_grow_over_releases_and_expiries(self, rollouts: Rollouts) -> None:
         """Whoever gets the lease, the token is larger than any before."""
         tokens = []
         for holder in ("one", "two", "three"):
@@ -100,7 +109,7 @@ class LeasesContract:
 
         assert tokens == sorted(set(tokens))
 
-    def test_renewing_pushes_the_expiry_out(self, rollouts) -> None:
+    def test_renewing_pushes_the_expiry_out(self, rollouts: Rollouts) -> None:
         """The lease that is in force is the renewed one."""
         lease = rollouts.acquire("renewed", "one", 5)
 
@@ -109,7 +118,7 @@ class LeasesContract:
         assert renewed.expires_at > lease.expires_at
         assert rollouts.current("renewed") == renewed
 
-    def test_a_released_lease_is_free(self, rollouts) -> None:
+    def test_a_released_lease_is_free(self, rollouts: Rollouts) -> None:
         """Nobody holds it; releasing it late or twice does not take it from the next one."""
         first = rollouts.acquire("free", "one", 30)
         rollouts.release(first)
@@ -120,7 +129,7 @@ class LeasesContract:
 
         assert rollouts.current("free") == second
 
-    def test_the_holder_learns_that_a_newer_version_waits(self, rollouts) -> None:
+    def test_the_holder_learns_that_a_newer_version_waits(self, rollouts: Rollouts) -> None:
         """The newest one that asked; the next holder is not asked."""
         rollouts.ask_to_yield("asked", 1)
         lease = rollouts.acquire("asked", "one", 30)
@@ -134,7 +143,7 @@ class LeasesContract:
         rollouts.release(renewed)
         assert rollouts.acquire("asked", "two", 30).superseded_by is None
 
-    def test_an_unknown_lease_is_lost(self, rollouts) -> None:
+    def test_an_unknown_lease_is_lost(self, rollouts: Rollouts) -> None:
         """A lease that this store never gave out renews nothing."""
         lease = rollouts.acquire("known", "one", 30)
 
@@ -142,7 +151,7 @@ class LeasesContract:
             rollouts.renew(replace(lease, model="never"), 30)
 
 
-def _acquire_when_free(rollouts, model: str, holder: str):
+def _acquire_when_free(rollouts: Rollouts, model: str, holder: str) -> Lease:
     deadline = time.monotonic() + 5
     while True:
         try:

@@ -1,77 +1,15 @@
-"""A local target of its own for a module: a real supervisord, a real Envoy, and small real services."""
+"""Places for the local target's tests: a real supervisord, a real Envoy, and small real services."""
 
-import json
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
-from slipway.adapters.local.ports import free_port
-from slipway.adapters.local.records import Records
-from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Health, Package, Revision
-
-HOST = "127.0.0.1"
-SERVICE = Path(__file__).parent / "service.py"
+from tests.adapters.local.place import Place
 
 
-def serve(package: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """Start the test service for a package folder."""
-    return [sys.executable, "-S", str(SERVICE), str(package), host, str(port)], {"SLIPWAY_TEST": 'a "b" ;%c'}
-
-
-class Place:
-    """A target with its folder and ports, and ways to make revisions for it."""
-
-    def __init__(self, home: Path) -> None:
-        """Choose ports; start nothing."""
-        self.home, self.host = home, HOST
-        self.front_door_port, self.admin_port = free_port(HOST), free_port(HOST)
-        self.target, self.records = self.another(), Records(home)
-        self.url = f"http://{HOST}:{self.front_door_port}"
-
-    def another(self) -> LocalTarget:
-        """Return a second view of the same place, as another process would have it."""
-        return LocalTarget(self.home, HOST, self.front_door_port, self.admin_port, serve)
-
-    def revision(self, model: str, version: int, *, limit: int | None = None, **behaviour: object) -> Revision:
-        """Write a package that behaves so."""
-        name = f"{model}-v{version}"
-        folder = self.home / "packages" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "service.json").write_text(json.dumps({"name": name, **behaviour}))
-        package = Package(
-            model=model,
-            version=version,
-            path=folder,
-            digest=f"sha256:{version}",
-            tag=f"{model}:v{version}",
-            runtime="onnx",
-        )
-        return Revision(name=name, model=model, version=version, package=package, memory_limit_mebibytes=limit)
-
-    def running(self, model: str, version: int, **behaviour: object) -> Revision:
-        """Start a revision and wait until it is ready."""
-        revision = self.revision(model, version, **behaviour)
-        self.target.start(revision)
-        self.expect(revision, Health.READY)
-        return revision
-
-    def expect(self, revision: Revision, health: Health, seconds: float = 20.0) -> None:
-        """Wait until a revision looks so."""
-        seen = []
-
-        def looks_so() -> bool:
-            seen.append(self.target.observe(revision.model).get(revision.name))
-            return seen[-1] is not None and seen[-1].health is health
-
-        assert until(looks_so, seconds), seen[-1]
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def leaves_nothing() -> Iterator[None]:
     """Check at the end that no process of these tests is left."""
     before = {process.pid for process in psutil.process_iter()}
@@ -88,7 +26,7 @@ def leaves_nothing() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def new_place(tmp_path_factory: pytest.TempPathFactory, leaves_nothing: None) -> Iterator[Callable[[str], Place]]:
+def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Place]]:
     """Give places that are up; all are taken down at the end."""
     places = []
 
@@ -106,5 +44,5 @@ def new_place(tmp_path_factory: pytest.TempPathFactory, leaves_nothing: None) ->
 
 @pytest.fixture(scope="session")
 def place(new_place: Callable[[str], Place]) -> Place:
-    """The place that most tests share; each uses a model of its own name."""
+    """Return the place that most tests share; each uses a model of its own name."""
     return new_place("place")

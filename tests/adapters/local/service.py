@@ -11,6 +11,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 
 class Service(BaseHTTPRequestHandler):
@@ -19,8 +20,8 @@ class Service(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     name = ""
     delay_seconds = 0.0
-    answers = collections.deque(maxlen=5000)
-    seen = collections.Counter()
+    answers: ClassVar = collections.deque(maxlen=5000)
+    seen: ClassVar = collections.Counter()
 
     def do_GET(self) -> None:
         """Probes, the kept answers, and what was counted here."""

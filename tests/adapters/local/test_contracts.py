@@ -1,6 +1,7 @@
 """The local adapters keep the promises of their ports."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.target import LocalTarget
 from slipway.domain.revision import Revision, Traffic
+from tests.adapters.local.place import Place
 from tests.contract.metrics import MetricSourceContract
 from tests.contract.rollouts import LeasesContract, RolloutStoreContract
 from tests.contract.target import TargetContract
@@ -18,17 +20,17 @@ class TestLocalTarget(TargetContract):
     """Envoy and supervised processes."""
 
     @pytest.fixture
-    def target(self, place) -> LocalTarget:
-        """A second view of the shared place."""
+    def target(self, place: Place) -> LocalTarget:
+        """Return a second view of the shared place."""
         return place.another()
 
     @pytest.fixture
-    def start(self, place) -> Callable[[str, int], Revision]:
+    def start(self, place: Place) -> Callable[[str, int], Revision]:
         """Start a small real service."""
         return place.running
 
     @pytest.fixture
-    def ask(self, place) -> Callable[[str, int], list[str]]:
+    def ask(self, place: Place) -> Callable[[str, int], list[str]]:
         """Ask through the front door."""
 
         def ask(model: str, times: int) -> list[str]:
@@ -42,12 +44,12 @@ class TestEnvoyMetrics(MetricSourceContract):
     """Envoy's own counters."""
 
     @pytest.fixture
-    def metrics(self, place) -> EnvoyMetrics:
+    def metrics(self, place: Place) -> EnvoyMetrics:
         """Read the shared place's Envoy."""
         return EnvoyMetrics(place.home, place.admin_port, place.host)
 
     @pytest.fixture
-    def traffic_of(self, place) -> Callable[[str, int, int], str]:
+    def traffic_of(self, place: Place) -> Callable[[str, int, int], str]:
         """Serve with version 1, ask through the front door."""
 
         def traffic_of(model: str, good: int, failing: int) -> str:
@@ -65,6 +67,6 @@ class TestLocalRollouts(RolloutStoreContract, LeasesContract):
     """Files."""
 
     @pytest.fixture
-    def rollouts(self, tmp_path) -> LocalRollouts:
-        """An empty store."""
+    def rollouts(self, tmp_path: Path) -> LocalRollouts:
+        """Return an empty store."""
         return LocalRollouts(tmp_path)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import psutil
@@ -13,9 +15,10 @@ from slipway.adapters.local.supervisor import Supervisor
 from slipway.adapters.local.waiting import until
 from slipway.domain.revision import Health, Traffic
 from slipway.errors import TargetUnavailable
+from tests.adapters.local.place import Place
 
 
-def test_envoy_that_died_comes_back_as_it_was(new_place) -> None:
+def test_envoy_that_died_comes_back_as_it_was(new_place: Callable[[str], Place]) -> None:
     """Meanwhile calls say TargetUnavailable and change nothing; afterwards the same routes are in force."""
     place = new_place("envoy")
     one, two = place.running("front", 1), place.running("front", 2)
@@ -41,7 +44,7 @@ def test_envoy_that_died_comes_back_as_it_was(new_place) -> None:
     assert httpx.post(f"{place.url}/front/x", content=b"row").json()["revision"] == two.name
 
 
-def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place) -> None:
+def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place: Callable[[str], Place]) -> None:
     """`kill -9` of supervisord: its orphans are found and ended, and routes and revisions are as they were."""
     place = new_place("orphans")
     revision = place.running("orphan", 1)
@@ -62,7 +65,7 @@ def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place) ->
     assert httpx.post(f"{place.url}/orphan/x", content=b"row").json()["revision"] == revision.name
 
 
-def test_stopping_ends_what_left_its_process_group(tmp_path) -> None:
+def test_stopping_ends_what_left_its_process_group(tmp_path: Path) -> None:
     """A program's child in a session of its own is ended too."""
     supervisor = Supervisor(tmp_path)
     supervisor.start()
@@ -77,7 +80,7 @@ def test_stopping_ends_what_left_its_process_group(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank ; and # and %d", "l" * 120])
-def test_any_folder_will_do(tmp_path, name: str) -> None:
+def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     """Names that supervisord's format breaks at, and paths too long for a socket; arguments and variables arrive."""
     home = tmp_path / name
     supervisor = Supervisor(home)
@@ -100,7 +103,7 @@ def test_any_folder_will_do(tmp_path, name: str) -> None:
     assert not list(home.glob("*.sock"))
 
 
-def test_a_stopped_supervisor_is_said_to_be_so(tmp_path) -> None:
+def test_a_stopped_supervisor_is_said_to_be_so(tmp_path: Path) -> None:
     """Not running, and what to do; stopping it again is no error."""
     supervisor = Supervisor(tmp_path)
 
@@ -111,7 +114,7 @@ def test_a_stopped_supervisor_is_said_to_be_so(tmp_path) -> None:
         supervisor.states()
 
 
-def test_a_program_is_replaced_only_when_it_differs(tmp_path) -> None:
+def test_a_program_is_replaced_only_when_it_differs(tmp_path: Path) -> None:
     """Adding the same again leaves its process alone; another description restarts it."""
     supervisor = Supervisor(tmp_path)
     supervisor.start()
@@ -129,7 +132,7 @@ def test_a_program_is_replaced_only_when_it_differs(tmp_path) -> None:
     assert first == second != third
 
 
-def test_a_stopped_target_can_be_killed_by_anyone(new_place) -> None:
+def test_a_stopped_target_can_be_killed_by_anyone(new_place: Callable[[str], Place]) -> None:
     """Whoever stops the supervisor, all its programs end: a second view of the same place does."""
     place = new_place("stopped")
     revision = place.running("halt", 1)

@@ -1,5 +1,8 @@
 """What Envoy counts when revisions misbehave."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -9,15 +12,16 @@ from slipway.adapters.local.waiting import until
 from slipway.domain.counters import Counters
 from slipway.domain.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
+from tests.adapters.local.place import Place
 
 
 @pytest.fixture
-def metrics(place) -> EnvoyMetrics:
+def metrics(place: Place) -> EnvoyMetrics:
     """Read the shared place's Envoy."""
     return EnvoyMetrics(place.home, place.admin_port, place.host)
 
 
-def test_refused_connections_are_errors_of_their_revision(place, metrics) -> None:
+def test_refused_connections_are_errors_of_their_revision(place: Place, metrics: EnvoyMetrics) -> None:
     """Nobody listens: 503, counted once although Envoy tried again; the answer names the revision it was meant for."""
     revision = place.running("refused", 1)
     place.target.route("refused", Traffic(stable=revision.name))
@@ -30,7 +34,7 @@ def test_refused_connections_are_errors_of_their_revision(place, metrics) -> Non
     assert metrics.counters("refused", [revision.name])[revision.name] == Counters(requests=3, errors=3)
 
 
-def test_broken_connections_are_errors_and_not_tried_again(place, metrics) -> None:
+def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics: EnvoyMetrics) -> None:
     """The service took the request and hung up: one request, one error, asked once."""
     revision = place.running("broken", 1)
     place.target.route("broken", Traffic(stable=revision.name))
@@ -43,7 +47,7 @@ def test_broken_connections_are_errors_and_not_tried_again(place, metrics) -> No
     assert metrics.counters("broken", [revision.name])[revision.name] == Counters(requests=1, errors=1)
 
 
-def test_answers_that_come_too_late_are_errors(new_place) -> None:
+def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]) -> None:
     """504, counted with the revision that was too slow."""
     place = new_place("impatient")
     place.target.envoy.request_timeout_seconds = 0.3
@@ -58,7 +62,7 @@ def test_answers_that_come_too_late_are_errors(new_place) -> None:
     assert metrics.counters("late", [revision.name])[revision.name].errors == 1
 
 
-def test_client_errors_are_no_errors(place, metrics) -> None:
+def test_client_errors_are_no_errors(place: Place, metrics: EnvoyMetrics) -> None:
     """A 404 of the service is an answer."""
     revision = place.running("mistaken", 1)
     place.target.route("mistaken", Traffic(stable=revision.name))
@@ -69,7 +73,7 @@ def test_client_errors_are_no_errors(place, metrics) -> None:
     assert metrics.counters("mistaken", [revision.name])[revision.name] == Counters(requests=1, errors=0)
 
 
-def test_no_envoy_is_no_evidence(tmp_path) -> None:
+def test_no_envoy_is_no_evidence(tmp_path: Path) -> None:
     """MetricsUnavailable, never zeros."""
     metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
 
@@ -77,7 +81,7 @@ def test_no_envoy_is_no_evidence(tmp_path) -> None:
         metrics.counters("digits", ["digits-v1"])
 
 
-def test_answers_of_nobody_are_unavailable(place, metrics) -> None:
+def test_answers_of_nobody_are_unavailable(place: Place, metrics: EnvoyMetrics) -> None:
     """A revision that is not there, or does not answer, has no answers to compare: not an empty list."""
     revision = place.revision("mute", 1, never_ready=True)
     place.target.start(revision)

@@ -11,6 +11,7 @@ import httpx
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.waiting import until
 from slipway.domain.revision import Traffic
+from tests.adapters.local.place import Place
 
 PER_SECOND = 50
 CLIENTS = 4
@@ -64,7 +65,7 @@ class Load:
                 self.answers[said] += 1
 
 
-def test_a_whole_rollout_loses_no_request(place) -> None:
+def test_a_whole_rollout_loses_no_request(place: Place) -> None:
     """Start, shadow, weights up, promotion, the old one stopped; then another one over it, and a rollback."""
     target, slow = place.target, 0.03
     one = place.running("steady", 1, delay_seconds=slow)
@@ -94,7 +95,7 @@ def test_a_whole_rollout_loses_no_request(place) -> None:
     assert counted.requests == load.answers[two.name]
 
 
-def test_a_shadow_gets_every_request_and_answers_nobody(place) -> None:
+def test_a_shadow_gets_every_request_and_answers_nobody(place: Place) -> None:
     """Copies carry the id of their request and the mark to compare; they are not counted as live requests."""
     one, two = place.running("copied", 1), place.running("copied", 2)
     place.target.route("copied", Traffic(stable=one.name, shadow=two.name))
@@ -114,7 +115,7 @@ def test_a_shadow_gets_every_request_and_answers_nobody(place) -> None:
     assert metrics.counters("copied", [one.name, two.name])[two.name].requests == 0
 
 
-def test_without_a_shadow_nobody_can_ask_for_comparison(place) -> None:
+def test_without_a_shadow_nobody_can_ask_for_comparison(place: Place) -> None:
     """The mark is taken off what clients send."""
     one = place.running("plain", 1)
     place.target.route("plain", Traffic(stable=one.name))
@@ -124,7 +125,7 @@ def test_without_a_shadow_nobody_can_ask_for_comparison(place) -> None:
     assert answer.json()["compare"] is False
 
 
-def test_requests_without_an_id_get_one(place) -> None:
+def test_requests_without_an_id_get_one(place: Place) -> None:
     """Every answer says the id under which it can be found again."""
     one = place.running("named", 1)
     place.target.route("named", Traffic(stable=one.name))
@@ -134,7 +135,7 @@ def test_requests_without_an_id_get_one(place) -> None:
     assert len({answer.headers["x-request-id"] for answer in answers}) == 2
 
 
-def test_stopping_waits_for_the_requests_under_way(place) -> None:
+def test_stopping_waits_for_the_requests_under_way(place: Place) -> None:
     """A slow request that began before the route moved gets its answer."""
     one, two = place.running("drained", 1), place.running("drained", 2)
     place.target.route("drained", Traffic(stable=one.name))

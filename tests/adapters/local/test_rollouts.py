@@ -38,7 +38,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(holder=HOLDERS)
     def acquire(self, holder: str) -> None:
-        """It is had exactly when it is free or one's own; its token is the largest so far."""
+        """Have it exactly when it is free or one's own; its token is the largest so far."""
         try:
             lease = self.rollouts.acquire("m", holder, 600)
         except LeaseHeld:
@@ -51,7 +51,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(holder=HOLDERS)
     def acquire_when_expired(self, holder: str) -> None:
-        """A lease whose time is over is anybody's."""
+        """Take a lease whose time is over: it is anybody's."""
         if self.holder is not None:
             self.rollouts.renew(self.given[-1], -1)
             self.holder = None
@@ -71,7 +71,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        """Giving back a lease that was lost changes nothing."""
+        """Give a lease back; one that was lost changes nothing."""
         if self.given:
             lease = data.draw(st.sampled_from(self.given))
             self.rollouts.release(lease)
@@ -92,7 +92,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @invariant()
     def one_holder(self) -> None:
-        """What the store says is what the calls amount to."""
+        """Check that what the store says is what the calls amount to."""
         current = self.rollouts.current("m")
         status = self.rollouts.load("m")
         assert (current.holder if current else None) == self.holder

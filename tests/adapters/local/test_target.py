@@ -8,9 +8,10 @@ import pytest
 from slipway.adapters.local.waiting import until
 from slipway.domain.revision import Health, Traffic
 from slipway.errors import ArtifactBroken, NotFound, PermanentError
+from tests.adapters.local.place import Place
 
 
-def test_a_revision_starts_gets_traffic_and_is_stopped_after_it_lost_it(place) -> None:
+def test_a_revision_starts_gets_traffic_and_is_stopped_after_it_lost_it(place: Place) -> None:
     """The life of a revision: started, ready, routed, refused to stop, routed away, stopped."""
     one, two = place.running("life", 1), place.running("life", 2)
 
@@ -30,7 +31,7 @@ def test_a_revision_starts_gets_traffic_and_is_stopped_after_it_lost_it(place) -
     assert httpx.post(f"{place.url}/life/x", content=b"row").json()["revision"] == "life-v2"
 
 
-def test_starting_twice_changes_nothing(place) -> None:
+def test_starting_twice_changes_nothing(place: Place) -> None:
     """Start is idempotent: the process is the same one."""
     revision = place.running("twice", 1)
     pid = place.target.supervisor.states()[revision.name].pid
@@ -40,7 +41,7 @@ def test_starting_twice_changes_nothing(place) -> None:
     assert place.target.supervisor.states()[revision.name].pid == pid
 
 
-def test_a_crash_loop_is_failed_with_the_last_line_of_its_log(place) -> None:
+def test_a_crash_loop_is_failed_with_the_last_line_of_its_log(place: Place) -> None:
     """A service that ends at once is FAILED; the detail has its exit status and what it said last."""
     revision = place.revision("loop", 1, exit=3)
     place.target.start(revision)
@@ -52,7 +53,7 @@ def test_a_crash_loop_is_failed_with_the_last_line_of_its_log(place) -> None:
     assert state.restarts == 1
 
 
-def test_a_service_that_is_not_ready_yet_is_starting(place) -> None:
+def test_a_service_that_is_not_ready_yet_is_starting(place: Place) -> None:
     """No answer to the readiness probe and never any before: STARTING."""
     revision = place.revision("early", 1, never_ready=True)
 
@@ -62,7 +63,7 @@ def test_a_service_that_is_not_ready_yet_is_starting(place) -> None:
     place.target.remove("early")
 
 
-def test_a_revision_over_its_memory_limit_is_failed(place) -> None:
+def test_a_revision_over_its_memory_limit_is_failed(place: Place) -> None:
     """Resident memory of the whole process tree counts, at once."""
     revision = place.revision("fat", 1, limit=60, mebibytes=100)
     place.target.start(revision)
@@ -74,7 +75,7 @@ def test_a_revision_over_its_memory_limit_is_failed(place) -> None:
     assert state.memory_mebibytes > 60
 
 
-def test_a_revision_that_died_comes_back(place) -> None:
+def test_a_revision_that_died_comes_back(place: Place) -> None:
     """Killed by someone: the supervisor restarts it; it is READY again, with one restart counted."""
     import os
     import signal
@@ -86,7 +87,7 @@ def test_a_revision_that_died_comes_back(place) -> None:
     place.expect(revision, Health.READY)
 
 
-def test_a_taken_port_is_left_for_another_one(place) -> None:
+def test_a_taken_port_is_left_for_another_one(place: Place) -> None:
     """Someone listens on the port of a revision that does not run: it is started on another one."""
     revision = place.running("port", 1)
     record = place.records.of("port")[revision.name]
@@ -104,7 +105,7 @@ def test_a_taken_port_is_left_for_another_one(place) -> None:
         assert httpx.post(f"{place.url}/port/x", content=b"row").status_code == 200
 
 
-def test_unknown_revisions_get_no_traffic(place) -> None:
+def test_unknown_revisions_get_no_traffic(place: Place) -> None:
     """A route to what was not started is refused, and nothing changes."""
     with pytest.raises(NotFound, match="ghost-v1"):
         place.target.route("ghost", Traffic(stable="ghost-v1"))
@@ -112,7 +113,7 @@ def test_unknown_revisions_get_no_traffic(place) -> None:
     assert place.target.traffic("ghost") is None
 
 
-def test_a_package_that_is_not_there_is_refused(place) -> None:
+def test_a_package_that_is_not_there_is_refused(place: Place) -> None:
     """Without its package folder a revision is not started."""
     revision = place.revision("gone", 1)
     (revision.package.path / "service.json").unlink()
@@ -122,7 +123,7 @@ def test_a_package_that_is_not_there_is_refused(place) -> None:
         place.target.start(revision)
 
 
-def test_a_model_is_removed_with_everything(place) -> None:
+def test_a_model_is_removed_with_everything(place: Place) -> None:
     """Route and revisions are gone; its path answers 404 and names the models that are there."""
     revision = place.running("away", 1)
     place.target.route("away", Traffic(stable=revision.name))
@@ -139,7 +140,7 @@ def test_a_model_is_removed_with_everything(place) -> None:
 @pytest.mark.parametrize(
     "path", ["slipway/answers", "/slipway/answers", "%73lipway/answers", "x/../slipway/answers", "slipway"]
 )
-def test_internal_pages_are_not_public(place, path: str) -> None:
+def test_internal_pages_are_not_public(place: Place, path: str) -> None:
     """Envoy answers 404 itself, however the path is spelled."""
     if place.target.traffic("hidden") is None:
         place.target.route("hidden", Traffic(stable=place.running("hidden", 1).name))
