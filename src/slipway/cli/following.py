@@ -31,9 +31,9 @@ def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -
     state = _wait(release.run_id, release.model, timeout_seconds, quiet=as_json)
     record = _record(release.release_id)
     if record is None or record.state is ReleaseState.RELEASING:
-        _end_under_way(release, state, record.reason if record else "no record was written", as_json=as_json)
+        conclude_nothing(release, state, record.reason if record else "no record was written", as_json=as_json)
     else:
-        _end(record, as_json=as_json)
+        conclude(record, as_json=as_json)
 
 
 def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json: bool) -> None:
@@ -78,7 +78,8 @@ def _record(release_id: str) -> ReleaseRecord | None:
         return None
 
 
-def _end(record: ReleaseRecord, *, as_json: bool) -> None:
+def conclude(record: ReleaseRecord, *, as_json: bool) -> None:
+    """Say how a release ended, and exit with REFUSED where it was not promoted."""
     if as_json:
         facts = ("release_id", "model", "version", "state", "reason", "replaced", "started_at", "ended_at")
         output.say_json({name: getattr(record, name) for name in facts})
@@ -89,7 +90,7 @@ def _end(record: ReleaseRecord, *, as_json: bool) -> None:
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _end_under_way(release: Release, state: str, reason: str, *, as_json: bool) -> None:
+def conclude_nothing(release: Release, state: str, reason: str, *, as_json: bool) -> None:
     """Say how a run ended that decided nothing: it waits for a person or for data, or it died."""
     waits = state in {"Suspended", "Paused"}
     if as_json:

@@ -1,0 +1,199 @@
+"""The release report's page: complete, self-contained, safe, and drawn by a real browser where there is one."""
+
+import html.parser
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slipway.adapters.report.html import HtmlReporter
+from slipway.domain.release import ReleaseRecord
+from slipway.errors import PermanentError
+
+
+class Elements(html.parser.HTMLParser):
+    """Collects elements with their attributes, and text outside of style and figures."""
+
+    def __init__(self, text: str) -> None:
+        """Parse a page."""
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.found.append((tag, dict(attrs)))
+
+
+def shown(text: str) -> str:
+    """Return a page's words, without elements and styles."""
+    body = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return " ".join(html.unescape(body).split())
+
+
+def test_a_page_asks_for_nothing_else(any_record: ReleaseRecord) -> None:
+    """No script, no image, font or style from elsewhere: it can be mailed, and read offline."""
+    page = Elements(HtmlReporter().text(any_record))
+
+    assert {"script", "iframe", "img", "object"}.isdisjoint(tag for tag, _ in page.found)
+    for tag, attributes in page.found:
+        if tag != "a":
+            for name in ("src", "href"):
+                assert (attributes.get(name) or "#").startswith(("#", "data:,"))
+    assert "@import" not in HtmlReporter().text(any_record)
+
+
+def test_a_page_says_what_was_decided_and_every_gate(any_record: ReleaseRecord) -> None:
+    """The decision's sentence, and each verdict's, however the release ended."""
+    words = shown(HtmlReporter().text(any_record))
+
+    assert " ".join(any_record.reason.partition(" Next: ")[0].split()) in words
+    for stage in any_record.stages:
+        for verdict in stage.verdicts:
+            assert verdict.reason in words
+
+
+def test_a_figure_is_drawn_where_something_was_compared(records: dict[str, ReleaseRecord]) -> None:
+    """Not for a first release, nor for one that a gate stopped."""
+    drawn = {name: "<svg" in HtmlReporter().text(record) for name, record in records.items()}
+
+    assert drawn == {"rolled_back": True, "promoted": True, "stopped": False, "first": False, "unfetched": False}
+
+
+def test_the_figure_shows_thresholds_and_phases_in_the_pages_own_colours(records: dict[str, ReleaseRecord]) -> None:
+    """Light and dark come from CSS: the figure has no colour of its own."""
+    text = HtmlReporter().text(records["rolled_back"])
+    figure = text[text.index("<svg") : text.index("</svg>")]
+
+    assert {"roll back at 100", "may be promoted at 20"} <= set(re.findall(r">([^<>]+)</text>", figure))
+    assert {"shadow", "10 %", "25 %", "50 %"} <= set(re.findall(r">([^<>]+)</text>", figure))
+    assert "var(--canary)" in figure
+    assert not re.search(r"#[0-9a-f]{6}\b", re.sub(r"url\(#[^)]*\)|href=\"#[^\"]*\"|id=\"[^\"]*\"", "", figure))
+
+
+def test_the_same_record_gives_the_same_page(records: dict[str, ReleaseRecord]) -> None:
+    """Writing it again changes nothing."""
+    assert HtmlReporter().text(records["promoted"]) == HtmlReporter().text(records["promoted"])
+
+
+def test_a_stopped_release_says_who_kept_serving(records: dict[str, ReleaseRecord]) -> None:
+    """No request reached the version."""
+    words = shown(HtmlReporter().text(records["stopped"]))
+
+    assert "No request reached this version" in words
+    assert "version 2 kept serving" in words
+    assert "Next: train a better version" in words
+
+
+def test_a_model_that_was_not_converted_says_why(records: dict[str, ReleaseRecord]) -> None:
+    """It is served as pyfunc; nothing was measured, so there is no table."""
+    words = shown(HtmlReporter().text(records["first"]))
+
+    assert "served as it is (pyfunc): no converter for StackingClassifier" in words
+    assert "faster than plain" not in words
+
+
+def test_the_optimizers_table_shows_what_ships(records: dict[str, ReleaseRecord]) -> None:
+    """Medians, intervals, and the reason against each other variant."""
+    words = shown(HtmlReporter().text(records["promoted"]))
+
+    assert "graph ships 5.2 KiB 33.9 µs 1.21x (1.17 to 1.27)" in words.replace("\u202f", " ")
+    assert "not faster than the plain model" in words
+
+
+def test_text_from_elsewhere_stays_text(records: dict[str, ReleaseRecord]) -> None:
+    """A model's or a reason's markup does nothing."""
+    evil = '<script>alert(1)</script><img src="http://example.com/x">'
+
+    text = HtmlReporter().text(replace(records["rolled_back"], reason=evil, model=evil, trigger=evil))
+
+    assert {"script", "img"}.isdisjoint(tag for tag, _ in Elements(text).found)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "file:///etc/passwd", "http://", "data:text/html,x"])
+def test_a_link_that_is_no_web_address_is_left_out(records: dict[str, ReleaseRecord], address: str) -> None:
+    """Only http and https are linked."""
+    record = replace(records["stopped"], parameters={"links": {"run": address}})
+
+    assert [tag for tag, _ in Elements(HtmlReporter().text(record)).found if tag == "a"] == []
+
+
+def test_a_link_shows_no_password(records: dict[str, ReleaseRecord]) -> None:
+    """User and password of an address stay out of the page."""
+    record = replace(records["stopped"], parameters={"links": {"run": "https://me:secret@example.com/run"}})
+
+    text = HtmlReporter().text(record)
+
+    assert 'href="https://example.com/run"' in text
+    assert "secret" not in text
+
+
+def test_a_page_is_written_whole_beside_nothing_else(tmp_path: Path, records: dict[str, ReleaseRecord]) -> None:
+    """The folder is made; a page that was there is replaced; nothing half written is left."""
+    out = tmp_path / "digits" / "digits-v3-a1.html"
+
+    path = HtmlReporter().page(records["stopped"], out)
+    HtmlReporter().page(records["unfetched"], out)
+
+    assert path == out
+    assert "could not be fetched" in out.read_text(encoding="utf-8")
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_page_that_can_not_be_written_is_one_clear_error(tmp_path: Path, records: dict[str, ReleaseRecord]) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "digits").write_text("in the way")
+
+    with pytest.raises(PermanentError) as caught:
+        HtmlReporter().page(records["stopped"], tmp_path / "digits" / "page.html")
+
+    assert "while writing page.html" in caught.value.seen
+    assert "slipway report digits 4" in caught.value.do
+
+
+def test_the_summary_is_short_and_has_the_decision(any_record: ReleaseRecord) -> None:
+    """Markdown for Prefect's UI; the folded checks stay folded."""
+    text = HtmlReporter().summary(any_record)
+
+    assert text.startswith(f"# digits {any_record.version}: ")
+    assert len(text.splitlines()) < 70
+    assert "## Gates" in text or not any_record.stages
+
+
+def test_markup_in_a_summary_stays_text(records: dict[str, ReleaseRecord]) -> None:
+    """Neither HTML nor a table's bars come through."""
+    text = HtmlReporter().summary(replace(records["stopped"], reason="<b>a</b> | [x](y)"))
+
+    assert "&lt;b&gt;a&lt;/b&gt; \\| \\[x\\](y)" in text
+
+
+def test_a_browser_draws_the_page(tmp_path: Path, records: dict[str, ReleaseRecord]) -> None:
+    """Chromium renders it without an error: the picture is not blank."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed: the page was not drawn")
+    page = HtmlReporter().page(records["rolled_back"], tmp_path / "page.html")
+    picture = tmp_path / "page.png"
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-dev-shm-usage",
+    ]
+
+    subprocess.run(
+        [browser, *flags, f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}", page.as_uri()],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+    from matplotlib.image import imread
+
+    pixels = imread(picture)
+    assert len({tuple(pixel) for pixel in pixels[::7, ::7].reshape(-1, pixels.shape[-1]).round(2)}) > 50
