@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,9 +22,6 @@ from pydantic import SecretStr, ValidationError
 
 from slipway.errors import RegistryUnavailable, SettingsError, SlipwayError
 from slipway.settings import Settings
-
-if TYPE_CHECKING:
-    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
 TIMEOUT_SECONDS = 3.0
 """How long one part may take to answer."""
@@ -245,9 +241,11 @@ def _deployed(here: Settings, name: str) -> bool:
 
 
 def _webhook(here: Settings) -> Iterator[Finding]:
+    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
+
     do = "`slipway webhook register`; until then the schedule finds new versions, later"
     try:
-        found = _webhooks(here).find("slipway")
+        found = MlflowWebhooks(here.mlflow, TIMEOUT_SECONDS).find("slipway")
     except RegistryUnavailable:
         yield Finding(part="webhook", health=Health.WARNING, seen="unknown: MLflow does not answer", do="see MLflow")
     except SlipwayError as error:
@@ -256,12 +254,6 @@ def _webhook(here: Settings) -> Iterator[Finding]:
         seen = f"registered as {found}" if found else "not registered in MLflow"
         health = Health.OK if found else Health.WARNING
         yield Finding(part="webhook", health=health, seen=seen, do="" if found else do)
-
-
-def _webhooks(here: Settings) -> "MlflowWebhooks":
-    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
-
-    return MlflowWebhooks(here.mlflow, TIMEOUT_SECONDS)
 
 
 def _doors(here: Settings) -> Iterator[Finding]:
