@@ -1,7 +1,6 @@
 """Real MLflow servers, models registered with them, and sockets that misbehave as networks do."""
 
 import base64
-import json
 import os
 import secrets
 import signal
@@ -193,7 +192,7 @@ def other_service() -> Iterator[Said]:
             if not said.pause_seconds:
                 self.wfile.write(said.body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - http.server's own naming
 
         def handle(self) -> None:
             try:
@@ -205,8 +204,10 @@ def other_service() -> Iterator[Said]:
             """Keep quiet."""
 
     with _http(Handler) as said.uri:
-        yield said
-        stopped.set()
+        try:
+            yield said
+        finally:
+            stopped.set()
 
 
 @contextmanager
@@ -214,9 +215,11 @@ def _http(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"http://127.0.0.1:{listener.server_address[1]}"
-        listener.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.server_address[1]}"
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -233,9 +236,11 @@ def _relay(port: int, mark: bytes, length: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_accept, args=(listener, port, mark, length))
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def _accept(listener: socket.socket, port: int, mark: bytes, length: int) -> None:
@@ -264,8 +269,3 @@ def _whole(answer: bytes) -> bool:
     head, _, body = answer.partition(b"\r\n\r\n")
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
     return len(body) >= int(lengths[0]) if lengths else body.endswith(b"0\r\n\r\n")
-
-
-def as_json(value: object) -> bytes:
-    """Return a value as the body of an answer."""
-    return json.dumps(value).encode()

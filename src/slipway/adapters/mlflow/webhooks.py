@@ -97,7 +97,7 @@ def _refused(name: str, url: str, error: Refused) -> SettingsError:
     return SettingsError(
         f"webhook {name!r} to {json.dumps(url)}",
         seen=error.seen,
-        expected="an address that the MLflow server delivers to: by default https, at a public address",
+        expected="a name and an address that the MLflow server takes: by default https, at a public address",
         do=f"{' and '.join(chosen)}; or give the receiver a public https address",
     )
 
