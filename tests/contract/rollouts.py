@@ -143,6 +143,18 @@ class LeasesContract:
         rollouts.release(renewed)
         assert rollouts.acquire("asked", "two", 30).superseded_by is None
 
+    def test_a_lease_is_taken_over(self, rollouts: Rollouts) -> None:
+        """Whoever held it can neither renew nor save; releasing it changes nothing."""
+        held = rollouts.acquire("taken", "one", 30)
+
+        taken = rollouts.take_over("taken", "two", 30)
+
+        assert taken.token > held.token
+        with pytest.raises(LeaseLost):
+            rollouts.renew(held, 30)
+        rollouts.release(held)
+        assert rollouts.current("taken") == taken
+
     def test_an_unknown_lease_is_lost(self, rollouts: Rollouts) -> None:
         """A lease that this store never gave out renews nothing."""
         lease = rollouts.acquire("known", "one", 30)

@@ -44,7 +44,7 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
         target.supervisor.start()
         deploying = Deploying(settings, root)
         for plan in wanted:
-            target.supervisor.add(plan.program)
+            target.supervisor.add(plan.program())
             tell(plan.name, "starting", time.monotonic() - began)
         target.resume()
         _wait(settings, target, wanted, lambda part, state: tell(part, state, time.monotonic() - began))

@@ -1,5 +1,6 @@
 """A part of the embedded stack, as it is wanted and as it is seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,7 +58,8 @@ class Plan:
     """A part, as wanted."""
 
     name: str
-    program: Program
+    program: Callable[[], Program]
+    """Makes it, with the files and secrets that it needs."""
     ports: tuple[Port, ...] = ()
     probe: Probe | None = None
     """None: it is up as soon as it runs."""

@@ -1,6 +1,7 @@
 """Which parts the stack has, as programs with their ports, environment and probes."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from slipway.adapters.local.program import Program
@@ -16,7 +17,6 @@ WORKER_POLL_SECONDS = "1"
 
 def plans(settings: Settings, target: LocalTarget, root: Path) -> list[Plan]:
     """Return the parts to run, slowest first; servers of the user's own are left out."""
-    secrets.webhook_secret(settings)  # before the receiver reads it
     wanted = [_envoy(settings, target), _webhook(settings, root), _worker(settings, root)]
     if not settings.mlflow_uri:
         wanted.insert(0, _mlflow(settings, root))
@@ -35,7 +35,7 @@ def _prefect(settings: Settings, root: Path) -> Plan:
     argv = _python("prefect", "server", "start", "--host", settings.host, "--port", str(settings.prefect_port))
     return Plan(
         name="prefect",
-        program=_program(settings, root, "prefect", argv),
+        program=partial(_program, settings, root, "prefect", argv),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
         probe=Probe(port=settings.prefect_port, path="/api/health"),
         address=f"http://{settings.host}:{settings.prefect_port}",
@@ -43,6 +43,16 @@ def _prefect(settings: Settings, root: Path) -> Plan:
 
 
 def _mlflow(settings: Settings, root: Path) -> Plan:
+    return Plan(
+        name="mlflow",
+        program=partial(_mlflow_program, settings, root),
+        ports=(Port(number=settings.mlflow_port, setting="SLIPWAY_MLFLOW_PORT"),),
+        probe=Probe(port=settings.mlflow_port, path="/health"),
+        address=settings.mlflow,
+    )
+
+
+def _mlflow_program(settings: Settings, root: Path) -> Program:
     home = settings.stack_home / "mlflow"
     home.mkdir(parents=True, exist_ok=True)
     argv = _python(
@@ -57,23 +67,22 @@ def _mlflow(settings: Settings, root: Path) -> Plan:
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    return Plan(
-        name="mlflow",
-        program=_program(settings, root, "mlflow", argv, webhooks),
-        ports=(Port(number=settings.mlflow_port, setting="SLIPWAY_MLFLOW_PORT"),),
-        probe=Probe(port=settings.mlflow_port, path="/health"),
-        address=settings.mlflow,
-    )
+    return _program(settings, root, "mlflow", argv, webhooks)
 
 
 def _webhook(settings: Settings, root: Path) -> Plan:
     return Plan(
         name="webhook",
-        program=_program(settings, root, "webhook", _python("services.webhook.main")),
+        program=partial(_webhook_program, settings, root),
         ports=(Port(number=settings.webhook_port, setting="SLIPWAY_WEBHOOK_PORT"),),
         probe=Probe(port=settings.webhook_port, path="/"),
         address=settings.webhook,
     )
+
+
+def _webhook_program(settings: Settings, root: Path) -> Program:
+    secrets.webhook_secret(settings)  # before the receiver reads it
+    return _program(settings, root, "webhook", _python("services.webhook.main"))
 
 
 def _worker(settings: Settings, root: Path) -> Plan:
@@ -84,14 +93,14 @@ def _worker(settings: Settings, root: Path) -> Plan:
     probe = Probe(
         port=settings.prefect_port, path=f"/api/work_pools/{prefect_when_ready.POOL}", contains='"status":"READY"'
     )
-    program = _program(settings, root, "worker", argv, poll)
+    program = partial(_program, settings, root, "worker", argv, poll)
     return Plan(name="worker", program=program, probe=None if settings.prefect_api else probe)
 
 
 def _envoy(settings: Settings, target: LocalTarget) -> Plan:
     return Plan(
         name="envoy",
-        program=target.envoy.program(target.supervisor.logs),
+        program=partial(_envoy_program, target),
         ports=(
             Port(number=settings.envoy_admin_port, setting="SLIPWAY_ENVOY_ADMIN_PORT"),
             Port(number=settings.front_door_port, setting="SLIPWAY_FRONT_DOOR_PORT"),
@@ -99,6 +108,11 @@ def _envoy(settings: Settings, target: LocalTarget) -> Plan:
         probe=Probe(port=settings.envoy_admin_port, path="/ready"),
         address=settings.front_door,
     )
+
+
+def _envoy_program(target: LocalTarget) -> Program:
+    target.envoy.prepare()
+    return target.envoy.program(target.supervisor.logs)
 
 
 def _python(module: str, *arguments: str) -> list[str]:

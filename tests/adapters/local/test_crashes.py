@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,24 @@ def test_stopping_ends_what_left_its_process_group(tmp_path: Path) -> None:
 
     assert marked(str(tmp_path)) == []
     assert not supervisor.running()
+
+
+def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: Callable[[str], Place]) -> None:
+    """After a stop someone listens on a revision's port: everything comes up, and requests find the new port."""
+    place = new_place("squatted")
+    revision = place.running("moved", 1)
+    place.target.route("moved", Traffic(stable=revision.name))
+    place.target.supervisor.stop()
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind((place.host, place.records.of("moved")[revision.name].port))
+        squatter.listen()
+
+        place.target.bring_up()
+        place.expect(revision, Health.READY)
+
+        assert until(place.target.envoy.ready, 20)
+        assert httpx.post(f"{place.url}/moved/x", content=b"row").json()["revision"] == revision.name
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank ; and # and %d", "l" * 120])

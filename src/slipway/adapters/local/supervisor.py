@@ -45,14 +45,17 @@ class Supervisor:
     def running(self) -> bool:
         """Whether supervisord answers."""
         try:
-            return bool(self._call("getState", timeout=2.0)["statename"] == "RUNNING")
+            return self._daemon() is not None and bool(self._call("getState")["statename"] == "RUNNING")
         except TargetUnavailable:
             return False
 
     def start(self) -> None:
         """Start supervisord, with no program running, where it does not run yet; raise TargetUnavailable."""
         with locked(self._lock):
-            if self.running():
+            # one that is slow, or about to end, is not taken for one that was killed: its programs may serve
+            if not until(lambda: self._daemon() is None or self.running(), START_SECONDS):
+                raise rpc.unreachable("it runs and does not answer")
+            if self._daemon():
                 return
             end(marked(str(self._home)))  # of a supervisord that was killed
             self._write_configuration()
@@ -68,7 +71,7 @@ class Supervisor:
     def end_leftovers(self) -> None:
         """End what a supervisord that was killed left running; with a running one nothing happens."""
         with locked(self._lock):
-            if not self.running():
+            if self._daemon() is None:
                 end(marked(str(self._home)))
 
     def stop(self, timeout_seconds: float = 60.0) -> None:
@@ -80,7 +83,7 @@ class Supervisor:
             elif daemon:
                 daemon.kill()
             if daemon:
-                psutil.wait_procs([daemon], timeout=timeout_seconds)
+                until(lambda: self._daemon() is None, timeout_seconds)
                 end([daemon])
             end(marked(str(self._home)))  # what left its process group, and what a killed supervisord left
             rpc.forget(self._socket())

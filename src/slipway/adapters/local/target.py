@@ -44,8 +44,9 @@ class LocalTarget:
     def bring_up(self) -> None:
         """Start the supervisor, Envoy, and every revision on record; return without waiting for them."""
         self.supervisor.start()
-        self.supervisor.add(self.envoy.program(self.supervisor.logs))
         self.resume()
+        self.envoy.prepare()
+        self.supervisor.add(self.envoy.program(self.supervisor.logs))
 
     def resume(self) -> None:
         """Start every revision on record that does not run; the supervisor must run."""
@@ -53,6 +54,7 @@ class LocalTarget:
             states = self.supervisor.states()
             for record in self._records.all().values():
                 self._run(record, states.get(record.revision.name))
+            self.envoy.note_revisions(self._ports())
 
     def start(self, revision: Revision) -> None:
         """Begin to start a revision; see the port. Raises ArtifactBroken without its package."""
@@ -78,8 +80,7 @@ class LocalTarget:
         self._drain(name)
         with locked(self._lock):
             self._leave_route(model, name)  # again: the lock was free meanwhile
-            ports = {other: record.port for other, record in self._records.all().items() if other != name}
-            self.envoy.set_revisions(ports)
+            self.envoy.set_revisions({other: port for other, port in self._ports().items() if other != name})
             self.supervisor.remove(name)
             self._records.delete(model, name)
 
@@ -151,7 +152,10 @@ class LocalTarget:
         )
 
     def _tell_envoy(self) -> None:
-        self.envoy.set_revisions({name: record.port for name, record in self._records.all().items()})
+        self.envoy.set_revisions(self._ports())
+
+    def _ports(self) -> dict[str, int]:
+        return {name: record.port for name, record in self._records.all().items()}
 
     def _look(self, record: Record, seen: ProgramState | None) -> RevisionState:
         state = assess(record, seen, self._host, self.supervisor)
