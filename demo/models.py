@@ -1,9 +1,10 @@
 """The four versions of `digits`: how each is trained, and how it gets into MLflow. scikit-learn's own parts only."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,32 +103,22 @@ def register(trained: Trained, digits: Digits, uri: str) -> int:
     import sklearn
     from mlflow.models import infer_signature
 
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment(EXPERIMENT)
-    example = digits.pixels[trained.recipe.rows].head(EXAMPLE_ROWS)
-    with _quiet(), mlflow.start_run(run_name=f"{MODEL}: {trained.recipe.title}"):
-        mlflow.log_metric("validation_accuracy", trained.accuracy)
-        logged = mlflow.sklearn.log_model(
-            trained.estimator,
-            name=MODEL,
-            registered_model_name=MODEL,
-            signature=infer_signature(example, trained.estimator.predict(example)),
-            input_example=example,
-            # said outright: MLflow would find it out by loading the model in another process, which takes seconds
-            pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"numpy=={np.__version__}", "skops"],
-        )
-    return int(logged.registered_model_version)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's progress and hints out of the view."""
-    from mlflow.utils.logging_utils import disable_logging, enable_logging
-
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "1"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    disable_logging()
-    try:
-        yield
-    finally:
-        enable_logging()
+    mlflow.set_tracking_uri(uri)
+    example = digits.pixels[trained.recipe.rows].head(EXAMPLE_ROWS)
+    # MLflow tells of every step on stderr, in the middle of the view
+    with redirect_stderr(StringIO()):
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=f"{MODEL}: {trained.recipe.title}"):
+            mlflow.log_metric("validation_accuracy", trained.accuracy)
+            logged = mlflow.sklearn.log_model(
+                trained.estimator,
+                name=MODEL,
+                registered_model_name=MODEL,
+                signature=infer_signature(example, trained.estimator.predict(example)),
+                input_example=example,
+                # said outright: MLflow would find it out by loading the model in another process, which takes seconds
+                pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"numpy=={np.__version__}", "skops"],
+            )
+    return int(logged.registered_model_version)

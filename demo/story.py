@@ -112,7 +112,7 @@ def _chapter(cast: Cast, trained: Trained, digits: Digits) -> Released:
     """Register one version, and watch its release until it is decided."""
     recipe = trained.recipe
     cast.watch.put(lambda seen: replace(seen, releasing=recipe.version, run=None))
-    cast.watch.note(f"version {recipe.version} is registered: {recipe.title}, {trained.accuracy:.1%} on the holdout")
+    cast.watch.note(f"registering version {recipe.version}: {recipe.title}, {trained.accuracy:.1%} on the holdout")
     number = models.register(trained, digits, cast.here.mlflow)
     if number != recipe.version:
         raise StoryStuck(

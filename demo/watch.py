@@ -13,7 +13,7 @@ from slipway.domain.model import ReleaseState
 from slipway.domain.pending import release_id
 from slipway.domain.release import ReleaseRecord
 from slipway.domain.status import Phase, RolloutStatus
-from slipway.errors import NotFound, SlipwayError
+from slipway.errors import ArtifactBroken, NotFound, SlipwayError
 
 LOOK_SECONDS = 0.5
 
@@ -160,6 +160,6 @@ def decided(version: int) -> ReleaseRecord | None:
     """Return the record of a version's first release once its decision is written; None before."""
     try:
         record = wiring.ledger().read(release_id(MODEL, version, 1))
-    except NotFound:
-        return None
+    except (NotFound, ArtifactBroken):
+        return None  # broken: it is being written right now
     return record if record.state is not ReleaseState.RELEASING else None
