@@ -91,9 +91,7 @@ def _refused(name: str, url: str, error: Refused) -> SettingsError:
         "start the MLflow server with MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https": scheme,
         "start the MLflow server with MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true (on a closed network only)": private,
     }
-    chosen = [words for words, applies in advice.items() if applies] or [
-        "correct SLIPWAY_HOST and SLIPWAY_WEBHOOK_PORT"
-    ]
+    chosen = [words for words, applies in advice.items() if applies] or ["correct the webhook's name or its address"]
     return SettingsError(
         f"webhook {name!r} to {json.dumps(url)}",
         seen=error.seen,
