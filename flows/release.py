@@ -17,16 +17,17 @@ from slipway.domain.model import ReleaseState
 from slipway.domain.release import StageRecord
 from slipway.domain.rollout import Approval
 from slipway.domain.status import Phase, RolloutStatus
-from slipway.errors import GateFailed, PermanentError, SlipwayError
-from tasks.begin import NEWEST, Opened, begin
+from slipway.errors import GateFailed, LeaseLost, PermanentError, SlipwayError
+from tasks.begin import NEWEST, begin, clear_up
 from tasks.convert import convert
 from tasks.fetch import fetch
 from tasks.lease import keeping
+from tasks.opened import Opened
 from tasks.optimize import optimize
 from tasks.package import commit, package
 from tasks.record import record, state_of
 from tasks.rehearse import rehearse
-from tasks.roll_out import drive_phase, start_rollout, status_of, stop_rollout
+from tasks.roll_out import drive_phase, in_gates, start_rollout, status_of, stop_rollout
 from tasks.stage import Stage, require
 from tasks.validate_data import validate_data
 from tasks.validate_model import validate_model
@@ -61,15 +62,18 @@ def release(
     """Gates, package, rehearsal; shadow, canary, promotion or rollback; record."""
     opened = begin(model, version, attempt, trigger)
     stages: list[StageRecord] = []
-    with keeping(opened):
+    with keeping(opened.lease, opened.spec.rollout.lease_seconds):
         try:
-            if status_of(opened).canary is None:
+            clear_up(opened)
+            if in_gates(opened):
                 pass_gates(opened, stages)
             status = roll_out(opened, stages)
+        except LeaseLost as lost:
+            return Completed(name="TakenOver", message=str(lost))
         except GateFailed as no:
             return stop(opened, no, stages)
         except PermanentError as no:
-            if status_of(opened).canary is None:  # else it goes on from its status: `reconcile` takes it up
+            if in_gates(opened):  # else it goes on from its status: `reconcile` takes it up
                 stop(opened, no, stages)
             raise
         return conclude(opened, status, stages)

@@ -1,7 +1,7 @@
 """The first stage: which version, by which spec, and the right to move the model's traffic."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from slipway import wiring
 from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState
 from slipway.domain.pending import attempt_of, champion_of, release_id
+from slipway.domain.revision import Revision
 from slipway.domain.rollout import undo
 from slipway.domain.spec import Busy, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
@@ -17,6 +18,8 @@ from slipway.ports.rollouts import Lease
 from slipway.settings import settings
 from slipway.specs import find_spec
 from tasks.looking import drive_to_rest
+from tasks.opened import Opened, reopened
+from tasks.record import record
 from tasks.retrying import RETRIED
 
 POLL_SECONDS = 0.5
@@ -24,46 +27,27 @@ POLL_SECONDS = 0.5
 NEWEST = "newest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A release that may go on: it holds the model's lease."""
-
-    release_id: str
-    version: ModelVersion
-    champion: ModelVersion | None
-    """The version that the registry calls champion; None: none yet."""
-    spec: ReleaseSpec
-    lease: Lease
-    trigger: str
-    started_at: float
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self.version.model
-
-
 @task(name="begin", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
 def begin(model: str, version: str, attempt: int, trigger: str) -> Opened:
-    """Re-read the registry (an event is only a hint), take the lease, clear up what an earlier release left.
+    """Re-read the registry (an event is only a hint) and take the lease.
 
-    Raises NotFound for an unknown model, version or spec; LeaseHeld when a newer version is being released.
+    Raises NotFound for an unknown model, version or spec, PermanentError when a newer version is being released.
     """
     _path, spec = find_spec(settings().models, model)
     versions = wiring.registry().versions(model)
     wanted = _pick(model, version, versions)
     number = attempt or max(1, attempt_of(wanted))
     name = release_id(model, wanted.version, number)
-    opened = Opened(
+    return Opened(
         release_id=name,
         version=wanted,
+        attempt=number,
         champion=champion_of(versions),
         spec=spec,
         lease=_lease(spec, wanted, name),
         trigger=trigger,
         started_at=time.time(),
     )
-    return _announce(_settle(opened), number)
 
 
 def _pick(model: str, version: str, versions: list[ModelVersion]) -> ModelVersion:
@@ -94,7 +78,7 @@ def _lease(spec: ReleaseSpec, wanted: ModelVersion, holder: str) -> Lease:
 def _refuse_older(wanted: ModelVersion, holder: str) -> None:
     """Never take a newer version's place."""
     under_way = wiring.rollouts().load(wanted.model)
-    if under_way is not None and under_way.version > wanted.version:
+    if under_way is not None and not under_way.phase.terminal and under_way.version > wanted.version:
         raise PermanentError(
             f"release {holder}",
             seen=f"version {under_way.version} is being released already",
@@ -110,43 +94,47 @@ def _waits_for_its_turn(spec: ReleaseSpec, model: str, holder: str) -> bool:
     return held and spec.rollout.while_busy is Busy.QUEUE
 
 
-def _settle(opened: Opened) -> Opened:
-    """Bring an earlier release's rollout to rest: end its bake window, or take it back."""
-    status = wiring.rollouts().load(opened.model)
-    if status is None or status.phase.terminal or status.release_id == opened.release_id:
-        return opened
-    if status.canary is None:
-        stopped = replace(status, phase=Phase.STOPPED, reason=f"superseded by version {opened.version.version}")
-        wiring.rollouts().save(stopped, opened.lease)
-    elif status.phase is Phase.BAKING:
-        drive_to_rest(opened.spec, status, opened.lease, superseded_by=opened.version.version)
-    else:
-        reason = f"superseded by version {opened.version.version}, which arrived meanwhile"
-        status = drive_to_rest(opened.spec, undo(replace(status, yielded=True), reason, time.time()), opened.lease)
-        tags = {"slipway.state": ReleaseState.SUPERSEDED.value, "slipway.reason": status.reason}
-        wiring.registry().set_tags(opened.model, status.version, tags)
-    return opened
+@task(name="clear up", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
+def clear_up(opened: Opened) -> None:
+    """Bring what an earlier release left to rest: end its bake window, or take it back. Then announce this one.
 
-
-def _announce(opened: Opened, attempt: int) -> Opened:
-    """Write down that the release began, where people and `reconcile` look; a resumed one keeps its status."""
+    Raises PermanentError for a version that serves already.
+    """
     status = wiring.rollouts().load(opened.model)
-    resumed = status is not None and status.release_id == opened.release_id
-    begun = replace(status, heartbeat_at=opened.started_at) if status and resumed else _fresh(opened, status)
-    wiring.rollouts().save(begun, opened.lease)
-    tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(attempt)}
+    if status is None or status.release_id != opened.release_id:
+        status = _at_rest(opened, status)
+        status = _fresh(opened, status.champion if status else None)
+    wiring.rollouts().save(replace(status, heartbeat_at=time.time()), opened.lease)
+    tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(opened.attempt)}
     wiring.registry().set_tags(opened.model, opened.version.version, tags)
     if CHAMPION not in opened.version.aliases:
         wiring.registry().set_alias(opened.model, CHALLENGER, opened.version.version)
-    return opened
 
 
-def _fresh(opened: Opened, before: RolloutStatus | None) -> RolloutStatus:
+def _at_rest(opened: Opened, status: RolloutStatus | None) -> RolloutStatus | None:
+    if status is not None and status.champion is not None and status.champion.name == opened.version.name:
+        raise PermanentError(
+            f"release {opened.release_id}",
+            seen=f"version {opened.version.version} serves already",
+            expected="another version than the one in production",
+            do=f"run `slipway status {opened.model}`",
+        )
+    if status is None or status.phase.terminal:
+        return status
+    if status.phase is Phase.BAKING:
+        return drive_to_rest(opened.spec, status, opened.lease, superseded_by=opened.version.version)
+    reason = f"superseded by version {opened.version.version}, which arrived meanwhile"
+    undone = drive_to_rest(opened.spec, undo(replace(status, yielded=True), reason, time.time()), opened.lease)
+    record(reopened(undone, opened.lease, opened.trigger), ReleaseState.SUPERSEDED, reason, (), undone)
+    return undone
+
+
+def _fresh(opened: Opened, serving: Revision | None) -> RolloutStatus:
     return RolloutStatus(
         model=opened.model,
         version=opened.version.version,
         release_id=opened.release_id,
-        stable=before.champion if before else None,
+        stable=serving,
         started_at=opened.started_at,
         entered_at=opened.started_at,
         heartbeat_at=opened.started_at,

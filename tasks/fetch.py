@@ -11,7 +11,7 @@ from slipway.errors import ArtifactChanged, DataBroken
 from slipway.rows import input_columns
 from slipway.settings import settings
 from slipway.store import file_digest
-from tasks.begin import Opened
+from tasks.opened import Opened
 from tasks.retrying import RETRIED
 from tasks.stage import Stage, begin_stage
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from slipway import wiring
 from slipway.errors import LeaseLost, SlipwayError
-from tasks.begin import Opened
+from slipway.ports.rollouts import Lease
 
 log = logging.getLogger(__name__)
 
@@ -16,26 +16,25 @@ PER_LEASE = 3
 
 
 @contextmanager
-def keeping(opened: Opened) -> Iterator[None]:
-    """Renew the lease until the block ends, then give it back."""
+def keeping(lease: Lease, seconds: float) -> Iterator[None]:
+    """Renew the lease, each time for `seconds`, until the block ends; then give it back."""
     done = threading.Event()
-    thread = threading.Thread(target=_renew, args=(opened, done), name=f"lease-{opened.model}", daemon=True)
+    thread = threading.Thread(target=_renew, args=(lease, seconds, done), name=f"lease-{lease.model}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
-        wiring.leases().release(opened.lease)
+        wiring.leases().release(lease)
 
 
-def _renew(opened: Opened, done: threading.Event) -> None:
-    seconds = opened.spec.rollout.lease_seconds
+def _renew(lease: Lease, seconds: float, done: threading.Event) -> None:
     while not done.wait(seconds / PER_LEASE):
         try:
-            wiring.leases().renew(opened.lease, seconds)
+            wiring.leases().renew(lease, seconds)
         except LeaseLost as lost:
-            log.warning("%s: %s", opened.release_id, lost)  # the next save is refused and ends the run
+            log.warning("%s: %s", lease.holder, lost)  # the next save is refused and ends the run
             return
         except SlipwayError as trouble:
-            log.warning("%s: the lease was not renewed: %s", opened.release_id, trouble)
+            log.warning("%s: the lease was not renewed: %s", lease.holder, trouble)

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -15,7 +16,7 @@ from slipway.domain.release import ReleaseRecord, StageRecord
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
-from tasks.begin import Opened
+from tasks.opened import Opened
 from tasks.retrying import RETRIED
 from tasks.roll_out import tell
 
@@ -30,7 +31,7 @@ def record(
 ) -> ReleaseRecord:
     """Write down what was decided and why, where people and the next release look. Doing it twice changes nothing."""
     kept = _written(opened, state, reason, stages, timeline_of)
-    _move_aliases(opened, state)
+    _move_aliases(opened, kept)
     page = wiring.reporter().page(kept, report_path(opened.model, opened.release_id))
     wiring.ledger().write(kept, page)
     create_markdown_artifact(
@@ -95,14 +96,23 @@ def _written(
 def _parameters(opened: Opened) -> dict[str, Any]:
     spec = opened.spec.model_dump(mode="json")
     spec["data"]["path"] = opened.spec.data.path.name  # where it lies is this machine's business
-    return spec
+    page = f"{_public(settings().mlflow)}/#/models/{opened.model}/versions/{opened.version.version}"
+    return spec | {"links": {"The version in MLflow": page}}
 
 
-def _move_aliases(opened: Opened, state: ReleaseState) -> None:
+def _public(address: str) -> str:
+    """Return an address without the user and password that it may hold."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _move_aliases(opened: Opened, kept: ReleaseRecord) -> None:
     """Point `champion` at what serves, take `challenger` away, and say on the version what became of it."""
     registry, model, version = wiring.registry(), opened.model, opened.version.version
-    if state is ReleaseState.PROMOTED:
+    if kept.state is ReleaseState.PROMOTED:
         registry.set_alias(model, CHAMPION, version)
-    if state is not ReleaseState.RELEASING:
+    elif kept.replaced and CHAMPION in registry.version(model, str(version)).aliases:  # taken back after promotion
+        registry.set_alias(model, CHAMPION, kept.replaced)
+    if kept.state is not ReleaseState.RELEASING:
         registry.set_alias(model, CHALLENGER, None)
-    registry.set_tags(model, version, {"slipway.state": state.value, "slipway.release": opened.release_id})
+    registry.set_tags(model, version, {"slipway.state": kept.state.value, "slipway.release": opened.release_id})

@@ -12,8 +12,8 @@ from slipway.domain.rollout import Approval, begin
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.ports.notifier import Decision
-from tasks.begin import Opened
 from tasks.looking import Hints, drive
+from tasks.opened import Opened
 
 
 @task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
@@ -51,6 +51,12 @@ def stop_rollout(opened: Opened, reason: str) -> None:
     """Write down that nothing was started."""
     stopped = replace(status_of(opened), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
     wiring.rollouts().save(stopped, opened.lease)
+
+
+def in_gates(opened: Opened) -> bool:
+    """Say whether this release has started nothing yet."""
+    status = wiring.rollouts().load(opened.model)
+    return status is not None and status.release_id == opened.release_id and status.canary is None
 
 
 def status_of(opened: Opened) -> RolloutStatus:

@@ -3,91 +3,54 @@
 import time
 from dataclasses import replace
 
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
-from slipway.domain.model import CHAMPION, ReleaseState
-from slipway.domain.pending import attempt_of, champion_of, release_id
+from slipway.domain.model import ReleaseState
+from slipway.domain.pending import attempt_of, release_id
 from slipway.domain.release import HistoryEntry, StageRecord
 from slipway.domain.revision import Revision
 from slipway.domain.rollout import begin, undo
 from slipway.domain.status import RolloutStatus
-from slipway.errors import LeaseHeld, NotFound
-from slipway.ports.rollouts import Lease
+from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import find_spec
-from tasks.begin import Opened
+from tasks.lease import keeping
 from tasks.looking import drive_to_rest
+from tasks.opened import Opened, reopened
 from tasks.package import packaged
 from tasks.record import record, state_of
-
-POLL_SECONDS = 0.5
-WAIT_SECONDS = 120
-"""How long a release under way may take to give up the lease."""
 
 
 @task(name="take back", task_run_name="take back {model}", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
 def take_back(model: str, reason: str) -> str:
-    """Take back what is under way or bakes; else bring the version before the champion back. Return what was done."""
+    """Take back what is under way or bakes; else bring the version before the champion back. Return what was done.
+
+    A person's word comes first: the lease is taken over, and a release under way ends without touching anything more.
+    """
     _path, spec = find_spec(settings().models, model)
-    lease = _lease(model, reason, spec.rollout.lease_seconds)
-    try:
+    lease = wiring.leases().take_over(model, "rollback", spec.rollout.lease_seconds)
+    trigger = f"rollback: {reason}"
+    with keeping(lease, spec.rollout.lease_seconds):
         status = _status(model)
         if status.phase.terminal:
-            return _bring_back(_reopened(status, lease, reason), status, reason)
-        undone = drive_to_rest(spec, undo(status, reason, time.time()), lease)
-        _note(_reopened(undone, lease, reason), undone)
+            return _bring_back(reopened(status, lease, trigger), status, reason)
+        undone = drive_to_rest(spec, undo(status, reason, time.time()), lease)  # traffic first: MLflow may be down
+        record(reopened(undone, lease, trigger), state_of(undone), undone.reason, (), undone)
         return undone.reason
-    finally:
-        wiring.leases().release(lease)
-
-
-def _lease(model: str, reason: str, seconds: float) -> Lease:
-    """Take the lease; a release under way is asked to take itself back, and does, with this reason."""
-    ends = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            return wiring.leases().acquire(model, "rollback", seconds)
-        except LeaseHeld as held:
-            if time.monotonic() > ends:
-                raise
-            wiring.leases().ask_to_yield(model, reason)
-            get_run_logger().info("waiting: %s", held.seen)
-        time.sleep(POLL_SECONDS)
 
 
 def _status(model: str) -> RolloutStatus:
     status = wiring.rollouts().load(model)
-    if status is None or status.champion is None:
+    if status is None or (status.phase.terminal and status.champion is None):
         raise NotFound(
             f"model {model}",
-            seen="nothing serves",
+            seen="nothing serves and nothing is under way",
             expected="a version in production",
             do=f"run `slipway release {model}`",
         )
     return status
-
-
-def _reopened(status: RolloutStatus, lease: Lease, reason: str) -> Opened:
-    _path, spec = find_spec(settings().models, status.model)
-    versions = wiring.registry().versions(status.model)
-    return Opened(
-        release_id=status.release_id,
-        version=next(version for version in versions if version.version == status.version),
-        champion=champion_of(versions),
-        spec=spec,
-        lease=lease,
-        trigger=f"rollback: {reason}",
-        started_at=status.started_at,
-    )
-
-
-def _note(opened: Opened, undone: RolloutStatus) -> None:
-    """Write down what went; if it was the champion already, the one before is champion again."""
-    record(opened, state_of(undone), undone.reason, (), undone)
-    if undone.stable is not None:
-        wiring.registry().set_alias(undone.model, CHAMPION, undone.stable.version)
 
 
 def _bring_back(opened: Opened, status: RolloutStatus, reason: str) -> str:
@@ -99,6 +62,7 @@ def _bring_back(opened: Opened, status: RolloutStatus, reason: str) -> str:
         opened,
         version=version,
         release_id=release_id(status.model, version.version, attempt_of(version) + 1),
+        attempt=attempt_of(version) + 1,
         started_at=time.time(),
     )
     stage = _package_stage(before)

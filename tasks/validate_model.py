@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
-from slipway.domain.quality import judge_quality
 
 from slipway import wiring
 from slipway.domain.model import Artifact
+from slipway.domain.quality import judge_quality
 from slipway.domain.spec import Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels

@@ -8,11 +8,11 @@ from prefect.cache_policies import NO_CACHE
 from slipway import wiring
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
-from slipway.ports.rollouts import Lease
 from slipway.settings import settings
 from slipway.specs import find_spec
-from tasks.begin import Opened
-from tasks.looking import drive_to_rest, look_once
+from tasks.lease import keeping
+from tasks.looking import drive, look_once
+from tasks.opened import Opened, reopened
 from tasks.record import record, state_of
 
 WATCHED = {Phase.BAKING, Phase.HELD}
@@ -29,14 +29,12 @@ def watch_model(model: str, duration_seconds: float) -> str:
         lease = wiring.leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
     except LeaseHeld as held:
         return f"driven by another: {held.seen}"
-    opened = _reopened(status, lease)
     try:
-        return _watched(opened, status, duration_seconds)
+        with keeping(lease, spec.rollout.lease_seconds):
+            return _watched(reopened(status, lease, "watch"), status, duration_seconds)
     except LeaseLost as lost:
         get_run_logger().info("%s", lost)
-        return "taken over by its release"
-    finally:
-        wiring.leases().release(lease)
+        return "taken over by a release or a rollback"
 
 
 def models_to_watch() -> list[str]:
@@ -45,29 +43,15 @@ def models_to_watch() -> list[str]:
     return [model for model, status in found if status is not None and status.phase in WATCHED]
 
 
-def _reopened(status: RolloutStatus, lease: Lease) -> Opened:
-    _path, spec = find_spec(settings().models, status.model)
-    return Opened(
-        release_id=status.release_id,
-        version=wiring.registry().version(status.model, str(status.version)),
-        champion=None,
-        spec=spec,
-        lease=lease,
-        trigger="watch",
-        started_at=status.started_at,
-    )
-
-
 def _watched(opened: Opened, status: RolloutStatus, duration_seconds: float) -> str:
     ends, before = time.monotonic() + duration_seconds, status.phase
     while time.monotonic() < ends and status.phase in WATCHED:
-        wiring.leases().renew(opened.lease, opened.spec.rollout.lease_seconds)
         status = look_once(opened.spec, status, opened.lease)
         time.sleep(opened.spec.rollout.look_interval_seconds)
     if status.phase is before:
         return f"{status.phase}: {status.reason}"
-    if status.phase.driven:
-        status = drive_to_rest(opened.spec, status, opened.lease)
+    while status.phase.driven:
+        status = drive(opened.spec, status, opened.lease)
     if status.phase is not Phase.SUCCEEDED or before is Phase.HELD:
         record(opened, state_of(status), status.reason, (), status)
     return f"{status.phase}: {status.reason}"

@@ -44,6 +44,10 @@ class Leases(Protocol):
         """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
         ...
 
+    def take_over(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        ...
+
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Push the expiry out and return the lease as it is now (with `superseded_by`); raise LeaseLost."""
         ...
