@@ -79,10 +79,10 @@ def _square_roots() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
 
 
 RECIPES = (
-    Recipe(version=1, title="logistic regression on the first 500 rows", rows=slice(0, 500), build=_first_try),
-    Recipe(version=2, title="support vectors on all rows", rows=TRAIN, build=_support_vectors),
-    Recipe(version=3, title="square roots of pixels, then support vectors", rows=TRAIN, build=_square_roots),
-    Recipe(version=4, title="support vectors, by accident on 60 rows", rows=slice(0, 60), build=_support_vectors),
+    Recipe(version=1, title="logistic regression, 500 rows", rows=slice(0, 500), build=_first_try),
+    Recipe(version=2, title="support vectors, all rows", rows=TRAIN, build=_support_vectors),
+    Recipe(version=3, title="square roots, support vectors", rows=TRAIN, build=_square_roots),
+    Recipe(version=4, title="support vectors, only 60 rows", rows=slice(0, 60), build=_support_vectors),
 )
 """In the order of their registration."""
 

@@ -78,6 +78,7 @@ def stack_up(cast: Cast) -> None:
         lambda seen: replace(
             seen,
             addresses=addresses,
+            parts={"deployments": "starting"},
             evidence_needed=(1 / spec.judge.alpha, 1 / spec.judge.beta),
             steps=tuple(step.weight_percent for step in spec.rollout.steps),
             shadow=spec.rollout.shadow is not None,
