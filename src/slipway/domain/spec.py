@@ -1,5 +1,7 @@
 """The ReleaseSpec: the one document that says how a model is released. Strict, with units in the names."""
 
+import fnmatch
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -65,7 +67,7 @@ class Expectation(Document):
     """One expectation of the validation rows, on top of those that follow from the model's signature."""
 
     column: str
-    """The column it is about."""
+    """The column it is about; `*` stands for any part of a name (`pixel_*`: every pixel)."""
     minimum: float | None = None
     """Smallest allowed value."""
     maximum: float | None = None
@@ -86,6 +88,19 @@ class Expectation(Document):
             message = f"minimum {self.minimum} is over maximum {self.maximum} for column {self.column!r}"
             raise ValueError(message)
         return self
+
+
+def spelled_out(expectations: Iterable[Expectation], columns: Sequence[str]) -> list[Expectation]:
+    """Return one expectation per column where a pattern stands for several; one that fits no column stays as it is.
+
+    >>> [one.column for one in spelled_out([Expectation(column="pixel_*", minimum=0)], ["pixel_0", "pixel_1", "digit"])]
+    ['pixel_0', 'pixel_1']
+    """
+    return [
+        one.model_copy(update={"column": column})
+        for one in expectations
+        for column in fnmatch.filter(columns, one.column) or [one.column]
+    ]
 
 
 class DataSpec(Document):

@@ -1,6 +1,7 @@
 """A cheap look at the rows file that a spec names: there, and with the columns the spec speaks of."""
 
 import csv
+import fnmatch
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str
     if data.label not in header:
         yield ("data", "label"), f"no column {data.label!r}", expected
     for number, expectation in enumerate(data.expectations):
-        if expectation.column not in header:
+        if not fnmatch.filter(header, expectation.column):
             yield ("data", "expectations", number, "column"), f"no column {expectation.column!r}", expected
 
 

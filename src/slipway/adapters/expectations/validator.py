@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.adapters.expectations import questions
 from slipway.adapters.expectations.questions import Question
 from slipway.domain.model import Column, Signature
-from slipway.domain.spec import DataSpec
+from slipway.domain.spec import DataSpec, spelled_out
 from slipway.domain.verdict import Verdict
 from slipway.errors import DataBroken
 from slipway.rows import read_table
@@ -30,17 +30,18 @@ class GreatExpectationsValidator:
         inputs = _inputs(frame, spec, signature)
         present = [column for column in inputs if column.name in frame.columns]
         names = [column.name for column in present]
+        expected = spelled_out(spec.expectations, [str(name) for name in frame.columns])
         asked = [
             questions.rows(frame, spec.minimum_rows),
             questions.columns(frame, [column.name for column in inputs], spec.label),
             *questions.types(frame, present),
             *questions.nulls(frame, [spec.label] if spec.nulls_allowed else [*names, spec.label]),
             *questions.finite(frame, [*names, spec.label]),
-            *questions.expectations(frame, spec.expectations),
+            *questions.expectations(frame, expected),
         ]
         return [
             *questions.contradictions(inputs, signature, spec.label),
-            *questions.unanswerable(frame, spec.expectations),
+            *questions.unanswerable(frame, expected),
             *_ask(asked),
         ]
 
