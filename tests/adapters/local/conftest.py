@@ -1,6 +1,7 @@
 """Places for the local target's tests: a real supervisord, a real Envoy, and small real services."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -38,8 +39,8 @@ def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         return place
 
     yield make
-    for place in places:
-        place.target.supervisor.stop()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda place: place.target.supervisor.stop(), places))
 
 
 @pytest.fixture(scope="session")
