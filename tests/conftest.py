@@ -40,5 +40,8 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(pixels, frame[LABEL])
     path = tmp_path_factory.mktemp("model") / "digits"
     signature = mlflow.models.infer_signature(pixels, model.predict(pixels))
-    mlflow.sklearn.save_model(model, path, signature=signature, input_example=pixels.head(3))
+    # requirements said outright: MLflow would find them out by loading the model in another process
+    mlflow.sklearn.save_model(
+        model, path, signature=signature, input_example=pixels.head(3), pip_requirements=["scikit-learn", "skops"]
+    )
     return path
