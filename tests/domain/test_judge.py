@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -398,7 +399,7 @@ def test_a_healthy_canary_is_rolled_back_less_often_than_alpha() -> None:
 
     The upper end of the rate's 99 % interval (Clopper-Pearson) is under alpha too. Seeded: the figure is exact.
     """
-    false = _ever(_traces(odds=1.0, seed=1)[0] >= 1 / SPEC.alpha)
+    false = _ever(_against(odds=1.0, seed=1) >= 1 / SPEC.alpha)
 
     assert false.sum() == 17
     assert stats.beta.ppf(0.995, false.sum() + 1, TRACES - false.sum()) < SPEC.alpha
@@ -406,7 +407,7 @@ def test_a_healthy_canary_is_rolled_back_less_often_than_alpha() -> None:
 
 def test_a_canary_five_times_worse_is_found_every_time() -> None:
     """1,000 of 1,000 found within 40 looks; half of them within 6 (about 70 answers of the canary)."""
-    found = _traces(odds=5.0, seed=2, traces=1000, looks=40)[0] >= 1 / SPEC.alpha
+    found = _against(odds=5.0, seed=2, traces=1000, looks=40) >= 1 / SPEC.alpha
 
     assert _ever(found).all()
     assert np.median(found.argmax(axis=1)) + 1 == 6
@@ -414,14 +415,14 @@ def test_a_canary_five_times_worse_is_found_every_time() -> None:
 
 def test_a_canary_beyond_the_tolerance_passes_less_often_than_beta() -> None:
     """4,000 canaries exactly at the tolerance, failing on more than the negligible share: under 5 % ever pass."""
-    passed = _ever(_traces(odds=SPEC.tolerance, seed=3)[1] >= 1 / SPEC.beta)
+    passed = _ever(_favour(odds=SPEC.tolerance, seed=3) >= 1 / SPEC.beta)
 
     assert stats.beta.ppf(0.995, passed.sum() + 1, TRACES - passed.sum()) < SPEC.beta
 
 
 def test_a_canary_with_half_the_errors_passes() -> None:
     """99 of 100 pass within 100 looks (1,200 answers of the canary) where stable fails on 3 %."""
-    passed = _ever(_traces(odds=0.5, seed=4, traces=1000)[1] >= 1 / SPEC.beta)
+    passed = _ever(_favour(odds=0.5, seed=4, traces=1000) >= 1 / SPEC.beta)
 
     assert passed.mean() > 0.99
 
@@ -432,8 +433,8 @@ def test_the_simulation_is_the_judge() -> None:
 
     evidence = after(*zip(n.cumsum(), x.cumsum(), m.cumsum(), y.cumsum(), strict=True))
 
-    assert evidence_against(evidence) == pytest.approx(_traces(odds=1.0, seed=1)[0][0, 9])
-    assert evidence_for(evidence) == pytest.approx(_traces(odds=1.0, seed=1)[1][0, 9])
+    assert evidence_against(evidence) == pytest.approx(_against(odds=1.0, seed=1)[0, 9])
+    assert evidence_for(evidence) == pytest.approx(_favour(odds=1.0, seed=1)[0, 9])
 
 
 def _ever(reached: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -456,17 +457,25 @@ def _draws(*, odds: float, seed: int, traces: int = TRACES, looks: int = LOOKS) 
 
 
 @lru_cache
-def _traces(
+def _factors(
     *, odds: float, seed: int, traces: int = TRACES, looks: int = LOOKS
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the evidence against and for after every look; each of shape (traces, looks)."""
+) -> tuple[list[Evidence], NDArray[np.int_]]:
+    """Return the judge's evidence from every look that occurs, and which of them each look is: (traces, looks)."""
     draws = _draws(odds=odds, seed=seed, traces=traces, looks=looks)
     rows, back = np.unique(np.stack([part.ravel() for part in draws], axis=1), axis=0, return_inverse=True)
-    factors = [after((int(n), int(x), int(m), int(y))) for n, x, m, y in rows]
-    means = []
-    for which in ("worse", "fine", "negligible"):
-        logs = np.array([getattr(factor, which) for factor in factors])[back.ravel()]
-        grown = logs.reshape(traces, looks, -1).cumsum(axis=1)
-        means.append(np.exp(grown).mean(axis=2))
-    worse, fine, negligible = means
-    return worse, (fine + negligible) / 2
+    return [after((int(n), int(x), int(m), int(y))) for n, x, m, y in rows], back.reshape(traces, looks)
+
+
+def _grown(which: str, **drawn: Any) -> NDArray[np.float64]:  # noqa: ANN401 - the arguments of _draws
+    """Return one e-process after every look; shape (traces, looks)."""
+    factors, back = _factors(**drawn)
+    logs = np.array([getattr(factor, which) for factor in factors])
+    return np.mean([np.exp(column[back].cumsum(axis=1)) for column in logs.T], axis=0)
+
+
+def _against(**drawn: Any) -> NDArray[np.float64]:  # noqa: ANN401 - the arguments of _draws
+    return _grown("worse", **drawn)
+
+
+def _favour(**drawn: Any) -> NDArray[np.float64]:  # noqa: ANN401 - the arguments of _draws
+    return (_grown("fine", **drawn) + _grown("negligible", **drawn)) / 2
