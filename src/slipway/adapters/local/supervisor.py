@@ -86,7 +86,7 @@ class Supervisor:
                 until(lambda: self._daemon() is None, timeout_seconds)
                 end([daemon])
             end(marked(str(self._home)))  # what left its process group, and what a killed supervisord left
-            rpc.forget(self._socket())
+            rpc.forget(self.socket)
 
     def add(self, program: Program) -> None:
         """Run a program; one that runs with the same description is left alone, with another one it is replaced."""
@@ -155,10 +155,12 @@ class Supervisor:
             (self._programs / f"{name}{ending}").unlink(missing_ok=True)
 
     def _call(self, method: str, *arguments: object, timeout: float = CALL_SECONDS) -> Any:  # noqa: ANN401 - XML-RPC
-        with rpc.connected(self._socket(), timeout) as supervisord:
+        with rpc.connected(self.socket, timeout) as supervisord:
             return getattr(supervisord, method)(*arguments)
 
-    def _socket(self) -> Path:
+    @property
+    def socket(self) -> Path:
+        """Where supervisord listens."""
         # written down, because the short folder depends on the environment of whoever started it
         noted = self._home / "socket"
         return Path(noted.read_text()) if noted.is_file() else rpc.socket_for(self._home)
@@ -167,6 +169,7 @@ class Supervisor:
         for folder in (self._programs, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         socket = rpc.socket_for(self._home)
+        rpc.make_folder(socket)
         write_atomic(self._home / "socket", str(socket).encode(), mode=0o600)
         # names relative to this folder, where supervisord runs: its format breaks at a blank and `;` in a path
         file = socket.name if socket.parent == self._home else socket

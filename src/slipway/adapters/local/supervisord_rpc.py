@@ -53,12 +53,18 @@ def socket_for(home: Path) -> Path:
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
         return inside
     digest = sha256(os.fsencode(home)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"{SHORT_FOLDER}{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    return Path(tempfile.gettempdir()) / f"{SHORT_FOLDER}{os.getuid()}-{digest}" / "supervisord.sock"
+
+
+def make_folder(path: Path) -> None:
+    """Make the socket's folder; raise TargetUnavailable where someone else could get at it."""
+    folder = path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.name.startswith(SHORT_FOLDER):
+        return
     seen = folder.lstat()
     if seen.st_uid != os.getuid() or stat.S_IMODE(seen.st_mode) & 0o077 or not stat.S_ISDIR(seen.st_mode):
         raise unreachable(f"{folder} belongs to someone else or is open to others")
-    return folder / "supervisord.sock"
 
 
 def forget(path: Path) -> None:
