@@ -94,8 +94,8 @@ def train(recipe: Recipe, digits: Digits) -> Trained:
     return Trained(recipe=recipe, estimator=estimator, accuracy=float(accuracy))
 
 
-def register(trained: Trained, digits: Digits, uri: str) -> int:
-    """Log the model to an MLflow server and register it as the next version of `digits`; return its number.
+def register(trained: Trained, digits: Digits, uri: str, model: str = MODEL) -> int:
+    """Log the model to an MLflow server and register it as the next version of `model`; return its number.
 
     Through the server's REST API, for only that fires webhooks. Serialized with skops: loading it runs no code.
     """
@@ -110,12 +110,12 @@ def register(trained: Trained, digits: Digits, uri: str) -> int:
     # MLflow tells of every step on stderr, in the middle of the view
     with redirect_stderr(StringIO()):
         mlflow.set_experiment(EXPERIMENT)
-        with mlflow.start_run(run_name=f"{MODEL}: {trained.recipe.title}"):
+        with mlflow.start_run(run_name=f"{model}: {trained.recipe.title}"):
             mlflow.log_metric("validation_accuracy", trained.accuracy)
             logged = mlflow.sklearn.log_model(
                 trained.estimator,
                 name=MODEL,
-                registered_model_name=MODEL,
+                registered_model_name=model,
                 signature=infer_signature(example, trained.estimator.predict(example)),
                 input_example=example,
                 # said outright: MLflow would find it out by loading the model in another process, which takes seconds
