@@ -29,6 +29,8 @@ POLL_SECONDS = 0.05
 PROBE_SECONDS = 1.0
 """A probe waits in the listening socket until the worker is there; between probes we look whether it still lives."""
 MEBIBYTE = 1024 * 1024
+WORKER = "_bentoml_impl.worker"
+"""In the command line of BentoML's workers."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 """How the last line of a traceback begins."""
 
@@ -106,8 +108,7 @@ class Service:
                 raise PortTaken
             raise self._failed(f"ended with code {self.process.returncode} before it was ready")
         with contextlib.suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self.process.pid).children()
-            alive = {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+            alive = _workers(psutil.Process(self.process.pid))
             if workers - alive:
                 raise self._failed("its worker ended before it was ready")
             return alive
@@ -143,6 +144,16 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
     finally:
         stop(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)
+
+
+def _workers(server: psutil.Process) -> set[int]:
+    """Return the server's workers that run; it also has children for milliseconds only (`ldconfig`, as it imports)."""
+    found = set()
+    for child in server.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE and any(WORKER in part for part in child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
