@@ -117,4 +117,4 @@ def _shadow(spec: ReleaseSpec, status: RolloutStatus) -> ShadowComparison | None
     except MetricsUnavailable as trouble:
         log.warning("%s: no shadow answers from this look: %s", status.release_id, trouble)
         return None
-    return compare(stable, canary, tolerance=spec.rollout.shadow.tolerance)
+    return compare(stable, canary, tolerance=spec.rollout.shadow.tolerance, before=status.shadow)

@@ -25,7 +25,7 @@ def test_only_requests_that_both_answered_count() -> None:
     """An answer without its counterpart is neither agreement nor difference."""
     compared = compare([answer("a", 1), answer("b", 1)], [answer("b", 1), answer("c", 9)], tolerance=0)
 
-    assert compared == ShadowComparison(compared=1)
+    assert compared == ShadowComparison(compared=1, last="b")
 
 
 def test_a_request_that_comes_twice_counts_once() -> None:
@@ -33,7 +33,7 @@ def test_a_request_that_comes_twice_counts_once() -> None:
     stable = [answer("a", 1), answer("a", 2)]
     canary = [answer("a", 1), answer("a", 3), answer("a", 4, status=500)]
 
-    assert compare(stable, canary, tolerance=0) == ShadowComparison(compared=1)
+    assert compare(stable, canary, tolerance=0) == ShadowComparison(compared=1, last="a")
 
 
 def test_failures_are_counted_by_arm_and_are_no_disagreement() -> None:
@@ -43,7 +43,7 @@ def test_failures_are_counted_by_arm_and_are_no_disagreement() -> None:
 
     compared = compare(stable, canary, tolerance=0)
 
-    assert compared == ShadowComparison(compared=4, disagreed=1, canary_failed=2, stable_failed=2)
+    assert compared == ShadowComparison(compared=4, disagreed=1, canary_failed=2, stable_failed=2, last="d")
 
 
 @pytest.mark.parametrize(("status", "failed"), [(200, False), (404, False), (499, False), (500, True), (599, True)])
@@ -91,7 +91,7 @@ def test_another_status_is_another_answer() -> None:
     """A canary that refuses what stable takes differs, even where neither answer has values."""
     compared = compare([answer("a")], [answer("a", status=422)], tolerance=0)
 
-    assert compared == ShadowComparison(compared=1, disagreed=1)
+    assert compared == ShadowComparison(compared=1, disagreed=1, last="a")
 
 
 answers = st.lists(
@@ -113,3 +113,21 @@ def test_counts_are_consistent_whatever_was_answered(stable: list[Answer], canar
     assert compared.compared == len({one.request_id for one in stable} & {one.request_id for one in canary})
     assert compared.disagreed + max(compared.canary_failed, compared.stable_failed) <= compared.compared
     assert compare(stable, stable, tolerance=0).disagreed == 0
+
+
+@given(
+    failures=st.lists(st.booleans(), max_size=60),
+    steps=st.lists(st.integers(min_value=0, max_value=8), max_size=20),
+)
+def test_a_ring_that_forgets_loses_no_count(failures: list[bool], steps: list[int]) -> None:
+    """Looks that come before the ring is full again count every request once."""
+    ring, end, compared = 8, 0, ShadowComparison()
+    canary = [answer(f"r{number}", status=500 if failed else 200) for number, failed in enumerate(failures)]
+    stable = [answer(f"r{number}") for number in range(len(failures))]
+    for step in steps:
+        end = min(len(canary), end + step)
+        newest = slice(max(0, end - ring), end)
+        compared = compare(stable[newest], canary[newest], tolerance=0, before=compared)
+
+    assert compared.compared == end
+    assert compared.canary_failed == sum(failures[:end])

@@ -15,7 +15,7 @@ from itertools import pairwise
 from slipway.domain import judge
 from slipway.domain.counters import Counters
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.shadow import ShadowComparison
+from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.spec import Deadline, ReleaseSpec
 from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict
@@ -87,7 +87,15 @@ def begin(
     if stable is not None and stable.name == canary.name:
         message = f"rollout {status.release_id}: {canary.name} serves already, it can't be compared with itself"
         raise ValueError(message)
-    begun = replace(status, canary=canary, stable=stable, evidence=Evidence(), step=0, awaits_approval=needs_approval)
+    begun = replace(
+        status,
+        canary=canary,
+        stable=stable,
+        evidence=Evidence(),
+        shadow=NOTHING_COMPARED,
+        step=0,
+        awaits_approval=needs_approval,
+    )
     return _enter(replace(begun, heartbeat_at=now), Phase.STARTING, f"{canary.name} is being started", now)
 
 
@@ -103,7 +111,8 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         raise ValueError(message)
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
-    status = _judged(spec, replace(status, heartbeat_at=now), seen)
+    status = replace(status, heartbeat_at=now, shadow=seen.shadow or status.shadow)
+    status = _judged(spec, status, seen)
     status = _interrupted(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
     return replace(step, status=_remembered(step.status, now), reason=step.status.reason)
@@ -229,7 +238,7 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
 
 
 def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    shadow, compared = spec.rollout.shadow, seen.shadow or ShadowComparison()
+    shadow, compared = spec.rollout.shadow, status.shadow
     limit = shadow.disagreement_limit if shadow else None
     early = shadow is not None and now - status.entered_at < shadow.duration_seconds
     unknown = limit is not None and not compared.compared  # a limit that nothing was held against is not kept

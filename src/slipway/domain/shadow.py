@@ -33,31 +33,51 @@ class ShadowComparison:
     """Neither failed, and they differ in status or values."""
     canary_failed: int = 0
     stable_failed: int = 0
+    last: str = ""
+    """Id of the request that was compared last: the next comparison begins behind it."""
 
 
-def compare(stable: Sequence[Answer], canary: Sequence[Answer], *, tolerance: float) -> ShadowComparison:
-    """Join two revisions' answers by request id and count how they differ.
+NOTHING_COMPARED = ShadowComparison()
 
-    Numbers within `tolerance` agree. An id that comes twice counts once, with its first answer.
+
+def compare(
+    stable: Sequence[Answer],
+    canary: Sequence[Answer],
+    *,
+    tolerance: float,
+    before: ShadowComparison = NOTHING_COMPARED,
+) -> ShadowComparison:
+    """Join two revisions' recent answers by request id, and add how they differ to what was counted before.
+
+    Answers come oldest first, from rings that forget: what lies behind the request compared last is new. Numbers within
+    `tolerance` agree. An id that comes twice counts once, with its first answer.
     """
-    first: dict[str, Answer] = {}
+    ours: dict[str, Answer] = {}
     for answer in stable:
-        first.setdefault(answer.request_id, answer)
-    compared = disagreed = canary_failed = stable_failed = 0
-    seen: set[str] = set()
-    for theirs in canary:
-        ours = first.get(theirs.request_id)
-        if ours is None or theirs.request_id in seen:
-            continue
-        seen.add(theirs.request_id)
-        compared += 1
-        canary_failed += theirs.failed
-        stable_failed += ours.failed
-        if not (theirs.failed or ours.failed) and not _agree(ours, theirs, tolerance):
-            disagreed += 1
+        ours.setdefault(answer.request_id, answer)
+    pairs: dict[str, tuple[Answer, Answer]] = {}
+    for theirs in _newer(canary, before.last):
+        if theirs.request_id in ours:
+            pairs.setdefault(theirs.request_id, (ours[theirs.request_id], theirs))
     return ShadowComparison(
-        compared=compared, disagreed=disagreed, canary_failed=canary_failed, stable_failed=stable_failed
+        compared=before.compared + len(pairs),
+        disagreed=before.disagreed + sum(_disagree(our, their, tolerance) for our, their in pairs.values()),
+        canary_failed=before.canary_failed + sum(their.failed for _our, their in pairs.values()),
+        stable_failed=before.stable_failed + sum(our.failed for our, _their in pairs.values()),
+        last=next(reversed(pairs), before.last),
     )
+
+
+def _newer(answers: Sequence[Answer], last: str) -> Sequence[Answer]:
+    """Return the answers behind the one with this id; all of them where it was forgotten: then all are newer."""
+    for number in range(len(answers) - 1, -1, -1):
+        if answers[number].request_id == last:
+            return answers[number + 1 :]
+    return answers
+
+
+def _disagree(ours: Answer, theirs: Answer, tolerance: float) -> bool:
+    return not (theirs.failed or ours.failed) and not _agree(ours, theirs, tolerance)
 
 
 def _agree(ours: Answer, theirs: Answer, tolerance: float) -> bool:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.revision import Revision
+from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 
 
 class Phase(StrEnum):
@@ -123,6 +124,8 @@ class RolloutStatus:
     """A person must say yes before promotion."""
     approved_by: str | None = None
     evidence: Evidence = Evidence()
+    shadow: ShadowComparison = NOTHING_COMPARED
+    """What was compared so far under shadow."""
     timeline: tuple[Moment, ...] = ()
     """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""
 

@@ -1,0 +1,126 @@
+"""Releases as people live them, on a whole stack: schedule, approval, a newer version, a rollback, things that die."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from tests.end_to_end.conftest import Stack, kill
+
+Register = Callable[[str, int], int]
+Traffic = Callable[[str], Any]
+LONG = [{"weight_percent": 20, "duration_seconds": 600}]
+
+
+def test_without_a_webhook_only_the_delay_changes(stack: Stack, register: Register) -> None:
+    """No webhook is registered: the schedule finds the version and releases it by the same flow."""
+    stack.spec("scheduled")
+    register("scheduled", 1)
+
+    stack.until("the release", lambda: stack.state("scheduled", 1) == "promoted", seconds=240)
+
+    assert stack.status("scheduled")["phase"] == "succeeded"
+    history = stack.slipway("history", "scheduled", "--json")
+    assert '"promoted"' in history
+
+
+def test_a_person_is_asked_before_promotion(stack: Stack, register: Register) -> None:
+    """The release suspends; `slipway approve` lets it go on, and the record says who said so."""
+    stack.spec("asked", approval=True)
+    register("asked", 1)
+
+    waiting = stack.slipway("release", "asked", code=7)
+    assert "approv" in waiting
+    assert stack.status("asked")["phase"] == "held"
+    stack.slipway("approve", "asked", "--by", "anna")
+    stack.until("the promotion", lambda: stack.state("asked", 1) == "promoted")
+
+    assert stack.status("asked")["approved_by"] == "anna"
+
+
+def test_a_changed_artifact_stops_the_release(stack: Stack, register: Register) -> None:
+    """A worse version is stopped; its files change behind its number; the next try names the change."""
+    stack.spec("tampered")
+    register("tampered", 2)
+    stack.slipway("release", "tampered")
+    register("tampered", 4)
+    stopped = stack.slipway("release", "tampered", code=3)
+    assert "points worse" in stopped
+    files = sorted((stack.home / "stack").rglob("model.skops"), key=lambda path: path.stat().st_mtime)
+    files[-1].write_bytes(files[0].read_bytes())
+
+    again = stack.slipway("release", "tampered", "--again", code=3)
+
+    assert "a version never changes" in again
+    assert stack.status("tampered")["stable"]["name"] == "tampered-v1"
+
+
+def test_a_killed_release_is_resumed_and_ends(stack: Stack, register: Register, traffic: Traffic) -> None:
+    """Killed in the middle of the canary: `reconcile` takes the rollout up, the judge goes on, nothing is lost."""
+    stack.spec("orphan", steps=[{"weight_percent": 30, "duration_seconds": 600}], shadow=None)
+    register("orphan", 2)
+    stack.slipway("release", "orphan")
+    with traffic("orphan") as sent:
+        register("orphan", 3)
+        stack.slipway("release", "orphan", "--no-wait")
+        stack.until("the canary", lambda: stack.status("orphan").get("phase") == "shifting")
+        kill(stack.flow_process("release orphan"))
+        stack.until("the end", lambda: stack.state("orphan", 2) == "rolled-back", seconds=240)
+
+    assert "times as often" in stack.status("orphan")["reason"] or "fails" in stack.status("orphan")["reason"]
+    assert stack.status("orphan")["phase"] == "rolled-back"
+    assert sent.lost == []
+    assert set(sent.failed) <= {"orphan-v2"}
+
+
+def test_a_newer_version_supersedes_and_a_rollback_comes_first(
+    stack: Stack, register: Register, traffic: Traffic
+) -> None:
+    """Version 3 takes version 2's place in mid-canary; a person's rollback then takes version 3 back."""
+    stack.spec("busy", steps=LONG, shadow=None)
+    register("busy", 1)
+    stack.slipway("release", "busy")
+    with traffic("busy") as sent:
+        register("busy", 2)
+        stack.slipway("release", "busy", "--no-wait")
+        stack.until("the first canary", lambda: stack.status("busy").get("phase") == "shifting")
+        register("busy", 2)
+        stack.slipway("release", "busy", "--no-wait")
+        stack.until("the second canary", lambda: _at(stack, "busy", 3, "shifting"))
+        assert stack.state("busy", 2) == "superseded"
+        stack.slipway("rollback", "busy", "--reason", "a person says no")
+
+    assert stack.state("busy", 3) == "rolled-back"
+    assert stack.status("busy")["reason"] == "a person says no"
+    assert sent.lost == []
+    assert sent.failed == {}
+
+
+def _at(stack: Stack, model: str, version: int, phase: str) -> bool:
+    status = stack.status(model)
+    return bool(status.get("version") == version and status.get("phase") == phase)
+
+
+def test_a_canary_that_dies_is_rolled_back_at_once(stack: Stack, register: Register, traffic: Traffic) -> None:
+    """No statistics needed; Envoy dies too, comes back with the same routes, and the stable version serves on."""
+    stack.spec("mortal", steps=LONG, shadow=None)
+    register("mortal", 1)
+    stack.slipway("release", "mortal")
+    with traffic("mortal"):
+        register("mortal", 2)
+        stack.slipway("release", "mortal", "--no-wait")
+        stack.until("the canary", lambda: stack.status("mortal").get("phase") == "shifting")
+        for process in _serving(stack, "mortal", 2):
+            kill(process)
+        stack.until("the end", lambda: stack.state("mortal", 2) == "rolled-back")
+
+    assert "mortal-v2" in stack.status("mortal")["reason"]
+
+
+def _serving(stack: Stack, model: str, version: int) -> list[psutil.Process]:
+    package = stack.status(model)["canary"]["package"]["path"]
+    assert stack.status(model)["canary"]["version"] == version
+    found = [one for one in psutil.process_iter(["cmdline"]) if package in (one.info["cmdline"] or [])]
+    children = [child for one in found for child in one.children(recursive=True)]
+    assert found
+    return [*children, *found]
