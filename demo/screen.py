@@ -7,7 +7,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from demo import view
-from demo.stages import StageSeen
+from demo.stages import GATES, StageSeen
 from demo.watch import Seen
 
 FRAMES_PER_SECOND = 4
@@ -99,10 +99,10 @@ def news(before: Seen, after: Seen) -> list[str]:
     stages = [
         f"version {after.releasing}: {stage.name} {stage.state.lower()} after {stage.seconds:.1f} s"
         for stage in _ended(after)
-        if stage.name in view.GATES and (stage.name, stage.seconds) not in ended
+        if stage.name in GATES and (stage.name, stage.seconds) not in ended
     ]
     return addresses + parts + stages + [note.text for note in after.notes[len(before.notes) :]]
 
 
 def _ended(seen: Seen) -> list[StageSeen]:
-    return [stage for stage in (seen.run.stages if seen.run else ()) if stage.state in {"COMPLETED", "FAILED"}]
+    return [stage for stage in (seen.run.stages if seen.run else ()) if stage.ended]

@@ -9,6 +9,8 @@ import httpx
 
 _SUFFIX = re.compile(r"-[0-9a-f]{3,}$")
 """Prefect ends the names of task runs with a few hex digits."""
+GATES = ("fetch", "validate data", "validate model", "convert", "optimize", "package", "rehearse")
+"""The tasks before any traffic, in the order of their beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,11 @@ class StageSeen:
     """Prefect's: PENDING, RUNNING, COMPLETED, FAILED, ..."""
     seconds: float
     """How long it ran, so far."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not go on."""
+        return self.state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

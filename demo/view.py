@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from demo.stages import StageSeen
+from demo.stages import GATES, StageSeen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
 from slipway.domain.judge import evidence_against, evidence_for
@@ -19,7 +19,8 @@ from slipway.domain.status import Phase, RolloutStatus
 BAR_CELLS = 20
 NOTES = 9
 """Lines of the log that are shown."""
-GATES = ("fetch", "validate data", "validate model", "convert", "optimize", "package", "rehearse")
+SHORT = {"validate data": "data", "validate model": "quality"}
+"""Names of gates that would not fit."""
 COLOURS = {
     ReleaseState.PROMOTED: "green",
     ReleaseState.ROLLED_BACK: "red",
@@ -195,7 +196,7 @@ def _joined(texts: list[Text], between: str) -> list[Text]:
 def _state(line: Line, seen: Seen) -> Text:
     if line.state is ReleaseState.PROMOTED:
         serves = seen.weights.get(revision_name("digits", line.version), 0) > 0
-        return Text("serves" if serves else "promoted, then replaced", style="green" if serves else FAINT)
+        return Text("serves" if serves else "replaced", style="green" if serves else FAINT)
     if line.state is not None:
         return Text(line.state.value, style=COLOURS.get(line.state, ""))
     status = seen.status
@@ -214,6 +215,7 @@ def _share(weight: int | None, *, canary: bool) -> Text:
 
 
 def _gate(name: str, stage: StageSeen | None) -> Text:
+    name = SHORT.get(name, name)
     if stage is None:
         return Text(f"· {name}", style=FAINT)
     if stage.state == "COMPLETED":

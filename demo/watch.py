@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from demo.models import MODEL
-from demo.stages import Releases, RunSeen
+from demo.stages import GATES, Releases, RunSeen
 from demo.tally import Counts
 from slipway import wiring
 from slipway.domain.model import ReleaseState
@@ -126,14 +126,20 @@ class Watch:
         before = self._seen
         status = wiring.rollouts().load(MODEL)
         traffic = wiring.target().traffic(MODEL) if status else None
-        ours = status is not None and status.version == before.releasing
-        gating = before.releasing is not None and (not ours or (status is not None and status.phase is Phase.PENDING))
-        run = self._releases.run_of(MODEL, before.releasing) if gating and before.releasing else None
+        run = self._releases.run_of(MODEL, before.releasing or 0) if _gating(before, status) else None
         counts = self._counts()
         weights = traffic.weights if traffic else {}
         return lambda seen: replace(
             _noted(seen, status), status=status, run=run or seen.run, weights=weights, counts=counts
         )
+
+
+def _gating(before: Seen, status: RolloutStatus | None) -> bool:
+    """Say whether gates are at work, or were when Prefect was asked last: later there is nothing new to ask for."""
+    if before.releasing is None:
+        return False
+    ours = status is not None and status.version == before.releasing and status.phase is not Phase.PENDING
+    return not ours or before.run is None or any(one.name in GATES and not one.ended for one in before.run.stages)
 
 
 def _noted(seen: Seen, status: RolloutStatus | None) -> Seen:

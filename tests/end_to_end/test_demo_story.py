@@ -1,4 +1,4 @@
-"""The demo's story with real everything: MLflow, Prefect, Great Expectations, BentoML, Envoy; and nothing left running."""
+"""The demo's story with real everything: MLflow, Prefect, BentoML, Envoy; and nothing is left running."""
 
 import json
 import os
