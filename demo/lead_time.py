@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release import ReleaseRecord, StageRecord
 from slipway.domain.status import Phase
 
 WAITING_FOR_EVIDENCE = {Phase.SHADOW, Phase.SHIFTING}
@@ -39,7 +39,7 @@ def lead_time(record: ReleaseRecord, registered_at: float) -> LeadTime:
     for moment, after in pairwise(record.timeline):
         phases[moment.phase] += after.at - moment.at
     stages = {"trigger": record.started_at - registered_at}
-    stages |= {stage.name: stage.ended_at - stage.started_at for stage in record.stages}
+    stages |= {stage.name: _took(stage, record.started_at) for stage in record.stages}
     stages |= {name: phases[phase] for phase, name in NAMES.items() if phase in phases}
     last = record.timeline[-1].at if record.timeline else max((one.ended_at for one in record.stages), default=None)
     if last is not None:
@@ -49,3 +49,8 @@ def lead_time(record: ReleaseRecord, registered_at: float) -> LeadTime:
         evidence=sum(phases[phase] for phase in WAITING_FOR_EVIDENCE),
         stages=stages,
     )
+
+
+def _took(stage: StageRecord, release_began: float) -> float:
+    """Return a stage's seconds; a result that an earlier release left in the cache took none."""
+    return stage.ended_at - stage.started_at if stage.started_at >= release_began else 0.0

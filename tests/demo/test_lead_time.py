@@ -24,6 +24,7 @@ def record(*, ended_at: float, timeline: tuple[Moment, ...] = ()) -> ReleaseReco
         started_at=8.0,
         ended_at=ended_at,
         stages=(
+            StageRecord(name="validate data", started_at=1.0, ended_at=4.0),  # from the cache
             StageRecord(name="fetch", started_at=10.0, ended_at=11.0),
             StageRecord(name="package", started_at=11.0, ended_at=20.0),
         ),
@@ -41,7 +42,16 @@ def test_time_in_shadow_and_steps_is_waiting_for_evidence_and_the_rest_is_overhe
     assert lead.evidence == pytest.approx(15.0)
     assert lead.overhead == pytest.approx(23.0)
     assert lead.stages == pytest.approx(
-        {"trigger": 3, "fetch": 1, "package": 9, "start revision": 5, "shadow": 5, "shifting": 10, "record": 3}
+        {
+            "trigger": 3,
+            "validate data": 0,
+            "fetch": 1,
+            "package": 9,
+            "start revision": 5,
+            "shadow": 5,
+            "shifting": 10,
+            "record": 3,
+        }
     )
 
 
