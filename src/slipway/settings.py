@@ -41,8 +41,6 @@ class Settings(BaseSettings):
     """Secret shared with MLflow; unset: made by `slipway up` and kept in HOME/secrets, readable by you alone."""
     webhook_max_age_seconds: float = Field(default=600, gt=0)
     """Older deliveries are refused; longer than MLflow's span of retries (about 3 minutes)."""
-    reconcile_interval_seconds: float = Field(default=60, gt=0)
-    """How often the schedule looks for lost versions and orphaned rollouts."""
     registry_timeout_seconds: float = Field(default=10, gt=0)
     """How long one call to MLflow may take."""
 

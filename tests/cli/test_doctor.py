@@ -80,13 +80,13 @@ def test_a_home_that_can_not_be_written_is_a_problem(slipway: Run, tmp_path: Pat
 
 def test_every_setting_is_listed_with_its_source_and_meaning(slipway: Run) -> None:
     """The one list of settings; secrets are masked."""
-    answer = slipway("doctor", "--json", reconcile_interval_seconds="7", webhook_secret=SECRET)
+    answer = slipway("doctor", "--json", registry_timeout_seconds="7", webhook_secret=SECRET)
 
     listed = {one["name"]: one for one in json.loads(answer.stdout)["settings"]}
     assert set(listed) == {f"SLIPWAY_{name.upper()}" for name in Settings.model_fields}
     assert all(one["description"] for one in listed.values())
-    assert listed["SLIPWAY_RECONCILE_INTERVAL_SECONDS"]["value"] == "7.0"
-    assert listed["SLIPWAY_RECONCILE_INTERVAL_SECONDS"]["source"] == "environment"
+    assert listed["SLIPWAY_REGISTRY_TIMEOUT_SECONDS"]["value"] == "7.0"
+    assert listed["SLIPWAY_REGISTRY_TIMEOUT_SECONDS"]["source"] == "environment"
     assert listed["SLIPWAY_HOST"]["source"] == "default"
     assert listed["SLIPWAY_WEBHOOK_SECRET"]["value"] == "***"
     assert SECRET not in answer.stdout
