@@ -46,8 +46,8 @@ def test_a_changed_artifact_stops_the_release(stack: Stack, register: Register) 
     register("tampered", 4)
     stopped = stack.slipway("release", "tampered", code=3)
     assert "points worse" in stopped
-    files = sorted((stack.home / "stack").rglob("model.skops"), key=lambda path: path.stat().st_mtime)
-    files[-1].write_bytes(files[0].read_bytes())
+    newest = max((stack.home / "stack").rglob("requirements.txt"), key=lambda path: path.stat().st_mtime)
+    newest.write_text(newest.read_text() + "something-else\n")
 
     again = stack.slipway("release", "tampered", "--again", code=3)
 
