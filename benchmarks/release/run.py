@@ -55,7 +55,7 @@ def main() -> int:
 
 def one_run() -> tuple[Summary | None, float]:
     """Play the story in a fresh folder; return its summary (None: it did not get so far) and how long it took."""
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         home = Path(folder) / "home"
         log = Path(folder) / "story.log"
@@ -82,7 +82,7 @@ def one_run() -> tuple[Summary | None, float]:
         found: Summary = json.loads(summary.read_text(encoding="utf-8"))
         if not found["as_told"]:
             print(log.read_text(errors="replace")[-4000:])
-        return found, seconds
+        return found | {"load_average_before": round(load, 2)}, seconds
 
 
 def told(summary: Summary) -> str:
@@ -117,11 +117,36 @@ def results(summaries: Sequence[Summary], runs: int, failed: int) -> dict[str, A
     figures |= stage_figures(summaries)
     return {
         "figures": figures,
+        "runs": [run_in_short(summary) for summary in summaries],
         "date": datetime.now(tz=UTC).date().isoformat(),
         "versions": {"slipway": version("slipway"), "python": platform.python_version()} | libraries(),
         "machine": machine(),
         "command": f"make bench-release RUNS={runs}",
     }
+
+
+def run_in_short(summary: Summary) -> dict[str, Any]:
+    """Return one run: what became of its requests, and each release's lead time stage by stage."""
+    times = ("version", "state", "lead_time_seconds", "evidence_seconds", "overhead_seconds")
+    return {
+        "as_told": summary["as_told"],
+        "load_average_before": summary["load_average_before"],
+        "seconds": round(summary["seconds"], 2),
+        "requests": {name: summary["requests"][name] for name in ("sent", "answered", "failed", "wrong", "lost")},
+        "releases": [
+            rounded({name: one[name] for name in times}) | {"stages": rounded(one["stages"])}
+            for one in summary["releases"]
+        ],
+    }
+
+
+def rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with two decimals.
+
+    >>> rounded({"version": 2, "lead_time_seconds": 1.2345})
+    {'version': 2, 'lead_time_seconds': 1.23}
+    """
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def stage_figures(summaries: Sequence[Summary]) -> dict[str, Figure]:
