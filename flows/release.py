@@ -25,12 +25,13 @@ from tasks.lease import keeping
 from tasks.opened import Opened
 from tasks.optimize import optimize
 from tasks.package import commit, package
+from tasks.predict import predict
 from tasks.record import record, state_of
 from tasks.rehearse import rehearse
-from tasks.roll_out import drive_phase, in_gates, start_rollout, status_of, stop_rollout
+from tasks.roll_out import drive_phase, in_gates, start_rollout, status_of, stop_rollout, warm_up
 from tasks.stage import Stage, require
 from tasks.validate_data import validate_data
-from tasks.validate_model import validate_model
+from tasks.validate_model import compare, validate_model
 
 T = TypeVar("T")
 
@@ -84,15 +85,18 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
     fetched = take(fetch(opened), stages)
     spec, rows = opened.spec, fetched.rows
     data = validate_data.submit(rows, spec.data, fetched.signature)
-    model = validate_model.submit(fetched.challenger, fetched.champion, rows, spec.quality)
-    with all_done(data, model):
+    answers, before = predict.submit(fetched.challenger, rows), predict.submit(fetched.champion, rows)
+    with all_done(data, answers, before):
         plain = take(convert(fetched.challenger, fetched.signature, rows, spec.conversion), stages)
         onnx = take(optimize(plain, rows, spec.optimization), stages)
         built = take(package(fetched.challenger, fetched.signature, onnx, commit()), stages)
         take(data.result(), stages)
-        judged = take(model.result(), stages)
-    take(rehearse(built, rows, judged.predictions, spec.rehearsal, spec.conversion), stages)
-    start_rollout(opened, built, needs_approval=judged.needs_approval)
+        compared = compare(fetched, answers.result(), before.result())
+        needs_approval = take(validate_model(compared, rows, spec.quality), stages)
+    warm = warm_up.submit(opened, built)  # its imports take as long as the rehearsal's; it gets no traffic
+    with all_done(warm):
+        take(rehearse(built, rows, compared.predictions, spec.rehearsal, spec.conversion), stages)
+    start_rollout(opened, built, needs_approval=needs_approval)
 
 
 def roll_out(opened: Opened, stages: list[StageRecord]) -> RolloutStatus:

@@ -103,12 +103,23 @@ def clear_up(opened: Opened) -> None:
     status = wiring.rollouts().load(opened.model)
     if status is None or status.release_id != opened.release_id:
         status = _at_rest(opened, status)
+        _stop_strays(opened, status)
         status = _fresh(opened, status.champion if status else None)
     wiring.rollouts().save(replace(status, heartbeat_at=time.time()), opened.lease)
     tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(opened.attempt)}
     wiring.registry().set_tags(opened.model, opened.version.version, tags)
     if CHAMPION not in opened.version.aliases:
         wiring.registry().set_alias(opened.model, CHALLENGER, opened.version.version)
+
+
+def _stop_strays(opened: Opened, status: RolloutStatus | None) -> None:
+    """Stop what an earlier release warmed up and did not live to use."""
+    target = wiring.target()
+    traffic = target.traffic(opened.model)
+    kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
+    for name in target.observe(opened.model):
+        if name not in kept:
+            target.stop(opened.model, name)
 
 
 def _at_rest(opened: Opened, status: RolloutStatus | None) -> RolloutStatus | None:

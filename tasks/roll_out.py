@@ -17,19 +17,28 @@ from tasks.opened import Opened
 
 
 @task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
+def warm_up(opened: Opened, package: Package) -> None:
+    """Begin to start the revision while the rehearsal runs; without a route it gets no request."""
+    wiring.target().start(_revision(opened, package))
+
+
+@task(name="begin rollout", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
 def start_rollout(opened: Opened, package: Package, *, needs_approval: bool) -> RolloutStatus:
-    """Write down what is going to be released; the first look starts it."""
+    """Write down what is going to be released; the first look starts it if it is not there."""
     status = status_of(opened)
-    revision = Revision(
+    begun = begin(status, _revision(opened, package), status.stable, time.time(), needs_approval=needs_approval)
+    wiring.rollouts().save(begun, opened.lease)
+    return begun
+
+
+def _revision(opened: Opened, package: Package) -> Revision:
+    return Revision(
         name=opened.version.name,
         model=opened.model,
         version=opened.version.version,
         package=package,
         memory_limit_mebibytes=opened.spec.rehearsal.memory_limit_mebibytes,
     )
-    begun = begin(status, revision, status.stable, time.time(), needs_approval=needs_approval)
-    wiring.rollouts().save(begun, opened.lease)
-    return begun
 
 
 @task(
@@ -48,7 +57,8 @@ def drive_phase(opened: Opened, status: RolloutStatus, approval: Approval | None
 
 
 def stop_rollout(opened: Opened, reason: str) -> None:
-    """Write down that nothing was started."""
+    """Write down that it got no traffic; what was warmed up goes."""
+    wiring.target().stop(opened.model, opened.version.name)
     stopped = replace(status_of(opened), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
     wiring.rollouts().save(stopped, opened.lease)
 

@@ -1,6 +1,5 @@
 """Validate the model: it works on its own example, and it is good enough beside the champion."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,40 +13,51 @@ from slipway.domain.spec import Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels
 from tasks.caching import by_content
-from tasks.fetch import Holdout
+from tasks.fetch import Fetched, Holdout
 from tasks.retrying import RETRIED
 from tasks.stage import Stage, begin_stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """What the model says of the holdout, and whether a person must agree before promotion."""
+class Compared:
+    """Challenger and champion, and what each says of the same rows."""
 
+    challenger: Artifact
+    champion: Artifact | None
     predictions: NDArray[np.generic]
-    """Shape (rows,) or (rows, outputs)."""
-    needs_approval: bool
+    """The challenger's; shape (rows,) or (rows, outputs)."""
+    before: NDArray[np.generic] | None
+    """The champion's; None: there is none."""
+
+    @property
+    def digest(self) -> str:
+        """What the comparison is about: predictions follow from the artifacts and the rows."""
+        return f"{self.challenger.digest} {self.champion.digest if self.champion else None}"
+
+
+def compare(fetched: Fetched, predictions: NDArray[np.generic] | None, before: NDArray[np.generic] | None) -> Compared:
+    """Put side by side what was fetched and what was predicted."""
+    if predictions is None:
+        message = "a challenger always has predictions"
+        raise ValueError(message)
+    return Compared(challenger=fetched.challenger, champion=fetched.champion, predictions=predictions, before=before)
 
 
 @task(
     name="validate model",
     tags=["slipway", "gate"],
-    cache_policy=by_content("challenger", "champion", "rows", "spec"),
+    cache_policy=by_content("compared", "rows", "spec"),
     persist_result=True,
     **RETRIED,
 )
-def validate_model(challenger: Artifact, champion: Artifact | None, rows: Holdout, spec: QualitySpec) -> Stage[Judged]:
-    """Run challenger and champion on the same rows, each in a process of its own, and compare row by row."""
+def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec) -> Stage[bool]:
+    """Try the input example and compare both models row by row; the value says whether a person must agree."""
     watch = begin_stage("validate model")
-    runner = wiring.runner()
-    with ThreadPoolExecutor() as side_by_side:
-        answers = side_by_side.submit(runner.predict, challenger.path, rows.path, rows.columns)
-        before = runner.predict(champion.path, rows.path, rows.columns) if champion else None
-        predictions = answers.result()
-    runner.check_example(challenger.path)  # the runner tried it in the same process as the rows
-    quality = judge_quality(read_labels(rows.path, rows.label), predictions, before, spec)
+    wiring.runner().check_example(compared.challenger.path)
+    truth = read_labels(rows.path, rows.label)
+    quality = judge_quality(truth, compared.predictions, compared.before, spec)
     example = Verdict(check="input example", outcome=Outcome.PASS, reason="the model answers its own input example")
-    judged = Judged(predictions=predictions, needs_approval=_needs_approval(quality, spec))
-    return watch.stage(judged, (example, _weighed(quality, spec)))
+    return watch.stage(_needs_approval(quality, spec), (example, _weighed(quality, spec)))
 
 
 def _needs_approval(quality: Verdict, spec: QualitySpec) -> bool:

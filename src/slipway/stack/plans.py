@@ -33,9 +33,11 @@ def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str,
 
 def _prefect(settings: Settings, root: Path) -> Plan:
     argv = _python("prefect", "server", "start", "--host", settings.host, "--port", str(settings.prefect_port))
+    # several writers share one SQLite file: wait for one another instead of failing
+    patient = {"PREFECT_SERVER_DATABASE_TIMEOUT": "60"}
     return Plan(
         name="prefect",
-        program=partial(_program, settings, root, "prefect", argv),
+        program=partial(_program, settings, root, "prefect", argv, patient),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
         probe=Probe(port=settings.prefect_port, path="/api/health"),
         address=f"http://{settings.host}:{settings.prefect_port}",

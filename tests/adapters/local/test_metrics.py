@@ -30,7 +30,8 @@ def test_refused_connections_are_errors_of_their_revision(place: Place, metrics:
     answers = [httpx.post(f"{place.url}/refused/x", content=b"row") for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [503] * 3
-    assert answers[0].headers["x-slipway-revision"] == revision.name
+    assert answers[0].headers["x-slipway-route"] == revision.name
+    assert "x-slipway-revision" not in answers[0].headers
     assert metrics.counters("refused", [revision.name])[revision.name] == Counters(requests=3, errors=3)
 
 

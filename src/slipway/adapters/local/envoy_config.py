@@ -122,8 +122,8 @@ def _compare(*, shadowed: bool) -> Json:
 
 
 def _weighted(revision: str, percent: int) -> Json:
-    # so that a client can tell whose failure an answer made by Envoy was
-    named = {"header": {"key": "x-slipway-revision", "value": revision}, "append_action": "ADD_IF_ABSENT"}
+    # where a request was sent, also of answers that Envoy made itself; who answered says x-slipway-revision
+    named = {"header": {"key": "x-slipway-route", "value": revision}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
     return {"name": revision, "weight": percent, "response_headers_to_add": [named]}
 
 

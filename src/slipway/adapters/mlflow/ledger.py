@@ -62,7 +62,10 @@ class MlflowLedger:
         return run_id
 
     def read(self, release_id: str) -> ReleaseRecord:
-        """Return one record; raises NotFound, RegistryUnavailable, and ArtifactBroken for a damaged one."""
+        """Return one record; raises NotFound (also while it is first written), RegistryUnavailable.
+
+        Raises ArtifactBroken for a damaged one.
+        """
         run = self._run_of(release_id)
         if run is None:
             raise NotFound(
@@ -71,7 +74,17 @@ class MlflowLedger:
                 expected="a release that was recorded",
                 do="`slipway history MODEL` lists the releases of a model",
             )
-        content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD)
+        try:
+            content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD)
+        except ArtifactBroken as missing:
+            if run["info"]["status"] != STATUS[ReleaseState.RELEASING]:
+                raise
+            raise NotFound(
+                f"release {release_id}",
+                seen="a run whose record is still being written",
+                expected="a whole record",
+                do="look again in a moment",
+            ) from missing
         try:
             return _RECORD.validate_json(content)
         except ValidationError as error:
