@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -227,6 +227,7 @@ def _send(stack: Stack, model: str, sent: Sent, done: threading.Event, rows: Row
 
 
 def kill(process: psutil.Process) -> None:
-    """End a process as a machine that loses power would."""
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    """End a process as a machine that loses power would; one that went with another is gone already."""
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
