@@ -43,10 +43,8 @@ class PromotionApproval(RunInput):
     by: str = Field(default="somebody in Prefect's UI", description="Who says so; kept in the record.")
 
 
-Model = Annotated[str, Field(description="Name of the registered model; it needs a release spec.", min_length=1)]
-Version = Annotated[str, Field(description="Version number or alias; `newest` is the one registered last.")]
-Attempt = Annotated[int, Field(description="Number of this attempt; 0 goes on with the latest one.", ge=0)]
-Trigger = Annotated[str, Field(description="What asked for this release; kept in the record.")]
+Model = Annotated[str, Field(min_length=1)]
+Attempt = Annotated[int, Field(ge=0)]
 
 
 @flow(
@@ -57,10 +55,15 @@ Trigger = Annotated[str, Field(description="What asked for this release; kept in
     persist_result=True,
     validate_parameters=True,
 )
-def release(
-    model: Model, version: Version = NEWEST, attempt: Attempt = 0, trigger: Trigger = "prefect ui"
-) -> State[Any]:
-    """Gates, package, rehearsal; shadow, canary, promotion or rollback; record."""
+def release(model: Model, version: str = NEWEST, attempt: Attempt = 0, trigger: str = "prefect ui") -> State[Any]:
+    """Gates, package, rehearsal; shadow, canary, promotion or rollback; record.
+
+    Args:
+        model: Name of the registered model; it needs a release spec.
+        version: Version number or alias; `newest` is the one registered last.
+        attempt: Number of this attempt; 0 goes on with the latest one.
+        trigger: What asked for this release; kept in the record.
+    """
     opened = begin(model, version, attempt, trigger)
     stages: list[StageRecord] = []
     with keeping(opened.lease, opened.spec.rollout.lease_seconds):

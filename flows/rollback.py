@@ -7,8 +7,8 @@ from pydantic import Field
 
 from tasks.taking_back import take_back
 
-Model = Annotated[str, Field(description="Name of the model.", min_length=1)]
-Reason = Annotated[str, Field(description="Why; kept in the record.", min_length=3)]
+Model = Annotated[str, Field(min_length=1)]
+Reason = Annotated[str, Field(min_length=3)]
 
 
 @flow(
@@ -18,5 +18,10 @@ Reason = Annotated[str, Field(description="Why; kept in the record.", min_length
     validate_parameters=True,
 )
 def rollback(model: Model, reason: Reason) -> str:
-    """Return what was done, in words."""
+    """Return what was done, in words.
+
+    Args:
+        model: Name of the model.
+        reason: Why; kept in the record.
+    """
     return take_back(model, reason)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.watching import models_to_watch, watch_model
 
-Duration = Annotated[float, Field(description="How long this run keeps looking.", gt=0, le=3600)]
+Duration = Annotated[float, Field(gt=0, le=3600)]
 
 
 @flow(
@@ -17,6 +17,10 @@ Duration = Annotated[float, Field(description="How long this run keeps looking."
     task_runner=ThreadPoolTaskRunner(max_workers=16),  # type: ignore[arg-type]  # the runner is generic over futures
 )
 def watch(duration_seconds: Duration = 50) -> dict[str, str]:
-    """Look after every model that bakes or is held; return what became of each."""
+    """Look after every model that bakes or is held; return what became of each.
+
+    Args:
+        duration_seconds: How long this run keeps looking.
+    """
     futures = {model: watch_model.submit(model, duration_seconds) for model in models_to_watch()}
     return {model: future.result() for model, future in futures.items()}
