@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def _play(console: Console, *, keep: bool) -> int:
-    from demo import epilogue
+    from demo import epilogue, picture
     from demo.screen import screen_for
     from demo.stages import Releases
     from demo.story import Cast, play
@@ -53,6 +53,7 @@ def _play(console: Console, *, keep: bool) -> int:
             ending = play(Cast(here=here, watch=watch, traffic=traffic))
             watch.end()
         (here.home / "demo-summary.json").write_text(json.dumps(ending.summary(), indent=2), encoding="utf-8")
+        picture.write(watch.seen, ending, here.home / "demo.svg")
         epilogue.tell(console, ending)
         if keep:
             epilogue.kept(console, here)

@@ -1,5 +1,6 @@
 """Writes what docs/ and deployments/ take from the code: `make docs`. A test keeps them in step."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,43 @@ def _bounds(field: dict[str, Any]) -> list[str]:
     return [f"{sign} {field[key]:g}" for key, sign in words.items() if key in field]
 
 
+def readme() -> str:
+    """Return README.md with the figures that the release benchmark measured."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    begin, end = "<!-- figures:begin -->", "<!-- figures:end -->"
+    before, _, rest = text.partition(begin)
+    return before + begin + "\n" + _figures() + end + rest.partition(end)[2]
+
+
+def _figures() -> str:
+    found = json.loads((ROOT / "benchmarks" / "release" / "results.json").read_text(encoding="utf-8"))
+    figures = found["figures"]
+    lost, sent, runs = (figures[name]["value"] for name in ("requests_lost", "requests_sent", "runs"))
+    rows = [
+        ("requests lost", f"{lost} of {sent:,} in {runs} runs"),
+        ("a release, from registration to promotion", _seconds(figures["lead_time_seconds"])),
+        ("of it, not waiting for evidence (gates, ONNX, Bento, two boots)", _seconds(figures["overhead_seconds"])),
+        ("of it, waiting for evidence at 40 requests/s", _seconds(figures["evidence_seconds"])),
+        ("requests that the bad version 3 failed before it was taken back", _count(figures["exposed_requests"])),
+    ]
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join(["| measured | median (smallest to largest) |", "|---|---|", *lines]) + "\n"
+
+
+def _seconds(figure: dict[str, Any]) -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:.0f} s ({low:.0f} to {high:.0f})"
+
+
+def _count(figure: dict[str, Any]) -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:g} ({low:g} to {high:g})"
+
+
 def pages() -> dict[Path, str]:
     """Return every generated file with its content."""
     return {
+        ROOT / "README.md": readme(),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "docs" / "release-spec.md": spec_page(),
         ROOT / "deployments" / "release-spec.schema.json": schema_text(),

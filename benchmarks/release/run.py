@@ -48,8 +48,7 @@ def main() -> int:
         failed += not summary["as_told"]
         summaries.append(summary)
         print(f"run {number} of {runs}: {told(summary)}; {seconds:.0f} s with teardown", flush=True)
-    if summaries:
-        write(results(summaries, runs, failed))
+        write(results(summaries, number, failed))  # after each: a benchmark that is cut short has figures too
     return 1 if failed else 0
 
 
@@ -223,7 +222,6 @@ def write(found: dict[str, Any]) -> None:
     """Write results and table."""
     RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     TABLE.write_text(table(found), encoding="utf-8")
-    print(f"wrote {RESULTS.relative_to(ROOT)} and {TABLE.relative_to(ROOT)}")
 
 
 def table(found: dict[str, Any]) -> str:
