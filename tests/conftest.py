@@ -1,6 +1,7 @@
 """What every layer's tests share: handwritten digits as rows, and a real MLflow model of them."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,7 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(pixels, frame[LABEL])
     path = tmp_path_factory.mktemp("model") / "digits"
     signature = mlflow.models.infer_signature(pixels, model.predict(pixels))
+    pins = [f"{name}=={version(name)}" for name in ("scikit-learn", "skops")]
     # requirements said outright: MLflow would find them out by loading the model in another process
-    mlflow.sklearn.save_model(
-        model, path, signature=signature, input_example=pixels.head(3), pip_requirements=["scikit-learn", "skops"]
-    )
+    mlflow.sklearn.save_model(model, path, signature=signature, input_example=pixels.head(3), pip_requirements=pins)
     return path
