@@ -85,7 +85,7 @@ def release(model: Model, version: str = NEWEST, attempt: Attempt = 0, trigger: 
 
 def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
     """Run every gate, side by side where they allow it; begin the rollout when all said yes."""
-    fetched = take(fetch(opened), stages)
+    fetched = take(fetch(opened.version, opened.champion, opened.spec), stages)
     spec, rows = opened.spec, fetched.rows
     data = validate_data.submit(rows, spec.data, fetched.signature)
     answers, before = predict.submit(fetched.challenger, rows), predict.submit(fetched.champion, rows)

@@ -6,12 +6,12 @@ from pathlib import Path
 from prefect import task
 
 from slipway import wiring
-from slipway.domain.model import Artifact, Signature
+from slipway.domain.model import Artifact, ModelVersion, Signature
+from slipway.domain.spec import ReleaseSpec
 from slipway.errors import ArtifactChanged, DataBroken
 from slipway.rows import input_columns
 from slipway.settings import settings
 from slipway.store import file_digest
-from tasks.opened import Opened
 from tasks.retrying import RETRIED
 from tasks.stage import Stage, begin_stage
 
@@ -39,18 +39,18 @@ class Holdout:
 
 
 @task(name="fetch", tags=["slipway"], **RETRIED)
-def fetch(opened: Opened) -> Stage[Fetched]:
+def fetch(version: ModelVersion, champion: ModelVersion | None, spec: ReleaseSpec) -> Stage[Fetched]:
     """Download challenger and champion, whole or not at all; stop when an artifact changed behind its version.
 
     Both lie in the content-addressed store: what is there already is verified, not downloaded again.
     """
     watch = begin_stage("fetch")
-    challenger = _unchanged(wiring.registry().download(opened.version, settings().store))
-    champion = wiring.registry().download(opened.champion, settings().store) if opened.champion else None
-    signature = wiring.runner().signature(challenger.path, allow_pickle=opened.spec.allow_pickle)
-    rows = _holdout(opened, signature)
-    fetched = Fetched(challenger=challenger, champion=champion, signature=signature, rows=rows)
-    return watch.stage(fetched, digest=challenger.digest, champion_digest=champion.digest if champion else None)
+    challenger = _unchanged(wiring.registry().download(version, settings().store))
+    before = wiring.registry().download(champion, settings().store) if champion else None
+    signature = wiring.runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
+    rows = holdout(spec, signature)
+    fetched = Fetched(challenger=challenger, champion=before, signature=signature, rows=rows)
+    return watch.stage(fetched, digest=challenger.digest, champion_digest=before.digest if before else None)
 
 
 def _unchanged(artifact: Artifact) -> Artifact:
@@ -67,13 +67,14 @@ def _unchanged(artifact: Artifact) -> Artifact:
     return artifact
 
 
-def _holdout(opened: Opened, signature: Signature) -> Holdout:
-    data = opened.spec.data
+def holdout(spec: ReleaseSpec, signature: Signature) -> Holdout:
+    """Return the rows that gates judge with. Raises DataBroken for a file that can't be read."""
+    data = spec.data
     try:
         digest = file_digest(data.path)
     except OSError as no:
         raise DataBroken(
-            f"rows file {data.path.name} of model {opened.model}",
+            f"rows file {data.path.name} of model {spec.model}",
             seen=no.strerror or "it can't be read",
             expected="a CSV or Parquet file",
             do="correct data.path in the release spec (it is relative to the spec)",

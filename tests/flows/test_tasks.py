@@ -1,0 +1,91 @@
+"""Tasks one by one, on a real Prefect server: cached by content, retried where that is safe, stopped by verdicts."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+from prefect.testing.utilities import prefect_test_harness
+
+from slipway.domain.model import Column, Signature
+from slipway.domain.spec import DataSpec
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.errors import GateFailed, NotFound, RegistryUnavailable
+from slipway.store import file_digest
+from tasks.fetch import Holdout
+from tasks.retrying import RETRIED
+from tasks.stage import begin_stage, require
+from tasks.validate_data import validate_data
+
+PIXELS = tuple(f"pixel_{number}" for number in range(64))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect() -> Iterator[None]:
+    """Give these tests a Prefect server and storage of their own."""
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def test_same_content_is_validated_once_whatever_the_run(digits_rows: Path) -> None:
+    """A second run finds the first one's result; other rows, or another spec, are validated anew."""
+    rows = Holdout(path=digits_rows, digest=file_digest(digits_rows), label="digit", columns=PIXELS)
+    spec = DataSpec(path=digits_rows, label="digit")
+    signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
+
+    @flow
+    def check(rows: Holdout, spec: DataSpec) -> str:
+        return str(validate_data(rows, spec, signature, return_state=True).name)
+
+    states = [
+        check(rows, spec),
+        check(rows, spec),
+        check(replace(rows, digest="sha256:other"), spec),
+        check(rows, spec.model_copy(update={"minimum_rows": 60})),
+    ]
+
+    assert states == ["Completed", "Cached", "Completed", "Completed"]
+
+
+@pytest.mark.parametrize(("error", "tries"), [(RegistryUnavailable, 2), (NotFound, 1)])
+def test_only_what_may_go_away_is_tried_again(error: type[Exception], tries: int) -> None:
+    """A registry that is down for a moment is asked again; a version that does not exist is not."""
+    seen: list[int] = []
+    quick = RETRIED | {"retries": 1, "retry_delay_seconds": [0.01]}
+
+    @task(**quick)
+    def ask() -> None:
+        seen.append(1)
+        raise error("registry", seen="no answer", expected="an answer", do="wait")  # type: ignore[call-arg]  # ours
+
+    @flow
+    def run() -> None:
+        ask()
+
+    with pytest.raises(error):
+        run()
+
+    assert len(seen) == tries
+
+
+@pytest.mark.parametrize(
+    ("outcome", "blocking", "stops"),
+    [
+        (Outcome.PASS, True, False),
+        (Outcome.FAIL, True, True),
+        (Outcome.NO_DATA, True, True),
+        (Outcome.INCONCLUSIVE, True, False),
+        (Outcome.FAIL, False, False),
+    ],
+)
+def test_a_blocking_no_stops_the_release(outcome: Outcome, *, blocking: bool, stops: bool) -> None:
+    """FAIL and NO_DATA stop; a warning and an inconclusive gate that the spec lets pass do not."""
+    verdict = Verdict(check="quality", outcome=outcome, reason="5 of 9", blocking=blocking)
+    stage = begin_stage("validate model").stage("value", (verdict,))
+
+    if not stops:
+        assert require(stage) == "value"
+        return
+    with pytest.raises(GateFailed, match="validate model: quality: 5 of 9"):
+        require(stage)
