@@ -28,7 +28,7 @@ from tasks.package import commit, package
 from tasks.predict import predict
 from tasks.record import record, state_of
 from tasks.rehearse import rehearse
-from tasks.roll_out import drive_phase, in_gates, start_rollout, status_of, stop_rollout, warm_up
+from tasks.roll_out import drive_rollout, in_gates, start_rollout, status_of, stop_rollout, warm_up
 from tasks.stage import Stage, require
 from tasks.validate_data import validate_data
 from tasks.validate_model import compare, validate_model
@@ -107,8 +107,8 @@ def roll_out(opened: Opened, stages: list[StageRecord]) -> RolloutStatus:
     begun = record.submit(opened, ReleaseState.RELEASING, "the gates are passed; traffic is next", tuple(stages))
     status = status_of(opened)
     with all_done(begun):
-        while status.phase.driven:
-            status = drive_phase(opened, status)
+        if status.phase.driven:
+            status = drive_rollout(opened, status)
     if status.phase is not Phase.HELD:
         return status
     record(opened, ReleaseState.RELEASING, status.reason, tuple(stages), status)
@@ -120,7 +120,7 @@ def answered(opened: Opened, answer: PromotionApproval | None, stages: list[Stag
     """Go on with a person's answer, unless the watch took the rollout back meanwhile."""
     status = status_of(opened)
     if status.phase is Phase.HELD and answer is not None:
-        drive_phase(opened, status, Approval(by=answer.by, approve=answer.approve))
+        drive_rollout(opened, status, Approval(by=answer.by, approve=answer.approve))
         return roll_out(opened, stages)
     return status
 

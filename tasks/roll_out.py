@@ -41,19 +41,20 @@ def _revision(opened: Opened, package: Package) -> Revision:
     )
 
 
-@task(
-    name="drive",
-    task_run_name="{status.phase} {status.weight_percent} %",
-    tags=["slipway", "rollout"],
-    cache_policy=NO_CACHE,
-)
-def drive_phase(opened: Opened, status: RolloutStatus, approval: Approval | None = None) -> RolloutStatus:
-    """Look, judge and act until the phase or the step changes; tell what changed."""
-    moved = drive(opened.spec, status, opened.lease, Hints(approval=approval))
-    get_run_logger().info("%s at %s %%: %s", moved.phase, moved.weight_percent, moved.reason)
-    if moved.phase in {Phase.HELD, Phase.ROLLING_BACK}:
-        tell(opened, moved.phase.value, moved.reason)
-    return moved
+@task(name="roll out", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
+def drive_rollout(opened: Opened, status: RolloutStatus, approval: Approval | None = None) -> RolloutStatus:
+    """Look, judge and act until the rollout is at rest, bakes or is held; tell what changed.
+
+    One task, not one per step: between two looks nothing waits for Prefect's server.
+    """
+    while True:
+        status = drive(opened.spec, status, opened.lease, Hints(approval=approval))
+        approval = None
+        get_run_logger().info("%s at %s %%: %s", status.phase, status.weight_percent, status.reason)
+        if status.phase in {Phase.HELD, Phase.ROLLING_BACK}:
+            tell(opened, status.phase.value, status.reason)
+        if not status.phase.driven:
+            return status
 
 
 def stop_rollout(opened: Opened, reason: str) -> None:

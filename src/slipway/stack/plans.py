@@ -33,11 +33,11 @@ def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str,
 
 def _prefect(settings: Settings, root: Path) -> Plan:
     argv = _python("prefect", "server", "start", "--host", settings.host, "--port", str(settings.prefect_port))
-    # several writers share one SQLite file: wait for one another instead of failing
-    patient = {"PREFECT_SERVER_DATABASE_TIMEOUT": "60"}
+    # now and then its writers wait for one another until the first gives up and is retried: after 3 s, not 10
+    brisk = {"PREFECT_SERVER_DATABASE_TIMEOUT": "3"}
     return Plan(
         name="prefect",
-        program=partial(_program, settings, root, "prefect", argv, patient),
+        program=partial(_program, settings, root, "prefect", argv, brisk),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
         probe=Probe(port=settings.prefect_port, path="/api/health"),
         address=f"http://{settings.host}:{settings.prefect_port}",
