@@ -32,12 +32,10 @@ def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str,
 
 
 def _prefect(settings: Settings, root: Path) -> Plan:
-    argv = _python("prefect", "server", "start", "--host", settings.host, "--port", str(settings.prefect_port))
-    # now and then its writers wait for one another until the first gives up and is retried: after 3 s, not 10
-    brisk = {"PREFECT_SERVER_DATABASE_TIMEOUT": "3"}
+    argv = _python("slipway.stack.prefect_server", "--host", settings.host, "--port", str(settings.prefect_port))
     return Plan(
         name="prefect",
-        program=partial(_program, settings, root, "prefect", argv, brisk),
+        program=partial(_program, settings, root, "prefect", argv),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
         probe=Probe(port=settings.prefect_port, path="/api/health"),
         address=f"http://{settings.host}:{settings.prefect_port}",
