@@ -15,6 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.end_to_end.conftest import Stack
 
+pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

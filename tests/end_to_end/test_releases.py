@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.end_to_end.conftest import Stack, kill
 
+pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
 Register = Callable[[str, int], int]
 Traffic = Callable[[str], Any]
 LONG = [{"weight_percent": 20, "duration_seconds": 600}]
