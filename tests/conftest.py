@@ -1,6 +1,7 @@
 """What every layer's tests share: handwritten digits as rows, and a real MLflow model of them."""
 
 import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,3 +46,13 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # requirements said outright: MLflow would find them out by loading the model in another process
     mlflow.sklearn.save_model(model, path, signature=signature, input_example=pixels.head(3), pip_requirements=pins)
     return path
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return a Chromium program; without one the test is skipped with a sentence, and fails where one is required."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        missing = "needs the program chromium (Debian: apt install chromium chromium-driver)"
+        (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_BROWSER") else pytest.skip)(missing)
+    return program
