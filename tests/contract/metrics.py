@@ -1,12 +1,31 @@
-"""What every MetricSource promises. An adapter's test class inherits it and gives `metrics` and `traffic_of`."""
+"""What every MetricSource promises.
 
+An adapter's test class inherits it and gives `metrics`, `traffic_of` and `saying`.
+"""
+
+import threading
+import time
 from collections.abc import Callable
 
 from slipway.domain.counters import ZERO, Counters, since
+from slipway.domain.readings import Latencies, Summary, Sums
 from slipway.ports.metrics import MetricSource
 
 TrafficOf = Callable[[str, int, int], str]
 """Serves a model with one revision, sends it so many good and so many failing requests; returns the revision's name."""
+Saying = Callable[[str, Summary], str]
+"""Serves a model with one revision that says so of itself; returns the revision's name."""
+
+LATE_SECONDS = 10.0
+"""Histograms may show a request later than counters do."""
+
+
+def timed(metrics: MetricSource, model: str, name: str, requests: int) -> Latencies:
+    """Wait until the histogram has so many requests, and return it."""
+    ends = time.monotonic() + LATE_SECONDS
+    while (seen := metrics.latencies(model, [name])[name]).requests < requests and time.monotonic() < ends:
+        threading.Event().wait(0.05)
+    return seen
 
 
 class MetricSourceContract:
@@ -37,3 +56,49 @@ class MetricSourceContract:
     def test_a_revision_the_router_does_not_know_is_left_out(self, metrics: MetricSource) -> None:
         """Left out, not zero."""
         assert metrics.counters("ghost", ["ghost-v1"]) == {}
+
+    def test_a_revision_without_requests_has_an_empty_histogram(
+        self, metrics: MetricSource, traffic_of: TrafficOf
+    ) -> None:
+        """Known to the router, nothing timed yet: zeros at every edge, and edges fine enough to choose by."""
+        name = traffic_of("quiet", 0, 0)
+
+        seen = metrics.latencies("quiet", [name])[name]
+
+        assert (seen.requests, set(seen.slower)) == (0, {0})
+        assert len(seen.edges_milliseconds) >= 25
+        assert seen.edges_milliseconds[0] <= 1
+        assert seen.edges_milliseconds[-1] >= 60_000
+
+    def test_answers_are_timed_once_whatever_their_status(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
+        """Every answered request, server errors too, cumulative like counters; the edges stay."""
+        name = traffic_of("growing", 5, 1)
+        answered = metrics.counters("growing", [name])[name].requests
+        before = timed(metrics, "growing", name, answered)
+        traffic_of("growing", 4, 0)
+
+        after = timed(metrics, "growing", name, answered + 4)
+
+        assert (before.requests, after.requests) == (answered, answered + 4)
+        assert before.edges_milliseconds == after.edges_milliseconds
+        assert all(one <= other for one, other in zip(before.slower, after.slower, strict=True))
+        assert after.slower[-1] == 0
+
+    def test_a_revision_the_router_does_not_know_has_no_histogram(self, metrics: MetricSource) -> None:
+        """Left out, not zero."""
+        assert metrics.latencies("ghost", ["ghost-v1"]) == {}
+
+    def test_what_a_revision_says_of_itself_is_returned(self, metrics: MetricSource, saying: Saying) -> None:
+        """All of it, by revision; one that is not there is left out."""
+        said = Summary(
+            scores=Sums(count=3, total=1.5, squares=0.75), classes={"a": 2, "7": 1}, inputs={"age": (1, 2, 0)}
+        )
+        name = saying("quiet", said)
+
+        assert metrics.summaries("quiet", [name, "quiet-v9"]) == {name: said}
+
+    def test_a_revision_that_predicts_no_numbers_has_no_scores(self, metrics: MetricSource, saying: Saying) -> None:
+        """None, not zeros; nothing said is empty."""
+        name = saying("quiet", Summary())
+
+        assert metrics.summaries("quiet", [name]) == {name: Summary()}

@@ -11,7 +11,11 @@ from typing import Protocol
 import pytest
 
 from slipway.domain.counters import Counters
-from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
+from slipway.domain.evidence import Evidence
+from slipway.domain.judging.counts import CountEvidence
+from slipway.domain.judging.wording import ERRORS
+from slipway.domain.readings import Cursor, Reading
+from slipway.domain.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
 from slipway.ports.rollouts import Lease, Leases, RolloutStore
 
@@ -22,10 +26,10 @@ class Rollouts(RolloutStore, Leases, Protocol):
 
 def a_status(model: str, version: int = 2) -> RolloutStatus:
     """Return a status with something in every corner."""
+    counted = Counters(requests=7, errors=1)
     evidence = Evidence(
-        worse=(0.1, -math.inf),
-        canary=Counters(requests=7, errors=1),
-        last={f"live/{model}-v2": Counters(requests=7, errors=1)},
+        rates={ERRORS: CountEvidence(canary=counted, tally=(0.1, -math.inf))},
+        cursors={ERRORS: Cursor(last={f"live/{model}-v2": Reading(requests=counted)})},
     )
     moment = Moment(at=1.5, phase=Phase.SHIFTING, weight_percent=5, reason="a step", evidence_against=1e12)
     return RolloutStatus(

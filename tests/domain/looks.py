@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway.domain.counters import Counters
+from slipway.domain.evidence import Evidence
+from slipway.domain.moving import Action, Approval, Observation
+from slipway.domain.readings import Cursor, Reading
 from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
-from slipway.domain.rollout import Action, Approval, Observation, advance
+from slipway.domain.rollout import advance
 from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Evidence, Phase, RolloutStatus
+from slipway.domain.status import Phase, RolloutStatus
 
 NOW = 1000.0
 ABSENT, STARTING, READY, UNREADY, FAILED = Health
@@ -30,11 +33,20 @@ def revision(name: str, version: int) -> Revision:
 OLD, NEW = revision("old", 1), revision("new", 2)
 
 
+ERRORS_ALONE: dict[str, Any] = {
+    "errors": {"margin": 1.0, "tolerance": 1.5, "negligible": 0.01},
+    "latency": None,
+}
+
+
 def release_spec(judge: dict[str, Any] | None = None, **rollout: Any) -> ReleaseSpec:  # noqa: ANN401 - a document
-    """Return a spec: shadow 10 s, steps of 10 % and 50 % for 10 s each, deadline 60 s, bake 100 s."""
+    """Return a spec: shadow 10 s, steps of 10 % and 50 % for 10 s each, deadline 60 s, bake 100 s.
+
+    Errors alone decide where `judge` does not say otherwise; what they are held against stays when defaults change.
+    """
     steps = [{"weight_percent": 10, "duration_seconds": 10}, {"weight_percent": 50, "duration_seconds": 10}]
     short = {"shadow": {"duration_seconds": 10}, "steps": steps, "deadline_seconds": 60, "bake_seconds": 100}
-    document = {"model": "m", "data": {"path": "x", "label": "y"}, "judge": judge or {}}
+    document = {"model": "m", "data": {"path": "x", "label": "y"}, "judge": ERRORS_ALONE | (judge or {})}
     return ReleaseSpec.model_validate(
         document | {"rollout": short | {"ready_timeout_seconds": 30, "lease_seconds": 5} | rollout}
     )
@@ -62,7 +74,7 @@ def given(phase: Phase, seconds: float = 1, **more: Any) -> RolloutStatus:  # no
         "entered_at": NOW - seconds,
         "heartbeat_at": NOW - 1,
         "reason": "so far",
-        "evidence": Evidence(last={f"{c}/{n}": NOTHING[n] for c in ("live", "shadow") for n in ("new", "old")}),
+        "evidence": Evidence(cursors={"requests": Cursor(last={n: Reading(requests=NOTHING[n]) for n in NOTHING})}),
     }
     return RolloutStatus(**(fields | more))
 

@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.domain import judge
-from slipway.domain.counters import Counters
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.deciding import decide
+from slipway.domain.evidence import NO_EVIDENCE
+from slipway.domain.judging.wording import COPIES
+from slipway.domain.moving import Approval, Route, wanted_traffic
 from slipway.domain.revision import Health, Traffic
-from slipway.domain.rollout import TIMELINE_LIMIT, Approval, Route, Step, advance, begin, undo, wanted_traffic
+from slipway.domain.rollout import Step, advance, begin, undo
 from slipway.domain.shadow import ShadowComparison
-from slipway.domain.status import Evidence, Phase
+from slipway.domain.status import Phase
+from slipway.domain.timeline import TIMELINE_LIMIT
 from tests.domain.looks import (
     AFTER,
     BEFORE,
@@ -73,18 +77,20 @@ def test_a_stable_revision_that_is_not_ready_is_no_reference() -> None:
     sick = advance(SPEC, shifting(), seen(old=UNREADY, traffic=HALF, live=crashed), NOW).status
     well = advance(SPEC, sick, seen(traffic=HALF, live=after), NOW + 1).status
 
-    assert judge.evidence_for(sick.evidence) == 1.0
+    assert (decide(sick.evidence, SPEC).evidence_for, sick.evidence_for) == (1.0, 1.0)
+    assert sick.evidence.canary == ZERO
     assert well.evidence.canary == Counters(requests=10, errors=0)
 
 
-def test_shadow_evidence_counts_on() -> None:
-    """The judge goes into the first step with what the copies showed."""
+def test_live_errors_begin_fresh_after_the_shadow() -> None:
+    """What the copies showed is kept beside them: it speaks for no request that is live."""
     copies = ShadowComparison(compared=120, canary_failed=2, stable_failed=1)
 
     step = advance(SPEC, given(Phase.SHADOW, 10), seen(traffic=SHADOWED, shadow=copies), NOW)
 
     assert step.status.phase is Phase.SHIFTING
-    assert step.status.evidence.canary == Counters(requests=120, errors=2)
+    assert (step.status.evidence.canary, step.status.evidence.stable) == (ZERO, ZERO)
+    assert step.status.evidence.rate(COPIES).canary == Counters(requests=120, errors=2)
 
 
 # beginning and taking back
@@ -92,12 +98,16 @@ def test_shadow_evidence_counts_on() -> None:
 
 def test_a_rollout_begins_with_nothing_held_for_or_against_it() -> None:
     """Evidence of an earlier attempt is gone; what is to be compared is named."""
-    pending = given(Phase.PENDING, canary=None, stable=None, evidence=Evidence(canary=GOOD["new"]), step=1)
+    earlier = advance(SPEC, shifting(), seen(traffic=HALF, live=GOOD), NOW).status
+    pending = given(Phase.PENDING, canary=None, stable=None, evidence=earlier.evidence, evidence_for=9.0, step=1)
 
     begun = begin(pending, NEW, OLD, NOW, needs_approval=True)
 
     assert (begun.phase, begun.canary, begun.stable) == (Phase.STARTING, NEW, OLD)
-    assert (begun.evidence, begun.step, begun.weight_percent) == (Evidence(), 0, 0)
+    assert (begun.evidence.canary, begun.step, begun.weight_percent) == (ZERO, 0, 0)
+    assert decide(begun.evidence, SPEC) == decide(NO_EVIDENCE, SPEC)
+    assert (begun.evidence_against, begun.evidence_for, begun.verdicts) == (1.0, 1.0, ())
+    assert begun.evidence.rate("error rate").dispersion == earlier.evidence.rate("error rate").dispersion
     assert (begun.entered_at, begun.heartbeat_at, begun.awaits_approval) == (NOW, NOW, True)
     assert [moment.phase for moment in begun.timeline] == [Phase.STARTING]
 
@@ -181,5 +191,6 @@ def test_the_timeline_keeps_changes_and_the_newest_look() -> None:
         (Phase.SHADOW, 0),
         (Phase.SHIFTING, 10),
         (Phase.SHIFTING, 50),
+        (Phase.HELD, 50),
     ]
     assert [moment.at for moment in status.timeline] == sorted(moment.at for moment in status.timeline)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.domain.rollout import Route, Start, Stop
+from slipway.domain.moving import Route, Start, Stop
 from slipway.domain.status import Phase
 from tests.domain.looks import (
     ABSENT,

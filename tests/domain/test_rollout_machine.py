@@ -5,6 +5,7 @@ as the real one does: read the status, look, decide, write the status, act; it m
 """
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -12,11 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pydantic import TypeAdapter
 
 from slipway.domain.counters import ZERO, Counters
+from slipway.domain.deciding import decide
+from slipway.domain.moving import Action, Approval, Observation, Route, Start, Stop
+from slipway.domain.readings import Latencies
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.rollout import Action, Approval, Observation, Route, Start, Stop, advance, begin, undo
+from slipway.domain.rollout import advance, begin, undo
 from slipway.domain.shadow import ShadowComparison
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.spec import Deadline, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.verdict import Outcome
 from tests.domain.looks import NEW, OLD, release_spec
 
 DOCUMENT = TypeAdapter(RolloutStatus)
@@ -34,6 +39,8 @@ class World:
         self.was_ready = set(self.health)
         self.live = {"old": ZERO, "new": ZERO}
         self.shadow = ShadowComparison()
+        self.served = {"old": 0, "new": 0}
+        """Requests and copies ever answered, whatever counters say of it."""
 
     def act(self, action: Action) -> None:
         """Carry out one action, or fail as a target would."""
@@ -68,6 +75,7 @@ class World:
         for name, percent in self.traffic.weights.items():
             got = requests * percent // 100
             lost = got if self.health.get(name) is not Health.READY else got * failing[name] // 100
+            self.served[name] += got
             self.live[name] = Counters(requests=self.live[name].requests + got, errors=self.live[name].errors + lost)
         if self.traffic.shadow:
             self.shadow = replace(
@@ -75,7 +83,16 @@ class World:
                 compared=self.shadow.compared + requests,
                 canary_failed=self.shadow.canary_failed + requests * failing["new"] // 100,
                 stable_failed=self.shadow.stable_failed + requests * failing["old"] // 100,
+                both_failed=self.shadow.both_failed + requests * failing["new"] * failing["old"] // 10_000,
             )
+            self.served = {name: count + requests for name, count in self.served.items()}
+
+    def latencies(self) -> dict[str, Latencies]:
+        """Return histograms in which what fails is slow too."""
+        return {
+            name: Latencies(requests=one.requests, edges_milliseconds=(100.0,), slower=(one.errors,))
+            for name, one in self.live.items()
+        }
 
 
 class Rollout(RuleBasedStateMachine):
@@ -96,6 +113,7 @@ class Rollout(RuleBasedStateMachine):
         approval=st.booleans(),
         on_deadline=st.sampled_from(["hold", "promote", "roll-back"]),
         needs_approval=st.booleans(),
+        judge=st.sampled_from([None, None, {"latency": {"threshold_milliseconds": 100.0, "required": False}}]),
     )
     def begins(  # noqa: PLR0913 - one argument per dimension of the world
         self,
@@ -106,9 +124,12 @@ class Rollout(RuleBasedStateMachine):
         approval: bool,
         on_deadline: str,
         needs_approval: bool,
+        judge: dict[str, Any] | None,
     ) -> None:
         """Begin a rollout of any kind."""
-        self.spec = release_spec(shadow=shadow, approval=approval, on_deadline=on_deadline)
+        earlier = {"at_least_seconds": 4} if on_deadline == "hold" else {}
+        steps = [{"weight_percent": weight, "duration_seconds": 10} | earlier for weight in (10, 50)]
+        self.spec = release_spec(judge, shadow=shadow, approval=approval, on_deadline=on_deadline, steps=steps)
         stable = None if first else OLD
         self.world = World(stable)
         pending = RolloutStatus(
@@ -131,6 +152,7 @@ class Rollout(RuleBasedStateMachine):
             revisions={name: RevisionState(name=name, health=health) for name, health in self.world.health.items()},
             traffic=self.world.traffic,
             live=dict(self.world.live) if self.metrics else None,
+            latencies=self.world.latencies() if self.metrics else None,
             shadow=self.world.shadow if self.metrics else None,
             superseded_by=self.superseded_by,
             approval=self.approval,
@@ -145,6 +167,7 @@ class Rollout(RuleBasedStateMachine):
         step = advance(self.spec, before, seen, self.now)
         assert advance(self.spec, before, seen, self.now) == step
         assert not before.phase.terminal or (step.actions, step.status) == ((), before)
+        self._is_justified(before, step.status)
         if dies == "before writing":
             return
         self.store(step.status)
@@ -153,6 +176,17 @@ class Rollout(RuleBasedStateMachine):
             return
         for action in step.actions:
             self.world.act(action)
+
+    def _is_justified(self, before: RolloutStatus, after: RolloutStatus) -> None:
+        """More traffic only with evidence or somebody's word, and none while something else is at fault."""
+        if before.phase is not Phase.SHIFTING:
+            return
+        if after.evidence.fault.now and after.phase is Phase.SHIFTING:
+            assert after.step == before.step
+        if after.phase is Phase.PROMOTING:
+            passes = decide(after.evidence, self.spec).outcome is Outcome.PASS
+            assert passes or self.spec.rollout.on_deadline is Deadline.PROMOTE
+            assert not (self.spec.rollout.approval or after.awaits_approval) or after.approved_by
 
     @rule(looks=st.integers(2, 30))
     def all_goes_well(self, looks: int) -> None:
@@ -174,7 +208,7 @@ class Rollout(RuleBasedStateMachine):
     @rule(
         requests=st.sampled_from([1, 100, 3000]),
         new=st.sampled_from([0, 0, 1, 5, 60]),
-        old=st.sampled_from([0, 0, 1, 5]),
+        old=st.sampled_from([0, 0, 1, 5, 60]),
     )
     def requests_come(self, requests: int, new: int, old: int) -> None:
         """Live requests are served, some of them badly."""
@@ -253,6 +287,13 @@ class Rollout(RuleBasedStateMachine):
         ends = {100} if status.phase is Phase.SUCCEEDED else {0}
         assert status.weight_percent in allowed.get(status.phase, ends)
 
+    @invariant()
+    def nothing_counts_twice(self) -> None:
+        """Whatever restarts, comes late or is not read: no more is weighed than was served."""
+        evidence = self.status.evidence
+        assert evidence.canary.requests <= self.world.served["new"]
+        assert evidence.stable.requests <= self.world.served["old"]
+
     def teardown(self) -> None:
         """Let the world be well and somebody drive: it comes to an end, and to the right one."""
         if not hasattr(self, "world"):
@@ -268,6 +309,6 @@ class Rollout(RuleBasedStateMachine):
 
 
 Rollout.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestRollout = Rollout.TestCase

@@ -43,7 +43,10 @@ def test_failures_are_counted_by_arm_and_are_no_disagreement() -> None:
 
     compared = compare(stable, canary, tolerance=0)
 
-    assert compared == ShadowComparison(compared=4, disagreed=1, canary_failed=2, stable_failed=2, last="d")
+    assert compared == ShadowComparison(
+        compared=4, disagreed=1, canary_failed=2, stable_failed=2, both_failed=1, last="d"
+    )
+    assert compared.answered == 1
 
 
 @pytest.mark.parametrize(("status", "failed"), [(200, False), (404, False), (499, False), (500, True), (599, True)])

@@ -60,7 +60,9 @@ def test_a_model_and_its_rows_are_enough() -> None:
     assert smallest.rollout.shadow is not None
     assert [step.weight_percent for step in smallest.rollout.steps] == [1, 5, 25, 50]
     assert (smallest.rollout.on_deadline, smallest.rollout.while_busy) == (Deadline.HOLD, Busy.SUPERSEDE)
-    assert (smallest.judge.alpha, smallest.judge.beta, smallest.judge.margin) == (0.01, 0.05, 1.0)
+    assert (smallest.judge.alpha, smallest.judge.beta, smallest.judge.errors.margin) == (0.01, 0.05, 1.0)
+    assert smallest.judge.latency is not None
+    assert (smallest.judge.labels, smallest.judge.scores, smallest.judge.classes, smallest.judge.drift) == (None,) * 4
     assert smallest.allow_pickle is False
     assert smallest.quality.on_inconclusive is Inconclusive.PASS
     assert Expectation(column="a", minimum=0).severity is Severity.CRITICAL
@@ -115,6 +117,12 @@ STEPS = [{"weight_percent": 10, "duration_seconds": 5}, {"weight_percent": 50, "
         ({"steps": [{"weight_percent": 10}]}, "rollout.steps.0.duration_seconds", "required"),
         ({"shadow": {"duration_seconds": 0}}, "rollout.shadow.duration_seconds", "greater than 0"),
         ({"shadow": {"disagreement_limit": 1.2}}, "rollout.shadow.disagreement_limit", "less than or equal to 1"),
+        ({"shadow": {"slowdown_limit": 0.9}}, "rollout.shadow.slowdown_limit", "greater than or equal to 1"),
+        (
+            {"steps": [STEPS[0] | {"at_least_seconds": 6}]},
+            "rollout.steps.0",
+            "at_least_seconds 6 is over duration_seconds 5; give less, or leave it out",
+        ),
         ({"look_interval_seconds": 0}, "rollout.look_interval_seconds", "greater than or equal to 0.1"),
         ({"deadline_seconds": math.inf}, "rollout.deadline_seconds", "finite number"),
         ({"bake_seconds": -1}, "rollout.bake_seconds", "greater than or equal to 0"),
@@ -133,13 +141,30 @@ def test_a_wrong_rollout_is_refused(rollout: dict[str, object], where: str, what
     [
         ({"alpha": 0}, "judge.alpha", "greater than 0"),
         ({"alpha": 1}, "judge.alpha", "less than 1"),
+        ({"alpha": math.nan}, "judge.alpha", "finite number"),
+        ({"beta": 0}, "judge.beta", "greater than 0"),
+        ({"beta": 1}, "judge.beta", "less than 1"),
         ({"beta": math.nan}, "judge.beta", "finite number"),
-        ({"margin": 0.9}, "judge.margin", "greater than or equal to 1"),
-        ({"tolerance": 1.0}, "judge.tolerance", "greater than 1"),
-        ({"tolerance": math.inf}, "judge.tolerance", "finite number"),
-        ({"margin": 1.5}, "judge", "margin 1.5 must be under tolerance 1.5"),
-        ({"margin": 2.0}, "judge", "margin 2.0 must be under tolerance 1.5"),
-        ({"negligible_error_ratio": 0}, "judge.negligible_error_ratio", "greater than 0"),
+        ({"margin": 1.5}, "judge.margin", "Extra inputs are not permitted"),
+        ({"errors": {"margin": 0.9}}, "judge.errors.margin", "greater than or equal to 1"),
+        ({"errors": {"tolerance": 1.0}}, "judge.errors.tolerance", "greater than 1"),
+        ({"errors": {"tolerance": 17}}, "judge.errors.tolerance", "less than or equal to 16"),
+        ({"errors": {"tolerance": math.inf}}, "judge.errors.tolerance", "finite number"),
+        ({"errors": {"tolerance": math.nan}}, "judge.errors.tolerance", "finite number"),
+        ({"errors": {"margin": 1.5, "tolerance": 1.5}}, "judge.errors", "margin 1.5 must be under tolerance 1.5"),
+        ({"errors": {"margin": 2.5, "tolerance": 2.0}}, "judge.errors", "margin 2.5 must be under tolerance 2.0"),
+        ({"errors": {"negligible": 0}}, "judge.errors.negligible", "greater than 0"),
+        ({"errors": {"weight": 0}}, "judge.errors.weight", "greater than 0"),
+        ({"errors": None}, "judge.errors", "valid dictionary or instance of ErrorsSpec"),
+        ({"latency": {"threshold_milliseconds": 0}}, "judge.latency.threshold_milliseconds", "greater than 0"),
+        ({"latency": {"quantile": 1.0}}, "judge.latency.quantile", "less than or equal to 0.999"),
+        ({"scores": {}}, "judge.scores.tolerance", "required"),
+        ({"scores": {"tolerance": 1, "margin": 1}}, "judge.scores", "margin 1.0 must be under tolerance 1.0"),
+        ({"classes": {"margin": 0.2}}, "judge.classes", "margin 0.2 must be under tolerance 0.1"),
+        ({"drift": {"action": "stop"}}, "judge.drift.action", "'warn' or 'guard'"),
+        ({"burst_seconds": 0}, "judge.burst_seconds", "greater than or equal to 1"),
+        ({"burst_cv": -0.1}, "judge.burst_cv", "greater than or equal to 0"),
+        ({"burst_cv": math.nan}, "judge.burst_cv", "finite number"),
     ],
 )
 def test_a_wrong_judge_is_refused(judge: dict[str, object], where: str, what: str) -> None:

@@ -1,6 +1,12 @@
 """The small values: traffic, verdicts, phases, versions, and the status as a document."""
 
+import builtins
+import collections.abc
+import types
+from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -9,7 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from slipway.domain.counters import Counters
 from slipway.domain.model import ModelVersion, ReleaseState, Signature
+from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums
 from slipway.domain.revision import Package, Revision, Traffic
+from slipway.domain.shadow import ShadowComparison
 from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict, worst
 
@@ -137,16 +145,42 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**12).flatmap(
     lambda n: st.builds(Counters, requests=st.just(n), errors=st.integers(0, n)),
 )
-logs = st.lists(finite, max_size=16).map(tuple)
-evidences = st.builds(
-    Evidence,
-    worse=logs,
-    fine=logs,
-    negligible=logs,
-    canary=counts,
-    stable=counts,
-    last=st.dictionaries(st.text(), counts, max_size=4),
-)
+KNOWN: dict[Any, st.SearchStrategy[Any]] = {
+    float: finite,
+    int: st.integers(-(10**12), 10**12),
+    Counters: counts,
+    Sums: st.builds(Sums, count=st.integers(0, 10**12), total=finite, squares=finite.map(abs)),
+    Latencies: st.builds(
+        Latencies, requests=st.integers(9, 99), edges_milliseconds=st.just((1.0, 2.5)), slower=st.just((9, 0))
+    ),
+    Summary: st.builds(
+        Summary,
+        classes=st.dictionaries(st.text(), st.integers(0, 99), max_size=2),
+        inputs=st.dictionaries(st.text(), st.lists(st.integers(0, 99), max_size=3).map(tuple), max_size=2),
+    ),
+}
+
+
+@cache
+def drawn(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type, or an alias such as tuple[int, ...]
+    """Return a strategy for a type that evidence is made of, down to its numbers: finite, as JSON wants them."""
+    if kind in KNOWN:
+        return KNOWN[kind]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return st.builds(kind, **{part.name: drawn(hints[part.name]) for part in fields(kind)})
+    inner = get_args(kind)
+    match get_origin(kind):
+        case types.UnionType:
+            return st.one_of([drawn(one) for one in inner])
+        case collections.abc.Mapping | builtins.dict:
+            return st.dictionaries(drawn(inner[0]), drawn(inner[1]), max_size=2)
+        case builtins.tuple:
+            return st.lists(drawn(inner[0]), max_size=3).map(tuple)
+        case _:
+            return st.from_type(kind)
+
+
 moments = st.builds(
     Moment,
     at=finite,
@@ -185,7 +219,9 @@ statuses = st.builds(
     yielded=st.booleans(),
     awaits_approval=st.booleans(),
     approved_by=st.none() | st.text(),
-    evidence=evidences,
+    evidence=drawn(Evidence),
+    verdicts=st.lists(drawn(Verdict), max_size=2).map(tuple),
+    shadow=drawn(ShadowComparison),
     timeline=st.lists(moments, max_size=4).map(tuple),
 )
 
@@ -198,8 +234,15 @@ def test_a_status_survives_its_document(status: RolloutStatus) -> None:
 
 def test_a_damaged_status_is_refused() -> None:
     """Counts that can't be are no evidence: the document names them instead of going on with them."""
-    status = RolloutStatus(model="m", version=1, release_id="r", started_at=0, entered_at=0, heartbeat_at=0)
-    document = DOCUMENT.dump_json(status).replace(b'"requests":0', b'"requests":-4', 1)
+    reading = Reading(requests=Counters(requests=7, errors=0), summary=Summary(scores=Sums(count=5, squares=5.0)))
+    evidence = Evidence(cursors={"requests": Cursor(last={"old": reading})})
+    status = RolloutStatus(
+        model="m", version=1, release_id="r", started_at=0, entered_at=0, heartbeat_at=0, evidence=evidence
+    )
+    document = DOCUMENT.dump_json(status)
 
     with pytest.raises(ValidationError, match="requests=-4"):
-        DOCUMENT.validate_json(document)
+        DOCUMENT.validate_json(document.replace(b'"requests":7', b'"requests":-4'))
+    with pytest.raises(ValidationError, match="count=-5"):
+        DOCUMENT.validate_json(document.replace(b'"count":5', b'"count":-5'))
+    assert DOCUMENT.validate_json(document) == status

@@ -1,219 +1,285 @@
-"""The judge: an anytime-valid comparison of the canary's errors with the stable revision's.
+"""The judge: compares the canary with the stable version, look by look, and says PASS, FAIL or "not yet".
 
-Per look and channel (live, shadow) there are four numbers: requests and errors of both arms. Given the margins (how
-many requests each arm had, how many errors there were together), the canary's share of the errors follows Fisher's
-non-central hypergeometric distribution with the odds ratio w. Three e-processes grow from it, look by look:
+Every metric has two e-processes: against "the canary is healthy" and against "it is worse than tolerated". Each starts
+at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it ever reaches 1/a with a chance of at
+most a, however often it is looked at. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
+rolled back when any fails, and may be promoted when all that are required pass.
 
-- `worse`: against "w <= margin". At 1/alpha the canary is rolled back.
-- `fine`: against "w >= tolerance". Together with
-- `negligible`: against "the canary fails on at least negligible_error_ratio of its requests", which also speaks when
-  neither arm has errors. Their mean is an e-value against "worse than tolerated, and not negligible"; at 1/beta the
-  canary may pass.
-
-Each starts at 1 and is a supermartingale under its null hypothesis, so by Ville's inequality the chance of ever
-reaching 1/alpha is at most alpha, however often it is looked at. Conditioning on the margins per look removes a base
-rate that drifts and weights that change. Sources: Turner & Gruenwald, arXiv 2302.11401; Lindon & Malek, arXiv
-2011.03567.
+The statistics are in `judging`, one module per kind of metric; here they are fed, combined and put into words.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
 
-from slipway.domain.counters import ZERO, Counters, since
-from slipway.domain.spec import JudgeSpec
-from slipway.domain.status import Evidence
-from slipway.domain.verdict import Outcome, Verdict
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.evidence import Evidence
+from slipway.domain.judge_spec import JudgeSpec, RateGuard
+from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
+from slipway.domain.judging.counts import CountEvidence, Look
+from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY
+from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
+from slipway.domain.shadow import ShadowComparison
 
-CHECK = "error rate"
-WORSE = np.geomspace(1.1, 8.0, 16)
-"""Alternatives to the margin, as multiples of it."""
-FINE = np.geomspace(1 / 8.0, 1 / 1.1, 16)
-"""Alternatives to the tolerance, as multiples of it."""
-_WITH_NULL_WORSE, _WITH_NULL_FINE = np.insert(WORSE, 0, 1.0), np.insert(FINE, 0, 1.0)
-NEGLIGIBLE = np.array([1 / 64, 1 / 16, 1 / 4, 1 / 2])
-"""Alternatives to the negligible error ratio, as multiples of it."""
-LONGEST_ODDS = 1e9
-"""A sentence claims no rarer chance than one in this: nobody believes more, and the models behind it are not exact."""
+FEWEST_FOR_A_THRESHOLD = 100
+"""Answers of stable from which its slowest ones are known well enough."""
+SMOOTHING = 0.2
+"""Weight of the newest look in the mean number of requests per look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arms:
-    """Cumulative counters of both arms in one channel, as read at one look."""
+    """What was read at one look, cumulative, by revision; an empty mapping: it could not be read."""
 
-    channel: str
-    """`live` or `shadow`."""
     canary: str
     """Name of the revision."""
     stable: str
     """Name of the revision."""
-    counters: Mapping[str, Counters]
-    """By revision; an arm that is missing was not read."""
+    counters: Mapping[str, Counters] = field(default_factory=dict)
+    latencies: Mapping[str, Latencies] = field(default_factory=dict)
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    labels: Mapping[str, Counters] = field(default_factory=dict)
+
+    def readings(self) -> dict[str, dict[str, Reading]]:
+        """Return the readings by source, of both arms or of none."""
+        sources = {
+            "requests": {name: Reading(requests=one) for name, one in self.counters.items()},
+            "latencies": {name: Reading(latencies=one) for name, one in self.latencies.items()},
+            "summaries": {name: Reading(summary=one) for name, one in self.summaries.items()},
+            "labels": {name: Reading(labels=one) for name, one in self.labels.items()},
+        }
+        both = {self.canary, self.stable}
+        return {
+            source: {name: reading[name] for name in sorted(both)}
+            for source, reading in sources.items()
+            if both <= reading.keys()
+        }
 
 
-def look(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
-    """Return the evidence after one more look at one channel.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The moment of a look."""
 
-    The first look at a counter, and one after it went backwards (a restart), only remember where it stands.
-    """
-    canary, stable = _news(evidence, arms, arms.canary), _news(evidence, arms, arms.stable)
-    if canary is not None and stable is not None:
-        evidence = _weigh(evidence, canary, stable, spec)
-    return remember(evidence, arms)
-
-
-def remember(evidence: Evidence, arms: Arms) -> Evidence:
-    """Return the evidence with the counters as where the next look begins; nothing is weighed.
-
-    Both arms or neither: an interval that is longer in one arm would compare different moments.
-    """
-    if not {arms.canary, arms.stable} <= arms.counters.keys():
-        return evidence
-    read = {f"{arms.channel}/{name}": counters for name, counters in arms.counters.items()}
-    return replace(evidence, last=evidence.last | read)
+    at: float
+    """Unix seconds."""
+    weight_percent: int = 0
+    """Share of live requests that the router was told to give the canary."""
 
 
-def verdict(evidence: Evidence, spec: JudgeSpec) -> Verdict:
-    """Return what the evidence says now.
+Pairs = tuple[Reading, Reading]
+"""What came since the last look: canary's, stable's."""
 
-    >>> verdict(Evidence(), JudgeSpec()).outcome
-    <Outcome.NO_DATA: 'NO_DATA'>
-    """
-    against, favour = evidence_against(evidence), evidence_for(evidence)
-    outcome = _outcome(evidence, spec, against, favour)
-    return Verdict(
-        check=CHECK,
-        outcome=outcome,
-        reason=_sentence(evidence, spec, outcome),
-        numbers={
-            "evidence_against": against,
-            "evidence_for": favour,
-            "canary_requests": evidence.canary.requests,
-            "canary_errors": evidence.canary.errors,
-            "stable_requests": evidence.stable.requests,
-            "stable_errors": evidence.stable.errors,
-        },
+
+def rate_guards(spec: JudgeSpec) -> dict[str, RateGuard]:
+    """Return the shares of requests that the spec asks for, by the check's name; errors first."""
+    named = {ERRORS: spec.errors, LATENCY: spec.latency, LABELS: spec.labels}
+    return {check: guard for check, guard in named.items() if guard is not None}
+
+
+def copies_guard(spec: JudgeSpec) -> RateGuard:
+    """Return how errors on shadow copies are judged: as live ones, at a third of their weight; they need not pass."""
+    errors = spec.errors
+    return RateGuard(
+        weight=errors.weight / 3,
+        required=False,
+        margin=errors.margin,
+        tolerance=errors.tolerance,
+        negligible=errors.negligible,
     )
 
 
-def evidence_against(evidence: Evidence) -> float:
-    """Return the e-value against "the canary is not worse than the margin"; 1 without evidence."""
-    return _mean(evidence.worse)
+def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after one look at live requests.
 
-
-def evidence_for(evidence: Evidence) -> float:
-    """Return the e-value against "the canary is worse than tolerated, and not negligible"; 1 without evidence."""
-    return (_mean(evidence.fine) + _mean(evidence.negligible)) / 2
-
-
-def log_likelihoods(canary: Counters, stable: Counters, odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log-probability of the canary's errors given the margins, one per odds ratio; shape of `odds`.
-
-    Fisher's non-central hypergeometric distribution. With no errors, or with one arm empty, it is certain: zeros.
+    The first look at a source only remembers where it stands, and so does one at which anything went backwards. What
+    happens while both arms fail together is not weighed: it says nothing about the model. Labels are: they come late,
+    for answers given at other times. From where an answer is slow is known before the look at which it counts.
     """
-    errors = canary.errors + stable.errors
-    shares = np.arange(max(0, errors - stable.requests), min(errors, canary.requests) + 1)
-    ways = _log_choose(canary.requests, shares) + _log_choose(stable.requests, errors - shares)
-    weighted = ways[None, :] + shares[None, :] * np.log(odds)[:, None]
-    here = canary.errors - shares[0]
-    result: NDArray[np.float64] = weighted[:, here] - logsumexp(weighted, axis=1)
-    return result
+    slow_from, before = evidence.threshold_milliseconds, evidence.fault.now
+    evidence, came = _news(evidence, arms, spec)
+    evidence = _routed(evidence, came, when)
+    if before or evidence.fault.now:  # in the look in which it begins too: a thousand shared errors look like proof
+        came = {source: pairs for source, pairs in came.items() if source == "labels"}
+    evidence = _counted(evidence, _looks(came, slow_from), spec, int(when.at // spec.burst_seconds))
+    return _summed(evidence, came, spec)
 
 
-def _news(evidence: Evidence, arms: Arms, name: str) -> Counters | None:
-    before, after = evidence.last.get(f"{arms.channel}/{name}"), arms.counters.get(name)
-    return None if before is None or after is None else since(before, after)
+def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
+    """Return the evidence with the readings as where the next look begins; nothing is weighed."""
+    return _news(evidence, arms, spec)[0]
 
 
-def _weigh(evidence: Evidence, canary: Counters, stable: Counters, spec: JudgeSpec) -> Evidence:
+def look_at_pairs(
+    evidence: Evidence, before: ShadowComparison, after: ShadowComparison, spec: JudgeSpec, when: When
+) -> Evidence:
+    """Return the evidence after one look at shadow pairs: the same request, answered by both.
+
+    A check of its own: a canary that is fine on copies and fails live would be found late if one diluted the other.
+    Requests on which both fail tell nothing apart; those on which one fails are compared (McNemar's pairs). With a
+    margin over 1 they count for both, as live ones do: a ratio of failures within it may be any among those of one.
+    Counts that went backwards were begun anew: such a look is left out.
+    """
+    came = after.since(before)
+    if came is None or not came.compared:
+        return evidence
+    both = came.both_failed if spec.errors.margin == 1 else 0
+    one = Look(
+        canary=Counters(requests=came.compared, errors=came.canary_failed - both),
+        stable=Counters(requests=came.compared, errors=came.stable_failed - both),
+        canary_alone=came.canary_failed,
+    )
+    block = int(when.at // spec.burst_seconds)
+    copied = evidence.rate(COPIES)
+    if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
+        copied = CountEvidence(dispersion=evidence.rate(ERRORS).dispersion)
+    copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
+    pairs = paired.grow(
+        evidence.pairs, pairs=came.answered, disagreeing=came.disagreed, log_ratios=came.log_latency_ratios
+    )
+    return replace(evidence, rates={**evidence.rates, COPIES: copies}, pairs=pairs)
+
+
+def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned."""
+    now = {name: Reading(requests=one) for name, one in counters.items()}
+    came, cursor = news(evidence.cursors.get("alone", Cursor()), now)
+    evidence = replace(evidence, cursors=evidence.cursors | {"alone": cursor})
+    for reading in (came or {}).values():
+        if reading.requests is not None:
+            block = int(when.at // spec.burst_seconds)
+            fault = shared_faults.grow(evidence.fault, ZERO, reading.requests)
+            errors = counts.learn(evidence.rate(ERRORS), reading.requests, block)
+            evidence = replace(evidence, rates={**evidence.rates, ERRORS: errors}, fault=fault)
+    return evidence
+
+
+def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
+    """Return whether the canary may get this weight before its step's time is over.
+
+    What a bad canary costs until it is found hardly depends on its weight: more requests fail per second, and it is
+    found sooner. Only what happens between two looks grows with the weight. So what must be excluded first is a canary
+    so bad that one look's errors at the new weight exceed what finding it costs anyway (`BEARABLE_ERRORS`): by its
+    ratio to stable, or by its own share of errors.
+    """
+    if evidence.canary == ZERO:
+        return False
+    ratio, share = bearable(evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance)
+    by_ratio = counts.log_under(evidence.rate(ERRORS), spec.errors, float(ratio), spec.burst_cv)
+    by_share = log_share_under(evidence.canary, float(share))
+    return float(np.logaddexp(by_ratio, by_share) - np.log(2)) >= -math.log(spec.beta)
+
+
+def bearable(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
+    """Return the ratio and the share of errors that a canary must be under, to get so many requests per look."""
+    usual = (stable.errors + 1) / (stable.requests + 100)
+    share = BEARABLE_ERRORS / max(requests, 1e-9)
+    return min(max(share / usual, tolerance * 1.25), WORST_RATIO), min(share, WORST_SHARE)
+
+
+def log_share_under(canary: Counters, share: float) -> float:
+    """Return the log e-value against "the canary fails on at least this share of its requests"."""
+    looked = rates.small_likelihoods(np.array(float(canary.errors)), np.array(float(canary.requests)), np.array(share))
+    return float(rates.log_mixed(looked, np.full(looked.shape[-1], -np.log(looked.shape[-1]))))
+
+
+BEARABLE_ERRORS = 12.0
+"""Errors of the canary that finding a doubling takes: log(1/alpha) over what each tells, 2 log 2 - 1."""
+WORST_RATIO = 16.0
+"""Beyond it a canary is broken: its evidence grows by several nats per error."""
+WORST_SHARE = 0.5
+
+
+def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[str, Pairs]]:
+    came: dict[str, Pairs] = {}
+    cursors = dict(evidence.cursors)
+    for source, now in arms.readings().items():
+        since, cursors[source] = news(cursors.get(source, Cursor()), now)
+        if since is not None:
+            came[source] = since[arms.canary], since[arms.stable]
+    threshold = evidence.threshold_milliseconds or _threshold(arms.latencies.get(arms.stable), spec)
+    return replace(evidence, cursors=cursors, threshold_milliseconds=threshold), came
+
+
+def _threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
+    """Return from where an answer counts as slow: the service level, or where stable's own slowest begin.
+
+    An edge of the histogram: nothing is known between two of them.
+    """
+    if stable is None or spec.latency is None or not stable.edges_milliseconds:
+        return None
+    if spec.latency.threshold_milliseconds is not None:
+        level = math.log(spec.latency.threshold_milliseconds)
+        return min(stable.edges_milliseconds, key=lambda edge: abs(math.log(edge) - level))
+    if stable.requests < FEWEST_FOR_A_THRESHOLD:
+        return None
+    share = 1 - spec.latency.quantile
+    return min(
+        stable.edges_milliseconds,
+        key=lambda edge: abs(stable.slower_than(edge) / stable.requests - share),
+    )
+
+
+def _routed(evidence: Evidence, came: Mapping[str, Pairs], when: When) -> Evidence:
+    canary, stable = (one.requests for one in came["requests"]) if "requests" in came else (None, None)
+    if canary is None or stable is None:
+        return evidence
+    seen = evidence.requests_per_look
+    whole = canary.requests + stable.requests
     return replace(
         evidence,
-        worse=_grow(evidence.worse, canary, stable, spec.margin * _WITH_NULL_WORSE),
-        fine=_grow(evidence.fine, canary, stable, spec.tolerance * _WITH_NULL_FINE),
-        negligible=_grow_negligible(evidence.negligible, canary, spec.negligible_error_ratio),
-        canary=_sum(evidence.canary, canary),
-        stable=_sum(evidence.stable, stable),
+        route=route.grow(evidence.route, when.weight_percent, canary.requests, stable.requests),
+        fault=shared_faults.grow(evidence.fault, canary, stable),
+        requests_per_look=seen + SMOOTHING * (whole - seen) if seen else float(whole),
     )
 
 
-def _grow(logs: tuple[float, ...], canary: Counters, stable: Counters, odds: NDArray[np.float64]) -> tuple[float, ...]:
-    """Multiply in one look; `odds` holds the null first, then the alternatives."""
-    likelihoods = log_likelihoods(canary, stable, odds)
-    return _add(logs, likelihoods[1:] - likelihoods[0])
+def _counted(evidence: Evidence, looks: Mapping[str, Look], spec: JudgeSpec, block: int) -> Evidence:
+    """Weigh every share of requests of this look in one pass."""
+    guards = rate_guards(spec)
+    checks = [check for check in guards if check in looks]
+    if not checks:
+        return evidence
+    before, chosen = [evidence.rate(check) for check in checks], [guards[check] for check in checks]
+    grown = counts.grow(before, [looks[check] for check in checks], chosen, block, spec.burst_cv)
+    return replace(evidence, rates={**evidence.rates, **dict(zip(checks, grown, strict=True))})
 
 
-def _grow_negligible(logs: tuple[float, ...], canary: Counters, null: float) -> tuple[float, ...]:
-    ratios = null * NEGLIGIBLE
-    good = canary.requests - canary.errors
-    return _add(logs, canary.errors * np.log(NEGLIGIBLE) + good * (np.log1p(-ratios) - math.log1p(-null)))
+def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[str, Look]:
+    looks = {}
+    for check, source in ((ERRORS, "requests"), (LABELS, "labels")):
+        if source in came:
+            canary, stable = (getattr(one, source) for one in came[source])
+            looks[check] = Look(canary=canary, stable=stable)
+    if "latencies" in came and threshold is not None:
+        slow = [
+            Counters(requests=one.latencies.requests, errors=one.latencies.slower_than(threshold))
+            for one in came["latencies"]
+            if one.latencies is not None and threshold in one.latencies.edges_milliseconds
+        ]
+        if len(slow) == len(came["latencies"]):  # else they are counted by other edges than the threshold was one of
+            looks[LATENCY] = Look(canary=slow[0], stable=slow[1])
+    return looks
 
 
-def _add(logs: tuple[float, ...], more: NDArray[np.float64]) -> tuple[float, ...]:
-    before = np.asarray(logs) if logs else np.zeros_like(more)
-    return tuple(float(value) for value in before + more)
-
-
-def _mean(logs: tuple[float, ...]) -> float:
-    """Mean of the exponentials; capped at 1e300 so that it stays a number in any document."""
-    if not logs:
-        return 1.0
-    return math.exp(min(float(logsumexp(np.asarray(logs))) - math.log(len(logs)), 690.0))
-
-
-def _log_choose(n: int, k: NDArray[np.int_]) -> NDArray[np.float64]:
-    result: NDArray[np.float64] = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return result
-
-
-def _sum(one: Counters, other: Counters) -> Counters:
-    return Counters(requests=one.requests + other.requests, errors=one.errors + other.errors)
-
-
-def _outcome(evidence: Evidence, spec: JudgeSpec, against: float, favour: float) -> Outcome:
-    if against >= 1 / spec.alpha:
-        return Outcome.FAIL
-    if evidence.canary == ZERO:
-        return Outcome.NO_DATA
-    return Outcome.PASS if favour >= 1 / spec.beta else Outcome.INCONCLUSIVE
-
-
-def _sentence(evidence: Evidence, spec: JudgeSpec, outcome: Outcome) -> str:
-    canary, stable = evidence.canary, evidence.stable
-    counts = f"{canary.errors:,} of {canary.requests:,} against {stable.errors:,} of {stable.requests:,}"
-    match outcome:
-        case Outcome.NO_DATA:
-            return "no answer of the canary was counted yet"
-        case Outcome.FAIL:
-            chance = _round_down(min(evidence_against(evidence), LONGEST_ODDS))
-            return f"{_ratio(canary, stable)}; chance of that for an equal model below 1 in {chance:,}; {counts}"
-        case Outcome.PASS:
-            return f"{_shown(evidence, spec)} (confidence {100 - 100 * spec.beta:.10g} %); errors: {counts}"
-        case _:
-            return f"not enough evidence yet either way; errors: {counts}"
-
-
-def _shown(evidence: Evidence, spec: JudgeSpec) -> str:
-    """Say which of the two claims a PASS rests on: each alone is wrong with a chance of at most beta."""
-    if _mean(evidence.fine) >= 1 / spec.beta:
-        return "canary is not worse than tolerated"
-    return f"canary fails on less than {100 * spec.negligible_error_ratio:.10g} % of its requests"
-
-
-def _ratio(canary: Counters, stable: Counters) -> str:
-    """Compare the sums. Weights and base rates change, so sums can say the opposite of the looks they are made of."""
-    if not stable.errors:
-        return "canary fails where stable never does"
-    ratio = (canary.errors / canary.requests) / (stable.errors / stable.requests)
-    if ratio <= 1:
-        return "look by look canary fails more often than stable"
-    return f"canary fails {ratio:.2f}x as often as stable"
-
-
-def _round_down(value: float) -> int:
-    """Keep two digits, towards zero: the claim stays true."""
-    scale = 10 ** max(0, math.floor(math.log10(value)) - 1)
-    return int(value // scale * scale)
+def _summed(evidence: Evidence, came: Mapping[str, Pairs], spec: JudgeSpec) -> Evidence:
+    """Weigh what revisions say of themselves: scores, classes, inputs; and whole latency distributions."""
+    if "latencies" in came and spec.latency is not None and spec.latency.any_quantile:
+        canary, stable = (one.latencies for one in came["latencies"])
+        if canary is not None and stable is not None:
+            edges = evidence.quantiles.edges_milliseconds or stable.edges_milliseconds
+            if canary.edges_milliseconds == stable.edges_milliseconds == edges:
+                evidence = replace(evidence, quantiles=quantiles.grow(evidence.quantiles, canary, stable))
+    if "summaries" not in came:
+        return evidence
+    ours, theirs = (one.summary for one in came["summaries"])
+    if ours is None or theirs is None:
+        return evidence
+    if spec.scores is not None and ours.scores is not None and theirs.scores is not None:
+        evidence = replace(evidence, scores=means.grow(evidence.scores, ours.scores, theirs.scores))
+    if spec.classes is not None:
+        evidence = replace(evidence, classes=classes.grow(evidence.classes, ours.classes, theirs.classes))
+    if spec.drift is not None:
+        evidence = replace(evidence, drift=drift.grow(evidence.drift, theirs.inputs))
+    return evidence

@@ -43,6 +43,8 @@ class ReleaseRecord:
     ended_at: float
     stages: tuple[StageRecord, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    judged: tuple[Verdict, ...] = ()
+    """What the judge's last look said, metric by metric; empty: it looked at nothing."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """The spec, flattened to JSON values."""
 

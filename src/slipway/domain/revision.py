@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from slipway.domain.judging.drift import ColumnProfile
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
@@ -19,6 +21,8 @@ class Package:
     runtime: str
     """`onnx` or `pyfunc`."""
     labels: dict[str, str] = field(default_factory=dict)
+    profile: tuple[ColumnProfile, ...] = ()
+    """How the validation rows' columns are distributed: live inputs are compared with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

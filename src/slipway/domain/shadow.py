@@ -1,8 +1,10 @@
 """Shadow traffic: the same request answered by both revisions, joined by request id."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from slipway.domain.readings import NO_SUMS, Sums
 
 FAILED_FROM = 500
 """HTTP status from which an answer is the server's failure."""
@@ -17,6 +19,8 @@ class Answer:
     """HTTP status."""
     values: tuple[float | str, ...] = ()
     """The prediction, flattened: labels or numbers."""
+    milliseconds: float = 0.0
+    """Time the service took; 0: not said."""
 
     @property
     def failed(self) -> bool:
@@ -33,10 +37,39 @@ class ShadowComparison:
     """Neither failed, and they differ in status or values."""
     canary_failed: int = 0
     stable_failed: int = 0
+    both_failed: int = 0
+    log_latency_ratios: Sums = NO_SUMS
+    """log(canary's time / stable's), of pairs that neither failed and both timed."""
     last: str = ""
     """Id of the request that was compared last: the next comparison begins behind it."""
 
+    @property
+    def answered(self) -> int:
+        """Pairs that neither failed."""
+        return self.compared - self.canary_failed - self.stable_failed + self.both_failed
 
+    def since(self, before: "ShadowComparison") -> "ShadowComparison | None":
+        """Return what came after an earlier comparison; None where anything went backwards: it was begun anew."""
+        ratios, earlier = self.log_latency_ratios, before.log_latency_ratios
+        fallen = ratios.count < earlier.count or ratios.squares < earlier.squares
+        if fallen or any(getattr(self, name) < getattr(before, name) for name in _COUNTS):
+            return None
+        return ShadowComparison(
+            compared=self.compared - before.compared,
+            disagreed=self.disagreed - before.disagreed,
+            canary_failed=self.canary_failed - before.canary_failed,
+            stable_failed=self.stable_failed - before.stable_failed,
+            both_failed=self.both_failed - before.both_failed,
+            log_latency_ratios=Sums(
+                count=ratios.count - earlier.count,
+                total=ratios.total - earlier.total,
+                squares=ratios.squares - earlier.squares,
+            ),
+            last=self.last,
+        )
+
+
+_COUNTS = ("compared", "disagreed", "canary_failed", "stable_failed", "both_failed")
 NOTHING_COMPARED = ShadowComparison()
 
 
@@ -64,7 +97,23 @@ def compare(
         disagreed=before.disagreed + sum(_disagree(our, their, tolerance) for our, their in pairs.values()),
         canary_failed=before.canary_failed + sum(their.failed for _our, their in pairs.values()),
         stable_failed=before.stable_failed + sum(our.failed for our, _their in pairs.values()),
+        both_failed=before.both_failed + sum(our.failed and their.failed for our, their in pairs.values()),
+        log_latency_ratios=_timed(before.log_latency_ratios, pairs.values()),
         last=next(reversed(pairs), before.last),
+    )
+
+
+def _timed(before: Sums, pairs: Iterable[tuple[Answer, Answer]]) -> Sums:
+    """Add the log ratios of pairs that neither failed and both timed."""
+    logs = [
+        math.log(their.milliseconds / our.milliseconds)
+        for our, their in pairs
+        if our.milliseconds > 0 and their.milliseconds > 0 and not our.failed and not their.failed
+    ]
+    return Sums(
+        count=before.count + len(logs),
+        total=before.total + math.fsum(logs),
+        squares=before.squares + math.fsum(log * log for log in logs),
     )
 
 

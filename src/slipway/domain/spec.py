@@ -7,20 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Percent = Annotated[int, Field(ge=1, le=100)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-OpenRatio = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
-
-
-class Document(BaseModel):
-    """Base of everything users write: unknown keys are errors, nothing is coerced silently."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+from slipway.domain.document import Document, ModelName, OpenRatio, Percent, PositiveSeconds, Ratio, Seconds
+from slipway.domain.judge_spec import JudgeSpec
 
 
 class Severity(StrEnum):
@@ -114,7 +104,7 @@ class DataSpec(Document):
     """Fewer rows are refused: nothing can be said from them."""
     nulls_allowed: bool = False
     """Whether input columns may hold nulls."""
-    expectations: list[Expectation] = []
+    expectations: list[Expectation] = Field(default=[])
     """Expectations beyond the signature's types, shapes and nulls."""
 
 
@@ -149,7 +139,7 @@ class ConversionSpec(Document):
 class OptimizationSpec(Document):
     """Which faster variants are tried."""
 
-    variants: list[Literal["graph", "dynamic-int8"]] = ["graph", "dynamic-int8"]
+    variants: list[Literal["graph", "dynamic-int8"]] = Field(default=["graph", "dynamic-int8"])
     """Variants measured beside the plain ONNX model; empty: none."""
     batch_rows: Annotated[int, Field(ge=1, le=65536)] = 1
     """Rows per request that speed is measured with."""
@@ -178,7 +168,12 @@ class ShadowSpec(Document):
     duration_seconds: PositiveSeconds = 300
     """How long."""
     disagreement_limit: Ratio | None = None
-    """Share of answers that may differ from the stable version's; null: shown only (a better model disagrees)."""
+    """Share of answers that may differ from the stable version's; null: shown only (a better model disagrees).
+
+    Rolled back once the true share is shown to be over it, with the judge's confidence.
+    """
+    slowdown_limit: Annotated[float, Field(ge=1, le=100)] | None = None
+    """How many times as long the canary may take for the same request (geometric mean); null: not looked at."""
     tolerance: Annotated[float, Field(ge=0)] = 1e-3
     """Numeric answers closer than this agree."""
 
@@ -189,7 +184,19 @@ class Step(Document):
     weight_percent: Percent
     """Share of live requests that the canary gets."""
     duration_seconds: PositiveSeconds
-    """How long at least, before the next step."""
+    """How long, before the next step."""
+    at_least_seconds: PositiveSeconds | None = None
+    """From when the step may end earlier, as soon as the evidence allows the next weight; null: never earlier."""
+
+    @model_validator(mode="after")
+    def _ends_after_it_may(self) -> Self:
+        if self.at_least_seconds is not None and self.at_least_seconds > self.duration_seconds:
+            message = (
+                f"at_least_seconds {self.at_least_seconds:g} is over duration_seconds {self.duration_seconds:g}; "
+                "give less, or leave it out"
+            )
+            raise ValueError(message)
+        return self
 
 
 class RolloutSpec(Document):
@@ -197,12 +204,14 @@ class RolloutSpec(Document):
 
     shadow: ShadowSpec | None = ShadowSpec()
     """The shadow phase; null: none."""
-    steps: Annotated[list[Step], Field(min_length=1)] = [
-        Step(weight_percent=1, duration_seconds=300),
-        Step(weight_percent=5, duration_seconds=600),
-        Step(weight_percent=25, duration_seconds=600),
-        Step(weight_percent=50, duration_seconds=600),
-    ]
+    steps: Annotated[list[Step], Field(min_length=1)] = Field(
+        default=[
+            Step(weight_percent=1, duration_seconds=300, at_least_seconds=60),
+            Step(weight_percent=5, duration_seconds=600, at_least_seconds=240),
+            Step(weight_percent=25, duration_seconds=600, at_least_seconds=180),
+            Step(weight_percent=50, duration_seconds=600, at_least_seconds=60),
+        ]
+    )
     """Weights go up, from 1 to 100; after the last step the canary is promoted."""
     look_interval_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10
     """Time between two looks of the judge."""
@@ -231,28 +240,6 @@ class RolloutSpec(Document):
                     "weights must go up: reorder the steps or drop this one"
                 )
                 raise ValueError(message)
-        return self
-
-
-class JudgeSpec(Document):
-    """How sure the judge must be. See docs/how-it-decides.md."""
-
-    alpha: OpenRatio = 0.01
-    """Chance of ever rolling back a healthy canary, however often it is looked at."""
-    beta: OpenRatio = 0.05
-    """Chance of ever passing a canary that is worse than the tolerance."""
-    margin: Annotated[float, Field(ge=1)] = 1.0
-    """Ratio of odds of an error, canary to stable, that still counts as healthy."""
-    tolerance: Annotated[float, Field(gt=1)] = 1.5
-    """Ratio of odds of an error from which the canary counts as worse."""
-    negligible_error_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """A share of errors so small that nobody minds: shown to be under it, the canary passes too."""
-
-    @model_validator(mode="after")
-    def _margin_under_tolerance(self) -> Self:
-        if self.margin >= self.tolerance:
-            message = f"margin {self.margin} must be under tolerance {self.tolerance}"
-            raise ValueError(message)
         return self
 
 

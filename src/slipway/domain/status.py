@@ -1,11 +1,13 @@
 """The rollout's status: the only memory. Any process can pick a rollout up where this says it stopped."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from slipway.domain.counters import ZERO, Counters
+from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.revision import Revision
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
+from slipway.domain.verdict import Verdict
 
 
 class Phase(StrEnum):
@@ -48,27 +50,6 @@ class Phase(StrEnum):
     def driven(self) -> bool:
         """Whether a release must be driving it: if nobody does, it is an orphan."""
         return not self.terminal and self not in {Phase.BAKING, Phase.HELD}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """The judge's memory: log e-values per alternative, counts, and the counters of the last look.
-
-    Small (about 50 numbers) and serializable: a restart goes on with the same verdicts.
-    """
-
-    worse: tuple[float, ...] = ()
-    """Log likelihood ratios against `not worse than the margin`, one per alternative."""
-    fine: tuple[float, ...] = ()
-    """Log likelihood ratios against `worse than the tolerance`, one per alternative."""
-    negligible: tuple[float, ...] = ()
-    """Log likelihood ratios against `more errors than negligible`, one per alternative."""
-    canary: Counters = ZERO
-    """Counted so far, live and shadow."""
-    stable: Counters = ZERO
-    """Counted so far, live and shadow."""
-    last: dict[str, Counters] = field(default_factory=dict)
-    """Cumulative counters at the last look, by `live/digits-v2` or `shadow/digits-v2`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +104,13 @@ class RolloutStatus:
     awaits_approval: bool = False
     """A person must say yes before promotion."""
     approved_by: str | None = None
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
+    evidence_against: float = 1.0
+    """The largest evidence against the canary, scaled so that it is rolled back at 1/alpha."""
+    evidence_for: float = 1.0
+    """The least evidence for it among the metrics that are required; it may be promoted at 1/beta."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What the last look says, metric by metric."""
     shadow: ShadowComparison = NOTHING_COMPARED
     """What was compared so far under shadow."""
     timeline: tuple[Moment, ...] = ()

@@ -1,9 +1,10 @@
-"""Counters per revision."""
+"""What was counted, timed and said, per revision."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from slipway.domain.counters import Counters
+from slipway.domain.readings import Latencies, Summary
 from slipway.domain.shadow import Answer
 
 
@@ -14,6 +15,21 @@ class MetricSource(Protocol):
         """Return cumulative counters of live requests by revision, shadow copies left out.
 
         A revision that the router knows and that had no request yet has zeros; one that it does not know is left out.
+        """
+        ...
+
+    def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
+        """Return cumulative histograms of live requests' time by revision, shadow copies left out.
+
+        Edges are the same for all revisions. A revision that the router knows and that had no request yet has zeros;
+        one that it does not know is left out. They may show a request some seconds after `counters` does.
+        """
+        ...
+
+    def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
+        """Return what each revision says of its own predictions and inputs, cumulative since its process began.
+
+        A revision that is not there is left out.
         """
         ...
 

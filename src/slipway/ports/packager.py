@@ -1,21 +1,33 @@
 """Making a servable artifact."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
 
+if TYPE_CHECKING:  # statistics: what only builds packages need not import them
+    from slipway.domain.judging.drift import ColumnProfile
+
 
 class Packager(Protocol):
     """Builds a package with a digest: same inputs, same digest."""
 
-    def package(
-        self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
+    def package(  # noqa: PLR0913 - what goes into a package, and where it is put
+        self,
+        artifact: Artifact,
+        signature: Signature,
+        onnx: Converted | None,
+        labels: dict[str, str],
+        store: Path,
+        *,
+        profile: "tuple[ColumnProfile, ...]" = (),
     ) -> Package:
         """Write the package under `store/`, whole or not at all; without ONNX the model goes as pyfunc.
 
-        `onnx.path` is the file that ships (the optimizer's choice). Raises PackagingFailed (full disk, build error).
+        `onnx.path` is the file that ships (the optimizer's choice). `profile` says in which bins the service counts
+        live rows: none or one per input column that has one value a row. Raises PackagingFailed (full disk, build
+        error, a profile that does not fit the signature).
         """
         ...

@@ -1,16 +1,21 @@
 """The local adapters keep the promises of their ports."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
 import pytest
 
+from slipway.adapters.local.labels import LocalLabels
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.target import LocalTarget
+from slipway.domain.readings import Summary
 from slipway.domain.revision import Revision, Traffic
 from tests.adapters.local.place import Place
+from tests.contract.labels import LabelStoreContract
 from tests.contract.metrics import MetricSourceContract
 from tests.contract.rollouts import LeasesContract, RolloutStoreContract
 from tests.contract.target import TargetContract
@@ -62,6 +67,17 @@ class TestEnvoyMetrics(MetricSourceContract):
 
         return traffic_of
 
+    @pytest.fixture
+    def saying(self, place: Place) -> Callable[[str, Summary], str]:
+        """Start a small real service with a summary."""
+
+        def saying(model: str, said: Summary) -> str:
+            revision = place.running(model, 1)
+            (revision.package.path / "summary.json").write_text(json.dumps(asdict(said)))
+            return revision.name
+
+        return saying
+
 
 class TestLocalRollouts(RolloutStoreContract, LeasesContract):
     """Files."""
@@ -70,3 +86,12 @@ class TestLocalRollouts(RolloutStoreContract, LeasesContract):
     def rollouts(self, tmp_path: Path) -> LocalRollouts:
         """Return an empty store."""
         return LocalRollouts(tmp_path)
+
+
+class TestLocalLabels(LabelStoreContract):
+    """SQLite."""
+
+    @pytest.fixture
+    def labels(self, tmp_path: Path) -> LocalLabels:
+        """Return an empty store."""
+        return LocalLabels(tmp_path / "target")

@@ -1,0 +1,255 @@
+"""What the evidence says: one verdict per metric, and all of them together.
+
+`decide` is called at every look and builds one sentence; `verdicts` builds all of them, for reports.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from slipway.domain.evidence import Evidence
+from slipway.domain.judge import copies_guard, rate_guards
+from slipway.domain.judge_spec import Guard, JudgeSpec, RateGuard
+from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, wording
+from slipway.domain.judging.drift import ColumnProfile
+from slipway.domain.spec import ReleaseSpec
+from slipway.domain.verdict import Outcome, Verdict
+
+INTERVAL_ALPHA = 0.05
+"""Intervals in sentences hold at all looks at once with a chance of 95 %."""
+Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """One metric's evidence, on the scale that decides."""
+
+    check: str
+    against: float
+    """Log e-value against "the canary is healthy"."""
+    favour: float
+    """Log e-value against "the canary is worse than tolerated"."""
+    alpha: float
+    """Its share of alpha."""
+    required: bool
+    seen: bool
+    """Whether anything was counted."""
+    tell: Tell
+    """Puts it into words, with the numbers behind them."""
+
+    def outcome(self, beta: float) -> Outcome:
+        """Return what the evidence says. Nothing counted is neither good nor bad."""
+        if self.against >= -math.log(self.alpha):
+            return Outcome.FAIL
+        if not self.seen:
+            return Outcome.NO_DATA
+        return Outcome.PASS if self.favour >= -math.log(beta) else Outcome.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """All metrics together."""
+
+    outcome: Outcome
+    reason: str
+    evidence_against: float
+    """The largest evidence against the canary, scaled so that each metric fails at 1/alpha."""
+    evidence_for: float
+    """The least evidence for it among the metrics that are required; it passes at 1/beta."""
+
+
+def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
+    """Return what the evidence says now, with the sentence of the metric that decides it.
+
+    Where the spec requires none of them, errors must pass still: nothing is promoted on no evidence.
+    """
+    scored = score(evidence, spec)
+    judge = spec.judge
+    against = max(scored, key=lambda one: one.against + math.log(one.alpha))
+    outcomes = {one.check: one.outcome(judge.beta) for one in scored}
+    required = [one for one in scored if one.required] or scored[:1]
+    missing = [one for one in required if outcomes[one.check] is not Outcome.PASS]
+    if outcomes[against.check] is Outcome.FAIL:
+        outcome, telling = Outcome.FAIL, against
+    elif missing:
+        blind = all(outcomes[one.check] is Outcome.NO_DATA for one in missing)
+        outcome, telling = (Outcome.NO_DATA if blind else Outcome.INCONCLUSIVE), missing[0]
+    else:
+        outcome, telling = Outcome.PASS, required[0]
+    return Decision(
+        outcome=outcome,
+        reason=telling.tell(outcomes[telling.check])[0],
+        evidence_against=_number(against.against + math.log(against.alpha) - math.log(judge.alpha)),
+        evidence_for=_number(min(one.favour for one in required)),
+    )
+
+
+def verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
+    """Return one verdict per metric, and one on drift where the spec asks for it."""
+    found = []
+    for one in score(evidence, spec):
+        outcome = one.outcome(spec.judge.beta)
+        sentence, numbers = one.tell(outcome)
+        numbers |= {"evidence_against": _number(one.against), "evidence_for": _number(one.favour), "alpha": one.alpha}
+        found.append(Verdict(check=one.check, outcome=outcome, reason=sentence, numbers=numbers, blocking=one.required))
+    return [*found, *_drift(evidence, spec, profiles)]
+
+
+def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
+    """Say which input drifted from the validation rows; empty: none, or nothing is known."""
+    if spec.drift is None or not profiles or not evidence.drift.counts:
+        return ""
+    if drift.against(evidence.drift, profiles, spec.drift.tolerance) < 1 / spec.alpha:
+        return ""
+    worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance)
+    return wording.drift_sentence(worst) if worst else ""
+
+
+def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
+    """Return every metric of the spec, errors first; each gets its share of alpha by its weight."""
+    guards = dict(_guards(spec))
+    whole = sum(guard.weight for guard in guards.values())
+    shares = {name: spec.judge.alpha * guard.weight / whole for name, guard in guards.items()}
+    return [*_counted(evidence, spec, shares), *_summed(evidence, spec, shares)]
+
+
+def _guards(spec: ReleaseSpec) -> Iterator[tuple[str, Guard]]:
+    """Name what may roll a canary back."""
+    judge, shadow = spec.judge, spec.rollout.shadow
+    yield from _rates(spec).items()
+    if judge.scores is not None:
+        yield wording.SCORES, judge.scores
+    if judge.classes is not None:
+        yield wording.CLASSES, judge.classes
+    if judge.latency is not None and judge.latency.any_quantile:
+        yield wording.QUANTILES, judge.latency
+    if shadow is not None and shadow.disagreement_limit is not None:
+        yield wording.DISAGREEMENT, Guard()
+    if shadow is not None and shadow.slowdown_limit is not None:
+        yield wording.SLOWDOWN, Guard()
+
+
+def _rates(spec: ReleaseSpec) -> dict[str, RateGuard]:
+    """Return the shares of requests that are looked at; errors first."""
+    copies = {wording.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
+    return {**rate_guards(spec.judge), **copies}
+
+
+def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+    judge = spec.judge
+    rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
+    against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
+    for number, (name, one, guard) in enumerate(rated):
+        yield Scored(
+            check=name,
+            against=float(against[number]),
+            favour=float(favour[number]),
+            alpha=shares[name],
+            required=guard.required,
+            seen=bool(one.canary.requests and one.stable.requests),
+            tell=partial(_tell_rate, name, evidence, spec, float(against[number])),
+        )
+
+
+def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+    """Score what is no share of requests."""
+    judge = spec.judge
+    if (scores := judge.scores) is not None:
+        yield Scored(
+            check=wording.SCORES,
+            against=_log(means.against(evidence.scores, scores.margin, scores.worse)),
+            favour=_log(means.favour(evidence.scores, scores.tolerance, scores.worse)),
+            alpha=shares[wording.SCORES],
+            required=scores.required,
+            seen=evidence.scores.canary_requests > 0,
+            tell=partial(wording.tell_scores, evidence.scores, INTERVAL_ALPHA),
+        )
+    if (mix := judge.classes) is not None:
+        yield Scored(
+            check=wording.CLASSES,
+            against=_log(classes.against(evidence.classes, mix.margin)),
+            favour=_log(classes.favour(evidence.classes, mix.tolerance)),
+            alpha=shares[wording.CLASSES],
+            required=mix.required,
+            seen=bool(evidence.classes.labels),
+            tell=partial(wording.tell_classes, evidence.classes, mix.margin, INTERVAL_ALPHA),
+        )
+    if wording.QUANTILES in shares:
+        yield Scored(
+            check=wording.QUANTILES,
+            against=_log(quantiles.against(evidence.quantiles)),
+            favour=0.0,
+            alpha=shares[wording.QUANTILES],
+            required=False,
+            seen=evidence.quantiles.canary_requests > 0,
+            tell=partial(wording.tell_quantiles, evidence.quantiles, shares[wording.QUANTILES]),
+        )
+    yield from _paired(evidence, spec, shares)
+
+
+def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+    """Score what two answers to the same request show; copies are over when live requests begin: none must pass."""
+    shadow = spec.rollout.shadow
+    if shadow is not None and shadow.disagreement_limit is not None:
+        yield Scored(
+            check=wording.DISAGREEMENT,
+            against=_log(paired.against(evidence.pairs, shadow.disagreement_limit)),
+            favour=_log(paired.favour(evidence.pairs, shadow.disagreement_limit)),
+            alpha=shares[wording.DISAGREEMENT],
+            required=False,
+            seen=evidence.pairs.pairs > 0,
+            tell=partial(wording.tell_disagreement, evidence.pairs, shadow.disagreement_limit, INTERVAL_ALPHA),
+        )
+    if shadow is not None and shadow.slowdown_limit is not None:
+        yield Scored(
+            check=wording.SLOWDOWN,
+            against=_log(paired.against_slower(evidence.pairs, shadow.slowdown_limit)),
+            favour=_log(paired.favour_slower(evidence.pairs, shadow.slowdown_limit)),
+            alpha=shares[wording.SLOWDOWN],
+            required=False,
+            seen=evidence.pairs.log_ratios.count > 0,
+            tell=partial(wording.tell_slowdown, evidence.pairs, shadow.slowdown_limit, INTERVAL_ALPHA),
+        )
+
+
+def _tell_rate(
+    check: str, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
+) -> tuple[str, dict[str, float]]:
+    """Put one share of requests into words; the interval is worked out only where it is said."""
+    one, guard, judge = evidence.rate(check), _rates(spec)[check], spec.judge
+    if outcome is Outcome.NO_DATA:
+        return wording.nothing_counted(check, evidence.threshold_milliseconds, one.canary), {}
+    total, grid = counts.likelihoods(one, guard, judge.burst_cv)
+    ratio = wording.Ratio(rates.estimate(total, grid), *rates.interval(total, grid, INTERVAL_ALPHA))
+    said = wording.Rate(
+        check=check,
+        canary=one.canary,
+        stable=one.stable,
+        ratio=ratio,
+        evidence=_number(against),
+        threshold_milliseconds=evidence.threshold_milliseconds,
+        under_tolerance=bool(rates.log_favour(total, grid) >= -math.log(judge.beta)),
+    )
+    return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
+
+
+def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
+    if spec.judge.drift is None:
+        return
+    sentence = drifted(evidence, spec.judge, profiles)
+    psi = drift.estimate(evidence.drift, profiles)
+    if psi is None:
+        outcome, said = Outcome.NO_DATA, "no input was compared with the validation rows yet"
+    else:
+        outcome, said = (Outcome.FAIL, sentence) if sentence else (Outcome.PASS, wording.no_drift(psi))
+    numbers = {} if psi is None else {"largest_psi": psi}
+    yield Verdict(check=wording.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -counts.LARGEST_LOG
+
+
+def _number(log: float) -> float:
+    return math.exp(max(min(log, counts.LARGEST_LOG), -counts.LARGEST_LOG))

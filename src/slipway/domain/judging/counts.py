@@ -1,0 +1,165 @@
+"""What the judge remembers of a share of requests (errors, slow answers, wrong labels), and what it says of it.
+
+`grow` takes all such metrics of one look at once: the arithmetic is one pass over arrays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.judge_spec import RateGuard
+from slipway.domain.judging import bursts, rates
+from slipway.domain.judging.bursts import Dispersion, Gusts, Tally
+from slipway.domain.judging.rates import SMALLER, Floats, Grid
+
+LARGEST_LOG = 690.0
+"""Evidence is capped at 1e300, so that it stays a number in any document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountEvidence:
+    """One metric's evidence: about 150 numbers, however much was counted."""
+
+    canary: Counters = ZERO
+    """Requests and events counted so far."""
+    stable: Counters = ZERO
+    tally: tuple[float, ...] = ()
+    """`bursts.Tally`, one part after the other; empty: nothing counted."""
+    block: int | None = None
+    """Number of the block under way."""
+    gusty: bool = False
+    """How the block under way is weighed."""
+    dispersion: Dispersion = bursts.NOTHING_LEARNED
+    """How stable's own share comes in gusts."""
+
+
+NOTHING = CountEvidence()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What came since the last look."""
+
+    canary: Counters
+    stable: Counters
+    canary_alone: int | None = None
+    """All of the canary's events, where `canary` leaves out those that both arms share (pairs); None: the same."""
+
+    @property
+    def row(self) -> tuple[int, int, int, int, int]:
+        """The five numbers of `bursts.count`."""
+        alone = self.canary.errors if self.canary_alone is None else self.canary_alone
+        return (self.canary.requests, self.canary.errors, self.stable.requests, self.stable.errors, alone)
+
+
+def grow(
+    before: Sequence[CountEvidence], looks: Sequence[Look], guards: Sequence[RateGuard], block: int, least_cv: float
+) -> list[CountEvidence]:
+    """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in."""
+    grid, negligible = _grid(guards), np.array([guard.negligible for guard in guards])
+    state = _state(before, grid)
+    begins = np.array([one.block != block for one in before])
+    if any(one.block not in {None, block} for one in before):
+        ended = state.copy()
+        bursts.close(_tally(ended, grid), _gusts(before, least_cv), grid, negligible)
+        state[begins] = ended[begins]
+    rows = np.array([look.row for look in looks], dtype=float)
+    bursts.count(_tally(state, grid), rows, grid, negligible)
+    learned = [_learned(one, look, block) for one, look in zip(before, looks, strict=True)]
+    gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
+    return [
+        CountEvidence(
+            canary=_sum(one.canary, look.canary),
+            stable=_sum(one.stable, look.stable),
+            tally=tuple(numbers),
+            block=block,
+            gusty=bool(weighed),
+            dispersion=dispersion,
+        )
+        for one, look, numbers, weighed, dispersion in zip(before, looks, state.tolist(), gusty, learned, strict=True)
+    ]
+
+
+def learn(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
+    """Return the evidence after stable alone was counted: only its gusts are learned."""
+    return replace(before, dispersion=bursts.note(before.dispersion, block, stable.requests, stable.errors))
+
+
+def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_cv: float) -> tuple[Floats, Floats]:
+    """Return the log e-values against the canary, and for it: shape (metrics,) each."""
+    grid, gusts = _grid(guards), _gusts(evidence, least_cv)
+    tally = _tally(_state(evidence, grid), grid)
+    total = bursts.total(tally, gusts)
+    small = rates.log_mixed(bursts.small_total(tally, gusts), np.full(len(SMALLER), -np.log(len(SMALLER))))
+    favour = np.logaddexp(rates.log_favour(total, grid), small) - np.log(2)
+    return np.minimum(rates.log_against(total, grid), LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
+
+
+def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
+    """Return one metric's log-likelihood by ratio, and the grid it is on."""
+    grid = _grid((guard,))
+    total = bursts.total(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv))
+    return total[0], rates.grid_of(guard.margin, guard.tolerance)
+
+
+def log_under(evidence: CountEvidence, guard: RateGuard, ratio: float, least_cv: float) -> float:
+    """Return the log e-value against "the canary fails at least `ratio` times as often as stable"."""
+    total, grid = likelihoods(evidence, guard, least_cv)
+    return min(float(rates.log_under(total, grid, np.array(ratio))), LARGEST_LOG)
+
+
+def _grid(guards: Sequence[RateGuard]) -> Grid:
+    return _stacked(tuple((guard.margin, guard.tolerance) for guard in guards))
+
+
+@lru_cache(maxsize=64)
+def _stacked(bounds: tuple[tuple[float, float], ...]) -> Grid:
+    return rates.stacked(tuple(rates.grid_of(*each) for each in bounds))
+
+
+def _state(evidence: Sequence[CountEvidence], grid: Grid) -> Floats:
+    """Return the tallies as one array, shape (metrics, numbers); zeros where nothing was seen."""
+    length = 2 * grid.ratios.shape[-1] + 2 * len(SMALLER) + bursts.COUNTS
+    empty = (0.0,) * length
+    return np.array([one.tally if len(one.tally) == length else empty for one in evidence])
+
+
+def _tally(state: Floats, grid: Grid) -> Tally:
+    """Return views into the array: what is done to the tally is done to it."""
+    ratios, small = grid.ratios.shape[-1], len(SMALLER)
+    ends = np.cumsum([ratios, ratios, small, small])
+    return Tally(*np.split(state, ends, axis=1))
+
+
+def _gusts(evidence: Sequence[CountEvidence], least_cv: float) -> Gusts:
+    """Return what is expected of the blocks under way."""
+    cv2, rate = _cv2_and_rate([one.dispersion for one in evidence], least_cv)
+    return Gusts(squared_cv=cv2, rate=rate, gusty=np.array([float(one.gusty) for one in evidence]))
+
+
+def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:
+    """Return how a block that begins is weighed, as earlier blocks say.
+
+    Requests, unlike errors, may be known: how many an arm gets says nothing about how it fails.
+    """
+    cv2, rate = _cv2_and_rate(dispersions, least_cv)
+    share = rows[:, 2] / np.maximum(rows[:, 0] + rows[:, 2], 1)
+    size = np.array([one.requests_before for one in dispersions]) / np.maximum(share, 0.01)
+    return bursts.expected(cv2, rate, size * (1 - share), size * share).gusty
+
+
+def _cv2_and_rate(dispersions: Sequence[Dispersion], least_cv: float) -> tuple[Floats, Floats]:
+    known = np.array([(d.excess, d.scale, d.pairs, d.all_events, d.all_requests) for d in dispersions])
+    cv2 = np.maximum(bursts.squared_cv(known[:, 0], known[:, 1], known[:, 2]), least_cv**2)
+    return cv2, known[:, 3] / np.maximum(known[:, 4], 1)
+
+
+def _learned(one: CountEvidence, look: Look, block: int) -> Dispersion:
+    return bursts.note(one.dispersion, block, look.stable.requests, look.stable.errors)
+
+
+def _sum(one: Counters, other: Counters) -> Counters:
+    return Counters(requests=one.requests + other.requests, errors=one.errors + other.errors)

@@ -1,0 +1,111 @@
+"""The judge within a rollout: what it looks at in each phase, and what it lets the weights do."""
+
+from dataclasses import replace
+
+from slipway.domain import judge
+from slipway.domain.deciding import Decision, decide, drifted, verdicts
+from slipway.domain.evidence import Evidence
+from slipway.domain.judge_spec import DriftAction
+from slipway.domain.judging import route, shared_faults
+from slipway.domain.moving import Observation, name_of, state_in
+from slipway.domain.revision import Health
+from slipway.domain.spec import ReleaseSpec
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.verdict import Outcome
+
+CROWDED_PERCENT = 25
+"""Above it, more weight hardly brings the decision nearer: both arms' errors are as noisy. Early only after a PASS."""
+
+
+def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
+    """Return what the judge says of a rollout now."""
+    return decide(status.evidence, spec)
+
+
+def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Let the judge look where there is something to see, and write down what it says."""
+    shadow = seen.shadow or status.shadow
+    told = seen.traffic.weights.get(name_of(status.canary) or "", 0) if seen.traffic else status.weight_percent
+    evidence = _looked(spec, status, seen, judge.When(at=now, weight_percent=told))
+    if evidence == status.evidence:
+        return replace(status, shadow=shadow)
+    said = decide(evidence, spec)
+    profiles = status.canary.package.profile if status.canary else ()
+    return replace(
+        status,
+        shadow=shadow,
+        evidence=evidence,
+        evidence_against=said.evidence_against,
+        evidence_for=said.evidence_for,
+        verdicts=tuple(verdicts(evidence, spec, profiles)),
+    )
+
+
+def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+    """Return the evidence after this look. An arm that can't be read is no evidence, good or bad.
+
+    A stable revision that is not ready is no reference: beside it any canary looks fine.
+    """
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if canary is None or stable is None:
+        return status.evidence
+    live = judge.Arms(
+        canary=canary,
+        stable=stable,
+        counters=seen.live or {},
+        latencies=seen.latencies or {},
+        summaries=seen.summaries or {},
+        labels=seen.labels or {},
+    )
+    ready = state_in(seen, stable).health is Health.READY
+    match status.phase:
+        case Phase.SHADOW if ready and seen.shadow is not None:  # the copies are weighed, not the originals too
+            noted = judge.remember(status.evidence, live, spec.judge)
+            alone = {stable: live.counters[stable]} if stable in live.counters else {}
+            learned = judge.learn(noted, alone, spec.judge, when) if alone else noted
+            return judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
+        case Phase.SHIFTING | Phase.HELD if ready:
+            return judge.look(status.evidence, live, spec.judge, when)
+        case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
+            return judge.remember(status.evidence, live, spec.judge)
+        case Phase.BAKING:
+            alone = {canary: live.counters[canary]} if canary in live.counters else {}
+            learned = judge.learn(status.evidence, alone, spec.judge, when) if alone else status.evidence
+            return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
+        case _:
+            return status.evidence
+
+
+def why_it_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
+    """Say why the weights stay, whatever the evidence says; empty: they need not."""
+    stable = state_in(seen, name_of(status.stable))
+    if stable.health is not Health.READY:
+        return f"{stable.name} is {stable.health}: the weights stay until it is ready"
+    if not {stable.name, name_of(status.canary)} <= (seen.live or {}).keys():
+        return "requests can't be counted now: the weights stay until they can"
+    return _fault(spec, status)
+
+
+def _fault(spec: ReleaseSpec, status: RolloutStatus) -> str:
+    """Say what is wrong that is not the canary's fault; empty: nothing is."""
+    evidence, watched = status.evidence, spec.judge.drift
+    if evidence.fault.now:
+        return f"{shared_faults.sentence(evidence.fault)}: the weights stay until it is over"
+    if route.mismatched(evidence.route, spec.judge.alpha):
+        return f"{route.sentence(evidence.route)}: the weights stay"
+    if watched is not None and watched.action is DriftAction.GUARD and status.canary is not None:
+        return drifted(evidence, spec.judge, status.canary.package.profile)
+    return ""
+
+
+def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+    """Say whether the step's time is over, or the evidence allows more before that."""
+    step = spec.rollout.steps[status.step]
+    if waited >= step.duration_seconds:
+        return True
+    if step.at_least_seconds is None or waited < step.at_least_seconds:
+        return False
+    later = [one.weight_percent for one in spec.rollout.steps[status.step + 1 :]]
+    if not later or later[0] > CROWDED_PERCENT:
+        return decision_of(spec, status).outcome is Outcome.PASS
+    return judge.may_rise(status.evidence, spec.judge, later[0])

@@ -1,0 +1,116 @@
+"""What was seen, what is wanted, and the actions between the two: nothing here decides about the canary."""
+
+from dataclasses import dataclass, field
+
+from slipway.domain.counters import Counters
+from slipway.domain.readings import Latencies, Summary
+from slipway.domain.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.shadow import ShadowComparison
+from slipway.domain.status import Phase, RolloutStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Start a revision."""
+
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Share live requests so."""
+
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Drain and stop a revision."""
+
+    name: str
+
+
+Action = Start | Route | Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person answered."""
+
+    by: str
+    approve: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What was seen at one look."""
+
+    revisions: dict[str, RevisionState] = field(default_factory=dict)
+    traffic: Traffic | None = None
+    live: dict[str, Counters] | None = None
+    """Cumulative counters by revision; None: they can't be read now. So for the next three."""
+    latencies: dict[str, Latencies] | None = None
+    summaries: dict[str, Summary] | None = None
+    labels: dict[str, Counters] | None = None
+    shadow: ShadowComparison | None = None
+    """None: no shadow, or its answers can't be read now."""
+    superseded_by: int | None = None
+    """A newer version that asks this rollout to make room."""
+    approval: Approval | None = None
+
+
+def wanted_traffic(status: RolloutStatus) -> Traffic | None:
+    """Return how live requests are to be shared in this phase; None: leave the route as it is."""
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if canary is None:
+        return None
+    match status.phase:
+        case Phase.PROMOTING | Phase.BAKING | Phase.SUCCEEDED:
+            return Traffic(stable=canary, canary=stable if status.phase is not Phase.SUCCEEDED else None)
+        case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
+            return Traffic(stable=stable) if stable else None
+        case Phase.SHADOW if stable:
+            return Traffic(stable=stable, canary=canary, shadow=canary)
+        case Phase.SHIFTING | Phase.HELD if stable:
+            return Traffic(stable=stable, canary=canary, canary_percent=status.weight_percent)
+        case _:
+            return None
+
+
+def way(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> tuple[Action, ...]:
+    """Route as the status wants it, if it is not so already; what is to serve and is not there is started first."""
+    wanted = towards or wanted_now(status, seen)
+    if wanted is None:
+        return ()
+    for revision in filter(None, (status.stable, status.canary)):
+        if wanted.weights.get(revision.name) and state_in(seen, revision.name).health is Health.ABSENT:
+            return (Start(revision=revision),)
+    if wanted == seen.traffic or not _ready_for(wanted, seen):
+        return ()
+    return (Route(traffic=wanted),)
+
+
+def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
+    """Return the wanted traffic without a warm revision that is not there: no router can be told of it."""
+    wanted = wanted_traffic(status)
+    if wanted is None or wanted.canary_percent or state_in(seen, wanted.canary).health is not Health.ABSENT:
+        return wanted
+    return Traffic(stable=wanted.stable)
+
+
+def _ready_for(wanted: Traffic, seen: Observation) -> bool:
+    """Capacity before traffic: whoever gets a larger share than now is ready."""
+    before = seen.traffic.weights if seen.traffic else {}
+    grows = [name for name, percent in wanted.weights.items() if percent > before.get(name, 0)]
+    return all(state_in(seen, name).health is Health.READY for name in grows)
+
+
+def state_in(seen: Observation, name: str | None) -> RevisionState:
+    """Return a revision as it was seen; ABSENT where it was not."""
+    absent = RevisionState(name=name or "nothing", health=Health.ABSENT)
+    return seen.revisions.get(absent.name, absent)
+
+
+def name_of(revision: Revision | None) -> str | None:
+    """Return a revision's name, where there is one."""
+    return revision.name if revision else None

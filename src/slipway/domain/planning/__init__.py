@@ -1,0 +1,28 @@
+"""Time and traffic to a decision, predicted before the rollout.
+
+`course` says what a plan is made of; `boundaries` says how many failed answers decide, and when; `walk` follows their
+distribution through the plan; `forecast` asks what people want to know; `schedule` proposes steps, with `clocks` to
+compare thousands; `wording` puts it into sentences. Nothing is simulated: chances are computed.
+"""
+
+from slipway.domain.planning.course import Service
+from slipway.domain.planning.forecast import SEEN, SHOWN, Forecast, StepForecast, forecast
+from slipway.domain.planning.schedule import Costs, Priced, Proposal, Wanted, price_spec, propose
+from slipway.domain.planning.walk import Chances, Outcome
+
+__all__ = [
+    "SEEN",
+    "SHOWN",
+    "Chances",
+    "Costs",
+    "Forecast",
+    "Outcome",
+    "Priced",
+    "Proposal",
+    "Service",
+    "StepForecast",
+    "Wanted",
+    "forecast",
+    "price_spec",
+    "propose",
+]

@@ -1,0 +1,342 @@
+"""The ratio of two rates: its likelihood against scipy, its promise by enumeration, its interval by simulation."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from slipway.domain.judging.rates import (
+    NEAREST,
+    SMALLER,
+    Floats,
+    Grid,
+    estimate,
+    grid_of,
+    interval,
+    likelihoods,
+    log_against,
+    log_favour,
+    log_mixed,
+    log_under,
+    small_likelihoods,
+    stacked,
+)
+
+GRID = grid_of(1.0, 1.5)
+
+
+def total(*looks: tuple[float, float, float, float], grid: Grid = GRID) -> Floats:
+    """Return l(w) after looks at (canary's requests, events, stable's requests, events)."""
+    n_c, x, n_s, y = np.array(looks, dtype=float).T
+    return likelihoods(x, y, n_c, n_s, grid).sum(axis=0)
+
+
+# the grid
+
+
+@pytest.mark.parametrize(("margin", "tolerance"), [(1.0, 1.5), (1.25, 2.0), (4.0, 16.0), (1.0, 1.01)])
+def test_alternatives_lie_beyond_what_they_are_held_against(margin: float, tolerance: float) -> None:
+    """Weights sum to one; none lies on the wrong side: there the product would not be an e-value."""
+    grid = grid_of(margin, tolerance)
+    worse, fine = np.exp(grid.worse), np.exp(grid.fine)
+
+    assert (worse.sum(), fine.sum()) == (pytest.approx(1), pytest.approx(1))
+    assert grid.ratios[-2:].tolist() == [margin, tolerance]
+    assert (grid.ratios[worse > 0] > margin * NEAREST).all()
+    assert (grid.ratios[fine > 0] < tolerance / NEAREST).all()
+
+
+def test_grids_of_several_metrics_are_stacked() -> None:
+    """One row each."""
+    both = stacked((grid_of(1.0, 1.5), grid_of(1.25, 2.0)))
+
+    assert both.ratios.shape == both.worse.shape == both.fine.shape == (2, len(GRID.ratios))
+    assert both.ratios[1].tolist() == grid_of(1.25, 2.0).ratios.tolist()
+
+
+# the likelihood
+
+
+@given(x=st.integers(0, 60), y=st.integers(0, 60), n_c=st.integers(60, 10**6), n_s=st.integers(60, 10**6))
+def test_likelihoods_differ_as_scipys_binomials_do(x: int, y: int, n_c: int, n_s: int) -> None:
+    """Given x + y events, x is binomial; what does not depend on the ratio cancels."""
+    ours = total((n_c, x, n_s, y))
+
+    share = n_c * GRID.ratios / (n_c * GRID.ratios + n_s)
+    theirs = stats.binom.logpmf(x, x + y, share)
+    assert ours - ours[-1] == pytest.approx(theirs - theirs[-1], rel=1e-7, abs=1e-7)
+
+
+@pytest.mark.parametrize("look", [(0, 0, 500, 7), (500, 7, 0, 0), (0, 0, 0, 0), (500, 0, 900, 0)])
+def test_a_look_without_an_arm_or_without_events_says_nothing(look: tuple[int, int, int, int]) -> None:
+    """All ratios stay as likely as they were."""
+    assert not total(look).any()
+
+
+@given(
+    share=st.integers(1, 9),
+    looks=st.lists(st.tuples(st.integers(1, 50), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8),
+)
+def test_how_counts_are_cut_into_looks_does_not_matter(share: int, looks: list[tuple[int, int, int]]) -> None:
+    """With a constant share of requests only the sums of events do."""
+    cut = [(10 * n, x, 10 * share * n, y) for n, x, y in looks]
+
+    whole = tuple(map(sum, zip(*cut, strict=True)))
+
+    assert total(*cut) == pytest.approx(total(whole), rel=1e-12, abs=1e-9)
+
+
+def test_where_the_share_changes_looks_are_compared_each_for_itself() -> None:
+    """Simpson: better in each look and worse in sum, as everybody fails more while the canary has a high weight."""
+    morning, evening = (100, 1, 9900, 198), (5000, 500, 5000, 1000)
+
+    looked = total(morning, evening)
+
+    assert (500 + 1) / 5100 > (1000 + 198) / 14900
+    assert estimate(looked, GRID) == pytest.approx(0.5, rel=0.02)
+    assert log_against(looked, GRID) < 0
+
+
+def test_many_ratios_at_once_are_what_each_is_alone() -> None:
+    """Leading dimensions are metrics, each with its own margin."""
+    grids = (grid_of(1.0, 1.5), grid_of(1.25, 2.0))
+    x, y, n_c, n_s = (np.array(pair, dtype=float) for pair in ((30, 8), (60, 20), (1000, 500), (4000, 900)))
+
+    together = likelihoods(x, y, n_c, n_s, stacked(grids))
+
+    for row, grid in enumerate(grids):
+        alone = total((n_c[row], x[row], n_s[row], y[row]), grid=grid)
+        assert together[row] == pytest.approx(alone)
+        assert log_against(together, stacked(grids))[row] == pytest.approx(log_against(alone, grid))
+        assert log_favour(together, stacked(grids))[row] == pytest.approx(log_favour(alone, grid))
+
+
+# the promise, by enumeration
+
+
+def expectation(canary: list[Fraction], stable: list[Fraction], null: float, other: float) -> float:
+    """Return E[exp(l(other) - l(null))] over every outcome of requests that fail with these chances each."""
+    n_c, n_s = len(canary), len(stable)
+    log = {
+        (x, y): float(np.diff(_at(x, y, (n_c, n_s), np.array([null, other])))[0])
+        for x in range(n_c + 1)
+        for y in range(n_s + 1)
+    }
+    whole = 0.0
+    for outcome in itertools.product((0, 1), repeat=n_c + n_s):
+        chances = (q if failed else 1 - q for q, failed in zip(canary + stable, outcome, strict=True))
+        whole += float(math.prod(chances)) * math.exp(log[sum(outcome[:n_c]), sum(outcome[n_c:])])
+    return whole
+
+
+def _at(x: int, y: int, requests: tuple[int, int], ratios: Floats) -> Floats:
+    grid = Grid(ratios=ratios, worse=ratios, fine=ratios)
+    return likelihoods(*(np.array(float(one)) for one in (x, y, *requests)), grid)
+
+
+F = Fraction
+ARMS = [
+    pytest.param([F(1, 10)] * 3, [F(1, 10)] * 4, 1.0, id="alike"),
+    pytest.param([F(9, 10), F(0), F(3, 5)], [F(1, 2)] * 6, 1.0, id="requests differ"),
+    pytest.param([F(1)] * 3, [F(1)] * 5, 1.0, id="everything fails"),
+    pytest.param([F(0)] * 3, [F(0)] * 5, 1.0, id="nothing fails"),
+    pytest.param([F(1, 20), F(1, 10), F(3, 20)], [F(1, 5), F(0), F(1, 10), F(1, 10)], 1.0, id="equal in the mean"),
+    pytest.param([F(3, 10)] * 4, [F(1, 5)] * 3, 1.5, id="at a margin over one"),
+    pytest.param([F(3, 4)] * 2, [F(1, 2)] * 6, 1.5, id="high rates at a margin"),
+    pytest.param([F(1, 4)] * 5, [F(1, 2)] * 2, 1.0, id="better than the margin"),
+]
+
+
+@pytest.mark.parametrize(("canary", "stable", "null"), ARMS)
+@pytest.mark.parametrize("times", [1.1, 2.0, 8.0, 100.0])
+def test_against_expects_no_growth_from_a_healthy_canary(
+    canary: list[Fraction], stable: list[Fraction], null: float, times: float
+) -> None:
+    """Over all outcomes, however the requests of an arm differ, up to failing all: exact, not in the limit."""
+    assert sum(canary) / len(canary) <= F(null) * sum(stable) / len(stable)
+    assert expectation(canary, stable, null, null * times) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "null"),
+    [
+        pytest.param([F(3, 20)] * 3, [F(1, 10)] * 4, 1.5, id="at the tolerance"),
+        pytest.param([F(1)] * 4, [F(1, 2)] * 4, 2.0, id="always fails"),
+        pytest.param([F(9, 10), F(0), F(3, 5)], [F(1, 3)] * 6, 1.5, id="requests differ"),
+        pytest.param([F(1, 2)] * 5, [F(1, 10), F(1, 5)], 1.5, id="worse than the tolerance"),
+        pytest.param([F(1, 2)] * 3, [F(0)] * 5, 1.5, id="stable never fails"),
+    ],
+)
+@pytest.mark.parametrize("times", [0.9, 0.5, 0.1])
+def test_favour_expects_no_growth_from_a_canary_that_is_too_bad(
+    canary: list[Fraction], stable: list[Fraction], null: float, times: float
+) -> None:
+    """The mirror image."""
+    assert sum(canary) / len(canary) >= F(null) * sum(stable) / len(stable)
+    assert expectation(canary, stable, null, null * times) <= 1 + 1e-12
+
+
+def test_for_rare_events_the_bet_is_fair() -> None:
+    """With Poisson counts at the null the expectation is one: nothing is given away where events are rare."""
+    x, y = np.meshgrid(np.arange(60.0), np.arange(60.0))
+    logs = likelihoods(x, y, np.full_like(x, 1000.0), np.full_like(x, 3000.0), GRID)
+
+    chances = stats.poisson.pmf(x, 2.0) * stats.poisson.pmf(y, 6.0)
+
+    ratios = np.exp(logs - logs[..., -2:-1])[..., :-2]
+    assert (chances[..., None] * ratios).sum(axis=(0, 1)) == pytest.approx(np.ones(len(GRID.ratios) - 2), abs=1e-6)
+
+
+@given(rates=st.lists(st.fractions(0, 1, max_denominator=20), min_size=1, max_size=5).filter(lambda q: sum(q) > 0))
+def test_negligible_expects_no_growth_from_a_canary_at_its_rate(rates: list[Fraction]) -> None:
+    """By enumeration over requests that differ, at their mean rate as the negligible one."""
+    mean = sum(rates) / len(rates)
+    whole = np.zeros(len(SMALLER))
+    if mean == 1:
+        return
+
+    for outcome in itertools.product((0, 1), repeat=len(rates)):
+        chance = float(math.prod(q if failed else 1 - q for q, failed in zip(rates, outcome, strict=True)))
+        logs = small_likelihoods(np.array(float(sum(outcome))), np.array(float(len(rates))), np.array(float(mean)))
+        whole += chance * np.exp(logs)
+
+    assert (whole <= 1 + 1e-9).all()
+
+
+@pytest.mark.parametrize("x", [0, 3, 40])
+def test_negligible_is_scipys_binomial(x: int) -> None:
+    """Likelihood ratios of multiples of the negligible rate over it."""
+    ours = small_likelihoods(np.array(float(x)), np.array(1000.0), np.array(0.01))
+
+    assert ours == pytest.approx(stats.binom.logpmf(x, 1000, 0.01 * SMALLER) - stats.binom.logpmf(x, 1000, 0.01))
+
+
+# reference numbers
+
+EXAMPLE = (2004, 41, 8010, 71)
+
+
+def test_the_worked_example_is_what_plain_arithmetic_says() -> None:
+    """41 of 2,004 against 71 of 8,010: a ratio of 2.31, and the mixture of likelihood ratios in fractions."""
+    looked = total(EXAMPLE)
+
+    def ratio(w: float) -> Fraction:
+        one, share = Fraction(w), Fraction(2004, 10014)
+        p = 2004 * one / (2004 * one + 8010)
+        return (p / share) ** 41 * ((1 - p) / (1 - share)) ** 71
+
+    exact = sum(Fraction(math.exp(prior)) * ratio(w) for w, prior in zip(GRID.ratios, GRID.worse, strict=True))
+    assert estimate(looked, GRID) == pytest.approx(41 / 2004 / (71 / 8010), rel=2e-3)
+    assert f"{estimate(looked, GRID):.2f}" == "2.31"
+    assert np.exp(log_against(looked, GRID)) == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_evidence_is_near_an_independent_mixture() -> None:
+    """The package ville (0.1.0) gives 434.40 for the example: BernoulliTest(2004 / 10014).update([1] * 41 + [0] * 71).
+
+    Its mixture is uniform over the canary's share of events and two-sided; ours is over ratios above one. The same
+    likelihood under its prior gives its number, so the likelihoods are the same; under ours it is of the same order.
+    """
+    looked = total(EXAMPLE)
+
+    def uniform(share: float) -> float:
+        (log,) = _at(41, 71, (2004, 8010), np.array([share / (1 - share) * 8010 / 2004])) - looked[-2]
+        return math.exp(log)
+
+    assert integrate.quad(uniform, 0, 1, points=[0.3, 0.4])[0] == pytest.approx(434.4001069689018, rel=1e-7)
+    assert 434.4 < np.exp(log_against(looked, GRID)) < 4 * 434.4
+
+
+# estimate and interval
+
+
+@given(x=st.integers(3, 400), y=st.integers(3, 400), n_c=st.integers(1000, 50_000), n_s=st.integers(1000, 50_000))
+def test_the_estimate_is_the_ratio_of_the_shares(x: int, y: int, n_c: int, n_s: int) -> None:
+    """Within half a percent, between the grid's points; outside of the grid it is open."""
+    ratio = x / n_c / (y / n_s)
+
+    found = estimate(total((n_c, x, n_s, y)), GRID)
+
+    if 1 / 100 < ratio < 100:
+        assert found == pytest.approx(ratio, rel=0.01)
+    else:
+        assert found < 1 / 90 or found > 90
+
+
+@pytest.mark.parametrize(
+    ("look", "likeliest", "open_end"),
+    [
+        ((1000, 0, 1000, 30), 0.0, "low"),
+        ((1000, 30, 1000, 0), math.inf, "high"),
+        ((1000, 0, 1000, 0), math.nan, "both"),
+        ((10**6, 10**5, 10**6, 0), math.inf, "high"),
+        ((10**6, 10**6, 10**6, 10), math.inf, "high"),
+        ((10**6, 0, 10**6, 10**6), 0.0, "low"),
+    ],
+    ids=["canary never fails", "stable never fails", "nobody fails", "broken", "all but broken", "perfect"],
+)
+def test_what_lies_beyond_the_grid_is_open(look: tuple[int, int, int, int], likeliest: float, open_end: str) -> None:
+    """Zero or infinity, never an invented number, and never an error: a broken canary is told like any other."""
+    low, high = interval(total(look), GRID, 0.05)
+
+    assert estimate(total(look), GRID) == pytest.approx(likeliest, nan_ok=True)
+    assert (low == 0, high == math.inf) == (open_end in {"low", "both"}, open_end in {"high", "both"})
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.3, 3.0])
+def test_the_interval_covers_the_true_ratio_at_all_looks_at_once(ratio: float) -> None:
+    """95 % of 1,000 rollouts or more, with 40 looks each, shares that change and a base rate that swings."""
+    random = np.random.default_rng(5)
+    base = 0.03 * (1 + 0.6 * np.sin(np.arange(40) / 6))
+    n_c = np.repeat([10.0, 50.0, 200.0, 400.0], 10)
+    x = random.binomial(n_c.astype(int), ratio * base, (1000, 40)).astype(float)
+    y = random.binomial((800 - n_c).astype(int), base, (1000, 40)).astype(float)
+    looked = likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), GRID).cumsum(axis=1)
+    here = likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), _grid_at(ratio)).cumsum(axis=1)[..., 0]
+
+    refuted = log_mixed(looked[..., :-2], np.full(len(GRID.ratios) - 2, -np.log(len(GRID.ratios) - 2))) - here
+
+    outside = refuted >= math.log(20)
+    assert outside.any(axis=1).mean() <= 0.05
+    for trace, step in [*np.argwhere(outside)[:20].tolist(), *itertools.product(range(20), (4, 14, 39))]:
+        low, high = interval(looked[trace, step], GRID, 0.05)
+        near = abs(refuted[trace, step] - math.log(20)) < 0.2  # the interval's ends are rounded outwards
+        assert near or (low <= ratio <= high) != outside[trace, step]
+
+
+def _grid_at(ratio: float) -> Grid:
+    return Grid(ratios=np.array([ratio]), worse=np.zeros(1), fine=np.zeros(1))
+
+
+def test_the_interval_holds_what_the_mixture_has_not_refuted() -> None:
+    """At both ends the mixture over the grid is 20 times the likelihood, worked out between the grid's points."""
+    low, high = interval(total(EXAMPLE), GRID, 0.05)
+
+    spaced = GRID.ratios[:-2]
+    mixture = np.mean(stats.binom.pmf(41, 112, 2004 * spaced / (2004 * spaced + 8010)))
+    ends = np.array([low, high])
+    refuted = mixture / stats.binom.pmf(41, 112, 2004 * ends / (2004 * ends + 8010))
+    assert refuted == pytest.approx([20, 20], rel=0.35)  # ends are rounded outwards, by up to 1 % of the ratio
+    assert low < 2.31 < high
+
+
+# what may be excluded
+
+
+@given(x=st.integers(0, 60), y=st.integers(0, 60), ratio=st.floats(0.3, 100))
+def test_a_ratio_is_excluded_by_an_e_value_for_all_from_there_on(x: int, y: int, ratio: float) -> None:
+    """Never more than the most favourable likelihood ratio against that very ratio."""
+    looked = total((2000, x, 8000, y))
+
+    log = float(log_under(looked, GRID, np.array(ratio)))
+
+    share = 2000 * ratio / (2000 * ratio + 8000)
+    here = stats.binom.logpmf(x, x + y, share)
+    below = GRID.ratios[GRID.ratios < ratio]
+    best = stats.binom.logpmf(x, x + y, 2000 * below / (2000 * below + 8000)).max()
+    assert log <= best - here + 1e-6
