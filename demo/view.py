@@ -12,7 +12,6 @@ from rich.text import Text
 from demo.stages import GATES, StageSeen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
-from slipway.domain.judge import evidence_against, evidence_for
 from slipway.domain.model import ReleaseState, revision_name
 from slipway.domain.status import Phase, RolloutStatus
 
@@ -114,8 +113,8 @@ def evidence(status: RolloutStatus, against_needed: float, for_needed: float) ->
     """Return the judge's two scales, each filled on a logarithmic scale up to where it decides."""
     table = Table.grid(padding=(0, 2))
     rows = (
-        ("against", evidence_against(status.evidence), against_needed, "red"),
-        ("for", evidence_for(status.evidence), for_needed, "green"),
+        ("against", status.evidence_against, against_needed, "red"),
+        ("for", status.evidence_for, for_needed, "green"),
     )
     canary, stable = status.evidence.canary, status.evidence.stable
     errors = {

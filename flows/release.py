@@ -14,8 +14,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from slipway.domain.model import ReleaseState
+from slipway.domain.moving import Approval
 from slipway.domain.release import StageRecord
-from slipway.domain.rollout import Approval
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import GateFailed, LeaseLost, PermanentError, SlipwayError
 from tasks.begin import NEWEST, begin, clear_up
@@ -92,7 +92,8 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
     with all_done(data, answers, before):
         plain = take(convert(fetched.challenger, fetched.signature, rows, spec.conversion), stages)
         onnx = take(optimize(plain, rows, spec.optimization), stages)
-        built = take(package(fetched.challenger, fetched.signature, onnx, commit()), stages)
+        watched = rows if spec.judge.drift is not None else None
+        built = take(package(fetched.challenger, fetched.signature, onnx, commit(), watched), stages)
         take(data.result(), stages)
         compared = compare(fetched, answers.result(), before.result())
         needs_approval = take(validate_model(compared, rows, spec.quality), stages)

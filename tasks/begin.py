@@ -7,9 +7,9 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
+from slipway.domain.evidence import NO_EVIDENCE, carried
 from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState
 from slipway.domain.pending import attempt_of, champion_of, release_id
-from slipway.domain.revision import Revision
 from slipway.domain.rollout import undo
 from slipway.domain.spec import Busy, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
@@ -104,7 +104,7 @@ def clear_up(opened: Opened) -> None:
     if status is None or status.release_id != opened.release_id:
         status = _at_rest(opened, status)
         _stop_strays(opened, status)
-        status = _fresh(opened, status.champion if status else None)
+        status = _fresh(opened, status)
     wiring.rollouts().save(replace(status, heartbeat_at=time.time()), opened.lease)
     tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(opened.attempt)}
     wiring.registry().set_tags(opened.model, opened.version.version, tags)
@@ -140,14 +140,15 @@ def _at_rest(opened: Opened, status: RolloutStatus | None) -> RolloutStatus | No
     return undone
 
 
-def _fresh(opened: Opened, serving: Revision | None) -> RolloutStatus:
+def _fresh(opened: Opened, before: RolloutStatus | None) -> RolloutStatus:
     return RolloutStatus(
         model=opened.model,
         version=opened.version.version,
         release_id=opened.release_id,
-        stable=serving,
+        stable=before.champion if before else None,
         started_at=opened.started_at,
         entered_at=opened.started_at,
         heartbeat_at=opened.started_at,
         reason="the gates are at work",
+        evidence=carried(before.evidence) if before else NO_EVIDENCE,
     )

@@ -2,11 +2,15 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict, TypeVar
 
 from slipway import wiring
 from slipway.domain.counters import Counters
-from slipway.domain.rollout import Action, Approval, Observation, Route, Start, Stop, advance
+from slipway.domain.moving import Action, Approval, Observation, Route, Start, Stop
+from slipway.domain.readings import Latencies, Summary
+from slipway.domain.rollout import advance
 from slipway.domain.shadow import ShadowComparison, compare
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
@@ -20,6 +24,18 @@ BRISK_SECONDS = 0.25
 PATIENCE_SECONDS = 120
 """How long a target that does not answer is waited for; then the run fails and `reconcile` takes the rollout up."""
 JUDGED = {Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.BAKING}
+
+
+T = TypeVar("T")
+
+
+class Measured(TypedDict, total=False):
+    """Fields of an observation that come from metrics."""
+
+    live: dict[str, Counters] | None
+    latencies: dict[str, Latencies] | None
+    summaries: dict[str, Summary] | None
+    labels: dict[str, Counters] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +71,26 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
     return Observation(
         revisions=wiring.target().observe(status.model),
         traffic=wiring.target().traffic(status.model),
-        live=None if status.phase not in JUDGED else _counters(status),
+        **_measured(spec, status),
         shadow=_shadow(spec, status) if status.phase is Phase.SHADOW else None,
         superseded_by=hints.superseded_by or (held.superseded_by if held else None),
         approval=hints.approval,
     )
+
+
+def _measured(spec: ReleaseSpec, status: RolloutStatus) -> Measured:
+    """Read what the spec's judge looks at, in phases where there is something to see."""
+    if status.phase not in JUDGED:
+        return {}
+    judge, metrics = spec.judge, wiring.metrics()
+    measured: Measured = {"live": _read("counters", status, metrics.counters)}
+    if judge.latency is not None:
+        measured["latencies"] = _read("latencies", status, metrics.latencies)
+    if judge.scores is not None or judge.classes is not None or judge.drift is not None:
+        measured["summaries"] = _read("summaries", status, metrics.summaries)
+    if judge.labels is not None:
+        measured["labels"] = _read("labels", status, wiring.labels().counts)
+    return measured
 
 
 def act(model: str, action: Action) -> None:
@@ -99,12 +130,13 @@ def drive_to_rest(
     return status
 
 
-def _counters(status: RolloutStatus) -> dict[str, Counters] | None:
+def _read(what: str, status: RolloutStatus, read: Callable[[str, list[str]], dict[str, T]]) -> dict[str, T] | None:
+    """Read one source for both revisions; None, and a line in the log, where it can't be read."""
     names = [revision.name for revision in (status.stable, status.canary) if revision is not None]
     try:
-        return wiring.metrics().counters(status.model, names)
+        return read(status.model, names)
     except MetricsUnavailable as trouble:
-        log.warning("%s: no evidence from this look: %s", status.release_id, trouble)
+        log.warning("%s: no %s from this look: %s", status.release_id, what, trouble)
         return None
 
 

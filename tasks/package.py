@@ -1,6 +1,7 @@
 """Package: a Bento with model, service and pinned dependencies; same inputs, same digest."""
 
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 from prefect import task
@@ -10,15 +11,22 @@ from slipway import wiring
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
+from slipway.rows import profiles
 from slipway.settings import settings
+from tasks.fetch import Holdout
 from tasks.stage import Stage, begin_stage
 
 PACKAGE = TypeAdapter(Package)
 
 
 @task(name="package", tags=["slipway"])
-def package(challenger: Artifact, signature: Signature, onnx: Converted | None, commit: str) -> Stage[Package]:
-    """Build the package, or find it by its digest: the packager itself is content-addressed."""
+def package(
+    challenger: Artifact, signature: Signature, onnx: Converted | None, commit: str, rows: Holdout | None = None
+) -> Stage[Package]:
+    """Build the package, or find it by its digest: the packager itself is content-addressed.
+
+    With `rows`, the service counts its inputs by the bins of these rows' columns: they are watched for drift.
+    """
     watch = begin_stage("package")
     labels = {
         "slipway.model": challenger.version.model,
@@ -26,7 +34,9 @@ def package(challenger: Artifact, signature: Signature, onnx: Converted | None, 
         "slipway.artifact": challenger.digest,
         "slipway.commit": commit,
     }
-    built = wiring.packager().package(challenger, signature, onnx, labels, settings().store)
+    profile = profiles(rows.path, signature) if rows is not None else ()
+    built = wiring.packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
+    built = replace(built, profile=profile)
     return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))
 
 

@@ -90,6 +90,7 @@ def _written(
         digest=known["fetch"].details.get("digest", "") if "fetch" in known else "",
         stages=tuple(sorted(known.values(), key=lambda stage: stage.started_at)),
         timeline=status.timeline if status else earlier.timeline,
+        judged=(status.verdicts if status else ()) or earlier.judged,
     )
 
 

@@ -7,8 +7,9 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
+from slipway.domain.moving import Approval
 from slipway.domain.revision import Package, Revision
-from slipway.domain.rollout import Approval, begin
+from slipway.domain.rollout import begin
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.ports.notifier import Decision

@@ -10,7 +10,7 @@ import slipway.domain
 
 MODULES = [
     "slipway.errors",
-    *(found.name for found in pkgutil.iter_modules(slipway.domain.__path__, "slipway.domain.")),
+    *(found.name for found in pkgutil.walk_packages(slipway.domain.__path__, "slipway.domain.")),
 ]
 
 

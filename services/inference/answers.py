@@ -16,20 +16,23 @@ class Answers:
 
     >>> ring = Answers(capacity=2)
     >>> for name in ("a", "b", "c"):
-    ...     ring.remember(name, 200, np.array([1.5]))
+    ...     ring.remember(name, 200, np.array([1.5]), milliseconds=0.8)
     >>> [answer["request_id"] for answer in ring.latest()]
     ['b', 'c']
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         """Keep at most `capacity` answers; each new one then pushes the oldest out."""
-        self._ring: deque[tuple[str, int, list[float | str]]] = deque(maxlen=capacity)
+        self._ring: deque[tuple[str, int, list[float | str], float]] = deque(maxlen=capacity)
 
-    def remember(self, request_id: str, status: int, prediction: NDArray[np.generic] | None) -> None:
-        """Keep one answer: HTTP status, and the prediction's first values (None where there was no prediction)."""
+    def remember(
+        self, request_id: str, status: int, prediction: NDArray[np.generic] | None, *, milliseconds: float
+    ) -> None:
+        """Keep one answer: HTTP status, the prediction's first values (None: there was none), and how long it took."""
         values = [] if prediction is None else prediction.ravel()[:VALUES_KEPT].tolist()
-        self._ring.append((request_id, status, values))
+        self._ring.append((request_id, status, values, milliseconds))
 
     def latest(self) -> list[dict[str, object]]:
         """Return what is kept, oldest first."""
-        return [{"request_id": name, "status": status, "values": values} for name, status, values in self._ring]
+        keys = ("request_id", "status", "values", "milliseconds")
+        return [dict(zip(keys, answer, strict=True)) for answer in self._ring]

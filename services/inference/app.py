@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 import orjson
@@ -19,6 +20,7 @@ from services.inference.headers import REQUEST_ID, RevisionHeaders
 from services.inference.manifest import Manifest
 from services.inference.requests import BadRequest, InferenceRequest, parse_request
 from services.inference.runtime import ModelFailed, Runtime, warm_up_request
+from services.inference.summary import Summary
 from services.inference.tensors import datatype_of, write_tensor
 
 BODY_LIMIT = 16 * 1024 * 1024
@@ -37,7 +39,12 @@ class Serving:
     manifest: Manifest
     runtime: Runtime
     answers: Answers = field(default_factory=Answers)
+    summary: Summary = field(init=False)
     ready: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin the summary that the manifest asks for."""
+        self.summary = Summary(self.manifest)
 
     async def start(self) -> None:
         """Load the model and run it once. A model that fails on zeros is loaded all the same: live rows differ."""
@@ -83,24 +90,22 @@ class Routes:
     async def infer(self, request: Request) -> Response:
         """POST /v2/models/NAME/infer: 400 for a wrong request, 500 where the model fails on it."""
         serving = self._of(request)
-        outputs: Outputs = {}
-        try:
-            parsed = parse_request(await _body(request), serving.manifest)
-            outputs = await serving.runtime.predict(parsed)
-            response = _predicted(serving.manifest, parsed, outputs)
-        except BadRequest as error:
-            response = answer({"error": str(error)}, 400)
-        except ModelFailed as error:
-            log.warning("the model failed: %s", error)
-            response = answer({"error": f"model {serving.manifest.revision} failed: {error}"}, 500)
+        body = await _body(request)
+        began = perf_counter()
+        response, prediction = await _inferred(serving, body)
         name = request.headers.get(REQUEST_ID)
         if name and request.headers.get(COMPARE) == "1":
-            serving.answers.remember(name, response.status_code, outputs.get("prediction"))
+            milliseconds = 1000 * (perf_counter() - began)
+            serving.answers.remember(name, response.status_code, prediction, milliseconds=milliseconds)
         return response
 
     async def compared(self, _: Request) -> Response:
         """GET /slipway/answers: the latest answers to requests marked for comparison. Never routed to clients."""
         return answer({"answers": self._serving().answers.latest()})
+
+    async def summed(self, _: Request) -> Response:
+        """GET /slipway/summary: predictions and inputs summed since the process began. Never routed to clients."""
+        return answer(self._serving().summary.shown())
 
     def _of(self, request: Request) -> Serving:
         """Return the model that the path names; 404 for any other."""
@@ -123,6 +128,7 @@ def make_app(serving: Callable[[], Serving], revision: Callable[[], str]) -> Sta
         ("GET", "/v2/health/live", routes.live),
         ("GET", "/v2/health/ready", routes.ready),
         ("GET", "/slipway/answers", routes.compared),
+        ("GET", "/slipway/summary", routes.summed),
     ]
     for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
         paths.append(("GET", model, routes.metadata))
@@ -155,6 +161,22 @@ def describe(manifest: Manifest) -> dict[str, object]:
 def answer(body: dict[str, object], status: int = 200) -> Response:
     """Return JSON; arrays in it are written as they are."""
     return Response(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json")
+
+
+async def _inferred(serving: Serving, body: bytes) -> tuple[Response, NDArray[np.generic] | None]:
+    """Return the answer to a request's body, and the prediction where there is one; sum up what is answered well."""
+    outputs: Outputs = {}
+    try:
+        parsed = parse_request(body, serving.manifest)
+        outputs = await serving.runtime.predict(parsed)
+        response = _predicted(serving.manifest, parsed, outputs)
+        serving.summary.count(parsed, outputs["prediction"])
+    except BadRequest as error:
+        response = answer({"error": str(error)}, 400)
+    except ModelFailed as error:
+        log.warning("the model failed: %s", error)
+        response = answer({"error": f"model {serving.manifest.revision} failed: {error}"}, 500)
+    return response, outputs.get("prediction")
 
 
 def _predicted(manifest: Manifest, request: InferenceRequest, outputs: Outputs) -> Response:

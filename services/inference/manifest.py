@@ -1,7 +1,9 @@
 """What is in this package: `model/slipway.json`, read strictly, so that a wrong package never becomes ready."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from itertools import pairwise
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +38,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Bins of one plain column, over which live rows are counted (see `bins`); one more counts what is missing."""
+
+    name: str
+    edges: tuple[float, ...] = ()
+    """Rising. A number falls into bin `searchsorted(edges, number, side="right")`: k edges make k + 1 bins."""
+    categories: tuple[str, ...] | None = None
+    """Of texts and truth values: one bin each, and one for any other. None: a column of numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The model's name and version, its file, what goes in and what comes out."""
 
@@ -57,6 +70,8 @@ class Manifest:
     """Names of the ONNX outputs: prediction, then probabilities where there are any; none for pyfunc."""
     digest: str
     """Of the model file or folder, `sha256:...`."""
+    profile: tuple[Profile, ...]
+    """How the validation rows were binned, one entry per column that is counted; none: inputs are not counted."""
 
     @property
     def width(self) -> int:
@@ -77,7 +92,7 @@ class Manifest:
 
 RUNTIMES = ("onnx", "pyfunc")
 _TEXTS = ("model", "version", "revision", "runtime", "file", "digest")
-_KEYS = {*_TEXTS, "columns", "inputs", "single_matrix", "outputs"}
+_KEYS = {*_TEXTS, "columns", "inputs", "single_matrix", "outputs", "profile"}
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -111,12 +126,14 @@ def parse_manifest(document: object) -> Manifest:
         _refuse("runtime", document["runtime"], " or ".join(RUNTIMES))
     if not isinstance(document["single_matrix"], bool):
         _refuse("single_matrix", document["single_matrix"], "true or false")
+    columns = _columns(document["columns"])
     manifest = Manifest(
         **{key: document[key] for key in _TEXTS},
         single_matrix=document["single_matrix"],
-        columns=_columns(document["columns"]),
+        columns=columns,
         inputs=_names("inputs", document["inputs"]),
         outputs=_names("outputs", document["outputs"]),
+        profile=_profiles(document["profile"], columns),
     )
     return _consistent(manifest)
 
@@ -164,6 +181,42 @@ NUMBERS = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64"),
 )
+
+
+def _profiles(entries: object, columns: Sequence[Column]) -> tuple[Profile, ...]:
+    if not isinstance(entries, list):
+        _refuse("profile", entries, "a list, empty where nothing is counted")
+    kinds = {column.name: column.kind for column in columns if column.shape == (-1,)}
+    profiles = tuple(_profile(entry, kinds) for entry in entries)
+    if len({profile.name for profile in profiles}) != len(profiles):
+        _refuse("profile", "a name that comes twice", "every name once")
+    return profiles
+
+
+def _profile(entry: Any, kinds: dict[str, str]) -> Profile:  # noqa: ANN401 - parsed JSON: it is what is being checked
+    if not isinstance(entry, dict) or entry.keys() not in ({"name", "edges"}, {"name", "categories"}):
+        _refuse("profile", entry, "objects with name, and either edges or categories")
+    name = entry["name"]
+    if not isinstance(name, str) or name not in kinds:
+        _refuse("profile: name", name, "a column with one value a row")
+    if "edges" in entry:
+        if kinds[name] == "str":
+            _refuse(f"profile: edges of {name!r}", entry["edges"], "categories, as the column has texts")
+        return Profile(name=name, edges=_edges(name, entry["edges"]))
+    categories = entry["categories"]
+    if kinds[name] not in {"str", "bool"}:
+        _refuse(f"profile: categories of {name!r}", categories, "edges, as the column has numbers")
+    texts = isinstance(categories, list) and all(isinstance(category, str) for category in categories)
+    if not texts or len(set(categories)) != len(categories):
+        _refuse(f"profile: categories of {name!r}", categories, "a list of different texts")
+    return Profile(name=name, categories=tuple(categories))
+
+
+def _edges(name: str, edges: Any) -> tuple[float, ...]:  # noqa: ANN401 - parsed JSON: it is what is being checked
+    numbers = isinstance(edges, list) and all(type(edge) in {int, float} and isfinite(edge) for edge in edges)
+    if not numbers or not all(low < high for low, high in pairwise(edges)):
+        _refuse(f"profile: edges of {name!r}", edges, "a list of finite numbers that rise")
+    return tuple(float(edge) for edge in edges)
 
 
 def _names(key: str, names: object) -> tuple[str, ...]:

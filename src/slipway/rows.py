@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.domain.judging.drift import ColumnProfile, profile_of
 from slipway.domain.model import Signature
 from slipway.errors import DataBroken
 
@@ -45,6 +46,21 @@ def read_table(path: Path, required: Sequence[str] = ()) -> "pd.DataFrame":
             do="write the labelled rows into it, or point `data.path` at another file",
         )
     return frame
+
+
+def profiles(path: Path, signature: Signature) -> tuple[ColumnProfile, ...]:
+    """Return how the model's input columns are distributed in a rows file; columns of several values are left out.
+
+    Raises DataBroken as `read_rows` does.
+    """
+    plain = [column for column in signature.inputs if column.shape == (-1,)]
+    frame = read_rows(path, [column.name for column in plain])
+    return tuple(profile_of(column.name, _typed(frame[column.name].to_numpy(), column.kind)) for column in plain)
+
+
+def _typed(values: NDArray[np.generic], kind: str) -> NDArray[np.generic]:
+    """Give numbers of a text column (zip codes) their text back: requests bring text."""
+    return values.astype(str).astype(object) if kind in {"str", "object"} else values
 
 
 def read_labels(path: Path, label: str) -> NDArray[np.generic]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.ports.data import DataValidator
+from slipway.ports.labels import LabelStore
 from slipway.ports.ledger import ReleaseLedger
 from slipway.ports.metrics import MetricSource
 from slipway.ports.models import ModelRunner
@@ -119,6 +120,14 @@ def metrics() -> MetricSource:
     from slipway.adapters.local.metrics import EnvoyMetrics
 
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
+
+
+@cache
+def labels() -> LabelStore:
+    """Return the labels that came late: a file beside the local target."""
+    from slipway.adapters.local.labels import LocalLabels
+
+    return LocalLabels(settings().target_home)
 
 
 @cache

@@ -13,9 +13,11 @@ from demo.stages import RunSeen, StageSeen, seen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
 from slipway.domain.counters import Counters
+from slipway.domain.evidence import Evidence
+from slipway.domain.judging.counts import CountEvidence
 from slipway.domain.model import ReleaseState
 from slipway.domain.revision import Package, Revision
-from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
+from slipway.domain.status import Moment, Phase, RolloutStatus
 
 WIDTH = 110
 
@@ -35,13 +37,7 @@ def revision(version: int) -> Revision:
 
 def rollout(phase: Phase, *, step: int = 0, weight: int = 0) -> RolloutStatus:
     """Return version 2 on its way to replace version 1."""
-    evidence = Evidence(
-        worse=(2.0,),
-        fine=(1.0,),
-        negligible=(1.0,),
-        canary=Counters(requests=200, errors=3),
-        stable=Counters(requests=1800, errors=0),
-    )
+    errors = CountEvidence(canary=Counters(requests=200, errors=3), stable=Counters(requests=1800, errors=0))
     return RolloutStatus(
         model="digits",
         version=2,
@@ -54,8 +50,9 @@ def rollout(phase: Phase, *, step: int = 0, weight: int = 0) -> RolloutStatus:
         started_at=0.0,
         entered_at=0.0,
         heartbeat_at=0.0,
-        reason="not enough evidence yet",
-        evidence=evidence,
+        reason="not enough evidence yet either way; errors: 3 of 200 against 0 of 1,800",
+        evidence=Evidence(rates={"error rate": errors}),
+        evidence_against=7.4,
         timeline=(Moment(at=0.0, phase=Phase.SHIFTING, weight_percent=10, reason=""),),
     )
 
@@ -112,7 +109,7 @@ def test_a_canary_under_way_shows_its_share_its_evidence_and_the_clients_counts(
         "7.4 of 100",
         "canary 3 of 200",
         "stable 0 of 1,800",
-        "not enough evidence yet",
+        "not enough evidence yet either way; errors: 3 of 200 against 0 of 1,800",
         "sent 1,234",
         "failed by 2 4",
         "lost 0",

@@ -51,7 +51,7 @@ def test_the_demos_spec_says_what_the_demo_needs() -> None:
     assert [(step.weight_percent, step.duration_seconds) for step in spec.rollout.steps] == [(10, 4), (25, 5), (50, 8)]
     assert [one.column for one in spec.data.expectations] == ["pixel_*"]
     assert spec.quality.minimum == 0.85
-    assert spec.judge.negligible_error_ratio == 0.02
+    assert spec.judge.errors.negligible == 0.02
 
 
 def test_the_demos_rows_are_the_published_digits() -> None:

@@ -43,7 +43,11 @@ def test_a_good_spec_is_read_with_its_data_path_absolute(tmp_path: Path) -> None
         ("judge:\n  alpha: 1\n", (6, 3), ("1", "a number over 0 and under 1", "")),
         ("judge: {alpha: '0.1'}\n", (5, 9), ('"0.1"', "a number over 0", "without quotes")),
         ("judge: {alpha: .nan}\n", (5, 9), ("NaN", "a number over 0", "")),
-        ("judge: {margin: 2, tolerance: 1.5}\n", (5, 1), ("margin 2.0 must be under", "values that agree", "")),
+        (
+            "judge: {errors: {margin: 2, tolerance: 1.5}}\n",
+            (5, 9),
+            ("margin 2.0 must be under", "values that agree", ""),
+        ),
         ("rehearsal: {requests: 2.5}\n", (5, 13), ("2.5", "a whole number from 1 to 100000", "")),
         ("rehearsal: {p99_limit_milliseconds: 0}\n", (5, 13), ("0", "a number over 0 or null", "")),
         ("quality: {metric: acuracy}\n", (5, 11), ('"acuracy"', "accuracy, mean_absolute_error", "mean `accuracy`?")),

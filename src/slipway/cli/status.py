@@ -7,11 +7,15 @@ from slipway.cli.completing import AnyModel
 
 if TYPE_CHECKING:
     from slipway.domain.status import RolloutStatus
+    from slipway.domain.verdict import Verdict
     from slipway.stack import Part
 
 
 def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
-    """Show what runs, and where each model stands."""
+    """Show what runs, and where each model stands.
+
+    With a model: also what the judge's last look said of its release, metric by metric.
+    """
     from slipway import stack
     from slipway.settings import settings
 
@@ -25,6 +29,9 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
         output.say("")
         header = ("model", "champion", "releasing", "phase", "weights", "against", "for", "why")
         output.table(header, [_model_row(one) for one in models])
+    if model is not None and models[0]["verdicts"]:
+        output.say("")
+        output.table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])
 
 
 def _names(model: str | None) -> list[str]:
@@ -48,7 +55,6 @@ def _names(model: str | None) -> list[str]:
 def _model(name: str) -> dict[str, Any]:
     """Return where a model stands, from the rollout's status and the target alone: both are on this machine."""
     from slipway import wiring
-    from slipway.domain import judge
 
     rollout = wiring.rollouts().load(name)
     return {
@@ -58,13 +64,14 @@ def _model(name: str) -> dict[str, Any]:
         "version": rollout.version if rollout else None,
         "release_id": rollout.release_id if rollout else None,
         "phase": rollout.phase.value if rollout else None,
-        "evidence_against": judge.evidence_against(rollout.evidence) if rollout else None,
-        "evidence_for": judge.evidence_for(rollout.evidence) if rollout else None,
+        "evidence_against": rollout.evidence_against if rollout else None,
+        "evidence_for": rollout.evidence_for if rollout else None,
         "canary": rollout.evidence.canary if rollout else None,
         "stable": rollout.evidence.stable if rollout else None,
         "awaits_approval": rollout.awaits_approval if rollout else False,
         "heartbeat_at": rollout.heartbeat_at if rollout else None,
         "reason": _reason(rollout),
+        "verdicts": rollout.verdicts if rollout else (),
     }
 
 
@@ -105,3 +112,7 @@ def _model_row(one: dict[str, Any]) -> tuple[str, ...]:
     champion = f"v{one['champion']}" if one["champion"] else ""
     releasing = f"v{one['version']}" if one["version"] else ""
     return (one["model"], champion, releasing, one["phase"] or "", weights, *evidence, one["reason"])
+
+
+def _verdict_row(one: "Verdict") -> tuple[str, ...]:
+    return (one.check, one.outcome.value.replace("_", " "), one.reason)

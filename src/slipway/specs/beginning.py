@@ -84,11 +84,11 @@ rehearsal:
 rollout:
   shadow:
     duration_seconds: 300  # a copy of live requests; its answers go to nobody
-  steps:  # weights go up; after the last step the version is promoted
-    - {{weight_percent: 1, duration_seconds: 300}}
-    - {{weight_percent: 5, duration_seconds: 600}}
-    - {{weight_percent: 25, duration_seconds: 600}}
-    - {{weight_percent: 50, duration_seconds: 600}}
+  steps:  # weights go up, from at_least_seconds on as soon as the evidence allows; `slipway plan` predicts how long
+    - {{weight_percent: 1, duration_seconds: 300, at_least_seconds: 60}}
+    - {{weight_percent: 5, duration_seconds: 600, at_least_seconds: 240}}
+    - {{weight_percent: 25, duration_seconds: 600, at_least_seconds: 180}}
+    - {{weight_percent: 50, duration_seconds: 600, at_least_seconds: 60}}
   deadline_seconds: 3600  # how long the last step may wait for evidence
   on_deadline: hold  # or: roll-back, promote
   approval: false  # true: ask a person before promotion
@@ -96,7 +96,15 @@ rollout:
 
 judge:
   alpha: 0.01  # chance of ever rolling back a healthy version
-  tolerance: 1.5  # ratio of the odds of an error from which a version counts as worse
+  errors:
+    tolerance: 2.0  # failing this many times as often as the stable version counts as worse
+    negligible: 0.002  # a share of errors that nobody minds
+  latency:
+    quantile: 0.95  # slow is what the slowest 5 % of the stable version's answers take; or threshold_milliseconds
+  # scores: {{tolerance: 0.1}}  # the mean predicted number must stay within this
+  # classes: {{tolerance: 0.1}}  # the mix of predicted labels must stay within this
+  # labels: {{}}  # answers that turn out wrong, told with `slipway labels`
+  # drift: {{action: warn}}  # inputs compared with the validation rows
 """
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.domain.conversion import Converted
+from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.revision import Package
 from slipway.domain.verdict import Outcome, Verdict
@@ -17,7 +18,9 @@ from slipway.store import tree_digest
 ROOT = Path(__file__).parents[3]
 PIXELS = tuple(f"pixel_{i}" for i in range(64))
 SIGNATURE = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
+EDGES = (1.0, 4.0, 8.0, 12.0, 15.0)
 Pack = Callable[..., Package]
+Profile = tuple[ColumnProfile, ...]
 
 
 @pytest.fixture(scope="session")
@@ -59,15 +62,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def onnx_package(packager: BentoPackager, artifact: Artifact, onnx: Converted, store: Path) -> Package:
-    """Return digits 7 packaged as ONNX."""
-    return packager.package(artifact, SIGNATURE, onnx, {"commit": "4f1c"}, store)
+def profile() -> Profile:
+    """Return the bins of every pixel; how many validation rows lie in them is of no interest here."""
+    counts = (0,) * (len(EDGES) + 2)
+    return tuple(ColumnProfile(name=name, edges=EDGES, counts=counts) for name in PIXELS)
 
 
 @pytest.fixture(scope="session")
-def pyfunc_package(packager: BentoPackager, artifact: Artifact, store: Path) -> Package:
+def onnx_package(
+    packager: BentoPackager, artifact: Artifact, onnx: Converted, store: Path, profile: Profile
+) -> Package:
+    """Return digits 7 packaged as ONNX."""
+    return packager.package(artifact, SIGNATURE, onnx, {"commit": "4f1c"}, store, profile=profile)
+
+
+@pytest.fixture(scope="session")
+def pyfunc_package(packager: BentoPackager, artifact: Artifact, store: Path, profile: Profile) -> Package:
     """Return digits 7 packaged as it is."""
-    return packager.package(artifact, SIGNATURE, None, {"commit": "4f1c"}, store)
+    return packager.package(artifact, SIGNATURE, None, {"commit": "4f1c"}, store, profile=profile)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Packages: same inputs, same digest; whole or not at all; nothing of this machine in them."""
 
+import json
 import multiprocessing
 import resource
 import shutil
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from slipway.adapters.bento.manifest import manifest
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.domain.conversion import Converted
+from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.model import Artifact, Column, Signature
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed
@@ -18,6 +21,7 @@ from slipway.errors import PackagingFailed
 ROOT = Path(__file__).parents[3]
 SIGNATURE = Signature(inputs=tuple(Column(name=f"pixel_{i}", kind="float64") for i in range(64)), outputs=())
 LABELS = {"commit": "4f1c"}
+Profile = tuple[ColumnProfile, ...]
 
 
 def document(package: Package) -> dict[str, object]:
@@ -61,13 +65,14 @@ def test_nothing_of_this_machine_gets_into_a_package(
 
 
 def test_the_same_inputs_give_the_same_digest(
-    packager: BentoPackager, artifact: Artifact, onnx: Converted, onnx_package: Package, tmp_path: Path
+    artifact: Artifact, onnx: Converted, profile: Profile, onnx_package: Package, tmp_path: Path
 ) -> None:
     """Built again elsewhere the digest is the same; where it is there already, nothing is built."""
+    packager = BentoPackager(tmp_path / "home", ROOT)
     when = document(onnx_package)["creation_time"]
 
-    again = packager.package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1])
-    elsewhere = packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path)
+    again = packager.package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1], profile=profile)
+    elsewhere = packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store", profile=profile)
 
     assert again == onnx_package
     assert elsewhere.digest == onnx_package.digest
@@ -86,7 +91,7 @@ def other_sources(tmp_path: Path) -> Path:
 
 
 def test_a_changed_input_gives_another_digest(
-    artifact: Artifact, onnx: Converted, onnx_package: Package, other_sources: Path, tmp_path: Path
+    artifact: Artifact, onnx: Converted, other_sources: Path, tmp_path: Path
 ) -> None:
     """The model, its signature, a label, and the service's source all count."""
     model = tmp_path / "other.onnx"
@@ -103,7 +108,94 @@ def test_a_changed_input_gives_another_digest(
     }
 
     assert len(digests) == 5
-    assert onnx_package.digest in digests
+
+
+def test_the_bins_of_inputs_count_in_the_digest_their_rows_do_not(
+    artifact: Artifact, onnx: Converted, profile: Profile, onnx_package: Package, tmp_path: Path
+) -> None:
+    """Other validation rows in the same bins change nothing in the package."""
+    packager = BentoPackager(tmp_path / "home", ROOT)
+    first, *others = profile
+    profiles = {
+        "same": profile,
+        "other counts": (replace(first, counts=tuple(range(len(first.counts)))), *others),
+        "other edges": (replace(first, edges=(2.0, *first.edges[1:])), *others),
+        "none": (),
+    }
+
+    digests = {
+        name: packager.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path, profile=one).digest
+        for name, one in profiles.items()
+    }
+
+    assert digests["same"] == digests["other counts"] == onnx_package.digest
+    assert len(set(digests.values())) == 3
+
+
+def test_the_manifest_says_the_bins(onnx_package: Package) -> None:
+    """Edges by column, without the validation rows' counts."""
+    said = json.loads((onnx_package.path / "src" / "model" / "slipway.json").read_text())
+
+    assert len(said["profile"]) == 64
+    assert said["profile"][63] == {"name": "pixel_63", "edges": [1.0, 4.0, 8.0, 12.0, 15.0]}
+
+
+def test_texts_and_truth_values_have_categories_in_the_manifest(artifact: Artifact) -> None:
+    """Categories stay in their order; a column may come without any edge or category."""
+    kinds = {"text": "str", "thing": "object", "truth": "bool", "whole": "int64"}
+    signature = Signature(inputs=tuple(Column(name=name, kind=kind) for name, kind in kinds.items()), outputs=())
+    profile = (
+        ColumnProfile(name="truth", categories=("True", "False"), counts=(1, 2, 0, 0)),
+        ColumnProfile(name="text", categories=("b", "a"), counts=(1, 2, 0, 0)),
+        ColumnProfile(name="thing", counts=(0, 3)),
+        ColumnProfile(name="whole", counts=(3, 0)),
+    )
+
+    said = manifest(artifact, signature, None, "sha256:00", profile)
+
+    assert said["profile"] == [
+        {"name": "truth", "categories": ["True", "False"]},
+        {"name": "text", "categories": ["b", "a"]},
+        {"name": "thing", "categories": []},
+        {"name": "whole", "edges": []},
+    ]
+
+
+def bins(name: str, *edges: float) -> ColumnProfile:
+    """Return the bins of a column of numbers."""
+    return ColumnProfile(name=name, edges=edges, counts=(0,) * (len(edges) + 2))
+
+
+def kinds(name: str, *categories: str) -> ColumnProfile:
+    """Return the bins of a column of texts."""
+    return ColumnProfile(name=name, categories=categories, counts=(0,) * (len(categories) + 2))
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ((bins("z", 1.0),), "profile of 'z': no such input column; expected an input column with one value a row"),
+        ((bins("image", 1.0),), "profile of 'image': no such input column"),
+        ((bins("a", 1.0), bins("a", 2.0)), "profile: a column that comes twice"),
+        ((bins("word", 1.0),), "profile of 'word': edges [1.0] for str; expected categories for texts"),
+        ((bins("a", float("nan")),), "profile of 'a': edges [nan]; expected finite numbers"),
+        ((bins("a", 1.0, float("inf")),), "profile of 'a': edges [1.0, inf]; expected finite numbers"),
+        ((kinds("word", "x", "x"),), "profile of 'word': categories ['x', 'x']; expected different texts"),
+        ((kinds("a", "x"),), "profile of 'a': categories ['x'] for float64; expected edges for numbers"),
+    ],
+)
+def test_a_profile_that_does_not_fit_the_signature_is_refused(artifact: Artifact, profile: Profile, said: str) -> None:
+    """At once, and not when the service starts."""
+    columns = (
+        Column(name="a", kind="float64"),
+        Column(name="word", kind="str"),
+        Column(name="image", kind="float64", shape=(-1, 8, 8)),
+    )
+
+    with pytest.raises(PackagingFailed) as caught:
+        manifest(artifact, Signature(inputs=columns, outputs=()), None, "sha256:00", profile)
+
+    assert f"digits-v7, {said}" in str(caught.value)
 
 
 def test_a_build_error_leaves_nothing(artifact: Artifact, onnx: Converted, other_sources: Path, tmp_path: Path) -> None:

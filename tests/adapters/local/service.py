@@ -1,6 +1,7 @@
 """A small real service for the local target's tests: the paths that a packaged model has, without a model.
 
-Arguments: folder, host, port. The folder's `service.json` says how it behaves.
+Arguments: folder, host, port. The folder's `service.json` says how it behaves; its `summary.json`, if there
+is one, is what the service says of itself at that moment.
 """
 
 import collections
@@ -19,6 +20,7 @@ class Service(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     name = ""
+    folder = Path()
     delay_seconds = 0.0
     answers: ClassVar = collections.deque(maxlen=5000)
     seen: ClassVar = collections.Counter()
@@ -29,19 +31,22 @@ class Service(BaseHTTPRequestHandler):
             self._answer(200, {})
         elif self.path == "/slipway/answers":
             self._answer(200, {"answers": list(self.answers)})
+        elif self.path == "/slipway/summary" and (self.folder / "summary.json").exists():
+            self._answer(200, json.loads((self.folder / "summary.json").read_text()))
         elif self.path == "/slipway/seen":
             self._answer(200, dict(self.seen))
         else:
             self._answer(404, {"error": self.path})
 
     def do_POST(self) -> None:
-        """Echo; `fail` in the body gives 500, `break` ends the connection, `slow` takes a second."""
+        """Echo; `fail` in the body gives 500, `break` ends the connection, `slow` takes a second, `wait 2` two."""
         body = self.rfile.read(int(self.headers["content-length"]))
         self.seen["all"] += 1
         if b"break" in body:
             self.close_connection = True
             return
-        time.sleep(1.0 if b"slow" in body else self.delay_seconds)
+        word, _, seconds = body.partition(b" ")
+        time.sleep(1.0 if b"slow" in body else float(seconds) if word == b"wait" else self.delay_seconds)
         status = 500 if b"fail" in body else 200
         identity = self.headers.get("x-request-id")
         if self.headers.get("x-slipway-compare") == "1":
@@ -70,6 +75,7 @@ def main() -> None:
     folder, host, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     behaviour = json.loads((folder / "service.json").read_text())
     Service.name, Service.delay_seconds = behaviour["name"], behaviour.get("delay_seconds", 0.0)
+    Service.folder = folder
     ballast = bytearray(behaviour.get("mebibytes", 0) * 2**20)
     ballast[::4096] = b"x" * len(ballast[::4096])
     if "exit" in behaviour:

@@ -1,4 +1,4 @@
-"""What Envoy counts when revisions misbehave."""
+"""What Envoy counts and times, also when revisions misbehave, and what revisions say themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slipway.adapters.local.metrics import EnvoyMetrics
+from slipway.adapters.local.metrics import EDGES_MILLISECONDS, EnvoyMetrics, histogram
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.waiting import until
 from slipway.domain.counters import Counters
 from slipway.domain.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
 from tests.adapters.local.place import Place
+from tests.contract.metrics import timed
 
 
 @pytest.fixture
@@ -33,6 +34,9 @@ def test_refused_connections_are_errors_of_their_revision(place: Place, metrics:
     assert answers[0].headers["x-slipway-route"] == revision.name
     assert "x-slipway-revision" not in answers[0].headers
     assert metrics.counters("refused", [revision.name])[revision.name] == Counters(requests=3, errors=3)
+    assert metrics.latencies("refused", [revision.name])[revision.name].requests == 0
+    with pytest.raises(MetricsUnavailable, match="summary of refused-v1"):  # on record, and down: not left out
+        metrics.summaries("refused", [revision.name])
 
 
 def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics: EnvoyMetrics) -> None:
@@ -49,7 +53,7 @@ def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics
 
 
 def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]) -> None:
-    """504, counted with the revision that was too slow."""
+    """504, counted with the revision that was too slow; slower than every edge."""
     place = new_place("impatient")
     place.target.envoy.request_timeout_seconds = 0.3
     revision = place.running("late", 1)
@@ -61,6 +65,8 @@ def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]
     assert answer.status_code == 504
     assert until(lambda: metrics.counters("late", [revision.name])[revision.name].requests == 1, 5)
     assert metrics.counters("late", [revision.name])[revision.name].errors == 1
+    seen = metrics.latencies("late", [revision.name])[revision.name]
+    assert (seen.requests, set(seen.slower)) == (1, {1})
 
 
 def test_client_errors_are_no_errors(place: Place, metrics: EnvoyMetrics) -> None:
@@ -92,3 +98,72 @@ def test_answers_of_nobody_are_unavailable(place: Place, metrics: EnvoyMetrics) 
         with pytest.raises(MetricsUnavailable, match=name):
             metrics.answers("mute", name)
     place.target.remove("mute")
+
+
+def test_times_agree_with_what_clients_saw(place: Place, metrics: EnvoyMetrics) -> None:
+    """At every edge: at least what the service waited, at most what the client did."""
+    revision = place.running("patient", 1)
+    place.target.route("patient", Traffic(stable=revision.name))
+    waits = [0.001, 0.0031, 0.012, 0.012, 0.03, 0.05, 0.11, 0.155, 0.6]
+    with httpx.Client(base_url=place.url) as client:
+        answers = [client.post("/patient/x", content=f"wait {wait}".encode()) for wait in waits]
+    elapsed = [answer.elapsed.total_seconds() for answer in answers]
+
+    seen = timed(metrics, "patient", revision.name, len(waits))
+
+    assert seen.requests == len(waits)
+    for edge, slower in zip(seen.edges_milliseconds, seen.slower, strict=True):
+        assert sum(wait * 1000 >= edge for wait in waits) <= slower <= sum(took * 1000 >= edge for took in elapsed)
+
+
+def test_shadow_copies_are_not_timed(place: Place, metrics: EnvoyMetrics) -> None:
+    """The canary of a shadow answers copies; no client waits for them."""
+    one, two = place.running("copying", 1), place.running("copying", 2)
+    place.target.route("copying", Traffic(stable=one.name, shadow=two.name))
+    for _ in range(5):
+        httpx.post(f"{place.url}/copying/x", content=b"row")
+
+    assert until(lambda: len(metrics.answers("copying", two.name)) == 5, 5)
+    stable = timed(metrics, "copying", one.name, 5)
+
+    assert stable.requests == 5
+    assert metrics.latencies("copying", [two.name])[two.name].requests == 0
+
+
+@pytest.mark.parametrize(
+    "page",
+    ['{"classes": {}, "inputs": {}}', '{"scores": null, "classes": {"a": -1}, "inputs": {}}', '"no JSON object"',
+     '{"scores": {"count": 1, "total": NaN, "squares": 1}, "classes": {}, "inputs": {}}',
+     '{"scores": {"count": 1, "total": 1, "squares": -1}, "classes": {}, "inputs": {}}',
+     '{"scores": null, "classes": {}, "inputs": {"age": ["1"]}}', None],
+)  # fmt: skip
+def test_a_summary_that_is_none_is_unavailable(place: Place, metrics: EnvoyMetrics, page: str | None) -> None:
+    """Something missing, negative, or no number; or no such page: never an empty summary."""
+    revision = place.running("mistaken", 1)
+    path = revision.package.path / "summary.json"
+    path.unlink(missing_ok=True) if page is None else path.write_text(page)
+
+    with pytest.raises(MetricsUnavailable, match="summary of mistaken-v1"):
+        metrics.summaries("mistaken", [revision.name])
+
+
+def test_no_envoy_is_no_latency(tmp_path: Path) -> None:
+    """MetricsUnavailable, never zeros."""
+    metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
+
+    with pytest.raises(MetricsUnavailable, match="latencies of digits"):
+        metrics.latencies("digits", ["digits-v1"])
+
+
+def test_counts_lie_at_the_edges_where_bins_begin() -> None:
+    """A bin counts as slower than each edge below its middle; timeouts as slower than all."""
+    seen = histogram([(0.0, 7), (5.05, 2), (155.0, 4), (60500.0, 1)], timeouts=3)
+
+    slower = dict(zip(seen.edges_milliseconds, seen.slower, strict=True))
+    assert seen.requests == 17
+    assert [slower[edge] for edge in (1, 5, 6, 150, 200, 60000)] == [10, 10, 8, 8, 4, 4]
+
+
+def test_edges_are_where_bins_of_envoy_begin() -> None:
+    """Two digits that count, whole milliseconds: anything else would cut a bin in two."""
+    assert all(edge == int(edge) and float(f"{edge:.1e}") == edge for edge in EDGES_MILLISECONDS)

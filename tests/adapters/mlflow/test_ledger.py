@@ -1,5 +1,6 @@
 """The ledger: a release as an MLflow run, and back."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from tests.adapters.mlflow.conftest import Said, Server
 
 BEGAN = 1_800_000_000.0
+JUDGED = (
+    Verdict(
+        check="error rate",
+        outcome=Outcome.PASS,
+        reason="canary is not worse than tolerated",
+        numbers={"ratio": 0.9, "ratio_low": 0.3, "ratio_high": 1.8, "evidence_against": 0.02, "evidence_for": 31.0},
+    ),
+    Verdict(check="latency, any quantile", outcome=Outcome.NO_DATA, reason="none read", numbers={"alpha": 0.002}),
+)
 
 
 @pytest.fixture
@@ -58,6 +68,7 @@ def record(model: str, version: int = 2, **more: Any) -> ReleaseRecord:  # noqa:
             moment(30, Phase.BAKING, 100),
             moment(60, Phase.SUCCEEDED, 100),
         ),
+        "judged": JUDGED,
         "parameters": {"judge": {"alpha": 0.01}, "rollout": {"steps": [{"weight_percent": 25}]}},
     }
     return ReleaseRecord(**fields | more)
@@ -67,6 +78,12 @@ def run_of(server: "Server", run_id: str) -> dict[str, Any]:
     """Return a run as MLflow shows it."""
     run: dict[str, Any] = server.api("GET", "runs/get", params={"run_id": run_id})["run"]
     return run
+
+
+def artifact(server: "Server", run_id: str, name: str) -> Path:
+    """Return where the server keeps a run's file."""
+    experiment = run_of(server, run_id)["info"]["experiment_id"]
+    return Path(server.artifacts / experiment / run_id / "artifacts" / name)
 
 
 def test_a_record_comes_back_as_it_was(ledger: MlflowLedger) -> None:
@@ -108,6 +125,35 @@ def test_the_timeline_is_metrics_over_time(ledger: MlflowLedger, server: "Server
 
     assert [(one["step"], one["value"]) for one in weights] == [(10, 25.0), (20, 50.0), (30, 100.0), (60, 100.0)]
     assert weights[0]["timestamp"] == (BEGAN + 10) * 1000
+
+
+def test_what_the_judge_said_last_is_metrics(ledger: MlflowLedger, server: "Server") -> None:
+    """One value per metric and number, at the last look: runs can be compared and sorted by them."""
+    run_id = ledger.write(record("judged"), None)
+
+    metrics = {item["key"]: item for item in run_of(server, run_id)["data"]["metrics"]}
+    found = {key: item["value"] for key, item in metrics.items() if key.startswith("judge/")}
+    assert found == {
+        "judge/error_rate/ratio": 0.9,
+        "judge/error_rate/ratio_low": 0.3,
+        "judge/error_rate/ratio_high": 1.8,
+        "judge/error_rate/evidence_against": 0.02,
+        "judge/error_rate/evidence_for": 31.0,
+        "judge/latency_any_quantile/alpha": 0.002,
+    }
+    assert (metrics["judge/error_rate/ratio"]["step"], metrics["evidence_for"]["step"]) == (60, 60)
+
+
+def test_a_record_of_the_version_before_is_read(ledger: MlflowLedger, server: "Server") -> None:
+    """It knew no verdicts of the judge; everything else is as it was."""
+    written = record("older")
+    run_id = ledger.write(written, None)
+    path = artifact(server, run_id, "release.json")
+    kept = json.loads(path.read_text())
+    del kept["judged"]
+    path.write_text(json.dumps(kept))
+
+    assert ledger.read("older-v2-a1") == replace(written, judged=())
 
 
 def test_a_release_that_is_written_again_keeps_its_run(ledger: MlflowLedger, server: "Server") -> None:
@@ -230,13 +276,11 @@ def test_a_deleted_experiment_is_restored(ledger: MlflowLedger, server: "Server"
 
 
 def _damage_record(server: "Server", run_id: str) -> None:
-    experiment = run_of(server, run_id)["info"]["experiment_id"]
-    (server.artifacts / experiment / run_id / "artifacts" / "release.json").write_text('{"model": 3}')
+    artifact(server, run_id, "release.json").write_text('{"model": 3}')
 
 
 def _lose_record(server: "Server", run_id: str) -> None:
-    experiment = run_of(server, run_id)["info"]["experiment_id"]
-    (server.artifacts / experiment / run_id / "artifacts" / "release.json").unlink()
+    artifact(server, run_id, "release.json").unlink()
 
 
 @pytest.mark.parametrize(

@@ -1,109 +1,69 @@
-"""Releases as they go, built from the domain's own values: the judge's evidence is the judge's."""
+"""Releases as they go, built from the domain's own values: what the judge says is the judge's."""
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from slipway.domain import judge
-from slipway.domain.counters import ZERO, Counters
+from slipway.adapters.report.html import HtmlReporter
+from slipway.domain.judge_spec import ClassesSpec, DriftSpec, JudgeSpec, LabelsSpec, LatencySpec, ScoresSpec
 from slipway.domain.model import ReleaseState
 from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.spec import DataSpec, JudgeSpec, ReleaseSpec, RolloutSpec, Step
-from slipway.domain.status import Evidence, Moment, Phase
+from slipway.domain.spec import DataSpec, ReleaseSpec, RolloutSpec, ShadowSpec, Step
+from slipway.domain.status import Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
+from tests.adapters.report.played import Player, World
 
-SEED = 2
-"""With these dice the bad canary is found out at 50 percent."""
 BEGAN = 1763700000.0
+GATES_SECONDS = 26.3
+"""After that the rollout begins."""
 DIGEST = "sha256:" + "3f2a9c41d07be586" * 4
+LINKS = {"model version in MLflow": "http://127.0.0.1:5500/#/models/digits/versions/3"}
 SPEC = ReleaseSpec(
     model="digits",
     data=DataSpec(path="digits-validation.csv", label="digit"),
     rollout=RolloutSpec(
+        shadow=ShadowSpec(duration_seconds=4),
         steps=[
-            Step(weight_percent=10, duration_seconds=4),
-            Step(weight_percent=25, duration_seconds=5),
-            Step(weight_percent=50, duration_seconds=8),
-        ]
+            Step(weight_percent=10, duration_seconds=8),
+            Step(weight_percent=25, duration_seconds=8),
+            Step(weight_percent=50, duration_seconds=12),
+        ],
+        deadline_seconds=60,
+        bake_seconds=20,
     ),
-    judge=JudgeSpec(negligible_error_ratio=0.02),
+)
+EVERYTHING = SPEC.model_copy(
+    update={
+        "judge": JudgeSpec(
+            latency=LatencySpec(any_quantile=True),
+            labels=LabelsSpec(),
+            scores=ScoresSpec(tolerance=0.5),
+            classes=ClassesSpec(),
+            drift=DriftSpec(),
+        ),
+        "rollout": SPEC.rollout.model_copy(
+            update={"shadow": ShadowSpec(duration_seconds=4, disagreement_limit=0.02, slowdown_limit=1.5)}
+        ),
+    }
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """A stretch of a rollout."""
-
-    phase: Phase
-    seconds: float
-    weight: int = 0
-
-
-LEGS = (
-    Leg(phase=Phase.STARTING, seconds=6),
-    Leg(phase=Phase.SHADOW, seconds=4),
-    Leg(phase=Phase.SHIFTING, seconds=4, weight=10),
-    Leg(phase=Phase.SHIFTING, seconds=5, weight=25),
-    Leg(phase=Phase.SHIFTING, seconds=8, weight=50),
-)
-
-
-def rollout(error_rate: float, begins: float) -> tuple[Moment, ...]:
-    """Play a rollout with a look every half second at 60 requests a second, until it is decided."""
-    dice, evidence, at = random.Random(SEED), Evidence(), begins  # noqa: S311 - dice, not keys
-    arms = {"digits-v2": ZERO, "digits-v3": ZERO}
-    moments: list[Moment] = []
-    for leg in LEGS:
-        ends = at + leg.seconds
-        while at < ends or (leg is LEGS[-1] and moments[-1].evidence_for < 1 / SPEC.judge.beta):
-            evidence, verdict = looked(evidence, arms, leg.phase)
-            moments.append(moment(at, leg, verdict.reason, evidence))
-            if verdict.outcome is Outcome.FAIL:
-                back = Leg(phase=Phase.ROLLING_BACK, seconds=0)
-                over = Leg(phase=Phase.ROLLED_BACK, seconds=0)
-                said = f"{verdict.check}: {verdict.reason}"
-                return (*moments, moment(at + 0.1, back, said, evidence), moment(at + 1.4, over, said, evidence))
-            asked(arms, leg, error_rate, dice)
-            at += 0.5
-    done = judge.verdict(evidence, SPEC.judge).reason
-    ways = ((0.1, Phase.PROMOTING), (0.6, Phase.BAKING), (20.6, Phase.SUCCEEDED))
-    ends_well = (moment(at + later, Leg(phase=phase, seconds=0, weight=100), done, evidence) for later, phase in ways)
-    return (*moments, *ends_well)
-
-
-def asked(arms: dict[str, Counters], leg: Leg, error_rate: float, dice: random.Random) -> None:
-    """Send half a second of requests: a share of them, or a copy of all, to the canary."""
-    share = 1.0 if leg.phase is Phase.SHADOW else leg.weight / 100
-    canary = round(30 * share)
-    stable = 30 if leg.phase is Phase.SHADOW else 30 - canary
-    for name, requests, rate in (("digits-v3", canary, error_rate), ("digits-v2", stable, 0.001)):
-        errors = sum(dice.random() < rate for _ in range(requests))
-        before = arms[name]
-        arms[name] = Counters(requests=before.requests + requests, errors=before.errors + errors)
-
-
-def looked(evidence: Evidence, arms: dict[str, Counters], phase: Phase) -> tuple[Evidence, Verdict]:
-    """Let the judge look once."""
-    channel = "shadow" if phase is Phase.SHADOW else "live"
-    seen = judge.Arms(channel=channel, canary="digits-v3", stable="digits-v2", counters=dict(arms))
-    evidence = judge.look(evidence, seen, SPEC.judge)
-    return evidence, judge.verdict(evidence, SPEC.judge)
-
-
-def moment(at: float, leg: Leg, reason: str, evidence: Evidence) -> Moment:
-    """Return one line of the timeline."""
-    return Moment(
-        at=at,
-        phase=leg.phase,
-        weight_percent=leg.weight,
-        reason=reason,
-        evidence_against=judge.evidence_against(evidence),
-        evidence_for=judge.evidence_for(evidence),
-        canary=evidence.canary,
-        stable=evidence.stable,
+def played(world: World, spec: ReleaseSpec = SPEC) -> ReleaseRecord:
+    """Return the record of a release whose rollout went as the world made it go."""
+    status = Player(spec=spec, world=world).play(BEGAN + GATES_SECONDS)
+    ends = {
+        Phase.SUCCEEDED: ReleaseState.PROMOTED,
+        Phase.ROLLED_BACK: ReleaseState.ROLLED_BACK,
+        Phase.HELD: ReleaseState.RELEASING,
+    }
+    return record(
+        ends[status.phase],
+        status.reason,
+        timeline=status.timeline,
+        judged=status.verdicts,
+        ended_at=status.timeline[-1].at + 0.4,
+        parameters=spec.model_dump(mode="json") | {"links": LINKS},
     )
 
 
@@ -185,22 +145,30 @@ def record(state: ReleaseState, reason: str, **changes: Any) -> ReleaseRecord:  
         "started_at": BEGAN,
         "ended_at": BEGAN + 58.2,
         "stages": stages(),
-        "parameters": SPEC.model_dump(mode="json")
-        | {"links": {"model version in MLflow": "http://127.0.0.1:5500/#/models/digits/versions/3"}},
+        "parameters": SPEC.model_dump(mode="json") | {"links": LINKS},
     }
     return ReleaseRecord(state=state, reason=reason, **(usual | changes))
 
 
 def rolled_back() -> ReleaseRecord:
-    """Return a release whose canary fails on 3 percent of requests."""
-    timeline = rollout(0.03, BEGAN + 26.3)
-    return record(ReleaseState.ROLLED_BACK, timeline[-1].reason, timeline=timeline, ended_at=timeline[-1].at + 0.4)
+    """Return a release whose canary fails on 1.2 percent of requests, six times as often: copies show it."""
+    return played(World(canary_errors=0.012))
 
 
 def promoted() -> ReleaseRecord:
-    """Return a release whose canary is as good as the stable version."""
-    timeline = rollout(0.001, BEGAN + 26.3)
-    return record(ReleaseState.PROMOTED, timeline[-1].reason, timeline=timeline, ended_at=timeline[-2].at + 0.4)
+    """Return a release whose canary is as good as the stable version, and gets requests enough to show it."""
+    return played(World(requests_per_second=1200.0))
+
+
+def interrupted() -> ReleaseRecord:
+    """Return a release of a good canary during which a dependency was down for six seconds."""
+    return played(World(outage=(20.0, 26.0)))
+
+
+def everything() -> ReleaseRecord:
+    """Return a release that is judged by every metric there is; some do not look well."""
+    world = World(canary_slower=1.4, score_shift=0.2, classes=(0.52, 0.5), drifted=True, wrong=(0.04, 0.03))
+    return played(world, EVERYTHING)
 
 
 def stopped() -> ReleaseRecord:
@@ -224,7 +192,7 @@ def first() -> ReleaseRecord:
         reason="served as it is (pyfunc): no converter for StackingClassifier",
         blocking=False,
     )
-    begins = BEGAN + 26.3
+    begins = BEGAN + GATES_SECONDS
     ways = ((0.0, Phase.STARTING, 0), (6.1, Phase.PROMOTING, 100), (6.6, Phase.BAKING, 100))
     timeline = tuple(
         Moment(at=begins + later, phase=phase, weight_percent=weight, reason="there is nothing to compare with")
@@ -246,17 +214,23 @@ def unfetched() -> ReleaseRecord:
 
 
 RECORDS: dict[str, Callable[[], ReleaseRecord]] = {
-    made.__name__: made for made in (rolled_back, promoted, stopped, first, unfetched)
+    made.__name__: made for made in (rolled_back, promoted, interrupted, everything, stopped, first, unfetched)
 }
-
-
-@pytest.fixture(scope="session", params=list(RECORDS))
-def any_record(request: pytest.FixtureRequest) -> ReleaseRecord:
-    """Return each kind of release in turn."""
-    return RECORDS[request.param]()
 
 
 @pytest.fixture(scope="session")
 def records() -> dict[str, ReleaseRecord]:
     """Return one release of each kind, by name."""
     return {name: made() for name, made in RECORDS.items()}
+
+
+@pytest.fixture(scope="session")
+def pages(records: dict[str, ReleaseRecord]) -> dict[str, str]:
+    """Return the page of each release, by name: drawing takes a while."""
+    return {name: HtmlReporter().text(record) for name, record in records.items()}
+
+
+@pytest.fixture(scope="session", params=list(RECORDS))
+def any_kind(request: pytest.FixtureRequest) -> str:
+    """Return the name of each kind of release in turn."""
+    return str(request.param)

@@ -67,6 +67,7 @@ def manifest_of(**changes: object) -> dict[str, Any]:
         "single_matrix": True,
         "outputs": ["y"],
         "digest": "d",
+        "profile": [],
     } | changes
 
 

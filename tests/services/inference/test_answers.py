@@ -9,7 +9,7 @@ def test_the_ring_forgets_the_oldest() -> None:
     """It never grows beyond its capacity."""
     ring = Answers()
     for number in range(5000):
-        ring.remember(str(number), 200, np.array([number]))
+        ring.remember(str(number), 200, np.array([number]), milliseconds=1.0)
 
     latest = ring.latest()
 
@@ -19,12 +19,12 @@ def test_the_ring_forgets_the_oldest() -> None:
 
 
 def test_long_predictions_are_cut() -> None:
-    """Only the first 64 values are kept; text stays text."""
+    """Only the first 64 values are kept; text stays text. The time is kept beside them."""
     ring = Answers()
-    ring.remember("numbers", 200, np.arange(100.0).reshape(10, 10))
-    ring.remember("text", 200, np.array(["yes"], dtype=object))
+    ring.remember("numbers", 200, np.arange(100.0).reshape(10, 10), milliseconds=1.5)
+    ring.remember("text", 200, np.array(["yes"], dtype=object), milliseconds=2.5)
 
     numbers, text = ring.latest()
 
     assert numbers["values"] == list(range(64))
-    assert text["values"] == ["yes"]
+    assert text == {"request_id": "text", "status": 200, "values": ["yes"], "milliseconds": 2.5}

@@ -10,6 +10,7 @@ import pytest
 from services.inference.manifest import ManifestError, parse_manifest, read_manifest
 
 Maker = Callable[..., dict[str, Any]]
+TEXTS = {"columns": [{"name": "a", "kind": "str"}], "runtime": "pyfunc", "single_matrix": False, "inputs": []}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,32 @@ Maker = Callable[..., dict[str, Any]]
         ({"inputs": ["x", "y"]}, "expected 1 name(s)"),
         ({"inputs": "x"}, "inputs is 'x'"),
         ({"outputs": []}, "at least the prediction's name"),
+        ({"profile": {}}, "profile is {}; expected a list"),
+        ({"profile": ["a"]}, "profile is 'a'; expected objects with name, and either edges or categories"),
+        ({"profile": [{"name": "a"}]}, "either edges or categories"),
+        ({"profile": [{"name": "a", "edges": [1], "categories": ["x"]}]}, "either edges or categories"),
+        ({"profile": [{"name": "a", "edges": [1], "counts": [1, 2]}]}, "either edges or categories"),
+        ({"profile": [{"name": "z", "edges": [1]}]}, "profile: name is 'z'; expected a column with one value a row"),
+        ({"profile": [{"name": ["a"], "edges": [1]}]}, "profile: name is ['a']"),
+        ({"profile": [{"name": "a", "edges": [1]}] * 2}, "profile is 'a name that comes twice'"),
+        ({"profile": [{"name": "a", "edges": [1, 1]}]}, "edges of 'a' is [1, 1]; expected a list of finite numbers"),
+        ({"profile": [{"name": "a", "edges": [2, 1]}]}, "edges of 'a' is [2, 1]"),
+        ({"profile": [{"name": "a", "edges": [float("nan")]}]}, "edges of 'a' is [nan]"),
+        ({"profile": [{"name": "a", "edges": [1, float("inf")]}]}, "edges of 'a' is [1, inf]"),
+        ({"profile": [{"name": "a", "edges": [True]}]}, "edges of 'a' is [True]"),
+        ({"profile": [{"name": "a", "edges": 1}]}, "edges of 'a' is 1"),
+        ({"profile": [{"name": "a", "categories": ["x"]}]}, "categories of 'a' is ['x']; expected edges"),
+        (TEXTS | {"profile": [{"name": "a", "edges": [1]}]}, "edges of 'a' is [1]; expected categories"),
+        (TEXTS | {"profile": [{"name": "a", "categories": ["x", "x"]}]}, "expected a list of different texts"),
+        (TEXTS | {"profile": [{"name": "a", "categories": ["x", 1]}]}, "expected a list of different texts"),
+        (TEXTS | {"profile": [{"name": "a", "categories": None}]}, "expected a list of different texts"),
+        (
+            {
+                "columns": [{"name": "a", "kind": "int64", "shape": [-1, 8, 8]}],
+                "profile": [{"name": "a", "edges": [1]}],
+            },
+            "a column with one value a row",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_refused_by_key(manifest_document: Maker, changes: dict[str, Any], said: str) -> None:
@@ -41,6 +68,28 @@ def test_a_wrong_manifest_is_refused_by_key(manifest_document: Maker, changes: d
         parse_manifest(document)
 
     assert said in str(caught.value)
+
+
+def test_a_manifest_must_say_whether_inputs_are_counted(manifest_document: Maker) -> None:
+    """An empty list says that none are; without the key it could have been forgotten."""
+    document = manifest_document()
+    del document["profile"]
+
+    with pytest.raises(ManifestError, match=r"keys is \['profile'\]"):
+        parse_manifest(document)
+
+
+def test_a_profile_is_read_as_it_stands(manifest_document: Maker) -> None:
+    """Edges as floats, categories in their order; a column may have neither edge nor category."""
+    columns = [{"name": name, "kind": kind} for name, kind in (("a", "int64"), ("b", "str"), ("c", "bool"))]
+    profile = [{"name": "b", "categories": ["x", ""]}, {"name": "a", "edges": [1, 2.5]}, {"name": "c", "edges": []}]
+    document = manifest_document(columns=columns, runtime="pyfunc", single_matrix=False, inputs=[], profile=profile)
+
+    texts, numbers, empty = parse_manifest(document).profile
+
+    assert (texts.name, texts.categories, texts.edges) == ("b", ("x", ""), ())
+    assert (numbers.name, numbers.categories, numbers.edges) == ("a", None, (1.0, 2.5))
+    assert (empty.name, empty.categories, empty.edges) == ("c", None, ())
 
 
 def test_a_manifest_that_is_no_object_is_refused() -> None:

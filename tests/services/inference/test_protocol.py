@@ -200,13 +200,15 @@ def test_every_answer_names_the_revision_and_the_request(toy: Ask) -> None:
 
 
 def test_compared_requests_are_remembered_with_their_status(table: Ask) -> None:
-    """Only those marked for comparison: good answers, wrong requests and the model's failures."""
+    """Only those marked for comparison: good answers, wrong requests and failures; with the time each took."""
     for name, value, mark in (("a", 1, "1"), ("b", 7, "1"), ("c", 1, "0"), ("d", "x", "1")):
         headers = {"x-request-id": name, "x-slipway-compare": mark}
         table("POST", INFER, json={"inputs": [one(value)]}, headers=headers)
 
     answers = table("GET", "/slipway/answers").json()["answers"]
 
+    took = [answer.pop("milliseconds") for answer in answers]
+    assert all(isinstance(one, float) and 0 < one < 60_000 for one in took)
     assert answers == [
         {"request_id": "a", "status": 200, "values": [20.0]},
         {"request_id": "b", "status": 500, "values": []},

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.bento.build import Order
 from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLDER, manifest
@@ -20,6 +20,9 @@ from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed, SlipwayError
 from slipway.store import file_digest, new_folder, tree_digest
+
+if TYPE_CHECKING:  # statistics: what only builds packages need not import them
+    from slipway.domain.judging.drift import ColumnProfile
 
 SOURCES = ("services/__init__.py", "services/inference/*.py")
 BUILD_SECONDS = 300
@@ -57,15 +60,22 @@ class BentoPackager:
         """Use `bentoml_home` for builds under way; `source_root` is the folder that holds `services/inference`."""
         self._home, self._root = bentoml_home, source_root
 
-    def package(
-        self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
+    def package(  # noqa: PLR0913 - as the port has it
+        self,
+        artifact: Artifact,
+        signature: Signature,
+        onnx: Converted | None,
+        labels: dict[str, str],
+        store: Path,
+        *,
+        profile: "tuple[ColumnProfile, ...]" = (),
     ) -> Package:
         """Write the package under `store/packages/<hex>`, or return the one that is there already.
 
-        Raises PackagingFailed: a full disk, a build error, a signature the service can't serve.
+        Raises PackagingFailed: a full disk, a build error, a signature or a profile that the service can't serve.
         """
         try:
-            plan = self._plan(artifact, signature, onnx, labels)
+            plan = self._plan(artifact, signature, onnx, labels, profile)
             package = _described(plan, store)
             if not package.path.is_dir():
                 with new_folder(package.path) as part:
@@ -79,13 +89,27 @@ class BentoPackager:
             ) from error
         return package
 
-    def describe(
-        self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str], store: Path
+    def describe(  # noqa: PLR0913 - as `package` has it
+        self,
+        artifact: Artifact,
+        signature: Signature,
+        onnx: Converted | None,
+        labels: dict[str, str],
+        store: Path,
+        *,
+        profile: "tuple[ColumnProfile, ...]" = (),
     ) -> Package:
         """Return what `package` would return, without building it."""
-        return _described(self._plan(artifact, signature, onnx, labels), store)
+        return _described(self._plan(artifact, signature, onnx, labels, profile), store)
 
-    def _plan(self, artifact: Artifact, signature: Signature, onnx: Converted | None, labels: dict[str, str]) -> _Plan:
+    def _plan(
+        self,
+        artifact: Artifact,
+        signature: Signature,
+        onnx: Converted | None,
+        labels: dict[str, str],
+        profile: "tuple[ColumnProfile, ...]",
+    ) -> _Plan:
         model = artifact.path if onnx is None else onnx.path
         digest = tree_digest(model) if onnx is None else file_digest(model)
         version = artifact.version
@@ -100,7 +124,7 @@ class BentoPackager:
         return _Plan(
             artifact=artifact,
             model=model,
-            manifest=manifest(artifact, signature, onnx, digest),
+            manifest=manifest(artifact, signature, onnx, digest, profile),
             sources=sources,
             requirements=pyfunc_requirements(model) if onnx is None else onnx_requirements(),
             labels={

@@ -23,6 +23,10 @@ CLUSTERS_VERSION = "cluster_manager.cds.version_text"
 ROUTES_VERSION = f"http.{envoy_config.ROUTES}.rds.{envoy_config.ROUTES}.version_text"
 
 
+Bins = list[tuple[float, int]]
+"""A histogram: the middle of each bin, and how many values lie in it."""
+
+
 class Envoy:
     """The Envoy of the folder `home`: bootstrap, clusters and routes lie in it."""
 
@@ -90,17 +94,28 @@ class Envoy:
 
     def counted(self, pattern: str) -> dict[str, Any]:
         """Return the statistics whose whole name matches; raise TargetUnavailable."""
-        query = f"/stats?format=json&filter={quote(f'^{pattern}$', safe='')}"
-        try:
-            found = loopback.get_json(self._host, self._admin_port, query)["stats"]
-        except loopback.NoAnswer as error:
-            raise TargetUnavailable("Envoy's statistics", seen=str(error), expected="an answer", do=_WAIT) from error
-        return {each["name"]: each["value"] for each in found if "name" in each}
+        return _named(self._statistics(pattern))
+
+    def timed(self, pattern: str) -> tuple[dict[str, Any], dict[str, Bins]]:
+        """Return the statistics whose whole name matches, and the histograms, each by name; raise TargetUnavailable.
+
+        A histogram without values is left out.
+        """
+        found = self._statistics(pattern, "&histogram_buckets=detailed")
+        drawn = [one for each in found if "histograms" in each for one in each["histograms"].get("details", ())]
+        return _named(found), {one["name"]: [_bin(each) for each in one["totals"]] for one in drawn}
 
     def active_requests(self, revision: str) -> int:
         """Return how many requests, copies included, a revision is at work on; raise TargetUnavailable."""
         pattern = rf"cluster\.{re.escape(revision)}(-shadow)?\.upstream_rq_(active|pending_active)"
         return sum(self.counted(pattern).values())
+
+    def _statistics(self, pattern: str, more: str = "") -> list[dict[str, Any]]:
+        query = f"/stats?format=json{more}&filter={quote(f'^{pattern}$', safe='')}"
+        try:
+            return list(loopback.get_json(self._host, self._admin_port, query)["stats"])
+        except loopback.NoAnswer as error:
+            raise TargetUnavailable("Envoy's statistics", seen=str(error), expected="an answer", do=_WAIT) from error
 
     def _publish(self, name: str, document: envoy_config.Json, statistic: str) -> None:
         self.require_ready()
@@ -128,6 +143,14 @@ class Envoy:
 
     def _routes(self, traffic: Mapping[str, Traffic]) -> envoy_config.Json:
         return envoy_config.routes(traffic, self.request_timeout_seconds)
+
+
+def _named(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {each["name"]: each["value"] for each in found if "name" in each}
+
+
+def _bin(drawn: dict[str, Any]) -> tuple[float, int]:
+    return drawn["lower_bound"] + drawn["width"] / 2, drawn["count"]
 
 
 _MEND = "run `slipway down`, move the file away and run `slipway up`; `slipway rollback` routes a model anew"

@@ -1,17 +1,26 @@
-"""Counters per revision, as Envoy keeps them, and the answers that revisions keep while a shadow looks on."""
+"""Counters and latencies per revision, as Envoy keeps them, and what revisions say themselves on their own pages."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter, ValidationError
 
 from slipway.adapters.local import loopback
-from slipway.adapters.local.envoy import Envoy
-from slipway.adapters.local.records import Records
+from slipway.adapters.local.envoy import Bins, Envoy
+from slipway.adapters.local.records import Record, Records
 from slipway.domain.counters import Counters
+from slipway.domain.readings import Latencies, Summary, Sums
 from slipway.domain.shadow import Answer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
+
+_LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
+_UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
+EDGES_MILLISECONDS = tuple(map(float, (*_LOWER, *_UPPER)))
+"""Two digits at most: bins of Envoy begin there, so that counts are exact. It knows no time below 1 ms."""
 
 _ANSWERS = TypeAdapter(dict[str, list[Answer]])
 
@@ -22,6 +31,11 @@ class EnvoyMetrics:
     Envoy counts a request once, by the answer its client got: 503 where the revision refused or broke the connection,
     504 where it took too long. A retry is not counted apart. An answer that breaks off after its first line counts
     by that line.
+
+    Time runs from the end of the request to the end of the revision's answer (retries included), in whole milliseconds,
+    rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its status; a request that
+    Envoy gave up on after its timeout counts as slower than every edge, one that was refused or broken off is an
+    error in `counters` and is in no histogram. A time shows up to a second later than its request in `counters`.
     """
 
     def __init__(self, home: Path, admin_port: int, host: str) -> None:
@@ -31,35 +45,112 @@ class EnvoyMetrics:
 
     def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
-        names = "|".join(map(re.escape, revisions))
-        pattern = rf"cluster\.({names})\.(upstream_rq_total|upstream_rq_completed|upstream_rq_5xx)"
+        pattern = _statistics(revisions, "upstream_rq_total", "upstream_rq_completed", "upstream_rq_5xx")
         try:
             seen = self._envoy.counted(pattern)
         except TargetUnavailable as error:
-            raise MetricsUnavailable(
-                f"counters of {model}", seen=error.seen, expected=error.expected, do=error.do
-            ) from error
-        # the total is there from the beginning, the other two from the first answer on
-        known = [name for name in revisions if f"cluster.{name}.upstream_rq_total" in seen]
-        return {name: _counters(seen, name) for name in known}
+            raise _unavailable(f"counters of {model}", error) from error
+        return {name: _counters(seen, name) for name in _known(seen, revisions)}
+
+    def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
+        """Return cumulative latencies of live requests; see the port."""
+        pattern = _statistics(revisions, "upstream_rq_total", "upstream_rq_timeout", "upstream_rq_time")
+        try:
+            seen, drawn = self._envoy.timed(pattern)
+        except TargetUnavailable as error:
+            raise _unavailable(f"latencies of {model}", error) from error
+        return {
+            name: histogram(
+                drawn.get(f"cluster.{name}.upstream_rq_time", []),
+                timeouts=seen.get(f"cluster.{name}.upstream_rq_timeout", 0),
+            )
+            for name in _known(seen, revisions)
+        }
+
+    def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
+        """Return what each revision says of itself; see the port."""
+        try:
+            records = self._records.of(model)
+        except TargetUnavailable as error:
+            raise _unavailable(f"summaries of {model}", error) from error
+        return {name: self._summary(name, records[name]) for name in revisions if name in records}
 
     def answers(self, model: str, revision: str) -> list[Answer]:
         """Return the revision's recent answers to copied requests; see the port."""
         record = self._records.of(model).get(revision)
         if record is None:
-            raise _no_answers(revision, "the target has no such revision")
+            raise _no_page("answers", revision, "the target has no such revision")
         try:
             body = loopback.get_json(self._host, record.port, "/slipway/answers")
             return _ANSWERS.validate_python(body)["answers"]
         except (loopback.NoAnswer, ValidationError, KeyError) as error:
-            raise _no_answers(revision, str(error)) from error
+            raise _no_page("answers", revision, str(error)) from error
+
+    def _summary(self, revision: str, record: Record) -> Summary:
+        try:
+            body = loopback.get_json(self._host, record.port, "/slipway/summary")
+            return _SummaryPage.model_validate(body).summary()
+        except (loopback.NoAnswer, ValidationError) as error:
+            raise _no_page("summary", revision, str(error)) from error
 
 
-def _no_answers(revision: str, seen: str) -> MetricsUnavailable:
+def histogram(bins: Bins, *, timeouts: int) -> Latencies:
+    """Return how many requests were slower than each edge, from Envoy's bins; timeouts are slower than all.
+
+    >>> histogram([(0.0, 7), (5.05, 2)], timeouts=1).slower[:6]
+    (3, 3, 3, 3, 3, 1)
+    """
+    above = [0] * len(EDGES_MILLISECONDS) + [timeouts]
+    for middle, count in bins:
+        above[bisect_left(EDGES_MILLISECONDS, middle)] += count  # as many edges lie below it
+    *slower, requests = accumulate(reversed(above))
+    return Latencies(requests=requests, edges_milliseconds=EDGES_MILLISECONDS, slower=tuple(reversed(slower)))
+
+
+class _SumsPage(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    count: NonNegativeInt
+    total: FiniteFloat
+    squares: Annotated[FiniteFloat, Field(ge=0)]
+
+
+class _SummaryPage(BaseModel):
+    """The page as a revision sends it: all keys, so that another server's JSON is no empty summary."""
+
+    model_config = ConfigDict(strict=True)
+
+    scores: _SumsPage | None
+    classes: dict[str, NonNegativeInt]
+    inputs: dict[str, list[NonNegativeInt]]
+
+    def summary(self) -> Summary:
+        """Return it in the domain's words."""
+        return Summary(
+            scores=Sums(**self.scores.model_dump()) if self.scores else None,
+            classes=self.classes,
+            inputs={name: tuple(counts) for name, counts in self.inputs.items()},
+        )
+
+
+def _statistics(revisions: Sequence[str], *names: str) -> str:
+    return rf"cluster\.({'|'.join(map(re.escape, revisions))})\.({'|'.join(names)})"
+
+
+def _known(seen: Mapping[str, int], revisions: Sequence[str]) -> list[str]:
+    # the total is there from the beginning, other statistics from the first answer on
+    return [name for name in revisions if f"cluster.{name}.upstream_rq_total" in seen]
+
+
+def _unavailable(what: str, error: TargetUnavailable) -> MetricsUnavailable:
+    return MetricsUnavailable(what, seen=error.seen, expected=error.expected, do=error.do)
+
+
+def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
     return MetricsUnavailable(
-        f"answers of {revision}",
+        f"{page} of {revision}",
         seen=seen,
-        expected="the revision's list of answers",
+        expected=f"the revision's own page /slipway/{page}",
         do="look at the revision's health with `slipway status`",
     )
 

@@ -40,6 +40,7 @@ def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
 def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
     """Return the timeline as metrics over time (step: seconds since the release began), stages' seconds, numbers.
 
+    What the judge said last is there too, one value per metric and number: `judge/error_rate/ratio_low`.
     `after` is a timestamp in milliseconds: what is not younger was written before.
     """
     found = [_metric(record, moment.at, *pair) for moment in record.timeline for pair in _looked(moment)]
@@ -51,6 +52,7 @@ def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
             found += [
                 _metric(record, stage.ended_at, f"{prefix}/{key}", value) for key, value in verdict.numbers.items()
             ]
+    found += _judged(record)
     found.append(_metric(record, record.ended_at, "seconds/release", record.ended_at - record.started_at))
     return [metric for metric in found if metric["timestamp"] > after and not math.isnan(metric["value"])]
 
@@ -110,6 +112,16 @@ def _looked(moment: Moment) -> list[tuple[str, float]]:
         ("canary/errors", moment.canary.errors),
         ("stable/requests", moment.stable.requests),
         ("stable/errors", moment.stable.errors),
+    ]
+
+
+def _judged(record: ReleaseRecord) -> list[dict[str, Any]]:
+    """Return the numbers behind the judge's verdicts, at the moment of its last look."""
+    at = record.timeline[-1].at if record.timeline else record.ended_at
+    return [
+        _metric(record, at, "/".join(("judge", re.sub(r"\W+", "_", verdict.check), name)), value)
+        for verdict in record.judged
+        for name, value in verdict.numbers.items()
     ]
 
 

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from slipway.adapters.report import view
+from slipway.adapters.report.judged import judged, remarks
 from slipway.adapters.report.markdown import summary
 from slipway.adapters.report.plots import rollout_svg
 from slipway.domain.release import ReleaseRecord
@@ -58,6 +59,8 @@ class HtmlReporter:
             badge=badge,
             headline=headline,
             figure=Markup(figure) if figure else "",  # noqa: S704 - drawn by us; matplotlib escapes its texts
+            judged=judged(record),
+            remarks=remarks(record),
             view=view,
         )
 

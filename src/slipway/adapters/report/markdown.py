@@ -11,12 +11,14 @@ SHOWN_CHANGES = 30
 
 
 def summary(record: ReleaseRecord) -> str:
-    """Return the decision, the facts, the gates and the timeline as Markdown; nothing in it can be more than text."""
+    """Return the decision, the facts, verdicts and the timeline as Markdown; nothing in it can be more than text."""
     parts = [
         f"# {_text(record.model)} {record.version}: {view.headline(record)[1]}",
         _text(record.reason),
         _table(("", ""), view.facts(record)),
         _table(("", "", ""), view.figures(record)) if record.stages else "",
+        "## What the judge saw" if record.judged else "",
+        _table(("metric", "", "why"), _judged(record)) if record.judged else "",
         "## Gates" if record.stages else "",
         _table(("stage", "check", "", "why"), _gates(record)) if record.stages else "",
         "## Timeline" if record.timeline else "",
@@ -35,9 +37,16 @@ def _gates(record: ReleaseRecord) -> list[tuple[str, ...]]:
     return rows
 
 
+def _judged(record: ReleaseRecord) -> list[tuple[str, ...]]:
+    return [(verdict.check, _symbol(verdict), verdict.reason) for verdict in record.judged]
+
+
 def _badge(verdict: Verdict) -> str:
-    shown_only = "" if verdict.blocking else " (shown only)"
-    return f"{SYMBOLS[verdict.outcome]} {verdict.outcome.value}{shown_only}"
+    return _symbol(verdict) + ("" if verdict.blocking else " (shown only)")
+
+
+def _symbol(verdict: Verdict) -> str:
+    return f"{SYMBOLS[verdict.outcome]} {verdict.outcome.value}"
 
 
 def _changes(record: ReleaseRecord) -> Sequence[tuple[str, ...]]:

@@ -11,10 +11,11 @@ from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from slipway.adapters.report.pauses import pauses
 from slipway.adapters.report.view import compared, parameter, rollout_span
 from slipway.domain.counters import Counters
+from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.release import ReleaseRecord
-from slipway.domain.spec import JudgeSpec
 from slipway.domain.status import Moment, Phase
 
 if TYPE_CHECKING:
@@ -40,24 +41,31 @@ LOWEST, HIGHEST = 1e-3, 1e6
 """The evidence axis: beyond, only the direction matters."""
 NARROW = 0.055
 """Share of the time axis under which a phase has no room for its name."""
-STYLE: dict[Any, object] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "slipway",
-    "font.size": 10,
-    "text.parse_math": False,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": DIM,
-    "text.color": INK,
-    "xtick.color": DIM,
-    "ytick.color": DIM,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-}
+
+
+def style(ink: str, dim: str, grid: str) -> dict[Any, object]:
+    """Return matplotlib's settings for a figure in these colours."""
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "slipway",
+        "font.size": 10,
+        "text.parse_math": False,
+        "axes.edgecolor": grid,
+        "axes.labelcolor": dim,
+        "text.color": ink,
+        "xtick.color": dim,
+        "ytick.color": dim,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "grid.color": grid,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+    }
+
+
+STYLE = style(INK, DIM, GRID)
 
 
 def rollout_svg(record: ReleaseRecord) -> str | None:
@@ -95,11 +103,23 @@ def _draw(figure: "Figure", record: ReleaseRecord, moments: Sequence[Moment]) ->
     for axes in (weights, evidence, errors):
         axes.tick_params(length=0)
         axes.margins(x=0.005)
+    _pauses((weights, evidence, errors), record, moments)
     for begins in _phase_starts(times, moments)[1:]:
         for axes in (weights, evidence, errors):
             axes.axvline(begins[0], color=GRID, linewidth=0.8, linestyle=(0, (2, 3)))
     errors.set_xlabel("seconds since the rollout began")
     figure.align_ylabels()
+
+
+def _pauses(panels: "Sequence[Axes]", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
+    """Shade where the weights stayed for a reason that is not the canary's; name it where there is room."""
+    begins, whole = moments[0].at, moments[-1].at - moments[0].at
+    for pause in pauses(record):
+        start, end = pause.begins - begins, min(pause.ends - begins, whole)
+        for axes in panels:
+            axes.axvspan(start, end, color=DIM, alpha=0.13, linewidth=0)
+        if end - start > NARROW * whole:
+            panels[0].text((start + end) / 2, 101, pause.name, ha="center", va="top", color=DIM, fontsize=9)
 
 
 def _weights(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:

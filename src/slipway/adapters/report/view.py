@@ -84,6 +84,8 @@ def figures(record: ReleaseRecord) -> list[tuple[str, str, str]]:
     if compared(record):
         last = record.timeline[-1]
         for name, arm in (("canary errors", last.canary), ("stable errors", last.stable)):
+            if not arm.requests:
+                continue  # rolled back under shadow: no live request was the canary's
             found.append((name, rate(arm.errors, arm.requests), f"{arm.errors:,} of {arm.requests:,} requests"))
     rehearsed = _details(record, "rehearse")
     if {"p50_milliseconds", "p99_milliseconds"} <= rehearsed.keys():
@@ -96,7 +98,10 @@ def figures(record: ReleaseRecord) -> list[tuple[str, str, str]]:
 
 def compared(record: ReleaseRecord) -> bool:
     """Return whether the judge counted anything: a first release has nothing to compare with."""
-    return any(one.canary.requests or one.stable.requests for one in record.timeline)
+    return any(
+        one.canary.requests or one.stable.requests or one.evidence_against != one.evidence_for
+        for one in record.timeline
+    )
 
 
 def gates(record: ReleaseRecord) -> list[Gate]:

@@ -1,0 +1,155 @@
+"""What the judge saw, metric by metric: a verdict, how far its evidence is, and where the canary lies beside stable."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from slipway.adapters.report.intervals import Chart, Mark, Scale, chart
+from slipway.adapters.report.pauses import pauses
+from slipway.adapters.report.view import parameter
+from slipway.adapters.report.wording import duration, short
+from slipway.domain.judge_spec import JudgeSpec
+from slipway.domain.judging import wording
+from slipway.domain.release import ReleaseRecord
+from slipway.domain.verdict import Outcome, Verdict
+
+SPECS = {
+    wording.ERRORS: "judge.errors",
+    wording.COPIES: "judge.errors",
+    wording.LATENCY: "judge.latency",
+    wording.LABELS: "judge.labels",
+}
+"""Where the spec says what a ratio is held against, by check."""
+SHARES = {
+    wording.CLASSES: ("distance", "judge.classes.tolerance"),
+    wording.DISAGREEMENT: ("rate", "rollout.shadow.disagreement_limit"),
+}
+"""Shares between 0 and 1: the number's name, and the spec's limit."""
+MILLION = 1e6
+LEAST = 0.001
+"""Evidence under it is told as that: how much less decides nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One metric, ready for the template."""
+
+    verdict: Verdict
+    remark: str
+    """What it can't do; empty: nothing to remark."""
+    evidence: str
+    """How far it is, in words; empty where there is none."""
+    chart: Chart | None
+    """None: no interval is known, or it is about no comparison."""
+
+
+def judged(record: ReleaseRecord) -> list[Judged]:
+    """Return the metrics in the judge's order; ratios are drawn on one axis, so that rows compare."""
+    axis = _axis(record)
+    return [
+        Judged(
+            verdict=verdict,
+            remark=_remark(verdict, record),
+            evidence=_evidence(verdict, parameter(record, "judge.beta", JudgeSpec().beta)),
+            chart=_chart(verdict, record, axis),
+        )
+        for verdict in record.judged
+    ]
+
+
+def remarks(record: ReleaseRecord) -> list[str]:
+    """Return when and why the weights stayed for a reason that is not the canary's."""
+    return [
+        f"{duration(pause.begins - record.started_at)} after the release began, "
+        f"for {duration(pause.ends - pause.begins)}: {pause.reason}"
+        for pause in pauses(record)
+    ]
+
+
+def _remark(verdict: Verdict, record: ReleaseRecord) -> str:
+    if verdict.check != wording.DRIFT:  # what fails rolls back, required or not: nothing to remark
+        return "" if verdict.blocking or verdict.outcome is Outcome.FAIL else "not waited for"
+    drift = (record.parameters.get("judge") or {}).get("drift") or {}
+    return "holds the weights" if drift.get("action") == "guard" else "warns only"
+
+
+def _evidence(verdict: Verdict, beta: float) -> str:
+    """Say how far a metric is from what it decides at."""
+    numbers = verdict.numbers
+    if verdict.outcome is Outcome.NO_DATA or not {"evidence_against", "alpha"} <= numbers.keys():
+        return ""
+    told = f"evidence against {_told(numbers['evidence_against'])} of {1 / numbers['alpha']:,.0f}"
+    favour = numbers.get("evidence_for", 1.0)
+    return told if favour == 1.0 else f"{told}; for {_told(favour)} of {1 / beta:,.0f}"
+
+
+def _told(value: float) -> str:
+    """Return an e-value as people read it.
+
+    >>> _told(3.14159), _told(1e-9), _told(1e300)
+    ('3.14', 'under 0.001', 'over a million')
+    """
+    if value > MILLION:
+        return "over a million"
+    return short(value) if value >= LEAST else f"under {LEAST}"
+
+
+def _chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None:
+    numbers = verdict.numbers
+    if verdict.check == wording.SCORES:
+        return _difference(verdict, record)
+    if verdict.check in SHARES:
+        name, path = SHARES[verdict.check]
+        marks = _marks(record, ("limit", path))
+        top = 1.2 * max([numbers.get(f"{name}_high", 0.0), *(mark.at for mark in marks), 1e-6])
+        percent = Scale(low=0.0, high=top, tell=lambda share: f"{short(100 * share)} %")
+        return chart(numbers, name, percent, marks)
+    return chart(numbers, "ratio", axis, _ratio_marks(verdict, record))
+
+
+def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
+    spec = (record.parameters.get("judge") or {}).get("scores") or {}
+    lower = _marks(record, ("tolerance", "judge.scores.tolerance")) if spec.get("worse") != "higher" else ()
+    upper = _marks(record, ("tolerance", "judge.scores.tolerance")) if spec.get("worse") != "lower" else ()
+    marks = (
+        *(Mark(at=-mark.at, kind=mark.kind) for mark in lower),
+        Mark(at=0.0, kind="margin"),
+        *upper,
+    )
+    known = [abs(verdict.numbers.get(f"difference_{end}", 0.0)) for end in ("low", "high")]
+    top = 1.3 * max([*known, *(abs(mark.at) for mark in marks), 1e-9])
+    return chart(verdict.numbers, "difference", Scale(low=-top, high=top, tell=short), marks)
+
+
+def _ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
+    if verdict.check == wording.SLOWDOWN:
+        return _marks(record, ("limit", "rollout.shadow.slowdown_limit"))
+    path = SPECS.get(verdict.check)
+    if path is None:
+        return ()
+    return _marks(record, ("margin", f"{path}.margin"), ("tolerance", f"{path}.tolerance"))
+
+
+def _marks(record: ReleaseRecord, *named: tuple[str, str]) -> tuple[Mark, ...]:
+    """Return the limits that the record's spec has."""
+    known = ((kind, parameter(record, path, math.nan)) for kind, path in named)
+    return tuple(Mark(at=at, kind=kind) for kind, at in known if math.isfinite(at))
+
+
+def _axis(record: ReleaseRecord) -> Scale:
+    """Return the axis of all ratios: whole doublings around everything there is to draw, 1/32 to 32 at most."""
+    drawn = list(_drawn(record.judged, record))
+    low = max(2.0 ** math.floor(math.log2(min([0.5, *drawn]) / 1.1)), 1 / 32)
+    high = min(2.0 ** math.ceil(math.log2(max([4.0, *drawn]) * 1.1)), 32.0)
+    return Scale(low=low, high=high, log=True, tell=_times)
+
+
+def _drawn(verdicts: Sequence[Verdict], record: ReleaseRecord) -> Iterator[float]:
+    for verdict in verdicts:
+        ends = (verdict.numbers.get(name, 0.0) for name in ("ratio_low", "ratio", "ratio_high"))
+        marks = (mark.at for mark in _ratio_marks(verdict, record))
+        yield from (value for value in (*ends, *marks) if value > 0 and math.isfinite(value))
+
+
+_times = partial("{:.3g}x".format)

@@ -1,0 +1,258 @@
+"""`slipway plan`: what a release spec's steps will see, how long they take, and which steps would do better."""
+
+import re
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from slipway.cli import output
+from slipway.cli.completing import models
+
+if TYPE_CHECKING:
+    from slipway.domain.counters import Counters
+    from slipway.domain.planning import Costs, Forecast, Priced, Proposal, Service, StepForecast, Wanted
+    from slipway.domain.spec import ReleaseSpec
+
+Value = TypeVar("Value")
+MEASURED_SECONDS = 3.0
+"""How long requests are counted for where their rate is not given."""
+WIDTH = 110
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SUBTLE = 1.2
+"""A ratio that is drawn beside those that are told of."""
+PLOTS = (".svg", ".png")
+
+
+def plan(  # noqa: PLR0913 - one parameter per option
+    spec: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A spec's file, or a model with a spec.", autocompletion=models)
+    ],
+    *,
+    requests_per_second: Annotated[
+        float | None, typer.Option(help="Requests of all clients; counted for 3 s without, where the model serves.")
+    ] = None,
+    error_rate: Annotated[
+        float | None, typer.Option(help="Share of requests that fail now, such as 0.005; as counted without.")
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(help="Propose steps that find a canary which fails so many times as often.")
+    ] = None,
+    within: Annotated[str | None, typer.Option(help="In which time: 90s, 30m, 2h, 1d.")] = None,
+    bad_share: Annotated[float, typer.Option(help="Chance that a new version is bad.")] = 0.1,
+    bad_request_cost: Annotated[
+        float, typer.Option(help="Delay of a good version that is as bad as one failed answer, in seconds.")
+    ] = 60.0,
+    plot: Annotated[Path | None, typer.Option(help="Also draw it: a file that ends in .svg or .png.")] = None,
+    as_json: output.AsJson = False,
+) -> None:
+    """Predict what a spec's steps will see and how long they take, and propose better ones.
+
+    For a service with so many requests and errors: the smallest regression that each step can see, the chance that bad
+    canaries are found, how many requests they fail until then, and when a good one is promoted. Nothing is simulated
+    and nothing is changed; what is proposed can be pasted into the spec.
+
+    --ratio 2 --within 30m asks for steps that find a doubling of errors within 30 minutes with a chance of 80 %.
+    """
+    if plot is not None and plot.suffix not in PLOTS:
+        raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
+    document = _spec(spec)
+    from slipway.domain import planning
+
+    service = _service(document.model, requests_per_second, error_rate)
+    costs = _checked(
+        lambda: planning.Costs(bad_share=bad_share, seconds_per_bad_request=bad_request_cost),
+        {"bad_share": "--bad-share", "seconds_per_bad_request": "--bad-request-cost"},
+    )
+    wanted = _wanted(document, ratio, within)
+    ratios = planning.SHOWN if plot is None else (SUBTLE, *planning.SHOWN)
+    seen = planning.forecast(document, service, ratios)
+    proposal = planning.propose(document, service, costs, wanted)
+    now = planning.price_spec(document, service, costs)
+    if plot is not None:
+        _draw(plot, document.model, seen)
+    if as_json:
+        output.say_json(_json(document, seen, proposal, now))
+    else:
+        _say(document, seen, costs, wanted, (proposal, now))
+
+
+def _spec(word: str) -> "ReleaseSpec":
+    from slipway.settings import settings
+    from slipway.specs import find_spec, load_spec
+
+    path = Path(word)
+    if path.is_file() or path.suffix in {".yaml", ".yml"}:
+        return load_spec(path)
+    return find_spec(settings().models, word)[1]
+
+
+def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
+    from slipway.domain.planning import Service
+
+    if requests_per_second is None or error_rate is None:
+        rate, share = _counted(model)
+        requests_per_second = rate if requests_per_second is None else requests_per_second
+        error_rate = share if error_rate is None else error_rate
+    options = {"requests_per_second": "--requests-per-second", "error_rate": "--error-rate"}
+    return _checked(lambda: Service(requests_per_second=requests_per_second, error_rate=error_rate), options)
+
+
+def _counted(model: str) -> tuple[float, float]:
+    """Return requests per second and the share that fails, as the target counts them now."""
+    from slipway import wiring
+    from slipway.errors import MetricsUnavailable, TargetUnavailable
+
+    try:
+        traffic = wiring.target().traffic(model)
+        if traffic is None:
+            raise _unknown(f"{model} does not serve here")
+        names = sorted(traffic.weights)
+        before, begun = wiring.metrics().counters(model, names), time.monotonic()
+        threading.Event().wait(MEASURED_SECONDS)
+        after, ended = wiring.metrics().counters(model, names), time.monotonic()
+    except (MetricsUnavailable, TargetUnavailable) as error:
+        raise _unknown(f"{error.what}: {error.seen}") from error
+    came = _requests(after) - _requests(before)
+    if came <= 0:
+        raise _unknown(f"no request of {model} came in {MEASURED_SECONDS:g} s")
+    failed = sum(one.errors for one in after.values())
+    return came / (ended - begun), (failed + 0.5) / (_requests(after) + 1)
+
+
+def _requests(counters: "dict[str, Counters]") -> int:
+    return sum(one.requests for one in counters.values())
+
+
+def _unknown(why: str) -> typer.BadParameter:
+    message = f"{why}, so what it serves can't be counted: give both"
+    return typer.BadParameter(message, param_hint="--requests-per-second and --error-rate")
+
+
+def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Wanted | None":
+    """Return what is asked for; a ratio alone: within the spec's steps; a time alone: a doubling."""
+    from slipway.domain.planning import Wanted
+
+    if ratio is None and within is None:
+        return None
+    steps = sum(step.duration_seconds for step in spec.rollout.steps)
+    seconds = steps if within is None else _seconds(within)
+    options = {"ratio": "--ratio", "within_seconds": "--within"}
+    return _checked(lambda: Wanted(ratio=2.0 if ratio is None else ratio, within_seconds=seconds), options)
+
+
+def _seconds(text: str) -> float:
+    """Return a time in seconds.
+
+    >>> _seconds("30m"), _seconds("90")
+    (1800.0, 90.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no time; expected 90s, 30m, 2h or 1d", param_hint="--within")
+    return float(match.group(1)) * UNITS[match.group(2) or "s"]
+
+
+def _checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
+    """Return a value made of options; what it refuses becomes a usage error that names the option."""
+    try:
+        return make()
+    except ValueError as error:
+        key, _, rest = str(error).partition(" ")
+        raise typer.BadParameter(rest, param_hint=options[key]) from error
+
+
+def _draw(path: Path, model: str, seen: "Forecast") -> None:
+    from slipway.adapters.report.plan_plot import plan_plot
+    from slipway.errors import NotFound
+
+    try:
+        path.write_bytes(plan_plot(model, seen, path.suffix.removeprefix(".")))
+    except OSError as error:
+        raise NotFound(
+            f"plot {path}",
+            seen=error.strerror or type(error).__name__,
+            expected="a file that can be written",
+            do="choose another path",
+        ) from error
+
+
+def _say(
+    spec: "ReleaseSpec",
+    seen: "Forecast",
+    costs: "Costs",
+    wanted: "Wanted | None",
+    found: "tuple[Proposal | None, Priced]",
+) -> None:
+    from slipway.domain.planning import wording
+
+    service = seen.service
+    rate = f"{service.requests_per_second:.4g} requests/s"
+    output.say(f"{spec.model} at {rate}, {100 * service.error_rate:.3g} % of them failing now\n")
+    names = list(seen.bad)
+    header = ("step", "weight", "lasts", "requests", "can see", *(f"finds {name}" for name in names))
+    output.table(header, [_row(step, names) for step in seen.steps])
+    output.say("\ncan see: what the step alone finds 4 times in 5; finds: the chance that it is found by its end\n")
+    for sentence in wording.sentences(seen):
+        _say_wrapped(sentence)
+    output.say("")
+    proposal, now = found
+    if proposal is None:
+        _say_wrapped(wording.impossible(wanted) if wanted else "")
+        return
+    for sentence in wording.compared(proposal, now, costs):
+        _say_wrapped(sentence)
+    output.say("\n" + wording.fragment(proposal).rstrip())
+
+
+def _say_wrapped(sentence: str) -> None:
+    """Print a sentence in lines of a readable length."""
+    output.say(textwrap.fill(sentence, WIDTH, subsequent_indent="  "))
+
+
+def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
+    from slipway.domain.planning import wording
+
+    lasts = wording.duration(step.seconds)
+    if step.at_least_seconds is not None and step.at_least_seconds < step.seconds:
+        lasts = f"{wording.duration(step.at_least_seconds)} to {lasts}"
+    return (
+        step.name,
+        f"{step.weight_percent} %" if step.weight_percent else "copies",
+        lasts,
+        wording.number(step.canary_requests),
+        wording.ratio(step.smallest_ratio),
+        *(wording.percent(step.found[name]) for name in names),
+    )
+
+
+def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "Priced") -> dict[str, Any]:
+    from slipway.domain.planning import wording
+
+    def quantiles(chances: Any) -> dict[str, float | None]:  # noqa: ANN401 - Chances, imported late
+        return {"chance": chances.ever, "median_seconds": chances.quantile(0.5), "p90_seconds": chances.quantile(0.9)}
+
+    def priced(one: "Priced") -> dict[str, Any]:
+        by_ratio = {f"{ratio:.4g}": bad for ratio, bad in one.bad_requests.items()}
+        return {"cost_seconds": one.cost, "bad_requests": by_ratio, "promotion": quantiles(one.promotion)}
+
+    canaries = {**seen.bad, "2x, live only": seen.live_only}
+    answer = {
+        "model": spec.model,
+        "service": seen.service,
+        "steps": seen.steps,
+        "bad": {name: quantiles(one.found) | {"bad_requests": one.bad_requests} for name, one in canaries.items()},
+        "good": quantiles(seen.promotion),
+        "sentences": list(wording.sentences(seen)),
+        "now": priced(now),
+        "proposal": None,
+    }
+    if proposal is not None:
+        steps = [{"weight_percent": weight, "duration_seconds": seconds} for weight, seconds in proposal.steps]
+        steps[-1]["at_least_seconds"] = min(proposal.last_at_least, proposal.steps[-1][1])
+        answer["proposal"] = priced(proposal.priced) | {"steps": steps, "wanted_seconds": proposal.wanted_seconds}
+    return answer
