@@ -1,0 +1,168 @@
+"""How well rules decide: Slipway, its peers and the floor, on the same simulated traces. Seeds are fixed.
+
+    make bench-decisions
+    python -m benchmarks.decisions.run --share 0.05 --out /tmp/somewhere     a quick look
+
+Writes `results.json` beside this file, and `docs/decision-benchmark.md` with its plots.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.decisions import comparison, defences, line_up, outcomes, page, plots, tuning
+from benchmarks.decisions.scenario import EQUAL_TRACES, REGRESSION_TRACES, Metric, Scenario
+from benchmarks.decisions.scenarios import SCENARIOS
+from benchmarks.release.run import machine
+
+ROOT = Path(__file__).resolve().parents[2]
+ALPHA = 0.01
+"""Slipway's default, and what peers are tuned to."""
+PROCESSES = 2
+HEADLINES = (
+    "false_rollback_max",
+    "missed_2x_at_50rps",
+    "exposure_ratio_vs_best_tuned_peer",
+    "median_delay_ratio_vs_sprt",
+    "promotion_delay_ratio_vs_best_tuned_peer",
+    "promotion_exposure_ratio_vs_best_tuned_peer",
+    "exposure_ratio_vs_best_peer_tuned_per_service",
+    "exposure_ratio_vs_floor",
+)
+
+
+class Played(NamedTuple):
+    """All there is to report."""
+
+    scenarios: tuple[Scenario, ...]
+    chosen: list[tuning.Chosen]
+    rows: dict[tuple[str, str, str], outcomes.Row]
+    seconds: dict[str, float]
+    defences: list[dict[str, Any]]
+
+
+def main() -> int:
+    """Tune, play, compare, write."""
+    asked = _arguments()
+    played = play(SCENARIOS, asked.share)
+    found = results(played, asked.share)
+    folder = asked.out or Path(__file__).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    docs = asked.out or ROOT / "docs"
+    plots.write(found, docs)
+    (docs / "decision-benchmark.md").write_text(page.write(found), encoding="utf-8")
+    for name in (*HEADLINES, "look_milliseconds"):
+        print(f"{name}: {found[name]}")
+    print(f"{found['wall_seconds']['all']} s")
+    return 0
+
+
+def play(scenarios: tuple[Scenario, ...], share: float) -> Played:
+    """Tune the peers, then let every rule decide on every trace; two processes."""
+    began = time.monotonic()
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        tried = [one for found in _each(pool, tuning.attempt, tuning.work(scenarios, share)) for one in found]
+        chosen = tuning.choose(tried, ALPHA)
+        tuned_in = time.monotonic() - began
+        print(f"tuned {len(chosen)} settings in {tuned_in:.0f} s", flush=True)
+        settings = {(one.scope, one.rule): one.setting for one in chosen}
+        work = [lot for scenario in scenarios for lot in tuning.lots(scenario, _traces(scenario, share))]
+        lots: dict[tuple[str, str, str], list[outcomes.Outcome]] = defaultdict(list)
+        for found in _each(pool, partial(outcomes.play, tuned=settings), work):
+            for one in found:
+                lots[one.scenario, one.rule, one.kind].append(one)
+        defended = [one for found in _each(pool, defences.play, defences.work(share)) for one in found]
+    rows = {key: outcomes.row(found) for key, found in lots.items()}
+    seconds = {"tuning": round(tuned_in, 1), "all": round(time.monotonic() - began, 1)}
+    return Played(scenarios, chosen, rows, seconds, defences.table(defended))
+
+
+def results(played: Played, share: float) -> dict[str, Any]:
+    """Return all figures with where they come from."""
+    rules = [(rule.name, "default") for rule in line_up.ours()]
+    rules += [(rule.name, outcomes.TUNED) for rule in line_up.tuned()]
+    rules += [(rule.name, "default") for rule in line_up.floors()]
+    compared = {name: comparison.compare(name, played.scenarios, played.rows, kind) for name, kind in rules}
+    ours = [rule.name for rule in line_up.ours()]
+    return {
+        **{name: compared[ours[0]][name] if ours else None for name in HEADLINES},
+        "look_milliseconds": line_up.look_milliseconds(),
+        "comparisons": compared,
+        "scenarios": [_scenario(scenario, played.rows) for scenario in played.scenarios],
+        "burst_defences": played.defences,
+        "tuned_settings": [
+            {
+                "for": f"all that watch {one.scope}" if isinstance(one.scope, Metric) else str(one.scope),
+                "setting_of": outcomes.TUNED if isinstance(one.scope, Metric) else outcomes.PER_SERVICE,
+                "rule": one.rule,
+                "false_rollbacks_in_tuning": round(one.false_rollbacks, 5),
+                "setting": _plain(asdict(one.setting)),
+            }
+            for one in played.chosen
+        ],
+        "alpha": ALPHA,
+        "share_of_traces": share,
+        "seeds": "PCG64DXSM, SeedSequence([crc32(scenario), crc32('figures' or 'tuning'), number of the lot])",
+        "wall_seconds": played.seconds,
+        "date": datetime.now(tz=UTC).date().isoformat(),
+        "versions": {name: version(name) for name in ("slipway", "numpy", "scipy")}
+        | {"python": platform.python_version()},
+        "machine": machine(),
+        "command": "make bench-decisions",
+    }
+
+
+def _each(pool: ProcessPoolExecutor, act: Callable[[tuning.Lot], Any], work: list[tuning.Lot]) -> Iterable[Any]:
+    """Yield what came of each lot, in order; says how far it is once in a while."""
+    for number, found in enumerate(pool.map(act, work), start=1):
+        if number % 50 == 0:
+            print(f"{number} of {len(work)} lots", flush=True)
+        yield found
+
+
+def _traces(scenario: Scenario, share: float) -> int:
+    return max(1, round(share * (EQUAL_TRACES if scenario.equal else REGRESSION_TRACES)))
+
+
+def _scenario(scenario: Scenario, rows: dict[tuple[str, str, str], outcomes.Row]) -> dict[str, Any]:
+    return {
+        "name": scenario.name,
+        "says": scenario.says,
+        "service": str(scenario.service),
+        "equal": scenario.equal,
+        "regression": scenario.regression,
+        "rules": [row for (name, _, _), row in rows.items() if name == scenario.name],
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - settings are of any shape
+    """Return what JSON can say: an infinite limit is None."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if value == float("inf") else value
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--share", type=float, default=1.0, help="of the traces; figures need 1")
+    parser.add_argument("--out", type=Path, help="folder for everything, instead of the repository's places")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

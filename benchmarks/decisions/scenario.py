@@ -1,0 +1,151 @@
+"""What a scenario is: a service, how its canary differs from its stable version, and what disturbs both."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+EQUAL_TRACES = 10_000
+REGRESSION_TRACES = 2_000
+TUNING_EQUAL_TRACES = 2_000
+TUNING_REGRESSION_TRACES = 500
+LATENCY_SIGMA = 0.5
+"""Of the lognormal latency."""
+LATENCY_MEDIAN = 100.0
+"""Milliseconds."""
+SLOW_SHARE = 0.05
+"""Slow means slower than the stable version's 95th percentile."""
+OUTAGE_SHARE, OUTAGE_SECONDS = 0.4, (1000, 1300)
+TOLERATED = 2.0
+"""Slipway's default tolerance for shares of requests, canary over stable: below it, promoting is no mistake."""
+TOLERATED_MIX, TOLERATED_SHIFT = 1.5, 0.2
+"""What its specs tolerate of a class's share, and of a mean score in standard deviations, in these scenarios."""
+
+
+class Metric(StrEnum):
+    """What is counted or averaged, of each request."""
+
+    ERRORS = "errors"
+    """The answer is an error."""
+    SLOW = "slow"
+    """The answer takes longer than the stable version's 95th percentile."""
+    LABELS = "labels"
+    """The answer is wrong; known only after a delay of 5 minutes on average."""
+    CLASSES = "classes"
+    """The answer is class A."""
+    SCORES = "scores"
+    """The answer is a number: standard normal, moved by the shift."""
+
+
+class Cycle(StrEnum):
+    """How the base rate moves in both arms: a sine of half its size, steepest as the rollout begins."""
+
+    NONE = "none"
+    DAILY = "daily"
+    HOURLY = "hourly"
+
+    @property
+    def hours(self) -> float:
+        """Length of the cycle; infinite where there is none."""
+        return {"none": np.inf, "daily": 24.0, "hourly": 1.0}[self]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a peer is tuned for."""
+
+    requests_per_second: float
+    error_share: float
+    metric: Metric
+
+    def __str__(self) -> str:
+        """Return it in a few words."""
+        name = "" if self.metric is Metric.ERRORS else f", {self.metric}"
+        return f"{self.requests_per_second:g}/s, {100 * self.error_share:g} % errors{name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One service with one canary under one disturbance. Times in seconds since the rollout began."""
+
+    name: str
+    says: str
+    requests_per_second: float = 50.0
+    error_share: float = 0.005
+    """Of the stable version, before disturbances."""
+    metric: Metric = Metric.ERRORS
+    """Where canary and stable differ, or are watched for it; errors are there in every scenario."""
+    ratio: float = 1.0
+    """Canary's share over stable's, in that metric."""
+    canary_share: float | None = None
+    """Instead of the ratio, where stable has none or the canary is broken."""
+    latency_factor: float = 1.0
+    """How much slower every answer of the canary is."""
+    score_shift: float = 0.0
+    """How far the canary's mean score is off, in standard deviations."""
+    cycle: Cycle = Cycle.NONE
+    bursts: float = 0.0
+    """Coefficient of variation of gamma shocks of mean 1 on the share, one a minute."""
+    bursts_shared: bool = False
+    """True: both arms get the same shocks; False: each arm its own."""
+    outage: bool = False
+    """A dependency is down: both arms fail on 40 % of requests for five minutes."""
+    stops_at: int | None = None
+    """From here on there is no traffic."""
+    leak_to: float | None = None
+    """The canary's ratio grows from 1 to this over the hour."""
+    tuned_on: bool = False
+    """A regression by which the peers' settings are chosen, on other traces."""
+
+    @property
+    def service(self) -> Service:
+        """The service that a peer would be tuned for."""
+        return Service(requests_per_second=self.requests_per_second, error_share=self.error_share, metric=self.metric)
+
+    @property
+    def equal(self) -> bool:
+        """True where the canary is as good as the stable version: rolling it back is a mistake."""
+        same = (self.ratio, self.latency_factor, self.score_shift) == (1.0, 1.0, 0.0)
+        return same and self.canary_share is None and self.leak_to is None
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Share of events of the metric in stable and canary, before disturbances; for scores, their means."""
+        match self.metric:
+            case Metric.SCORES:
+                return 0.0, self.score_shift
+            case Metric.SLOW:
+                return SLOW_SHARE, float(norm.sf(norm.isf(SLOW_SHARE) - np.log(self.latency_factor) / LATENCY_SIGMA))
+            case Metric.ERRORS:
+                base = self.error_share
+            case Metric.LABELS:
+                base = 0.05
+            case Metric.CLASSES:
+                base = 0.1
+        return base, base * self.ratio if self.canary_share is None else self.canary_share
+
+    @property
+    def regression(self) -> bool:
+        """True where the canary is as bad as tolerated or worse: promoting it is a mistake."""
+        if self.metric is Metric.SCORES:
+            return self.score_shift >= TOLERATED_SHIFT
+        stable, canary = self.shares
+        limit = TOLERATED_MIX if self.metric is Metric.CLASSES else TOLERATED
+        return self.leak_to is not None or (not self.equal and canary >= limit * stable * (1 - 1e-9))
+
+    @property
+    def arms_apart(self) -> bool:
+        """True where an equal canary may answer a request otherwise than the stable version would."""
+        return not self.equal or (self.bursts > 0 and not self.bursts_shared)
+
+    def ratios(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return canary's share over stable's at these times; for leaks only, else `shares` says it."""
+        if self.leak_to is None:
+            return np.ones_like(seconds)
+        return 1 + (self.leak_to - 1) * np.clip(seconds / 3600, 0, 1)
+
+    def cycle_at(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the wave of the cycle, between -0.5 and 0.5."""
+        return 0.5 * np.sin(2 * np.pi * seconds / (3600 * self.cycle.hours))

@@ -1,0 +1,93 @@
+"""Slipway's scores and class mixes, trace by trace with the domain's own functions, a look every 20 seconds."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.decisions.channels import Arms
+from benchmarks.decisions.scenario import Metric
+from benchmarks.decisions.traces import Traces
+from slipway.domain.judge import copies_guard
+from slipway.domain.judge_spec import ClassesSpec, Guard, JudgeSpec, ScoresSpec
+from slipway.domain.judging import classes, means
+from slipway.domain.readings import Sums
+
+LOOK_TICKS = 2
+"""Ticks between looks, for time."""
+SCORES = ScoresSpec(tolerance=0.2)
+CLASSES = ClassesSpec(margin=0.0, tolerance=0.05)
+SUMMED: dict[Metric, Guard] = {Metric.SCORES: SCORES, Metric.CLASSES: CLASSES}
+"""What the spec says where a scenario is about them: any shift counts."""
+
+
+class Walk(Protocol):
+    """One such metric on all traces."""
+
+    passed: NDArray[np.bool_]
+
+    def failed(self, tick: int, path: NDArray[np.int8], under_way: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Look at traces that are under way, and return where the canary is to be rolled back."""
+        ...
+
+
+def walk(traces: Traces) -> Walk:
+    """Return the scenario's own metric."""
+    return _Scores(traces) if traces.scenario.metric is Metric.SCORES else _Classes(traces)
+
+
+class _Looks:
+    """Looks every few ticks; in between, what was said stands."""
+
+    def __init__(self, traces: Traces, guard: Guard) -> None:
+        spec = JudgeSpec()
+        others = [one.weight for one in (spec.errors, copies_guard(spec), spec.latency) if one is not None]
+        self._alpha, self._beta = spec.alpha * guard.weight / (sum(others) + guard.weight), spec.beta
+        self._channel = traces.channels[traces.scenario.metric]
+        self._failed = np.zeros(traces.count, dtype=bool)
+        self.passed = np.zeros(traces.count, dtype=bool)
+
+    def failed(self, tick: int, path: NDArray[np.int8], under_way: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Weigh what came, for traces that are under way."""
+        if (tick + 1) % LOOK_TICKS == 0:
+            ticks = [self._channel.window(one, one + 1, path) for one in range(tick + 1 - LOOK_TICKS, tick + 1)]
+            arms = Arms(**{name: np.sum([getattr(arms, name) for arms in ticks], axis=0) for name in Arms.__slots__})
+            for row in np.flatnonzero(under_way):
+                against, favour = self._weigh(int(row), arms)
+                self._failed[row] |= against >= 1 / self._alpha
+                self.passed[row] = favour >= 1 / self._beta
+        return self._failed
+
+    def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
+        raise NotImplementedError
+
+
+class _Scores(_Looks):
+    def __init__(self, traces: Traces) -> None:
+        super().__init__(traces, SCORES)
+        self._evidence = [means.MeanEvidence()] * traces.count
+
+    def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
+        canary, stable = (
+            Sums(count=int(n[row]), total=float(t[row]), squares=float(s[row])) if n[row] else Sums()
+            for n, t, s in (
+                (arms.canary_requests, arms.canary, arms.canary_squares),
+                (arms.stable_requests, arms.stable, arms.stable_squares),
+            )
+        )
+        grown = self._evidence[row] = means.grow(self._evidence[row], canary, stable)
+        return means.against(grown, SCORES.margin, SCORES.worse), means.favour(grown, SCORES.tolerance, SCORES.worse)
+
+
+class _Classes(_Looks):
+    def __init__(self, traces: Traces) -> None:
+        super().__init__(traces, CLASSES)
+        self._evidence = [classes.ClassEvidence()] * traces.count
+
+    def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
+        canary, stable = (
+            {"A": int(x[row]), "B": int(n[row] - x[row])}
+            for n, x in ((arms.canary_requests, arms.canary), (arms.stable_requests, arms.stable))
+        )
+        grown = self._evidence[row] = classes.grow(self._evidence[row], canary, stable)
+        return classes.against(grown, CLASSES.margin), classes.favour(grown, CLASSES.tolerance)
