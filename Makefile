@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export SLIPWAY_ROOT := $(CURDIR)
 
-.PHONY: help demo test lint bench bench-release docs lock clean
+.PHONY: help demo test lint bench bench-release bench-decisions docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,10 +27,13 @@ lint: $(INSTALLED) ## Style, types, import contracts, prefect.yaml
 	$(BIN)/python -m tests.lint.prefect_yaml prefect.yaml
 	$(BIN)/codespell
 
-bench: bench-release ## Run every benchmark
+bench: bench-release bench-decisions ## Run every benchmark
 
 bench-release: $(INSTALLED) ## Ten runs of the demo: requests lost, lead time by stage (RUNS=10)
 	@$(BIN)/python -m benchmarks.release.run
+
+bench-decisions: $(INSTALLED) ## False rollbacks, delay and bad answers of Slipway and its peers on the same traces
+	@$(BIN)/python -m benchmarks.decisions.run
 
 docs: $(INSTALLED) ## Write what docs/ takes from the code: settings, spec schema, release figures
 	@$(BIN)/python -m docs.generate

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs import figures
 from slipway.settings import Settings
 from slipway.specs import schema, schema_text
 
@@ -92,11 +93,47 @@ def _bounds(field: dict[str, Any]) -> list[str]:
 
 
 def readme() -> str:
-    """Return README.md with the figures that the release benchmark measured."""
+    """Return README.md with the figures that the benchmarks measured."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    begin, end = "<!-- figures:begin -->", "<!-- figures:end -->"
-    before, _, rest = text.partition(begin)
-    return before + begin + "\n" + _figures() + end + rest.partition(end)[2]
+    for name, rows in (("figures", _figures()), ("decisions", _decisions())):
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, _, rest = text.partition(begin)
+        text = before + begin + "\n" + rows + end + rest.partition(end)[2]
+    return text
+
+
+def _decisions() -> str:
+    found = json.loads((ROOT / "benchmarks" / "decisions" / "results.json").read_text(encoding="utf-8"))
+    ours = found["comparisons"]["slipway"]
+    equal = [one for one in found["scenarios"] if one["equal"]]
+    medians = ours["exposure_ratio_medians"]
+    rows = [
+        (f"healthy canaries rolled back, worst of {len(equal)} scenarios", f"{_percent(ours['false_rollback_max'])}"),
+        ("doubled errors at 50 requests/s that the default plan misses", _percent(ours["missed_2x_at_50rps"])),
+        (
+            "bad answers until rollback, over those of the best peer tuned to the same rate of false rollbacks",
+            _ratios(medians["vs_best_tuned_peer"], ours["exposure_ratio_vs_best_tuned_peer"]),
+        ),
+        (
+            "the same, over those of a test that knows the truth (no test can have fewer)",
+            _ratios(medians["vs_floor"], ours["exposure_ratio_vs_floor"]),
+        ),
+        (
+            "time to rollback, over that of the test that knows the truth",
+            _ratios(ours["median_delay_ratio_median"], ours["median_delay_ratio_vs_sprt"]),
+        ),
+        ("one look at 20 metrics", f"{found['look_milliseconds']:.2f} ms"),
+    ]
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join(["| measured | |", "|---|---|", *lines]) + "\n"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
+def _ratios(median: float, worst: float) -> str:
+    return f"{median:.2g} (median scenario), {worst:.2g} (worst)"
 
 
 def _figures() -> str:
@@ -137,3 +174,4 @@ def pages() -> dict[Path, str]:
 if __name__ == "__main__":
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+    figures.write_plot(figures.PLOT)

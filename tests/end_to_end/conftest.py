@@ -58,7 +58,7 @@ class Stack:
         assert done.returncode == code, f"slipway {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def spec(self, model: str, **rollout: object) -> None:
+    def spec(self, model: str, judge: dict[str, object] | None = None, **rollout: object) -> None:
         """Write the release spec of a model that knows handwritten digits."""
         document = {
             "model": model,
@@ -67,7 +67,7 @@ class Stack:
             "optimization": {"variants": []},
             "rehearsal": {"requests": 20},
             "rollout": QUICK | rollout,
-            "judge": {"negligible_error_ratio": 0.05},
+            "judge": {"errors": {"negligible": 0.05}, "latency": None} | (judge or {}),
         }
         (self.models / f"{model}.yaml").write_text(yaml.safe_dump(document))
 

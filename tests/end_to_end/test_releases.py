@@ -1,6 +1,7 @@
 """Releases as people live them, on a whole stack: schedule, approval, a newer version, a rollback, things that die."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -55,6 +56,31 @@ def test_a_changed_artifact_stops_the_release(stack: Stack, register: Register) 
 
     assert "a version never changes" in again
     assert stack.status("tampered")["stable"]["name"] == "tampered-v1"
+
+
+def test_labels_that_come_late_take_a_promoted_version_back(
+    stack: Stack, register: Register, traffic: Traffic, tmp_path: Path
+) -> None:
+    """Nothing spoke against it while it was a canary; its answers turn out wrong while the old one is warm."""
+    stack.spec("late", judge={"labels": {}, "drift": {}}, shadow=None)
+    register("late", 2)
+    stack.slipway("release", "late")
+    with traffic("late"):
+        register("late", 2)
+        stack.slipway("release", "late")
+    assert stack.status("late")["phase"] == "baking"
+    truth = tmp_path / "truth.csv"
+    wrong = {"late-v1": 0, "late-v2": 1}
+    rows = [f"{revision}-{number},{revision},{wrong[revision]}" for revision in wrong for number in range(60)]
+    truth.write_text("\n".join(["request_id,revision,wrong", *rows]))
+
+    said = stack.slipway("labels", "late", str(truth))
+    stack.until("the rollback", lambda: stack.state("late", 2) == "rolled-back", seconds=240)
+
+    assert "120 labels recorded" in said
+    assert "canary is wrong where stable never is" in stack.status("late")["reason"]
+    verdicts = {verdict["check"]: verdict["outcome"] for verdict in stack.status("late")["verdicts"]}
+    assert (verdicts["error rate"], verdicts["wrong answers"], verdicts["input drift"]) == ("PASS", "FAIL", "PASS")
 
 
 def test_a_killed_release_is_resumed_and_ends(stack: Stack, register: Register, traffic: Traffic) -> None:
