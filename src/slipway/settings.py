@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,8 +19,8 @@ class Settings(BaseSettings):
     """Folder of everything Slipway writes: store, target, reports, logs."""
     models: Path = Path("deployments/models")
     """Folder of the release specs."""
-    target: str = Field(default="local", pattern="^local$")
-    """Where models serve: `local` (Envoy and supervised processes)."""
+    target: Literal["local", "kubernetes"] = "local"
+    """Where models serve: `local` (Envoy and supervised processes on this machine) or `kubernetes`."""
     host: str = "127.0.0.1"
     """Address that everything we start listens on."""
     mlflow_port: Port = 5500
@@ -43,6 +43,27 @@ class Settings(BaseSettings):
     """Older deliveries are refused; longer than MLflow's span of retries (about 3 minutes)."""
     registry_timeout_seconds: float = Field(default=10, gt=0)
     """How long one call to MLflow may take."""
+
+    kube_context: str = ""
+    """Context of the kubeconfig; empty: the current one, or the pod's own account inside a cluster."""
+    kube_namespace: str = ""
+    """Namespace that models serve in; empty: the context's, or the pod's own."""
+    kube_route: Literal["auto", "gateway", "replicas"] = "auto"
+    """How shares are made: by a Gateway's weights, or by the ratio of replicas; `auto`: a Gateway where there is one."""
+    kube_gateway: str = Field(default="", pattern="^([a-z0-9.-]+/)?[a-z0-9.-]*$")
+    """The Gateway that models are reached by, NAMESPACE/NAME; empty: the only one of the namespace, or of the cluster."""
+    prometheus: str = ""
+    """Prometheus' address, http://HOST:PORT; the cluster's evidence comes from it."""
+    evidence: Literal["auto", "traefik", "envoy-gateway", "istio", "nginx", "pods"] = "auto"
+    """Whose counters Prometheus has; `auto`: those of the Gateway's controller, else the pods' own."""
+    registry: str = ""
+    """Where images are pushed: HOST:PORT/PATH or HOST/PATH."""
+    registry_insecure: bool = False
+    """Whether the registry speaks plain HTTP."""
+    image_builder: Literal["auto", "buildah", "podman", "docker"] = "auto"
+    """What builds images; `auto`: the first that is there."""
+    base_image: str = "docker.io/library/python:3.11-slim"
+    """What runtime images are built on: a Debian with Python 3.11."""
 
     @field_validator("home", "models")
     @classmethod

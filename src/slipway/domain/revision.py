@@ -5,6 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from slipway.domain.judging.drift import ColumnProfile
+from slipway.domain.scaling import Scale
+from slipway.domain.serving_spec import ServingSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,8 @@ class Package:
     """The packager's own name for it, `digits:v7-3f2a...`."""
     runtime: str
     """`onnx` or `pyfunc`."""
+    image: str = ""
+    """Where its image was pushed, by digest: `registry/digits@sha256:...`; empty: the target needs none."""
     labels: dict[str, str] = field(default_factory=dict)
     profile: tuple[ColumnProfile, ...] = ()
     """How the validation rows' columns are distributed: live inputs are compared with it."""
@@ -35,6 +39,8 @@ class Revision:
     package: Package
     memory_limit_mebibytes: int | None = None
     """Over it the revision is unhealthy at once; None: no limit."""
+    serving: ServingSpec = field(default_factory=ServingSpec)
+    """How it runs on a cluster."""
 
 
 class Health(StrEnum):
@@ -62,6 +68,8 @@ class RevisionState:
     """In words, when not ready: `exited with code 3 twice; last line: ...`."""
     restarts: int = 0
     memory_mebibytes: float | None = None
+    scale: Scale | None = None
+    """Its replicas; None: the target has one of each, whatever the load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,8 @@ class Traffic:
     canary_percent: int = 0
     shadow: str | None = None
     """Gets a copy of every live request; its answers go to nobody."""
+    edited_by: str | None = field(default=None, compare=False)
+    """Who else changed the shares since they were set; None: nobody."""
 
     def __post_init__(self) -> None:
         """Refuse what no router may be told."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from slipway.domain.document import Document, ModelName, OpenRatio, Percent, PositiveSeconds, Ratio, Seconds
 from slipway.domain.judge_spec import JudgeSpec
+from slipway.domain.serving_spec import ServingSpec
 
 
 class Severity(StrEnum):
@@ -262,6 +263,8 @@ class ReleaseSpec(Document):
     """Which faster variants are tried."""
     rehearsal: RehearsalSpec = RehearsalSpec()
     """The packaged service as a real process, before any traffic."""
+    serving: ServingSpec = ServingSpec()
+    """How its revisions run on a cluster."""
     rollout: RolloutSpec = RolloutSpec()
     """How traffic moves."""
     judge: JudgeSpec = JudgeSpec()

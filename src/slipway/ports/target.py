@@ -1,8 +1,22 @@
 """Where models serve."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.domain.revision import Revision, RevisionState, Traffic
+from slipway.domain.serving_spec import ServingSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What the router in front of a model can do."""
+
+    copies: bool = True
+    """Whether it can copy live requests to a revision (shadow)."""
+    weights: tuple[int, ...] | None = None
+    """The canary's shares, in percent, that it can make, ascending; None: any."""
+    why: str = ""
+    """Which router it is and what limits it, in words."""
 
 
 class Target(Protocol):
@@ -26,6 +40,17 @@ class Target(Protocol):
 
     def traffic(self, model: str) -> Traffic | None:
         """Return how live requests are shared now; None: the model has no route."""
+        ...
+
+    def scale(self, model: str, floors: dict[str, int]) -> None:
+        """Let revisions have at least so many replicas, by name; more come as their load needs them.
+
+        Only asked of a target whose revisions show a `scale`.
+        """
+        ...
+
+    def abilities(self, model: str, serving: ServingSpec) -> Abilities:
+        """Return what the router can do for a model that runs so."""
         ...
 
     def remove(self, model: str) -> None:

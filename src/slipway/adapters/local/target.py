@@ -17,7 +17,9 @@ from slipway.adapters.local.records import Record, Records
 from slipway.adapters.local.supervisor import Supervisor
 from slipway.adapters.local.waiting import until
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.serving_spec import ServingSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
+from slipway.ports.target import Abilities
 
 ServeCommand = Callable[[Path, str, int], tuple[list[str], dict[str, str]]]
 """Package folder, host, port -> argument list, additions to the environment."""
@@ -107,6 +109,13 @@ class LocalTarget:
     def traffic(self, model: str) -> Traffic | None:
         """Return how live requests are shared now; None: the model has no route."""
         return self.envoy.traffic().get(model)
+
+    def scale(self, model: str, floors: dict[str, int]) -> None:
+        """Change nothing: here a revision is one process, and shows no scale."""
+
+    def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
+        """Return what Envoy can do: everything."""
+        return Abilities(why="Envoy on this machine")
 
     def remove(self, model: str) -> None:
         """Take the model's route and all its revisions away."""

@@ -1,0 +1,137 @@
+"""How many replicas a load needs: the autoscaler's own arithmetic, done before the traffic comes.
+
+The Horizontal Pod Autoscaler wants `ceil(replicas * average / target)` for each of its signals, takes the largest, and
+leaves the count alone while the ratio is within its tolerance. What it wants is right once the load is there; before
+weight moves, the same formula says what a side will need with its new share.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+TOLERANCE = 0.1
+"""The autoscaler's default: within 10 % of the target nothing is changed."""
+TELLING_PERCENT = 5
+"""Below this share a side's own load says little of what a percent costs it."""
+ALL = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One signal of a revision: an average over its ready replicas, and what one replica is to have."""
+
+    signal: str
+    """`requests in flight`, `cpu`, `memory`."""
+    average: float
+    """Per replica: requests, or percent of what a replica requests."""
+    target: float
+    """Per replica, in the same unit; over 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A revision's replicas, as seen."""
+
+    ready: int
+    """Replicas that answer their readiness probe."""
+    floor: int
+    """Fewest that the autoscaler may go to now."""
+    minimum: int
+    """Fewest at rest, as its spec has it."""
+    maximum: int
+    loads: tuple[Load, ...] = ()
+    """Empty: the autoscaler can't read its signals now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One revision behind a route: its replicas, and its share of the requests (copies count as requests)."""
+
+    percent: float
+    scale: Scale
+
+
+def desired(current: int, loads: Iterable[Load], *, tolerance: float = TOLERANCE) -> int:
+    """Return how many replicas the autoscaler wants for what it measures.
+
+    Source: kubernetes.io, "Horizontal Pod Autoscaling", algorithm details.
+
+    >>> desired(4, [Load(signal="cpu", average=90, target=60)])
+    6
+    >>> desired(4, [Load(signal="cpu", average=65, target=60)])
+    4
+    """
+    return max((_desired(current, load.average / load.target, tolerance) for load in loads), default=current)
+
+
+def _desired(current: int, ratio: float, tolerance: float) -> int:
+    return current if abs(ratio - 1) <= tolerance else _ceil(current * ratio)
+
+
+def stabilized(recommendations: Sequence[tuple[float, int]], now: float, window_seconds: float) -> int:
+    """Return what is done about recommendations `(at, replicas)`: the largest one of the window before `now`.
+
+    >>> stabilized([(0, 9), (100, 6), (200, 4)], now=200, window_seconds=150)
+    6
+    """
+    return max(replicas for at, replicas in recommendations if at > now - window_seconds)
+
+
+def needed(arms: Sequence[Arm], side: int, percent: float) -> int:
+    """Return how many replicas the arm number `side` needs for `percent` of the requests that come now.
+
+    What one percent costs is taken from the side's own load where its share is telling, and never less than what it
+    costs the other one: a new version is not taken for a faster one before it showed that. Within the revision's
+    minimum and maximum; at least as many as a percent of nothing known needs: the minimum.
+
+    >>> stable = Arm(percent=90, scale=Scale(ready=9, floor=1, minimum=1, maximum=20,
+    ...     loads=(Load(signal="requests in flight", average=4, target=4),)))
+    >>> canary = Arm(percent=10, scale=Scale(ready=1, floor=1, minimum=1, maximum=20))
+    >>> needed([stable, canary], side=1, percent=50), needed([stable, canary], side=0, percent=100)
+    (5, 10)
+    """
+    scale = arms[side].scale
+    wanted = max((_ceil(cost * percent) for cost in _costs(arms)), default=0)
+    return min(max(wanted, scale.minimum), scale.maximum)
+
+
+def bearable_percent(arms: Sequence[Arm], side: int) -> int:
+    """Return the largest share of the requests that come now which the arm's ready replicas carry.
+
+    100 where the load is not known: then nothing speaks against it.
+
+    >>> stable = Arm(percent=50, scale=Scale(ready=2, floor=2, minimum=1, maximum=9,
+    ...     loads=(Load(signal="requests in flight", average=4, target=4),)))
+    >>> bearable_percent([stable], side=0)
+    50
+    """
+    scale = arms[side].scale
+    if scale.ready >= scale.maximum:
+        return ALL  # more can't be had
+    shares = [scale.ready / cost for cost in _costs(arms) if cost > 0]
+    return min(ALL, math.floor(min(shares, default=ALL) + 1e-9))
+
+
+def _costs(arms: Sequence[Arm]) -> list[float]:
+    """Return for each signal how many replicas one percent of the requests takes, as the most expensive arm has it."""
+    costs: dict[str, float] = {}
+    telling = [arm for arm in arms if arm.percent >= TELLING_PERCENT and arm.scale.ready]
+    for arm in telling:
+        for load in arm.scale.loads:
+            cost = arm.scale.ready * load.average / load.target / arm.percent
+            costs[load.signal] = max(costs.get(load.signal, 0.0), cost)
+    return list(costs.values())
+
+
+def in_flight(requests_per_second: float, answer_milliseconds: float) -> float:
+    """Return how many requests are at work at once: Little's law.
+
+    >>> in_flight(200, 15)
+    3.0
+    """
+    return requests_per_second * answer_milliseconds / 1000
+
+
+def _ceil(value: float) -> int:
+    """Round up, but not for a rounding error."""
+    return math.ceil(value - 1e-9)

@@ -1,0 +1,17 @@
+"""Where images of packages are pushed."""
+
+from typing import Protocol
+
+from slipway.domain.revision import Package
+
+
+class ImageStore(Protocol):
+    """Turns packages into images: a base per set of dependencies, and the package as a thin layer on top of it."""
+
+    def push(self, package: Package) -> str:
+        """Build the package's image, push it, and return its reference by digest; the same package is pushed once.
+
+        Raises PackagingFailed (no builder, a build error, a registry that refuses) and TargetUnavailable (the registry
+        does not answer).
+        """
+        ...
