@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     kube_namespace: str = ""
     """Namespace that models serve in; empty: the context's, or the pod's own."""
     kube_route: Literal["auto", "gateway", "replicas"] = "auto"
-    """How shares are made: by a Gateway's weights, or by the ratio of replicas; `auto`: a Gateway where there is one."""
+    """How shares are made: by a Gateway's weights, or by the ratio of replicas; `auto`: a Gateway if it has one."""
     kube_gateway: str = Field(default="", pattern="^([a-z0-9.-]+/)?[a-z0-9.-]*$")
-    """The Gateway that models are reached by, NAMESPACE/NAME; empty: the only one of the namespace, or of the cluster."""
+    """The Gateway that models are reached by, NAMESPACE/NAME; empty: the only one there is."""
     prometheus: str = ""
     """Prometheus' address, http://HOST:PORT; the cluster's evidence comes from it."""
     evidence: Literal["auto", "traefik", "envoy-gateway", "istio", "nginx", "pods"] = "auto"
