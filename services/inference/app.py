@@ -18,6 +18,7 @@ from starlette.routing import Route
 from services.inference.answers import Answers
 from services.inference.headers import REQUEST_ID, RevisionHeaders
 from services.inference.manifest import Manifest
+from services.inference.metrics import RequestMetrics
 from services.inference.requests import BadRequest, InferenceRequest, parse_request
 from services.inference.runtime import ModelFailed, Runtime, warm_up_request
 from services.inference.summary import Summary
@@ -40,11 +41,13 @@ class Serving:
     runtime: Runtime
     answers: Answers = field(default_factory=Answers)
     summary: Summary = field(init=False)
+    metrics: RequestMetrics = field(init=False)
     ready: bool = False
 
     def __post_init__(self) -> None:
-        """Begin the summary that the manifest asks for."""
+        """Begin the summary that the manifest asks for, and the counts."""
         self.summary = Summary(self.manifest)
+        self.metrics = RequestMetrics(self.manifest)
 
     async def start(self) -> None:
         """Load the model and run it once. A model that fails on zeros is loaded all the same: live rows differ."""
@@ -53,6 +56,7 @@ class Serving:
             await self.runtime.predict(warm_up_request(self.manifest))
         except ModelFailed as error:
             log.warning("warm-up: the model failed on a row of zeros: %s", error)
+        self.metrics.loaded(self.runtime.device)
         self.ready = True
 
     async def stop(self) -> None:
@@ -89,10 +93,12 @@ class Routes:
 
     async def infer(self, request: Request) -> Response:
         """POST /v2/models/NAME/infer: 400 for a wrong request, 500 where the model fails on it."""
-        serving = self._of(request)
-        body = await _body(request)
-        began = perf_counter()
-        response, prediction = await _inferred(serving, body)
+        with self._serving().metrics.request() as taken:
+            serving = self._of(request)
+            body = await _body(request)
+            began = perf_counter()
+            response, prediction = await _inferred(serving, body)
+            taken.status = response.status_code
         name = request.headers.get(REQUEST_ID)
         if name and request.headers.get(COMPARE) == "1":
             milliseconds = 1000 * (perf_counter() - began)

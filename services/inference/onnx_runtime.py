@@ -1,6 +1,7 @@
 """ONNX models: run by ONNX Runtime on one thread beside the event loop."""
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from services.inference.devices import CUDA, Devices, Gpu
 from services.inference.manifest import Manifest
 from services.inference.requests import OUTPUTS, InferenceRequest
 from services.inference.runtime import ModelFailed, refuse_unwritable
@@ -29,13 +31,15 @@ _TYPES = {
 }
 """ONNX Runtime's names of types, and numpy's."""
 
+log = logging.getLogger("slipway.inference")
+
 
 class OnnxRuntime:
     """One session, one thread: requests wait for one another there, and the event loop answers probes meanwhile."""
 
-    def __init__(self, manifest: Manifest, path: Path) -> None:
-        """Remember what to load."""
-        self._manifest, self._path = manifest, path
+    def __init__(self, manifest: Manifest, path: Path, devices: Devices) -> None:
+        """Remember what to load, and on what."""
+        self._manifest, self._path, self._devices = manifest, path, devices
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="onnx")
         self._session: onnxruntime.InferenceSession | None = None
         self._kinds: dict[str, str] = {}
@@ -44,6 +48,11 @@ class OnnxRuntime:
     async def start(self) -> None:
         """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`, once it is loaded."""
+        return "cuda" if self._session is not None and CUDA in self._session.get_providers() else "cpu"
 
     async def predict(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
         """Run the rows through the session; raise ModelFailed."""
@@ -54,14 +63,7 @@ class OnnxRuntime:
         await asyncio.to_thread(self._thread.shutdown)
 
     def _load(self) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # several revisions share a machine
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(self._path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors have no common class but Exception
-            message = f"the model {self._manifest.file!r} can't be loaded: {_first_line(error)}"
-            raise ModelFailed(message) from error
+        self._session = self._opened()
         self._kinds = {entry.name: _TYPES.get(entry.type, entry.type) for entry in self._session.get_inputs()}
         outputs = {entry.name for entry in self._session.get_outputs()}
         if set(self._kinds) != set(self._manifest.inputs) or not outputs.issuperset(self._manifest.outputs):
@@ -70,6 +72,42 @@ class OnnxRuntime:
                 f"the manifest says {list(self._manifest.inputs)} and {list(self._manifest.outputs)}"
             )
             raise ModelFailed(message)
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._devices.cpus
+        options.inter_op_num_threads = 1  # several revisions share a machine
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(self._path, options, providers=self._providers())
+        except Exception as error:  # ONNX Runtime's errors have no common class but Exception
+            message = f"the model {self._manifest.file!r} can't be loaded: {_first_line(error)}"
+            raise ModelFailed(message) from error
+        if self._devices.gpu is not Gpu.NONE:
+            self._check_gpu(session)
+        return session
+
+    def _providers(self) -> list[str]:
+        """Return what there is of what may be tried: one that the build lacks is only warned about, by ONNX Runtime."""
+        wanted, there = self._devices.providers, onnxruntime.get_available_providers()
+        if CUDA in wanted and CUDA in there:
+            onnxruntime.preload_dlls()  # CUDA's libraries, where they were installed as Python packages
+        return [name for name in wanted if name in there]
+
+    def _check_gpu(self, session: onnxruntime.InferenceSession) -> None:
+        """Say which device it is; end it all where the GPU was required and can't be used."""
+        found = CUDA in session.get_providers()
+        if found:
+            session.disable_fallback()  # or a failing GPU would be left for the CPU in the middle of a request
+            log.info("device: the GPU")
+        elif self._devices.gpu is Gpu.REQUIRE:
+            missing = "ONNX Runtime can't use a GPU here"
+            if CUDA not in onnxruntime.get_available_providers():
+                missing = "this ONNX Runtime is built without CUDA"
+            message = f"SLIPWAY_GPU=require: {missing}; expected {CUDA}: an image for GPUs, on a node with a driver"
+            raise ModelFailed(message)
+        else:
+            log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (SLIPWAY_GPU=allow)")
 
     def _run(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
         if self._session is None:

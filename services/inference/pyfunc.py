@@ -33,6 +33,11 @@ class PyfuncRuntime:
         """The child's process id; None: it was not started, or was let go."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def device(self) -> str:
+        """Not known: the model's own framework chooses."""
+        return "unknown"
+
     async def start(self) -> None:
         """Start the child and wait until it has loaded the model; raise ModelFailed."""
         async with self._turn:

@@ -1,13 +1,17 @@
 """What runs a model: ONNX Runtime in this process, or MLflow's pyfunc in a child process."""
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.inference.devices import Devices, Gpu
 from services.inference.manifest import Manifest
 from services.inference.requests import InferenceRequest
+
+log = logging.getLogger("slipway.inference")
 
 
 class ModelFailed(Exception):
@@ -16,6 +20,11 @@ class ModelFailed(Exception):
 
 class Runtime(Protocol):
     """A loaded model."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, once it is loaded: `cpu`, `cuda`, or `unknown`."""
+        ...
 
     async def start(self) -> None:
         """Load the model; raise ModelFailed."""
@@ -33,15 +42,18 @@ class Runtime(Protocol):
         ...
 
 
-def open_runtime(manifest: Manifest, folder: Path) -> Runtime:
-    """Return the manifest's runtime, not started yet. Heavy imports wait for `start`."""
+def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> Runtime:
+    """Return the manifest's runtime, not started yet; without `devices` it gets one CPU."""
+    devices = devices or Devices()
     path = folder / manifest.file
     if manifest.runtime == "onnx":
         from services.inference.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime(manifest, path)
+        return OnnxRuntime(manifest, path, devices)
     from services.inference.pyfunc import PyfuncRuntime
 
+    if devices.gpu is Gpu.REQUIRE:
+        log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")
     return PyfuncRuntime(manifest, path)
 
 

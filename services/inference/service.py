@@ -1,11 +1,13 @@
 """The BentoML service: BentoML starts it, measures it and stops it; the protocol is in `app`."""
 
 import gc
+import os
 from pathlib import Path
 
 import bentoml
 
 from services.inference.app import Serving, make_app
+from services.inference.devices import read_devices
 from services.inference.manifest import read_manifest
 from services.inference.runtime import open_runtime
 
@@ -37,7 +39,8 @@ class Inference:
     def __init__(self) -> None:
         """Read what the package holds; a package that is wrong ends the process with the reason."""
         manifest = read_manifest(MODEL)
-        _Loaded.serving = Serving(manifest=manifest, runtime=open_runtime(manifest, MODEL))
+        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+        _Loaded.serving = Serving(manifest=manifest, runtime=runtime)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def load(self) -> None:

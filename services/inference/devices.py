@@ -1,0 +1,62 @@
+"""What a replica may run its model on: said by the environment, as it is the cluster that knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+
+
+class DevicesError(Exception):
+    """The environment asks for what is not there, or can't be understood."""
+
+
+class Gpu(StrEnum):
+    """SLIPWAY_GPU."""
+
+    NONE = ""
+    """Unset: the CPU, also where there is a GPU."""
+    ALLOW = "allow"
+    """The GPU if it can be used, else the CPU; the log says which."""
+    REQUIRE = "require"
+    """The GPU, or the process ends: slower answers than planned for are an outage that nobody sees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """What a model may run on."""
+
+    gpu: Gpu = Gpu.NONE
+    cpus: int = 1
+    """Threads of one inference; one where several revisions share a machine."""
+
+    @property
+    def providers(self) -> list[str]:
+        """What ONNX Runtime is told to try, in this order.
+
+        >>> Devices(gpu=Gpu.ALLOW).providers
+        ['CUDAExecutionProvider', 'CPUExecutionProvider']
+        """
+        return [CPU] if self.gpu is Gpu.NONE else [CUDA, CPU]
+
+
+def read_devices(environment: Mapping[str, str]) -> Devices:
+    """Read SLIPWAY_GPU and SLIPWAY_CPUS (cores, rounded down, one at least); raise DevicesError.
+
+    >>> read_devices({"SLIPWAY_GPU": "require", "SLIPWAY_CPUS": "2.5"})
+    Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2)
+    """
+    gpu, cpus = environment.get("SLIPWAY_GPU", ""), environment.get("SLIPWAY_CPUS", "1")
+    if gpu not in set(Gpu):
+        message = f"SLIPWAY_GPU is {gpu!r}; expected require, allow or nothing"
+        raise DevicesError(message)
+    try:
+        cores = float(cpus)
+    except ValueError:
+        cores = 0
+    if not (isfinite(cores) and cores > 0):
+        message = f"SLIPWAY_CPUS is {cpus!r}; expected a number of cores over 0"
+        raise DevicesError(message)
+    return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)))
