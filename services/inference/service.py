@@ -1,7 +1,9 @@
 """The BentoML service: BentoML starts it, measures it and stops it; the protocol is in `app`."""
 
+import contextlib
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import bentoml
@@ -13,6 +15,8 @@ from services.inference.runtime import open_runtime
 
 MODEL = Path(__file__).parents[2] / "model"
 """The package's model, beside the folder `services`."""
+TERMINATION_LOG = "/dev/termination-log"
+"""Where Kubernetes reads why a container ended; SLIPWAY_TERMINATION_LOG names another file."""
 
 
 class _Loaded:
@@ -23,6 +27,19 @@ class _Loaded:
 
 def _serving() -> Serving:
     return _Loaded.serving
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """Leave the reason where it is looked for: the log of a process that ends so closes with its supervisor's lines."""
+    try:
+        yield
+    except Exception as error:
+        path = Path(os.environ.get("SLIPWAY_TERMINATION_LOG", TERMINATION_LOG))
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                path.write_text(f"{error}\n", encoding="utf-8")
+        raise
 
 
 @bentoml.asgi_app(make_app(_serving, lambda: _Loaded.serving.manifest.revision), path="/")
@@ -38,14 +55,16 @@ class Inference:
 
     def __init__(self) -> None:
         """Read what the package holds; a package that is wrong ends the process with the reason."""
-        manifest = read_manifest(MODEL)
-        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-        _Loaded.serving = Serving(manifest=manifest, runtime=runtime)
+        with _telling():
+            manifest = read_manifest(MODEL)
+            runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+            _Loaded.serving = Serving(manifest=manifest, runtime=runtime)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def load(self) -> None:
         """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
-        await _Loaded.serving.start()
+        with _telling():
+            await _Loaded.serving.start()
         gc.collect()
         gc.freeze()
 
