@@ -8,7 +8,7 @@ from typing import TypedDict, TypeVar
 
 from slipway import wiring
 from slipway.domain.counters import Counters
-from slipway.domain.moving import Action, Approval, Observation, Route, Start, Stop
+from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.readings import Latencies, Summary
 from slipway.domain.rollout import advance
 from slipway.domain.shadow import ShadowComparison, compare
@@ -102,6 +102,8 @@ def act(model: str, action: Action) -> None:
             wiring.target().route(model, traffic)
         case Stop(name=name):
             wiring.target().stop(model, name)
+        case Reserve(floors=floors):
+            wiring.target().scale(model, dict(floors))
 
 
 def drive(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:

@@ -14,10 +14,11 @@ from pydantic import TypeAdapter
 
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import decide
-from slipway.domain.moving import Action, Approval, Observation, Route, Start, Stop
+from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.readings import Latencies
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.rollout import advance, begin, undo
+from slipway.domain.scaling import Load, Scale, desired
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.spec import Deadline, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
@@ -25,15 +26,37 @@ from slipway.domain.verdict import Outcome
 from tests.domain.looks import NEW, OLD, release_spec
 
 DOCUMENT = TypeAdapter(RolloutStatus)
+MINIMUM, MAXIMUM, PER_REPLICA = 1, 12, 4.0
 PATIENCE = 400
 """Looks within which a healthy world brings every rollout to its end."""
+
+
+class Replicas:
+    """A revision's replicas and its autoscaler; `in_flight` requests at work in one replica are what it is to have."""
+
+    def __init__(self) -> None:
+        """Begin with the spec's minimum, ready."""
+        self.floor = self.ready = MINIMUM
+
+    def seen(self, in_flight: float) -> Scale:
+        """Return what a target shows of them under a load."""
+        load = Load(signal="requests in flight", average=in_flight / max(1, self.ready), target=PER_REPLICA)
+        loads = (load,) if self.ready else ()
+        return Scale(ready=self.ready, floor=self.floor, minimum=MINIMUM, maximum=MAXIMUM, loads=loads)
+
+    def come(self, in_flight: float) -> None:
+        """Let the autoscaler have its way."""
+        wanted = desired(max(1, self.ready), self.seen(in_flight).loads)
+        self.ready = min(max(wanted, self.floor), MAXIMUM)
 
 
 class World:
     """Two revisions and a route, as a target would have them; refuses what a target refuses."""
 
-    def __init__(self, stable: Revision | None) -> None:
+    def __init__(self, stable: Revision | None, *, scales: bool) -> None:
         """Let the stable revision serve, if there is one."""
+        self.scales, self.in_flight = scales, 0.0
+        self.replicas = {"old": Replicas(), "new": Replicas()}
         self.health: dict[str, Health] = {stable.name: Health.READY} if stable else {}
         self.traffic = Traffic(stable=stable.name) if stable else None
         self.was_ready = set(self.health)
@@ -41,6 +64,36 @@ class World:
         self.shadow = ShadowComparison()
         self.served = {"old": 0, "new": 0}
         """Requests and copies ever answered, whatever counters say of it."""
+
+    def states(self) -> dict[str, RevisionState]:
+        """Return what a target shows of its revisions."""
+        return {
+            name: RevisionState(
+                name=name, health=health, scale=self.replicas[name].seen(self.load_of(name)) if self.scales else None
+            )
+            for name, health in self.health.items()
+        }
+
+    def load_of(self, name: str) -> float:
+        """Return how many requests are at work in a revision."""
+        percent = (self.traffic.weights.get(name, 0) + 100 * (self.traffic.shadow == name)) if self.traffic else 0
+        return self.in_flight * percent / 100
+
+    def replicas_come(self) -> None:
+        """Let every autoscaler have its way."""
+        for name, replicas in self.replicas.items():
+            replicas.come(self.load_of(name))
+
+    def carries(self, traffic: Traffic) -> bool:
+        """Say whether every revision whose share grows has the replicas for it, as far as there may be any."""
+        if self.traffic is None:
+            return True  # nothing serves: there is no load to know
+        before = self.traffic.weights
+        return all(
+            self.replicas[name].ready >= min(MAXIMUM, self.in_flight * percent / 100 / PER_REPLICA - 1e-6)
+            for name, percent in traffic.weights.items()
+            if percent > before.get(name, 0)
+        )
 
     def act(self, action: Action) -> None:
         """Carry out one action, or fail as a target would."""
@@ -53,6 +106,12 @@ class World:
                 named = {*self.traffic.weights, self.traffic.shadow} if self.traffic else set()
                 assert name not in named, f"{name} is stopped while the route names it: {self.traffic}"
                 self.health.pop(name, None)
+                self.replicas[name] = Replicas()
+            case Reserve(floors=floors):
+                assert self.scales, "replicas are asked for where there is one of each"
+                assert all(MINIMUM <= floor <= MAXIMUM for floor in floors.values())
+                for name, floor in floors.items():
+                    self.replicas[name].floor = floor
 
     def _route(self, traffic: Traffic) -> None:
         before = self.traffic.weights if self.traffic else {}
@@ -109,6 +168,7 @@ class Rollout(RuleBasedStateMachine):
     @initialize(
         first=st.booleans(),
         direct=st.booleans(),
+        scales=st.booleans(),
         shadow=st.sampled_from([None, {"duration_seconds": 10}, {"duration_seconds": 10, "disagreement_limit": 0.1}]),
         approval=st.booleans(),
         on_deadline=st.sampled_from(["hold", "promote", "roll-back"]),
@@ -120,6 +180,7 @@ class Rollout(RuleBasedStateMachine):
         *,
         first: bool,
         direct: bool,
+        scales: bool,
         shadow: dict[str, float] | None,
         approval: bool,
         on_deadline: str,
@@ -131,7 +192,7 @@ class Rollout(RuleBasedStateMachine):
         steps = [{"weight_percent": weight, "duration_seconds": 10} | earlier for weight in (10, 50)]
         self.spec = release_spec(judge, shadow=shadow, approval=approval, on_deadline=on_deadline, steps=steps)
         stable = None if first else OLD
-        self.world = World(stable)
+        self.world = World(stable, scales=scales)
         pending = RolloutStatus(
             model="m", version=2, release_id="m-v2-a1", direct=direct, started_at=0, entered_at=0, heartbeat_at=0
         )
@@ -149,7 +210,7 @@ class Rollout(RuleBasedStateMachine):
     def observed(self) -> Observation:
         """Return what a driver sees now."""
         return Observation(
-            revisions={name: RevisionState(name=name, health=health) for name, health in self.world.health.items()},
+            revisions=self.world.states(),
             traffic=self.world.traffic,
             live=dict(self.world.live) if self.metrics else None,
             latencies=self.world.latencies() if self.metrics else None,
@@ -175,6 +236,8 @@ class Rollout(RuleBasedStateMachine):
         if dies == "before acting":
             return
         for action in step.actions:
+            if isinstance(action, Route) and self.world.scales and step.status.phase is not Phase.ROLLING_BACK:
+                assert self.world.carries(action.traffic), f"{action.traffic} for {before.phase} without the replicas"
             self.world.act(action)
 
     def _is_justified(self, before: RolloutStatus, after: RolloutStatus) -> None:
@@ -196,6 +259,7 @@ class Rollout(RuleBasedStateMachine):
                 return
             for name in self.world.health:
                 self.world.set_health(name, Health.READY)
+            self.world.replicas_come()
             self.world.serve(1000, {"new": 0, "old": 0})
             self.look("never")
             self.now += 2
@@ -213,6 +277,16 @@ class Rollout(RuleBasedStateMachine):
     def requests_come(self, requests: int, new: int, old: int) -> None:
         """Live requests are served, some of them badly."""
         self.world.serve(requests, {"new": new, "old": old})
+
+    @rule(in_flight=st.sampled_from([0.0, 3.0, 10.0, 30.0, 100.0]))
+    def load_changes(self, in_flight: float) -> None:
+        """Let requests come faster, or slower."""
+        self.world.in_flight = in_flight
+
+    @rule()
+    def replicas_come(self) -> None:
+        """Let the autoscaler do its work."""
+        self.world.replicas_come()
 
     @rule(name=st.sampled_from(["old", "new"]), health=st.sampled_from([h for h in Health if h is not Health.ABSENT]))
     def health_changes(self, name: str, health: Health) -> None:
@@ -277,6 +351,7 @@ class Rollout(RuleBasedStateMachine):
         status = self.status
         if status.phase.terminal and status.champion is not None:
             assert self.world.traffic == Traffic(stable=status.champion.name)
+            assert self.world.replicas[status.champion.name].floor == MINIMUM, "the autoscaler has its replicas back"
 
     @invariant()
     def weight_and_phase_agree(self) -> None:

@@ -1,7 +1,9 @@
 """What was seen, what is wanted, and the actions between the two: nothing here decides about the canary."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from slipway.domain.capacity import raised, retreat, shortages
 from slipway.domain.counters import Counters
 from slipway.domain.readings import Latencies, Summary
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
@@ -30,7 +32,15 @@ class Stop:
     name: str
 
 
-Action = Start | Route | Stop
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Let revisions have at least so many replicas."""
+
+    floors: Mapping[str, int]
+    """By revision."""
+
+
+Action = Start | Route | Stop | Reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +87,37 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
             return None
 
 
-def way(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> tuple[Action, ...]:
-    """Route as the status wants it, if it is not so already; what is to serve and is not there is started first."""
+def way(
+    status: RolloutStatus, seen: Observation, towards: Traffic | None = None, *, overloading: bool = False
+) -> tuple[Action, ...]:
+    """Route as the status wants it, if it is not so already; what is to serve and is not there is started first.
+
+    A share grows once its revision has the replicas for it; `overloading` does not wait for them. On the way back
+    the requests follow the replicas as they become ready.
+    """
     wanted = towards or wanted_now(status, seen)
     if wanted is None:
         return ()
     for revision in filter(None, (status.stable, status.canary)):
         if wanted.weights.get(revision.name) and state_in(seen, revision.name).health is Health.ABSENT:
             return (Start(revision=revision),)
-    if wanted == seen.traffic or not _ready_for(wanted, seen):
+    if wanted == seen.traffic:
         return ()
-    return (Route(traffic=wanted),)
+    floors = raised(wanted, seen.traffic, seen.revisions)
+    reserve = (Reserve(floors=floors),) if floors else ()
+    if not _ready_for(wanted, seen):
+        return reserve
+    next_one = wanted if overloading else _as_far_as_carried(status, wanted, seen)
+    return (*reserve, Route(traffic=next_one)) if next_one and next_one != seen.traffic else reserve
+
+
+def _as_far_as_carried(status: RolloutStatus, wanted: Traffic, seen: Observation) -> Traffic | None:
+    """Return how requests may be shared with the replicas that are ready."""
+    if not shortages(wanted, seen.traffic, seen.revisions):
+        return wanted
+    if status.phase is Phase.ROLLING_BACK and seen.traffic is not None:
+        return retreat(wanted, seen.traffic, seen.revisions)
+    return seen.traffic
 
 
 def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
@@ -96,6 +126,19 @@ def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
     if wanted is None or wanted.canary_percent or state_in(seen, wanted.canary).health is not Health.ABSENT:
         return wanted
     return Traffic(stable=wanted.stable)
+
+
+def remark_on(seen: Observation) -> str:
+    """Say what was seen beside anybody's fault: an edited route, a ready revision that its target says something of."""
+    remarks = [f"{state.name}: {state.detail}" for state in seen.revisions.values() if _says_something(state)]
+    if seen.traffic is not None and seen.traffic.edited_by:
+        shares = ", ".join(f"{name} {percent} %" for name, percent in seen.traffic.weights.items())
+        remarks.append(f"the route was edited by {seen.traffic.edited_by}: {shares}")
+    return "; ".join(remarks)
+
+
+def _says_something(state: RevisionState) -> bool:
+    return state.health is Health.READY and bool(state.detail)
 
 
 def _ready_for(wanted: Traffic, seen: Observation) -> bool:

@@ -11,15 +11,18 @@ the end.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from slipway.domain.capacity import raised, settled, shortages
 from slipway.domain.evidence import carried
 from slipway.domain.judging import quantiles
 from slipway.domain.looking import decision_of, judged, step_is_over, why_it_stays
 from slipway.domain.moving import (
     Action,
     Observation,
+    Reserve,
     Start,
     Stop,
     name_of,
+    remark_on,
     state_in,
     wanted_now,
     wanted_traffic,
@@ -76,7 +79,8 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         raise ValueError(message)
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
-    status = judged(spec, replace(status, heartbeat_at=now), seen, now)
+    status = _noted(replace(status, heartbeat_at=now), seen, now)
+    status = judged(spec, status, seen, now)
     status = _interrupted(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
     return replace(step, status=remembered(step.status, now), reason=step.status.reason)
@@ -91,6 +95,15 @@ def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
         message = f"rollout {status.release_id} is {status.phase}: there is nothing to take back"
         raise ValueError(message)
     return _enter(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
+
+
+def _noted(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Write down what was seen beside the canary's own state, once."""
+    remark = remark_on(seen)
+    if not remark or remark == status.remark:
+        return replace(status, remark=remark)
+    moment = replace(moment_of(status, now), reason=remark)
+    return replace(status, remark=remark, timeline=(*status.timeline, moment))
 
 
 def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
@@ -132,14 +145,17 @@ def _trouble(status: RolloutStatus, seen: Observation) -> str:
 def _starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     canary = _require(status.canary)
     state = state_in(seen, canary.name)
-    if state.health is Health.READY:
-        return _move(_after_start(spec, status, now), seen)
+    following = _after_start(spec, status, now) if state.health is Health.READY else status
+    missing = _missing(following, seen)
+    if following is not status and not missing:
+        return _move(following, seen)
     waited = now - status.entered_at
     if waited > spec.rollout.ready_timeout_seconds:
-        reason = f"{canary.name} was not ready after {waited:.0f} s: {state.detail or state.health}"
+        why = missing or state.detail or state.health
+        reason = f"{canary.name} was not ready after {waited:.0f} s: {why}"
         return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
     start = (Start(revision=canary),) if state.health is Health.ABSENT else ()
-    return Step(status=status, actions=start)
+    return Step(status=replace(status, reason=missing or status.reason), actions=(*start, *_reserve(following, seen)))
 
 
 def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
@@ -160,7 +176,8 @@ def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     unknown = shadow is not None and shadow.disagreement_limit is not None and not compared.compared
     if early or unknown or state_in(seen, name_of(status.stable)).health is not Health.READY:
         return _move(replace(status, reason=f"shadow: {_told(compared)}"), seen)
-    return _move(_enter_step(spec, status, 0, now, _told(compared)), seen)
+    step = _move(_enter_step(spec, status, 0, now, _told(compared)), seen)
+    return replace(step, actions=(*_release(seen, status.canary), *step.actions))  # it had replicas for all copies
 
 
 def _told(compared: ShadowComparison) -> str:
@@ -172,20 +189,28 @@ def _told(compared: ShadowComparison) -> str:
 
 def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     stays = why_it_stays(spec, status, seen)
+    following = status if stays else _following(spec, status, now)
+    stays = stays or _missing(following, seen)
+    if not stays:
+        return _move(following, seen)
     waited = now - status.entered_at
-    if stays:
-        if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
-            reason = f"no decision {waited:.0f} s after this step began: {stays}"
-            return _keep(_enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now), seen)
-        return _keep(replace(status, reason=stays), seen)
-    said = decision_of(spec, status)
+    if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
+        reason = f"no decision {waited:.0f} s after this step began: {stays}"
+        return _keep(_enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now), seen)
+    step = _keep(replace(status, reason=stays), seen)
+    return replace(step, actions=(*step.actions, *_reserve(following, seen)))
+
+
+def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+    """Return what follows from the evidence: the same step, the next one, or what comes after the last."""
+    said, waited = decision_of(spec, status), now - status.entered_at
     if not step_is_over(spec, status, waited):
-        return _move(replace(status, reason=said.reason), seen)
+        return replace(status, reason=said.reason)
     if status.step + 1 < len(spec.rollout.steps):
-        return _move(_enter_step(spec, status, status.step + 1, now, said.reason), seen)
+        return _enter_step(spec, status, status.step + 1, now, said.reason)
     if said.outcome is Outcome.PASS:
-        return _move(_approved_or_held(spec, status, said.reason, now), seen)
-    return _move(_waiting(spec, replace(status, reason=said.reason), waited, now), seen)
+        return _approved_or_held(spec, status, said.reason, now)
+    return _waiting(spec, replace(status, reason=said.reason), waited, now)
 
 
 def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
@@ -228,7 +253,7 @@ def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: floa
 def _promoting(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     canary = state_in(seen, name_of(status.canary))
     if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
-        return _move(status, seen)
+        return _move(replace(status, reason=_missing(status, seen) or status.reason), seen)
     baking = status.stable is not None
     return Step(status=_enter(status, Phase.BAKING if baking else Phase.SUCCEEDED, status.reason, now))
 
@@ -242,7 +267,8 @@ def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
     warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
     if warm and now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
-        return _move(status, seen)
+        step = _move(status, seen)
+        return replace(step, actions=(*step.actions, *_release(seen, status.canary, status.stable)))
     done = replace(status, phase=Phase.SUCCEEDED)
     if seen.traffic != wanted_traffic(done):
         return _move(status, seen, towards=wanted_traffic(done))
@@ -251,7 +277,7 @@ def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
 
 
-def _rolling_back(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     """Capacity before traffic: stable is ready first, then gets all requests, then the canary goes."""
     canary = _require(status.canary)
     if status.stable is None and seen.traffic is not None and seen.traffic.weights.get(canary.name):
@@ -260,9 +286,11 @@ def _rolling_back(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, 
     if status.stable is not None:
         gone = state_in(seen, status.stable.name).health is Health.ABSENT
         if gone or seen.traffic != wanted_traffic(status):
-            return _move(status, seen)
-    if state_in(seen, canary.name).health is not Health.ABSENT:
-        return Step(status=status, actions=(Stop(name=canary.name),))
+            late = now - status.entered_at > spec.rollout.ready_timeout_seconds  # replicas don't come: slow beats wrong
+            return Step(status=status, actions=way(status, seen, overloading=late))
+    release = _release(seen, status.stable)
+    if release or state_in(seen, canary.name).health is not Health.ABSENT:
+        return Step(status=status, actions=(*release, Stop(name=canary.name)))
     return Step(status=_enter(status, Phase.ROLLED_BACK, status.reason, now))
 
 
@@ -296,6 +324,26 @@ _WEIGHTS = {
 
 def _move(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> Step:
     return Step(status=status, actions=way(status, seen, towards))
+
+
+def _missing(following: RolloutStatus, seen: Observation) -> str:
+    """Say which replicas lack for what follows; empty: none."""
+    wanted = wanted_traffic(following)
+    short = shortages(wanted, seen.traffic, seen.revisions) if wanted else []
+    return f"waits for replicas: {'; '.join(map(str, short))}" if short else ""
+
+
+def _reserve(following: RolloutStatus, seen: Observation) -> tuple[Reserve, ...]:
+    """Ask for the replicas that what follows needs."""
+    wanted = wanted_traffic(following)
+    floors = raised(wanted, seen.traffic, seen.revisions) if wanted else {}
+    return (Reserve(floors=floors),) if floors else ()
+
+
+def _release(seen: Observation, *revisions: Revision | None) -> tuple[Reserve, ...]:
+    """Give the replicas back to the autoscaler: floors are the spec's again."""
+    floors = settled(seen.revisions, *map(name_of, revisions))
+    return (Reserve(floors=floors),) if floors else ()
 
 
 def _keep(status: RolloutStatus, seen: Observation) -> Step:

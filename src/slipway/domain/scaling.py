@@ -65,7 +65,7 @@ def desired(current: int, loads: Iterable[Load], *, tolerance: float = TOLERANCE
 
 
 def _desired(current: int, ratio: float, tolerance: float) -> int:
-    return current if abs(ratio - 1) <= tolerance else _ceil(current * ratio)
+    return current if 1 - tolerance <= ratio <= 1 + tolerance else _ceil(current * ratio)
 
 
 def stabilized(recommendations: Sequence[tuple[float, int]], now: float, window_seconds: float) -> int:
@@ -109,7 +109,7 @@ def bearable_percent(arms: Sequence[Arm], side: int) -> int:
     if scale.ready >= scale.maximum:
         return ALL  # more can't be had
     shares = [scale.ready / cost for cost in _costs(arms) if cost > 0]
-    return min(ALL, math.floor(min(shares, default=ALL) + 1e-9))
+    return math.floor(min([ALL, *shares]) + 1e-9)
 
 
 def _costs(arms: Sequence[Arm]) -> list[float]:

@@ -97,6 +97,8 @@ class RolloutStatus:
     """When its driver last looked."""
     reason: str = ""
     """Why it is where it is: one sentence."""
+    remark: str = ""
+    """What else was seen at the last look: somebody edited the route, the autoscaler is blind."""
     held_from: Phase | None = None
     """The phase that it goes on with after HELD."""
     yielded: bool = False

@@ -1,0 +1,228 @@
+"""Capacity before traffic, as tables: replicas are asked for first, and waited for, on the way up and back."""
+
+from typing import Any
+
+import pytest
+
+from slipway.domain.moving import Observation, Reserve, Route, Stop
+from slipway.domain.revision import Health, RevisionState, Traffic
+from slipway.domain.rollout import advance
+from slipway.domain.scaling import Load, Scale
+from slipway.domain.status import Phase, RolloutStatus
+from tests.domain.looks import (
+    BEFORE,
+    GOOD,
+    HALF,
+    NOW,
+    PROMOTED,
+    READY,
+    SPEC,
+    TENTH,
+    Case,
+    given,
+    release_spec,
+    shifting,
+)
+
+UNSCHEDULABLE = "0/3 nodes are available: insufficient cpu"
+
+
+def replicas(ready: int, in_flight: float | None = None, *, floor: int = 1, maximum: int = 20) -> Scale:
+    """Return replicas that have so many requests at work each; 4 are what one carries."""
+    loads = () if in_flight is None else (Load(signal="requests in flight", average=in_flight, target=4),)
+    return Scale(ready=ready, floor=floor, minimum=1, maximum=maximum, loads=loads)
+
+
+def scaled(
+    new: Scale,
+    old: Scale,
+    traffic: Traffic | None,
+    health: Health = READY,
+    detail: str = "",
+    **more: Any,  # noqa: ANN401 - fields of the observation
+) -> Observation:
+    """Return what was seen of two revisions with replicas."""
+    states = {
+        "new": RevisionState(name="new", health=health, scale=new, detail=detail),
+        "old": RevisionState(name="old", health=READY, scale=old),
+    }
+    return Observation(**({"revisions": states, "traffic": traffic, "live": GOOD} | more))
+
+
+BUSY = replicas(10, 4)
+"""Stable with all requests: 40 at work."""
+CASES = [
+    Case(
+        case="starting: one replica is ready, the shadow's copies need ten: asked for, no copy yet",
+        given=given(Phase.STARTING),
+        when=scaled(replicas(1), BUSY, BEFORE),
+        then=Phase.STARTING,
+        do=(Reserve(floors={"new": 10}),),
+        because="waits for replicas: new needs 10 replicas for its share and has 1 ready",
+    ),
+    Case(
+        case="starting: asked for already: waits",
+        given=given(Phase.STARTING),
+        when=scaled(replicas(6, floor=10), BUSY, BEFORE),
+        then=Phase.STARTING,
+    ),
+    Case(
+        case="starting: replicas that don't come in time: taken back, with the reason",
+        given=given(Phase.STARTING, 31),
+        when=scaled(replicas(6, floor=10), BUSY, BEFORE, detail=UNSCHEDULABLE),
+        then=Phase.ROLLING_BACK,
+        do=(Stop(name="new"),),
+        because=f"new was not ready after 31 s: waits for replicas: new needs 10 replicas for its share and has 6 "
+        f"ready ({UNSCHEDULABLE})",
+    ),
+    Case(
+        case="starting: enough: the shadow begins",
+        given=given(Phase.STARTING),
+        when=scaled(replicas(10, floor=10), BUSY, BEFORE),
+        then=Phase.SHADOW,
+        do=(Route(traffic=Traffic(stable="old", canary="new", shadow="new")),),
+    ),
+    Case(
+        case="shadow over: the replicas for all copies are not kept for a tenth",
+        given=given(Phase.SHADOW, 11),
+        when=scaled(replicas(10, 4, floor=10), BUSY, Traffic(stable="old", canary="new", shadow="new")),
+        then=Phase.SHIFTING,
+        do=(Reserve(floors={"new": 1}), Route(traffic=TENTH)),
+    ),
+    Case(
+        case="first step over: the next one's replicas are asked for before its weight",
+        given=shifting(11, 0),
+        when=scaled(replicas(1, 4), replicas(9, 4), TENTH),
+        then=Phase.SHIFTING,
+        do=(Reserve(floors={"new": 5}),),
+        because="waits for replicas: new needs 5",
+    ),
+    Case(
+        case="first step over, and they are there: the weight moves",
+        given=shifting(11, 0),
+        when=scaled(replicas(5, 0.8, floor=5), replicas(9, 4), TENTH),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=HALF),),
+        because="step 2 of 2",
+    ),
+    Case(
+        case="they never come: held at the deadline",
+        given=shifting(71, 0),
+        when=scaled(replicas(3, 0.8, floor=5), replicas(9, 4), TENTH),
+        then=Phase.HELD,
+        because="no decision 71 s after this step began: waits for replicas",
+    ),
+    Case(
+        case="as many as the spec allows are enough",
+        given=shifting(11, 0),
+        when=scaled(replicas(3, 1.3, floor=3, maximum=3), replicas(9, 4), TENTH),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=HALF),),
+    ),
+    Case(
+        case="promoting: no more than is carried",
+        given=given(Phase.PROMOTING),
+        when=scaled(replicas(5, 4, floor=5), replicas(5, 4), HALF),
+        then=Phase.PROMOTING,
+        do=(Reserve(floors={"new": 10}),),
+        because="waits for replicas: new needs 10",
+    ),
+    Case(
+        case="baking: the autoscaler has both to itself again",
+        given=given(Phase.BAKING, 1),
+        when=scaled(replicas(10, 4, floor=10), replicas(5, 0, floor=5), PROMOTED),
+        then=Phase.BAKING,
+        do=(Reserve(floors={"new": 1, "old": 1}),),
+    ),
+    Case(
+        case="rolling back: stable was scaled down: asked for what all requests need, gets what it carries by now",
+        given=given(Phase.ROLLING_BACK),
+        when=scaled(replicas(5, 4), replicas(6, 3.5), HALF),
+        then=Phase.ROLLING_BACK,
+        do=(Reserve(floors={"old": 11}), Route(traffic=Traffic(stable="old", canary="new", canary_percent=43))),
+    ),
+    Case(
+        case="rolling back: it can't carry more yet: its share never falls",
+        given=given(Phase.ROLLING_BACK),
+        when=scaled(replicas(5, 4), replicas(2, 12, floor=12), HALF),
+        then=Phase.ROLLING_BACK,
+    ),
+    Case(
+        case="rolling back: the replicas are there: all requests at once",
+        given=given(Phase.ROLLING_BACK),
+        when=scaled(replicas(5, 4), replicas(10, 2, floor=10), HALF),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+    ),
+    Case(
+        case="rolling back: the canary is dead: nothing is slower than no answer",
+        given=given(Phase.ROLLING_BACK),
+        when=scaled(replicas(0), replicas(2, 10), HALF, health=Health.FAILED),
+        then=Phase.ROLLING_BACK,
+        do=(Reserve(floors={"old": 10}), Route(traffic=BEFORE)),
+    ),
+    Case(
+        case="rolling back: the replicas don't come: slow beats wrong",
+        given=given(Phase.ROLLING_BACK, 31),
+        when=scaled(replicas(5, 4), replicas(2, 10, floor=10), HALF),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+    ),
+    Case(
+        case="rolled back: the canary goes, the floor falls back",
+        given=given(Phase.ROLLING_BACK),
+        when=scaled(replicas(5, 0), replicas(10, 4, floor=10), BEFORE),
+        then=Phase.ROLLING_BACK,
+        do=(Reserve(floors={"old": 1}), Stop(name="new")),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.case)
+def test_capacity_comes_before_traffic(case: Case) -> None:
+    """Given a rollout, when this is seen, then that follows."""
+    case.check()
+
+
+def test_without_a_shadow_the_first_step_s_replicas_are_enough() -> None:
+    """Four requests at work are one replica's."""
+    spec = release_spec(shadow=None)
+
+    step = advance(spec, given(Phase.STARTING), scaled(replicas(1), BUSY, BEFORE), NOW)
+
+    assert step.status.phase is Phase.SHIFTING
+    assert step.actions == (Route(traffic=TENTH),)
+
+
+def test_a_first_release_needs_no_load_to_begin() -> None:
+    """Nothing serves, nothing is known: the spec's minimum gets all requests."""
+    first: RolloutStatus = given(Phase.STARTING, stable=None)
+    states = {"new": RevisionState(name="new", health=READY, scale=replicas(1))}
+
+    step = advance(SPEC, first, Observation(revisions=states), NOW)
+
+    assert step.status.phase is Phase.PROMOTING
+    assert step.actions == (Route(traffic=Traffic(stable="new")),)
+
+
+def test_an_edited_route_is_told_of_once_and_put_back() -> None:
+    """A line in the timeline with who did it; the weights are the rollout's again."""
+    edited = Traffic(stable="old", canary="new", canary_percent=90, edited_by="kubectl-edit")
+    when = scaled(replicas(9, 4), replicas(9, 0.4), edited)
+
+    once = advance(SPEC, shifting(1, 0), when, NOW)
+    twice = advance(SPEC, once.status, when, NOW + 1)
+
+    said = "the route was edited by kubectl-edit: old 10 %, new 90 %"
+    assert once.actions[-1:] == (Route(traffic=TENTH),)
+    assert [moment.reason for moment in twice.status.timeline].count(said) == 1
+
+
+def test_what_a_target_says_of_a_ready_revision_is_told() -> None:
+    """An autoscaler that can't read its signals is no fault of the canary, and is not silent either."""
+    when = scaled(replicas(1), replicas(9, 4), TENTH, detail="the autoscaler can't read its metrics")
+
+    step = advance(SPEC, shifting(1, 0), when, NOW)
+
+    assert step.status.phase is Phase.SHIFTING
+    assert step.status.remark == "new: the autoscaler can't read its metrics"
