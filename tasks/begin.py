@@ -15,10 +15,8 @@ from slipway.domain.spec import Busy, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, NotFound, PermanentError
 from slipway.ports.rollouts import Lease
-from slipway.settings import settings
-from slipway.specs import find_spec
 from tasks.looking import drive_to_rest
-from tasks.opened import Opened, reopened
+from tasks.opened import Opened, reopened, spec_of
 from tasks.record import record
 from tasks.retrying import RETRIED
 
@@ -33,7 +31,7 @@ def begin(model: str, version: str, attempt: int, trigger: str) -> Opened:
 
     Raises NotFound for an unknown model, version or spec, PermanentError when a newer version is being released.
     """
-    _path, spec = find_spec(settings().models, model)
+    spec = spec_of(model)
     versions = wiring.registry().versions(model)
     wanted = _pick(model, version, versions)
     number = attempt or max(1, attempt_of(wanted))

@@ -8,38 +8,28 @@ from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
 from slipway.domain.moving import Approval
-from slipway.domain.revision import Package, Revision
+from slipway.domain.revision import Package
 from slipway.domain.rollout import begin
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.ports.notifier import Decision
 from tasks.looking import Hints, drive
-from tasks.opened import Opened
+from tasks.opened import Opened, revision_of
 
 
 @task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
 def warm_up(opened: Opened, package: Package) -> None:
     """Begin to start the revision while the rehearsal runs; without a route it gets no request."""
-    wiring.target().start(_revision(opened, package))
+    wiring.target().start(revision_of(opened, package))
 
 
 @task(name="begin rollout", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
 def start_rollout(opened: Opened, package: Package, *, needs_approval: bool) -> RolloutStatus:
     """Write down what is going to be released; the first look starts it if it is not there."""
     status = status_of(opened)
-    begun = begin(status, _revision(opened, package), status.stable, time.time(), needs_approval=needs_approval)
+    begun = begin(status, revision_of(opened, package), status.stable, time.time(), needs_approval=needs_approval)
     wiring.rollouts().save(begun, opened.lease)
     return begun
-
-
-def _revision(opened: Opened, package: Package) -> Revision:
-    return Revision(
-        name=opened.version.name,
-        model=opened.model,
-        version=opened.version.version,
-        package=package,
-        memory_limit_mebibytes=opened.spec.rehearsal.memory_limit_mebibytes,
-    )
 
 
 @task(name="roll out", tags=["slipway", "rollout"], cache_policy=NO_CACHE)

@@ -14,11 +14,9 @@ from slipway.domain.revision import Revision
 from slipway.domain.rollout import begin, undo
 from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
-from slipway.settings import settings
-from slipway.specs import find_spec
 from tasks.lease import keeping
 from tasks.looking import drive_to_rest
-from tasks.opened import Opened, reopened
+from tasks.opened import Opened, reopened, revision_of, spec_of
 from tasks.package import packaged
 from tasks.record import record, state_of
 
@@ -29,7 +27,7 @@ def take_back(model: str, reason: str) -> str:
 
     A person's word comes first: the lease is taken over, and a release under way ends without touching anything more.
     """
-    _path, spec = find_spec(settings().models, model)
+    spec = spec_of(model)
     lease = wiring.leases().take_over(model, "rollback", spec.rollout.lease_seconds)
     trigger = f"rollback: {reason}"
     with keeping(lease, spec.rollout.lease_seconds):
@@ -66,7 +64,8 @@ def _bring_back(opened: Opened, status: RolloutStatus, reason: str) -> str:
         started_at=time.time(),
     )
     stage = _package_stage(before)
-    begun = begin(_fresh(again, serving), _revision(again, stage), serving, time.time())
+    revision = revision_of(again, packaged(stage.details))
+    begun = begin(_fresh(again, serving), revision, serving, time.time())
     done = drive_to_rest(opened.spec, begun, opened.lease)
     record(again, state_of(done), reason, (stage,), done)
     if serving is not None and done.phase.serving:
@@ -90,17 +89,6 @@ def _served_before(model: str, serving: int) -> HistoryEntry:
 def _package_stage(entry: HistoryEntry) -> StageRecord:
     stages = wiring.ledger().read(entry.release_id).stages
     return next(stage for stage in stages if stage.name == "package")
-
-
-def _revision(again: Opened, stage: StageRecord) -> Revision:
-    """Rebuild the revision from what the release's own record says of its package."""
-    return Revision(
-        name=again.version.name,
-        model=again.model,
-        version=again.version.version,
-        package=packaged(stage.details),
-        memory_limit_mebibytes=again.spec.rehearsal.memory_limit_mebibytes,
-    )
 
 
 def _fresh(again: Opened, serving: Revision | None) -> RolloutStatus:

@@ -8,11 +8,9 @@ from prefect.cache_policies import NO_CACHE
 from slipway import wiring
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
-from slipway.settings import settings
-from slipway.specs import find_spec
 from tasks.lease import keeping
 from tasks.looking import drive, look_once
-from tasks.opened import Opened, reopened
+from tasks.opened import Opened, reopened, spec_of
 from tasks.record import record, state_of
 
 WATCHED = {Phase.BAKING, Phase.HELD}
@@ -24,7 +22,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
     status = wiring.rollouts().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
-    _path, spec = find_spec(settings().models, model)
+    spec = spec_of(model)
     try:
         lease = wiring.leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
     except LeaseHeld as held:

@@ -20,6 +20,10 @@ class ModelRegistry(Protocol):
         """Return all versions of a model, oldest first, with tags and aliases."""
         ...
 
+    def newest(self) -> dict[str, ModelVersion]:
+        """Return the newest version of every model that has one, with tags and aliases; few calls, however many."""
+        ...
+
     def models(self) -> list[str]:
         """Return the names of all registered models."""
         ...

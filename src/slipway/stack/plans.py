@@ -17,7 +17,9 @@ WORKER_POLL_SECONDS = "1"
 
 def plans(settings: Settings, target: LocalTarget, root: Path) -> list[Plan]:
     """Return the parts to run, slowest first; servers of the user's own are left out."""
-    wanted = [_envoy(settings, target), _webhook(settings, root), _worker(settings, root)]
+    wanted = [_webhook(settings, root), _worker(settings, root)]
+    if settings.target == "local":
+        wanted.insert(0, _envoy(settings, target))
     if not settings.mlflow_uri:
         wanted.insert(0, _mlflow(settings, root))
     if not settings.prefect_api:

@@ -109,6 +109,26 @@ def test_all_models_are_named(registry: MlflowRegistry, digits: "Registered", se
     assert registry.versions("a-new-one") == []
 
 
+def test_the_newest_version_of_every_model_comes_in_one_answer(
+    registry: MlflowRegistry, register: "Callable[[str], Registered]", server: "Server"
+) -> None:
+    """The same record that `versions` gives, with tags and aliases; models without a version are left out."""
+    for model in ("newest", "newest", "another"):
+        register(model)
+    server.api("POST", "registered-models/create", json={"name": "without-a-version"})
+    registry.set_alias("newest", "challenger", 2)
+    registry.set_tags("newest", 2, {"slipway.state": "releasing"})
+
+    newest = registry.newest()
+
+    assert [newest[model] for model in ("newest", "another")] == [
+        registry.versions("newest")[1],
+        registry.versions("another")[0],
+    ]
+    assert newest["newest"].aliases == ("challenger",)
+    assert "without-a-version" not in newest
+
+
 def test_an_alias_moves_and_goes(registry: MlflowRegistry, digits: "Registered") -> None:
     """Setting it twice, and taking it away twice, changes nothing more."""
     for version in (1, 1, digits.version):

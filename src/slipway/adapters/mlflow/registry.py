@@ -58,6 +58,15 @@ class MlflowRegistry:
         found = self._rest.pages("GET", "model-versions/search", "model_versions", request)
         return sorted((_version(item, aliases) for item in found), key=lambda one: one.version)
 
+    def newest(self) -> dict[str, ModelVersion]:
+        """Return the newest version of every model that has one; raises RegistryUnavailable."""
+        found = self._rest.pages("GET", "registered-models/search", "registered_models", {"max_results": PAGE})
+        aliased = ((item, _aliases_in(item)) for item in found)
+        # one per stage: the newest of all is among them
+        latest = [[_version(one, aliases) for one in item.get("latest_versions", [])] for item, aliases in aliased]
+        newest = (max(versions, key=lambda version: version.version) for versions in latest if versions)
+        return {version.model: version for version in newest}
+
     def models(self) -> list[str]:
         """Return the names of all registered models, sorted; raises RegistryUnavailable."""
         found = self._rest.pages("GET", "registered-models/search", "registered_models", {"max_results": PAGE})
@@ -120,11 +129,7 @@ class MlflowRegistry:
 
     def _aliases(self, model: str) -> dict[int, tuple[str, ...]]:
         """Return the aliases by version; version records from a search do not carry them."""
-        found = self._rest.call("GET", "registered-models/get", query={"name": model})["registered_model"]
-        names = defaultdict(list)
-        for item in found.get("aliases", []):
-            names[int(item["version"])].append(str(item["alias"]))
-        return {version: tuple(sorted(aliases)) for version, aliases in names.items()}
+        return _aliases_in(self._rest.call("GET", "registered-models/get", query={"name": model})["registered_model"])
 
     def _not_found(self, model: str, missing: str) -> NotFound:
         """Return the error that says what there is instead."""
@@ -144,6 +149,13 @@ class MlflowRegistry:
             expected=_listed(names) or "a version (it has none yet)",
             do="choose a version or an alias that exists",
         )
+
+
+def _aliases_in(model: dict[str, Any]) -> dict[int, tuple[str, ...]]:
+    names = defaultdict(list)
+    for item in model.get("aliases", []):
+        names[int(item["version"])].append(str(item["alias"]))
+    return {version: tuple(sorted(aliases)) for version, aliases in names.items()}
 
 
 def _version(item: dict[str, Any], aliases: dict[int, tuple[str, ...]]) -> ModelVersion:
