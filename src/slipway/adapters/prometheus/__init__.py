@@ -1,0 +1,1 @@
+"""Prometheus: evidence of revisions that serve on a cluster."""

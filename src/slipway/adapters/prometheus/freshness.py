@@ -1,0 +1,52 @@
+"""How old evidence is: a series whose scrapes stopped still has a last value, and would look like a calm revision."""
+
+import math
+from dataclasses import dataclass
+
+from slipway.adapters.prometheus.question import Parts
+
+STEP = "[5m:5s]"
+"""Looks back five minutes, at every fifth second."""
+LEAST_SECONDS = 15.0
+"""Evidence of that age is fresh, however often is scraped."""
+INTERVALS = 3
+"""A scrape may be missed, and the next one be late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How old the newest sample is, and how old it may be."""
+
+    age_seconds: float
+    limit_seconds: float
+
+    @property
+    def stale(self) -> bool:
+        """Whether nothing may be concluded from it."""
+        return self.age_seconds > self.limit_seconds
+
+
+def questions(alive: str) -> dict[str, str]:
+    """Return what to ask about a selector: its newest sample's time, and how far apart samples are, in seconds.
+
+    Not `timestamp(alive)` alone: after one failed scrape there is none, however fresh the sample before it.
+    """
+    times = f"timestamp({alive}){STEP}"
+    span = f"max_over_time({times}) - min_over_time({times})"
+    return {
+        "newest": f"max(timestamp({alive}) or max_over_time({times}))",
+        "interval": f"max(({span}) / (changes({times}) > 0))",
+    }
+
+
+def freshness(parts: Parts, revision: str) -> Freshness | None:
+    """Return how fresh a revision's evidence is; None: there was no sample in five minutes."""
+    newest, interval = (_only(parts, what, revision) for what in ("newest", "interval"))
+    if math.isnan(newest):
+        return None
+    limit = max(LEAST_SECONDS, INTERVALS * (0.0 if math.isnan(interval) else interval))
+    return Freshness(age_seconds=max(0.0, parts.at - newest), limit_seconds=limit)
+
+
+def _only(parts: Parts, what: str, revision: str) -> float:
+    return max((sample.value for sample in parts.of(what, revision)), default=math.nan)

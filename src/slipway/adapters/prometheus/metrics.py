@@ -1,0 +1,171 @@
+"""Counters and latencies per revision from Prometheus, and what pods say themselves on their own pages."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from slipway.adapters.prometheus import pages as pods
+from slipway.adapters.prometheus import presets
+from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, latencies
+from slipway.adapters.prometheus.client import PrometheusClient
+from slipway.adapters.prometheus.presets import Preset
+from slipway.adapters.prometheus.question import Parts
+from slipway.adapters.prometheus.source import ROUTE, Source
+from slipway.adapters.prometheus.strays import Strays
+from slipway.adapters.prometheus.totals import Totals
+from slipway.domain.counters import Counters
+from slipway.domain.readings import Latencies, Summary
+from slipway.domain.serving_spec import EvidenceSpec
+from slipway.domain.shadow import Answer
+from slipway.errors import MetricsUnavailable, TransientError
+
+Known = Callable[[str], Collection[str]]
+"""Names of a model's revisions that the cluster has."""
+Pages = Callable[[str, str, str], list[object]]
+"""JSON of a page of a model's revision, from each of its ready pods."""
+Queries = Callable[[str], EvidenceSpec | None]
+"""The queries of a model's spec, if it has its own."""
+
+T = TypeVar("T")
+
+
+class PrometheusMetrics:
+    """Reads the revisions of one namespace: one query per look and source, for all revisions at one moment.
+
+    A request counts by the answer that the gateway gave its client: 5xx where the revision failed, refused, broke off,
+    took too long or had no pod. Latencies are the pods' own where the gateway's histogram is coarse: they have no time
+    for what never reached a pod, and copies (shadow) are among them.
+
+    Series that end stay in the sums (`totals`), and what failed without a revision is remembered by the one it was
+    meant for (`strays`): both for the life of this process. Another process begins lower; `domain.readings` takes that
+    for a counter that began anew, and loses one look.
+    """
+
+    def __init__(  # noqa: PLR0913 - three of them are other adapters' answers, by name
+        self, address: str, namespace: str, preset: str, *, known: Known, pages: Pages, queries: Queries
+    ) -> None:
+        """Ask nothing yet; `preset` is a name of presets.PRESETS. Raises SettingsError."""
+        self._client, self._totals = PrometheusClient(address), Totals()
+        self._namespace, self._preset = namespace, presets.preset(preset)
+        self._known, self._pages, self._queries = known, pages, queries
+        self._strays: dict[str, Strays] = {}
+        self._order: dict[str, list[str]] = {}
+
+    @property
+    def asked(self) -> int:
+        """Queries sent to Prometheus so far."""
+        return self._client.asked
+
+    def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
+        """Return cumulative counters of live requests; see the port."""
+        own = self._queries(model)
+        preset = presets.of_spec(own) if own else self._preset
+        source = self._source(model, "counters", preset)
+        parts = source.ask(revisions, {"requests": preset.requests, "errors": preset.errors}, preset.by_route)
+        counted = {name: _counters(source, parts, name) for name in source.present(parts, revisions, "requests")}
+        return self._with_strays(source, parts, counted) if preset.by_route and counted else counted
+
+    def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
+        """Return cumulative latencies of live requests; see the port."""
+        own = self._queries(model)
+        preset = presets.of_spec(own) if own and own.latency_buckets else self._preset
+        preset = preset if preset.buckets else presets.preset("pods")
+        source = self._source(model, "latencies", preset)
+        parts = source.ask(revisions, {"buckets": preset.buckets}, {})
+        present = source.present(parts, revisions, "buckets")
+        series = {name: source.samples(parts, "buckets", name) for name in present}
+        try:
+            drawn = at_common_edges({name: latencies(found) for name, found in series.items() if found})
+        except BadBuckets as error:
+            raise source.refusal(str(error), "histograms, one number per `le` in seconds") from error
+        if present and not drawn:
+            raise source.refusal(f"no histogram of {' or '.join(present)}", "one number per `le` in seconds")
+        return {name: drawn.get(name) or _nothing(next(iter(drawn.values()))) for name in present}
+
+    def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
+        """Return what each revision says of itself, all its ready pods together; see the port."""
+        found = {name: self._read(model, name, "summary") for name in revisions}
+        return {name: _parsed("summary", name, pods.summary, said) for name, said in found.items() if said}
+
+    def answers(self, model: str, revision: str) -> list[Answer]:
+        """Return the revision's recent answers to copied requests, all its ready pods together; see the port."""
+        found = self._read(model, revision, "answers")
+        if not found:
+            raise _no_page("answers", revision, "the cluster has no such revision")
+        before = self._order.get(revision, [])
+        said = _parsed("answers", revision, lambda read: pods.answers(read, before), found)
+        self._order[revision] = [answer.request_id for answer in said]
+        return said
+
+    def _source(self, model: str, what: str, preset: Preset) -> Source:
+        return Source(
+            client=self._client,
+            totals=self._totals,
+            known=self._known,
+            namespace=self._namespace,
+            model=model,
+            what=what,
+            preset=preset,
+        )
+
+    def _with_strays(self, source: Source, parts: Parts, counted: dict[str, Counters]) -> dict[str, Counters]:
+        """Add the route's failures that no revision counted."""
+        served = {name: counters.requests for name, counters in counted.items()}
+        if any(served.values()) and not parts.of("routes", ROUTE):
+            raise source.refusal(
+                f"{source.preset.about} counts no requests by route: those that no pod could take would not be seen",
+                "its counters by route",
+                do="start Traefik with --metrics.prometheus.addRoutersLabels=true",
+            )
+        failed = source.total(parts, "failed_on_route", ROUTE)
+        stray = failed - source.total(parts, "failed_on_pods", ROUTE)
+        strays = self._strays.setdefault(source.model, Strays())
+        given = strays.look(failed, stray, served, lambda name: self._is_empty(source.model, name))
+        return {name: _plus(counters, given.get(name, 0)) for name, counters in counted.items()}
+
+    def _is_empty(self, model: str, revision: str) -> bool:
+        try:
+            return not self._pages(model, revision, "/slipway/summary")
+        except TransientError:  # a pod is there and does not answer, or nobody can tell
+            return False
+
+    def _read(self, model: str, revision: str, page: str) -> list[object]:
+        """Return the page of each ready pod; empty for a revision that is not there."""
+        try:
+            found = self._pages(model, revision, f"/slipway/{page}")
+            if found or revision not in self._known(model):
+                return found
+        except TransientError as error:
+            raise _no_page(page, revision, f"{error.what}: {error.seen}") from error
+        raise _no_page(page, revision, "none of its pods is ready")
+
+
+def _counters(source: Source, parts: Parts, name: str) -> Counters:
+    requests, errors = source.total(parts, "requests", name), source.total(parts, "errors", name)
+    if errors > requests:
+        raise source.refusal(f"{errors} errors of {requests} requests of {name}", "errors that are among the requests")
+    return Counters(requests=requests, errors=errors)
+
+
+def _plus(counters: Counters, failed: int) -> Counters:
+    return Counters(requests=counters.requests + failed, errors=counters.errors + failed)
+
+
+def _nothing(like: Latencies) -> Latencies:
+    return replace(like, requests=0, slower=(0,) * len(like.slower))
+
+
+def _parsed(page: str, revision: str, parse: Callable[[list[object]], T], found: list[object]) -> T:
+    try:
+        return parse(found)
+    except ValueError as error:  # pydantic's are among them
+        raise _no_page(page, revision, " ".join(str(error).split())) from error
+
+
+def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
+    return MetricsUnavailable(
+        f"{page} of {revision}",
+        seen=seen,
+        expected=f"the pods' own page /slipway/{page}",
+        do="look at the revision's health with `slipway status`",
+    )

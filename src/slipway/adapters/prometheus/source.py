@@ -1,0 +1,104 @@
+"""One kind of evidence of one model: what is asked of Prometheus, and what follows from what is missing."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from slipway.adapters.prometheus import freshness, question
+from slipway.adapters.prometheus.buckets import BadBuckets, count
+from slipway.adapters.prometheus.client import PrometheusClient, Sample
+from slipway.adapters.prometheus.presets import OF_SPEC, Preset, filled
+from slipway.adapters.prometheus.question import Part, Parts
+from slipway.adapters.prometheus.totals import Totals
+from slipway.errors import MetricsUnavailable, SpecError, TransientError
+
+ROUTE = ""
+"""Stands for a revision where the route as a whole is asked about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model's evidence comes from."""
+
+    client: PrometheusClient
+    totals: Totals
+    known: Callable[[str], Collection[str]]
+    namespace: str
+    model: str
+    what: str
+    """`counters` or `latencies`."""
+    preset: Preset
+
+    def ask(self, revisions: Sequence[str], each: Mapping[str, str], route: Mapping[str, str]) -> Parts:
+        """Evaluate expressions of each revision and of the route, and how fresh they are: one request."""
+        asked: dict[Part, str] = {}
+        for name in revisions:
+            texts = {**each, **freshness.questions(self.preset.alive)}
+            asked |= {(what, name): self._filled(text, name) for what, text in texts.items()}
+        asked |= {(what, ROUTE): self._filled(text, ROUTE) for what, text in route.items()}
+        return question.ask(self.client, asked, spec_keys=self.preset.name == OF_SPEC)
+
+    def present(self, parts: Parts, revisions: Sequence[str], what: str) -> list[str]:
+        """Return the revisions that there is evidence of, if only that nothing was counted yet.
+
+        One without fresh evidence, or without any, is left out if the cluster does not have it; otherwise
+        MetricsUnavailable is raised for the first, and the second had no request yet.
+        """
+        stale = {name: seen for name in revisions if (seen := self._staleness(parts, name))}
+        quiet = {name for name in revisions if not parts.of(what, name)}
+        known = self._known() if stale or quiet else ()
+        for name, seen in stale.items():
+            if name in known:
+                raise self.refusal(
+                    seen, "samples that are newer", do="see in Prometheus (Status, Targets) what stopped"
+                )
+        return [name for name in revisions if name in known or (name not in stale and name not in quiet)]
+
+    def samples(self, parts: Parts, what: str, revision: str) -> Sequence[Sample]:
+        """Return a part's series, and those that this process saw earlier and that ended."""
+        found = parts.of(what, revision)
+        if self.preset.name == OF_SPEC:  # sums of the spec's own: what ended is in them, or not, as they say
+            return found
+        return self.totals.keep((self.model, self.what, what, revision), found)
+
+    def total(self, parts: Parts, what: str, revision: str) -> int:
+        """Return the sum of a part's series; raise MetricsUnavailable for what is no count."""
+        found = self.samples(parts, what, revision)
+        if self.preset.name == OF_SPEC and len(found) > 1:
+            raise SpecError(
+                f"serving.evidence.{what} of {revision}",
+                seen=f"{len(found)} series, such as {dict(found[0].labels)} and {dict(found[1].labels)}",
+                expected="one number",
+                do="sum them: `sum(...)`",
+            )
+        try:
+            return sum(count(sample.value) for sample in found)
+        except BadBuckets as error:
+            raise self.refusal(f"{what} of {revision or 'the route'}: {error}", "a count") from error
+
+    def refusal(
+        self, seen: str, expected: str, do: str = "try the query in Prometheus' own page"
+    ) -> MetricsUnavailable:
+        """Return the error that says why there is no evidence."""
+        return MetricsUnavailable(f"{self.what} of {self.model}", seen=seen, expected=expected, do=do)
+
+    def _staleness(self, parts: Parts, revision: str) -> str:
+        """Say why a revision's evidence is too old; empty: it is fresh."""
+        about = self._filled(self.preset.about, revision)
+        fresh = freshness.freshness(parts, revision)
+        if fresh is None:
+            return f"Prometheus has no sample of {about} from the last five minutes"
+        if fresh.stale:
+            limit = f"more than {fresh.limit_seconds:.0f} s are too many"
+            return f"Prometheus' newest sample of {about} is {fresh.age_seconds:.0f} s old, and {limit}"
+        return ""
+
+    def _known(self) -> Collection[str]:
+        try:
+            return self.known(self.model)
+        except TransientError as error:
+            raise self.refusal(
+                f"nobody can tell which revisions there are ({error.what}: {error.seen})", error.expected, error.do
+            ) from error
+
+    def _filled(self, promql: str, revision: str) -> str:
+        return filled(promql, namespace=self.namespace, model=self.model, revision=revision)
