@@ -5,10 +5,14 @@ from the build's own folder, where another `services` may be loaded already.
 """
 
 import json
+import re
 import shutil
 import sys
+from pathlib import Path
 from typing import TypedDict
 
+EPOCH = "1970-01-01T00:00:00+00:00"
+"""When every Bento says it was made: two of the same inputs are the same files, and the same image."""
 SERVICE = "services.inference.service:Inference"
 
 
@@ -40,6 +44,12 @@ def build(order: Order) -> None:
         build_ctx=order["context"],
     )
     shutil.copytree(bento.path, order["out"], dirs_exist_ok=True)
+    description = Path(order["out"], "bento.yaml")
+    text = description.read_text(encoding="utf-8")
+    # the first one only: what follows may be somebody's label
+    description.write_text(
+        re.sub(r"(?m)^creation_time: .*$", f"creation_time: '{EPOCH}'", text, count=1), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""A registry's HTTP API (OCI distribution), as far as putting a layer on an image needs it."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from slipway.adapters.oci.access import RegistryAccess
+from slipway.adapters.oci.credentials import DOCKER_HUB, login_for
+from slipway.adapters.oci.image import DOCKER_MANIFEST, OCI_MANIFEST, Image, digest_of, encoded
+from slipway.adapters.oci.layer import Layer
+from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
+
+CALL_SECONDS = 30.0
+CHUNK = 1 << 20
+REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+LATER = (httpx.codes.TOO_MANY_REQUESTS, *range(500, 600))
+
+
+class Registry:
+    """One registry, for the repositories that one push touches."""
+
+    def __init__(self, host: str, repositories: Sequence[str], *, insecure: bool) -> None:
+        """Talk to HOST:PORT, in plain HTTP if `insecure`; logged in as podman or docker are."""
+        self._host = host
+        address = "registry-1.docker.io" if host == DOCKER_HUB else host
+        self._client = httpx.Client(
+            base_url=f"{'http' if insecure else 'https'}://{address}",
+            auth=RegistryAccess(login_for(host), repositories),
+            timeout=CALL_SECONDS,
+            follow_redirects=True,  # blobs may lie in an object store
+        )
+
+    def __enter__(self) -> Self:
+        """Keep its connections."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close them."""
+        self._client.close()
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """Return the digest that a tag names; None: there is no such image."""
+        found = self._manifest(repository, tag)
+        return None if found is None else digest_of(found.content)
+
+    def image(self, repository: str, reference: str) -> Image:
+        """Return an image's documents; raise PackagingFailed where it is not one image for one machine."""
+        found = self._manifest(repository, reference)
+        kind = "nothing" if found is None else found.headers.get("content-type", "")
+        if found is None or kind not in {OCI_MANIFEST, DOCKER_MANIFEST}:
+            raise PackagingFailed(
+                f"image {repository}:{reference}",
+                seen=kind,
+                expected="an image's manifest",
+                do="delete the tag in the registry, then release again: it is built anew",
+            )
+        manifest = found.json()
+        config = self._call("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
+        return Image(media_type=kind, manifest=manifest, config=config.json())
+
+    def put(self, repository: str, tag: str, image: Image) -> str:
+        """Push configuration and manifest, whose layers are there; return the image's digest."""
+        self._upload(repository, image.manifest["config"]["digest"], encoded(image.config))
+        content = encoded(image.manifest)
+        path, kind = f"/v2/{repository}/manifests/{tag}", {"content-type": image.media_type}
+        self._call("PUT", path, content=content, headers=kind)
+        return digest_of(content)
+
+    def put_layer(self, repository: str, layer: Layer) -> None:
+        """Push a layer, unless it is there."""
+        self._upload(repository, layer.digest, layer.path)
+
+    def borrow(self, repository: str, digest: str, source: str) -> None:
+        """Have a blob of another repository in this one too: by a link where the registry can, else by copying it."""
+        if self._has(repository, digest):
+            return
+        words = {"mount": digest, "from": source}
+        answer = self._call("POST", f"/v2/{repository}/blobs/uploads/", params=words)
+        if answer.status_code == httpx.codes.CREATED:
+            return
+        with self._translated(), self._client.stream("GET", f"/v2/{source}/blobs/{digest}") as blob:
+            if not blob.is_success:
+                raise self._unexpected(blob, f"GET /v2/{source}/blobs")
+            self._finish(answer, digest, blob.iter_bytes(CHUNK), int(blob.headers["content-length"]))
+
+    def _manifest(self, repository: str, reference: str) -> httpx.Response | None:
+        accepted = {"accept": f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"}
+        return self._find("GET", f"/v2/{repository}/manifests/{reference}", headers=accepted)
+
+    def _has(self, repository: str, digest: str) -> bool:
+        return self._find("HEAD", f"/v2/{repository}/blobs/{digest}") is not None
+
+    def _upload(self, repository: str, digest: str, content: bytes | Path) -> None:
+        if self._has(repository, digest):
+            return
+        begun = self._call("POST", f"/v2/{repository}/blobs/uploads/")
+        if isinstance(content, bytes):
+            self._finish(begun, digest, iter([content]), len(content))
+        else:
+            with content.open("rb") as file:
+                self._finish(begun, digest, iter(lambda: file.read(CHUNK), b""), content.stat().st_size)
+
+    def _finish(self, begun: httpx.Response, digest: str, content: Iterator[bytes], size: int) -> None:
+        place = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": digest})
+        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+        self._call("PUT", str(place), content=content, headers=headers)
+
+    def _find(self, method: str, path: str, *, headers: dict[str, str] | None = None) -> httpx.Response | None:
+        with self._translated():
+            answer = self._client.request(method, path, headers=headers)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return self._checked(answer, f"{method} {path}")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | Iterator[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        with self._translated():
+            answer = self._client.request(method, path, content=content, headers=headers, params=params)
+        return self._checked(answer, f"{method} {path.partition('?')[0]}")
+
+    def _checked(self, answer: httpx.Response, asked: str) -> httpx.Response:
+        if not answer.is_success:
+            raise self._unexpected(answer, asked)
+        return answer
+
+    def _unexpected(self, answer: httpx.Response, asked: str) -> SlipwayError:
+        seen, status = f"{asked}: answered {answer.status_code}", answer.status_code
+        if status in REFUSALS:
+            do = f"log in as somebody who may push: `podman login {self._host}` (or buildah login, docker login)"
+            return PackagingFailed(f"registry {self._host}", seen=seen, expected="leave to push", do=do)
+        if status in LATER:
+            do = "see the registry's log; the release may be tried again"
+            return TargetUnavailable(f"registry {self._host}", seen=seen, expected="an answer", do=do)
+        do = "look at SLIPWAY_REGISTRY: HOST:PORT/PATH of a registry for container images"
+        return PackagingFailed(f"registry {self._host}", seen=seen, expected="a registry's answer", do=do)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise TargetUnavailable(
+                f"registry {self._host}",
+                seen=f"no answer ({type(error).__name__})",
+                expected="a registry that answers (SLIPWAY_REGISTRY_INSECURE=true if it speaks plain HTTP)",
+                do="start it or mend the network, then release again",
+            ) from error

@@ -1,0 +1,101 @@
+"""The runtime image that a package needs: known by its key before anything is built."""
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from slipway.domain.revision import Package
+from slipway.errors import PackagingFailed
+
+CONTAINERFILE = Path(__file__).with_name("Containerfile")
+REQUIREMENTS = Path("env", "python", "requirements.txt")
+"""Where a Bento says what it needs."""
+KEY_LENGTH = 16
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What is installed on what; equal ones are one image."""
+
+    base_image: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    """Versions of what the requirements need in their turn: those that the package was rehearsed with."""
+    python: str
+    """`3.11`: packages are made and rehearsed with it."""
+    machine: str
+    """`x86_64`: wheels are chosen by it."""
+    gpu: bool
+    """Whether ONNX Runtime is the build for GPUs; the requirements say so too."""
+
+    @property
+    def key(self) -> str:
+        """Hex digits over everything that the image is made of."""
+        parts = [self.base_image, self.requirements, self.constraints, self.python, self.machine]
+        text = json.dumps([*parts, CONTAINERFILE.read_text(encoding="utf-8")])
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
+    """Return the runtime that a package needs; raise PackagingFailed for a folder that is no Bento."""
+    try:
+        lines = (package.path / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise PackagingFailed(
+            f"image of {package.tag}",
+            seen=f"{REQUIREMENTS}: {error.strerror or error}",
+            expected="a Bento that says what it needs",
+            do="release again: the package is built anew",
+        ) from error
+    requirements = tuple(for_device(line.strip(), gpu=gpu) for line in lines if line.strip())
+    return Runtime(
+        base_image=base_image,
+        requirements=requirements,
+        # a model's own requirements may want other versions than we have: pip finds them
+        constraints=tuple(installed_versions(requirements)) if package.runtime == "onnx" else (),
+        python=".".join(platform.python_version_tuple()[:2]),
+        machine=platform.machine(),
+        gpu=gpu,
+    )
+
+
+def for_device(requirement: str, *, gpu: bool) -> str:
+    """Return the build of ONNX Runtime for CPUs or for GPUs, of the same version; anything else as it is.
+
+    >>> for_device("onnxruntime==1.31.1", gpu=True)
+    'onnxruntime-gpu[cuda,cudnn]==1.31.1'
+    >>> for_device("onnxruntime-gpu==1.31.1", gpu=False)
+    'onnxruntime==1.31.1'
+    """
+    name = "onnxruntime-gpu[cuda,cudnn]" if gpu else "onnxruntime"
+    return re.sub(r"^onnxruntime(-gpu)?(\[[^\]]*\])?(?=\s*([=<>!~;]|$))", name, requirement)
+
+
+def installed_versions(requirements: Iterable[str]) -> list[str]:
+    """Return pins of everything that the requirements need in their turn, as it is installed here."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    named = {canonicalize_name(found.group()) for line in requirements if (found := _NAME.match(line))}
+    seen: dict[str, str] = {}
+    waiting = list(named)
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        try:
+            there = distribution(name)
+        except PackageNotFoundError:  # the other build of ONNX Runtime, or an extra that is not here: pip finds it
+            continue
+        seen[name] = f"{name}=={there.version}"
+        for line in there.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                waiting.append(canonicalize_name(needed.name))
+    return [pin for name, pin in sorted(seen.items()) if name not in named]
