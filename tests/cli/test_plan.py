@@ -44,6 +44,18 @@ def test_steps_sentences_and_a_proposal_are_told(slipway: Run, spec: Path) -> No
     assert yaml.safe_load(pasted)["rollout"]["steps"]
 
 
+def test_replicas_are_told_where_the_load_is_known(slipway: Run, spec: Path) -> None:
+    """By Little's law: 400 requests/s of 50 ms each are 20 at work, and 4 of them are one replica's."""
+    given = ("--requests-per-second", "400", "--error-rate", "0.01", "--answer-milliseconds", "50")
+
+    told = slipway("plan", spec.name, *given).stdout
+    as_json = json.loads(slipway("plan", spec.name, *given, "--json").stdout)
+
+    assert "With 20 requests at work at once the canary needs 5 replicas for shadow, 1 for step 1" in told
+    assert as_json["replicas"][-1] == {"name": "promotion", "canary": 5, "stable": 1}
+    assert slipway("plan", spec.name, *given[:-1], "0").returncode == ExitCode.USAGE
+
+
 def test_json_has_all_of_it(slipway: Run, spec: Path) -> None:
     """For scripts: numbers, not words."""
     told = json.loads(slipway("plan", spec.name, *GIVEN, "--ratio", "2", "--within", "30m", "--json").stdout)

@@ -1,8 +1,8 @@
 """`slipway plan`: what a release spec's steps will see, how long they take, and which steps would do better."""
 
+import math
 import re
 import textwrap
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +39,9 @@ def plan(  # noqa: PLR0913 - one parameter per option
     error_rate: Annotated[
         float | None, typer.Option(help="Share of requests that fail now, such as 0.005; as counted without.")
     ] = None,
+    answer_milliseconds: Annotated[
+        float | None, typer.Option(help="Time that one answer takes: also says how many replicas the steps need.")
+    ] = None,
     ratio: Annotated[
         float | None, typer.Option(help="Propose steps that find a canary which fails so many times as often.")
     ] = None,
@@ -60,7 +63,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     """
     if plot is not None and plot.suffix not in PLOTS:
         raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
-    document = _spec(spec)
+    document, changed = _fitted(_spec(spec))
     from slipway.domain import planning
 
     service = _service(document.model, requests_per_second, error_rate)
@@ -73,12 +76,19 @@ def plan(  # noqa: PLR0913 - one parameter per option
     seen = planning.forecast(document, service, ratios)
     proposal = planning.propose(document, service, costs, wanted)
     now = planning.price_spec(document, service, costs)
+    at_work = _at_work(document.model, service.requests_per_second, answer_milliseconds)
+    needs = planning.replicas(document, at_work) if at_work is not None else ()
     if plot is not None:
         _draw(plot, document.model, seen)
     if as_json:
-        output.say_json(_json(document, seen, proposal, now))
-    else:
-        _say(document, seen, costs, wanted, (proposal, now))
+        output.say_json(_json(document, seen, proposal, now) | {"requests_at_work": at_work, "replicas": needs})
+        return
+    for sentence in changed:
+        _say_wrapped(sentence)
+    _say(document, seen, costs, wanted, (proposal, now))
+    if needs and at_work is not None:
+        output.say("")
+        _say_wrapped(planning.wording.capacity(needs, at_work))
 
 
 def _spec(word: str) -> "ReleaseSpec":
@@ -89,6 +99,19 @@ def _spec(word: str) -> "ReleaseSpec":
     if path.is_file() or path.suffix in {".yaml", ".yml"}:
         return load_spec(path)
     return find_spec(settings().models, word)[1]
+
+
+def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
+    """Return the spec as the router in front of its model can follow it, and what that changes."""
+    from slipway import wiring
+    from slipway.domain.fitting import fitted
+    from slipway.errors import SlipwayError
+
+    try:
+        can = wiring.target().abilities(spec.model, spec.serving)
+    except SlipwayError:
+        return spec, ()  # a plan needs no target
+    return fitted(spec, copies=can.copies, weights=can.weights)
 
 
 def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
@@ -113,7 +136,7 @@ def _counted(model: str) -> tuple[float, float]:
             raise _unknown(f"{model} does not serve here")
         names = sorted(traffic.weights)
         before, begun = wiring.metrics().counters(model, names), time.monotonic()
-        threading.Event().wait(MEASURED_SECONDS)
+        time.sleep(MEASURED_SECONDS)
         after, ended = wiring.metrics().counters(model, names), time.monotonic()
     except (MetricsUnavailable, TargetUnavailable) as error:
         raise _unknown(f"{error.what}: {error.seen}") from error
@@ -122,6 +145,25 @@ def _counted(model: str) -> tuple[float, float]:
         raise _unknown(f"no request of {model} came in {MEASURED_SECONDS:g} s")
     failed = sum(one.errors for one in after.values())
     return came / (ended - begun), (failed + 0.5) / (_requests(after) + 1)
+
+
+def _at_work(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
+    """Return how many requests are at work at once: as given, or as autoscalers measure it; None: unknown."""
+    from slipway.domain.scaling import IN_FLIGHT, in_flight
+
+    if answer_milliseconds is not None:
+        if not 0 < answer_milliseconds < math.inf:
+            raise typer.BadParameter("must be over 0", param_hint="--answer-milliseconds")
+        return in_flight(requests_per_second, answer_milliseconds)
+    from slipway import wiring
+    from slipway.errors import SlipwayError
+
+    try:
+        scales = [state.scale for state in wiring.target().observe(model).values() if state.scale]
+    except SlipwayError:
+        return None  # a plan needs no target
+    loads = [scale.ready * load.average for scale in scales for load in scale.loads if load.signal == IN_FLIGHT]
+    return sum(loads) if loads else None
 
 
 def _requests(counters: "dict[str, Counters]") -> int:

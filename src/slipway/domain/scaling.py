@@ -14,6 +14,8 @@ TOLERANCE = 0.1
 TELLING_PERCENT = 5
 """Below this share a side's own load says little of what a percent costs it."""
 ALL = 100
+IN_FLIGHT = "requests in flight"
+"""The signal that fits inference best: CPU lags behind, and says little where a device or a lock is what is scarce."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Load:
     """One signal of a revision: an average over its ready replicas, and what one replica is to have."""
 
     signal: str
-    """`requests in flight`, `cpu`, `memory`."""
+    """`IN_FLIGHT`, `cpu` or `memory`."""
     average: float
     """Per replica: requests, or percent of what a replica requests."""
     target: float

@@ -2,11 +2,13 @@
 
 `course` says what a plan is made of; `boundaries` says how many failed answers decide, and when; `walk` follows their
 distribution through the plan; `forecast` asks what people want to know; `schedule` proposes steps, with `clocks` to
-compare thousands; `wording` puts it into sentences. Nothing is simulated: chances are computed.
+compare thousands; `replicas` says what capacity they need; `wording` puts it into sentences. Nothing is simulated:
+chances are computed.
 """
 
 from slipway.domain.planning.course import Service
 from slipway.domain.planning.forecast import SEEN, SHOWN, Forecast, StepForecast, forecast
+from slipway.domain.planning.replicas import StepReplicas, replicas
 from slipway.domain.planning.schedule import Costs, Priced, Proposal, Wanted, price_spec, propose
 from slipway.domain.planning.walk import Chances, Outcome
 
@@ -21,8 +23,10 @@ __all__ = [
     "Proposal",
     "Service",
     "StepForecast",
+    "StepReplicas",
     "Wanted",
     "forecast",
     "price_spec",
     "propose",
+    "replicas",
 ]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from slipway.domain.planning.forecast import SEEN, Forecast, StepForecast
+from slipway.domain.planning.replicas import StepReplicas
 from slipway.domain.planning.schedule import Costs, Priced, Proposal, Wanted
 from slipway.domain.planning.walk import Outcome
 
@@ -53,6 +54,20 @@ def number(value: float) -> str:
     ('3.4', '1,234')
     """
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits at most
+
+
+def capacity(steps: tuple[StepReplicas, ...], at_work: float) -> str:
+    """Return which replicas the steps need.
+
+    >>> steps = (("step 1", 1, 9), ("promotion", 9, 1))
+    >>> capacity(tuple(StepReplicas(name=name, canary=new, stable=old) for name, new, old in steps), 34)
+    'With 34 requests at work at once the canary needs 1 replica for step 1, 9 for promotion; stable 9, 1.'
+    """
+    first, *rest = steps
+    canary = f"{first.canary} replica{'s' * (first.canary != 1)} for {first.name}"
+    more = "".join(f", {one.canary} for {one.name}" for one in rest)
+    stable = ", ".join(str(one.stable) for one in steps)
+    return f"With {number(at_work)} requests at work at once the canary needs {canary}{more}; stable {stable}."
 
 
 def sentences(seen: Forecast) -> Iterator[str]:
