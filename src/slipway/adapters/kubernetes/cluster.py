@@ -1,0 +1,272 @@
+"""One connection to one namespace of a cluster: objects as plain dicts, errors as Slipway's own.
+
+Every call has a time limit, reads are tried three times, writes once: who called decides what to do about a write whose
+fate is not known, and all of them may be repeated. `calls` counts what was asked, by RBAC verb and resource.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from slipway.adapters.kubernetes.connecting import open_api
+from slipway.adapters.kubernetes.kinds import KINDS, Manifest
+from slipway.adapters.kubernetes.refusals import NOT_FOUND, Asked, Conflict, is_passing, refusal, unavailable
+from slipway.errors import PermanentError, SettingsError, TransientError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+MANAGER = "slipway"
+"""Our name among an object's field managers."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+READ_PAUSES_SECONDS = (0.2, 1.0)
+"""How long a read that failed waits before each of its further tries."""
+READS = frozenset({"get", "list"})
+CREATED, FIRST_REFUSAL = 201, 300
+METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
+
+Query = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """An object after it was applied."""
+
+    live: Manifest
+    created: bool
+    """Whether it was not there before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """One request: what it asks, and how."""
+
+    asked: Asked
+    path: str
+    query: Query
+    body: Manifest | None = None
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    status: int
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the server sent
+        return json.loads(self.body)
+
+
+class Cluster:
+    """Reads and writes objects of one namespace."""
+
+    def __init__(self, api: "ApiClient", namespace: str) -> None:
+        """Ask nothing yet."""
+        self._api, self.namespace = api, namespace
+        self.calls: Counter[tuple[str, str]] = Counter()
+        """How often each (verb, resource) was asked for, `("list", "pods")`."""
+        self._ahead_seconds = 0.0
+
+    @classmethod
+    def connect(cls, context: str = "", namespace: str = "") -> Self:
+        """Open the cluster that a context of the kubeconfig names, or the one that this process runs in."""
+        api, own = open_api(context)
+        return cls(api, namespace or own)
+
+    def now(self) -> float:
+        """Return the API server's time, Unix seconds: the one clock that all holders of leases share.
+
+        It comes with every answer, in whole seconds: a clock of ours that agrees with it is taken as it is.
+        """
+        return time.time() + self._ahead_seconds
+
+    def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest | None:
+        """Return an object; None: it is not there."""
+        reply = self._found(self._request("get", kind, name, namespace))
+        return None if reply is None else reply.json()
+
+    def list(self, kind: str, selector: str = "", *, everywhere: bool = False) -> list[Manifest]:
+        """Return the objects with these labels; none for a kind that the cluster does not serve."""
+        query = [("labelSelector", selector)] if selector else []
+        where = "" if everywhere else self.namespace
+        asked = Asked(verb="list", kind=kind, namespace=where if KINDS[kind].namespaced else "")
+        reply = self._found(_Sent(asked=asked, path=KINDS[kind].path(where), query=query))
+        return [] if reply is None else [_whole(item, kind) for item in reply.json()["items"]]
+
+    def apply(self, manifest: Manifest) -> Applied:
+        """Make the fields named here so (server-side apply); everybody else's fields stay.
+
+        A field that somebody else took is taken back where the object is ours, as that is what a controller is for;
+        an object of the same name that is not ours is left alone and refused.
+        """
+        try:
+            return self._apply(manifest, force=False)
+        except Conflict as conflict:
+            live = self.get(manifest["kind"], manifest["metadata"]["name"])
+            if live is not None and not is_ours(live):
+                raise _not_ours(manifest, live) from conflict
+            return self._apply(manifest, force=True)
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """Make an object; raise Conflict when there is one of that name."""
+        return self._write("create", manifest)
+
+    def replace(self, manifest: Manifest) -> Manifest:
+        """Write an object that was read before; raise Conflict when it was changed meanwhile."""
+        return self._write("update", manifest)
+
+    def patch(self, kind: str, name: str, fields: Manifest) -> Manifest:
+        """Merge fields into an object; None takes a field away."""
+        sent = self._request("patch", kind, name, query=[("fieldManager", MANAGER)], body=fields, content_type=MERGE)
+        return self._required(sent)
+
+    def delete(self, kind: str, name: str, *, resource_version: str = "") -> bool:
+        """Take an object away, and in the background what it owns; False: it was gone already.
+
+        With a version of it, only that one: raise Conflict when it was changed meanwhile.
+        """
+        options: Manifest = {"propagationPolicy": "Background"}
+        if resource_version:
+            options["preconditions"] = {"resourceVersion": resource_version}
+        return self._found(self._request("delete", kind, name, body=options)) is not None
+
+    def raw(self, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
+        """Return what the API server has at a path outside of objects (`/version`); None: nothing."""
+        sent = _Sent(asked=Asked(verb="get", kind="", namespace="", name=path), path=path, query=[])
+        reply = self._patiently(sent)  # not counted: whoever may log in may read these (system:discovery)
+        return None if reply.status == NOT_FOUND else self._fine(reply, sent).json()
+
+    def page(self, pod: str, port: int, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
+        """Return a page of a pod, as JSON, by way of the API server; None: the pod is gone or has no such page."""
+        asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="proxy")
+        where = f"{KINDS['Pod'].path(self.namespace)}/{pod}:{port}/proxy/{path.lstrip('/')}"
+        reply = self._found(_Sent(asked=asked, path=where, query=[]))
+        return None if reply is None else reply.json()
+
+    def _request(  # noqa: PLR0913 - all of what one request may carry
+        self,
+        verb: str,
+        kind: str,
+        name: str = "",
+        namespace: str = "",
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> _Sent:
+        where = (namespace or self.namespace) if KINDS[kind].namespaced else ""
+        asked = Asked(verb=verb, kind=kind, namespace=where, name=name)
+        at = KINDS[kind].path(where, name)
+        return _Sent(asked=asked, path=at, query=list(query), body=body, content_type=content_type)
+
+    def _write(self, verb: str, manifest: Manifest) -> Manifest:
+        name = manifest["metadata"].get("name", "") if verb == "update" else ""
+        query = [("fieldManager", MANAGER)]
+        return self._required(self._request(verb, manifest["kind"], name, query=query, body=manifest))
+
+    def _apply(self, manifest: Manifest, *, force: bool) -> Applied:
+        query = [("fieldManager", MANAGER), ("force", "true" if force else "false")]
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        sent = self._request("patch", kind, name, query=query, body=manifest, content_type=APPLY)
+        reply = self._fine(self._asked(sent), sent)
+        if reply.status == CREATED:  # RBAC asks for both verbs then
+            self.calls["create", sent.asked.resource] += 1
+        return Applied(live=reply.json(), created=reply.status == CREATED)
+
+    def _required(self, sent: _Sent) -> Manifest:
+        made: Manifest = self._fine(self._asked(sent), sent).json()
+        return made
+
+    def _found(self, sent: _Sent) -> _Reply | None:
+        """Return the answer; None: there is no such thing."""
+        reply = self._asked(sent)
+        return None if reply.status == NOT_FOUND else self._fine(reply, sent)
+
+    def _fine(self, reply: _Reply, sent: _Sent) -> _Reply:
+        if reply.status >= FIRST_REFUSAL:
+            raise refusal(sent.asked, reply.status, reply.body)
+        return reply
+
+    def _asked(self, sent: _Sent) -> _Reply:
+        self.calls[sent.asked.verb, sent.asked.resource] += 1
+        return self._patiently(sent)
+
+    def _patiently(self, sent: _Sent) -> _Reply:
+        """Send a request; a read again after a while, when the server gives no answer or none for now."""
+        for pause in READ_PAUSES_SECONDS if sent.asked.verb in READS else ():
+            try:
+                reply = self._send(sent)
+            except TransientError:
+                time.sleep(pause)
+                continue
+            if not is_passing(reply.status):
+                return reply
+            time.sleep(pause)
+        return self._send(sent)
+
+    def _send(self, sent: _Sent) -> _Reply:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        call = self._api.param_serialize(
+            METHODS[sent.asked.verb],
+            sent.path,
+            query_params=sent.query,
+            header_params={"Accept": "application/json", "Content-Type": sent.content_type},
+            body=sent.body,
+            auth_settings=["BearerToken"],
+        )
+        began = time.time()
+        try:
+            response = self._api.call_api(*call, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
+            body = response.read()  # type: ignore[no-untyped-call]  # the client is typed in part
+        except ApiException as error:  # the client wraps errors of TLS so
+            raise _untrusted(sent.asked, str(error.reason)) from None
+        except (HTTPError, OSError) as error:
+            raise unavailable(sent.asked, str(error).rpartition(": ")[2].strip() or type(error).__name__) from error
+        self._compare_clocks(began, response.headers.get("date"))
+        return _Reply(status=response.status, body=body)
+
+    def _compare_clocks(self, began: float, date: str | None) -> None:
+        if date is None:
+            return
+        server = parsedate_to_datetime(date).timestamp()
+        agrees = began - 1 <= server <= time.time()
+        self._ahead_seconds = 0.0 if agrees else server + 0.5 - time.time()
+
+
+def is_ours(live: Manifest) -> bool:
+    """Say whether Slipway made an object."""
+    labels = live["metadata"].get("labels") or {}
+    return labels.get(MANAGED_BY) == MANAGER
+
+
+def _whole(item: Manifest, kind: str) -> Manifest:
+    """Give an item of a list the kind that lists leave out."""
+    return {"apiVersion": KINDS[kind].api_version, "kind": kind, **item}
+
+
+def _not_ours(manifest: Manifest, live: Manifest) -> PermanentError:
+    managers = {entry["manager"] for entry in live["metadata"].get("managedFields", [])}
+    return PermanentError(
+        f"{manifest['kind']} {manifest['metadata']['name']}",
+        seen=f"there is one already that is not Slipway's ({', '.join(sorted(managers)) or 'unknown'} made it)",
+        expected=f"a name that is free, or the label {MANAGED_BY}={MANAGER}",
+        do="remove or rename that object, or serve the model in another namespace",
+    )
+
+
+def _untrusted(asked: Asked, reason: str) -> SettingsError:
+    said = reason.strip().splitlines()[-1].rpartition(": ")[2] if reason.strip() else "TLS failed"
+    return SettingsError(
+        f"{asked.verb} {asked}",
+        seen=f"no trusted connection to the API server: {said}",
+        expected="the certificate authority of the kubeconfig to know the server's certificate",
+        do="look at the cluster's certificate-authority-data in the kubeconfig",
+    )

@@ -1,0 +1,73 @@
+"""How a cluster is reached: a kubeconfig, or the account of the pod that this process runs in."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipway.errors import SettingsError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, Configuration
+
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def open_api(context: str = "") -> "tuple[ApiClient, str]":
+    """Return a client, and the namespace that its context or pod names; `default` where none does.
+
+    A context that is named is one of the kubeconfig's; without one the kubeconfig goes before the pod's account, as
+    with kubectl.
+    """
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException
+    from yaml import YAMLError
+
+    configuration = Configuration()
+    try:
+        if context or _kubeconfig() or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+            namespace = _from_kubeconfig(configuration, context)
+        else:
+            namespace = _from_pod(configuration)
+    except ConfigException as error:
+        raise _unusable(str(error)) from error
+    except (YAMLError, OSError, LookupError, TypeError, ValueError) as error:
+        # a parser's message would show the line it stumbled over, and that may hold a token
+        raise _unusable(f"it can't be read ({type(error).__name__})") from None
+    # reads are retried here, with a bound and a count; the client's own retries would repeat writes as well
+    configuration.retries = False
+    return ApiClient(configuration), namespace or "default"
+
+
+def _kubeconfig() -> bool:
+    named = os.environ.get("KUBECONFIG", "")
+    files = [Path(part) for part in named.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
+    return any(file.is_file() for file in files)
+
+
+def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
+    from kubernetes.config import list_kube_config_contexts, load_kube_config
+
+    # refreshed tokens are kept for this process: the user's file is theirs
+    load: Any = load_kube_config
+    contexts_of: Any = list_kube_config_contexts
+    load(context=context or None, client_configuration=configuration, persist_config=False)
+    contexts, active = contexts_of()
+    chosen: Any = next((one for one in contexts if one["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "")
+
+
+def _from_pod(configuration: "Configuration") -> str:
+    from kubernetes.config import load_incluster_config
+
+    load: Any = load_incluster_config
+    load(client_configuration=configuration)
+    return POD_NAMESPACE.read_text().strip() if POD_NAMESPACE.is_file() else ""
+
+
+def _unusable(seen: str) -> SettingsError:
+    return SettingsError(
+        "connection to the cluster",
+        seen=seen,
+        expected="a kubeconfig with that context, or a pod's service account",
+        do="set KUBECONFIG and SLIPWAY_KUBE_CONTEXT (`kubectl config get-contexts` lists them)",
+    )

@@ -1,0 +1,58 @@
+"""The kinds of objects that Slipway touches, and where the API server has them. Others can't be asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+"""An object of the cluster, as the API server speaks it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Where objects of one kind live."""
+
+    api_version: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group; empty: the core one.
+
+        >>> Kind(api_version="apps/v1", plural="deployments").group
+        'apps'
+        """
+        group, slash, _ = self.api_version.partition("/")
+        return group if slash else ""
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """Return the path of the collection, or of one object.
+
+        >>> Kind(api_version="v1", plural="pods").path("ml", "digits-v1-x")
+        '/api/v1/namespaces/ml/pods/digits-v1-x'
+        """
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+
+KINDS: Mapping[str, Kind] = {
+    "ConfigMap": Kind(api_version="v1", plural="configmaps"),
+    "Deployment": Kind(api_version="apps/v1", plural="deployments"),
+    "Event": Kind(api_version="v1", plural="events"),
+    "Gateway": Kind(api_version=GATEWAY_API, plural="gateways"),
+    "GatewayClass": Kind(api_version=GATEWAY_API, plural="gatewayclasses", namespaced=False),
+    "HTTPRoute": Kind(api_version=GATEWAY_API, plural="httproutes"),
+    "HorizontalPodAutoscaler": Kind(api_version="autoscaling/v2", plural="horizontalpodautoscalers"),
+    "Lease": Kind(api_version="coordination.k8s.io/v1", plural="leases"),
+    "NetworkPolicy": Kind(api_version="networking.k8s.io/v1", plural="networkpolicies"),
+    "Pod": Kind(api_version="v1", plural="pods"),
+    "PodDisruptionBudget": Kind(api_version="policy/v1", plural="poddisruptionbudgets"),
+    "SelfSubjectAccessReview": Kind(
+        api_version="authorization.k8s.io/v1", plural="selfsubjectaccessreviews", namespaced=False
+    ),
+    "Service": Kind(api_version="v1", plural="services"),
+}
