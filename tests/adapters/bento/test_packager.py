@@ -17,6 +17,7 @@ from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.model import Artifact, Column, Signature
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed
+from slipway.store import tree_digest
 
 ROOT = Path(__file__).parents[3]
 SIGNATURE = Signature(inputs=tuple(Column(name=f"pixel_{i}", kind="float64") for i in range(64)), outputs=())
@@ -67,16 +68,17 @@ def test_nothing_of_this_machine_gets_into_a_package(
 def test_the_same_inputs_give_the_same_digest(
     artifact: Artifact, onnx: Converted, profile: Profile, onnx_package: Package, tmp_path: Path
 ) -> None:
-    """Built again elsewhere the digest is the same; where it is there already, nothing is built."""
+    """Built again elsewhere its digest and every file are the same; where it is there already, nothing is built."""
     packager = BentoPackager(tmp_path / "home", ROOT)
-    when = document(onnx_package)["creation_time"]
+    written = (onnx_package.path / "bento.yaml").stat()
 
     again = packager.package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1], profile=profile)
     elsewhere = packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store", profile=profile)
 
     assert again == onnx_package
     assert elsewhere.digest == onnx_package.digest
-    assert document(again)["creation_time"] == when != document(elsewhere)["creation_time"]
+    assert (again.path / "bento.yaml").stat().st_ino == written.st_ino
+    assert tree_digest(elsewhere.path) == tree_digest(onnx_package.path)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class Image:
     media_type: str
     manifest: Document
     config: Document
+    digest: str
 
 
 def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
@@ -50,17 +51,18 @@ def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
         "layers": [*base.manifest["layers"], added],
         "annotations": {**base.manifest.get("annotations", {}), **labels},
     }
-    return Image(media_type=base.media_type, manifest=manifest, config=config)
+    return Image(media_type=base.media_type, manifest=manifest, config=config, digest=digest_of(encoded(manifest)))
 
 
-def labels_of(package: Package, base_digest: str, *, gpu: bool) -> dict[str, str]:
-    """Return what an image says of itself: the annotations that OCI defines, and ours."""
+def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[str, str]:
+    """Return what an image says of itself: the annotations that OCI defines, and ours. `base`: its name and digest."""
     said = package.labels
     labels = {
         "org.opencontainers.image.title": package.model,
         "org.opencontainers.image.version": str(package.version),
         "org.opencontainers.image.revision": said.get("commit", ""),
-        "org.opencontainers.image.base.digest": base_digest,
+        "org.opencontainers.image.base.name": base["name"],
+        "org.opencontainers.image.base.digest": base["digest"],
         "slipway.dev/model": package.model,
         "slipway.dev/version": str(package.version),
         "slipway.dev/package": package.digest,

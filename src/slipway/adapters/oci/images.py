@@ -100,13 +100,13 @@ class OciImages:
         runtimes = self._place.repository(RUNTIMES)
         repository, _, tag = name.rpartition(":")
         base = registry.image(runtimes, runtime.key)
-        base_digest = registry.digest(runtimes, runtime.key) or ""
-        labels = labels_of(package, base_digest, gpu=runtime.gpu)
+        below = {"name": f"{RUNTIMES}:{runtime.key}", "digest": base.digest}
+        labels = labels_of(package, below, gpu=runtime.gpu)
         with self._writing(), tempfile.TemporaryDirectory(dir=self._work) as scratch:
             layer = write_layer(package.path, PLACE, Path(scratch) / "layer.tar.gz")
             image = extended(base, layer, labels)
-            for below in base.manifest["layers"]:
-                registry.borrow(repository, below["digest"], runtimes)
+            for lower in base.manifest["layers"]:
+                registry.borrow(repository, lower["digest"], runtimes)
             registry.put_layer(repository, layer)
             return registry.put(repository, tag, image)
 

@@ -60,15 +60,14 @@ class Registry:
             )
         manifest = found.json()
         config = self._call("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
-        return Image(media_type=kind, manifest=manifest, config=config.json())
+        return Image(media_type=kind, manifest=manifest, config=config.json(), digest=digest_of(found.content))
 
     def put(self, repository: str, tag: str, image: Image) -> str:
         """Push configuration and manifest, whose layers are there; return the image's digest."""
         self._upload(repository, image.manifest["config"]["digest"], encoded(image.config))
-        content = encoded(image.manifest)
         path, kind = f"/v2/{repository}/manifests/{tag}", {"content-type": image.media_type}
-        self._call("PUT", path, content=content, headers=kind)
-        return digest_of(content)
+        self._call("PUT", path, content=encoded(image.manifest), headers=kind)
+        return image.digest
 
     def put_layer(self, repository: str, layer: Layer) -> None:
         """Push a layer, unless it is there."""

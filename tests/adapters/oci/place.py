@@ -1,0 +1,125 @@
+"""Registries of our own, real ones, and packages to push to them."""
+
+import contextlib
+import gzip
+import io
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slipway.adapters.oci.image import OCI_MANIFEST, Image, digest_of, encoded
+from slipway.adapters.oci.layer import write_layer
+from slipway.adapters.oci.registry import Registry
+from slipway.adapters.oci.runtime import runtime_of
+from slipway.domain.revision import Package
+
+BASE = "docker.io/library/python:3.11-slim"
+PASSWORDS = "somebody:$2b$05$abcdefghijklmnopqrstuutXu9KzOt.1yBoZUeFWoT/914/JfszCO\n"
+LOGIN = ("somebody", "open-sesame")
+
+
+@contextlib.contextmanager
+def registry(folder: Path, *, locked: bool = False) -> Iterator[str]:
+    """Run a registry and give its HOST:PORT; a locked one lets LOGIN in alone."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if program is None:
+        pytest.skip("needs the program docker-registry (Debian: apt install docker-registry)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    (folder / "passwords").write_text(PASSWORDS)
+    lines = ["version: 0.1", "log: {level: warn}", f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}"]
+    lines += [f"http: {{addr: '{host}'}}"]
+    lines += [f"auth: {{htpasswd: {{realm: test, path: {folder / 'passwords'}}}}}"] if locked else []
+    (folder / "registry.yml").write_text("\n".join(lines))
+    with subprocess.Popen(
+        [program, "serve", str(folder / "registry.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not _answers(f"http://{host}/v2/"):
+                assert time.monotonic() < deadline, "the registry does not answer"
+                threading.Event().wait(0.05)
+            yield host
+        finally:
+            process.terminate()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address).status_code in {200, 401}
+    except httpx.TransportError:
+        return False
+
+
+def package(folder: Path, version: int = 7, *, needs: str = "tiny==1.0", model: str = "digits") -> Package:
+    """Write what a Bento has that images are made of."""
+    path = folder / f"{model}-{version}"
+    files = {"env/python/requirements.txt": f"{needs}\n", "src/model/model.onnx": f"weights {version}" * 100}
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(content)
+    digest = digest_of(f"{model} {version} {needs}".encode())
+    labels = {"commit": "4f1c", "artifact": "sha256:a", "served": "sha256:b"}
+    tag = f"{model}:v{version}-{digest[7:19]}"
+    return Package(model=model, version=version, path=path, digest=digest, tag=tag, runtime="pyfunc", labels=labels)
+
+
+def put_runtime(host: str, folder: Path, one: Package) -> str:
+    """Put a runtime for a package into a registry, without building any; return its digest."""
+    content = folder / "runtime"
+    content.mkdir(exist_ok=True)
+    (content / "python").write_text("an interpreter")
+    layer = write_layer(content, "/opt/venv", folder / "runtime.tar.gz")
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"User": "10001:10001", "Labels": {"built.by": "tests"}},
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+        "history": [{"created_by": "tests"}],
+    }
+    described = {"digest": digest_of(encoded(config)), "size": len(encoded(config))}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **described},
+        "layers": [
+            {
+                "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                "digest": layer.digest,
+                "size": layer.size,
+            }
+        ],
+    }
+    image = Image(media_type=OCI_MANIFEST, manifest=manifest, config=config, digest=digest_of(encoded(manifest)))
+    with Registry(host, ["slipway-runtime"], insecure=True) as there:
+        there.put_layer("slipway-runtime", layer)
+        return there.put("slipway-runtime", runtime_of(one, BASE, gpu=False).key, image)
+
+
+def pulled(reference: str) -> tuple[Image, dict[str, bytes]]:
+    """Return an image's documents and the files of its last layer, by name."""
+    host, _, rest = reference.partition("/")
+    repository, _, digest = rest.partition("@")
+    with Registry(host, [repository], insecure=True) as there:
+        image = there.image(repository, digest)
+    return image, files_of(host, repository, image.manifest["layers"][-1]["digest"])
+
+
+def files_of(host: str, repository: str, layer: str) -> dict[str, bytes]:
+    """Return a layer's files."""
+    blob = httpx.get(f"http://{host}/v2/{repository}/blobs/{layer}", timeout=60).raise_for_status().content
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob))) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() else None
+            found[member.name] = content.read() if content else b""
+    return found
