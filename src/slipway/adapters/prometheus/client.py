@@ -44,7 +44,7 @@ class QueryRefused(Exception):
 class PrometheusClient:
     """Asks one Prometheus; threads may share it."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Keep the address, `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`; nothing is sent. Raises SettingsError."""
         try:
             url = httpx.URL(address.rstrip("/"))
@@ -52,7 +52,7 @@ class PrometheusClient:
             raise _bad_address("no address at all") from error
         if url.scheme not in {"http", "https"} or not url.host:
             raise _bad_address(f"scheme {url.scheme!r}, host {url.host!r}")
-        self._url = url
+        self._url, self._timeout_seconds = url, timeout_seconds
         self.asked = 0
         """Requests sent so far."""
 
@@ -71,7 +71,7 @@ class PrometheusClient:
         try:
             response = self._client.post("api/v1/query", data={"query": promql})
         except httpx.TimeoutException as error:
-            raise self._unavailable(f"no answer within {TIMEOUT_SECONDS:.0f} s") from error
+            raise self._unavailable(f"no answer within {self._timeout_seconds:g} s") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._unavailable(" ".join(str(error).split()) or type(error).__name__) from error
         return self._read(response)
@@ -103,7 +103,7 @@ class PrometheusClient:
     def _client(self) -> httpx.Client:
         client = httpx.Client(
             base_url=self._url,  # httpx sends user and password of it as basic authentication
-            timeout=TIMEOUT_SECONDS,
+            timeout=self._timeout_seconds,
             trust_env=self._url.host not in LOOPBACK,  # a proxy can't reach this machine's own loopback
         )
         weakref.finalize(self, client.close)

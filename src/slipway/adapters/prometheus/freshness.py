@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from slipway.adapters.prometheus.question import Parts
 
-STEP = "[5m:5s]"
-"""Looks back five minutes, at every fifth second."""
+STEP = "[3m:1s]"
+"""Looks back three minutes, second by second: at least three scrapes of any usual interval (a minute at most)."""
 LEAST_SECONDS = 15.0
 """Evidence of that age is fresh, however often is scraped."""
 INTERVALS = 3
@@ -40,7 +40,7 @@ def questions(alive: str) -> dict[str, str]:
 
 
 def freshness(parts: Parts, revision: str) -> Freshness | None:
-    """Return how fresh a revision's evidence is; None: there was no sample in five minutes."""
+    """Return how fresh a revision's evidence is; None: there was no sample in three minutes."""
     newest, interval = (_only(parts, what, revision) for what in ("newest", "interval"))
     if math.isnan(newest):
         return None

@@ -86,7 +86,7 @@ class Source:
         about = self._filled(self.preset.about, revision)
         fresh = freshness.freshness(parts, revision)
         if fresh is None:
-            return f"Prometheus has no sample of {about} from the last five minutes"
+            return f"Prometheus has no sample of {about} from the last three minutes"
         if fresh.stale:
             limit = f"more than {fresh.limit_seconds:.0f} s are too many"
             return f"Prometheus' newest sample of {about} is {fresh.age_seconds:.0f} s old, and {limit}"
