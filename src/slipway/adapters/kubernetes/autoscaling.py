@@ -1,0 +1,115 @@
+"""The autoscaler of a revision: which signals it goes by, and how fast it follows them.
+
+Replicas are its alone. Slipway moves its floor while traffic moves, and nothing else.
+"""
+
+from dataclasses import dataclass
+
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, revision_labels
+from slipway.adapters.kubernetes.quantity import milli
+from slipway.domain.revision import Revision
+from slipway.domain.serving_spec import ReplicasSpec
+
+IN_FLIGHT = "slipway_requests_in_flight"
+"""The gauge that every pod exports: requests accepted and not answered yet."""
+FALLBACK_CPU_PERCENT = 70
+"""The target where requests in flight can't be had and the spec names no other: room for 40 % more until pods come."""
+CUSTOM_METRICS = "/apis/custom.metrics.k8s.io/v1beta1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What an autoscaler goes by."""
+
+    metrics: tuple[Manifest, ...]
+    why: str
+    """The choice and its reason, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Fewest and most replicas now."""
+
+    floor: int
+    ceiling: int
+
+
+def signals(replicas: ReplicasSpec, *, custom_metrics: bool) -> Signals:
+    """Choose what an autoscaler goes by: the largest number of replicas that any of them wants is taken.
+
+    >>> signals(ReplicasSpec(), custom_metrics=False).why
+    'scales by cpu at 70 %: the cluster does not serve custom.metrics.k8s.io, so requests in flight can not be had'
+    """
+    named, said = [], []
+    if replicas.in_flight is not None and custom_metrics:
+        named.append(_pods(IN_FLIGHT, replicas.in_flight))
+        said.append(f"requests in flight at {replicas.in_flight:g} per replica")
+    without = replicas.in_flight is not None and not custom_metrics
+    cpu = replicas.cpu_percent
+    if without and cpu is None and replicas.memory_percent is None:
+        cpu = FALLBACK_CPU_PERCENT
+    for resource, percent in (("cpu", cpu), ("memory", replicas.memory_percent)):
+        if percent is not None:
+            named.append(_resource(resource, percent))
+            said.append(f"{resource} at {percent} %")
+    return Signals(metrics=tuple(named), why=f"scales by {' and '.join(said)}: {_because(replicas, without=without)}")
+
+
+def _because(replicas: ReplicasSpec, *, without: bool) -> str:
+    if without:
+        return "the cluster does not serve custom.metrics.k8s.io, so requests in flight can not be had"
+    if replicas.in_flight is None:
+        return "the spec says so"
+    return "the cluster serves custom.metrics.k8s.io, and work that waits shows before CPU does"
+
+
+def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
+    """Return a revision's HorizontalPodAutoscaler with these bounds; those at rest are noted on it."""
+    replicas = revision.serving.replicas
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": revision.name,
+            "labels": revision_labels(revision),
+            "annotations": {MINIMUM: str(replicas.minimum), MAXIMUM: str(replicas.maximum)},
+        },
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": revision.name},
+            "minReplicas": bounds.floor,
+            "maxReplicas": bounds.ceiling,
+            "metrics": list(chosen.metrics),
+            "behavior": _behaviour(replicas),
+        },
+    }
+
+
+def _behaviour(replicas: ReplicasSpec) -> Manifest:
+    """Up at once, as requests wait; down slowly, as load comes back: a tenth a minute after the window."""
+    up = [_policy("Percent", 100, period_seconds=15), _policy("Pods", 4, period_seconds=15)]
+    down = [_policy("Percent", 10, period_seconds=60), _policy("Pods", 1, period_seconds=60)]
+    return {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": up},
+        "scaleDown": {
+            "stabilizationWindowSeconds": min(3600, round(replicas.scale_down_seconds)),  # its own limit
+            "selectPolicy": "Max",
+            "policies": down,
+        },
+    }
+
+
+def _policy(kind: str, value: int, *, period_seconds: int) -> Manifest:
+    return {"type": kind, "value": value, "periodSeconds": period_seconds}
+
+
+def _pods(metric: str, average: float) -> Manifest:
+    target = {"type": "AverageValue", "averageValue": milli(average)}
+    return {"type": "Pods", "pods": {"metric": {"name": metric}, "target": target}}
+
+
+def _resource(name: str, percent: int) -> Manifest:
+    return {
+        "type": "Resource",
+        "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}},
+    }

@@ -1,0 +1,192 @@
+"""Shares made by a Gateway's weights: which Gateway, what it can do, and routes that it has taken over."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.adapters.kubernetes.cluster import Cluster
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.routes import GatewayName, http_route, shares
+from slipway.domain.revision import Traffic
+from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
+from slipway.ports.target import Abilities
+
+MIRROR = "HTTPRouteRequestMirror"
+"""The Gateway API's name of the feature that a shadow needs."""
+TAKEN_SECONDS = 15.0
+LOOK_SECONDS = 0.1
+SETTLE_SECONDS = 1.0
+"""Controllers report a route before the last of their proxies has it; Traefik's took up to 0.5 s here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The Gateway that models are reached by."""
+
+    name: GatewayName
+    controller: str
+    features: frozenset[str]
+    """What its class says it can do; empty: it does not say."""
+
+    @property
+    def copies(self) -> bool:
+        """Whether it says that it can copy requests."""
+        return MIRROR in self.features
+
+
+def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
+    """Return the Gateway with that name (NAMESPACE/NAME), or the only one that lets our routes in; None: none does.
+
+    Raises NotFound for a name that is not there, SettingsError where there are several to choose from.
+    """
+    if named:
+        namespace, _, name = named.rpartition("/")
+        live = cluster.get("Gateway", name, namespace=namespace)
+        if live is None:
+            raise _no_gateway(f"{namespace or cluster.namespace}/{name}")
+        return _described(cluster, live)
+    open_ones = [live for live in cluster.list("Gateway", everywhere=True) if admits(live, cluster.namespace)]
+    if len(open_ones) > 1:
+        names = ", ".join(sorted(str(_name(live)) for live in open_ones))
+        raise SettingsError(
+            "setting SLIPWAY_KUBE_GATEWAY",
+            seen=f"it is empty and the cluster has several Gateways: {names}",
+            expected="the one that models are reached by, NAMESPACE/NAME",
+            do="set it to one of them",
+        )
+    return _described(cluster, open_ones[0]) if open_ones else None
+
+
+def admits(gateway: Manifest, namespace: str) -> bool:
+    """Say whether one of a Gateway's HTTP listeners may take routes of a namespace.
+
+    A listener that chooses namespaces by label counts as open: the Gateway's own word about the route is what decides.
+    """
+    listeners = gateway.get("spec", {}).get("listeners") or []
+    own = gateway["metadata"]["namespace"] == namespace
+    return any(
+        one.get("protocol") in {"HTTP", "HTTPS"} and (_allowed(one) in {"All", "Selector"} or own) for one in listeners
+    )
+
+
+def _allowed(listener: Manifest) -> str:
+    chosen = (listener.get("allowedRoutes") or {}).get("namespaces") or {}
+    return str(chosen.get("from", "Same"))
+
+
+class GatewayRouter:
+    """Shares requests by the weights of an HTTPRoute."""
+
+    def __init__(self, cluster: Cluster, gateway: Gateway) -> None:
+        """Ask nothing yet."""
+        self._cluster, self.gateway = cluster, gateway
+
+    def abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
+        """Return what the Gateway can do: any weight; copies where its class says so."""
+        said = "copies requests" if self.gateway.copies else f"can't copy requests (no {MIRROR})"
+        return Abilities(copies=self.gateway.copies, why=f"Gateway {self.gateway.name} ({self._by()}) {said}")
+
+    def route(self, model: str, traffic: Traffic) -> None:
+        """Write the route, and wait until the Gateway has taken it over."""
+        if traffic.shadow and not self.gateway.copies:
+            raise PermanentError(
+                f"route of {model}",
+                seen=f"Gateway {self.gateway.name} ({self._by()}) can't copy requests",
+                expected=f"a GatewayClass with the feature {MIRROR}",
+                do="release without `shadow`, or name another Gateway in SLIPWAY_KUBE_GATEWAY",
+            )
+        before = self._cluster.get("HTTPRoute", model)
+        live = self._cluster.apply(http_route(model, traffic, self.gateway.name)).live
+        if before is None or _generation(before) != _generation(live) or not _word(before, self.gateway.name).taken:
+            self._wait(model)
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Return the shares as the live route has them."""
+        live = self._cluster.get("HTTPRoute", model)
+        return None if live is None else shares(live)
+
+    def remove(self, model: str) -> None:
+        """Take the model's route away."""
+        self._cluster.delete("HTTPRoute", model)
+
+    def _wait(self, model: str) -> None:
+        ends = time.monotonic() + TAKEN_SECONDS
+        while not (word := _word(self._cluster.get("HTTPRoute", model), self.gateway.name)).taken:
+            if time.monotonic() > ends:
+                raise self._refused(model, word)
+            time.sleep(LOOK_SECONDS)
+        time.sleep(SETTLE_SECONDS)
+
+    def _refused(self, model: str, word: "_Word") -> PermanentError | TargetUnavailable:
+        if word.refusal:
+            return PermanentError(
+                f"route of {model}",
+                seen=f"Gateway {self.gateway.name} refuses it: {word.refusal}",
+                expected="an HTTPRoute that is Accepted, with ResolvedRefs",
+                do=f"`kubectl describe httproute {model}`; look at the Gateway's listeners and their allowedRoutes",
+            )
+        return TargetUnavailable(
+            f"route of {model}",
+            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s",
+            expected=f"a word of its controller ({self._by()}) in the route's status",
+            do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",
+        )
+
+    def _by(self) -> str:
+        return self.gateway.controller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    """What a Gateway says of a route as it is now."""
+
+    taken: bool = False
+    refusal: str = ""
+
+
+def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
+    if route is None:
+        return _Word(refusal="somebody took the route away")
+    parents: Sequence[dict[str, Any]] = route.get("status", {}).get("parents") or []
+    for parent in parents:
+        if (parent["parentRef"].get("namespace") or gateway.namespace, parent["parentRef"]["name"]) == (
+            gateway.namespace,
+            gateway.name,
+        ):
+            return _judged(parent.get("conditions") or [], _generation(route))
+    return _Word()
+
+
+def _judged(conditions: Sequence[dict[str, Any]], generation: int) -> _Word:
+    now = {one["type"]: one for one in conditions if one.get("observedGeneration", generation) >= generation}
+    said = [now.get(kind) for kind in ("Accepted", "ResolvedRefs")]
+    refused = [
+        f"{one['reason']}: {one.get('message', '')}".rstrip(": ") for one in said if one and one["status"] == "False"
+    ]
+    return _Word(taken=all(one and one["status"] == "True" for one in said), refusal="; ".join(refused))
+
+
+def _generation(live: Manifest) -> int:
+    return int(live["metadata"].get("generation", 0))
+
+
+def _described(cluster: Cluster, live: Manifest) -> Gateway:
+    kind = cluster.get("GatewayClass", live["spec"]["gatewayClassName"]) or {}
+    listed = kind.get("status", {}).get("supportedFeatures") or []
+    names = (one["name"] if isinstance(one, dict) else one for one in listed)  # older classes have plain names
+    controller = str(kind.get("spec", {}).get("controllerName", "no controller"))
+    return Gateway(name=_name(live), controller=controller, features=frozenset(map(str, names)))
+
+
+def _name(live: Manifest) -> GatewayName:
+    return GatewayName(namespace=live["metadata"]["namespace"], name=live["metadata"]["name"])
+
+
+def _no_gateway(name: str) -> NotFound:
+    return NotFound(
+        f"Gateway {name}",
+        seen="the cluster does not have it",
+        expected="the Gateway that models are reached by",
+        do="`kubectl get gateway -A` lists what there is: name one in SLIPWAY_KUBE_GATEWAY",
+    )

@@ -1,0 +1,50 @@
+"""Labels, annotations and names of Slipway's objects. Selectors use `slipway.dev/*` only: the others are for people."""
+
+from collections.abc import Mapping
+
+from slipway.domain.revision import Revision
+
+MODEL, REVISION = "slipway.dev/model", "slipway.dev/revision"
+PACKAGE = "slipway.dev/package"
+"""Digest of the package that a Deployment's pods serve: tells an old template's pods from the new one's."""
+MINIMUM, MAXIMUM = "slipway.dev/minimum", "slipway.dev/maximum"
+"""On an autoscaler: the bounds at rest. The live ones are moved while traffic moves."""
+TRAFFIC = "slipway.dev/traffic"
+"""What the route was told, as JSON: the roles can't be seen from weights."""
+CONTAINER = "model"
+PORT = 3000
+PORT_NAME = "http"
+
+
+def model_labels(model: str) -> dict[str, str]:
+    """Return the labels of what a model has once."""
+    return {
+        "app.kubernetes.io/name": model,
+        "app.kubernetes.io/component": "inference",
+        "app.kubernetes.io/managed-by": "slipway",
+        MODEL: model,
+    }
+
+
+def revision_labels(revision: Revision) -> dict[str, str]:
+    """Return the labels of what each revision has."""
+    return {
+        **model_labels(revision.model),
+        "app.kubernetes.io/instance": revision.name,
+        "app.kubernetes.io/version": str(revision.version),
+        REVISION: revision.name,
+    }
+
+
+def of_model(model: str) -> str:
+    """Return the selector of everything of a model.
+
+    >>> of_model("digits")
+    'app.kubernetes.io/managed-by=slipway,slipway.dev/model=digits'
+    """
+    return selector({"app.kubernetes.io/managed-by": "slipway", MODEL: model})
+
+
+def selector(labels: Mapping[str, str]) -> str:
+    """Return labels as the API server takes them."""
+    return ",".join(f"{key}={value}" for key, value in labels.items())

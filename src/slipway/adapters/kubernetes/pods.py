@@ -1,0 +1,162 @@
+"""The pod that serves a revision: one container, no rights, no way out, and an end that cuts no request off."""
+
+import math
+
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import CONTAINER, MODEL, PACKAGE, PORT, PORT_NAME, REVISION, revision_labels
+from slipway.domain.revision import Revision
+from slipway.domain.serving_spec import GpuSpec, ServingSpec, Toleration
+from slipway.errors import ArtifactBroken
+
+USER = 10001
+"""The images' own user."""
+BENTOML_HOME = "/home/bentoml"
+"""Written to while it serves; the Bento is elsewhere in the image."""
+PRE_STOP_SECONDS = 5
+"""How long a pod that is to stop goes on as before: until every router has heard that it is no endpoint any more."""
+SPARE_SECONDS = 2
+"""A process that used its whole grace still has to end."""
+START_SECONDS = 300
+"""A model that needs longer to load is not going to be ready."""
+START_PERIOD_SECONDS = 2
+
+
+def pod_template(revision: Revision) -> Manifest:
+    """Return a Deployment's template; raise ArtifactBroken for a package without an image."""
+    serving = revision.serving
+    metadata = {
+        "labels": revision_labels(revision),
+        "annotations": {
+            PACKAGE: revision.package.digest,
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(PORT),
+            "prometheus.io/path": "/metrics",
+        },
+    }
+    spec: Manifest = {
+        "containers": [_container(revision)],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": PRE_STOP_SECONDS + _grace(serving) + SPARE_SECONDS,
+        "topologySpreadConstraints": [_spread(revision)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "bentoml-home", "emptyDir": {}}],
+        **_placement(serving),
+    }
+    return {"metadata": metadata, "spec": spec}
+
+
+def _container(revision: Revision) -> Manifest:
+    if not revision.package.image:
+        raise ArtifactBroken(
+            f"revision {revision.name}",
+            seen="its package was not pushed: it has no image",
+            expected="an image by digest (`registry/name@sha256:...`)",
+            do="set SLIPWAY_REGISTRY and release the version again",
+        )
+    return {
+        "name": CONTAINER,
+        "image": revision.package.image,
+        "args": ["--timeout-graceful-shutdown", str(_grace(revision.serving))],
+        "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
+        "env": [{"name": name, "value": value} for name, value in environment(revision.serving).items()],
+        "resources": _resources(revision),
+        "startupProbe": {
+            **_probe("/v2/health/ready", timeout_seconds=2),
+            "periodSeconds": START_PERIOD_SECONDS,
+            "failureThreshold": START_SECONDS // START_PERIOD_SECONDS,
+        },
+        "readinessProbe": {**_probe("/v2/health/ready", timeout_seconds=2), "periodSeconds": 2, "failureThreshold": 2},
+        # slow to judge: a process that is busy is no dead one
+        "livenessProbe": {**_probe("/livez", timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
+        # what a process said last becomes part of the pod's status: nobody has to look for a log that is gone
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "bentoml-home", "mountPath": BENTOML_HOME}],  # noqa: S108 - inside the pod
+    }
+
+
+def environment(serving: ServingSpec) -> dict[str, str]:
+    """Return the container's environment.
+
+    >>> environment(ServingSpec(cpu=2.5))["OMP_NUM_THREADS"]
+    '2'
+    """
+    threads = str(max(1, int(serving.cpu)))
+    devices = {"SLIPWAY_GPU": "allow" if serving.gpu.allow_cpu else "require"} if serving.gpu else {}
+    return {
+        "BENTOML_DO_NOT_TRACK": "true",
+        "BENTOML_HOME": BENTOML_HOME,
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "PYTHONUNBUFFERED": "1",
+        "SLIPWAY_CPUS": threads,
+        **devices,
+    }
+
+
+def _resources(revision: Revision) -> Manifest:
+    serving = revision.serving
+    memory = f"{revision.memory_limit_mebibytes or serving.memory_mebibytes}Mi"
+    cpu_limit = {"cpu": cores(serving.cpu_limit)} if serving.cpu_limit else {}
+    gpu = {serving.gpu.resource: str(serving.gpu.count)} if serving.gpu else {}
+    return {
+        "requests": {"cpu": cores(serving.cpu), "memory": memory, **gpu},
+        "limits": {"memory": memory, **cpu_limit, **gpu},
+    }
+
+
+def cores(number: float) -> str:
+    """Return a number of cores as the cluster writes it.
+
+    >>> cores(1.0), cores(0.25)
+    ('1', '250m')
+    """
+    thousandths = round(number * 1000)
+    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
+def _grace(serving: ServingSpec) -> int:
+    return math.ceil(serving.grace_seconds)
+
+
+def _probe(path: str, *, timeout_seconds: int) -> Manifest:
+    return {"httpGet": {"path": path, "port": PORT_NAME}, "timeoutSeconds": timeout_seconds}
+
+
+def _spread(revision: Revision) -> Manifest:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {MODEL: revision.model, REVISION: revision.name}},
+    }
+
+
+def _placement(serving: ServingSpec) -> Manifest:
+    selector = {"nodeSelector": dict(serving.node_selector)} if serving.node_selector else {}
+    borne = [*map(_toleration, serving.tolerations), *_gpu_taint(serving.gpu)]
+    return {**selector, **({"tolerations": borne} if borne else {})}
+
+
+def _toleration(borne: Toleration) -> Manifest:
+    value = {"value": borne.value} if borne.operator == "Equal" else {}
+    return {"key": borne.key, "operator": borne.operator, **value, **({"effect": borne.effect} if borne.effect else {})}
+
+
+def _gpu_taint(gpu: GpuSpec | None) -> list[Manifest]:
+    # nodes with accelerators are often tainted with the resource's own name, so that nothing else fills them
+    return [{"key": gpu.resource, "operator": "Exists", "effect": "NoSchedule"}] if gpu else []
