@@ -43,6 +43,8 @@ lock: $(INSTALLED) ## Resolve the locked sets anew
 		--no-annotate --upgrade -o requirements/base.txt
 	$(BIN)/uv pip compile pyproject.toml --extra sklearn --group dev --universal --python-version 3.11 \
 		--generate-hashes -q --no-header --no-annotate --upgrade -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra sklearn --universal --python-version 3.11 \
+		--generate-hashes -q --no-header --no-annotate --upgrade -c requirements/dev.txt -o requirements/worker.txt
 
 clean: ## Stop the stack and remove everything that was made here
 	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway down || true; SLIPWAY_HOME=.slipway/demo $(BIN)/slipway down || true; fi
