@@ -22,7 +22,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.decisions import comparison, defences, line_up, outcomes, page, plots, tuning
+from benchmarks.decisions import comparison, defences, line_up, outcomes, page, plots, slipway_rule, tuning
 from benchmarks.decisions.scenario import EQUAL_TRACES, REGRESSION_TRACES, Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
 from benchmarks.release.run import machine
@@ -99,7 +99,7 @@ def results(played: Played, share: float) -> dict[str, Any]:
     ours = [rule.name for rule in line_up.ours()]
     return {
         **{name: compared[ours[0]][name] if ours else None for name in HEADLINES},
-        "look_milliseconds": line_up.look_milliseconds(),
+        "look_milliseconds": slipway_rule.look_milliseconds(),
         "comparisons": compared,
         "scenarios": [_scenario(scenario, played.rows) for scenario in played.scenarios],
         "burst_defences": played.defences,

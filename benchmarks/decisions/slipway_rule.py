@@ -1,8 +1,8 @@
 """Slipway on many traces at once: the domain's own arithmetic, a trace per row, and the rollout's steps.
 
 Shares of requests (errors, slow answers, labels) are weighed by `judging.rates` and `judging.bursts`, whose functions
-take any leading dimensions; scores and class mixes trace by trace by `judging.means` and `judging.classes`, a look each
-minute. `tests/benchmarks` drives the real state machine along some traces and finds the same decisions.
+take any leading dimensions; scores and class mixes trace by trace by `judging.means` and `judging.classes`, a look
+every 20 seconds. `tests/benchmarks` drives the real state machine along some traces and finds the same decisions.
 
 Not simulated: latency in scenarios without it, and the shadow phase; their shares of alpha are set aside all the same.
 """
@@ -27,7 +27,7 @@ from slipway.domain.judge import BEARABLE_ERRORS, SMOOTHING, WORST_RATIO, WORST_
 from slipway.domain.judge_spec import JudgeSpec, LabelsSpec, RateGuard
 from slipway.domain.judging import bursts, counts, rates, shared_faults
 from slipway.domain.judging.bursts import Gusts, Tally
-from slipway.domain.judging.rates import SMALLER, Floats, Grid
+from slipway.domain.judging.rates import Floats, Grid
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.spec import RolloutSpec
 
@@ -151,8 +151,7 @@ class Rollouts:
         share = BEARABLE_ERRORS / np.maximum(self._per_look * weights, 1e-9)
         ratio = np.clip(share / usual, SPEC.errors.tolerance * 1.25, WORST_RATIO)
         alone = rates.small_likelihoods(errors.canary[1], errors.canary[0], np.minimum(share, WORST_SHARE))
-        by_share = rates.log_mixed(alone, np.full(len(SMALLER), -np.log(len(SMALLER))))
-        risen: NDArray[np.bool_] = np.logaddexp(errors.under(ratio), by_share) - np.log(2) >= -math.log(SPEC.beta)
+        risen: NDArray[np.bool_] = rates.log_either(errors.under(ratio), rates.log_mean(alone)) >= -math.log(SPEC.beta)
         return risen & (errors.canary[0] > 0)
 
     def _note_fault(self, look: Floats) -> None:
@@ -242,8 +241,7 @@ class Shares:
         self._total = bursts.total(self._tally, self._gusts)
         self.against = rates.log_against(self._total, self._grid)
         small = bursts.small_total(self._tally, self._gusts)
-        negligible = rates.log_mixed(small, np.full(len(SMALLER), -np.log(len(SMALLER))))
-        self.favour = np.logaddexp(rates.log_favour(self._total, self._grid), negligible) - np.log(2)
+        self.favour = rates.log_either(rates.log_favour(self._total, self._grid), rates.log_mean(small))
 
     def under(self, ratios: Floats) -> Floats:
         """Return the log e-value against "the canary fails at least so many times as often"."""

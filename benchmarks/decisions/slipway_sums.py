@@ -1,6 +1,6 @@
 """Slipway's scores and class mixes, trace by trace with the domain's own functions, a look every 20 seconds."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +21,13 @@ SUMMED: dict[Metric, Guard] = {Metric.SCORES: SCORES, Metric.CLASSES: CLASSES}
 """What the spec says where a scenario is about them: any shift counts."""
 
 
-class Walk(Protocol):
-    """One such metric on all traces."""
+class Walk(ABC):
+    """One such metric on all traces, looked at every few ticks; in between, what was said stands."""
 
     passed: NDArray[np.bool_]
 
-    def failed(self, tick: int, path: NDArray[np.int8], under_way: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Look at traces that are under way, and return where the canary is to be rolled back."""
-        ...
-
-
-def walk(traces: Traces) -> Walk:
-    """Return the scenario's own metric."""
-    return _Scores(traces) if traces.scenario.metric is Metric.SCORES else _Classes(traces)
-
-
-class _Looks:
-    """Looks every few ticks; in between, what was said stands."""
-
     def __init__(self, traces: Traces, guard: Guard) -> None:
+        """Begin with nothing seen."""
         spec = JudgeSpec()
         others = [one.weight for one in (spec.errors, copies_guard(spec), spec.latency) if one is not None]
         self._alpha, self._beta = spec.alpha * guard.weight / (sum(others) + guard.weight), spec.beta
@@ -48,7 +36,7 @@ class _Looks:
         self.passed = np.zeros(traces.count, dtype=bool)
 
     def failed(self, tick: int, path: NDArray[np.int8], under_way: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Weigh what came, for traces that are under way."""
+        """Weigh what came for traces that are under way, and return where the canary is to be rolled back."""
         if (tick + 1) % LOOK_TICKS == 0:
             ticks = [self._channel.window(one, one + 1, path) for one in range(tick + 1 - LOOK_TICKS, tick + 1)]
             arms = Arms(**{name: np.sum([getattr(arms, name) for arms in ticks], axis=0) for name in Arms.__slots__})
@@ -58,11 +46,12 @@ class _Looks:
                 self.passed[row] = favour >= 1 / self._beta
         return self._failed
 
+    @abstractmethod
     def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
-        raise NotImplementedError
+        """Return the e-values against the canary and for it, with this look."""
 
 
-class _Scores(_Looks):
+class _Scores(Walk):
     def __init__(self, traces: Traces) -> None:
         super().__init__(traces, SCORES)
         self._evidence = [means.MeanEvidence()] * traces.count
@@ -79,7 +68,7 @@ class _Scores(_Looks):
         return means.against(grown, SCORES.margin, SCORES.worse), means.favour(grown, SCORES.tolerance, SCORES.worse)
 
 
-class _Classes(_Looks):
+class _Classes(Walk):
     def __init__(self, traces: Traces) -> None:
         super().__init__(traces, CLASSES)
         self._evidence = [classes.ClassEvidence()] * traces.count
@@ -91,3 +80,8 @@ class _Classes(_Looks):
         )
         grown = self._evidence[row] = classes.grow(self._evidence[row], canary, stable)
         return classes.against(grown, CLASSES.margin), classes.favour(grown, CLASSES.tolerance)
+
+
+def walk(traces: Traces) -> Walk:
+    """Return the scenario's own metric."""
+    return _Scores(traces) if traces.scenario.metric is Metric.SCORES else _Classes(traces)

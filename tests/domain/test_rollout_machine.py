@@ -18,7 +18,7 @@ from slipway.domain.moving import Action, Approval, Observation, Reserve, Route,
 from slipway.domain.readings import Latencies
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.rollout import advance, begin, undo
-from slipway.domain.scaling import Load, Scale, desired
+from slipway.domain.scaling import TELLING_PERCENT, Load, Scale, desired
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.spec import Deadline, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
@@ -86,9 +86,9 @@ class World:
 
     def carries(self, traffic: Traffic) -> bool:
         """Say whether every revision whose share grows has the replicas for it, as far as there may be any."""
-        if self.traffic is None:
-            return True  # nothing serves: there is no load to know
-        before = self.traffic.weights
+        before = self.traffic.weights if self.traffic else {}
+        if not any(percent >= TELLING_PERCENT and name in self.health for name, percent in before.items()):
+            return True  # nobody is there whose load could be known
         return all(
             self.replicas[name].ready >= min(MAXIMUM, self.in_flight * percent / 100 / PER_REPLICA - 1e-6)
             for name, percent in traffic.weights.items()

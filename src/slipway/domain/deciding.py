@@ -100,10 +100,8 @@ def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, 
     """Say which input drifted from the validation rows; empty: none, or nothing is known."""
     if spec.drift is None or not profiles or not evidence.drift.counts:
         return ""
-    if drift.against(evidence.drift, profiles, spec.drift.tolerance) < 1 / spec.alpha:
-        return ""
     worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance)
-    return wording.drift_sentence(worst) if worst else ""
+    return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
 
 
 def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:

@@ -5,7 +5,8 @@ at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it 
 most a, however often it is looked at. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
 rolled back when any fails, and may be promoted when all that are required pass.
 
-The statistics are in `judging`, one module per kind of metric; here they are fed, combined and put into words.
+The statistics are in `judging`, one module per kind of metric; here they are fed; `deciding` combines them
+and puts them into words.
 """
 
 import math
@@ -27,6 +28,11 @@ FEWEST_FOR_A_THRESHOLD = 100
 """Answers of stable from which its slowest ones are known well enough."""
 SMOOTHING = 0.2
 """Weight of the newest look in the mean number of requests per look."""
+BEARABLE_ERRORS = 12.0
+"""Errors of the canary that finding a doubling takes: log(1/alpha) over what each tells, 2 log 2 - 1."""
+WORST_RATIO = 16.0
+"""Beyond it a canary is broken: its evidence grows by several nats per error."""
+WORST_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +148,12 @@ def look_at_pairs(
 
 
 def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
-    """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned."""
+    """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned.
+
+    Without counters nothing is learned, and the look is not remembered.
+    """
+    if not counters:
+        return evidence
     now = {name: Reading(requests=one) for name, one in counters.items()}
     came, cursor = news(evidence.cursors.get("alone", Cursor()), now)
     evidence = replace(evidence, cursors=evidence.cursors | {"alone": cursor})
@@ -168,7 +179,7 @@ def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
     ratio, share = bearable(evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance)
     by_ratio = counts.log_under(evidence.rate(ERRORS), spec.errors, float(ratio), spec.burst_cv)
     by_share = log_share_under(evidence.canary, float(share))
-    return float(np.logaddexp(by_ratio, by_share) - np.log(2)) >= -math.log(spec.beta)
+    return float(rates.log_either(np.array(by_ratio), np.array(by_share))) >= -math.log(spec.beta)
 
 
 def bearable(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
@@ -181,14 +192,7 @@ def bearable(stable: Counters, requests: float, tolerance: float) -> tuple[float
 def log_share_under(canary: Counters, share: float) -> float:
     """Return the log e-value against "the canary fails on at least this share of its requests"."""
     looked = rates.small_likelihoods(np.array(float(canary.errors)), np.array(float(canary.requests)), np.array(share))
-    return float(rates.log_mixed(looked, np.full(looked.shape[-1], -np.log(looked.shape[-1]))))
-
-
-BEARABLE_ERRORS = 12.0
-"""Errors of the canary that finding a doubling takes: log(1/alpha) over what each tells, 2 log 2 - 1."""
-WORST_RATIO = 16.0
-"""Beyond it a canary is broken: its evidence grows by several nats per error."""
-WORST_SHARE = 0.5
+    return float(rates.log_mean(looked))
 
 
 def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[str, Pairs]]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from slipway.domain import judge
+from slipway.domain.counters import Counters
 from slipway.domain.deciding import Decision, decide, drifted, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import DriftAction
@@ -61,19 +62,21 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
     match status.phase:
         case Phase.SHADOW if ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
-            alone = {stable: live.counters[stable]} if stable in live.counters else {}
-            learned = judge.learn(noted, alone, spec.judge, when) if alone else noted
+            learned = judge.learn(noted, _alone(live, stable), spec.judge, when)
             return judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
         case Phase.SHIFTING | Phase.HELD if ready:
             return judge.look(status.evidence, live, spec.judge, when)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
             return judge.remember(status.evidence, live, spec.judge)
         case Phase.BAKING:
-            alone = {canary: live.counters[canary]} if canary in live.counters else {}
-            learned = judge.learn(status.evidence, alone, spec.judge, when) if alone else status.evidence
+            learned = judge.learn(status.evidence, _alone(live, canary), spec.judge, when)
             return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
         case _:
             return status.evidence
+
+
+def _alone(live: judge.Arms, name: str) -> dict[str, Counters]:
+    return {name: live.counters[name]} if name in live.counters else {}
 
 
 def why_it_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:

@@ -152,7 +152,7 @@ def _latencies(before: Latencies, after: Latencies) -> Latencies | None:
 
 
 def _summary(before: Summary, after: Summary) -> Summary | None:
-    scores = _both(_sums, before.scores or NO_SUMS, after.scores)
+    scores = _both(sums_since, before.scores or NO_SUMS, after.scores)
     classes = {name: count - before.classes.get(name, 0) for name, count in after.classes.items()}
     inputs = {name: _bins(before.inputs.get(name, ()), counts) for name, counts in after.inputs.items()}
     lost = before.classes.keys() - after.classes.keys() or before.inputs.keys() - after.inputs.keys()
@@ -162,8 +162,8 @@ def _summary(before: Summary, after: Summary) -> Summary | None:
     return Summary(scores=scores, classes=classes, inputs=inputs)
 
 
-def _sums(before: Sums, after: Sums) -> Sums | None:
-    """Subtract; sums of squares never fall, a total may."""
+def sums_since(before: Sums, after: Sums) -> Sums | None:
+    """Return what came between two sums; None where one fell that can't: a total may, counts and squares never do."""
     if after.count < before.count or after.squares < before.squares:
         return None
     if after.count == before.count:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from slipway.domain.readings import NO_SUMS, Sums
+from slipway.domain.readings import NO_SUMS, Sums, sums_since
 
 FAILED_FROM = 500
 """HTTP status from which an answer is the server's failure."""
@@ -50,9 +50,8 @@ class ShadowComparison:
 
     def since(self, before: "ShadowComparison") -> "ShadowComparison | None":
         """Return what came after an earlier comparison; None where anything went backwards: it was begun anew."""
-        ratios, earlier = self.log_latency_ratios, before.log_latency_ratios
-        fallen = ratios.count < earlier.count or ratios.squares < earlier.squares
-        if fallen or any(getattr(self, name) < getattr(before, name) for name in _COUNTS):
+        ratios = sums_since(before.log_latency_ratios, self.log_latency_ratios)
+        if ratios is None or any(getattr(self, name) < getattr(before, name) for name in _COUNTS):
             return None
         return ShadowComparison(
             compared=self.compared - before.compared,
@@ -60,11 +59,7 @@ class ShadowComparison:
             canary_failed=self.canary_failed - before.canary_failed,
             stable_failed=self.stable_failed - before.stable_failed,
             both_failed=self.both_failed - before.both_failed,
-            log_latency_ratios=Sums(
-                count=ratios.count - earlier.count,
-                total=ratios.total - earlier.total,
-                squares=ratios.squares - earlier.squares,
-            ),
+            log_latency_ratios=ratios,
             last=self.last,
         )
 

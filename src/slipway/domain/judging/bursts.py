@@ -2,7 +2,7 @@ r"""Bursts: errors that come in gusts in one arm, and what they do to the compar
 
 A bad node, a slow disk or a chatty client makes one arm fail more for a minute, then less. Two arms that are equal in
 the long run then differ wildly within a minute, and a test that takes every error for an independent one rolls healthy
-canaries back (measured: up to 60 % of them, see docs/decision-benchmark.md). So the size of stable's own gusts is
+canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So the size of stable's own gusts is
 learned before and during the rollout, and evidence is weighed by the block (a minute) once they matter.
 
 **How large the gusts are.** With counts y_t of n_t requests per block and gusts G_t (mean 1, variance c^2), the squared
@@ -169,7 +169,7 @@ NOTHING_LEARNED = Dispersion()
 
 
 def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
-    """Return the dispersion after a look in the block with this number."""
+    """Return the dispersion after a look in the block with this number; every field is named, as `replace` is slow."""
     old = before if before.block in {None, block} else _ended(before, follows=block == (before.block or 0) + 1)
     return Dispersion(
         block=block,

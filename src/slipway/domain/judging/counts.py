@@ -68,7 +68,10 @@ def grow(
         state[begins] = ended[begins]
     rows = np.array([look.row for look in looks], dtype=float)
     bursts.count(_tally(state, grid), rows, grid, negligible)
-    learned = [_learned(one, look, block) for one, look in zip(before, looks, strict=True)]
+    learned = [
+        bursts.note(one.dispersion, block, look.stable.requests, look.stable.errors)
+        for one, look in zip(before, looks, strict=True)
+    ]
     gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
     return [
         CountEvidence(
@@ -93,8 +96,7 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     grid, gusts = _grid(guards), _gusts(evidence, least_cv)
     tally = _tally(_state(evidence, grid), grid)
     total = bursts.total(tally, gusts)
-    small = rates.log_mixed(bursts.small_total(tally, gusts), np.full(len(SMALLER), -np.log(len(SMALLER))))
-    favour = np.logaddexp(rates.log_favour(total, grid), small) - np.log(2)
+    favour = rates.log_either(rates.log_favour(total, grid), rates.log_mean(bursts.small_total(tally, gusts)))
     return np.minimum(rates.log_against(total, grid), LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
 
 
@@ -155,10 +157,6 @@ def _cv2_and_rate(dispersions: Sequence[Dispersion], least_cv: float) -> tuple[F
     known = np.array([(d.excess, d.scale, d.pairs, d.all_events, d.all_requests) for d in dispersions])
     cv2 = np.maximum(bursts.squared_cv(known[:, 0], known[:, 1], known[:, 2]), least_cv**2)
     return cv2, known[:, 3] / np.maximum(known[:, 4], 1)
-
-
-def _learned(one: CountEvidence, look: Look, block: int) -> Dispersion:
-    return bursts.note(one.dispersion, block, look.stable.requests, look.stable.errors)
 
 
 def _sum(one: Counters, other: Counters) -> Counters:

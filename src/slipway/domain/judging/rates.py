@@ -133,7 +133,7 @@ def interval(total: Floats, grid: Grid, alpha: float) -> tuple[float, float]:
     rise = logs[:-1, None] + np.diff(logs)[:, None] * _BETWEEN - bends[:, None] * _BETWEEN * (1 - _BETWEEN) / 2
     heights = np.append(rise.ravel(), logs[-1])
     at = np.append((spaced[:-1, None] * (spaced[1] / spaced[0]) ** _BETWEEN).ravel(), spaced[-1])
-    kept = np.flatnonzero(log_mixed(logs, np.full(len(logs), -np.log(len(logs)))) - heights < -np.log(alpha))
+    kept = np.flatnonzero(log_mean(logs) - heights < -np.log(alpha))
     low, high = int(kept[0]), int(kept[-1])
     return (float(at[low - 1]) if low else 0.0, float(at[high + 1]) if high + 1 < len(at) else float("inf"))
 
@@ -161,6 +161,17 @@ def log_mixed(logs: Floats, weights: Floats) -> Floats:
     top = sums.max(axis=-1)
     mixed: Floats = top + np.log(np.exp(sums - top[..., None]).sum(axis=-1))
     return mixed
+
+
+def log_mean(logs: Floats) -> Floats:
+    """Return log(mean(exp(logs))) over the last axis: e-values mixed with equal weights."""
+    return log_mixed(logs, np.full(logs.shape[-1], -np.log(logs.shape[-1])))
+
+
+def log_either(one: Floats, other: Floats) -> Floats:
+    """Return the log of two e-values' mean: evidence against a hypothesis that may be refuted in two ways."""
+    mean: Floats = np.logaddexp(one, other) - np.log(2)
+    return mean
 
 
 def _log_prior(weights: Floats) -> Floats:

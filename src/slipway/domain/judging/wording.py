@@ -20,12 +20,12 @@ DRIFT = "input drift"
 LONGEST_ODDS = 1e9
 """A sentence claims no rarer chance than one in this: nobody believes more, and the models behind it are not exact."""
 WORDS = {
-    ERRORS: ("fails", "fails on", "of its requests"),
-    COPIES: ("fails", "fails on", "of the copied requests"),
-    LATENCY: ("is slow", "is slow on", "of its requests"),
-    LABELS: ("is wrong", "is wrong on", "of its labelled answers"),
+    ERRORS: ("fails", "of its requests", "errors"),
+    COPIES: ("fails", "of the copied requests", "errors on copies"),
+    LATENCY: ("is slow", "of its requests", "slow answers"),
+    LABELS: ("is wrong", "of its labelled answers", "wrong answers"),
 }
-"""By check: what the canary does; on how many; of what."""
+"""By check: what the canary does; on how many of what; what is counted."""
 Told = tuple[str, dict[str, float]]
 
 
@@ -55,7 +55,7 @@ class Rate:
 
 def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -> str:
     """Say what was found about a share of requests."""
-    does, _, of = WORDS[rate.check]
+    does, of, counts = WORDS[rate.check]
     counted = f"{_share(rate.canary)} against {_share(rate.stable)}{_slow(rate)}"
     match outcome:
         case Outcome.FAIL:
@@ -63,12 +63,12 @@ def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -
             return f"{whom} {_compared(rate, does)}; {chance(rate.evidence)}; {counted}{_copied(rate)}"
         case Outcome.PASS if rate.under_tolerance:
             limit = f"less than {guard.tolerance:g}x as often as stable"
-            return f"canary {does} {limit} {_confidence(beta)}; {_noun(rate.check)}: {counted}"
+            return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
         case Outcome.PASS:
             limit = f"on less than {100 * guard.negligible:.10g} % {of}"
-            return f"canary {does} {limit} {_confidence(beta)}; {_noun(rate.check)}: {counted}"
+            return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
         case _:
-            return f"not enough evidence yet either way; {_noun(rate.check)}: {counted}"
+            return f"not enough evidence yet either way; {counts}: {counted}"
 
 
 def rate_numbers(rate: Rate) -> dict[str, float]:
@@ -203,10 +203,6 @@ def _compared(rate: Rate, does: str) -> str:
 def _contradicts(rate: Rate) -> bool:
     """Whether the sums look the other way (Simpson): the base rate fell while the canary's weight rose."""
     return rate.canary.errors * rate.stable.requests < rate.stable.errors * rate.canary.requests
-
-
-def _noun(check: str) -> str:
-    return {ERRORS: "errors", COPIES: "errors on copies", LATENCY: "slow answers", LABELS: "wrong answers"}[check]
 
 
 def _slow(rate: Rate) -> str:
