@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import os
 import shutil
 import socket
 import subprocess
@@ -40,9 +41,10 @@ def registry(folder: Path, *, locked: bool = False) -> Iterator[str]:
     lines += [f"http: {{addr: '{host}'}}"]
     lines += [f"auth: {{htpasswd: {{realm: test, path: {folder / 'passwords'}}}}}"] if locked else []
     (folder / "registry.yml").write_text("\n".join(lines))
-    with subprocess.Popen(
-        [program, "serve", str(folder / "registry.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    # it would read REGISTRY_AUTH_FILE, which names our logins, as a setting of its own
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
+    command = [program, "serve", str(folder / "registry.yml")]
+    with subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 30
             while not _answers(f"http://{host}/v2/"):

@@ -92,7 +92,6 @@ def test_a_registry_that_is_down_may_be_tried_again(tmp_path: Path) -> None:
 
 def test_a_registry_that_refuses_is_told_with_the_way_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a login, and with a wrong one, whose password is not shown."""
-    wrong = json.dumps({"auths": {}})
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
     with place.registry(tmp_path, locked=True) as host:
         for login in (None, ("somebody", "guessed")):

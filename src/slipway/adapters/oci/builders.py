@@ -149,10 +149,10 @@ def _run(command: list[str], build: Build, seconds: float, limit: float) -> None
                 raise _failed(f"no end after {limit:g} s", "mend what makes it hang (the package index?)") from None
             raise
     if process.returncode != 0:
-        raise _explained(said, build.image)
+        raise explained(said, build.image)
 
 
-def _explained(said: str, image: str) -> SlipwayError:
+def explained(said: str, image: str) -> SlipwayError:
     """Return the error that a builder's last lines mean."""
     told = meaningful(said)
     host = image.partition("/")[0]
