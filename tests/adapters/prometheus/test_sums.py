@@ -171,7 +171,7 @@ def test_a_summary_of_one_pod_is_what_it_says() -> None:
 )
 def test_pages_that_are_no_summaries_are_refused(said: list[object]) -> None:
     """Something missing, negative, no number, or bins of another profile."""
-    with pytest.raises(ValueError, match="(validation error|shorter|longer)"):
+    with pytest.raises(ValueError, match=r"(validation error|shorter|longer)"):
         pages.summary(said)
 
 
@@ -195,5 +195,5 @@ def test_answers_of_several_pods_take_turns_and_new_ones_come_last() -> None:
 @pytest.mark.parametrize("said", [{"other": []}, {"answers": [{"status": 200}]}, []])
 def test_pages_that_hold_no_answers_are_refused(said: object) -> None:
     """Another server's JSON."""
-    with pytest.raises(ValueError, match="validation error|no key `answers`"):
+    with pytest.raises(ValueError, match=r"validation error|no key `answers`"):
         pages.answers([said])
