@@ -106,10 +106,6 @@ class GatewayRouter:
         live = self._cluster.get("HTTPRoute", model)
         return None if live is None else shares(live)
 
-    def remove(self, model: str) -> None:
-        """Take the model's route away."""
-        self._cluster.delete("HTTPRoute", model)
-
     def _wait(self, model: str) -> None:
         ends = time.monotonic() + TAKEN_SECONDS
         while not (word := _word(self._cluster.get("HTTPRoute", model), self.gateway.name)).taken:

@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
+from slipway.adapters.kubernetes.managers import editor
 from slipway.adapters.kubernetes.names import PORT, TRAFFIC, model_labels
 from slipway.domain.revision import Traffic
 
 COMPARE_HEADER = "x-slipway-compare"
 """On live requests and on their copies while a shadow looks on: services keep their answers then."""
-OURS = "slipway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +85,13 @@ def shares(route: Manifest) -> Traffic | None:
     before = read_told(route["metadata"].get("annotations"))
     stable, canary = _roles(weights, before)
     percent = round(100 * weights.get(canary, 0) / sum(weights.values())) if canary else 0
-    return Traffic(stable=stable, canary=canary, canary_percent=percent, shadow=_shadow(rule), edited_by=_editor(route))
+    return Traffic(
+        stable=stable,
+        canary=canary,
+        canary_percent=percent,
+        shadow=_shadow(rule),
+        edited_by=editor(route, "spec", "rules"),
+    )
 
 
 def _roles(weights: Mapping[str, int], before: Traffic | None) -> tuple[str, str | None]:
@@ -99,21 +104,6 @@ def _roles(weights: Mapping[str, int], before: Traffic | None) -> tuple[str, str
 def _shadow(rule: Manifest) -> str | None:
     mirrors = (one["requestMirror"] for one in rule.get("filters") or [] if one["type"] == "RequestMirror")
     return next((str(mirror["backendRef"]["name"]) for mirror in mirrors), None)
-
-
-def _editor(route: Manifest) -> str | None:
-    """Return who took the rules since we wrote them: the field's managers are who wrote it last."""
-    owners: list[dict[str, Any]] = [
-        entry for entry in route["metadata"].get("managedFields") or [] if _has_rules(entry.get("fieldsV1") or {})
-    ]
-    if any(entry["manager"] == OURS for entry in owners):
-        return None
-    owners.sort(key=lambda entry: str(entry.get("time", "")))
-    return str(owners[-1]["manager"]) if owners else None
-
-
-def _has_rules(fields: Manifest) -> bool:
-    return "f:rules" in fields.get("f:spec", {})
 
 
 def _rule(route: Manifest) -> Manifest:

@@ -1,0 +1,145 @@
+"""What a pod's model container shows, in words: why it does not start, and how it ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import CONTAINER
+from slipway.adapters.kubernetes.readiness import is_ready
+
+NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"})
+LOOPING = "CrashLoopBackOff"
+OUT_OF_MEMORY = "OOMKilled"
+MOST_WORDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a container ended the last time."""
+
+    reason: str
+    """The kubelet's word: Error, OOMKilled, Completed."""
+    code: int
+    at: float
+    """Unix seconds; 0: not told."""
+    said: str
+    """The last line that it wrote; empty: none."""
+    times: int
+    """How often it ended so far in this pod."""
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was ended for the memory that it used."""
+        return self.reason == OUT_OF_MEMORY
+
+    def words(self, limit: str = "") -> str:
+        """Say it.
+
+        >>> End(reason="Error", code=3, at=0, said="no model.onnx", times=2).words()
+        'exited with code 3, twice; last line: no model.onnx'
+        """
+        if self.out_of_memory:
+            over = f" of {limit}" if limit else ""
+            return f"ended for using more than its memory limit{over} (OOMKilled), {_times(self.times)}"
+        said = f"; last line: {self.said}" if self.said else ""
+        return f"exited with code {self.code}, {_times(self.times)}{said}"
+
+
+def last_end(pod: Manifest) -> End | None:
+    """Return how the pod's model container ended the last time; None: it never did."""
+    status = _status(pod)
+    ended = [(status.get(key) or {}).get("terminated") for key in ("state", "lastState")]
+    latest: dict[str, Any] | None = next(filter(None, ended), None)
+    if latest is None:
+        return None
+    return End(
+        reason=latest.get("reason", "Error"),
+        code=int(latest.get("exitCode", 0)),
+        at=seconds(latest.get("finishedAt")),
+        said=_last_line(latest.get("message", "")),
+        times=restarts(pod) + (1 if ended[0] else 0),
+    )
+
+
+def restarts(pod: Manifest) -> int:
+    """Return how often the pod's model container was started again."""
+    return int(_status(pod).get("restartCount", 0))
+
+
+def cannot_start(pod: Manifest) -> str:
+    """Say what keeps the container from ever running, as it is; empty: nothing that is known."""
+    reason, message = _waiting(pod)
+    if reason in NO_IMAGE:
+        return f"its image can't be pulled ({reason}): {_short(message)}"
+    if reason in NO_CONTAINER:
+        return f"its container can't be made ({reason}): {_short(message)}"
+    ended = last_end(pod)
+    if ended is not None and (reason == LOOPING or ended.out_of_memory):
+        return ended.words(memory_limit(pod))
+    return ""
+
+
+def why_not_ready(pod: Manifest) -> str:
+    """Say why a pod is not ready, whether that is a fault or not."""
+    stuck = cannot_start(pod)
+    if stuck:
+        return stuck
+    conditions = {one["type"]: one for one in pod.get("status", {}).get("conditions") or []}
+    placed = conditions.get("PodScheduled", {})
+    if placed.get("status") == "False":
+        return f"no node takes it ({placed.get('reason', 'Pending')}): {_short(placed.get('message', ''))}"
+    if pod.get("status", {}).get("phase") == "Failed":
+        status = pod["status"]
+        return (
+            f"its pod was ended by the cluster ({status.get('reason', 'Failed')}): {_short(status.get('message', ''))}"
+        )
+    container = _status(pod)
+    if container.get("ready") and not is_ready(pod):
+        return "its node does not answer"
+    ended = last_end(pod)
+    if ended is not None:
+        return ended.words(memory_limit(pod))
+    return "it does not answer its readiness probe" if container.get("started") else "not ready yet"
+
+
+def memory_limit(pod: Manifest) -> str:
+    """Return the container's memory limit as its pod has it; empty: none."""
+    containers: Sequence[dict[str, Any]] = pod.get("spec", {}).get("containers") or []
+    limits = ((one.get("resources") or {}).get("limits") or {} for one in containers if one["name"] == CONTAINER)
+    return str(next(limits, {}).get("memory", ""))
+
+
+def seconds(stamp: str | None) -> float:
+    """Return a time of the API server as Unix seconds.
+
+    >>> seconds("1970-01-01T00:01:00Z"), seconds(None)
+    (60.0, 0.0)
+    """
+    return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0
+
+
+def _status(pod: Manifest) -> dict[str, Any]:
+    statuses: Sequence[dict[str, Any]] = pod.get("status", {}).get("containerStatuses") or []
+    return next((one for one in statuses if one["name"] == CONTAINER), {})
+
+
+def _waiting(pod: Manifest) -> tuple[str, str]:
+    waiting = (_status(pod).get("state") or {}).get("waiting") or {}
+    return str(waiting.get("reason", "")), str(waiting.get("message", ""))
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return _short(lines[-1]) if lines else ""
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_WORDS else f"{line[:MOST_WORDS]} ..."
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

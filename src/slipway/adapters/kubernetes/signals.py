@@ -1,0 +1,185 @@
+"""From what the cluster shows of a revision to one word about it, with its reason, at once.
+
+A model that was ended for its memory, or that ended by itself twice, in a replica lately is a failed one, also while
+others answer: they run the same model. One end alone, a node that is lost, a pod that no node takes are no faults
+of the model; they are told.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.adapters.kubernetes.containers import (
+    cannot_start,
+    last_end,
+    memory_limit,
+    restarts,
+    seconds,
+    why_not_ready,
+)
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
+from slipway.adapters.kubernetes.quantity import number
+from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.domain.revision import Health, RevisionState
+from slipway.domain.scaling import Load, Scale
+
+LATELY_SECONDS = 600.0
+"""An end of longer ago says nothing of how a revision does now."""
+OFTEN = 2
+BLIND_SECONDS = 60.0
+"""A new autoscaler has nothing to read at first; after this it is worth telling."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the cluster has of one revision."""
+
+    deployment: Manifest
+    pods: tuple[Manifest, ...]
+    autoscaler: Manifest | None
+
+
+def assess(seen: Seen, now: float) -> RevisionState:
+    """Return a revision's state; `now` is the API server's time, Unix seconds."""
+    pods = _current(seen)
+    health, detail = _health(seen, pods, now)
+    return RevisionState(
+        name=seen.deployment["metadata"]["name"],
+        health=health,
+        detail=detail,
+        restarts=sum(map(restarts, pods)),
+        scale=_scale(seen.autoscaler, pods),
+    )
+
+
+def _health(seen: Seen, pods: Sequence[Manifest], now: float) -> tuple[Health, str]:
+    ready = sum(map(is_ready, pods))
+    broken = _broken(pods, now)
+    if broken:
+        return Health.FAILED, broken
+    if ready:
+        return Health.READY, "; ".join(filter(None, (_missing(seen, pods, ready), _blind(seen.autoscaler, now))))
+    stuck = next(filter(None, map(cannot_start, pods)), "") or _refused(seen.deployment)
+    if stuck:
+        return Health.FAILED, stuck
+    health = Health.UNREADY if _was_ready(seen.deployment) else Health.STARTING
+    return health, _waits(seen, pods)
+
+
+def _broken(pods: Iterable[Manifest], now: float) -> str:
+    """Say which fault of the model showed lately in any replica, ready or not; empty: none."""
+    for pod in pods:
+        ended = last_end(pod)
+        if ended is None or now - ended.at > LATELY_SECONDS:
+            continue
+        if ended.out_of_memory or (ended.times >= OFTEN and ended.code):
+            return ended.words(memory_limit(pod))
+    return ""
+
+
+def _refused(deployment: Manifest) -> str:
+    """Say why no pod can be made, or that none became ready in time; empty: neither."""
+    conditions = _conditions(deployment)
+    failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
+    if failure.get("status") == "True":
+        return f"the cluster refuses its pods: {failure.get('message', '')}"
+    if progress.get("reason") == "ProgressDeadlineExceeded":
+        limit = deployment["spec"].get("progressDeadlineSeconds", 600)
+        return f"no replica became ready in {limit} s"
+    return ""
+
+
+def _waits(seen: Seen, pods: Sequence[Manifest]) -> str:
+    if not _wanted(seen.deployment):
+        return "somebody scaled it to 0 replicas"
+    return why_not_ready(pods[0]) if pods else "its pods are not there yet"
+
+
+def _missing(seen: Seen, pods: Sequence[Manifest], ready: int) -> str:
+    wanted = _wanted(seen.deployment)
+    if ready >= wanted:
+        return ""
+    waiting = next((pod for pod in pods if not is_ready(pod)), None)
+    because = why_not_ready(waiting) if waiting else _refused(seen.deployment) or "the others are not there yet"
+    return f"{ready} of {wanted} replicas ready: {because}"
+
+
+def _blind(autoscaler: Manifest | None, now: float) -> str:
+    if autoscaler is None:
+        return "its autoscaler is gone: start it again, or its replicas stay as many as they are"
+    active = _conditions(autoscaler).get("ScalingActive", {})
+    unread = active.get("status") == "False" and active.get("reason") != "ScalingDisabled"
+    if not unread or now - seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
+        return ""
+    return f"its autoscaler can't read its signals ({active.get('reason', '')}): {active.get('message', '')}"
+
+
+def _current(seen: Seen) -> list[Manifest]:
+    """Return the pods that count: those of the Deployment's template as it is now, in a steady order."""
+    package = _package(seen.deployment["spec"]["template"])
+    pods = [pod for pod in staying(seen.pods, seen.deployment["metadata"]["name"]) if _package(pod) == package]
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+
+def _package(labelled: Manifest) -> str:
+    return str((labelled["metadata"].get("annotations") or {}).get(PACKAGE, ""))
+
+
+def _was_ready(deployment: Manifest) -> bool:
+    # the Deployment keeps this reason from its first complete rollout on, also when its pods fail later
+    return _conditions(deployment).get("Progressing", {}).get("reason") == "NewReplicaSetAvailable"
+
+
+def _wanted(deployment: Manifest) -> int:
+    return int(deployment["spec"].get("replicas", 1))
+
+
+def _scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | None:
+    """Return the replicas and their load; None where they can't be moved: no autoscaler, or fixed counts."""
+    noted = (autoscaler or {}).get("metadata", {}).get("annotations") or {}
+    if autoscaler is None or FIXED in noted:
+        return None
+    spec = autoscaler["spec"]
+    floor = int(spec.get("minReplicas", 1))
+    return Scale(
+        ready=sum(map(is_ready, pods)),
+        floor=floor,
+        minimum=int(noted.get(MINIMUM, floor)),
+        maximum=int(noted.get(MAXIMUM, spec["maxReplicas"])),
+        loads=_loads(autoscaler),
+    )
+
+
+def _loads(autoscaler: Manifest) -> tuple[Load, ...]:
+    """Return what the autoscaler measured; nothing when it can't read now: what it shows then is of before."""
+    if _conditions(autoscaler).get("ScalingActive", {}).get("status") != "True":
+        return ()
+    current = {_signal(one): one for one in autoscaler.get("status", {}).get("currentMetrics") or [] if one}
+    loads = []
+    for metric in autoscaler["spec"].get("metrics") or []:
+        measured = current.get(_signal(metric))
+        if measured is not None:
+            loads.append(_load(metric, measured))
+    return tuple(loads)
+
+
+def _signal(metric: Manifest) -> str:
+    if metric["type"] == "Pods":
+        return "requests in flight"
+    return str(metric.get("resource", {}).get("name", metric["type"]))
+
+
+def _load(metric: Manifest, measured: Manifest) -> Load:
+    if metric["type"] == "Pods":
+        target, average = metric["pods"]["target"]["averageValue"], measured["pods"]["current"]["averageValue"]
+        return Load(signal=_signal(metric), average=number(average), target=number(target))
+    target, average = (
+        metric["resource"]["target"]["averageUtilization"],
+        measured["resource"]["current"]["averageUtilization"],
+    )
+    return Load(signal=_signal(metric), average=float(average), target=float(target))
+
+
+def _conditions(live: Manifest) -> dict[str, dict[str, Any]]:
+    return {one["type"]: one for one in live.get("status", {}).get("conditions") or []}

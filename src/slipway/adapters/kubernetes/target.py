@@ -1,0 +1,216 @@
+"""The Kubernetes target: what is wanted is applied, what is there is read; nothing is remembered here.
+
+Every call is one process' short walk through the API; two that work on one model at once are kept apart by the lease
+above, and by the API server's own rules below.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol
+
+from slipway.adapters.kubernetes.autoscaling import CUSTOM_METRICS, Bounds, Signals, autoscaler, signals
+from slipway.adapters.kubernetes.cluster import Applied, Cluster, is_ours
+from slipway.adapters.kubernetes.gateway import GatewayRouter, find_gateway
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
+from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, of_model
+from slipway.adapters.kubernetes.replicas import ReplicaRouter
+from slipway.adapters.kubernetes.signals import Seen, assess
+from slipway.domain.revision import Revision, RevisionState, Traffic
+from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
+from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
+from slipway.ports.target import Abilities
+
+AUTOSCALER = "HorizontalPodAutoscaler"
+Way = Literal["auto", "gateway", "replicas"]
+
+
+class Router(Protocol):
+    """How shares are made."""
+
+    def abilities(self, replicas: int) -> Abilities:
+        """Return what it can do for revisions of at most so many replicas."""
+        ...
+
+    def route(self, model: str, traffic: Traffic) -> None:
+        """Share requests so; return once it is so."""
+        ...
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Return the shares as they are; None: there is no route."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Undo:
+    """What one call made: all of it goes again when the call fails."""
+
+    cluster: Cluster
+    made: list[tuple[str, str]] = field(default_factory=list)
+
+    def apply(self, manifest: Manifest) -> Applied:
+        applied = self.cluster.apply(manifest)
+        if applied.created:
+            self.made.append((manifest["kind"], manifest["metadata"]["name"]))
+        return applied
+
+    def undo(self) -> None:
+        for kind, name in reversed(self.made):
+            self.cluster.delete(kind, name)
+
+
+class KubernetesTarget:
+    """Implements the port Target for one namespace of a cluster."""
+
+    def __init__(self, cluster: Cluster, *, route: Way = "auto", gateway: str = "") -> None:
+        """Ask nothing yet; `route` says how shares are made, `gateway` (NAMESPACE/NAME) by which Gateway."""
+        self._cluster, self._way, self._gateway = cluster, route, gateway
+
+    def start(self, revision: Revision) -> None:
+        """Begin to start a revision; see the port.
+
+        Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. What a call made
+        before it was refused (by a quota, by a policy) is taken away again.
+        """
+        wanted = deployment(revision)
+        before = self._cluster.get("Deployment", revision.name)
+        if before is not None:
+            self._refuse_another_package(revision, before)
+        undo = _Undo(cluster=self._cluster)
+        try:
+            undo.apply(network_policy(revision.model))
+            live = undo.apply(wanted).live
+            for manifest in (service(revision), disruption_budget(revision), self._autoscaler(revision)):
+                undo.apply(owned(manifest, live))
+        except SlipwayError:
+            undo.undo()
+            raise
+
+    def stop(self, model: str, name: str) -> None:
+        """Stop a revision; see the port. Its pods finish what they have: they leave the route before they end."""
+        traffic = self.traffic(model)
+        if traffic is not None:
+            self._leave_route(model, name, traffic)
+        live = self._cluster.get("Deployment", name)
+        if live is not None and is_ours(live):
+            self._cluster.delete("Deployment", name)
+
+    def observe(self, model: str) -> dict[str, RevisionState]:
+        """Return what is there of a model, with three calls whatever there is."""
+        kinds = ("Deployment", "Pod", AUTOSCALER)
+        deployments, pods, scalers = (self._cluster.list(kind, of_model(model)) for kind in kinds)
+        by_name = {one["metadata"]["name"]: one for one in scalers}
+        now = self._cluster.now()
+        found = {}
+        for one in deployments:
+            name = one["metadata"]["name"]
+            found[name] = assess(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
+        return found
+
+    def route(self, model: str, traffic: Traffic) -> None:
+        """Share live requests so; see the port. Raises NotFound for a revision that was not started."""
+        known = [one["metadata"]["name"] for one in self._cluster.list("Deployment", of_model(model))]
+        for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
+            if name not in known:
+                raise NotFound(
+                    f"revision {name}",
+                    seen="it was not started here",
+                    expected=f"one of {', '.join(known) or 'none'}",
+                    do="start it before it gets traffic",
+                )
+        self.router.route(model, traffic)
+
+    def traffic(self, model: str) -> Traffic | None:
+        """Return the shares as the live objects have them, with who else edited them."""
+        return self.router.traffic(model)
+
+    def scale(self, model: str, floors: dict[str, int]) -> None:  # noqa: ARG002 - revisions have names of their own
+        """Move the floors of autoscalers."""
+        for name, floor in floors.items():
+            self._cluster.patch(AUTOSCALER, name, {"spec": {"minReplicas": floor}})
+
+    def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - one router for all models
+        """Return what the router can do, and which one it is."""
+        return self.router.abilities(serving.replicas.maximum)
+
+    def remove(self, model: str) -> None:
+        """Take away everything of a model, by its label, routes of both ways first."""
+        for kind in ("HTTPRoute", "Service"):
+            self._remove(kind, model)
+        for live in self._cluster.list("Deployment", of_model(model)):
+            self._cluster.delete("Deployment", live["metadata"]["name"])
+        self._remove("NetworkPolicy", model)
+
+    def signals(self, replicas: ReplicasSpec) -> Signals:
+        """Return what autoscalers go by here, with the reason."""
+        return signals(replicas, custom_metrics=self._custom_metrics)
+
+    @cached_property
+    def router(self) -> Router:
+        """How shares are made here: chosen once."""
+        if self._way == "replicas":
+            return ReplicaRouter(self._cluster)
+        found = find_gateway(self._cluster, self._gateway)
+        if found is not None:
+            return GatewayRouter(self._cluster, found)
+        if self._way == "gateway" or self._gateway:
+            raise SettingsError(
+                "setting SLIPWAY_KUBE_ROUTE",
+                seen=f"it is `gateway` and no Gateway lets routes of namespace {self._cluster.namespace} in",
+                expected="a Gateway with an HTTP listener whose allowedRoutes include the namespace",
+                do="install one, or set SLIPWAY_KUBE_ROUTE=replicas",
+            )
+        return ReplicaRouter(self._cluster)
+
+    @cached_property
+    def _custom_metrics(self) -> bool:
+        return self._cluster.raw(CUSTOM_METRICS) is not None
+
+    def _remove(self, kind: str, model: str) -> None:
+        """Take away what the model has once; what only has its name stays."""
+        live = self._cluster.get(kind, model)
+        labels = (live or {}).get("metadata", {}).get("labels") or {}
+        if live is not None and is_ours(live) and labels.get(MODEL) == model and REVISION not in labels:
+            self._cluster.delete(kind, model)
+
+    def _autoscaler(self, revision: Revision) -> Manifest:
+        """Return the autoscaler with the bounds that it has now: a second start does not take replicas away."""
+        replicas = revision.serving.replicas
+        live = self._cluster.get(AUTOSCALER, revision.name)
+        spec = (live or {}).get("spec", {})
+        floor, ceiling = spec.get("minReplicas", replicas.minimum), spec.get("maxReplicas", replicas.maximum)
+        return autoscaler(revision, self.signals(replicas), Bounds(floor=floor, ceiling=ceiling))
+
+    def _refuse_another_package(self, revision: Revision, before: Manifest) -> None:
+        now = (before["metadata"].get("annotations") or {}).get(PACKAGE, "none of ours")
+        if now == revision.package.digest:
+            return
+        share = _share(self.traffic(revision.model), revision.name)
+        if share:
+            raise ArtifactChanged(
+                f"revision {revision.name}",
+                seen=f"another package ({revision.package.digest}) for a revision that gets {share}",
+                expected=f"the one that it serves from ({now})",
+                do="register the changed model as a new version",
+            )
+
+    def _leave_route(self, model: str, name: str, traffic: Traffic) -> None:
+        share = _share(traffic, name)
+        if share:
+            raise PermanentError(
+                f"revision {name}",
+                seen=f"the route sends it {share}",
+                expected="no traffic before it is stopped",
+                do="route the model to another revision first",
+            )
+        if traffic.canary == name:  # a warm canary, at 0 %
+            self.router.route(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
+
+
+def _share(traffic: Traffic | None, name: str) -> str:
+    """Say in words what the route sends to a revision; empty: nothing."""
+    if traffic is None:
+        return ""
+    copies = ["a copy of the requests"] if traffic.shadow == name else []
+    percent = traffic.weights.get(name, 0)
+    return " and ".join([*([f"{percent} % of the requests"] if percent else []), *copies])
