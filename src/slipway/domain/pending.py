@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from slipway.domain.model import CHAMPION, ModelVersion, ReleaseState
+from slipway.domain.status import RolloutStatus
 
 
 def release_id(model: str, version: int, attempt: int) -> str:
@@ -40,6 +41,15 @@ def interrupted(versions: Sequence[ModelVersion]) -> ModelVersion | None:
     """Return the newest version whose release began and did not end; None: none."""
     begun = [version for version in versions if version.state is ReleaseState.RELEASING]
     return max(begun, key=lambda version: version.version, default=None)
+
+
+def may_need_a_run(newest: ModelVersion, status: RolloutStatus | None) -> bool:
+    """Say whether a model that nobody holds the lease of may need a run, from what can be asked for all models at once.
+
+    Its newest version was not begun or not ended, or its rollout, if one is under way, is one that somebody must drive.
+    """
+    waits = newest.state is None and CHAMPION not in newest.aliases
+    return waits or newest.state is ReleaseState.RELEASING or (status is not None and status.phase.driven)
 
 
 def attempt_of(version: ModelVersion) -> int:
