@@ -62,12 +62,16 @@ class WebServer:
 
 
 class Exporter(WebServer):
-    """A scrape target: `page` is what it shows."""
+    """A scrape target: `page` is what it shows, and `status` what it answers to POST."""
 
     def __init__(self, page: str = "") -> None:
         """Begin to serve a page of metrics."""
-        self.page = page
-        super().__init__(lambda _: (200, "text/plain; version=0.0.4", self.page.encode()))
+        self.page, self.status = page, 200
+        super().__init__(self._reply)
+
+    def _reply(self, request: BaseHTTPRequestHandler) -> tuple[int, str, bytes]:
+        status = self.status if request.command == "POST" else 200
+        return status, "text/plain; version=0.0.4", self.page.encode()
 
 
 class OwnPrometheus:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
-from slipway.adapters.prometheus.presets import PRESETS
+from slipway.adapters.prometheus.presets import PRESETS, Preset
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.readings import Cursor, Reading, news
 from slipway.domain.serving_spec import EvidenceSpec
@@ -283,6 +283,15 @@ def test_prometheus_takes_every_preset(preset: str, made: Made) -> None:
 
     assert metrics.counters("digits", ["digits-v1"]) == {}
     assert metrics.latencies("digits", ["digits-v1"]) == {}
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_the_documentation_shows_every_query(preset: Preset) -> None:
+    """As it is asked: a person can run it."""
+    page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text()
+
+    asked = (preset.alive, preset.requests, preset.errors, preset.buckets, *preset.by_route.values())
+    assert [query for query in asked if query not in page] == []
 
 
 def test_an_unknown_preset_is_refused(made: Made) -> None:
