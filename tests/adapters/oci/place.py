@@ -11,6 +11,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -53,6 +54,39 @@ def registry(folder: Path, *, locked: bool = False) -> Iterator[str]:
             yield host
         finally:
             process.terminate()
+
+
+@contextlib.contextmanager
+def without_links(host: str) -> Iterator[str]:
+    """Stand in front of a registry and keep it from linking blobs between repositories, as some can't."""
+
+    class Forgetful(BaseHTTPRequestHandler):
+        def _pass_on(self) -> None:
+            size = int(self.headers.get("content-length") or 0)
+            path = self.path.partition("?")[0] if "mount=" in self.path else self.path
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
+            answer = httpx.request(
+                self.command, f"http://{host}{path}", content=self.rfile.read(size), headers=headers, timeout=60
+            )
+            self.send_response(answer.status_code)
+            for name in ("content-type", "location"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_HEAD = do_POST = do_PUT = _pass_on  # noqa: N815 - names that the class asks for
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def _answers(address: str) -> bool:

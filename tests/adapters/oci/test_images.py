@@ -60,6 +60,17 @@ def test_the_same_package_is_the_same_image_everywhere(registry: str, tmp_path: 
     assert here.partition("@")[2] == there.partition("@")[2]
 
 
+def test_a_registry_without_links_gets_copies(registry: str, tmp_path: Path) -> None:
+    """The runtime's layers are read and sent again: slower, and the same image."""
+    one = place.package(tmp_path, model="copied")
+    with place.without_links(registry) as host:
+        reference = images(host, tmp_path / "work").push(one)
+
+    image, _ = place.pulled(reference.replace(host, registry))
+    first = image.manifest["layers"][0]["digest"]
+    assert place.files_of(registry, "copied", first)["opt/venv/python"] == b"an interpreter"
+
+
 def test_what_is_there_is_found_without_its_files(registry: str, tmp_path: Path) -> None:
     """A resumed release asks again: nothing is packed, and nothing is sent."""
     one = place.package(tmp_path, 8)

@@ -15,6 +15,8 @@ from slipway.adapters.oci.layer import Layer
 from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
 CALL_SECONDS = 30.0
+ANSWER_SECONDS = 300.0
+"""A registry checks gigabytes before it answers."""
 CHUNK = 1 << 20
 REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 LATER = (httpx.codes.TOO_MANY_REQUESTS, *range(500, 600))
@@ -30,7 +32,7 @@ class Registry:
         self._client = httpx.Client(
             base_url=f"{'http' if insecure else 'https'}://{address}",
             auth=RegistryAccess(login_for(host), repositories),
-            timeout=CALL_SECONDS,
+            timeout=httpx.Timeout(CALL_SECONDS, read=ANSWER_SECONDS),
             follow_redirects=True,  # blobs may lie in an object store
         )
 
@@ -104,9 +106,14 @@ class Registry:
                 self._finish(begun, digest, iter(lambda: file.read(CHUNK), b""), content.stat().st_size)
 
     def _finish(self, begun: httpx.Response, digest: str, content: Iterator[bytes], size: int) -> None:
-        place = httpx.URL(begun.headers["location"]).copy_merge_params({"digest": digest})
+        place = begun.url.join(begun.headers["location"]).copy_merge_params({"digest": digest})
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-        self._call("PUT", str(place), content=content, headers=headers)
+        with self._translated():
+            if place.host == begun.url.host:
+                answer = self._client.put(place, content=content, headers=headers)
+            else:  # an object store, whose address is its own leave: our login is none of its business
+                answer = self._client.put(place, content=content, headers=headers, auth=None)
+        self._checked(answer, f"PUT {place.path}")
 
     def _find(self, method: str, path: str, *, headers: dict[str, str] | None = None) -> httpx.Response | None:
         with self._translated():
@@ -120,13 +127,13 @@ class Registry:
         method: str,
         path: str,
         *,
-        content: bytes | Iterator[bytes] | None = None,
+        content: bytes | None = None,
         headers: dict[str, str] | None = None,
         params: dict[str, str] | None = None,
     ) -> httpx.Response:
         with self._translated():
             answer = self._client.request(method, path, content=content, headers=headers, params=params)
-        return self._checked(answer, f"{method} {path.partition('?')[0]}")
+        return self._checked(answer, f"{method} {path}")
 
     def _checked(self, answer: httpx.Response, asked: str) -> httpx.Response:
         if not answer.is_success:
