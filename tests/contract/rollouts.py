@@ -82,6 +82,48 @@ class RolloutStoreContract:
 
         assert rollouts.load("yours") is None
 
+    def test_only_statuses_that_are_not_at_their_end_are_under_way(self, rollouts: Rollouts) -> None:
+        """A rollout leaves them with its last save; a lease without a status is none."""
+        going, ended = a_status("going"), replace(a_status("ended"), phase=Phase.ROLLED_BACK)
+        rollouts.acquire("leased", "one", 30)
+        for status in (going, ended):
+            rollouts.save(status, rollouts.acquire(status.model, "one", 30))
+
+        found = rollouts.under_way()
+
+        assert found.pop("going") == going
+        assert not {"ended", "leased"} & set(found)
+
+    def test_a_forgotten_model_never_had_a_rollout(self, rollouts: Rollouts) -> None:
+        """Status and lease are gone; others stay; who held it before can't write it again."""
+        before = rollouts.acquire("gone", "before", 30)
+        lease = rollouts.take_over("gone", "uninstall", 30)
+        rollouts.save(a_status("gone"), lease)
+        rollouts.save(a_status("stays"), rollouts.acquire("stays", "one", 30))
+
+        rollouts.forget("gone", lease)
+
+        assert (rollouts.load("gone"), rollouts.current("gone")) == (None, None)
+        assert rollouts.load("stays") == a_status("stays")
+        for late in (before, lease):
+            with pytest.raises(LeaseLost):
+                rollouts.save(a_status("gone"), late)
+        rollouts.acquire("gone", "next", 30)
+        with pytest.raises(LeaseLost):
+            rollouts.save(a_status("gone"), before)
+        assert rollouts.load("gone") is None
+
+    def test_a_model_is_not_forgotten_by_who_lost_the_lease(self, rollouts: Rollouts) -> None:
+        """LeaseLost, and everything stays."""
+        old = rollouts.acquire("remembered", "one", 30)
+        rollouts.save(a_status("remembered"), old)
+        rollouts.take_over("remembered", "two", 30)
+
+        with pytest.raises(LeaseLost):
+            rollouts.forget("remembered", old)
+
+        assert rollouts.load("remembered") == a_status("remembered")
+
 
 class LeasesContract:
     """At most one rollout per model."""
@@ -147,6 +189,19 @@ class LeasesContract:
         rollouts.release(renewed)
         assert rollouts.acquire("asked", "two", 30).superseded_by is None
 
+    def test_leases_in_force_are_listed(self, rollouts: Rollouts) -> None:
+        """Those that were given back, or expired, are not among them."""
+        held = rollouts.acquire("in-force", "one", 30)
+        rollouts.release(rollouts.acquire("given-back", "one", 30))
+        rollouts.acquire("expired", "one", 0.01)
+        _acquire_when_free(rollouts, "expired", "two", seconds=0.01)
+
+        found = rollouts.in_force()
+
+        assert found["in-force"] == held
+        assert "given-back" not in found
+        assert found.get("expired", held).holder != "one"
+
     def test_a_lease_is_taken_over(self, rollouts: Rollouts) -> None:
         """Whoever held it can neither renew nor save; releasing it changes nothing."""
         held = rollouts.acquire("taken", "one", 30)
@@ -167,10 +222,10 @@ class LeasesContract:
             rollouts.renew(replace(lease, model="never"), 30)
 
 
-def _acquire_when_free(rollouts: Rollouts, model: str, holder: str) -> Lease:
+def _acquire_when_free(rollouts: Rollouts, model: str, holder: str, *, seconds: float = 30) -> Lease:
     deadline = time.monotonic() + 5
     while True:
         try:
-            return rollouts.acquire(model, holder, 30)
+            return rollouts.acquire(model, holder, seconds)
         except LeaseHeld:
             assert time.monotonic() < deadline

@@ -23,13 +23,13 @@ class TargetContract:
         assert target.observe("nothing") == {}
 
     def test_a_started_revision_is_seen_ready(self, target: Target, start: Start) -> None:
-        """It is there by its name, with the memory it uses, and gets no traffic by itself."""
+        """It is there by its name, with the memory it uses (where the target measures it), and gets no traffic."""
         revision = start("seen", 1)
 
         state = target.observe("seen")[revision.name]
 
         assert state.health is Health.READY
-        assert state.memory_mebibytes > 0
+        assert state.memory_mebibytes is None or state.memory_mebibytes > 0
         assert target.traffic("seen") is None
 
     def test_traffic_goes_where_the_weights_say(self, target: Target, start: Start, ask: Ask) -> None:
@@ -49,7 +49,8 @@ class TargetContract:
     def test_the_route_is_remembered_as_it_was_told(self, target: Target, start: Start) -> None:
         """`traffic` returns what `route` was given; saying it twice changes nothing."""
         one, two = start("memory", 1), start("memory", 2)
-        told = Traffic(stable=one.name, canary=two.name, canary_percent=5, shadow=two.name)
+        shadow = two.name if target.abilities("memory", one.serving).copies else None
+        told = Traffic(stable=one.name, canary=two.name, canary_percent=5, shadow=shadow)
 
         target.route("memory", told)
         target.route("memory", told)
@@ -57,16 +58,31 @@ class TargetContract:
         assert target.traffic("memory") == told
 
     def test_a_revision_with_traffic_is_not_stopped(self, target: Target, start: Start, ask: Ask) -> None:
-        """Neither one that serves nor one that gets copies; the refusal changes nothing."""
+        """Neither one that serves nor one that gets copies or a share; the refusal changes nothing."""
         one, two = start("kept", 1), start("kept", 2)
-        target.route("kept", Traffic(stable=one.name, shadow=two.name))
+        copies = target.abilities("kept", one.serving).copies
+        shared = Traffic(stable=one.name, canary=two.name, canary_percent=50)
+        target.route("kept", Traffic(stable=one.name, shadow=two.name) if copies else shared)
 
         for name in (one.name, two.name):
             with pytest.raises(PermanentError):
                 target.stop("kept", name)
 
         assert set(target.observe("kept")) == {one.name, two.name}
-        assert ask("kept", 3) == [one.name] * 3
+        assert set(ask("kept", 20)) == ({one.name} if copies else {one.name, two.name})
+
+    def test_copies_are_refused_where_the_router_makes_none(self, target: Target, start: Start) -> None:
+        """A shadow that would see nothing is no shadow; where the router makes copies it is taken."""
+        one, two = start("copied", 1), start("copied", 2)
+        shadowed = Traffic(stable=one.name, shadow=two.name)
+
+        if target.abilities("copied", one.serving).copies:
+            target.route("copied", shadowed)
+            assert target.traffic("copied") == shadowed
+        else:
+            with pytest.raises(PermanentError, match="cop"):
+                target.route("copied", shadowed)
+            assert target.traffic("copied") is None
 
     def test_stopping_twice_is_no_error(self, target: Target, start: Start) -> None:
         """Stop is idempotent."""

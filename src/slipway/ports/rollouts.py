@@ -36,6 +36,14 @@ class RolloutStore(Protocol):
         """Return the models that have a status."""
         ...
 
+    def under_way(self) -> dict[str, RolloutStatus]:
+        """Return the statuses that are not at their end, by model."""
+        ...
+
+    def forget(self, model: str, lease: Lease) -> None:
+        """Take away the model's status and its lease: it is not served any more. Raise LeaseLost as `save` does."""
+        ...
+
 
 class Leases(Protocol):
     """At most one rollout per model."""
@@ -58,6 +66,10 @@ class Leases(Protocol):
 
     def current(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
+        ...
+
+    def in_force(self) -> dict[str, Lease]:
+        """Return the leases that are in force, by model."""
         ...
 
     def ask_to_yield(self, model: str, version: int) -> None:

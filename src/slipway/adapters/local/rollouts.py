@@ -1,7 +1,8 @@
 """Rollout status and leases as files of the local target.
 
-A lease file is never deleted: its token must only ever grow. Every read-modify-write happens under the model's lock,
-which the kernel frees when its holder dies; files are replaced whole, so a reader sees the old one or the new one.
+A lease file is deleted only with its model: its token must only ever grow. Every read-modify-write happens under the
+model's lock, which the kernel frees when its holder dies; files are replaced whole, so a reader sees the old one or the
+new one.
 """
 
 import json
@@ -50,14 +51,24 @@ class LocalRollouts:
     def save(self, status: RolloutStatus, lease: Lease) -> None:
         """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
         with self._locked(status.model):
-            entry = self._entry(status.model)
-            if lease.model != status.model or entry is None or entry.lease.token != lease.token:
-                raise _lost(lease, entry)
+            self._require(lease, status.model)
             write_atomic(self._statuses / f"{status.model}.json", _dump(_STATUS, status))
 
     def models(self) -> list[str]:
         """Return the models that have a status."""
         return sorted(path.stem for path in self._statuses.glob("[!.]*.json"))
+
+    def under_way(self) -> dict[str, RolloutStatus]:
+        """Return the statuses that are not at their end, by model."""
+        found = {model: self.load(model) for model in self.models()}
+        return {model: status for model, status in found.items() if status and not status.phase.terminal}
+
+    def forget(self, model: str, lease: Lease) -> None:
+        """Take away the model's status and its lease; raise LeaseLost when a newer token was given out."""
+        with self._locked(model):
+            self._require(lease, model)
+            for folder in (self._statuses, self._leases):
+                (folder / f"{model}.json").unlink(missing_ok=True)
 
     def acquire(self, model: str, holder: str, seconds: float) -> Lease:
         """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
@@ -102,6 +113,11 @@ class LocalRollouts:
         entry = self._entry(model)
         return entry.lease if entry and _in_force(entry) else None
 
+    def in_force(self) -> dict[str, Lease]:
+        """Return the leases that are in force, by model."""
+        found = {path.stem: self.current(path.stem) for path in self._leases.glob("[!.]*.json")}
+        return {model: lease for model, lease in found.items() if lease}
+
     def ask_to_yield(self, model: str, version: int) -> None:
         """Tell the holder that a newer version waits; without a holder nothing happens."""
         with self._locked(model):
@@ -110,6 +126,13 @@ class LocalRollouts:
                 # two newer versions may ask: the holder makes room for the newest
                 newest = max(version, entry.lease.superseded_by or 0)
                 self._write(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
+
+    def _require(self, lease: Lease, model: str) -> None:
+        """Refuse a lease of another model, and one that is not the newest."""
+        entry = self._entry(model)
+        mine = entry is not None and (entry.lease.token, entry.lease.holder) == (lease.token, lease.holder)
+        if lease.model != model or not mine:  # tokens begin anew when a model was forgotten: the holder counts too
+            raise _lost(lease, entry)
 
     def _give(self, before: _Entry | None, model: str, holder: str, seconds: float) -> Lease:
         """Write the next lease; what its holder was asked stays asked while the one before is in force."""

@@ -1,0 +1,68 @@
+"""What happened to a rollout, as Events where people look: `kubectl describe deployment digits-v7`."""
+
+from datetime import UTC, datetime
+
+from slipway.adapters.kubernetes.cluster import Cluster
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import SlipwayError
+
+MOST_WORDS = 1000
+"""The API server takes 1,024 characters."""
+WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.HELD, Phase.STOPPED})
+
+
+def changed(before: RolloutStatus | None, after: RolloutStatus) -> bool:
+    """Say whether a save is worth an Event: another phase, step or weight, not every look."""
+    if before is None or before.release_id != after.release_id:
+        return True
+    return (before.phase, before.step, before.weight_percent) != (after.phase, after.step, after.weight_percent)
+
+
+def tell(cluster: Cluster, status: RolloutStatus) -> None:
+    """Write an Event on the canary's Deployment, or on the stable one's when that is gone.
+
+    At its best: a cluster that takes no Event, or has no right for it, must not keep a rollout from going on.
+    """
+    try:
+        for revision in filter(None, (status.canary, status.stable)):
+            live = cluster.get("Deployment", revision.name)
+            if live is not None:
+                cluster.create(event(status, live, datetime.fromtimestamp(cluster.now(), UTC)))
+                return
+    except SlipwayError:
+        return
+
+
+def event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest:
+    """Return the Event of a status."""
+    stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    about = deployment["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{about['name']}.", "namespace": about["namespace"]},
+        "involvedObject": {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "namespace": about["namespace"],
+            "name": about["name"],
+            "uid": about["uid"],
+        },
+        "reason": reason(status.phase),
+        "message": (status.reason or f"{status.release_id} is {status.phase.value}")[:MOST_WORDS],
+        "type": "Warning" if status.phase in WARNINGS else "Normal",
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+        "source": {"component": "slipway"},
+    }
+
+
+def reason(phase: Phase) -> str:
+    """Return a phase as Events have it.
+
+    >>> reason(Phase.ROLLING_BACK)
+    'RollingBack'
+    """
+    return "".join(part.capitalize() for part in phase.value.split("-"))

@@ -1,0 +1,81 @@
+"""A model's lease as a Lease of the cluster. It is deleted only with its model: its token must only ever grow."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+
+from slipway.adapters.kubernetes.containers import seconds as unix_seconds
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import MODEL, model_labels
+from slipway.adapters.kubernetes.statuses import object_name
+from slipway.ports.rollouts import Lease
+
+SUPERSEDED_BY, SECONDS = "slipway.dev/superseded-by", "slipway.dev/seconds"
+"""SECONDS: how long it is good for, exactly; the Lease's own field takes whole seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The last lease that was given out, and whether it was given back."""
+
+    lease: Lease
+    released: bool
+
+    def in_force(self, now: float) -> bool:
+        """Whether somebody holds it."""
+        return not self.released and self.lease.expires_at > now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A lease that is to be written."""
+
+    holder: str
+    token: int
+    seconds: float
+    superseded_by: int | None = None
+
+
+def empty(model: str) -> Manifest:
+    """Return the Lease of a model that nobody ever held."""
+    labels = {**model_labels(model), "app.kubernetes.io/component": "rollout"}
+    metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
+
+
+def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
+    """Return the Lease as given out (or renewed) at this time."""
+    annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds)}
+    annotations.pop(SUPERSEDED_BY, None)
+    if grant.superseded_by is not None:
+        annotations[SUPERSEDED_BY] = str(grant.superseded_by)
+    spec = {
+        **live["spec"],
+        "holderIdentity": grant.holder,
+        "leaseTransitions": grant.token,
+        "leaseDurationSeconds": max(1, ceil(grant.seconds)),
+        "renewTime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+    return {**live, "metadata": {**live["metadata"], "annotations": annotations}, "spec": spec}
+
+
+def given_back(live: Manifest) -> Manifest:
+    """Return the Lease as one that nobody holds; the token stays."""
+    return {**live, "spec": {**live["spec"], "holderIdentity": ""}}
+
+
+def read(live: Manifest | None) -> Given | None:
+    """Return the lease that the object says; None: none was ever given out."""
+    if live is None or "leaseTransitions" not in live["spec"]:
+        return None
+    spec, annotations = live["spec"], live["metadata"].get("annotations") or {}
+    asked = annotations.get(SUPERSEDED_BY)
+    good_for = float(annotations.get(SECONDS, spec.get("leaseDurationSeconds", 0)))
+    lease = Lease(
+        model=str(live["metadata"]["labels"][MODEL]),
+        holder=spec.get("holderIdentity", ""),
+        token=int(spec["leaseTransitions"]),
+        expires_at=unix_seconds(spec.get("renewTime")) + good_for,
+        superseded_by=int(asked) if asked else None,
+    )
+    return Given(lease=lease, released=not lease.holder)

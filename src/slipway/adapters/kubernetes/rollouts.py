@@ -1,0 +1,235 @@
+"""Rollout status and leases in the cluster: a ConfigMap and a Lease per model, both named `slipway-MODEL`.
+
+Every write names the version of the object that it was read as; the API server takes it, or says that somebody was
+faster. Who takes a lease also writes its token on the status (the fence) before it goes on: a late write of an
+older holder is refused there, whatever its clock or its network did to it. Time is the API server's (Cluster.now):
+holders on several machines share that one clock.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from slipway.adapters.kubernetes import events, lease_objects, statuses
+from slipway.adapters.kubernetes.cluster import Cluster
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.lease_objects import Given, Grant
+from slipway.adapters.kubernetes.refusals import Conflict
+from slipway.adapters.kubernetes.statuses import object_name
+from slipway.domain.status import RolloutStatus
+from slipway.errors import LeaseHeld, LeaseLost, NotFound, PermanentError
+from slipway.ports.rollouts import Lease
+
+TRIES = 8
+"""Two writers are rare, and each of them writes once: one that loses so often sees something else than a race."""
+PAUSE_SECONDS = 0.05
+
+Change = Callable[[Manifest | None], Manifest | None]
+"""From the live object (None: not there) to what it should be; None: leave it. May raise."""
+
+
+class KubernetesRollouts:
+    """Implements RolloutStore and Leases in one namespace of a cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Ask nothing yet."""
+        self._cluster = cluster
+
+    def load(self, model: str) -> RolloutStatus | None:
+        """Return the status of the model's latest rollout; raise PermanentError for one that can't be read."""
+        return statuses.read(self._cluster.get("ConfigMap", object_name(model)))
+
+    def save(self, status: RolloutStatus, lease: Lease) -> None:
+        """Write the status, whole or not at all; raise LeaseLost when a newer token was given out.
+
+        A change of phase, step or weight becomes an Event too.
+        """
+        seen: list[RolloutStatus | None] = []
+
+        def change(live: Manifest | None) -> Manifest:
+            self._require(lease, status.model, live)
+            seen.append(_readable(live))
+            return statuses.written(statuses.fenced(live or statuses.empty(status.model), lease), status)
+
+        self._write("ConfigMap", status.model, change)
+        if events.changed(seen[-1], status):
+            events.tell(self._cluster, status)
+
+    def models(self) -> list[str]:
+        """Return the models that have a status."""
+        live = self._cluster.list("ConfigMap", f"{statuses.all_selector()},{statuses.PHASE}")
+        return sorted(map(statuses.model_of, live))
+
+    def under_way(self) -> dict[str, RolloutStatus]:
+        """Return the statuses that are not at their end, by model, with one call."""
+        live = self._cluster.list("ConfigMap", statuses.under_way_selector())
+        found = {statuses.model_of(one): statuses.read(one) for one in live}
+        return {model: status for model, status in found.items() if status and not status.phase.terminal}
+
+    def forget(self, model: str, lease: Lease) -> None:
+        """Take away the model's status and its lease; raise LeaseLost when a newer token was given out."""
+        live = self._cluster.get("Lease", object_name(model))
+        given = lease_objects.read(live)
+        if live is None or given is None or lease.model != model or not _same(given, lease):
+            raise _lost(lease, given)
+        self._cluster.delete("ConfigMap", object_name(model))
+        try:
+            self._cluster.delete("Lease", object_name(model), resource_version=live["metadata"]["resourceVersion"])
+        except Conflict as conflict:
+            raise _lost(lease, self._given(model)) from conflict
+
+    def acquire(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
+
+        def change(live: Manifest | None) -> Manifest:
+            given, now = lease_objects.read(live), self._cluster.now()
+            if given and given.in_force(now) and given.lease.holder != holder:
+                raise LeaseHeld(
+                    f"lease of {model}",
+                    seen=f"{given.lease.holder} holds it until {_clock(given.lease.expires_at)}",
+                    expected="a free lease",
+                    do="wait for that release, or for its lease to expire",
+                )
+            return _next(live or lease_objects.empty(model), holder, seconds, now)
+
+        return self._give(model, change)
+
+    def take_over(self, model: str, holder: str, seconds: float) -> Lease:
+        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        now = self._cluster.now
+        return self._give(model, lambda live: _next(live or lease_objects.empty(model), holder, seconds, now()))
+
+    def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Push the expiry out and return the lease as it is now; raise LeaseLost when it was given to another or back.
+
+        A lease that expired and that nobody took meanwhile is still this holder's.
+        """
+
+        def change(live: Manifest | None) -> Manifest:
+            given = lease_objects.read(live)
+            if live is None or given is None or given.released or given.lease.token != lease.token:
+                raise _lost(lease, given)
+            asked = given.lease.superseded_by
+            grant = Grant(holder=given.lease.holder, token=lease.token, seconds=seconds, superseded_by=asked)
+            return lease_objects.granted(live, grant, self._cluster.now())
+
+        return _written(self._write("Lease", lease.model, change))
+
+    def release(self, lease: Lease) -> None:
+        """Give it back; a lease lost meanwhile is left alone."""
+
+        def change(live: Manifest | None) -> Manifest | None:
+            given = lease_objects.read(live)
+            mine = live is not None and given is not None and given.lease.token == lease.token
+            return lease_objects.given_back(live) if mine and live else None
+
+        self._write("Lease", lease.model, change)
+
+    def current(self, model: str) -> Lease | None:
+        """Return the lease that is in force; None: free or expired."""
+        given = self._given(model)
+        return given.lease if given and given.in_force(self._cluster.now()) else None
+
+    def in_force(self) -> dict[str, Lease]:
+        """Return the leases that are in force, by model, with one call."""
+        found = map(lease_objects.read, self._cluster.list("Lease", statuses.all_selector()))
+        now = self._cluster.now()
+        return {given.lease.model: given.lease for given in found if given and given.in_force(now)}
+
+    def ask_to_yield(self, model: str, version: int) -> None:
+        """Tell the holder that a newer version waits; without a holder nothing happens."""
+
+        def change(live: Manifest | None) -> Manifest | None:
+            given = lease_objects.read(live)
+            if live is None or given is None or not given.in_force(self._cluster.now()):
+                return None
+            # two newer versions may ask: the holder makes room for the newest
+            newest = max(version, given.lease.superseded_by or 0)
+            annotations = {**(live["metadata"].get("annotations") or {}), lease_objects.SUPERSEDED_BY: str(newest)}
+            return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
+
+        self._write("Lease", model, change)
+
+    def _give(self, model: str, change: Change) -> Lease:
+        """Write the next lease, then fence the status with its token: only then is it anybody's."""
+        lease = _written(self._write("Lease", model, change))
+
+        def fence(live: Manifest | None) -> Manifest | None:
+            # somebody who took it over in between may have been faster here
+            newer = statuses.fence(live) > lease.token
+            return None if newer else statuses.fenced(live or statuses.empty(model), lease)
+
+        self._write("ConfigMap", model, fence)
+        return lease
+
+    def _require(self, lease: Lease, model: str, live: Manifest | None) -> None:
+        """Refuse a lease of another model, and one that is not the newest.
+
+        The fence says so at once. Where it is not this lease's own (somebody deleted the ConfigMap) the Lease decides.
+        """
+        if lease.model == model and live is not None and statuses.is_fenced_by(live, lease):
+            return
+        given = self._given(model)
+        newer = statuses.fence(live) > lease.token
+        if lease.model != model or given is None or newer or not _same(given, lease):
+            raise _lost(lease, given)
+
+    def _given(self, model: str) -> Given | None:
+        return lease_objects.read(self._cluster.get("Lease", object_name(model)))
+
+    def _write(self, kind: str, model: str, change: Change) -> Manifest | None:
+        """Read, change and write an object, again when somebody else was faster; None: it was left alone."""
+        tries = 0
+        while True:
+            live = self._cluster.get(kind, object_name(model))
+            wanted = change(live)
+            if wanted is None:
+                return None
+            tries += 1
+            try:
+                return self._cluster.create(wanted) if live is None else self._cluster.replace(wanted)
+            except (Conflict, NotFound) as raced:
+                if tries == TRIES or (live is None and isinstance(raced, NotFound)):
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def _next(live: Manifest, holder: str, seconds: float, now: float) -> Manifest:
+    """Return the next lease; what its holder was asked stays asked while the one before is in force."""
+    before = lease_objects.read(live)
+    asked = before.lease.superseded_by if before and before.in_force(now) else None
+    token = before.lease.token + 1 if before else 1
+    return lease_objects.granted(live, Grant(holder=holder, token=token, seconds=seconds, superseded_by=asked), now)
+
+
+def _written(live: Manifest | None) -> Lease:
+    given = lease_objects.read(live)
+    if given is None:
+        raise AssertionError(live)  # it was written with a token just now
+    return given.lease
+
+
+def _same(given: Given, lease: Lease) -> bool:
+    """Say whether a lease is the one given out last, given back or not; forgotten models begin with token 1."""
+    return given.lease.token == lease.token and (given.released or given.lease.holder == lease.holder)
+
+
+def _readable(live: Manifest | None) -> RolloutStatus | None:
+    try:
+        return statuses.read(live)
+    except PermanentError:
+        return None  # it is replaced by a whole one now
+
+
+def _lost(lease: Lease, given: Given | None) -> LeaseLost:
+    now = "nobody" if given is None or given.released else f"{given.lease.holder} (token {given.lease.token})"
+    return LeaseLost(
+        f"lease of {lease.model}",
+        seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
+        expected="the newest token",
+        do="nothing: whoever holds it goes on",
+    )
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")

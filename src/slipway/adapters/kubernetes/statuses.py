@@ -1,0 +1,107 @@
+"""A rollout's status as a ConfigMap: one document for us, and a few readable keys and labels for people."""
+
+import json
+
+from pydantic import TypeAdapter, ValidationError
+
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import MODEL, model_labels
+from slipway.domain.status import Phase, RolloutStatus
+from slipway.errors import PermanentError
+from slipway.ports.rollouts import Lease
+
+PHASE, VERSION, WEIGHT = "slipway.dev/phase", "slipway.dev/version", "slipway.dev/weight"
+FENCE = "slipway.dev/fence"
+"""The newest lease, TOKEN/HOLDER: a status that an older one would write is refused."""
+DOCUMENT = "status.json"
+LARGEST_BYTES = 1_000_000
+"""The API server takes 1 MiB for a whole object."""
+
+_STATUS = TypeAdapter(RolloutStatus)
+
+
+def object_name(model: str) -> str:
+    """Return the name of the model's ConfigMap and of its Lease."""
+    return f"slipway-{model}"
+
+
+def empty(model: str) -> Manifest:
+    """Return the ConfigMap of a model that has no status yet."""
+    labels = {**model_labels(model), "app.kubernetes.io/component": "rollout"}
+    metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
+
+
+def fence(live: Manifest | None) -> int:
+    """Return the newest token that the status was told of; 0: none."""
+    annotations = (live or {}).get("metadata", {}).get("annotations") or {}
+    return int(annotations.get(FENCE, "0").partition("/")[0])
+
+
+def is_fenced_by(live: Manifest, lease: Lease) -> bool:
+    """Say whether a lease is the newest one that the status was told of."""
+    return (live["metadata"].get("annotations") or {}).get(FENCE) == _fence(lease)
+
+
+def fenced(live: Manifest, lease: Lease) -> Manifest:
+    """Return the ConfigMap as one that refuses leases older than this one."""
+    annotations = {**(live["metadata"].get("annotations") or {}), FENCE: _fence(lease)}
+    return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
+
+
+def written(live: Manifest, status: RolloutStatus) -> Manifest:
+    """Return the ConfigMap with this status; everybody else's labels and keys stay."""
+    # pydantic's own JSON turns infinities, which evidence may hold, into null
+    document = json.dumps(_STATUS.dump_python(status, mode="json"), separators=(",", ":"))
+    if len(document.encode()) > LARGEST_BYTES:
+        raise PermanentError(
+            f"status of {status.model}",
+            seen=f"it is {len(document.encode()) // 1000} kB",
+            expected=f"at most {LARGEST_BYTES // 1000} kB, which a ConfigMap holds",
+            do="release with fewer metrics or steps",
+        )
+    labels = {PHASE: status.phase.value, VERSION: str(status.version), WEIGHT: str(status.weight_percent)}
+    readable = {
+        "phase": status.phase.value,
+        "version": str(status.version),
+        "weight": str(status.weight_percent),
+        "reason": status.reason,
+    }
+    metadata = {**live["metadata"], "labels": {**(live["metadata"].get("labels") or {}), **labels}}
+    return {**live, "metadata": metadata, "data": {**(live.get("data") or {}), **readable, DOCUMENT: document}}
+
+
+def read(live: Manifest | None) -> RolloutStatus | None:
+    """Return the status that a ConfigMap holds; None: none yet."""
+    document = ((live or {}).get("data") or {}).get(DOCUMENT)
+    if live is None or document is None:
+        return None
+    try:
+        return _STATUS.validate_json(document)
+    except ValidationError as error:
+        raise PermanentError(
+            f"ConfigMap {live['metadata']['name']}",
+            seen=f"its {DOCUMENT} is no status that Slipway wrote",
+            expected="JSON, whole",
+            do="look at it; deleted, its model counts as one that never had a rollout",
+        ) from error
+
+
+def _fence(lease: Lease) -> str:
+    return f"{lease.token}/{lease.holder}"
+
+
+def model_of(live: Manifest) -> str:
+    """Return the model that an object belongs to."""
+    return str(live["metadata"]["labels"][MODEL])
+
+
+def under_way_selector() -> str:
+    """Return the selector of statuses that are not at their end."""
+    ended = ",".join(phase.value for phase in Phase if phase.terminal)
+    return f"{all_selector()},{PHASE},{PHASE} notin ({ended})"
+
+
+def all_selector() -> str:
+    """Return the selector of all models' statuses and leases."""
+    return f"app.kubernetes.io/managed-by=slipway,app.kubernetes.io/component=rollout,{MODEL}"
