@@ -1,0 +1,45 @@
+"""What revisions say of themselves, read from their pods by way of the API server: no route leads to these pages."""
+
+from slipway.adapters.kubernetes.cluster import Cluster
+from slipway.adapters.kubernetes.names import PORT, REVISION, of_model
+from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.errors import MetricsUnavailable, SlipwayError
+
+
+class PodPages:
+    """Reads a page from every ready pod of a revision."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Ask nothing yet."""
+        self._cluster = cluster
+
+    def __call__(self, model: str, revision: str, path: str) -> list[object]:
+        """Return the page's JSON from each ready pod; none of them: an empty list.
+
+        Raises MetricsUnavailable where one does not answer: what is missing can't be told from nothing.
+        """
+        try:
+            pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
+        except SlipwayError as error:
+            raise _unavailable(path, revision, error.seen) from error
+        names = [str(pod["metadata"]["name"]) for pod in staying(pods, revision) if is_ready(pod)]
+        return [self._page(name, revision, path) for name in sorted(names)]
+
+    def _page(self, pod: str, revision: str, path: str) -> object:
+        try:
+            page = self._cluster.page(pod, PORT, path)
+        except (SlipwayError, ValueError) as error:
+            seen = error.seen if isinstance(error, SlipwayError) else "the answer is no JSON"
+            raise _unavailable(path, f"pod {pod}", seen) from error
+        if page is None:
+            raise _unavailable(path, f"pod {pod}", "it has no such page, or is gone")
+        return page
+
+
+def _unavailable(path: str, whose: str, seen: str) -> MetricsUnavailable:
+    return MetricsUnavailable(
+        f"page {path} of {whose}",
+        seen=seen,
+        expected="JSON from every ready pod",
+        do="look at the revision's health with `slipway status`",
+    )
