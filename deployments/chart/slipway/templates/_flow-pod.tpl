@@ -35,7 +35,11 @@ job_configuration:
           {{- with .Values.flows.podAnnotations }}
           annotations: {{- toYaml . | nindent 12 }}
           {{- end }}
-        spec: {{- include "slipway.flowPod" . | nindent 10 }}
+        spec:
+          # Prefect's worker refuses a template without these two in this place; the API server drops them
+          parallelism: 1
+          completions: 1
+          {{- include "slipway.flowPod" . | nindent 10 }}
 {{- end }}
 
 {{- define "slipway.flowPod" -}}
