@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.reconciling import reconcile_model, released_models
+from tasks.reconciling import models_to_reconcile, reconcile_model
 
 
 @flow(
@@ -10,6 +10,6 @@ from tasks.reconciling import reconcile_model, released_models
     description="Start releases that no event started, resume rollouts that nobody drives.",
 )
 def reconcile() -> dict[str, str]:
-    """Compare registry and target for every model with a release spec; return what was done for each."""
-    futures = {model: reconcile_model.submit(model) for model in released_models()}
+    """Compare registry and target for every model with a release spec; return what was done where something was due."""
+    futures = {model: reconcile_model.submit(model) for model in models_to_reconcile()}
     return {model: future.result() for model, future in futures.items()}

@@ -24,7 +24,7 @@ from tasks.fetch import fetch
 from tasks.lease import keeping
 from tasks.opened import Opened
 from tasks.optimize import optimize
-from tasks.package import commit, package
+from tasks.package import package
 from tasks.predict import predict
 from tasks.record import record, state_of
 from tasks.rehearse import rehearse
@@ -92,8 +92,7 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
     with all_done(data, answers, before):
         plain = take(convert(fetched.challenger, fetched.signature, rows, spec.conversion), stages)
         onnx = take(optimize(plain, rows, spec.optimization), stages)
-        watched = rows if spec.judge.drift is not None else None
-        built = take(package(fetched.challenger, fetched.signature, onnx, commit(), watched), stages)
+        built = take(package(fetched.challenger, fetched.signature, onnx, spec, rows), stages)
         take(data.result(), stages)
         compared = compare(fetched, answers.result(), before.result())
         needs_approval = take(validate_model(compared, rows, spec.quality), stages)

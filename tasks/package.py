@@ -11,6 +11,7 @@ from slipway import wiring
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
+from slipway.domain.spec import ReleaseSpec
 from slipway.rows import profiles
 from slipway.settings import settings
 from tasks.fetch import Holdout
@@ -21,22 +22,24 @@ PACKAGE = TypeAdapter(Package)
 
 @task(name="package", tags=["slipway"])
 def package(
-    challenger: Artifact, signature: Signature, onnx: Converted | None, commit: str, rows: Holdout | None = None
+    challenger: Artifact, signature: Signature, onnx: Converted | None, spec: ReleaseSpec, rows: Holdout
 ) -> Stage[Package]:
-    """Build the package, or find it by its digest: the packager itself is content-addressed.
+    """Build the package, or find it by its digest: the packager itself is content-addressed; push it as an image.
 
-    With `rows`, the service counts its inputs by the bins of these rows' columns: they are watched for drift.
+    Where the spec watches for drift, the service counts its inputs by the bins of the rows' columns.
     """
     watch = begin_stage("package")
     labels = {
         "slipway.model": challenger.version.model,
         "slipway.version": str(challenger.version.version),
         "slipway.artifact": challenger.digest,
-        "slipway.commit": commit,
+        "slipway.commit": commit(),
     }
-    profile = profiles(rows.path, signature) if rows is not None else ()
+    profile = profiles(rows.path, signature) if spec.judge.drift is not None else ()
     built = wiring.packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
-    built = replace(built, profile=profile)
+    images = wiring.images()
+    image = images.push(built, gpu=spec.serving.gpu is not None) if images is not None else ""
+    built = replace(built, profile=profile, image=image)
     return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))
 
 

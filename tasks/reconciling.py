@@ -1,10 +1,10 @@
 """Reconcile: compare what the registry says with what is deployed, and ask for what is missing."""
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
-from slipway.domain.pending import attempt_of, interrupted, waiting
+from slipway.domain.pending import attempt_of, interrupted, may_need_a_run, waiting
 from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
@@ -13,9 +13,22 @@ from slipway.triggers import submit_release
 from tasks.retrying import RETRIED
 
 
-def released_models() -> list[str]:
-    """Return the models that have a release spec, readable or not: one broken spec does not hide the others."""
-    return sorted(set(names(settings().models).values()))
+@task(name="survey", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
+def models_to_reconcile() -> list[str]:
+    """Return the models that may need a run: three questions about all of them, however many there are.
+
+    A model counts by its release spec, readable or not: one broken spec does not hide the others.
+    """
+    models = sorted(set(names(settings().models).values()))
+    newest, held = wiring.registry().newest(), wiring.leases().in_force()
+    under_way = wiring.rollouts().under_way()
+    due = [
+        model
+        for model in models
+        if model in newest and model not in held and may_need_a_run(newest[model], under_way.get(model))
+    ]
+    get_run_logger().info("%d models, %d to look at: %s", len(models), len(due), ", ".join(due) or "none")
+    return due
 
 
 @task(name="reconcile", task_run_name="reconcile {model}", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)

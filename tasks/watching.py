@@ -37,8 +37,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
 
 def models_to_watch() -> list[str]:
     """Return the models whose rollout is baking or held."""
-    found = ((model, wiring.rollouts().load(model)) for model in wiring.rollouts().models())
-    return [model for model, status in found if status is not None and status.phase in WATCHED]
+    return [model for model, status in wiring.rollouts().under_way().items() if status.phase in WATCHED]
 
 
 def _watched(opened: Opened, status: RolloutStatus, duration_seconds: float) -> str:

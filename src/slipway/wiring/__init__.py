@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.ports.data import DataValidator
+from slipway.ports.images import ImageStore
 from slipway.ports.labels import LabelStore
 from slipway.ports.ledger import ReleaseLedger
 from slipway.ports.metrics import MetricSource
@@ -19,12 +20,13 @@ from slipway.ports.reporter import Reporter
 from slipway.ports.rollouts import Leases, RolloutStore
 from slipway.ports.target import Target
 from slipway.settings import settings
+from slipway.wiring import cluster
 
 if TYPE_CHECKING:
     from slipway.adapters.local.rollouts import LocalRollouts
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 """The checkout: flows, tasks, services and deployments lie beside src."""
 
 
@@ -84,6 +86,11 @@ def packager() -> Packager:
     return BentoPackager(settings().home / "bentoml", ROOT)
 
 
+def images() -> ImageStore | None:
+    """Return where packages are pushed as images; None: the target serves them from their folder."""
+    return cluster.images() if _on_cluster() else None
+
+
 @cache
 def rehearsal() -> Rehearsal:
     """Return what tries a package: the Bento as a process."""
@@ -94,7 +101,9 @@ def rehearsal() -> Rehearsal:
 
 @cache
 def target() -> Target:
-    """Return where models serve: Envoy and supervised processes on this machine."""
+    """Return where models serve: a namespace of a cluster, or Envoy and supervised processes on this machine."""
+    if _on_cluster():
+        return cluster.target()
     from slipway.adapters.bento.serving import serve_command
     from slipway.adapters.local.target import LocalTarget
 
@@ -104,19 +113,21 @@ def target() -> Target:
 
 @cache
 def rollouts() -> RolloutStore:
-    """Return the rollouts' status: files beside the local target."""
-    return _files()
+    """Return the rollouts' status: it lies with the target."""
+    return cluster.rollouts() if _on_cluster() else _files()
 
 
 @cache
 def leases() -> Leases:
-    """Return the leases: files beside the local target."""
-    return _files()
+    """Return the leases: they lie with the target."""
+    return cluster.rollouts() if _on_cluster() else _files()
 
 
 @cache
 def metrics() -> MetricSource:
-    """Return the counters: Envoy's."""
+    """Return the counters: Prometheus', or Envoy's."""
+    if _on_cluster():
+        return cluster.metrics()
     from slipway.adapters.local.metrics import EnvoyMetrics
 
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
@@ -124,7 +135,7 @@ def metrics() -> MetricSource:
 
 @cache
 def labels() -> LabelStore:
-    """Return the labels that came late: a file beside the local target."""
+    """Return the labels that came late: a file of this home, wherever models serve."""
     from slipway.adapters.local.labels import LocalLabels
 
     return LocalLabels(settings().target_home)
@@ -152,6 +163,10 @@ def reporter() -> Reporter:
     from slipway.adapters.report.html import HtmlReporter
 
     return HtmlReporter()
+
+
+def _on_cluster() -> bool:
+    return settings().target == "kubernetes"
 
 
 def _files() -> "LocalRollouts":
