@@ -145,6 +145,14 @@ def test_a_folder_that_is_no_bento_is_refused(registry: str, tmp_path: Path) -> 
         images(registry, tmp_path / "work").push(lost)
 
 
+def test_no_room_to_work_in_is_told(registry: str, tmp_path: Path) -> None:
+    """A file where the folder should be stands for a full disk: the reason is the system's own."""
+    (tmp_path / "work").write_text("not a folder")
+
+    with pytest.raises(PackagingFailed, match="image: File exists; expected room and permission"):
+        images(registry, tmp_path / "work").push(place.package(tmp_path, 10))
+
+
 @pytest.mark.parametrize("registry_", ["", "https://registry.example", "me:secret@registry.example", "r.example/Team"])
 def test_an_address_that_is_none_is_refused(registry_: str) -> None:
     """And a login in it is not shown."""

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from slipway.adapters.oci.registry import Registry
 from slipway.adapters.oci.runtime import CONTAINERFILE, Runtime, runtime_of
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed, SettingsError
+from slipway.store import part_folder
 
 RUNTIMES = "slipway-runtime"
 """The repository of runtime images."""
@@ -91,9 +91,9 @@ class OciImages:
         with self._writing(), _alone(self._work / f"{runtime.key}.lock"):
             if registry.digest(repository, runtime.key) is not None:
                 return
-            with tempfile.TemporaryDirectory(dir=self._work, ignore_cleanup_errors=True) as scratch:
+            with part_folder(self._work) as scratch:
                 image = f"{self._place.host}/{repository}:{runtime.key}"
-                run_build(builder, _laid_out(runtime, image, Path(scratch), insecure=self._place.insecure))
+                run_build(builder, _laid_out(runtime, image, scratch, insecure=self._place.insecure))
 
     def _add(self, registry: Registry, package: Package, runtime: Runtime, name: str) -> str:
         """Put the package on top of its runtime, under `REPOSITORY:TAG`; return the digest."""
@@ -102,8 +102,8 @@ class OciImages:
         base = registry.image(runtimes, runtime.key)
         below = {"name": f"{RUNTIMES}:{runtime.key}", "digest": base.digest}
         labels = labels_of(package, below, gpu=runtime.gpu)
-        with self._writing(), tempfile.TemporaryDirectory(dir=self._work) as scratch:
-            layer = write_layer(package.path, PLACE, Path(scratch) / "layer.tar.gz")
+        with self._writing(), part_folder(self._work) as scratch:
+            layer = write_layer(package.path, PLACE, scratch / "layer.tar.gz")
             image = extended(base, layer, labels)
             for lower in base.manifest["layers"]:
                 registry.borrow(repository, lower["digest"], runtimes)

@@ -1,0 +1,154 @@
+"""How large images are, and how long it takes to push them: a real registry, a real builder, the digits model.
+
+    SLIPWAY_REGISTRY=localhost:5000 SLIPWAY_REGISTRY_INSECURE=true python benchmarks/images/run.py onnx pyfunc gpu
+
+Each run pushes under a path of its own, so that the first release of a kind builds its runtime. Writes `results.json`
+beside this file: figure name -> value and unit.
+"""
+
+import json
+import logging
+import platform
+import sys
+import tempfile
+import time
+import uuid
+import warnings
+import zlib
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from slipway.adapters.bento.packager import BentoPackager
+from slipway.adapters.oci.images import OciImages, Place
+from slipway.domain.conversion import Converted
+from slipway.domain.model import Artifact, Column, ModelVersion, Signature
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.settings import Settings
+from slipway.store import tree_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Path(__file__).with_name("results.json")
+KINDS = ("onnx", "pyfunc", "gpu")
+PIXELS = tuple(f"pixel_{i}" for i in range(64))
+MEGABYTE = 1_000_000
+Figures = dict[str, dict[str, Any]]
+
+
+def main(kinds: list[str]) -> int:
+    """Push two versions of each kind and measure."""
+    if not kinds or not set(kinds) <= set(KINDS):
+        print(f"usage: run.py KIND...; kinds are {', '.join(KINDS)}")
+        return 2
+    warnings.simplefilter("ignore")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="slipway-images-") as folder:
+        bench = Bench(Path(folder))
+        for kind in kinds:
+            figures |= bench.measured(kind)
+            write(figures)
+    return 0
+
+
+class Bench:
+    """One model, packaged and pushed in several ways."""
+
+    def __init__(self, folder: Path) -> None:
+        """Train the model; use a path of the registry that nothing was pushed to yet."""
+        settings = Settings()
+        registry = f"{settings.registry.rstrip('/')}/bench-{uuid.uuid4().hex[:8]}"
+        self._place = Place.parse(registry, insecure=settings.registry_insecure)
+        self._images = OciImages(self._place, settings.image_builder, settings.base_image, folder / "work")
+        self._packager, self._folder = BentoPackager(folder / "bentoml", ROOT), folder
+        self._onnx = train(folder)
+
+    def measured(self, kind: str) -> Figures:
+        """Return the figures of one kind, all beginning with its name."""
+        seconds: dict[str, float] = {}
+        reference = ""
+        for number, name in ((1, "first"), (2, "second")):
+            began = time.perf_counter()
+            reference = self._push(kind, number)
+            seconds[f"{kind}_{name}_package_push_seconds"] = round(time.perf_counter() - began, 2)
+        figures = {name: {"value": value, "unit": "seconds"} for name, value in seconds.items()}
+        sizes = self._sizes(reference)
+        print(kind, seconds, sizes, flush=True)
+        return figures | {f"{kind}_{name}": {"value": value, "unit": "MB"} for name, value in sizes.items()}
+
+    def _push(self, kind: str, number: int) -> str:
+        model = self._folder / "digits"
+        artifact = Artifact(
+            version=ModelVersion(model=f"digits-{kind}", version=number, source="models:/m-1"),
+            path=model,
+            digest=tree_digest(model),
+        )
+        signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
+        onnx = None if kind == "pyfunc" else self._onnx
+        package = self._packager.package(artifact, signature, onnx, {}, self._folder / "store")
+        return self._images.push(package, gpu=kind == "gpu")
+
+    def _sizes(self, reference: str) -> dict[str, float]:
+        """Return megabytes: what a node pulls, what that is unpacked, and what it pulls for the next version."""
+        host, _, rest = reference.partition("/")
+        repository, _, digest = rest.partition("@")
+        address = f"{'http' if self._place.insecure else 'https'}://{host}/v2/{repository}"
+        accepted = {"accept": "application/vnd.oci.image.manifest.v1+json"}
+        manifest = httpx.get(f"{address}/manifests/{digest}", headers=accepted).raise_for_status().json()
+        pulled = [layer["size"] for layer in manifest["layers"]]
+        unpacked = [unpacked_size(f"{address}/blobs/{layer['digest']}") for layer in manifest["layers"]]
+        return {
+            "image_megabytes": round(sum(pulled) / MEGABYTE, 1),
+            "base_image_megabytes": round(pulled[0] / MEGABYTE, 1),
+            "unpacked_megabytes": round(sum(unpacked) / MEGABYTE, 1),
+            "release_layer_megabytes": round(pulled[-1] / MEGABYTE, 3),
+        }
+
+
+def train(folder: Path) -> Converted:
+    """Write the digits model as MLflow has it, and as ONNX."""
+    import mlflow
+    import numpy as np
+    from skl2onnx import to_onnx
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+
+    rows, labels = load_digits(return_X_y=True)
+    model = LogisticRegression(max_iter=5000).fit(rows, labels)
+    pins = [f"{name}=={version(name)}" for name in ("scikit-learn", "skops")]
+    mlflow.sklearn.save_model(model, folder / "digits", input_example=rows[:3], pip_requirements=pins)
+    graph = to_onnx(model, np.zeros((1, 64), np.float32), options={"zipmap": False})
+    (folder / "digits.onnx").write_bytes(graph.SerializeToString())
+    return Converted(
+        path=folder / "digits.onnx",
+        digest="",
+        parity=Verdict(check="parity", outcome=Outcome.PASS, reason="not of interest here"),
+        inputs=("X",),
+        outputs=("label", "probabilities"),
+        single_matrix=True,
+    )
+
+
+def unpacked_size(blob: str) -> int:
+    """Return a layer's size before compression."""
+    size, unpack = 0, zlib.decompressobj(wbits=31)
+    with httpx.stream("GET", blob, timeout=60, follow_redirects=True) as answer:
+        for part in answer.iter_raw():
+            size += len(unpack.decompress(part))
+    return size
+
+
+def write(figures: Figures) -> None:
+    """Write what was measured so far, and on what."""
+    machine = {"python": platform.python_version(), "machine": platform.machine()}
+    versions = {name: version(name) for name in ("bentoml", "mlflow", "numpy")}
+    when = datetime.now(UTC).date().isoformat()
+    document = {"figures": figures, "date": when, "versions": versions, "machine": machine}
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
