@@ -83,7 +83,8 @@ def examine(here: Settings) -> list[Finding]:
         _mlflow,
         _prefect,
         _webhook,
-        _doors,
+        _receiver,
+        _envoy if here.target == "local" else _cluster,
     )
     return [finding for check in checks for finding in check(here)]
 
@@ -256,12 +257,47 @@ def _webhook(here: Settings) -> Iterator[Finding]:
         yield Finding(part="webhook", health=health, seen=seen, do="" if found else do)
 
 
-def _doors(here: Settings) -> Iterator[Finding]:
-    for part, port in (("webhook receiver", here.webhook_port), ("front door", here.front_door_port)):
-        if _listening(here.host, port):
-            yield Finding(part=part, health=Health.OK, seen=f"listens on {here.host}:{port}")
-        else:
-            yield Finding(part=part, health=Health.WARNING, seen=f"nobody listens on port {port}", do=START)
+def _receiver(here: Settings) -> Iterator[Finding]:
+    yield _door(here, "webhook receiver", here.webhook_port)
+
+
+def _cluster(here: Settings) -> Iterator[Finding]:
+    """Look at the cluster that models serve in, its evidence, and where images go."""
+    from slipway.wiring import cluster
+
+    try:
+        found = cluster.stock()
+    except SlipwayError as error:
+        yield Finding(part="cluster", health=Health.PROBLEM, seen=error.seen, do=error.do)
+    else:
+        for part, health, seen, do in found:
+            yield Finding(part=part, health=Health(health), seen=seen, do=do)
+    yield _answering("Prometheus", here.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")
+    scheme = "http" if here.registry_insecure else "https"
+    registry = f"{scheme}://{here.registry.partition('/')[0]}" if here.registry else ""
+    yield _answering("image registry", registry, "/v2/", "SLIPWAY_REGISTRY")
+
+
+def _answering(part: str, address: str, path: str, variable: str) -> Finding:
+    """Say whether a server of the user's own answers at all; a registry may ask for a login first."""
+    if not address:
+        return Finding(part=part, health=Health.PROBLEM, seen="no address", do=f"set {variable}")
+    answer = _get(address.rstrip("/") + path)
+    if isinstance(answer, httpx.Response) and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        return Finding(part=part, health=Health.OK, seen=f"answers at {masked(address)}")
+    said = answer if isinstance(answer, str) else str(answer.status_code)
+    seen = f"no answer at {masked(address)}: {said}"
+    return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
+
+
+def _door(here: Settings, part: str, port: int) -> Finding:
+    if _listening(here.host, port):
+        return Finding(part=part, health=Health.OK, seen=f"listens on {here.host}:{port}")
+    return Finding(part=part, health=Health.WARNING, seen=f"nobody listens on port {port}", do=START)
+
+
+def _envoy(here: Settings) -> Iterator[Finding]:
+    yield _door(here, "front door", here.front_door_port)
     admin = _get(f"http://{here.host}:{here.envoy_admin_port}/ready")
     if isinstance(admin, httpx.Response) and admin.text.strip() == "LIVE":
         yield Finding(part="Envoy's counters", health=Health.OK, seen="live")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import slipway
-from slipway.cli import doctor, exit_codes, history, labels, output, plan, release, spec, stack, status, webhook
+from slipway.cli import doctor, exit_codes, history, labels, output, plan, release, spec, stack, status, target, webhook
 from slipway.cli.exit_codes import ExitCode
 from slipway.errors import SettingsError, SlipwayError
 
@@ -57,6 +57,7 @@ app.command()(plan.plan)
 app.command()(labels.labels)
 app.add_typer(spec.app)
 app.add_typer(webhook.app)
+app.add_typer(target.app)
 app.command()(doctor.doctor)
 
 

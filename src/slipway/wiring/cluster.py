@@ -77,6 +77,16 @@ def images() -> ImageStore:
     return OciImages(place, here.image_builder, here.base_image, here.home / "images")
 
 
+def stock() -> list[tuple[str, str, str, str]]:
+    """Return what the cluster has of what Slipway uses: name, health, what was seen, what to do."""
+    from slipway.adapters.kubernetes.inventory import Standing, inventory
+
+    health = {Standing.GOOD: "ok", Standing.LIMITED: "warning", Standing.BAD: "problem"}
+    found = inventory(cluster(), target())
+    evidence = ("evidence", "ok", f"counters of preset {preset()}", "")
+    return [*((one.name, health[one.standing], one.seen, one.do) for one in found), evidence]
+
+
 def _known(model: str) -> Collection[str]:
     return target().observe(model).keys()
 

@@ -1,0 +1,77 @@
+"""`slipway target`: where models serve, and taking one away from there."""
+
+from typing import Annotated
+
+import typer
+
+from slipway.cli import output
+from slipway.cli.completing import models
+
+app = typer.Typer(name="target", help="Where models serve.", no_args_is_help=True)
+SECONDS = 60.0
+"""How long taking a model away may hold its lease."""
+
+
+@app.command()
+def show(*, as_json: output.AsJson = False) -> None:
+    """Show every model's revisions at the target: health, replicas, share of the requests."""
+    from slipway import wiring
+    from slipway.settings import settings
+
+    names = sorted(wiring.rollouts().models())
+    rows = [row for name in names for row in _rows(name)]
+    if as_json:
+        output.say_json({"target": settings().target, "revisions": rows})
+        return
+    columns = ("model", "revision", "health", "replicas", "floor", "share", "detail")
+    output.table(columns, [tuple(str(row[key]) for key in columns) for row in rows])
+
+
+@app.command()
+def uninstall(
+    model: Annotated[str, typer.Argument(help="The model to take away.", autocompletion=models)],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: output.AsJson = False,
+) -> None:
+    """Take a model's route, its revisions, its status and its lease away. Its versions stay in MLflow.
+
+    It answers no request any more. Refused while a release of it is under way: take that back first.
+    """
+    if not yes and not as_json:
+        typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True)
+    from slipway import wiring
+
+    lease = wiring.leases().acquire(model, "uninstall", SECONDS)
+    try:
+        wiring.target().remove(model)
+    except BaseException:
+        wiring.leases().release(lease)
+        raise
+    wiring.rollouts().forget(model, lease)
+    if as_json:
+        output.say_json({"model": model, "uninstalled": True})
+    else:
+        output.say(f"{model} is gone; `slipway release {model}` brings it back")
+
+
+def _rows(model: str) -> list[dict[str, object]]:
+    from slipway import wiring
+
+    traffic = wiring.target().traffic(model)
+    weights = traffic.weights if traffic else {}
+    rows: list[dict[str, object]] = []
+    for name, state in sorted(wiring.target().observe(model).items()):
+        scale = state.scale
+        rows.append(
+            {
+                "model": model,
+                "revision": name,
+                "health": state.health.value,
+                "replicas": scale.ready if scale else 1,
+                "floor": scale.floor if scale else 1,
+                "share": f"{weights.get(name, 0)} %" + (" and copies" if traffic and traffic.shadow == name else ""),
+                "detail": state.detail,
+            }
+        )
+    return rows
