@@ -10,17 +10,17 @@ from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 IMAGE = "registry.example/slipway-runtime:4f1c"
 BUILD = Build(
     image=IMAGE,
-    context=Path("/work/context"),
+    context=Path("/scratch/context"),
     arguments={"BASE_IMAGE": "python:3.11-slim", "PYTHON": "3.11"},
-    secrets={"pip_conf": Path("/work/pip_conf")},
-    storage=Path("/work/storage"),
+    secrets={"pip_conf": Path("/scratch/pip_conf")},
+    storage=Path("/scratch/storage"),
     insecure=True,
 )
 SHARED = [
     "--build-arg=BASE_IMAGE=python:3.11-slim",
     "--build-arg=PYTHON=3.11",
-    "--secret=id=pip_conf,src=/work/pip_conf",
-    "--file=/work/context/Containerfile",
+    "--secret=id=pip_conf,src=/scratch/pip_conf",
+    "--file=/scratch/context/Containerfile",
     f"--tag={IMAGE}",
 ]
 
@@ -28,11 +28,11 @@ SHARED = [
 @pytest.mark.parametrize("builder", [Builder.BUILDAH, Builder.PODMAN])
 def test_engines_without_a_daemon_build_in_a_storage_of_their_own(builder: Builder) -> None:
     """And everything in it goes afterwards."""
-    program = [builder.value, "--root=/work/storage/root", "--runroot=/work/storage/run"]
+    program = [builder.value, "--root=/scratch/storage/root", "--runroot=/scratch/storage/run"]
     flags = ["--isolation=chroot", "--network=host", "--format=oci", "--layers=false", "--tls-verify=false"]
 
     assert commands(builder, BUILD) == [
-        [*program, "build", *flags, *SHARED, "/work/context"],
+        [*program, "build", *flags, *SHARED, "/scratch/context"],
         [*program, "push", "--quiet", "--tls-verify=false", IMAGE],
     ]
     assert cleaning(builder, BUILD) == [[*program, "rm", "--all"], [*program, "rmi", "--all", "--force"]]
@@ -41,7 +41,7 @@ def test_engines_without_a_daemon_build_in_a_storage_of_their_own(builder: Build
 def test_docker_builds_one_manifest_and_drops_its_tag() -> None:
     """Its daemon keeps layers as it sees fit."""
     assert commands(Builder.DOCKER, BUILD) == [
-        ["docker", "build", "--provenance=false", "--pull", *SHARED, "/work/context"],
+        ["docker", "build", "--provenance=false", "--pull", *SHARED, "/scratch/context"],
         ["docker", "push", "--quiet", IMAGE],
     ]
     assert cleaning(Builder.DOCKER, BUILD) == [["docker", "image", "rm", "--force", IMAGE]]
