@@ -1,6 +1,7 @@
 """What the chart installs: valid for the published schemas, hardened, and with nothing secret in it."""
 
 import json
+from collections.abc import Iterable
 from importlib.metadata import version
 from itertools import chain
 from typing import Any
@@ -9,8 +10,20 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from slipway.adapters.kubernetes import rights
 from slipway.settings import Settings
-from tests.deployments.rendering import CHART, EXAMPLES, LEAST, NAMESPACE, ROOT, Document, of_kind, one, render, template
+from tests.deployments.rendering import (
+    CHART,
+    EXAMPLES,
+    LEAST,
+    NAMESPACE,
+    ROOT,
+    Document,
+    of_kind,
+    one,
+    render,
+    template,
+)
 
 SETS: dict[str, Document] = {
     "least": LEAST,
@@ -47,7 +60,8 @@ def pods_of(documents: list[Document]) -> dict[str, Any]:
     """Return every pod that the chart starts, by the name of what starts it."""
     starters = of_kind(documents, "Deployment") + of_kind(documents, "Job")
     pods = {starter["metadata"]["name"]: starter["spec"]["template"]["spec"] for starter in starters}
-    return {**pods, "flow": job_of(documents)["spec"]["template"]["spec"]}
+    flow = job_of(documents)["spec"]["template"]["spec"]
+    return {**pods, "flow": flow, "doctor": one(documents, "Pod", "-doctor")["spec"]}
 
 
 def test_every_object_is_valid_for_the_published_schemas(documents: list[Document]) -> None:
@@ -71,11 +85,21 @@ def test_flow_jobs_are_valid_but_for_what_prefect_wants_misplaced(documents: lis
     kubernetes_validate.validate(job, "1.35", strict=True)
 
 
+def test_the_doctor_sees_what_a_flow_sees(documents: list[Document]) -> None:
+    """`helm test` asks with a flow's account, settings and volumes; only the command is another."""
+    pods = pods_of(documents)
+    flow, doctor = pods["flow"], pods["doctor"]
+
+    assert doctor["containers"][0].pop("args") == ["slipway", "doctor"]
+    assert {key: flow[key] for key in doctor} == doctor
+
+
 def test_pods_run_without_privileges(documents: list[Document]) -> None:
     """Non-root, read-only root, no capabilities, seccomp; only `builder` trades some of it inside a user namespace."""
     for name, pod in pods_of(documents).items():
         (container,) = pod["containers"]
-        if name == "flow" and pod.get("hostUsers") is False:
+        if pod.get("hostUsers") is False:
+            assert name in {"flow", "doctor"}
             continue
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -86,11 +110,12 @@ def test_pods_run_without_privileges(documents: list[Document]) -> None:
 
 
 def test_only_pods_that_call_the_api_server_have_a_token(documents: list[Document]) -> None:
-    """The worker and the flows do; the receiver and the registration do not."""
+    """The worker, the flows and the doctor do; the receiver and the registration do not."""
     tokens = {name: pod["automountServiceAccountToken"] for name, pod in pods_of(documents).items()}
 
     assert tokens.pop("demo-slipway-worker")
     assert tokens.pop("flow")
+    assert tokens.pop("doctor")
     assert not any(tokens.values())
     assert not any(account["automountServiceAccountToken"] for account in of_kind(documents, "ServiceAccount"))
 
@@ -133,26 +158,27 @@ def test_only_the_receiver_listens_to_the_world(documents: list[Document]) -> No
 
 
 def test_roles_say_what_the_adapter_says_it_needs() -> None:
-    """One list: the adapter's. The chart's file is a copy that can't drift."""
-    rights = pytest.importorskip("slipway.adapters.kubernetes.rights", reason="the adapter has no list of rights yet")
+    """One list: the adapter's. The chart's files are copies that can't drift."""
     documents = render(LEAST)
 
-    namespaced = normal(one(documents, "Role", "-models")["rules"])
-    everywhere = normal(one(documents, "ClusterRole")["rules"])
-
-    assert namespaced == normal(rights.rules())
-    assert everywhere == normal(rights.cluster_rules())
+    assert granted(one(documents, "Role", "-models")) == needed(rights.NAMESPACED)
+    assert granted(one(documents, "ClusterRole")) == needed(rights.CLUSTER_WIDE)
 
 
-def normal(rules: list[Document]) -> set[tuple[str, str, str]]:
-    """Return rules as (group, resource, verb), whatever their grouping."""
+def granted(role: Document) -> set[tuple[str, str, str]]:
+    """Return a role's rules as (group, resource, verb), whatever their grouping."""
     return {
         (group, resource, verb)
-        for rule in rules
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def needed(rules: Iterable[rights.Rule]) -> set[tuple[str, str, str]]:
+    """Return the adapter's rules in the same form."""
+    return {(rule.group, rule.resource, verb) for rule in rules for verb in rule.verbs}
 
 
 def test_each_namespace_of_models_gets_its_own_role() -> None:
@@ -187,7 +213,7 @@ def test_wrong_values_are_refused_by_name(change: Document, said: str) -> None:
 
 
 def test_every_value_is_described() -> None:
-    """values.yaml and the schema know the same keys, and the schema says what each is."""
+    """values.yaml and the schema know the same keys; the schema says what each is, and the README lists it."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
 
@@ -197,6 +223,7 @@ def test_every_value_is_described() -> None:
         closed = schema["properties"][key]
         if isinstance(value, dict) and "properties" in closed:
             assert set(value) == set(closed["properties"]), key
+        assert f"| `{key}" in (CHART / "README.md").read_text(), key
 
 
 def undescribed(properties: Document) -> list[str]:

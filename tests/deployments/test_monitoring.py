@@ -21,7 +21,11 @@ from tests.deployments.rendering import CHART, LEAST, Document, one, render
 
 SECONDS = 40.0
 """How long Prometheus may take to start, and a rule to see what it looks for."""
-WANTED = {**LEAST, "namespaces": ["shop"], "monitoring": {"prometheusRule": True, "dashboard": True, "serviceMonitor": True}}
+WANTED = {
+    **LEAST,
+    "namespaces": ["shop"],
+    "monitoring": {"prometheusRule": True, "dashboard": True, "serviceMonitor": True},
+}
 BUCKETS = (0.1, 1.0, 2.0)
 
 
@@ -45,7 +49,7 @@ class Pods(BaseHTTPRequestHandler):
         for deployment in ("digits-v1", "digits-v2", "digits-v3"):
             lines.append(f'kube_deployment_status_replicas_available{{namespace="shop",deployment="{deployment}"}} 1')
         lines += rolled_back()
-        lines.append(f"kube_job_status_start_time{{namespace=\"ops\",job_name=\"demo-slipway-flow-a\"}} {time.time() - 60}")
+        lines.append(f'kube_job_status_start_time{{namespace="ops",job_name="demo-slipway-flow-a"}} {time.time()}')
         content = ("\n".join(lines) + "\n").encode()
         self.send_response(200)
         self.send_header("content-type", "text/plain; version=0.0.4")

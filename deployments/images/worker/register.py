@@ -5,6 +5,7 @@ must write it anew: what Prefect starts and what the chart says are the same the
 flows run: in a cluster each run is a pod, which costs more than a process on one machine.
 """
 
+# ruff: noqa: INP001 - a script of the image, in no package
 import json
 import os
 import sys
@@ -30,8 +31,8 @@ def ensure_pool(client: SyncPrefectClient, template: dict[str, Any]) -> str:
         return "made"
     if pool.type != POOL_TYPE:
         sys.exit(
-            f"work pool {POOL}: it is of type {pool.type!r}; expected {POOL_TYPE!r}. An embedded stack uses this Prefect "
-            f"server already: stop it and delete the pool (`prefect work-pool delete {POOL}`), or use another server"
+            f"work pool {POOL}: it is of type {pool.type!r}; expected {POOL_TYPE!r}. An embedded stack uses this server "
+            f"already: stop it and delete the pool (`prefect work-pool delete {POOL}`), or use another Prefect server"
         )
     if pool.base_job_template == template:
         return "as it should be"

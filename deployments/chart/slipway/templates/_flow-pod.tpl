@@ -76,7 +76,10 @@ containers:
     securityContext:
     {{- if .Values.flows.builder }}
       readOnlyRootFilesystem: true
-      capabilities: {drop: [ALL], add: [CHOWN, DAC_OVERRIDE, FOWNER, SETFCAP, SETGID, SETUID, SYS_ADMIN, SYS_CHROOT]}
+      # what buildah's chroot isolation asks for; all of it counts inside the pod's user namespace only
+      capabilities:
+        drop: [ALL]
+        add: [CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD, NET_BIND_SERVICE, SETFCAP, SETGID, SETPCAP, SETUID, SYS_ADMIN, SYS_CHROOT]
     {{- else }}
       {{- include "slipway.containerSecurity" . | nindent 6 }}
     {{- end }}
@@ -85,6 +88,9 @@ containers:
       {{- include "slipway.scratchMounts" . | nindent 6 }}
       - {name: state, mountPath: /var/lib/slipway}
       - {name: specs, mountPath: /etc/slipway/models, readOnly: true}
+      {{- if .Values.flows.builder }}
+      - {name: run, mountPath: /run}
+      {{- end }}
       {{- if .Values.registry.existingSecret }}
       - {name: registry, mountPath: /etc/slipway/registry, readOnly: true}
       {{- end }}
@@ -97,6 +103,10 @@ volumes:
     emptyDir: {sizeLimit: {{ .Values.home.sizeLimit }}}
     {{- end }}
   {{- include "slipway.specsVolume" . | nindent 2 }}
+  {{- if .Values.flows.builder }}
+  - name: run
+    emptyDir: {}
+  {{- end }}
   {{- if .Values.registry.existingSecret }}
   - name: registry
     secret:
