@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adapters.kubernetes.place import GATEWAY, Place, push_image
+from tests.adapters.kubernetes.place import Place, a_place, push_image
 from tests.cluster import Cluster, cluster_or_skip
 
 
@@ -23,7 +23,5 @@ def image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def place(cluster: Cluster, image: str) -> Iterator[Place]:
     """Return the namespace that most tests share; each uses a model of its own name."""
-    with cluster.namespace("sw-b") as namespace:
-        place = Place(cluster=cluster, namespace=namespace, image=image)
-        place.kubectl("apply", "-f", "-", given=GATEWAY)
+    with a_place(cluster, image) as place:
         yield place

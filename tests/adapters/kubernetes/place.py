@@ -1,17 +1,21 @@
 """A namespace of the cluster with a Gateway, and small real services as revisions."""
 
+import json
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import httpx
+import yaml
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
+from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.revision import Health, Package, Revision, RevisionState
 from slipway.domain.serving_spec import ServingSpec
@@ -19,6 +23,7 @@ from tests.cluster import Cluster
 
 IMAGE = Path(__file__).parent / "image"
 SMALL = ServingSpec(cpu=0.01, memory_mebibytes=64, grace_seconds=5)
+RBAC = "rbac.authorization.k8s.io/v1"
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -36,6 +41,33 @@ def push_image(registry: str, folder: Path) -> str:
     _run(*build, "--build-arg", f"BASE={registry}/library/python:3.11-slim", "-t", name, str(IMAGE))
     _run("buildah", "push", "-q", "--tls-verify=false", "--digestfile", str(folder / "digest"), name)
     return f"{name.rpartition(':')[0]}@{(folder / 'digest').read_text().strip()}"
+
+
+def as_slipway(cluster: Cluster, namespace: str) -> Api:
+    """Make an account that may do what the adapter says it does, and connect as it."""
+    from kubernetes.config import new_client_from_config_dict
+
+    rules = {"Role": NAMESPACED, "ClusterRole": CLUSTER_WIDE}
+    made = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": namespace}}]
+    for kind, listed in rules.items():
+        role = {"apiVersion": RBAC, "kind": kind, "metadata": {"name": namespace}}
+        listed_rules = [
+            {"apiGroups": [one.group], "resources": [one.resource], "verbs": list(one.verbs)} for one in listed
+        ]
+        subject = {"kind": "ServiceAccount", "name": namespace, "namespace": namespace}
+        named = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": namespace}
+        bound = {**role, "kind": f"{kind}Binding", "subjects": [subject], "roleRef": named}
+        made += [{**role, "rules": listed_rules}, bound]
+    for manifest in made:
+        cluster.kubectl("-n", namespace, "apply", "-f", "-", given=json.dumps(manifest))
+    config = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    config["users"][0]["user"] = {"token": cluster.kubectl("-n", namespace, "create", "token", namespace).strip()}
+    return Api(new_client_from_config_dict(config, persist_config=False), namespace)
+
+
+def forget(cluster: Cluster, namespace: str) -> None:
+    """Take away what the account had outside of the namespace."""
+    cluster.kubectl("delete", "clusterrole,clusterrolebinding", namespace, "--ignore-not-found")
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
@@ -57,10 +89,11 @@ class Place:
     image: str
     way: str = "gateway"
     api: Api = field(init=False)
+    """Connected as an account that has the rights of `rights.py`, and no others."""
 
     def __post_init__(self) -> None:
         """Connect."""
-        self.api = Api.connect(namespace=self.namespace)
+        self.api = as_slipway(self.cluster, self.namespace)
         self.target = self.another()
 
     def another(self) -> KubernetesTarget:
@@ -113,6 +146,21 @@ class Place:
             return [
                 client.post(f"/{model}/x", content=body).raise_for_status().json()["revision"] for _ in range(times)
             ]
+
+
+@contextmanager
+def a_place(cluster: Cluster, image: str, way: str = "gateway") -> Iterator[Place]:
+    """Make a namespace with its Gateway and its account; all of it is gone afterwards."""
+    with cluster.namespace("sw-b") as namespace:
+        try:
+            place = Place(cluster=cluster, namespace=namespace, image=image, way=way)
+            if way == "gateway":
+                place.kubectl("apply", "-f", "-", given=GATEWAY)
+            yield place
+        finally:
+            # whoever drains here drains for nobody
+            cluster.kubectl("-n", namespace, "delete", "deployment,pod", "--all", "--force", "--grace-period=0")
+            forget(cluster, namespace)
 
 
 class Load:

@@ -15,6 +15,8 @@ from slipway.ports.target import Abilities
 MIRROR = "HTTPRouteRequestMirror"
 """The Gateway API's name of the feature that a shadow needs."""
 TAKEN_SECONDS = 15.0
+REFUSED_SECONDS = 3.0
+"""A refusal that stands so long is one: at first a controller may not have heard of the Services yet."""
 LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 1.0
 """Controllers report a route before the last of their proxies has it; Traefik's took up to 0.5 s here."""
@@ -107,9 +109,9 @@ class GatewayRouter:
         return None if live is None else shares(live)
 
     def _wait(self, model: str) -> None:
-        ends = time.monotonic() + TAKEN_SECONDS
+        began = time.monotonic()
         while not (word := _word(self._cluster.get("HTTPRoute", model), self.gateway.name)).taken:
-            if time.monotonic() > ends:
+            if time.monotonic() - began > (REFUSED_SECONDS if word.refusal else TAKEN_SECONDS):
                 raise self._refused(model, word)
             time.sleep(LOOK_SECONDS)
         time.sleep(SETTLE_SECONDS)

@@ -57,7 +57,7 @@ def missing_rights(cluster: Cluster) -> list[str]:
     """Return the rights that this account lacks, in words: `patch deployments.apps`."""
     rules = [(rule, cluster.namespace) for rule in NAMESPACED] + [(rule, "") for rule in CLUSTER_WIDE]
     return [
-        " ".join((verb, resource))
+        f"{verb} {resource}"
         for rule, namespace in rules
         for verb, resource in sorted(rule.asked)
         if not _may(cluster, rule, verb, namespace)

@@ -23,9 +23,9 @@ class PodPages:
         except SlipwayError as error:
             raise _unavailable(path, revision, error.seen) from error
         names = [str(pod["metadata"]["name"]) for pod in staying(pods, revision) if is_ready(pod)]
-        return [self._page(name, revision, path) for name in sorted(names)]
+        return [self._page(name, path) for name in sorted(names)]
 
-    def _page(self, pod: str, revision: str, path: str) -> object:
+    def _page(self, pod: str, path: str) -> object:
         try:
             page = self._cluster.page(pod, PORT, path)
         except (SlipwayError, ValueError) as error:

@@ -1,7 +1,7 @@
 """The rights that the adapter uses, all of them and no others: the chart's Role is rendered from this list.
 
-A test compares it with what was asked for. Reading `/version` and the list of APIs needs none of ours (system:discovery),
-nor does asking for one's own rights.
+A test compares it with what was asked for. Reading `/version` and the list of APIs needs none of ours
+(system:discovery), nor does asking for one's own rights.
 """
 
 from dataclasses import dataclass

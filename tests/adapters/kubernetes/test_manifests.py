@@ -1,0 +1,152 @@
+"""What is applied, as golden files that the published schemas accept.
+
+`python -m tests.adapters.kubernetes.test_manifests` writes the golden files anew.
+"""
+
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from slipway.adapters.kubernetes.autoscaling import Bounds, autoscaler, signals
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
+from slipway.adapters.kubernetes.pods import environment
+from slipway.adapters.kubernetes.routes import GatewayName, http_route
+from slipway.domain.revision import Package, Revision, Traffic
+from slipway.domain.serving_spec import GpuSpec, ReplicasSpec, ServingSpec, Toleration
+from slipway.errors import ArtifactBroken
+
+GOLDEN = Path(__file__).parent / "golden"
+SCHEMAS = "1.35"
+DOOR = GatewayName(namespace="gateways", name="door")
+LIVE = {"metadata": {"name": "digits-v7", "uid": "0b9f0c4e-6f0e-4c3e-9d55-1f4a8e2f7c11"}}
+PLAIN = ServingSpec()
+FULL = ServingSpec(
+    replicas=ReplicasSpec(minimum=2, maximum=20, in_flight=2.5, cpu_percent=80, memory_percent=90),
+    cpu=2.5,
+    cpu_limit=4,
+    gpu=GpuSpec(count=2),
+    node_selector={"pool": "gpu"},
+    tolerations=[Toleration(key="dedicated", operator="Equal", value="models", effect="NoExecute")],
+    grace_seconds=60,
+)
+
+
+def revision(serving: ServingSpec, **changes: object) -> Revision:
+    """Return version 7 of digits."""
+    image = str(changes.get("image", f"registry.example/digits@sha256:{'7' * 64}"))
+    package = Package(
+        model="digits",
+        version=7,
+        path=Path("nowhere"),
+        digest=f"sha256:{'3' * 64}",
+        tag="digits:v7-3f2a",
+        runtime="onnx",
+        image=image,
+    )
+    limit = 3000 if serving is FULL else None
+    return Revision(
+        name="digits-v7", model="digits", version=7, package=package, serving=serving, memory_limit_mebibytes=limit
+    )
+
+
+def manifests(serving: ServingSpec, *, custom_metrics: bool) -> list[Manifest]:
+    """Return everything of a revision."""
+    one = revision(serving)
+    chosen = signals(serving.replicas, custom_metrics=custom_metrics)
+    bounds = Bounds(floor=serving.replicas.minimum, ceiling=serving.replicas.maximum)
+    return [
+        deployment(one),
+        *(
+            owned(manifest, LIVE)
+            for manifest in (service(one), disruption_budget(one), autoscaler(one, chosen, bounds))
+        ),
+    ]
+
+
+CASES = {
+    "plain": manifests(PLAIN, custom_metrics=True),
+    "full": manifests(FULL, custom_metrics=True),
+    "without-custom-metrics": manifests(PLAIN, custom_metrics=False)[-1:],
+    "model": [
+        network_policy("digits"),
+        http_route("digits", Traffic(stable="digits-v6", canary="digits-v7", canary_percent=20), DOOR),
+        http_route("digits", Traffic(stable="digits-v6", canary="digits-v7", shadow="digits-v7"), DOOR),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_manifests_are_as_in_the_golden_files(name: str) -> None:
+    """Every change of what is applied is seen in review."""
+    assert list(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text())) == CASES[name]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_published_schemas_accept_every_manifest(name: str) -> None:
+    """No unknown field, no wrong type; the Gateway API's own schema is the cluster's to check."""
+    checked = [manifest for manifest in CASES[name] if manifest["kind"] != "HTTPRoute"]
+
+    for manifest in checked:
+        kubernetes_validate.validate(manifest, SCHEMAS, strict=True)
+
+    assert checked
+
+
+def test_replicas_are_never_named() -> None:
+    """They belong to the autoscaler."""
+    assert all("replicas" not in deployment(revision(serving))["spec"] for serving in (PLAIN, FULL))
+
+
+def test_a_package_without_an_image_is_refused() -> None:
+    """It was not pushed: nothing could be started."""
+    with pytest.raises(ArtifactBroken, match="was not pushed"):
+        deployment(revision(PLAIN, image=""))
+
+
+def test_a_replica_without_the_gpu_must_not_serve_unless_the_spec_allows_it() -> None:
+    """`require` by default where a GPU is asked for; nothing is said where none is."""
+    asked = {"none": PLAIN, "required": FULL, "allowed": ServingSpec(gpu=GpuSpec(allow_cpu=True))}
+
+    said = {name: environment(serving).get("SLIPWAY_GPU") for name, serving in asked.items()}
+
+    assert said == {"none": None, "required": "require", "allowed": "allow"}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "custom_metrics", "kinds", "why"),
+    [
+        (ReplicasSpec(), True, ["Pods"], "requests in flight at 4 per replica: the cluster serves"),
+        (ReplicasSpec(), False, ["cpu"], "cpu at 70 %: the cluster does not serve"),
+        (ReplicasSpec(cpu_percent=50), False, ["cpu"], "cpu at 50 %: the cluster does not serve"),
+        (ReplicasSpec(memory_percent=80), False, ["memory"], "memory at 80 %: the cluster does not serve"),
+        (ReplicasSpec(in_flight=None, cpu_percent=60), True, ["cpu"], "cpu at 60 %: the spec says so"),
+        (
+            ReplicasSpec(cpu_percent=60, memory_percent=80),
+            True,
+            ["Pods", "cpu", "memory"],
+            "in flight at 4 per replica and cpu at 60 % and memory at 80 %",
+        ),
+    ],
+)
+def test_signals_are_chosen_by_spec_and_cluster(
+    replicas: ReplicasSpec, *, custom_metrics: bool, kinds: list[str], why: str
+) -> None:
+    """Requests in flight where they can be had, what the spec names besides, CPU where nothing is left."""
+    chosen = signals(replicas, custom_metrics=custom_metrics)
+
+    assert [one.get("resource", {}).get("name", one["type"]) for one in chosen.metrics] == kinds
+    assert why in chosen.why
+
+
+def main() -> None:
+    """Write the golden files."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, made in CASES.items():
+        (GOLDEN / f"{name}.yaml").write_text(yaml.safe_dump_all(made, sort_keys=False))
+
+
+if __name__ == "__main__":
+    main()
