@@ -31,8 +31,8 @@ def ensure_pool(client: SyncPrefectClient, template: dict[str, Any]) -> str:
         return "made"
     if pool.type != POOL_TYPE:
         sys.exit(
-            f"work pool {POOL}: it is of type {pool.type!r}; expected {POOL_TYPE!r}. An embedded stack uses this server "
-            f"already: stop it and delete the pool (`prefect work-pool delete {POOL}`), or use another Prefect server"
+            f"work pool {POOL}: it is of type {pool.type!r}; expected {POOL_TYPE!r}. An embedded stack uses it "
+            f"already: stop that and delete the pool (`prefect work-pool delete {POOL}`), or use another Prefect server"
         )
     if pool.base_job_template == template:
         return "as it should be"
