@@ -7,7 +7,7 @@ class Orchestrator(Protocol):
     """Runs deployments. Raises OrchestratorUnavailable, and NotFound for a deployment that was not deployed."""
 
     def submit(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
-        """Start `release`, `rollback`, ...; the same key starts nothing new. Returns the run's id."""
+        """Start `release`, `rollback`, ...; the same key starts nothing new, unless its run broke. Return its id."""
         ...
 
     def answer(self, model: str, *, approve: bool, by: str) -> str:

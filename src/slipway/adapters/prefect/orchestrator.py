@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 
-from slipway.errors import NotFound, OrchestratorUnavailable, TransientError
+from slipway.errors import NotFound, OrchestratorUnavailable, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 """Time between two looks at a run that is waited for."""
+MOST_TRIES = 30
+"""Half an hour of `reconcile`, each minute one: longer outages are a person's."""
 
 
 class PrefectOrchestrator:
@@ -26,13 +28,23 @@ class PrefectOrchestrator:
         self._api, self._timeout = api, timeout_seconds
 
     def submit(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
-        """Start a run; the same key gives the run that is there already."""
+        """Start a run; the same key gives the run that is there already, unless that one broke.
+
+        Raises PermanentError after `MOST_TRIES` runs that broke: what is asked for can't work as things are.
+        """
         with self._client(f"deployment {flow}/{flow}") as client:
             deployment = client.read_deployment_by_name(f"{flow}/{flow}")
-            run = client.create_flow_run_from_deployment(
-                deployment.id, parameters=parameters, idempotency_key=idempotency_key
-            )
-        return str(run.id)
+            for number in range(1, MOST_TRIES + 1):
+                key = idempotency_key if number == 1 else f"{idempotency_key}-try-{number}"
+                run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=key)
+                if run.state is None or not (run.state.is_failed() or run.state.is_crashed()):
+                    return str(run.id)
+        raise PermanentError(
+            f"flow {flow}",
+            seen=f"{MOST_TRIES} runs of it broke, one after the other",
+            expected="a run that comes to an end",
+            do=f"mend what Prefect's log of run {run.id} says, then delete that run",
+        )
 
     def answer(self, model: str, *, approve: bool, by: str) -> str:
         """Resume the model's suspended release with a person's answer."""
