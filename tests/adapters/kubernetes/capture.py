@@ -122,8 +122,9 @@ def _deployment(live: Manifest) -> Manifest:
 
 def _pod(live: Manifest) -> Manifest:
     trimmed = _trimmed(live)
-    containers = [{"name": one["name"], "resources": one["resources"]} for one in live["spec"]["containers"]]
-    return {**trimmed, "spec": {"containers": containers}}
+    containers = [{key: one[key] for key in ("name", "image", "resources")} for one in live["spec"]["containers"]]
+    status = {key: value for key, value in live["status"].items() if "IP" not in key}
+    return {**trimmed, "spec": {"containers": containers}, "status": status}
 
 
 def main() -> None:

@@ -134,7 +134,8 @@ def test_an_image_that_cannot_be_pulled_is_failed(place: Place) -> None:
     place.target.start(revision)
 
     state = place.expect(revision, lambda state: state.health is Health.FAILED)
-    assert "its image can't be pulled" in state.detail
+    assert f"@sha256:{'0' * 64} can't be pulled" in state.detail
+    assert state.detail.endswith("not found")
 
 
 def test_a_replica_that_took_too_much_memory_fails_the_revision_also_when_it_is_back(place: Place) -> None:

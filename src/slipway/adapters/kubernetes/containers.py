@@ -73,7 +73,8 @@ def cannot_start(pod: Manifest) -> str:
     """Say what keeps the container from ever running, as it is; empty: nothing that is known."""
     reason, message = _waiting(pod)
     if reason in NO_IMAGE:
-        return f"its image can't be pulled ({reason}): {_short(message)}"
+        # the runtime repeats the reference at every level; the last one says what is wrong
+        return f"its image {_image(pod)} can't be pulled ({reason}): {_short(message.rpartition(': ')[2])}"
     if reason in NO_CONTAINER:
         return f"its container can't be made ({reason}): {_short(message)}"
     ended = last_end(pod)
@@ -107,9 +108,8 @@ def why_not_ready(pod: Manifest) -> str:
 
 def memory_limit(pod: Manifest) -> str:
     """Return the container's memory limit as its pod has it; empty: none."""
-    containers: Sequence[dict[str, Any]] = pod.get("spec", {}).get("containers") or []
-    limits = ((one.get("resources") or {}).get("limits") or {} for one in containers if one["name"] == CONTAINER)
-    return str(next(limits, {}).get("memory", ""))
+    limits = (_container(pod).get("resources") or {}).get("limits") or {}
+    return str(limits.get("memory", ""))
 
 
 def seconds(stamp: str | None) -> float:
@@ -124,6 +124,15 @@ def seconds(stamp: str | None) -> float:
 def _status(pod: Manifest) -> dict[str, Any]:
     statuses: Sequence[dict[str, Any]] = pod.get("status", {}).get("containerStatuses") or []
     return next((one for one in statuses if one["name"] == CONTAINER), {})
+
+
+def _container(pod: Manifest) -> dict[str, Any]:
+    containers: Sequence[dict[str, Any]] = pod.get("spec", {}).get("containers") or []
+    return next((one for one in containers if one["name"] == CONTAINER), {})
+
+
+def _image(pod: Manifest) -> str:
+    return str(_container(pod).get("image", ""))
 
 
 def _waiting(pod: Manifest) -> tuple[str, str]:
