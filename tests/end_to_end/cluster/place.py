@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -219,11 +220,12 @@ def push_images(registry: str, folder: Path) -> dict[str, str]:
     return {made: _push(registry, made, folder / made) for made in MADE}
 
 
-def _push(registry: str, made: str, digest: Path) -> str:
-    name = f"{registry}/slipway-test-rollouts:{made}"
+def _push(registry: str, made: str, context: Path) -> str:
+    name, digest = f"{registry}/slipway-test-rollouts:{made}", context / "digest"
+    shutil.copytree(IMAGE, context)
+    (context / "made").write_text(made)
     build = ["buildah", "bud", "-q", "--layers", "--isolation", "chroot", "--network", "host", "--tls-verify=false"]
-    arguments = ["--build-arg", f"BASE={registry}/library/python:3.11-slim", "--build-arg", f"HOW={made}"]
-    _run(*build, *arguments, "-t", name, str(IMAGE))
+    _run(*build, "--build-arg", f"BASE={registry}/library/python:3.11-slim", "-t", name, str(context))
     _run("buildah", "push", "-q", "--tls-verify=false", "--digestfile", str(digest), name)
     return f"{name.rpartition(':')[0]}@{digest.read_text().strip()}"
 

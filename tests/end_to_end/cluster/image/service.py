@@ -1,6 +1,6 @@
 """A small real service in a pod, named by its pod (`digits-v1-6c9f-x2x` serves digits-v1) and made as its image says.
 
-MADE is `good`, `fails` (on rows of the odd kind), `slow` (0.2 s per answer), `exits` (at once) or `hungry` (takes more
+The file `made` beside this one says `good`, `fails` (on rows of the odd kind), `slow` (0.2 s per answer), `exits` (at once) or `hungry` (takes more
 memory than it may have, before it is ready).
 """
 
@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 REVISION = socket.gethostname().rsplit("-", 2)[0]
 MODEL = REVISION.rpartition("-")[0]
-MADE = os.environ["MADE"]
+MADE = Path(__file__).with_name("made").read_text().strip()
 PORT = 3000
 SLOW_SECONDS = 0.2
 _LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
