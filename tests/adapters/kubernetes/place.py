@@ -13,6 +13,8 @@ from typing import Self
 
 import httpx
 import yaml
+from kubernetes.client import ApiClient
+from kubernetes.config import new_client_from_config_dict
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
@@ -43,10 +45,8 @@ def push_image(registry: str, folder: Path) -> str:
     return f"{name.rpartition(':')[0]}@{(folder / 'digest').read_text().strip()}"
 
 
-def as_slipway(cluster: Cluster, namespace: str) -> Api:
-    """Make an account that may do what the adapter says it does, and connect as it."""
-    from kubernetes.config import new_client_from_config_dict
-
+def as_slipway(cluster: Cluster, namespace: str) -> ApiClient:
+    """Make an account that may do what the adapter says it does, and return a client that is logged in as it."""
     rules = {"Role": NAMESPACED, "ClusterRole": CLUSTER_WIDE}
     made = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": namespace}}]
     for kind, listed in rules.items():
@@ -62,7 +62,7 @@ def as_slipway(cluster: Cluster, namespace: str) -> Api:
         cluster.kubectl("-n", namespace, "apply", "-f", "-", given=json.dumps(manifest))
     config = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
     config["users"][0]["user"] = {"token": cluster.kubectl("-n", namespace, "create", "token", namespace).strip()}
-    return Api(new_client_from_config_dict(config, persist_config=False), namespace)
+    return new_client_from_config_dict(config, persist_config=False)
 
 
 def forget(cluster: Cluster, namespace: str) -> None:
@@ -88,12 +88,14 @@ class Place:
     namespace: str
     image: str
     way: str = "gateway"
+    client: ApiClient = field(init=False)
     api: Api = field(init=False)
     """Connected as an account that has the rights of `rights.py`, and no others."""
 
     def __post_init__(self) -> None:
         """Connect."""
-        self.api = as_slipway(self.cluster, self.namespace)
+        self.client = as_slipway(self.cluster, self.namespace)
+        self.api = Api(self.client, self.namespace)
         self.target = self.another()
 
     def another(self) -> KubernetesTarget:
@@ -191,7 +193,8 @@ class Load:
         return until(lambda: self.answers.total() >= before + more)
 
     def _ask(self) -> None:
-        with httpx.Client(timeout=20) as client:
+        # a connection each: behind a Service it is connections that are shared out
+        with httpx.Client(timeout=20, headers={"connection": "close"}) as client:
             while not self._over.is_set():
                 try:
                     answer = client.post(self._url, content=self._body)

@@ -130,7 +130,7 @@ def test_a_status_that_is_too_large_is_refused_and_the_old_one_stays(rollouts: K
     rollouts.save(a_status("large"), lease)
     moment = Moment(at=1.0, phase=Phase.SHIFTING, weight_percent=5, reason="x" * 1_000_000)
 
-    with pytest.raises(PermanentError, match="it is 10.. kB; expected at most 1000 kB"):
+    with pytest.raises(PermanentError, match="kB; expected at most 1000 kB"):
         rollouts.save(replace(a_status("large"), timeline=(moment,)), lease)
 
     assert rollouts.load("large") == a_status("large")

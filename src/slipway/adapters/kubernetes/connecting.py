@@ -24,7 +24,7 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
 
     configuration = Configuration()
     try:
-        if context or _kubeconfig() or not os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if context or _has_kubeconfig() or not os.environ.get("KUBERNETES_SERVICE_HOST"):
             namespace = _from_kubeconfig(configuration, context)
         else:
             namespace = _from_pod(configuration)
@@ -38,10 +38,13 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
     return ApiClient(configuration), namespace or "default"
 
 
-def _kubeconfig() -> bool:
-    named = os.environ.get("KUBECONFIG", "")
-    files = [Path(part) for part in named.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
-    return any(file.is_file() for file in files)
+def _kubeconfig() -> str:
+    """Return the files that make up the kubeconfig, as kubectl finds them; the client looks once, when imported."""
+    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
+def _has_kubeconfig() -> bool:
+    return any(Path(part).is_file() for part in _kubeconfig().split(os.pathsep) if part)
 
 
 def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
@@ -50,8 +53,9 @@ def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
     # refreshed tokens are kept for this process: the user's file is theirs
     load: Any = load_kube_config
     contexts_of: Any = list_kube_config_contexts
-    load(context=context or None, client_configuration=configuration, persist_config=False)
-    contexts, active = contexts_of()
+    file = _kubeconfig()
+    load(file, context=context or None, client_configuration=configuration, persist_config=False)
+    contexts, active = contexts_of(file)
     chosen: Any = next((one for one in contexts if one["name"] == context), active)
     return str(chosen["context"].get("namespace") or "")
 
