@@ -58,7 +58,13 @@ class Stack:
         assert done.returncode == code, f"slipway {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def spec(self, model: str, judge: dict[str, object] | None = None, **rollout: object) -> None:
+    def spec(
+        self,
+        model: str,
+        judge: dict[str, object] | None = None,
+        serving: dict[str, object] | None = None,
+        **rollout: object,
+    ) -> None:
         """Write the release spec of a model that knows handwritten digits."""
         document = {
             "model": model,
@@ -68,6 +74,7 @@ class Stack:
             "rehearsal": {"requests": 20},
             "rollout": QUICK | rollout,
             "judge": {"errors": {"negligible": 0.05}, "latency": None} | (judge or {}),
+            "serving": serving or {},
         }
         (self.models / f"{model}.yaml").write_text(yaml.safe_dump(document))
 
@@ -121,25 +128,35 @@ class Sent:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a running stack; it is down afterwards, and nothing of it is left."""
+    with running(tmp_path_factory, {}) as stack:
+        yield stack
+
+
+@contextmanager
+def running(tmp_path_factory: pytest.TempPathFactory, more: dict[str, str], front_door: str = "") -> Iterator[Stack]:
+    """Bring a stack up in a home of its own, with more settings; take it down, and look that nothing of it is left."""
     home, models = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models")
     ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
     env = {
         **os.environ,
+        **more,
         "SLIPWAY_HOME": str(home),
         "SLIPWAY_MODELS": str(models),
         **{f"SLIPWAY_{name}_PORT": str(port) for name, port in ports.items()},
     }
-    running = Stack(
+    stack = Stack(
         env=env,
         home=home,
         models=models,
         mlflow=f"http://127.0.0.1:{ports['MLFLOW']}",
         prefect=f"http://127.0.0.1:{ports['PREFECT']}/api",
-        front_door=f"http://127.0.0.1:{ports['FRONT_DOOR']}",
+        front_door=front_door or f"http://127.0.0.1:{ports['FRONT_DOOR']}",
     )
-    running.slipway("up")
-    yield running
-    running.slipway("down")
+    stack.slipway("up")
+    try:
+        yield stack
+    finally:
+        stack.slipway("down")
     left = [
         process.pid
         for process in psutil.process_iter(["environ"])
@@ -161,10 +178,12 @@ def _free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def register(stack: Stack) -> Callable[[str, int], int]:
-    """Return a function that registers one of the demo's four recipes as a model's next version.
+    """Return a function that registers one of the demo's four recipes as a model's next version."""
+    return registering(stack)
 
-    1 modest, 2 good, 3 good and failing on the odd kind of row, 4 bad.
-    """
+
+def registering(stack: Stack) -> Callable[[str, int], int]:
+    """Register with a stack's MLflow: 1 modest, 2 good, 3 good and failing on the odd kind of row, 4 bad."""
     from demo import models, rows
 
     digits = rows.load()
@@ -179,6 +198,11 @@ def register(stack: Stack) -> Callable[[str, int], int]:
 @pytest.fixture
 def traffic(stack: Stack) -> Callable[[str], Any]:
     """Return a context manager that sends live rows to a model at a steady rate, every 20th of the odd kind."""
+    return sending(stack)
+
+
+def sending(stack: Stack) -> Callable[[str], Any]:
+    """Send to a stack's front door."""
     from demo.rows import load
 
     digits = load()

@@ -1,0 +1,91 @@
+"""Releases from MLflow to a real cluster: gates, image, rollout behind a Gateway, under steady load."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster, cluster_or_skip
+from tests.end_to_end.conftest import Stack, registering, running, sending
+
+GATEWAY = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: models}
+spec:
+  gatewayClassName: %s
+  listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Same}}}]
+"""
+SERVING = {"cpu": 0.1, "memory_mebibytes": 512}
+MODEL = "digits-on-cluster"
+OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,configmaps,leases,pods"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Cluster:
+    """Return the configured cluster."""
+    return cluster_or_skip()
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """Return a namespace with a Gateway of its own."""
+    with cluster.namespace("slipway-story") as name:
+        gateway_class = os.environ.get("CLUSTER_GATEWAY_CLASS", "traefik")
+        cluster.kubectl("apply", "-n", name, "-f", "-", given=GATEWAY % gateway_class)
+        yield name
+
+
+@pytest.fixture(scope="module")
+def stack(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a running stack whose models serve on the cluster."""
+    settings = {
+        "TARGET": "kubernetes",
+        "KUBE_NAMESPACE": namespace,
+        "KUBE_GATEWAY": f"{namespace}/models",
+        "PROMETHEUS": cluster.prometheus,
+        "REGISTRY": f"{cluster.registry}/slipway-tests",
+        "REGISTRY_INSECURE": "true",
+        "BASE_IMAGE": os.environ.get("CLUSTER_BASE_IMAGE", f"{cluster.registry}/library/python:3.11-slim"),
+    }
+    more = {f"SLIPWAY_{name}": value for name, value in settings.items()}
+    with running(tmp_path_factory, more, front_door=cluster.gateway) as stack:
+        yield stack
+
+
+def story(stack: Stack, model: str) -> dict[str, Any]:
+    """Return what the command line says of a model."""
+    models = json.loads(stack.slipway("status", model, "--json"))["models"]
+    return dict(models[0])
+
+
+@pytest.mark.timeout(420)
+def test_versions_travel_from_mlflow_into_a_cluster_s_traffic(cluster: Cluster, namespace: str, stack: Stack) -> None:
+    """The first gets all requests, a better one is promoted, one that can't start gets none; none is lost."""
+    register, sends = registering(stack), sending(stack)
+    stack.spec(MODEL, serving=SERVING, ready_timeout_seconds=90)
+    register(MODEL, 1)
+    stack.slipway("release", MODEL)
+
+    with sends(MODEL) as sent:
+        register(MODEL, 2)
+        stack.slipway("release", MODEL)
+        promoted = story(stack, MODEL)
+        stack.spec(MODEL, serving=SERVING | {"memory_mebibytes": 64}, ready_timeout_seconds=90)
+        register(MODEL, 2)
+        stack.slipway("release", MODEL, code=3)
+        after = story(stack, MODEL)
+
+    assert sent.lost == []
+    assert sent.sent == sent.right + sum(sent.failed.values())
+    assert f"{MODEL}-v3" not in sent.failed
+    assert promoted["champion"] == after["champion"] == 2
+    assert after["phase"] == "rolled-back"
+    assert "memory limit of 64Mi (OOMKilled)" in after["reason"]
+    events = cluster.kubectl("get", "events", "-n", namespace, "-o", "jsonpath={.items[*].reason}").split()
+    assert {"Promoting", "RollingBack"} <= set(events)
+    stack.slipway("target", "uninstall", MODEL, "--yes")
+    left = cluster.kubectl("get", OBJECTS, "-n", namespace, "-l", f"slipway.dev/model={MODEL}", "-o", "name")
+    assert [one for one in left.split() if not one.startswith("pod/")] == []  # pods end what they have
