@@ -13,6 +13,19 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 
 LABEL = "digit"
+TESTS = Path(__file__).parent
+ON_CLUSTER = (
+    *("adapters/kubernetes", "adapters/oci", "adapters/prometheus", "deployments"),
+    *("end_to_end/cluster", "end_to_end/test_on_cluster.py"),
+)
+"""Where tests wait for a cluster rather than for this machine: `make test` runs them beside all others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make two groups, each run in its order by one process: what a session shares is made once."""
+    for item in items:
+        waits = any(item.path.is_relative_to(TESTS / place) for place in ON_CLUSTER)
+        item.add_marker(pytest.mark.xdist_group("cluster" if waits else "here"))
 
 
 @pytest.fixture(scope="session")
