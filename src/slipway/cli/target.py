@@ -38,10 +38,11 @@ def uninstall(
 
     It answers no request any more. Refused while a release of it is under way: take that back first.
     """
-    if not yes and not as_json:
-        typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True)
     from slipway import wiring
 
+    _require(model)
+    if not yes:
+        typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True, err=True)
     lease = wiring.leases().acquire(model, "uninstall", SECONDS)
     try:
         wiring.target().remove(model)
@@ -53,6 +54,20 @@ def uninstall(
         output.say_json({"model": model, "uninstalled": True})
     else:
         output.say(f"{model} is gone; `slipway release {model}` brings it back")
+
+
+def _require(model: str) -> None:
+    from slipway import wiring
+    from slipway.errors import NotFound
+
+    known = wiring.rollouts().models()
+    if model not in known and wiring.target().traffic(model) is None:
+        raise NotFound(
+            f"model {model}",
+            seen="neither a rollout nor a route of it at the target",
+            expected=f"one of {', '.join(sorted(known))}" if known else "a model that was released",
+            do="`slipway target show` lists what is there",
+        )
 
 
 def _rows(model: str) -> list[dict[str, object]]:
