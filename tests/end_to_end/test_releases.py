@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
+from slipway.adapters.prefect.orchestrator import PrefectOrchestrator
 from tests.end_to_end.conftest import Stack, kill
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
@@ -25,6 +26,20 @@ def test_without_a_webhook_only_the_delay_changes(stack: Stack, register: Regist
     assert stack.status("scheduled")["phase"] == "succeeded"
     history = stack.slipway("history", "scheduled", "--json")
     assert '"promoted"' in history
+
+
+def test_a_run_that_broke_is_started_anew(stack: Stack) -> None:
+    """The same key gives the same run while it works or worked; one that broke does not block a version for ever."""
+    orchestrator = PrefectOrchestrator(stack.prefect)
+    nobody = {"model": "nobody", "version": "1", "attempt": 1, "trigger": "test"}
+    broken = orchestrator.submit("release", nobody, "a key")
+    assert orchestrator.wait(broken, 120) == "Failed"
+
+    anew = orchestrator.submit("release", nobody, "a key")
+    again = orchestrator.submit("release", nobody, "a key")
+
+    assert anew != broken
+    assert again == anew or orchestrator.wait(anew, 120) == "Failed"
 
 
 def test_a_person_is_asked_before_promotion(stack: Stack, register: Register) -> None:

@@ -48,7 +48,14 @@ def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
         if live is None:
             raise _no_gateway(f"{namespace or cluster.namespace}/{name}")
         return _described(cluster, live)
-    open_ones = [live for live in cluster.list("Gateway", everywhere=True) if admits(live, cluster.namespace)]
+    chosen = choose(cluster.list("Gateway", everywhere=True), cluster.namespace)
+    return _described(cluster, chosen) if chosen is not None else None
+
+
+def choose(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
+    """Return the one Gateway that lets routes of a namespace in; one of that very namespace comes before others."""
+    open_ones = [live for live in gateways if admits(live, namespace)]
+    open_ones = [live for live in open_ones if live["metadata"]["namespace"] == namespace] or open_ones
     if len(open_ones) > 1:
         names = ", ".join(sorted(str(_name(live)) for live in open_ones))
         raise SettingsError(
@@ -57,7 +64,7 @@ def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
             expected="the one that models are reached by, NAMESPACE/NAME",
             do="set it to one of them",
         )
-    return _described(cluster, open_ones[0]) if open_ones else None
+    return open_ones[0] if open_ones else None
 
 
 def admits(gateway: Manifest, namespace: str) -> bool:
