@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -103,33 +104,37 @@ class Place:
             "judge": JUDGE,
             "serving": {**SERVING, **(serving or {})},
         }
-        path = self._models(model) / "spec.yaml"
+        path = self.models(model) / "spec.yaml"
         path.write_text(yaml.safe_dump(document))
 
-    def release(self, model: str, version: int, made: str = "good") -> Driver:
+    def release(
+        self, model: str, version: int, made: str = "good", environment: Mapping[str, str] | None = None
+    ) -> Driver:
         """Start a driver that releases a version; again with the same words: another that goes on with it."""
-        return self.start(self._models(model), {"model": model, "version": version, "image": self.images[made]})
+        job = {"model": model, "version": version, "image": self.images[made]}
+        return self.start([job], {**self.environment(self.models(model)), **(environment or {})})
 
     def release_all(self, made: Mapping[str, str]) -> Driver:
         """Start one driver that releases version 1 of several models, by how they are made, at once."""
-        together = self._models("together")
+        together = self.models("together")
         for model in made:
-            (together / f"{model}.yaml").write_text((self._models(model) / "spec.yaml").read_text())
-        jobs = ({"model": model, "version": 1, "image": self.images[how]} for model, how in made.items())
-        return self.start(together, *jobs)
+            (together / f"{model}.yaml").write_text((self.models(model) / "spec.yaml").read_text())
+        jobs = [{"model": model, "version": 1, "image": self.images[how]} for model, how in made.items()]
+        return self.start(jobs, self.environment(together))
 
     def take_back(self, model: str, reason: str) -> Driver:
         """Start a driver that takes back what is under way, as a person asks for it."""
-        return self.start(self._models(model), {"model": model, "undo": reason})
+        return self.start([{"model": model, "undo": reason}], self.environment(self.models(model)))
 
-    def start(self, models: Path, *jobs: Mapping[str, Any]) -> Driver:
+    def start(self, jobs: Sequence[Mapping[str, Any]], environment: Mapping[str, str]) -> Driver:
         """Start a driver."""
-        report, log = (self.folder / f"driver-{len(self.drivers)}.{kind}" for kind in ("json", "log"))
+        name = uuid.uuid4().hex[:8]
+        report, log = (self.folder / f"driver-{name}.{kind}" for kind in ("json", "log"))
         with log.open("wb") as lines:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.end_to_end.cluster.driver", json.dumps(jobs), str(report)],
                 cwd=ROOT,
-                env=self.environment(models),
+                env=environment,
                 stdout=lines,
                 stderr=subprocess.STDOUT,
             )
@@ -184,6 +189,12 @@ class Place:
         kinds = "all,hpa,pdb,networkpolicy,httproute,configmap,lease,endpointslice"
         return self.kubectl("get", kinds, "-l", label, "-o", "name").split()
 
+    def models(self, name: str) -> Path:
+        """Return a folder of release specs."""
+        folder = self.folder / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     @cached_property
     def _kubeconfig(self) -> str:
         config = yaml.safe_load(self.cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
@@ -192,18 +203,13 @@ class Place:
         path.write_text(yaml.safe_dump(config))
         return str(path)
 
-    def _models(self, name: str) -> Path:
-        folder = self.folder / "models" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
 
 @contextmanager
 def a_place(cluster: Cluster, images: Mapping[str, str], folder: Path) -> Iterator[Place]:
     """Make a namespace to drive rollouts in; all of it is gone afterwards, drivers too."""
     with cluster.namespace("sw-f") as namespace:
         try:
-            api = as_slipway(cluster, namespace)
+            api = Api(as_slipway(cluster, namespace), namespace)
             place = Place(cluster=cluster, namespace=namespace, images=images, folder=folder, api=api)
             place.kubectl("apply", "-f", "-", given=GATEWAY)
             try:

@@ -1,7 +1,7 @@
 """A small real service in a pod, named by its pod (`digits-v1-6c9f-x2x` serves digits-v1) and made as its image says.
 
-The file `made` beside this one says `good`, `fails` (on rows of the odd kind), `slow` (0.2 s per answer), `exits` (at once) or `hungry` (takes more
-memory than it may have, before it is ready).
+The file `made` beside this one says how: `good`, `fails` (on rows of the odd kind), `slow` (0.2 s per answer), `exits`
+(at once) or `hungry` (takes more memory than it may have, before it is ready).
 """
 
 import bisect
