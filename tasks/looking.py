@@ -10,11 +10,11 @@ from slipway import wiring
 from slipway.domain.counters import Counters
 from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.readings import Latencies, Summary
-from slipway.domain.rollout import advance
+from slipway.domain.rollout import advance, undo
 from slipway.domain.shadow import ShadowComparison, compare
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
-from slipway.errors import LeaseLost, MetricsUnavailable, TransientError
+from slipway.errors import LeaseLost, MetricsUnavailable, PermanentError, TransientError
 from slipway.ports.rollouts import Lease
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,22 @@ NONE = Hints()
 
 
 def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:
-    """Observe, decide, save, act; return the new status. Raises LeaseLost when another holds the lease."""
+    """Observe, decide, save, act; return the new status. Raises LeaseLost when another holds the lease.
+
+    A revision that the target refuses to start (a policy, a package that is gone) is taken back with its words: to try
+    again would change nothing.
+    """
     step = advance(spec, status, observe(spec, status, lease, hints), time.time())
     wiring.rollouts().save(step.status, lease)
-    for action in step.actions:
-        act(status.model, action)
+    try:
+        for action in step.actions:
+            act(status.model, action)
+    except PermanentError as refusal:
+        if step.status.phase is not Phase.STARTING:
+            raise
+        refused = undo(step.status, f"it can't be started: {refusal}", time.time())
+        wiring.rollouts().save(refused, lease)
+        return refused
     return step.status
 
 
