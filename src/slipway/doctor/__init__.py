@@ -1,0 +1,31 @@
+"""The doctor: looks at every part Slipway needs, and says what to do about each that is not well.
+
+It never mends anything, starts anything, or waits for long; a part that does not answer is a finding, not an error.
+"""
+
+from collections.abc import Callable, Iterator
+
+from slipway.doctor import machine, servers
+from slipway.doctor.finding import Finding, Health
+from slipway.doctor.values import Setting, masked, settings_error, settings_in_force
+from slipway.settings import Settings
+
+__all__ = ["Finding", "Health", "Setting", "examine", "masked", "settings_error", "settings_in_force"]
+
+
+def examine(here: Settings) -> list[Finding]:
+    """Look at every part; takes a few seconds at most."""
+    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        machine.python,
+        machine.programs,
+        machine.frameworks,
+        machine.home,
+        machine.environment,
+        machine.specs,
+        servers.mlflow,
+        servers.prefect,
+        servers.webhook,
+        servers.receiver,
+        servers.envoy if here.target == "local" else servers.cluster,
+    )
+    return [finding for check in checks for finding in check(here)]
