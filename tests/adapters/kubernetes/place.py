@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 import yaml
-from kubernetes.client import ApiClient
+from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import new_client_from_config_dict
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
@@ -62,7 +62,9 @@ def as_slipway(cluster: Cluster, namespace: str) -> ApiClient:
         cluster.kubectl("-n", namespace, "apply", "-f", "-", given=json.dumps(manifest))
     config = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
     config["users"][0]["user"] = {"token": cluster.kubectl("-n", namespace, "create", "token", namespace).strip()}
-    return new_client_from_config_dict(config, persist_config=False)
+    settings = Configuration()
+    settings.retries = False  # as the adapter's own connection has it
+    return new_client_from_config_dict(config, persist_config=False, client_configuration=settings)
 
 
 def forget(cluster: Cluster, namespace: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.revision import Health, Traffic
+from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.serving_spec import ReplicasSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, MetricsUnavailable, NotFound, PermanentError
 from tests.adapters.kubernetes.place import SMALL, Place, until
@@ -19,6 +19,18 @@ kind: ResourceQuota
 metadata: {name: few-services}
 spec: {hard: {services: "0"}}
 """
+
+
+PAIR = SMALL.model_copy(update={"replicas": ReplicasSpec(minimum=2, maximum=2)})
+
+
+@pytest.fixture(scope="module")
+def pair(place: Place) -> Revision:
+    """Return a revision with two replicas that are ready."""
+    revision = place.revision("pair", 1, serving=PAIR)
+    place.target.start(revision)
+    place.expect(revision, lambda state: state.scale is not None and state.scale.ready == 2)
+    return revision
 
 
 def test_a_revision_gets_requests_under_its_models_path(place: Place) -> None:
@@ -38,21 +50,18 @@ def test_a_revision_gets_requests_under_its_models_path(place: Place) -> None:
     }
 
 
-def test_pages_come_from_every_ready_pod(place: Place) -> None:
+def test_pages_come_from_every_ready_pod(place: Place, pair: Revision) -> None:
     """One JSON value per pod; a page that is none, or not there, is a failed query and not an empty one."""
-    serving = SMALL.model_copy(update={"replicas": ReplicasSpec(minimum=2, maximum=2)})
-    revision = place.running("pages", 1, serving=serving)
-    place.expect(revision, lambda state: state.scale is not None and state.scale.ready == 2)
     pages = PodPages(place.api)
 
-    seen = pages("pages", revision.name, "/slipway/summary")
+    seen = pages("pair", pair.name, "/slipway/summary")
 
-    assert seen == [{"scores": None, "classes": {"pages-v1": 1}, "inputs": {}}] * 2
-    assert pages("pages", "pages-v9", "/slipway/summary") == []
+    assert seen == [{"scores": None, "classes": {"pair-v1": 1}, "inputs": {}}] * 2
+    assert pages("pair", "pair-v9", "/slipway/summary") == []
     with pytest.raises(MetricsUnavailable, match="no JSON"):
-        pages("pages", revision.name, "/slipway/text")
+        pages("pair", pair.name, "/slipway/text")
     with pytest.raises(MetricsUnavailable, match="no such page"):
-        pages("pages", revision.name, "/slipway/nothing")
+        pages("pair", pair.name, "/slipway/nothing")
 
 
 def test_floors_move_and_a_second_start_leaves_them(place: Place) -> None:
@@ -151,18 +160,19 @@ def test_a_replica_that_took_too_much_memory_fails_the_revision_also_when_it_is_
     assert state.detail == "ended for using more than its memory limit of 64Mi (OOMKilled), once"
 
 
-def test_one_end_of_one_replica_is_told_and_is_no_failure(place: Place) -> None:
-    """While others answer the revision is READY; the detail says what happened."""
-    serving = SMALL.model_copy(update={"replicas": ReplicasSpec(minimum=2, maximum=2)})
-    revision = place.running("once", 1, serving=serving)
-    place.expect(revision, lambda state: state.scale is not None and state.scale.ready == 2)
-    place.target.route("once", Traffic(stable=revision.name))
-    with httpx.Client(timeout=20) as client:
-        client.post(f"{place.cluster.gateway}/once/x", content="end")
+def test_one_end_of_one_replica_is_no_failure(place: Place, pair: Revision) -> None:
+    """The other one answers meanwhile, and the first is started again: READY all the time."""
+    place.target.route("pair", Traffic(stable=pair.name))
+    httpx.post(f"{place.cluster.gateway}/pair/x", content="end", timeout=20)
+    seen = set()
 
-    state = place.expect(revision, lambda state: state.restarts == 1 and state.detail == "")
+    def back(state: RevisionState) -> bool:
+        seen.add(state.health)
+        return state.restarts == 1 and state.detail == ""
 
-    assert state.health is Health.READY
+    place.expect(pair, back)
+
+    assert seen == {Health.READY}
 
 
 def test_a_refused_start_leaves_nothing_behind(place: Place) -> None:

@@ -8,13 +8,21 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from slipway.adapters.kubernetes.connecting import open_api
 from slipway.adapters.kubernetes.kinds import KINDS, Manifest
-from slipway.adapters.kubernetes.refusals import NOT_FOUND, Asked, Conflict, is_passing, refusal, unavailable
+from slipway.adapters.kubernetes.refusals import (
+    NOT_FOUND,
+    Asked,
+    Conflict,
+    is_passing,
+    lacks_right,
+    refusal,
+    unavailable,
+)
 from slipway.errors import PermanentError, SettingsError, TransientError
 
 if TYPE_CHECKING:
@@ -27,7 +35,8 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 READ_PAUSES_SECONDS = (0.2, 1.0)
 """How long a read that failed waits before each of its further tries."""
 READS = frozenset({"get", "list"})
-CREATED, FIRST_REFUSAL = 201, 300
+OK, CREATED, FIRST_REFUSAL = 200, 201, 300
+READY_PATH = "/readyz"
 METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 
@@ -194,7 +203,19 @@ class Cluster:
         return reply
 
     def _asked(self, sent: _Sent) -> _Reply:
+        """Send a request and return the answer; one that lacks a right is believed of a server that is ready only.
+
+        A server that starts answers before it has read the roles. What it refused so was not done: it is asked again.
+        """
         self.calls[sent.asked.verb, sent.asked.resource] += 1
+        reply = self._patiently(sent)
+        if not lacks_right(reply.status, reply.body):
+            return reply
+        if (
+            self._send(_Sent(asked=replace(sent.asked, kind="", name=READY_PATH), path=READY_PATH, query=[])).status
+            != OK
+        ):
+            raise unavailable(sent.asked, f"the API server refuses it ({reply.status}) and is not ready itself")
         return self._patiently(sent)
 
     def _patiently(self, sent: _Sent) -> _Reply:

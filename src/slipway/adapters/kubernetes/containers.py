@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import CONTAINER
-from slipway.adapters.kubernetes.readiness import is_ready
+from slipway.adapters.kubernetes.readiness import is_ready, unix_seconds
 
 NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"})
@@ -58,7 +57,7 @@ def last_end(pod: Manifest) -> End | None:
     return End(
         reason=latest.get("reason", "Error"),
         code=int(latest.get("exitCode", 0)),
-        at=seconds(latest.get("finishedAt")),
+        at=unix_seconds(latest.get("finishedAt")),
         said=_last_line(latest.get("message", "")),
         times=restarts(pod) + (1 if ended[0] else 0),
     )
@@ -110,15 +109,6 @@ def memory_limit(pod: Manifest) -> str:
     """Return the container's memory limit as its pod has it; empty: none."""
     limits = (_container(pod).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
-
-
-def seconds(stamp: str | None) -> float:
-    """Return a time of the API server as Unix seconds.
-
-    >>> seconds("1970-01-01T00:01:00Z"), seconds(None)
-    (60.0, 0.0)
-    """
-    return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0
 
 
 def _status(pod: Manifest) -> dict[str, Any]:

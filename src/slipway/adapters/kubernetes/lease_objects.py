@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
-from slipway.adapters.kubernetes.containers import seconds as unix_seconds
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MODEL, model_labels
+from slipway.adapters.kubernetes.readiness import unix_seconds
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.ports.rollouts import Lease
 

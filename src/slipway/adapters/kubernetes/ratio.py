@@ -5,6 +5,7 @@ A canary with `c` replicas beside `s` of the stable revision gets c / (s + c) of
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from slipway.domain.scaling import ALL
 
@@ -72,6 +73,7 @@ def counts_for(percent: int, maximum: int, least: int = 2) -> Counts:
     return max(making, key=lambda one: (one.total, -exactness[one]))
 
 
+@cache
 def _all(maximum: int) -> list[Counts]:
     # past 100 of each there is no new whole percent, and the square would get large
     most = range(1, min(maximum, ALL) + 1)

@@ -1,6 +1,7 @@
 """Which pods count: those of a revision that are not on their way out, and those of them that are ready."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import REVISION
@@ -17,8 +18,23 @@ def staying(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
 
 def is_ready(pod: Manifest) -> bool:
     """Say whether a pod gets requests."""
+    return ready_since(pod) is not None
+
+
+def ready_since(pod: Manifest) -> float | None:
+    """Return since when a pod gets requests, Unix seconds, rounded down; None: it does not."""
     conditions = pod.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    ready_ones = (one for one in conditions if one["type"] == "Ready" and one["status"] == "True")
+    return next((unix_seconds(one.get("lastTransitionTime")) for one in ready_ones), None)
+
+
+def unix_seconds(stamp: str | None) -> float:
+    """Return a time of the API server as Unix seconds.
+
+    >>> unix_seconds("1970-01-01T00:01:00Z"), unix_seconds(None)
+    (60.0, 0.0)
+    """
+    return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0
 
 
 def ready(pods: Iterable[Manifest], revision: str) -> int:

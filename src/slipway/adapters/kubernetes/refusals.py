@@ -78,6 +78,15 @@ def is_passing(status: int) -> bool:
     return status == TOO_MANY or status >= SERVER_ERROR
 
 
+def lacks_right(status: int, body: bytes) -> bool:
+    """Say whether the server refuses who asks, not what is asked for.
+
+    >>> lacks_right(403, b'pods is forbidden: User "flows" cannot list resource'), lacks_right(403, b"exceeded quota")
+    (True, False)
+    """
+    return status == UNAUTHORIZED or (status == FORBIDDEN and all(words in body for words in (b"User ", b" cannot ")))
+
+
 def unavailable(asked: Asked, seen: str) -> TargetUnavailable:
     """Return the error for a server that gave no answer, or none for now."""
     return TargetUnavailable(

@@ -65,6 +65,8 @@ class ReplicaRouter:
     def _both(self, model: str, before: Traffic, by: str | None) -> Traffic:
         scalers = self._autoscalers(model)
         counts = Counts(stable=_fixed(scalers, before.stable), canary=_fixed(scalers, before.canary or ""))
+        if not counts.total:
+            return before  # both revisions are gone: nobody gets anything
         by = by or next(filter(None, (editor(one, "spec", "minReplicas") for one in scalers.values())), None)
         return Traffic(stable=before.stable, canary=before.canary, canary_percent=counts.percent, edited_by=by)
 
@@ -186,7 +188,8 @@ def _fits(seen: Mapping[str, int], counts: Mapping[str, int], *, exactly: bool) 
 
 
 def _fixed(scalers: Mapping[str, Manifest], name: str) -> int:
-    return int(_of(scalers, name)["spec"]["minReplicas"])
+    """Return a revision's count; 0 for one that somebody took away."""
+    return int(scalers[name]["spec"]["minReplicas"]) if name in scalers else 0
 
 
 def _of(scalers: Mapping[str, Manifest], name: str) -> Manifest:

@@ -14,13 +14,12 @@ from slipway.adapters.kubernetes.containers import (
     last_end,
     memory_limit,
     restarts,
-    seconds,
     why_not_ready,
 )
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
 from slipway.adapters.kubernetes.quantity import number
-from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.adapters.kubernetes.readiness import is_ready, staying, unix_seconds
 from slipway.domain.revision import Health, RevisionState
 from slipway.domain.scaling import Load, Scale
 
@@ -110,7 +109,7 @@ def _blind(autoscaler: Manifest | None, now: float) -> str:
         return "its autoscaler is gone: start it again, or its replicas stay as many as they are"
     active = _conditions(autoscaler).get("ScalingActive", {})
     unread = active.get("status") == "False" and active.get("reason") != "ScalingDisabled"
-    if not unread or now - seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
+    if not unread or now - unix_seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
         return ""
     return f"its autoscaler can't read its signals ({active.get('reason', '')}): {active.get('message', '')}"
 

@@ -98,8 +98,8 @@ def model_of(live: Manifest) -> str:
 
 def under_way_selector() -> str:
     """Return the selector of statuses that are not at their end."""
-    ended = ",".join(phase.value for phase in Phase if phase.terminal)
-    return f"{all_selector()},{PHASE},{PHASE} notin ({ended})"
+    going = ",".join(phase.value for phase in Phase if not phase.terminal)
+    return f"{all_selector()},{PHASE} in ({going})"
 
 
 def all_selector() -> str:

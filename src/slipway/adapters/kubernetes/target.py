@@ -4,6 +4,8 @@ Every call is one process' short walk through the API; two that work on one mode
 above, and by the API server's own rules below.
 """
 
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
@@ -14,6 +16,7 @@ from slipway.adapters.kubernetes.gateway import GatewayRouter, find_gateway
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
 from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, of_model
+from slipway.adapters.kubernetes.readiness import ready_since, staying
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import Seen, assess
 from slipway.domain.revision import Revision, RevisionState, Traffic
@@ -21,6 +24,9 @@ from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
 from slipway.ports.target import Abilities
 
+HEARD_SECONDS = 3.0
+"""From ready to known by every router: Traefik takes new endpoints every 2 s at the latest; readiness is told in whole
+seconds."""
 AUTOSCALER = "HorizontalPodAutoscaler"
 Way = Literal["auto", "gateway", "replicas"]
 
@@ -118,6 +124,7 @@ class KubernetesTarget:
                     expected=f"one of {', '.join(known) or 'none'}",
                     do="start it before it gets traffic",
                 )
+        self._let_routers_hear(model, [name for name, percent in traffic.weights.items() if percent])
         self.router.route(model, traffic)
 
     def traffic(self, model: str) -> Traffic | None:
@@ -180,6 +187,17 @@ class KubernetesTarget:
         spec = (live or {}).get("spec", {})
         floor, ceiling = spec.get("minReplicas", replicas.minimum), spec.get("maxReplicas", replicas.maximum)
         return autoscaler(revision, self.signals(replicas), Bounds(floor=floor, ceiling=ceiling))
+
+    def _let_routers_hear(self, model: str, names: Collection[str]) -> None:
+        """Wait until pods that were ready first are so for long enough: a route to pods that no router knows yet is 503.
+
+        A revision without a ready pod is not waited for: that was decided by whoever shares the traffic.
+        """
+        pods = self._cluster.list("Pod", of_model(model))
+        since = [
+            min(ready) for name in names if (ready := [at for pod in staying(pods, name) if (at := ready_since(pod))])
+        ]
+        time.sleep(max(0.0, max(since, default=0.0) + HEARD_SECONDS - self._cluster.now()))
 
     def _refuse_another_package(self, revision: Revision, before: Manifest) -> None:
         now = (before["metadata"].get("annotations") or {}).get(PACKAGE, "none of ours")
