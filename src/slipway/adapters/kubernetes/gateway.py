@@ -16,7 +16,10 @@ MIRROR = "HTTPRouteRequestMirror"
 """The Gateway API's name of the feature that a shadow needs."""
 TAKEN_SECONDS = 15.0
 REFUSED_SECONDS = 3.0
-"""A refusal that stands so long is one: at first a controller may not have heard of the Services yet."""
+"""A refusal that stands so long is one."""
+UNHEARD = "BackendNotFound"
+"""Services that are routed to are there: a controller that says so has not heard of them, for long after the API server
+was away."""
 LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
 """Controllers report a route before the last of their proxies has it; Traefik's took up to 0.24 s (16 changes)."""
@@ -133,7 +136,7 @@ class GatewayRouter:
             )
         return TargetUnavailable(
             f"route of {model}",
-            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s",
+            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s{word.waits}",
             expected=f"a word of its controller ({self._by()}) in the route's status",
             do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",
         )
@@ -148,11 +151,13 @@ class _Word:
 
     taken: bool = False
     refusal: str = ""
+    waits: str = ""
+    """What it does not know yet, in brackets."""
 
 
 def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
     if route is None:
-        return _Word(refusal="somebody took the route away")
+        return _Word(waits=" (somebody took the route away)")
     parents: Sequence[dict[str, Any]] = route.get("status", {}).get("parents") or []
     for parent in parents:
         if (parent["parentRef"].get("namespace") or gateway.namespace, parent["parentRef"]["name"]) == (
@@ -164,12 +169,20 @@ def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
 
 
 def _judged(conditions: Sequence[dict[str, Any]], generation: int) -> _Word:
+    """Return what a Gateway's conditions say of a route.
+
+    >>> _judged([{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}], generation=1)
+    _Word(taken=False, refusal='', waits=' (BackendNotFound)')
+    >>> _judged([{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"}], generation=1)
+    _Word(taken=False, refusal='NotAllowedByListeners', waits='')
+    """
     now = {one["type"]: one for one in conditions if one.get("observedGeneration", generation) >= generation}
     said = [now.get(kind) for kind in ("Accepted", "ResolvedRefs")]
-    refused = [
-        f"{one['reason']}: {one.get('message', '')}".rstrip(": ") for one in said if one and one["status"] == "False"
-    ]
-    return _Word(taken=all(one and one["status"] == "True" for one in said), refusal="; ".join(refused))
+    refused = [one for one in said if one and one["status"] == "False"]
+    words = "; ".join(f"{one['reason']}: {one.get('message', '')}".rstrip(": ") for one in refused)
+    if refused and all(one["reason"] == UNHEARD for one in refused):
+        return _Word(waits=f" ({words})")
+    return _Word(taken=all(one and one["status"] == "True" for one in said), refusal=words)
 
 
 def _generation(live: Manifest) -> int:
