@@ -211,10 +211,8 @@ class Cluster:
         reply = self._patiently(sent)
         if not lacks_right(reply.status, reply.body):
             return reply
-        if (
-            self._send(_Sent(asked=replace(sent.asked, kind="", name=READY_PATH), path=READY_PATH, query=[])).status
-            != OK
-        ):
+        ready = _Sent(asked=replace(sent.asked, verb="get", kind="", name=READY_PATH), path=READY_PATH, query=[])
+        if self._send(ready).status != OK:
             raise unavailable(sent.asked, f"the API server refuses it ({reply.status}) and is not ready itself")
         return self._patiently(sent)
 
