@@ -1,5 +1,6 @@
 """Release specs: what is read, and how everything else is explained."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,30 @@ def test_a_model_is_found_by_its_name_not_by_its_file(tmp_path: Path) -> None:
 
     assert (found, spec.model) == (path, "digits")
     assert sorted(names(tmp_path).values()) == ["broken", "digits", "other"]
+
+
+def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+    """What a file said before is not what it says now; the folder is looked through many times in one process."""
+    written(tmp_path, GOOD)
+    before = set(names(tmp_path).values())
+    written(tmp_path, GOOD.replace("digits", "fraud"))
+
+    assert (before, set(names(tmp_path).values())) == ({"digits"}, {"fraud"})
+
+
+def test_looking_through_a_folder_again_reads_no_file_again(tmp_path: Path) -> None:
+    """Each of many models that are due looks for its spec: a folder that did not change costs them no reading."""
+    for number in range(100):
+        written(tmp_path, f"# {number}\n" * 50 + GOOD.replace("digits", f"model-{number}"), f"{number}.yaml")
+    first, again = _seconds(tmp_path), min(_seconds(tmp_path) for _ in range(5))
+
+    assert again < first / 3
+
+
+def _seconds(folder: Path) -> float:
+    began = time.process_time()
+    names(folder)
+    return time.process_time() - began
 
 
 def test_a_model_without_a_spec_is_not_found_and_the_others_are_listed(tmp_path: Path) -> None:
