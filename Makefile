@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export SLIPWAY_ROOT := $(CURDIR)
 
-.PHONY: help demo test lint bench bench-release bench-decisions docs lock clean
+.PHONY: help demo test lint bench bench-release bench-decisions bench-kubernetes docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench-release: $(INSTALLED) ## Ten runs of the demo: requests lost, lead time by
 
 bench-decisions: $(INSTALLED) ## False rollbacks, delay and bad answers of Slipway and its peers on the same traces
 	@$(BIN)/python -m benchmarks.decisions.run
+
+bench-kubernetes: $(INSTALLED) ## Rollouts, releases, images and reconcile over 500 models on the cluster that tests use
+	@$(BIN)/python -m benchmarks.kubernetes.run $(ARGS)
 
 docs: $(INSTALLED) ## Write what docs/ takes from the code: settings, spec schema, release figures
 	@$(BIN)/python -m docs.generate

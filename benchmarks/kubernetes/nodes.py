@@ -1,0 +1,97 @@
+"""Simulated nodes, and pods that seem to run on them: kwok answers for them, nothing is started."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kubernetes.servers import ended
+from tests.cluster import Cluster
+
+PODS_PER_NODE = 300
+REPLICAS = 2
+LABEL = "slipway.dev/simulated"
+"""Of the nodes, and their taint: no pod of others goes there, and ours go nowhere else."""
+CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": str(PODS_PER_NODE)}
+
+
+@contextmanager
+def simulated(cluster: Cluster, namespace: str, count: int, folder: Path) -> Iterator[None]:
+    """Add nodes for that many pods of a namespace; they are gone afterwards, and what simulates them too."""
+    names = [f"{namespace}-{number}" for number in range(1, -(-count // PODS_PER_NODE) + 1)]
+    selector = f"{LABEL}={namespace}"
+    # refused at once by this address, where metrics-server would wait for an answer by another
+    words = ["kwok", f"--manage-nodes-with-label-selector={selector}", "--node-ip=127.0.0.1"]
+    with (folder / "kwok.log").open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        cluster.kubectl("apply", "-f", "-", given=_listed(_node(name, namespace) for name in names))
+        cluster.kubectl("wait", "node", "-l", selector, "--for=condition=Ready", "--timeout=60s")
+        try:
+            yield
+        finally:
+            # while kwok still ends them: nobody else would
+            cluster.kubectl("-n", namespace, "delete", "deployment", "--all", "--cascade=foreground", "--timeout=100s")
+    finally:
+        cluster.kubectl("delete", "node", *names, "--ignore-not-found")
+        ended(process)
+
+
+def run_pods(cluster: Cluster, namespace: str, models: Sequence[str]) -> None:
+    """Have two pods per model on the simulated nodes, and a route each; return once all are ready."""
+    made = [manifest for model in models for manifest in (_deployment(model, namespace), _route(model))]
+    cluster.kubectl("-n", namespace, "apply", "--server-side", "-f", "-", given=_listed(made))
+    waited = ("wait", "deployment", "--all", "--for=condition=Available", "--timeout=110s")
+    cluster.kubectl("-n", namespace, *waited)
+
+
+def _node(name: str, namespace: str) -> dict[str, Any]:
+    taint = {"key": LABEL, "value": namespace, "effect": "NoSchedule"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {LABEL: namespace}, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "spec": {"taints": [taint]},
+        "status": {"allocatable": CAPACITY, "capacity": CAPACITY},
+    }
+
+
+def _deployment(model: str, namespace: str) -> dict[str, Any]:
+    labels = {"slipway.dev/model": model, "slipway.dev/revision": f"{model}-v1"}
+    pod = {
+        "nodeSelector": {LABEL: namespace},
+        "tolerations": [{"key": LABEL, "operator": "Exists"}],
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "model", "image": "simulated"}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{model}-v1", "labels": labels},
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _route(model: str) -> dict[str, Any]:
+    """Return a route as a promoted model has it, of a Gateway that is not there: no traffic comes by it."""
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": f"/{model}"}}],
+        "backendRefs": [{"name": f"{model}-v1", "port": 3000, "weight": 100}],
+    }
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": model, "labels": {"slipway.dev/model": model}},
+        "spec": {"parentRefs": [{"name": "models"}], "rules": [rule]},
+    }
+
+
+def _listed(manifests: Any) -> str:  # noqa: ANN401 - any iterable of objects
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})

@@ -1,0 +1,68 @@
+"""`reconcile` over fleets of growing size: seconds, and calls to the cluster and to MLflow, idle and with some due."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kubernetes.figures import Row
+from benchmarks.kubernetes.fleet import Fleet
+from benchmarks.kubernetes.nodes import REPLICAS, run_pods, simulated
+from benchmarks.kubernetes.servers import servers, variables
+from slipway.settings import Settings
+from tests.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "sw-g"
+RUN_SECONDS = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many models, and how often each size is looked at."""
+
+    models: tuple[int, ...]
+    due: int
+    """How many wait for a release, of the largest fleet."""
+    rounds: int
+
+
+def passes(sizes: Sizes, cluster: Cluster, folder: Path) -> Iterator[Row]:
+    """Grow a fleet step by step and run `reconcile` over it, in a fresh process each time."""
+    most = max(sizes.models)
+    with (
+        cluster.namespace(NAMESPACE) as namespace,
+        servers(folder, namespace) as settings,
+        simulated(cluster, namespace, REPLICAS * most, folder),
+    ):
+        fleet = Fleet(settings)
+        for models in sizes.models:
+            run_pods(cluster, namespace, fleet.grow(models))
+            for number in range(sizes.rounds):
+                yield {"models": models, "round": number + 1, **_pass(settings)}
+        fleet.wait_for_release(fleet.models[: sizes.due])
+        for number in range(sizes.rounds):
+            yield {"models": most, "round": number + 1, **_pass(settings)}
+
+
+def _pass(settings: Settings) -> Row:
+    return {**_said(settings, "flow"), "parts": _said(settings, "parts")}
+
+
+def _said(settings: Settings, mode: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.kubernetes.survey", mode],
+        cwd=ROOT,
+        env=dict(variables(settings)),
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
