@@ -189,7 +189,7 @@ class KubernetesTarget:
         return autoscaler(revision, self.signals(replicas), Bounds(floor=floor, ceiling=ceiling))
 
     def _let_routers_hear(self, model: str, names: Collection[str]) -> None:
-        """Wait until pods that were ready first are so for long enough: a route to pods that no router knows yet is 503.
+        """Wait until the first ready pods are so for long enough: a route to pods that no router knows yet gives 503.
 
         A revision without a ready pod is not waited for: that was decided by whoever shares the traffic.
         """
