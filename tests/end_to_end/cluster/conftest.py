@@ -1,12 +1,13 @@
 """Rollouts on the cluster. Stories are driven at once, as none disturbs another; each test reads its own."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from slipway.domain.status import Phase
 from tests.cluster import Cluster, cluster_or_skip
 from tests.end_to_end.cluster import scaling, stories
 from tests.end_to_end.cluster.place import Place, a_place, push_images
@@ -22,6 +23,15 @@ SPECS: dict[str, dict[str, Any]] = {
     **{f"quiet{number}": {} for number in range(8)},
 }
 """Twenty models; all that differs from the usual spec."""
+STORIES: dict[str, Callable[[Place], Any]] = {
+    "releases": stories.releases,
+    "killed": stories.killed,
+    "hands": stories.hands,
+    "twice": stories.twice,
+    "refusals": stories.refusals,
+    "scaled": scaling.scaled,
+}
+"""By the fixture that returns what each of them told."""
 
 
 @pytest.fixture(scope="session")
@@ -52,60 +62,48 @@ def first_releases(place: Place) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def other_place(cluster: Cluster, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Return a namespace where what is refused to one disturbs nobody."""
-    with a_place(cluster, images, tmp_path_factory.mktemp("other")) as place:
-        yield place
-
-
-@pytest.fixture(scope="session")
 def told(
     request: pytest.FixtureRequest, place: Place, first_releases: dict[str, Any]
 ) -> Iterator[dict[str, Future[Any]]]:
     """Begin the stories that the chosen tests read, all at once."""
     assert all(end.get("phase") == "succeeded" for end in first_releases["ends"]), first_releases["ends"]
     chosen = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    mine = {"releases": stories.releases, "killed": stories.killed, "hands": stories.hands, "twice": stories.twice}
-    begun = {**mine, "scaled": scaling.scaled}
     with ThreadPoolExecutor() as pool:
-        futures = {name: pool.submit(story, place) for name, story in begun.items() if name in chosen}
-        if "refusals" in chosen:
-            futures["refusals"] = pool.submit(stories.refusals, request.getfixturevalue("other_place"))
-        yield futures
+        yield {name: pool.submit(story, place) for name, story in STORIES.items() if name in chosen}
 
 
 @pytest.fixture(scope="session")
-def releases(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401 - each story tells what it saw; here and below
+def releases(told: dict[str, Future[Any]]) -> stories.Releases:
     """Return versions that are good, fail, and can't start."""
     return told["releases"].result()
 
 
 @pytest.fixture(scope="session")
-def killed(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401
+def killed(told: dict[str, Future[Any]]) -> dict[Phase, stories.Told]:
     """Return rollouts whose driver was killed, by phase."""
     return told["killed"].result()
 
 
 @pytest.fixture(scope="session")
-def hands(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401
+def hands(told: dict[str, Future[Any]]) -> stories.Hands:
     """Return rollouts that people's hands were in."""
     return told["hands"].result()
 
 
 @pytest.fixture(scope="session")
-def twice(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401
+def twice(told: dict[str, Future[Any]]) -> stories.Told:
     """Return two releases of one model at once."""
     return told["twice"].result()
 
 
 @pytest.fixture(scope="session")
-def scaled(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401
+def scaled(told: dict[str, Future[Any]]) -> scaling.Scaled:
     """Return a rollout whose load doubled and dropped."""
     return told["scaled"].result()
 
 
 @pytest.fixture(scope="session")
-def refusals(told: dict[str, Future[Any]]) -> Any:  # noqa: ANN401
+def refusals(told: dict[str, Future[Any]]) -> stories.Refusals:
     """Return releases that the cluster refused."""
     return told["refusals"].result()
 

@@ -101,6 +101,7 @@ def _revision(spec: ReleaseSpec, job: Mapping[str, Any]) -> Revision:
 def main() -> None:
     """Drive all jobs at once and report."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     jobs, report = json.loads(sys.argv[1]), Path(sys.argv[2])
     began = time.time()
     wiring.target(), wiring.leases()  # connected once, before threads ask for it

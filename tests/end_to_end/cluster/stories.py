@@ -12,7 +12,7 @@ from typing import Any
 from slipway.domain.revision import Traffic
 from slipway.domain.status import Phase, RolloutStatus
 from tests.end_to_end.cluster.load import Load
-from tests.end_to_end.cluster.place import Place
+from tests.end_to_end.cluster.place import Place, a_place
 
 KILLED_IN = (Phase.STARTING, Phase.SHIFTING, Phase.PROMOTING, Phase.ROLLING_BACK)
 
@@ -172,7 +172,14 @@ spec:
 
 
 def refusals(place: Place) -> Refusals:
-    """Release over a quota, against a policy, and into nowhere; then take the model away. `place` is this story's."""
+    """Release over a quota, against a policy, and into nowhere; then take the model away: in a place of its own."""
+    folder = place.folder / "refusals"
+    folder.mkdir()
+    with a_place(place.cluster, place.images, folder) as own:
+        return _refused(own)
+
+
+def _refused(place: Place) -> Refusals:
     place.spec("refused")
     assert place.release("refused", 1).end()["phase"] == Phase.SUCCEEDED
     reports, left = {}, {}
