@@ -2,66 +2,77 @@
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.kubernetes.servers import ended
+from tests.adapters.kubernetes.place import until
 from tests.cluster import Cluster
 
+PREFIX = "sw-g"
 PODS_PER_NODE = 300
 REPLICAS = 2
+READY_SECONDS = 60
 LABEL = "slipway.dev/simulated"
 """Of the nodes, and their taint: no pod of others goes there, and ours go nowhere else."""
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": str(PODS_PER_NODE)}
 
 
 @contextmanager
-def simulated(cluster: Cluster, namespace: str, count: int, folder: Path) -> Iterator[None]:
-    """Add nodes for that many pods of a namespace; they are gone afterwards, and what simulates them too."""
-    names = [f"{namespace}-{number}" for number in range(1, -(-count // PODS_PER_NODE) + 1)]
-    selector = f"{LABEL}={namespace}"
+def simulated(cluster: Cluster, count: int, folder: Path) -> Iterator[str]:
+    """Add nodes for so many pods and return what they are called; they are gone afterwards, and what simulates them."""
+    group = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
+    names = [f"{group}-{number}" for number in range(1, -(-count // PODS_PER_NODE) + 1)]
     # refused at once by this address, where metrics-server would wait for an answer by another
-    words = ["kwok", f"--manage-nodes-with-label-selector={selector}", "--node-ip=127.0.0.1"]
+    words = ["kwok", f"--manage-nodes-with-label-selector={LABEL}={group}", "--node-ip=127.0.0.1"]
     with (folder / "kwok.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
     try:
-        cluster.kubectl("apply", "-f", "-", given=_listed(_node(name, namespace) for name in names))
-        cluster.kubectl("wait", "node", "-l", selector, "--for=condition=Ready", "--timeout=60s")
-        try:
-            yield
-        finally:
-            # while kwok still ends them: nobody else would
-            cluster.kubectl("-n", namespace, "delete", "deployment", "--all", "--cascade=foreground", "--timeout=100s")
+        cluster.kubectl("apply", "-f", "-", given=_listed(_node(name, group) for name in names))
+        cluster.kubectl("wait", "node", "-l", f"{LABEL}={group}", "--for=condition=Ready", "--timeout=60s")
+        yield group
     finally:
         cluster.kubectl("delete", "node", *names, "--ignore-not-found")
         ended(process)
 
 
-def run_pods(cluster: Cluster, namespace: str, models: Sequence[str]) -> None:
-    """Have two pods per model on the simulated nodes, and a route each; return once all are ready."""
-    made = [manifest for model in models for manifest in (_deployment(model, namespace), _route(model))]
+def run_pods(cluster: Cluster, namespace: str, group: str, models: Sequence[str]) -> None:
+    """Have two pods per model on the simulated nodes, and a route each."""
+    made = [manifest for model in models for manifest in (_deployment(model, group), _route(model))]
     cluster.kubectl("-n", namespace, "apply", "--server-side", "-f", "-", given=_listed(made))
-    waited = ("wait", "deployment", "--all", "--for=condition=Available", "--timeout=110s")
-    cluster.kubectl("-n", namespace, *waited)
 
 
-def _node(name: str, namespace: str) -> dict[str, Any]:
-    taint = {"key": LABEL, "value": namespace, "effect": "NoSchedule"}
+def pods_ready(cluster: Cluster, namespace: str, wanted: int) -> int:
+    """Wait for that many ready pods, and return how many there are when the time is over."""
+    seen = [0]
+
+    def all_there() -> bool:
+        said = cluster.kubectl("-n", namespace, "get", "deployment", "-o", "jsonpath={.items[*].status.readyReplicas}")
+        seen.append(sum(map(int, said.split())))
+        return seen[-1] >= wanted
+
+    until(all_there, READY_SECONDS)
+    return seen[-1]
+
+
+def _node(name: str, group: str) -> dict[str, Any]:
+    taint = {"key": LABEL, "value": group, "effect": "NoSchedule"}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {LABEL: namespace}, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "metadata": {"name": name, "labels": {LABEL: group}, "annotations": {"kwok.x-k8s.io/node": "fake"}},
         "spec": {"taints": [taint]},
         "status": {"allocatable": CAPACITY, "capacity": CAPACITY},
     }
 
 
-def _deployment(model: str, namespace: str) -> dict[str, Any]:
+def _deployment(model: str, group: str) -> dict[str, Any]:
     labels = {"slipway.dev/model": model, "slipway.dev/revision": f"{model}-v1"}
     pod = {
-        "nodeSelector": {LABEL: namespace},
+        "nodeSelector": {LABEL: group},
         "tolerations": [{"key": LABEL, "operator": "Exists"}],
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,

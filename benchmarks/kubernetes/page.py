@@ -139,9 +139,9 @@ def _reconcile_limits(figures: Figures) -> str:
     due = figures.get("reconcile_api_calls_per_due_model", {}).get("value", 0)
     return (
         f"**`reconcile`.** Two lists whatever there is: {more:g} calls to Kubernetes more per model at rest,"
-        f" {due:g} per model that is due; MLflow is asked for a page of 200 models at a time. What grows is the size of two answers"
-        " (MLflow's models, the leases), and the reading of release specs, YAML with the place of every key: it is most"
-        " of the seconds. Statuses at rest are left out by the API server."
+        f" {due:g} per model that is due; MLflow is asked for a page of 200 models at a time. What grows is the size of"
+        " two answers (MLflow's models, the leases), and the reading of release specs, YAML with the place of every"
+        " key: it is most of the seconds. Statuses at rest are left out by the API server."
     )
 
 

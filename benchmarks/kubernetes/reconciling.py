@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.kubernetes.figures import Row
 from benchmarks.kubernetes.fleet import Fleet
-from benchmarks.kubernetes.nodes import REPLICAS, run_pods, simulated
+from benchmarks.kubernetes.nodes import REPLICAS, pods_ready, run_pods, simulated
 from benchmarks.kubernetes.servers import servers, variables
 from slipway.settings import Settings
 from tests.cluster import Cluster
@@ -34,18 +34,20 @@ def passes(sizes: Sizes, cluster: Cluster, folder: Path) -> Iterator[Row]:
     """Grow a fleet step by step and run `reconcile` over it, in a fresh process each time."""
     most = max(sizes.models)
     with (
-        cluster.namespace(NAMESPACE) as namespace,
-        servers(folder, namespace) as settings,
-        simulated(cluster, namespace, REPLICAS * most, folder),
+        servers(folder) as settings,
+        simulated(cluster, REPLICAS * most, folder) as group,
+        cluster.namespace(NAMESPACE) as namespace,  # the first to go: somebody must end its pods
     ):
-        fleet = Fleet(settings)
+        here = settings.model_copy(update={"kube_namespace": namespace})
+        fleet = Fleet(here)
         for models in sizes.models:
-            run_pods(cluster, namespace, fleet.grow(models))
+            run_pods(cluster, namespace, group, fleet.grow(models))
+            there = {"models": models, "pods": pods_ready(cluster, namespace, REPLICAS * models)}
             for number in range(sizes.rounds):
-                yield {"models": models, "round": number + 1, **_pass(settings)}
+                yield {**there, "round": number + 1, **_pass(here)}
         fleet.wait_for_release(fleet.models[: sizes.due])
         for number in range(sizes.rounds):
-            yield {"models": most, "round": number + 1, **_pass(settings)}
+            yield {**there, "round": number + 1, **_pass(here)}
 
 
 def _pass(settings: Settings) -> Row:

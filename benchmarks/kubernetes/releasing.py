@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import Sent, Stack, registering, running, sending
 
 NAMESPACE = "sw-g"
 MODEL = "digits-bench"
-SERVING = {"cpu": 0.05, "memory_mebibytes": 512}
+SERVING: dict[str, object] = {"cpu": 0.05, "memory_mebibytes": 512}
 READY_SECONDS = 120
 TIMEOUT_SECONDS = 30.0
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ QUICK = Amount(rounds=1, models=(20, 50), due=2)
 
 
 def main() -> int:
-    """Measure the parts that were asked for and write what came of them; 2 without a cluster."""
+    """Measure the parts that were asked for; 1 when one of them failed, 2 without a cluster."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one round of each, and small fleets")
     parser.add_argument("--only", default="", help="parts, by comma: push, rollouts, release, reconcile")
@@ -75,10 +76,20 @@ def main() -> int:
     if unknown := set(chosen) - set(parts):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     document = _earlier(asked.out) if asked.only else _begun()
-    for name in chosen:
-        measure(name, parts[name], document)
-        write(document, asked.out)
-    return 0
+    failed = [name for name in chosen if not _measured(name, parts[name], document, asked.out)]
+    print(f"failed: {', '.join(failed)}" if failed else f"wrote {asked.out}")
+    return 1 if failed else 0
+
+
+def _measured(name: str, part: Callable[[Path], Iterator[Row]], document: dict[str, Any], out: Path) -> bool:
+    """Measure a part and write what there is by now; False, and its rows as they were, where it failed."""
+    try:
+        measure(name, part, document)
+    except Exception:  # noqa: BLE001 - the minutes of the other parts are not thrown away for it
+        traceback.print_exc()
+        return False
+    write(document, out)
+    return True
 
 
 def _parts(amount: Amount) -> dict[str, Callable[[Path], Iterator[Row]]]:

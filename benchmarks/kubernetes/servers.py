@@ -24,13 +24,12 @@ START_SECONDS, END_SECONDS = 180.0, 15.0
 
 
 @contextmanager
-def servers(folder: Path, namespace: str) -> Iterator[Settings]:
+def servers(folder: Path) -> Iterator[Settings]:
     """Start both on free ports, deploy the flows, and return the settings of who uses them; both end afterwards."""
     settings = Settings(
         home=folder / "home",
         models=folder / "models",
         target="kubernetes",
-        kube_namespace=namespace,
         mlflow_port=_free_port(),
         prefect_port=_free_port(),
     )
