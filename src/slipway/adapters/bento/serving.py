@@ -5,6 +5,9 @@ from pathlib import Path
 
 DRAIN_SECONDS = 30
 """How long requests in flight may take after SIGTERM."""
+KEEP_ALIVE_SECONDS = 3900
+"""Longer than routers keep an idle connection (Envoy: an hour): whoever closes first loses no request that is on its
+way. uvicorn's own 5 s would lose some at one request every few seconds."""
 
 
 def serve_command(package_path: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -25,7 +28,7 @@ def serve_command(package_path: Path, host: str, port: int) -> tuple[list[str], 
     command = [
         *(sys.executable, "-m", "bentoml", "serve", str(package_path)),
         *("--host", host, "--port", str(port), "--api-workers", "1"),
-        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS)),
+        *("--timeout-graceful-shutdown", str(DRAIN_SECONDS), "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)),
     ]
     return command, {**_ENVIRONMENT, "BENTOML_HOME": str(package_path.with_name(f".serving-{port}"))}
 
