@@ -1,6 +1,5 @@
 """Which adapter stands behind which port. The one place that knows both; every import is made when it is needed."""
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from slipway.ports.rollouts import Leases, RolloutStore
 from slipway.ports.target import Target
 from slipway.settings import settings
 from slipway.wiring import cluster
+from slipway.wiring.once import once
 
 if TYPE_CHECKING:
     from slipway.adapters.local.rollouts import LocalRollouts
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 """The checkout: flows, tasks, services and deployments lie beside src."""
 
 
-@cache
+@once
 def registry() -> ModelRegistry:
     """Return the model registry: MLflow."""
     from slipway.adapters.mlflow.registry import MlflowRegistry
@@ -38,7 +38,7 @@ def registry() -> ModelRegistry:
     return MlflowRegistry(settings().mlflow, settings().registry_timeout_seconds)
 
 
-@cache
+@once
 def ledger() -> ReleaseLedger:
     """Return the record of releases: MLflow runs."""
     from slipway.adapters.mlflow.ledger import MlflowLedger
@@ -46,7 +46,7 @@ def ledger() -> ReleaseLedger:
     return MlflowLedger(settings().mlflow, settings().registry_timeout_seconds)
 
 
-@cache
+@once
 def webhooks() -> "MlflowWebhooks":
     """Return MLflow's webhooks."""
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
@@ -54,7 +54,7 @@ def webhooks() -> "MlflowWebhooks":
     return MlflowWebhooks(settings().mlflow, settings().registry_timeout_seconds)
 
 
-@cache
+@once
 def validator() -> DataValidator:
     """Return the check of data: Great Expectations."""
     from slipway.adapters.expectations import GreatExpectationsValidator
@@ -62,7 +62,7 @@ def validator() -> DataValidator:
     return GreatExpectationsValidator()
 
 
-@cache
+@once
 def runner() -> ModelRunner:
     """Return what runs a downloaded model, in a process of its own."""
     from slipway.adapters.runner.runner import SubprocessModelRunner
@@ -70,7 +70,7 @@ def runner() -> ModelRunner:
     return SubprocessModelRunner()
 
 
-@cache
+@once
 def optimizer() -> Optimizer:
     """Return the converter and optimizer: ONNX and ONNX Runtime."""
     from slipway.adapters.onnx.optimizer import OnnxOptimizer
@@ -78,7 +78,7 @@ def optimizer() -> Optimizer:
     return OnnxOptimizer()
 
 
-@cache
+@once
 def packager() -> Packager:
     """Return the packager: BentoML."""
     from slipway.adapters.bento.packager import BentoPackager
@@ -91,7 +91,7 @@ def images() -> ImageStore | None:
     return cluster.images() if _on_cluster() else None
 
 
-@cache
+@once
 def rehearsal() -> Rehearsal:
     """Return what tries a package: the Bento as a process."""
     from slipway.adapters.bento.rehearsal import ProcessRehearsal
@@ -99,7 +99,7 @@ def rehearsal() -> Rehearsal:
     return ProcessRehearsal(settings().home / "rehearsals")
 
 
-@cache
+@once
 def target() -> Target:
     """Return where models serve: a namespace of a cluster, or Envoy and supervised processes on this machine."""
     if _on_cluster():
@@ -111,19 +111,19 @@ def target() -> Target:
     return LocalTarget(here.target_home, here.host, here.front_door_port, here.envoy_admin_port, serve_command)
 
 
-@cache
+@once
 def rollouts() -> RolloutStore:
     """Return the rollouts' status: it lies with the target."""
     return cluster.rollouts() if _on_cluster() else _files()
 
 
-@cache
+@once
 def leases() -> Leases:
     """Return the leases: they lie with the target."""
     return cluster.rollouts() if _on_cluster() else _files()
 
 
-@cache
+@once
 def metrics() -> MetricSource:
     """Return the counters: Prometheus', or Envoy's."""
     if _on_cluster():
@@ -133,7 +133,7 @@ def metrics() -> MetricSource:
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
 
 
-@cache
+@once
 def labels() -> LabelStore:
     """Return the labels that came late: a file of this home, wherever models serve."""
     from slipway.adapters.local.labels import LocalLabels
@@ -141,7 +141,7 @@ def labels() -> LabelStore:
     return LocalLabels(settings().target_home)
 
 
-@cache
+@once
 def orchestrator() -> Orchestrator:
     """Return what starts flow runs: Prefect."""
     from slipway.adapters.prefect.orchestrator import PrefectOrchestrator
@@ -149,7 +149,7 @@ def orchestrator() -> Orchestrator:
     return PrefectOrchestrator(settings().prefect)
 
 
-@cache
+@once
 def notifier() -> Notifier:
     """Return what tells others: Prefect events."""
     from slipway.adapters.prefect.notifier import PrefectNotifier
@@ -157,7 +157,7 @@ def notifier() -> Notifier:
     return PrefectNotifier(settings().prefect)
 
 
-@cache
+@once
 def reporter() -> Reporter:
     """Return what writes the release's page."""
     from slipway.adapters.report.html import HtmlReporter

@@ -1,7 +1,6 @@
 """What stands behind the ports where models serve on Kubernetes: one connection, shared by all of them."""
 
 from collections.abc import Collection
-from functools import cache
 from typing import TYPE_CHECKING
 
 from slipway.errors import SettingsError
@@ -9,6 +8,7 @@ from slipway.ports.images import ImageStore
 from slipway.ports.metrics import MetricSource
 from slipway.settings import settings
 from slipway.specs import find_spec
+from slipway.wiring.once import once
 
 if TYPE_CHECKING:
     from slipway.adapters.kubernetes.cluster import Cluster
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from slipway.domain.serving_spec import EvidenceSpec
 
 
-@cache
+@once
 def cluster() -> "Cluster":
     """Return the connection to the namespace that models serve in. Raises SettingsError."""
     from slipway.adapters.kubernetes.cluster import Cluster
@@ -25,7 +25,7 @@ def cluster() -> "Cluster":
     return Cluster.connect(settings().kube_context, settings().kube_namespace)
 
 
-@cache
+@once
 def target() -> "KubernetesTarget":
     """Return where models serve."""
     from slipway.adapters.kubernetes.target import KubernetesTarget
@@ -33,7 +33,7 @@ def target() -> "KubernetesTarget":
     return KubernetesTarget(cluster(), route=settings().kube_route, gateway=settings().kube_gateway)
 
 
-@cache
+@once
 def rollouts() -> "KubernetesRollouts":
     """Return status and leases: ConfigMaps and Leases."""
     from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
@@ -41,7 +41,7 @@ def rollouts() -> "KubernetesRollouts":
     return KubernetesRollouts(cluster())
 
 
-@cache
+@once
 def metrics() -> MetricSource:
     """Return the evidence: Prometheus', and what pods say themselves."""
     from slipway.adapters.kubernetes.pages import PodPages
@@ -65,7 +65,7 @@ def preset() -> str:
     return CONTROLLERS.get(router.gateway.controller, "pods") if isinstance(router, GatewayRouter) else "pods"
 
 
-@cache
+@once
 def images() -> ImageStore:
     """Return where images are pushed."""
     from slipway.adapters.oci.images import OciImages, Place
