@@ -16,6 +16,8 @@ PREFIX = "sw-g"
 PODS_PER_NODE = 300
 REPLICAS = 2
 READY_SECONDS = 60
+HEARTBEATS = "--node-lease-duration-seconds=40"
+"""Without them the nodes count as lost after a while."""
 LABEL = "slipway.dev/simulated"
 """Of the nodes, and their taint: no pod of others goes there, and ours go nowhere else."""
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": str(PODS_PER_NODE)}
@@ -27,7 +29,7 @@ def simulated(cluster: Cluster, count: int, folder: Path) -> Iterator[str]:
     group = f"{PREFIX}-{uuid.uuid4().hex[:6]}"
     names = [f"{group}-{number}" for number in range(1, -(-count // PODS_PER_NODE) + 1)]
     # refused at once by this address, where metrics-server would wait for an answer by another
-    words = ["kwok", f"--manage-nodes-with-label-selector={LABEL}={group}", "--node-ip=127.0.0.1"]
+    words = ["kwok", f"--manage-nodes-with-label-selector={LABEL}={group}", "--node-ip=127.0.0.1", HEARTBEATS]
     with (folder / "kwok.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
     try:
