@@ -143,9 +143,9 @@ def _reconcile_limits(figures: Figures) -> str:
         f"**`reconcile`.** Two lists whatever there is: {more:g} calls to Kubernetes more per model at rest,"
         f" {due:g} per model that is due; MLflow is asked for a page of 200 models at a time. What grows is the size of"
         " two answers (MLflow's models, the leases), and the reading of release specs, YAML with the place of every"
-        " key, once per run: it is most of the questions' seconds; the rest of the flow's is Prefect's. Statuses at rest"
-        " are left out by the API server. A model that is due costs a task run and a flow run in Prefect on top, about a"
-        " second each on this machine; the calls beside it are two to Kubernetes and two to MLflow."
+        " key, once per run: it is most of the questions' seconds; the rest of the flow's is Prefect's. Statuses at"
+        " rest are left out by the API server. A model that is due costs a task run and a flow run in Prefect on top,"
+        " about a second each on this machine; the calls beside it are two to Kubernetes and two to MLflow."
     )
 
 
