@@ -21,6 +21,7 @@ HEADLINES = {
 }
 KINDS = {"first": "first version", "promotion": "good version, promoted", "rollback": "bad version, taken back"}
 USED = ("Kubernetes", "Traefik", "Prometheus", "kwok", "MLflow", "Prefect")
+REPLICAS = 2
 PARTS = ("specs", "registry", "leases", "statuses")
 
 
@@ -100,11 +101,13 @@ def _reconcile(document: Mapping[str, Any]) -> str:
         shown = [f"{name}_seconds", f"{name}_api_calls", f"{name}_mlflow_calls"]
         parts = [f"{name}_{part}_seconds" for part in PARTS]
         rows.append((str(models), str(due), *(cell(figures[one], unit=False) for one in [*shown, *parts])))
+    most = max(document["rows"]["reconcile"], key=lambda row: row["models"])
     head = ("models", "due", "the flow, s", "Kubernetes calls", "MLflow calls", *(f"{part}, s" for part in PARTS))
     return (
         "## `reconcile`\n\nA process of its own for each run, as a worker starts it (its start is not in the seconds)."
         " Every model is registered, promoted and at rest, with status, lease, route, a Deployment and two pods on"
-        " simulated nodes; `due` of them have a version that nobody began to release, and get a flow run each. The last"
+        f" simulated nodes ({most['pods']:,} of {REPLICAS * most['models']:,} ready at the largest size; `reconcile` asks"
+        " for none of them). `due` of them have a version that nobody began to release, and get a flow run each. The last"
         f" columns are its questions, asked alone in a fresh process.\n\n{table(head, rows)}"
     )
 
