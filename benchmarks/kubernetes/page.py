@@ -88,7 +88,8 @@ def _stages(figures: Figures) -> str:
     ]
     return (
         "## Lead time\n\nThe digits model through every stage, replacing a serving version under load; gates run side"
-        f" by side, so they add up to more than the whole.\n\n{table(('stage', 'seconds'), stages)}"
+        " by side, so they add up to more than the whole. A gate that has seen the same content takes 0 s: its result"
+        f" is kept.\n\n{table(('stage', 'seconds'), stages)}"
     )
 
 
@@ -106,9 +107,9 @@ def _reconcile(document: Mapping[str, Any]) -> str:
     return (
         "## `reconcile`\n\nA process of its own for each run, as a worker starts it (its start is not in the seconds)."
         " Every model is registered, promoted and at rest, with status, lease, route, a Deployment and two pods on"
-        f" simulated nodes ({most['pods']:,} of {REPLICAS * most['models']:,} ready at the largest size; `reconcile` asks"
-        " for none of them). `due` of them have a version that nobody began to release, and get a flow run each. The last"
-        f" columns are its questions, asked alone in a fresh process.\n\n{table(head, rows)}"
+        f" simulated nodes ({most['pods']:,} of {REPLICAS * most['models']:,} ready at the largest size; `reconcile`"
+        " asks for none of them). `due` of the models have a version that nobody began to release, and get a flow run"
+        f" each. The last columns are its questions, asked alone in a fresh process.\n\n{table(head, rows)}"
     )
 
 
