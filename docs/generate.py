@@ -95,15 +95,43 @@ def _bounds(field: dict[str, Any]) -> list[str]:
 def readme() -> str:
     """Return README.md with the figures that the benchmarks measured."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, rows in (("figures", _figures()), ("decisions", _decisions())):
+    for name, rows in (("figures", _figures()), ("decisions", _decisions()), ("cluster", _cluster())):
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         before, _, rest = text.partition(begin)
         text = before + begin + "\n" + rows + end + rest.partition(end)[2]
     return text
 
 
+def _measured(benchmark: str) -> dict[str, Any]:
+    found = json.loads((ROOT / "benchmarks" / benchmark / "results.json").read_text(encoding="utf-8"))
+    return dict(found)
+
+
+def _cluster() -> str:
+    figures, images = _measured("kubernetes")["figures"], _measured("images")["figures"]
+    lost, sent = (figures[name]["value"] for name in ("requests_lost", "requests_sent"))
+    calls, seconds = figures["reconcile_idle_api_calls"]["value"], figures["reconcile_500_seconds"]["value"]
+    pull = images["onnx_release_layer_megabytes"]["value"] * 1000
+    rows = [
+        ("requests lost: first releases, promotions, rollbacks, behind a Gateway", f"{lost:g} of {sent:,}"),
+        ("first bad answer of a version to its last request", _tenths(figures["bad_to_zero_weight_seconds"])),
+        ("p99 during a rollback, over p99 before", _tenths(figures["rollback_p99_ratio"], "")),
+        ("the next version of a model: package and push", _tenths(figures["second_package_push_seconds"])),
+        ("what a node pulls for it", f"{pull:.0f} kB; the first one {images['onnx_image_megabytes']['value']:.0f} MB"),
+        ("calls to the API server for a rollout", _count(figures["api_calls_per_release"])),
+        ("`reconcile` over 500 models at rest", f"{seconds:.1f} s, {calls:g} calls to the API server"),
+    ]
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join(["| measured | median (smallest to largest) |", "|---|---|", *lines]) + "\n"
+
+
+def _tenths(figure: dict[str, Any], unit: str = " s") -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:.1f}{unit} ({low:.1f} to {high:.1f})"
+
+
 def _decisions() -> str:
-    found = json.loads((ROOT / "benchmarks" / "decisions" / "results.json").read_text(encoding="utf-8"))
+    found = _measured("decisions")
     ours = found["comparisons"]["slipway"]
     equal = [one for one in found["scenarios"] if one["equal"]]
     medians = ours["exposure_ratio_medians"]
@@ -137,8 +165,7 @@ def _ratios(median: float, worst: float) -> str:
 
 
 def _figures() -> str:
-    found = json.loads((ROOT / "benchmarks" / "release" / "results.json").read_text(encoding="utf-8"))
-    figures = found["figures"]
+    figures = _measured("release")["figures"]
     lost, sent, runs = (figures[name]["value"] for name in ("requests_lost", "requests_sent", "runs"))
     rows = [
         ("requests lost", f"{lost} of {sent:,} in {runs} runs"),
