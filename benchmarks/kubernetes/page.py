@@ -133,7 +133,7 @@ def _limits(figures: Figures) -> str:
         said.append(
             "**API calls.** A release asks on every look: status, lease, Deployments, pods, autoscalers, route. They"
             f" grow with its length ({figures['promotion_api_calls_per_second']['value']:.0f} a second at a look every"
-            " 0.5 s; longer intervals ask less), not with the number of models, replicas or objects in the namespace."
+            " 0.5 s; longer intervals ask less). All of them name one model: other models add none."
         )
     if "reconcile_idle_api_calls" in figures:
         said.append(_reconcile_limits(figures))
