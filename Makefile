@@ -16,8 +16,8 @@ help: ## List the commands
 demo: $(INSTALLED) ## Watch four model versions travel from MLflow into live traffic (KEEP=1 leaves everything up)
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## Run every test, against real servers, in groups side by side (ARGS=... runs some, one after the other)
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup)
+test: $(INSTALLED) ## Run every test, against real servers; those on a cluster where one is configured (docs/kubernetes.md)
+	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED) ## Style, types, import contracts, prefect.yaml
 	$(BIN)/ruff check .

@@ -13,27 +13,6 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 
 LABEL = "digit"
-TESTS = Path(__file__).parent
-ON_CLUSTER = (
-    *("adapters/kubernetes", "adapters/oci", "adapters/prometheus", "deployments"),
-    *("end_to_end/cluster", "end_to_end/test_on_cluster.py"),
-)
-"""Where tests wait for a cluster, if there is one."""
-ON_STACK = ("demo", "end_to_end", "stack")
-"""Where they wait for a whole embedded stack."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make three groups, each run in its order by one process: what a session shares is made once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
-
-
-def _group(path: Path) -> str:
-    for group, places in (("cluster", ON_CLUSTER), ("stack", ON_STACK)):
-        if any(path.is_relative_to(TESTS / place) for place in places):
-            return group
-    return "here"
 
 
 @pytest.fixture(scope="session")
