@@ -12,7 +12,7 @@ from benchmarks.kubernetes.servers import ended
 from tests.adapters.kubernetes.place import until
 from tests.cluster import Cluster
 
-PREFIX = "sw-g"
+PREFIX = "slipway-bench"
 PODS_PER_NODE = 300
 REPLICAS = 2
 READY_SECONDS = 60

@@ -16,7 +16,7 @@ from slipway.settings import Settings
 from tests.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMESPACE = "sw-g"
+NAMESPACE = "slipway-bench"
 RUN_SECONDS = 180
 
 

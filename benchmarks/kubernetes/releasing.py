@@ -15,7 +15,7 @@ from tests.adapters.kubernetes.place import GATEWAY
 from tests.cluster import Cluster
 from tests.end_to_end.conftest import Sent, Stack, registering, running, sending
 
-NAMESPACE = "sw-g"
+NAMESPACE = "slipway-bench"
 MODEL = "digits-bench"
 SERVING: dict[str, object] = {"cpu": 0.05, "memory_mebibytes": 512}
 READY_SECONDS = 120

@@ -6,7 +6,6 @@ tests/end_to_end/cluster/driver.py. Revisions are a small service, so that the f
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,14 +13,12 @@ from typing import Any
 import httpx
 
 from benchmarks.kubernetes.figures import Row
-from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.domain.status import Phase
-from tests.adapters.kubernetes.place import GATEWAY, as_slipway, forget
 from tests.cluster import Cluster
 from tests.end_to_end.cluster.load import Load, bad_seconds
-from tests.end_to_end.cluster.place import Place, push_images
+from tests.end_to_end.cluster.place import Place, a_place, push_images
 
-NAMESPACE = "sw-g"
+NAMESPACE = "slipway-bench"
 PER_SECOND = 30
 QUIET_SECONDS = 10.0
 """Of load alone, before and after a rollout: what p99 is compared with."""
@@ -33,26 +30,9 @@ ENDS = {"first": Phase.SUCCEEDED, "promotion": Phase.SUCCEEDED, "rollback": Phas
 def rounds(count: int, cluster: Cluster, folder: Path) -> Iterator[Row]:
     """Play the three rollouts with a model of its own, so many times."""
     images = push_images(cluster.registry, folder)
-    with _place(cluster, images, folder) as place:
+    with a_place(cluster, images, folder, NAMESPACE) as place:
         for number in range(1, count + 1):
             yield from _round(place, number)
-
-
-@contextmanager
-def _place(cluster: Cluster, images: dict[str, str], folder: Path) -> Iterator[Place]:
-    """Make a namespace with a Gateway and Slipway's own rights; all of it is gone afterwards."""
-    with cluster.namespace(NAMESPACE) as namespace:
-        try:
-            api = Api(as_slipway(cluster, namespace), namespace)
-            place = Place(cluster=cluster, namespace=namespace, images=images, folder=folder, api=api)
-            place.kubectl("apply", "-f", "-", given=GATEWAY)
-            try:
-                yield place
-            finally:
-                for driver in place.drivers:
-                    driver.kill()
-        finally:
-            forget(cluster, namespace)
 
 
 def _round(place: Place, number: int) -> Iterator[Row]:

@@ -78,7 +78,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     with (
         server(folder / "prefect.log", f"{prefect}/health", *orchestrator, PREFECT_HOME=str(folder / "prefect")),
         server(folder / "mlflow.log", f"{mlflow}/health", *registry, MLFLOW_SERVER_ALLOWED_HOSTS=allowed),
-        cluster.namespace("sw-e-slow") as namespace,
+        cluster.namespace("slipway-chart-slow") as namespace,
     ):
         cluster.kubectl("-n", namespace, "create", "secret", "generic", "hook", "--from-literal=webhook-secret=s3cret")
         install(namespace, values(cluster, prefect, mlflow))

@@ -66,7 +66,7 @@ def review(user: str, namespace: str, question: Question) -> Document:
 def installed() -> Iterator[Installed]:
     """Apply the chart's accounts and roles: the release in one namespace, models in another."""
     cluster = cluster_or_skip()
-    with cluster.namespace("sw-e-ops") as release, cluster.namespace("sw-e-models") as models:
+    with cluster.namespace("slipway-chart-ops") as release, cluster.namespace("slipway-chart-models") as models:
         documents = [d for d in render({**LEAST, "namespaces": [models]}, release) if d["kind"] in RIGHTS]
         for document in documents:
             if not document["kind"].startswith("Cluster"):

@@ -6,8 +6,8 @@ It never mends anything, starts anything, or waits for long; a part that does no
 from collections.abc import Callable, Iterator
 
 from slipway.doctor import machine, servers
-from slipway.doctor.finding import Finding, Health
 from slipway.doctor.values import Setting, masked, settings_error, settings_in_force
+from slipway.domain.finding import Finding, Health
 from slipway.settings import Settings
 
 __all__ = ["Finding", "Health", "Setting", "examine", "masked", "settings_error", "settings_in_force"]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from slipway.doctor.finding import Finding, Health
 from slipway.doctor.values import variable
+from slipway.domain.finding import Finding, Health
 from slipway.settings import Settings
 
 GIBIBYTE = 1 << 30

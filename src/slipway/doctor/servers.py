@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from slipway.doctor.finding import Finding, Health
 from slipway.doctor.values import masked, variable
+from slipway.domain.finding import Finding, Health
 from slipway.errors import RegistryUnavailable, SlipwayError
 from slipway.settings import Settings
 
@@ -76,12 +76,9 @@ def cluster(here: Settings) -> Iterator[Finding]:
     from slipway.wiring import cluster
 
     try:
-        found = cluster.stock()
+        yield from cluster.stock()
     except SlipwayError as error:
         yield Finding(part="cluster", health=Health.PROBLEM, seen=error.seen, do=error.do)
-    else:
-        for part, health, seen, do in found:
-            yield Finding(part=part, health=Health(health), seen=seen, do=do)
     yield _answering("Prometheus", here.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")
     scheme = "http" if here.registry_insecure else "https"
     registry = f"{scheme}://{here.registry.partition('/')[0]}" if here.registry else ""

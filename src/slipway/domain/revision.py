@@ -107,3 +107,13 @@ class Traffic:
         if self.canary is None:
             return {self.stable: 100}
         return {self.stable: 100 - self.canary_percent, self.canary: self.canary_percent}
+
+    def share_of(self, name: str) -> str:
+        """Say in words what a revision gets; empty: nothing.
+
+        >>> Traffic(stable="digits-v1", shadow="digits-v2").share_of("digits-v2")
+        'a copy of the requests'
+        """
+        percent = self.weights.get(name, 0)
+        said = [f"{percent} % of the requests"] * bool(percent) + ["a copy of the requests"] * (self.shadow == name)
+        return " and ".join(said)

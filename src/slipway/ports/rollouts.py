@@ -1,9 +1,11 @@
 """The rollout's status and the lease that says who may move it; both live with the target."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from slipway.domain.status import RolloutStatus
+from slipway.errors import LeaseHeld, LeaseLost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,28 @@ class Lease:
     """Unix seconds."""
     superseded_by: int | None = None
     """A newer version that asks the holder to make room."""
+
+
+def held(lease: Lease) -> LeaseHeld:
+    """Return what is said to who asks for a lease that another one holds."""
+    until = datetime.fromtimestamp(lease.expires_at, UTC).strftime("%H:%M:%S UTC")
+    return LeaseHeld(
+        f"lease of {lease.model}",
+        seen=f"{lease.holder} holds it until {until}",
+        expected="a free lease",
+        do="wait for that release, or for its lease to expire",
+    )
+
+
+def lost(lease: Lease, to: Lease | None) -> LeaseLost:
+    """Return what is said to who writes with a lease that is not the newest; `to` None: it was given back."""
+    now = f"{to.holder} (token {to.token})" if to else "nobody"
+    return LeaseLost(
+        f"lease of {lease.model}",
+        seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
+        expected="the newest token",
+        do="nothing: whoever holds it goes on",
+    )
 
 
 class RolloutStore(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from slipway.domain.finding import Finding, Health
 from slipway.errors import SettingsError
 from slipway.ports.images import ImageStore
 from slipway.ports.metrics import MetricSource
@@ -77,14 +78,12 @@ def images() -> ImageStore:
     return OciImages(place, here.image_builder, here.base_image, here.home / "images")
 
 
-def stock() -> list[tuple[str, str, str, str]]:
-    """Return what the cluster has of what Slipway uses: name, health, what was seen, what to do."""
-    from slipway.adapters.kubernetes.inventory import Standing, inventory
+def stock() -> list[Finding]:
+    """Return what the cluster has of what Slipway uses."""
+    from slipway.adapters.kubernetes.inventory import inventory
 
-    health = {Standing.GOOD: "ok", Standing.LIMITED: "warning", Standing.BAD: "problem"}
-    found = inventory(cluster(), target())
-    evidence = ("evidence", "ok", f"counters of preset {preset()}", "")
-    return [*((one.name, health[one.standing], one.seen, one.do) for one in found), evidence]
+    evidence = Finding(part="evidence", health=Health.OK, seen=f"counters of preset {preset()}")
+    return [*inventory(cluster(), target()), evidence]
 
 
 def _known(model: str) -> Collection[str]:

@@ -155,7 +155,7 @@ class Place:
 @contextmanager
 def a_place(cluster: Cluster, image: str, way: str = "gateway") -> Iterator[Place]:
     """Make a namespace with its Gateway and its account; all of it is gone afterwards."""
-    with cluster.namespace("sw-b") as namespace:
+    with cluster.namespace("slipway-target") as namespace:
         try:
             place = Place(cluster=cluster, namespace=namespace, image=image, way=way)
             if way == "gateway":

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
-from slipway.adapters.kubernetes.inventory import Standing, inventory, missing_rights
+from slipway.adapters.kubernetes.inventory import inventory, missing_rights
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
+from slipway.domain.finding import Health
 from slipway.domain.revision import Traffic
 from slipway.domain.status import Phase
 from slipway.errors import PermanentError
@@ -61,13 +62,13 @@ def test_observing_takes_three_calls_whatever_there_is(place: Place) -> None:
 
 def test_the_inventory_says_what_the_cluster_has(place: Place) -> None:
     """Version, Gateway, signals and rights; what limits a release has its advice."""
-    found = {one.name: one for one in inventory(place.api, place.target)}
+    found = {one.part: one for one in inventory(place.api, place.target)}
 
-    assert [name for name, one in found.items() if one.standing is Standing.BAD] == []
+    assert [name for name, one in found.items() if one.health is Health.PROBLEM] == []
     assert f"{place.namespace}/models (class traefik)" in found["Gateway API"].seen
     assert "can't copy requests (no HTTPRouteRequestMirror)" in found["route"].seen
     assert "scales by requests in flight at 4 per replica" in found["autoscaling"].seen
-    assert all(one.do for one in found.values() if one.standing is not Standing.GOOD)
+    assert all(one.do for one in found.values() if one.health is not Health.OK)
 
 
 def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place, cluster: Cluster) -> None:
@@ -78,7 +79,7 @@ def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place
         elsewhere = Api(place.client, other)
 
         missing = missing_rights(elsewhere)
-        rights = next(one for one in inventory(elsewhere, KubernetesTarget(elsewhere)) if one.name == "rights")
+        rights = next(one for one in inventory(elsewhere, KubernetesTarget(elsewhere)) if one.part == "rights")
         with pytest.raises(PermanentError, match=r"no right to get deployments\.apps") as refused:
             KubernetesTarget(elsewhere).start(place.revision("denied", 1))
     finally:
@@ -86,6 +87,6 @@ def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place
 
     assert "patch deployments.apps" in missing
     assert "list gateways.gateway.networking.k8s.io" not in missing
-    assert rights.standing is Standing.BAD
+    assert rights.health is Health.PROBLEM
     assert "slipway's Role" in refused.value.expected
     assert "eyJ" not in str(refused.value)

@@ -201,9 +201,9 @@ def test_objects_of_others_are_left_alone(place: Place) -> None:
 
 def test_a_missing_namespace_is_named_with_how_to_make_it(place: Place) -> None:
     """Before anything was made."""
-    nowhere = KubernetesTarget(Api.connect(namespace="sw-b-nowhere"))
+    nowhere = KubernetesTarget(Api.connect(namespace="slipway-nowhere"))
 
-    with pytest.raises(NotFound, match="kubectl create namespace sw-b-nowhere"):
+    with pytest.raises(NotFound, match="kubectl create namespace slipway-nowhere"):
         nowhere.start(place.revision("lost", 1))
 
 

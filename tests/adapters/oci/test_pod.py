@@ -79,7 +79,7 @@ def test_an_image_serves_where_nothing_is_allowed(package: Package, digits_rows:
     tensor = {"name": "input", "shape": [1, 64], "datatype": "FP64", "data": row.tolist()}
 
     image = OciImages(place, "auto", base, tmp_path / "work").push(package)
-    with cluster.namespace("sw-c") as namespace:
+    with cluster.namespace("slipway-images") as namespace:
         within = ("--namespace", namespace)
         cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
         cluster.kubectl("apply", *within, "-f", "-", given=pod(image))

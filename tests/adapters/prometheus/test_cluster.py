@@ -17,7 +17,7 @@ from tests.contract.metrics import MetricSourceContract
 @pytest.fixture(scope="module")
 def place(cluster: Cluster) -> Iterator[Place]:
     """Serve some models; all of them start at the same time."""
-    with cluster.namespace("sw-d") as namespace:
+    with cluster.namespace("slipway-evidence") as namespace:
         place = Place(cluster=cluster, namespace=namespace)
         models = ["quiet", "counted", "growing"]
         place.make(

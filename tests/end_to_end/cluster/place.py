@@ -205,9 +205,11 @@ class Place:
 
 
 @contextmanager
-def a_place(cluster: Cluster, images: Mapping[str, str], folder: Path) -> Iterator[Place]:
+def a_place(
+    cluster: Cluster, images: Mapping[str, str], folder: Path, prefix: str = "slipway-rollouts"
+) -> Iterator[Place]:
     """Make a namespace to drive rollouts in; all of it is gone afterwards, drivers too."""
-    with cluster.namespace("sw-f") as namespace:
+    with cluster.namespace(prefix) as namespace:
         try:
             api = Api(as_slipway(cluster, namespace), namespace)
             place = Place(cluster=cluster, namespace=namespace, images=images, folder=folder, api=api)

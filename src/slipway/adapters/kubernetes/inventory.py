@@ -1,41 +1,19 @@
 """What the cluster has of what Slipway uses, for `slipway doctor`: each with what was seen and what to do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from slipway.adapters.kubernetes.autoscaling import CUSTOM_METRICS
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import GATEWAY_API
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED, Rule
 from slipway.adapters.kubernetes.target import KubernetesTarget
+from slipway.domain.finding import Finding, Health
 from slipway.domain.serving_spec import ServingSpec
 from slipway.errors import SlipwayError
 
 OLDEST_MINOR = 30
 """Kubernetes 1.30 was the first with a native preStop sleep that need not be asked for."""
 METRICS = "/apis/metrics.k8s.io/v1beta1"
-
-
-class Standing(StrEnum):
-    """How something stands."""
-
-    GOOD = "good"
-    LIMITED = "limited"
-    """Slipway works with less."""
-    BAD = "bad"
-    """A release would fail."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    standing: Standing
-    seen: str
-    do: str = ""
-    """What to do about it; empty: nothing."""
 
 
 def inventory(cluster: Cluster, target: KubernetesTarget, serving: ServingSpec | None = None) -> list[Finding]:
@@ -47,7 +25,7 @@ def inventory(cluster: Cluster, target: KubernetesTarget, serving: ServingSpec |
         ("route", lambda: _route(target, spec)),
         ("metrics.k8s.io", lambda: _resource_metrics(cluster)),
         ("custom.metrics.k8s.io", lambda: _custom_metrics(cluster)),
-        ("autoscaling", lambda: Finding(name="autoscaling", standing=Standing.GOOD, seen=_signals(target, spec))),
+        ("autoscaling", lambda: Finding(part="autoscaling", health=Health.OK, seen=_signals(target, spec))),
         ("rights", lambda: _rights(cluster)),
     ]
     return [_looked(name, look) for name, look in looks]
@@ -68,31 +46,31 @@ def _looked(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except SlipwayError as error:
-        return Finding(name=name, standing=Standing.BAD, seen=error.seen, do=error.do)
+        return Finding(part=name, health=Health.PROBLEM, seen=error.seen, do=error.do)
 
 
 def _version(cluster: Cluster) -> Finding:
     said = cluster.raw("/version") or {}
     seen, minor = str(said.get("gitVersion", "unknown")), str(said.get("minor", "")).rstrip("+")
     if minor.isdecimal() and int(minor) >= OLDEST_MINOR:
-        return Finding(name="Kubernetes", standing=Standing.GOOD, seen=seen)
+        return Finding(part="Kubernetes", health=Health.OK, seen=seen)
     do = f"upgrade to 1.{OLDEST_MINOR} or newer: older ones refuse the sleep that lets pods end without losing requests"
-    return Finding(name="Kubernetes", standing=Standing.BAD, seen=seen, do=do)
+    return Finding(part="Kubernetes", health=Health.PROBLEM, seen=seen, do=do)
 
 
 def _gateways(cluster: Cluster) -> Finding:
     if cluster.raw(f"/apis/{GATEWAY_API}") is None:
         do = "install a Gateway API implementation for exact weights; without one shares follow from replica counts"
-        return Finding(name="Gateway API", standing=Standing.LIMITED, seen="the cluster does not serve it", do=do)
+        return Finding(part="Gateway API", health=Health.WARNING, seen="the cluster does not serve it", do=do)
     found = [
         f"{live['metadata']['namespace']}/{live['metadata']['name']} (class {live['spec']['gatewayClassName']})"
         for live in cluster.list("Gateway", everywhere=True)
     ]
     if found:
-        return Finding(name="Gateway API", standing=Standing.GOOD, seen=", ".join(sorted(found)))
+        return Finding(part="Gateway API", health=Health.OK, seen=", ".join(sorted(found)))
     return Finding(
-        name="Gateway API",
-        standing=Standing.LIMITED,
+        part="Gateway API",
+        health=Health.WARNING,
         seen="served, but there is no Gateway",
         do="make a Gateway with an HTTP listener, and name it in SLIPWAY_KUBE_GATEWAY",
     )
@@ -102,21 +80,21 @@ def _route(target: KubernetesTarget, serving: ServingSpec) -> Finding:
     can = target.abilities("", serving)
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
-    return Finding(name="route", standing=Standing.GOOD if full else Standing.LIMITED, seen=can.why, do=do)
+    return Finding(part="route", health=Health.OK if full else Health.WARNING, seen=can.why, do=do)
 
 
 def _resource_metrics(cluster: Cluster) -> Finding:
     if cluster.raw(METRICS) is not None:
-        return Finding(name="metrics.k8s.io", standing=Standing.GOOD, seen="served")
+        return Finding(part="metrics.k8s.io", health=Health.OK, seen="served")
     do = "install metrics-server: autoscalers can't read CPU and memory without it"
-    return Finding(name="metrics.k8s.io", standing=Standing.LIMITED, seen="not served", do=do)
+    return Finding(part="metrics.k8s.io", health=Health.WARNING, seen="not served", do=do)
 
 
 def _custom_metrics(cluster: Cluster) -> Finding:
     if cluster.raw(CUSTOM_METRICS) is not None:
-        return Finding(name="custom.metrics.k8s.io", standing=Standing.GOOD, seen="served")
+        return Finding(part="custom.metrics.k8s.io", health=Health.OK, seen="served")
     do = "install prometheus-adapter or KEDA to scale by requests in flight; CPU is used without it"
-    return Finding(name="custom.metrics.k8s.io", standing=Standing.LIMITED, seen="not served", do=do)
+    return Finding(part="custom.metrics.k8s.io", health=Health.WARNING, seen="not served", do=do)
 
 
 def _signals(target: KubernetesTarget, serving: ServingSpec) -> str:
@@ -126,9 +104,9 @@ def _signals(target: KubernetesTarget, serving: ServingSpec) -> str:
 def _rights(cluster: Cluster) -> Finding:
     missing = missing_rights(cluster)
     if not missing:
-        return Finding(name="rights", standing=Standing.GOOD, seen=f"all, in namespace {cluster.namespace}")
+        return Finding(part="rights", health=Health.OK, seen=f"all, in namespace {cluster.namespace}")
     do = "bind the chart's Role (and ClusterRole) to this account"
-    return Finding(name="rights", standing=Standing.BAD, seen=f"may not: {', '.join(missing)}", do=do)
+    return Finding(part="rights", health=Health.PROBLEM, seen=f"may not: {', '.join(missing)}", do=do)
 
 
 def _may(cluster: Cluster, rule: Rule, verb: str, namespace: str) -> bool:

@@ -8,7 +8,6 @@ holders on several machines share that one clock.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from slipway.adapters.kubernetes import events, lease_objects, statuses
 from slipway.adapters.kubernetes.cluster import Cluster
@@ -17,8 +16,8 @@ from slipway.adapters.kubernetes.lease_objects import Given, Grant
 from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.status import RolloutStatus
-from slipway.errors import LeaseHeld, LeaseLost, NotFound, PermanentError
-from slipway.ports.rollouts import Lease
+from slipway.errors import LeaseLost, NotFound, PermanentError
+from slipway.ports.rollouts import Lease, held, lost
 
 TRIES = 8
 """Two writers are rare, and each of them writes once: one that loses so often sees something else than a race."""
@@ -84,12 +83,7 @@ class KubernetesRollouts:
         def change(live: Manifest | None) -> Manifest:
             given, now = lease_objects.read(live), self._cluster.now()
             if given and given.in_force(now) and given.lease.holder != holder:
-                raise LeaseHeld(
-                    f"lease of {model}",
-                    seen=f"{given.lease.holder} holds it until {_clock(given.lease.expires_at)}",
-                    expected="a free lease",
-                    do="wait for that release, or for its lease to expire",
-                )
+                raise held(given.lease)
             return _next(live or lease_objects.empty(model), holder, seconds, now)
 
         return self._give(model, change)
@@ -222,14 +216,4 @@ def _readable(live: Manifest | None) -> RolloutStatus | None:
 
 
 def _lost(lease: Lease, given: Given | None) -> LeaseLost:
-    now = "nobody" if given is None or given.released else f"{given.lease.holder} (token {given.lease.token})"
-    return LeaseLost(
-        f"lease of {lease.model}",
-        seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
-        expected="the newest token",
-        do="nothing: whoever holds it goes on",
-    )
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
+    return lost(lease, None if given is None or given.released else given.lease)

@@ -21,7 +21,7 @@ from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
 from slipway.adapters.kubernetes.quantity import number
 from slipway.adapters.kubernetes.readiness import is_ready, staying, unix_seconds
 from slipway.domain.revision import Health, RevisionState
-from slipway.domain.scaling import Load, Scale
+from slipway.domain.scaling import IN_FLIGHT, Load, Scale
 
 LATELY_SECONDS = 600.0
 """An end of longer ago says nothing of how a revision does now."""
@@ -165,7 +165,7 @@ def _loads(autoscaler: Manifest) -> tuple[Load, ...]:
 
 def _signal(metric: Manifest) -> str:
     if metric["type"] == "Pods":
-        return "requests in flight"
+        return IN_FLIGHT
     return str(metric.get("resource", {}).get("name", metric["type"]))
 
 

@@ -203,7 +203,8 @@ class KubernetesTarget:
         now = (before["metadata"].get("annotations") or {}).get(PACKAGE, "none of ours")
         if now == revision.package.digest:
             return
-        share = _share(self.traffic(revision.model), revision.name)
+        traffic = self.traffic(revision.model)
+        share = traffic.share_of(revision.name) if traffic else ""
         if share:
             raise ArtifactChanged(
                 f"revision {revision.name}",
@@ -213,7 +214,7 @@ class KubernetesTarget:
             )
 
     def _leave_route(self, model: str, name: str, traffic: Traffic) -> None:
-        share = _share(traffic, name)
+        share = traffic.share_of(name)
         if share:
             raise PermanentError(
                 f"revision {name}",
@@ -223,12 +224,3 @@ class KubernetesTarget:
             )
         if traffic.canary == name:  # a warm canary, at 0 %
             self.router.route(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
-
-
-def _share(traffic: Traffic | None, name: str) -> str:
-    """Say in words what the route sends to a revision; empty: nothing."""
-    if traffic is None:
-        return ""
-    copies = ["a copy of the requests"] if traffic.shadow == name else []
-    percent = traffic.weights.get(name, 0)
-    return " and ".join([*([f"{percent} % of the requests"] if percent else []), *copies])

@@ -5,15 +5,13 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter, ValidationError
-
+from slipway import pages
 from slipway.adapters.local import loopback
 from slipway.adapters.local.envoy import Bins, Envoy
 from slipway.adapters.local.records import Record, Records
 from slipway.domain.counters import Counters
-from slipway.domain.readings import Latencies, Summary, Sums
+from slipway.domain.readings import Latencies, Summary
 from slipway.domain.shadow import Answer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
 
@@ -21,8 +19,6 @@ _LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 10
 _UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
 EDGES_MILLISECONDS = tuple(map(float, (*_LOWER, *_UPPER)))
 """Two digits at most: bins of Envoy begin there, so that counts are exact. It knows no time below 1 ms."""
-
-_ANSWERS = TypeAdapter(dict[str, list[Answer]])
 
 
 class EnvoyMetrics:
@@ -81,16 +77,14 @@ class EnvoyMetrics:
         if record is None:
             raise _no_page("answers", revision, "the target has no such revision")
         try:
-            body = loopback.get_json(self._host, record.port, "/slipway/answers")
-            return _ANSWERS.validate_python(body)["answers"]
-        except (loopback.NoAnswer, ValidationError, KeyError) as error:
+            return pages.read_answers(loopback.get_json(self._host, record.port, pages.ANSWERS))
+        except (loopback.NoAnswer, ValueError) as error:
             raise _no_page("answers", revision, str(error)) from error
 
     def _summary(self, revision: str, record: Record) -> Summary:
         try:
-            body = loopback.get_json(self._host, record.port, "/slipway/summary")
-            return _SummaryPage.model_validate(body).summary()
-        except (loopback.NoAnswer, ValidationError) as error:
+            return pages.read_summary(loopback.get_json(self._host, record.port, pages.SUMMARY))
+        except (loopback.NoAnswer, ValueError) as error:
             raise _no_page("summary", revision, str(error)) from error
 
 
@@ -105,32 +99,6 @@ def histogram(bins: Bins, *, timeouts: int) -> Latencies:
         above[bisect_left(EDGES_MILLISECONDS, middle)] += count  # as many edges lie below it
     *slower, requests = accumulate(reversed(above))
     return Latencies(requests=requests, edges_milliseconds=EDGES_MILLISECONDS, slower=tuple(reversed(slower)))
-
-
-class _SumsPage(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    count: NonNegativeInt
-    total: FiniteFloat
-    squares: Annotated[FiniteFloat, Field(ge=0)]
-
-
-class _SummaryPage(BaseModel):
-    """The page as a revision sends it: all keys, so that another server's JSON is no empty summary."""
-
-    model_config = ConfigDict(strict=True)
-
-    scores: _SumsPage | None
-    classes: dict[str, NonNegativeInt]
-    inputs: dict[str, list[NonNegativeInt]]
-
-    def summary(self) -> Summary:
-        """Return it in the domain's words."""
-        return Summary(
-            scores=Sums(**self.scores.model_dump()) if self.scores else None,
-            classes=self.classes,
-            inputs={name: tuple(counts) for name, counts in self.inputs.items()},
-        )
 
 
 def _statistics(revisions: Sequence[str], *names: str) -> str:

@@ -9,7 +9,6 @@ import json
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from slipway.adapters.local.locks import locked
 from slipway.domain.status import RolloutStatus
-from slipway.errors import LeaseHeld, LeaseLost, PermanentError
-from slipway.ports.rollouts import Lease
+from slipway.errors import LeaseLost, PermanentError
+from slipway.ports.rollouts import Lease, held, lost
 from slipway.store import write_atomic
 
 T = TypeVar("T")
@@ -75,12 +74,7 @@ class LocalRollouts:
         with self._locked(model):
             entry = self._entry(model)
             if entry and _in_force(entry) and entry.lease.holder != holder:
-                raise LeaseHeld(
-                    f"lease of {model}",
-                    seen=f"{entry.lease.holder} holds it until {_clock(entry.lease.expires_at)}",
-                    expected="a free lease",
-                    do="wait for that release, or for its lease to expire",
-                )
+                raise held(entry.lease)
             return self._give(entry, model, holder, seconds)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
@@ -181,14 +175,4 @@ def _dump(adapter: TypeAdapter[T], value: T) -> bytes:
 
 
 def _lost(lease: Lease, entry: _Entry | None) -> LeaseLost:
-    now = "nobody" if entry is None or entry.released else f"{entry.lease.holder} (token {entry.lease.token})"
-    return LeaseLost(
-        f"lease of {lease.model}",
-        seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
-        expected="the newest token",
-        do="nothing: whoever holds it goes on",
-    )
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
+    return lost(lease, None if entry is None or entry.released else entry.lease)

@@ -195,11 +195,7 @@ class LocalTarget:
     def _share(self, model: str, name: str) -> str:
         """Say in words what the route sends to a revision; empty: nothing."""
         traffic = self.traffic(model)
-        if traffic is None:
-            return ""
-        copies = ["a copy of the requests"] if traffic.shadow == name else []
-        percent = traffic.weights.get(name, 0)
-        return " and ".join([*([f"{percent} % of the requests"] if percent else []), *copies])
+        return traffic.share_of(name) if traffic else ""
 
     def _leave_route(self, model: str, name: str) -> None:
         share = self._share(model, name)

@@ -2,46 +2,24 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter
 
 from slipway.domain.readings import Summary, Sums
 from slipway.domain.shadow import Answer
-
-_ANSWERS = TypeAdapter(dict[str, list[Answer]])
-
-
-class _SumsPage(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    count: NonNegativeInt
-    total: FiniteFloat
-    squares: Annotated[FiniteFloat, Field(ge=0)]
-
-
-class _SummaryPage(BaseModel):
-    """The page as a pod sends it: all keys, so that another server's JSON is no empty summary."""
-
-    model_config = ConfigDict(strict=True)
-
-    scores: _SumsPage | None
-    classes: dict[str, NonNegativeInt]
-    inputs: dict[str, list[NonNegativeInt]]
+from slipway.pages import read_answers, read_summary
 
 
 def summary(pages: Sequence[object]) -> Summary:
     """Return the sum of pods' summaries. Raises ValueError for a page that is none, or bins that do not match."""
-    read = [_SummaryPage.model_validate(page) for page in pages]
-    scores = [page.scores for page in read if page.scores is not None]
+    read = list(map(read_summary, pages))
+    scores = [one.scores for one in read if one.scores is not None]
     classes: dict[str, int] = {}
     inputs: dict[str, tuple[int, ...]] = {}
-    for page in read:
-        for label, rows in page.classes.items():
+    for one in read:
+        for label, rows in one.classes.items():
             classes[label] = classes.get(label, 0) + rows
-        for column, bins in page.inputs.items():
+        for column, bins in one.inputs.items():
             before = inputs.get(column, (0,) * len(bins))
-            inputs[column] = tuple(one + other for one, other in zip(before, bins, strict=True))
+            inputs[column] = tuple(ours + theirs for ours, theirs in zip(before, bins, strict=True))
     return Summary(scores=_sum(scores) if scores else None, classes=classes, inputs=inputs)
 
 
@@ -51,7 +29,7 @@ def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]
     Those seen `before` (their request ids, in the order they were given) stay in front, so that what is new lies behind
     what was compared. New ones of several pods take turns. Raises ValueError for a page that is none.
     """
-    rings = [_answers(page) for page in pages]
+    rings = [read_answers(page) for page in pages]
     turns = (answer for turn in zip_longest(*rings) for answer in turn if answer is not None)
     found: dict[str, Answer] = {}
     for answer in turns:
@@ -60,15 +38,7 @@ def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]
     return [*seen.values(), *found.values()]
 
 
-def _answers(page: object) -> list[Answer]:
-    read = _ANSWERS.validate_python(page)
-    if "answers" not in read:
-        message = "no key `answers`"
-        raise ValueError(message)
-    return read["answers"]
-
-
-def _sum(scores: Sequence[_SumsPage]) -> Sums:
+def _sum(scores: Sequence[Sums]) -> Sums:
     return Sums(
         count=sum(one.count for one in scores),
         total=sum(one.total for one in scores),

@@ -1,0 +1,49 @@
+"""The pages on which a served revision tells of itself, read strictly: whatever reads them, they mean the same."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter
+
+from slipway.domain.readings import Summary, Sums
+from slipway.domain.shadow import Answer
+
+SUMMARY, ANSWERS = "/slipway/summary", "/slipway/answers"
+
+_ANSWERS = TypeAdapter(dict[str, list[Answer]])
+
+
+class _SumsPage(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    count: NonNegativeInt
+    total: FiniteFloat
+    squares: Annotated[FiniteFloat, Field(ge=0)]
+
+
+class _SummaryPage(BaseModel):
+    """All keys, so that another server's JSON is no empty summary."""
+
+    model_config = ConfigDict(strict=True)
+
+    scores: _SumsPage | None
+    classes: dict[str, NonNegativeInt]
+    inputs: dict[str, list[NonNegativeInt]]
+
+
+def read_summary(page: object) -> Summary:
+    """Return the summary that a page's JSON holds; raise ValueError for a page that is none."""
+    read = _SummaryPage.model_validate(page)
+    return Summary(
+        scores=Sums(**read.scores.model_dump()) if read.scores else None,
+        classes=read.classes,
+        inputs={name: tuple(counts) for name, counts in read.inputs.items()},
+    )
+
+
+def read_answers(page: object) -> list[Answer]:
+    """Return the answers that a page's JSON holds, oldest first; raise ValueError for a page that is none."""
+    read = _ANSWERS.validate_python(page)
+    if "answers" not in read:
+        message = "no key `answers`"
+        raise ValueError(message)
+    return read["answers"]
