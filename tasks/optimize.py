@@ -34,8 +34,11 @@ def optimize(converted: Converted | None, rows: Holdout, spec: OptimizationSpec)
 
 
 def _shipped(converted: Converted, result: Optimized) -> Converted:
-    path = result.chosen.path
-    return converted if path is None else replace(converted, path=path, digest=file_digest(path))
+    chosen = result.chosen
+    if chosen.path is None:
+        return converted
+    digest = file_digest(chosen.path)
+    return replace(converted, path=chosen.path, digest=digest, rows_independent=chosen.rows_independent)
 
 
 def _row(variant: Variant, result: Optimized) -> dict[str, Any]:

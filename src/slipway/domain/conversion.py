@@ -22,6 +22,8 @@ class Converted:
     """Names of the ONNX outputs: the prediction first, then probabilities where there are any."""
     single_matrix: bool
     """True: one input of shape (rows, columns); False: one input per column."""
+    rows_independent: bool
+    """A row's answer was seen not to depend on the rows beside it: requests may be run together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Variant:
     speedup_high: float
     """Upper end of the interval of that ratio."""
     parity: Verdict | None
+    rows_independent: bool = False
+    """As in `Converted`; False where it was not built."""
     note: str = ""
     """Why it was not built, or why it was not chosen."""
 

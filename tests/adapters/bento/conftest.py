@@ -33,7 +33,15 @@ def artifact(digits_model: Path) -> Artifact:
 def converted(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Converted:
     """Return an ONNX file as the optimizer hands it over."""
     parity = Verdict(check="parity", outcome=Outcome.PASS, reason="not of interest here")
-    return Converted(path=path, digest="", parity=parity, inputs=inputs, outputs=outputs, single_matrix=True)
+    return Converted(
+        path=path,
+        digest="",
+        parity=parity,
+        inputs=inputs,
+        outputs=outputs,
+        single_matrix=True,
+        rows_independent=True,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def package(digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pac
         inputs=("X",),
         outputs=("label", "probabilities"),
         single_matrix=True,
+        rows_independent=True,
     )
     version = ModelVersion(model=f"digits-{uuid.uuid4().hex[:6]}", version=7, source="models:/m-1")
     artifact = Artifact(version=version, path=digits_model, digest=tree_digest(digits_model))

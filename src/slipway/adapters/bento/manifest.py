@@ -40,6 +40,7 @@ def manifest(
         "inputs": [] if onnx is None else list(onnx.inputs),
         "single_matrix": onnx is not None and onnx.single_matrix,
         "outputs": [] if onnx is None else list(onnx.outputs),
+        "batchable": onnx is not None and onnx.rows_independent,
         "digest": digest,
         "profile": _profiles(profile, columns, version.name),
     }

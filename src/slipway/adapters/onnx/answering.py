@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slipway.domain.independence import rows_independent
 from slipway.domain.parity import Answers, EdgeAnswers
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ALONE = 32
+"""Rows that are asked about one by one, to see whether they depend on one another."""
 Form = Callable[["pd.DataFrame"], Answers]
 """One form of a model: a frame of rows in, answers out; raises on rows that it does not take."""
 
@@ -35,6 +38,14 @@ def at_edges(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswe
         left_out=left_out,
         unanswered=unanswered,
     )
+
+
+def independent(form: Form, rows: "pd.DataFrame") -> bool:
+    """Tell whether a form answers some rows in one batch as it answers each of them by itself."""
+    some = rows.head(ALONE)
+    alone = [_try(form, some.iloc[[number]]) for number in range(len(some))]
+    answered = [answers for answers in alone if answers is not None]
+    return len(answered) == len(alone) and rows_independent(form(some), _joined(answered))
 
 
 def _try(form: Form, row: "pd.DataFrame") -> Answers | None:

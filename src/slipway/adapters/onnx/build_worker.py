@@ -36,7 +36,8 @@ def answers_file(name: str) -> str:
 def main(request: dict[str, Any]) -> dict[str, Any]:
     """Write each variant, its answers, and the rows to measure with into the working directory.
 
-    Response: per variant a note (why it was not built, or empty) and counts of edge rows.
+    Response: per variant a note (why it was not built, or empty) whether rows are
+    independent of one another, and counts of edge rows.
     """
     plain = Path(request["plain"])
     opened = session.open_session(plain, providers=request["providers"])
@@ -65,6 +66,7 @@ def _try(name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", req
     answering.save_answers(Path(answers_file(name)), **named)
     return {
         "note": "",
+        "rows_independent": answering.independent(form, frame),
         "edges": {"left_out": edges.left_out, "unanswered": edges.unanswered} if edges else None,
     }
 

@@ -20,7 +20,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     """Write the ONNX file and both forms' answers into the working directory.
 
     Request: model (folder), rows (file), kinds (by column, in order). Response: names of inputs and outputs, whether it
-    takes one matrix, and how many edge rows were left out or not answered (None: none could be compared).
+    takes one matrix, whether rows are independent of one another, and how many edge rows were left out or not answered
+    (None: none could be compared).
     """
     kinds: dict[str, str] = request["kinds"]
     frame = original.typed(read_rows(Path(request["rows"]), list(kinds)), kinds)
@@ -51,6 +52,7 @@ def compare(model: Any, frame: "pd.DataFrame", kinds: dict[str, str], folder: Pa
         "inputs": [put.name for put in opened.get_inputs()],
         "outputs": [put.name for put in opened.get_outputs()],
         "single_matrix": single,
+        "rows_independent": answering.independent(form, frame),
         "edges": {"left_out": edges.left_out, "unanswered": edges.unanswered} if edges else None,
     }
 

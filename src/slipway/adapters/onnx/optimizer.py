@@ -60,6 +60,7 @@ class OnnxOptimizer:
             inputs=tuple(response["inputs"]),
             outputs=tuple(response["outputs"]),
             single_matrix=bool(response["single_matrix"]),
+            rows_independent=bool(response["rows_independent"]),
         )
 
     def optimize(self, converted: Converted, rows: Path, spec: OptimizationSpec, out: Path) -> Optimized:
@@ -94,6 +95,7 @@ class OnnxOptimizer:
         }
         response = worker.call(build_worker.__name__, request, folder, self._timeout)
         plain = _row("plain", converted.path, converted.parity, note="")
+        plain = replace(plain, rows_independent=converted.rows_independent)
         return [plain, *(_built(name, said, folder) for name, said in response["variants"].items())]
 
     def _measure(self, table: Sequence[Variant], spec: OptimizationSpec, folder: Path) -> dict[str, Seconds]:
@@ -173,6 +175,7 @@ def _built(name: str, said: dict[str, Any], folder: Path) -> Variant:
         return _row(name, None, None, note=said["note"])
     parity = _judge(folder / build_worker.answers_file(name), LIMITS[name], said["edges"])
     row = _row(name, folder / build_worker.variant_file(name), parity, note="")
+    row = replace(row, rows_independent=bool(said["rows_independent"]))
     return row if _agrees(row) else replace(row, note=f"not chosen: {parity.reason}")
 
 
