@@ -1,6 +1,6 @@
 """How live rows spread over the bins of the package's profile, so that a judge can see inputs drift.
 
-Counted at every request, so it must be cheap: numbers of all columns are compared with all edges at once. What is kept
+Counted for every row, so it must be cheap: numbers of all columns are compared with all edges at once. What is kept
 is, per edge, how many values reached it; a bin's count is the difference of two neighbours, taken when somebody asks.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.manifest import Column, Manifest, Profile
-from services.inference.requests import InferenceRequest
+from services.inference.rows import Rows
 
 COMPARISONS = 1 << 18
 """Values compared with edges at once: 256 KiB of truth values, however many rows a request has."""
@@ -24,8 +24,8 @@ class InputBins:
 
     >>> column = Column(name="age", kind="float64")
     >>> bins = InputBins((column,), "float64", (Profile(name="age", edges=(20.0, 60.0)),))
-    >>> rows = np.array([[19.5], [20.0], [70.0], [float("nan")]])
-    >>> bins.count(InferenceRequest(id=None, matrix=rows, columns={}, outputs=()))
+    >>> ages = np.array([[19.5], [20.0], [70.0], [float("nan")]])
+    >>> bins.count(Rows(ages, {}))
     >>> bins.counts()
     {'age': [1, 1, 1, 1]}
     """
@@ -43,12 +43,12 @@ class InputBins:
         """Return the bins that a package's manifest asks for."""
         return cls(manifest.columns, manifest.matrix_kind, manifest.profile)
 
-    def count(self, request: InferenceRequest) -> None:
-        """Add a request's rows."""
+    def count(self, rows: Rows) -> None:
+        """Add rows."""
         if self._numbers is not None:
-            self._numbers.count(request)
+            self._numbers.count(rows)
         for name, bins in self._texts.items():
-            bins.count(request.columns[name])
+            bins.count(rows.columns[name])
 
     def counts(self) -> dict[str, list[int]]:
         """Return the rows per bin by column, in the profile's order; the last one counts what is missing."""
@@ -93,12 +93,12 @@ class _NumberBins:
         self._rows = 0
         self._reached = np.zeros(self._matrix_edges.shape, dtype=np.int64)
 
-    def count(self, request: InferenceRequest) -> None:
-        """Add a request's rows."""
-        if request.matrix is not None:
-            values, edges = request.matrix[:, self._places], self._matrix_edges
+    def count(self, rows: Rows) -> None:
+        """Add rows."""
+        if rows.matrix is not None:
+            values, edges = rows.matrix[:, self._places], self._matrix_edges
         else:
-            parts = [request.columns[name] for name in self._names]
+            parts = [rows.columns[name] for name in self._names]
             flat = np.concatenate(parts, dtype=np.float64, casting="unsafe")
             values, edges = flat.reshape(len(parts), -1).T, self._column_edges
         self._rows += len(values)

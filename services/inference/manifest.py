@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import isfinite, prod
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-MANIFEST = "slipway.json"
+from services.inference.endings import MANIFEST
+
+OUTPUTS = ("prediction", "probabilities")
+"""What outputs are called on the wire; probabilities where the model has any."""
 
 
 class ManifestError(Exception):
@@ -48,7 +52,7 @@ class Profile:
     """Of texts and truth values: one bin each, and one for any other. None: a column of numbers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The model's name and version, its file, what goes in and what comes out."""
 
@@ -73,12 +77,37 @@ class Manifest:
     profile: tuple[Profile, ...]
     """How the validation rows were binned, one entry per column that is counted; none: inputs are not counted."""
 
-    @property
+    batchable: bool
+    """Rows of several requests may be run together: it was seen that a row's answer does not depend on the others."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The columns' names."""
+        return frozenset(column.name for column in self.columns)
+
+    @cached_property
+    def answers(self) -> tuple[str, ...]:
+        """The outputs' names on the wire, whatever the model calls them."""
+        return OUTPUTS[: max(1, len(self.outputs))]
+
+    @cached_property
     def width(self) -> int:
         """How many values one row has in all."""
         return sum(column.width for column in self.columns)
 
-    @property
+    @cached_property
+    def inner_shape(self) -> tuple[int, ...]:
+        """The shape of one row of the matrix: the signature's own where it is one tensor."""
+        columns = self.columns
+        return columns[0].shape[1:] if len(columns) == 1 and len(columns[0].shape) > 1 else (self.width,)
+
+    @cached_property
+    def row_shapes(self) -> frozenset[tuple[int, ...]]:
+        """The shapes that one row of a matrix may come in: flat, and a single column's own."""
+        own = {self.columns[0].shape[1:]} if len(self.columns) == 1 else set()
+        return frozenset({(self.width,), *own})
+
+    @cached_property
     def matrix_kind(self) -> str | None:
         """The dtype of one matrix that may carry all columns of a request; None where each needs its own tensor.
 
@@ -92,7 +121,8 @@ class Manifest:
 
 RUNTIMES = ("onnx", "pyfunc")
 _TEXTS = ("model", "version", "revision", "runtime", "file", "digest")
-_KEYS = {*_TEXTS, "columns", "inputs", "single_matrix", "outputs", "profile"}
+_TRUTHS = ("single_matrix", "batchable")
+_KEYS = {*_TEXTS, *_TRUTHS, "columns", "inputs", "outputs", "profile"}
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -124,12 +154,13 @@ def parse_manifest(document: object) -> Manifest:
             _refuse(key, document[key], "a text that is not empty")
     if document["runtime"] not in RUNTIMES:
         _refuse("runtime", document["runtime"], " or ".join(RUNTIMES))
-    if not isinstance(document["single_matrix"], bool):
-        _refuse("single_matrix", document["single_matrix"], "true or false")
+    for key in _TRUTHS:
+        if not isinstance(document[key], bool):
+            _refuse(key, document[key], "true or false")
     columns = _columns(document["columns"])
     manifest = Manifest(
         **{key: document[key] for key in _TEXTS},
-        single_matrix=document["single_matrix"],
+        **{key: document[key] for key in _TRUTHS},
         columns=columns,
         inputs=_names("inputs", document["inputs"]),
         outputs=_names("outputs", document["outputs"]),

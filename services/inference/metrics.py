@@ -1,138 +1,107 @@
-"""What Prometheus reads of this process: requests, their durations, how many are at work, and what serves them.
+"""The page that Prometheus reads: requests, their durations, runs, what is under way, predictions, and what serves.
 
-The page is BentoML's own `/metrics`. Its supervisor names a folder that all its processes write their numbers into
-(PROMETHEUS_MULTIPROC_DIR), after this module is imported: prometheus_client must be imported later, when the numbers
-begin. Every series is there from the start, so that a rate over a first error is not lost.
+Every series that counts is there from the start, so that a rate over a first error is not lost. Labels are of a closed
+set each: protocols, statuses, and at most a hundred classes.
 """
 
-import contextlib
-import os
-from asyncio import CancelledError
-from collections.abc import Iterator
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING
-
-from starlette.exceptions import HTTPException
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 from services.inference.manifest import Manifest
+from services.inference.meter import Histogram, Reading
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    from prometheus_client.metrics_core import Metric
 
-_LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
-_UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
-EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in (*_LOWER, *_UPPER))
-"""The same edges as on one machine, where Envoy measures: a judge compares like with like."""
 FROM_THE_START = (200, 500)
-"""Statuses whose series are there before the first request."""
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Statuses whose series are there before the first request, for the protocol that routers speak."""
 
 
-class Taken:
-    """One request under way; the status is 500 until somebody says better."""
-
-    __slots__ = ("status",)
-
-    def __init__(self) -> None:
-        """Expect the worst."""
-        self.status = 500
-
-
-class RequestMetrics:
-    """Counts inference requests of one revision; probes and pages are no requests.
-
-    `registry` is its own, not the process' one: a page is made of the files that all processes of a server write.
-    """
+class Page:
+    """Makes the page; prometheus_client writes it, imported with the first one."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Begin at zero."""
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        """Remember what serves."""
+        self._manifest = manifest
+        self._names = {"model": manifest.model, "revision": manifest.revision}
 
-        forget_dead_processes()
-        self.registry = registry = CollectorRegistry()
-        names = {"model": manifest.model, "revision": manifest.revision}
-        self._codes: dict[int, Counter] = {}
-        self._names, self._manifest = names, manifest
-        self._requests = Counter(
-            "slipway_requests", "Answered inference requests.", [*names, "code"], registry=registry
-        )
-        self._seconds = Histogram(
-            "slipway_request_duration_seconds",
-            "From a request's arrival to its answer.",
-            [*names],
-            buckets=EDGES_SECONDS,
-            registry=registry,
-        ).labels(**names)
-        self._in_flight = Gauge(
-            "slipway_requests_in_flight",
-            "Inference requests that have arrived and are not answered.",
-            [*names],
-            multiprocess_mode="livesum",
-            registry=registry,
-        ).labels(**names)
-        self._info = Gauge(
-            "slipway_model_info",
-            "1 for the model that is loaded.",
-            [*names, "version", "runtime", "device", "digest"],
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-        for status in FROM_THE_START:
-            self._counted(status)
+    def write(self, reading: Reading, summary: dict[str, Any], device: str | None) -> bytes:
+        """Return the page in Prometheus' text format; `device` is None while the model is not loaded."""
+        from prometheus_client import CollectorRegistry, generate_latest
 
-    def loaded(self, device: str) -> None:
-        """Say that the model is there, and on what it runs (`cpu`, `cuda`)."""
+        registry = CollectorRegistry()
+        registry.register(_Given([*self._counted(reading), *self._predicted(summary), *self._info(device)]))
+        return generate_latest(registry)
+
+    def _counted(self, reading: Reading) -> "Iterable[Metric]":
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        names = list(self._names)
+        own = list(self._names.values())
+        requests = CounterMetricFamily(
+            "slipway_requests", "Answered inference requests.", labels=[*names, "protocol", "code"]
+        )
+        for (protocol, code), count in reading.requests().items():
+            if count or (protocol == "oip" and code in FROM_THE_START):
+                requests.add_metric([*own, protocol, str(code)], count)
+        yield requests
+        in_flight = GaugeMetricFamily(
+            "slipway_requests_in_flight", "Inference requests that have arrived and are not answered.", labels=names
+        )
+        in_flight.add_metric(own, reading.in_flight)
+        yield in_flight
+        yield self._histogram(
+            "slipway_request_duration_seconds", "From a request's arrival to its answer.", reading.histogram("seconds")
+        )
+        yield self._histogram(
+            "slipway_queue_seconds", "How long a run's first request had waited for it.", reading.histogram("waited")
+        )
+        yield self._histogram("slipway_inference_seconds", "One run of the model.", reading.histogram("ran"))
+        yield self._histogram("slipway_batch_rows", "Rows of one run of the model.", reading.histogram("rows"))
+
+    def _histogram(self, name: str, text: str, histogram: Histogram) -> "Metric":
+        from prometheus_client.core import HistogramMetricFamily
+        from prometheus_client.utils import floatToGoString
+
+        family = HistogramMetricFamily(name, text, labels=list(self._names))
+        edges = [*(str(floatToGoString(edge)) for edge in histogram.edges), "+Inf"]  # type: ignore[no-untyped-call]
+        buckets = list(zip(edges, accumulate(histogram.counts.tolist()), strict=True))
+        family.add_metric(list(self._names.values()), buckets, histogram.total)
+        return family
+
+    def _predicted(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+        from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
+
+        names, own = list(self._names), list(self._names.values())
+        if summary["scores"] is not None:
+            scores = SummaryMetricFamily("slipway_scores", "Predicted scores.", labels=names)
+            scores.add_metric(own, summary["scores"]["count"], summary["scores"]["total"])
+            yield scores
+        if summary["classes"]:
+            classes = CounterMetricFamily("slipway_predictions", "Predicted classes.", labels=[*names, "label"])
+            for label, count in summary["classes"].items():
+                classes.add_metric([*own, label], count)
+            yield classes
+
+    def _info(self, device: str | None) -> "Iterable[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
         manifest = self._manifest
-        labels = {"version": manifest.version, "runtime": manifest.runtime, "digest": manifest.digest}
-        self._info.labels(**self._names, **labels, device=device).set(1)
-
-    @contextlib.contextmanager
-    def request(self) -> Iterator[Taken]:
-        """Measure one request; the block sets the status of its answer, or raises."""
-        taken = Taken()
-        began = perf_counter()
-        self._in_flight.inc()
-        try:
-            yield taken
-        except HTTPException as refusal:
-            taken.status = refusal.status_code
-            raise
-        except CancelledError:
-            taken.status = 504  # BentoML's time limit: the client is told so
-            raise
-        finally:
-            self._in_flight.dec()
-            self._seconds.observe(perf_counter() - began)
-            self._counted(taken.status).inc()
-
-    def _counted(self, status: int) -> "Counter":
-        """Return a status' series; there are as many as this service has statuses."""
-        series = self._codes.get(status)
-        if series is None:
-            series = self._codes[status] = self._requests.labels(**self._names, code=str(status))
-        return series
+        more = {"version": manifest.version, "runtime": manifest.runtime, "digest": manifest.digest}
+        labels = {**self._names, **more, "device": device or ""}
+        info = GaugeMetricFamily("slipway_model_info", "1 for the model that is loaded.", labels=list(labels))
+        if device is not None:
+            info.add_metric(list(labels.values()), 1.0)
+        yield info
 
 
-def forget_dead_processes() -> None:
-    """Remove what processes of before had under way: one that was killed could not say that it was over.
+class _Given:
+    """A collector of what was collected already."""
 
-    Their counters and histograms stay: those only ever grow.
-    """
-    folder = os.environ.get(MULTIPROCESS_FOLDER)
-    if not folder:
-        return
-    for path in Path(folder).glob("gauge_live*_*.db"):
-        number = path.stem.rpartition("_")[2]
-        if number.isdecimal() and not _lives(int(number)):
-            path.unlink(missing_ok=True)
+    def __init__(self, families: "list[Metric]") -> None:
+        self._families = families
 
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's, so none of ours
-        return True
-    return True
+    def collect(self) -> "Iterable[Metric]":
+        """Return it."""
+        return self._families

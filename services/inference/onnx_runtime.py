@@ -1,9 +1,10 @@
-"""ONNX models: run by ONNX Runtime on one thread beside the event loop."""
+"""ONNX models: run by ONNX Runtime in this process."""
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,60 +12,93 @@ from numpy.typing import NDArray
 
 from services.inference.devices import CUDA, Devices, Gpu
 from services.inference.manifest import Manifest
-from services.inference.requests import OUTPUTS, InferenceRequest
-from services.inference.runtime import ModelFailed, refuse_unwritable
+from services.inference.refusals import ModelFailed
+from services.inference.rows import Rows
+from services.inference.runtime import Feeds, Result, unwritable
 
 _TYPES = {
-    "tensor(bool)": "bool",
-    "tensor(int8)": "int8",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(uint8)": "uint8",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(float16)": "float16",
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(string)": "object",
+    "tensor(bool)": np.dtype("bool"),
+    "tensor(int8)": np.dtype("int8"),
+    "tensor(int16)": np.dtype("int16"),
+    "tensor(int32)": np.dtype("int32"),
+    "tensor(int64)": np.dtype("int64"),
+    "tensor(uint8)": np.dtype("uint8"),
+    "tensor(uint16)": np.dtype("uint16"),
+    "tensor(uint32)": np.dtype("uint32"),
+    "tensor(uint64)": np.dtype("uint64"),
+    "tensor(float16)": np.dtype("float16"),
+    "tensor(float)": np.dtype("float32"),
+    "tensor(double)": np.dtype("float64"),
+    "tensor(string)": np.dtype(object),
 }
 """ONNX Runtime's names of types, and numpy's."""
+_UNKNOWN = np.dtype("V")
 
 log = logging.getLogger("slipway.inference")
 
 
 class OnnxRuntime:
-    """One session, one thread: requests wait for one another there, and the event loop answers probes meanwhile."""
+    """One session, which computes in the thread that asks: the engine says which one that is."""
 
     def __init__(self, manifest: Manifest, path: Path, devices: Devices) -> None:
         """Remember what to load, and on what."""
         self._manifest, self._path, self._devices = manifest, path, devices
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="onnx")
         self._session: onnxruntime.InferenceSession | None = None
-        self._kinds: dict[str, str] = {}
-        self._names = dict(zip(manifest.outputs, OUTPUTS, strict=False))
-
-    async def start(self) -> None:
-        """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
+        self._kinds: dict[str, np.dtype[Any]] = {}
+        self._names = dict(zip(manifest.outputs, manifest.answers, strict=False))
+        self._asked = list(self._names)
 
     @property
     def device(self) -> str:
         """`cuda` or `cpu`, once it is loaded."""
         return "cuda" if self._session is not None and CUDA in self._session.get_providers() else "cpu"
 
-    async def predict(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
-        """Run the rows through the session; raise ModelFailed."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, request)
+    async def start(self) -> None:
+        """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
+        self._load()
 
     async def stop(self) -> None:
-        """Wait for the run in flight, then end the thread."""
-        await asyncio.to_thread(self._thread.shutdown)
+        """Nothing to do: the session ends with the process."""
+
+    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Compute beside the event loop."""
+        return await asyncio.to_thread(self.run, requests)
+
+    def feeds(self, rows: Rows) -> Feeds:
+        """Return rows as the session takes them; what has its type already is not copied."""
+        names = self._manifest.inputs
+        if self._manifest.single_matrix:
+            whole = rows.matrix
+            if whole is None:
+                parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
+                whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            whole = whole.reshape(len(whole), *self._manifest.inner_shape)
+            return {names[0]: whole.astype(self._kinds[names[0]], copy=False)}
+        if rows.matrix is not None:
+            parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)
+        else:
+            parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
+        return {name: part.astype(self._kinds[name], copy=False) for name, part in zip(names, parts, strict=True)}
+
+    def run(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
+        if len(requests) == 1:
+            return [self._computed(requests[0])]
+        counts = [_count(feeds) for feeds in requests]
+        merged = {name: np.concatenate([feeds[name] for feeds in requests]) for name in requests[0]}
+        outputs = self._computed(merged)
+        if isinstance(outputs, ModelFailed):
+            return [self._computed(feeds) for feeds in requests]
+        results: list[Result] = []
+        start = 0
+        for count in counts:
+            results.append({name: values[start : start + count] for name, values in outputs.items()})
+            start += count
+        return results
 
     def _load(self) -> None:
         self._session = self._opened()
-        self._kinds = {entry.name: _TYPES.get(entry.type, entry.type) for entry in self._session.get_inputs()}
+        self._kinds = {entry.name: _TYPES.get(entry.type, _UNKNOWN) for entry in self._session.get_inputs()}
         outputs = {entry.name for entry in self._session.get_outputs()}
         if set(self._kinds) != set(self._manifest.inputs) or not outputs.issuperset(self._manifest.outputs):
             message = (
@@ -109,39 +143,19 @@ class OnnxRuntime:
         else:
             log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (SLIPWAY_GPU=allow)")
 
-    def _run(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
+    def _computed(self, feeds: Feeds) -> Result:
         if self._session is None:
-            message = "the model is not loaded"
-            raise ModelFailed(message)
+            return ModelFailed("the model is not loaded")
         try:
-            feeds, rows = self._feeds(request)
-            results = self._session.run(list(self._names), feeds)
-        except Exception as error:  # ONNX Runtime's errors have no common class but Exception
-            raise ModelFailed(_first_line(error)) from error
+            results = self._session.run(self._asked, feeds)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class but Exception
+            return ModelFailed(_first_line(error))
         outputs = {name: _flat(np.asarray(values)) for name, values in zip(self._names.values(), results, strict=True)}
-        refuse_unwritable(outputs, rows)
-        return outputs
+        return unwritable(outputs, _count(feeds)) or outputs
 
-    def _feeds(self, request: InferenceRequest) -> tuple[dict[str, NDArray[np.generic]], int]:
-        names = self._manifest.inputs
-        if self._manifest.single_matrix:
-            whole = request.matrix
-            if whole is None:
-                parts = [values.reshape(len(values), -1) for values in request.columns.values()]
-                whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-            whole = whole.reshape(len(whole), *self._inner_shape())
-            return {names[0]: whole.astype(self._kinds[names[0]], copy=False)}, len(whole)
-        if request.matrix is not None:
-            parts = np.split(request.matrix, request.matrix.shape[1], axis=1)
-        else:
-            parts = [values.reshape(len(values), -1) for values in request.columns.values()]
-        feeds = {name: part.astype(self._kinds[name], copy=False) for name, part in zip(names, parts, strict=True)}
-        return feeds, len(parts[0])
 
-    def _inner_shape(self) -> tuple[int, ...]:
-        """Return the matrix's shape without the rows: the signature's own where it is one tensor."""
-        columns = self._manifest.columns
-        return columns[0].shape[1:] if len(columns) == 1 and len(columns[0].shape) > 1 else (self._manifest.width,)
+def _count(feeds: Feeds) -> int:
+    return len(next(iter(feeds.values())))
 
 
 def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:

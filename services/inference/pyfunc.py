@@ -3,17 +3,17 @@
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from services.inference.frames import HEADER, pack, pack_array, unpack_array
 from services.inference.manifest import Manifest
-from services.inference.requests import InferenceRequest
-from services.inference.runtime import ModelFailed, refuse_unwritable
+from services.inference.refusals import ModelFailed
+from services.inference.rows import Rows
+from services.inference.runtime import Feeds, Result, unwritable
 
 STOP_SECONDS = 10
 """How long the child may take to end after its pipe is closed."""
@@ -43,17 +43,33 @@ class PyfuncRuntime:
         async with self._turn:
             await self._ensure_child()
 
-    async def predict(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
-        """Have the child run the rows; raise ModelFailed."""
-        columns = {name: pack_array(values) for name, values in self._columns(request).items()}
-        async with self._turn:
-            child = await self._ensure_child()
-            answer = await self._exchange(child, {"columns": columns})
+    def feeds(self, rows: Rows) -> Feeds:
+        """Return arrays by column; one named "" is the whole input of a model that takes a tensor."""
+        columns = self._manifest.columns
+        tensor = len(columns) == 1 and len(columns[0].shape) > 1
+        if rows.matrix is None:
+            return {"": rows.columns[columns[0].name]} if tensor else rows.columns
+        matrix = rows.matrix
+        if tensor:
+            return {"": matrix.reshape(-1, *columns[0].shape[1:]).astype(columns[0].kind, copy=False)}
+        return {column.name: matrix[:, place].astype(column.kind, copy=False) for place, column in enumerate(columns)}
+
+    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Have the child run the requests, one after another."""
+        return [await self._asked(feeds) for feeds in requests]
+
+    async def _asked(self, feeds: Feeds) -> Result:
+        columns = {name: pack_array(values) for name, values in feeds.items()}
+        try:
+            async with self._turn:
+                child = await self._ensure_child()
+                answer = await self._exchange(child, {"columns": columns})
+        except ModelFailed as failed:
+            return failed
         if "error" in answer:
-            raise ModelFailed(answer["error"])
+            return ModelFailed(answer["error"])
         outputs = {"prediction": unpack_array(answer["prediction"])}
-        refuse_unwritable(outputs, _rows(request))
-        return outputs
+        return unwritable(outputs, len(next(iter(feeds.values())))) or outputs
 
     async def stop(self) -> None:
         """Close the child's pipe after the request in flight; kill it when it does not end."""
@@ -103,17 +119,3 @@ class PyfuncRuntime:
         except TimeoutError:
             child.kill()
             await child.wait()
-
-    def _columns(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
-        """Return arrays by column; one named "" is the whole input of a model that takes a tensor."""
-        columns = self._manifest.columns
-        tensor = len(columns) == 1 and len(columns[0].shape) > 1
-        if request.matrix is None:
-            return {"": request.columns[columns[0].name]} if tensor else request.columns
-        if tensor:
-            return {"": request.matrix.reshape(-1, *columns[0].shape[1:])}
-        return {column.name: request.matrix[:, place] for place, column in enumerate(columns)}
-
-
-def _rows(request: InferenceRequest) -> int:
-    return len(request.matrix) if request.matrix is not None else len(next(iter(request.columns.values())))

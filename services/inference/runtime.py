@@ -1,21 +1,26 @@
 """What runs a model: ONNX Runtime in this process, or MLflow's pyfunc in a child process."""
 
 import logging
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.inference.calls import Outputs
 from services.inference.devices import Devices, Gpu
 from services.inference.manifest import Manifest
-from services.inference.requests import InferenceRequest
+from services.inference.refusals import ModelFailed
+from services.inference.rows import Rows
 
 log = logging.getLogger("slipway.inference")
 
-
-class ModelFailed(Exception):
-    """The model raised, died, or gave what no answer can carry: the server's failure, not the client's."""
+Result = Outputs | ModelFailed
+"""Of one request: outputs by their name on the wire, or why there are none."""
+Feeds = dict[str, NDArray[np.generic]]
+"""What a run takes: arrays by the model's own input names, rows first."""
 
 
 class Runtime(Protocol):
@@ -30,15 +35,25 @@ class Runtime(Protocol):
         """Load the model; raise ModelFailed."""
         ...
 
-    async def predict(self, request: InferenceRequest) -> dict[str, NDArray[np.generic]]:
-        """Return `prediction`, shape (rows,) or (rows, outputs), and perhaps `probabilities`; raise ModelFailed.
+    def feeds(self, rows: Rows) -> Feeds:
+        """Return rows as the model takes them."""
+        ...
 
-        Never blocks the event loop.
-        """
+    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Run requests beside the event loop and return each one's result; one that fails fails alone."""
         ...
 
     async def stop(self) -> None:
-        """Let go of the model, once what is in flight is done."""
+        """Let go of the model."""
+        ...
+
+
+@runtime_checkable
+class InlineRuntime(Runtime, Protocol):
+    """A model that can also be run in the calling thread."""
+
+    def run(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Run requests in this thread and return each one's result; one that fails fails alone."""
         ...
 
 
@@ -57,25 +72,30 @@ def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = Non
     return PyfuncRuntime(manifest, path)
 
 
-def warm_up_request(manifest: Manifest) -> InferenceRequest:
+def warm_up_rows(manifest: Manifest) -> Rows:
     """Return one row of zeros (empty texts): the first run of a model is its slowest, so nobody's request is it."""
     if manifest.matrix_kind is not None:
-        matrix = np.zeros((1, manifest.width), dtype=manifest.matrix_kind)
-        return InferenceRequest(id=None, matrix=matrix, columns={}, outputs=())
+        return Rows(np.zeros((1, manifest.width), dtype=manifest.matrix_kind), {})
     columns: dict[str, NDArray[np.generic]] = {}
     for column in manifest.columns:
         shape = (1, *column.shape[1:])
         columns[column.name] = np.full(shape, "", object) if column.kind == "str" else np.zeros(shape, column.kind)
-    return InferenceRequest(id=None, matrix=None, columns=columns, outputs=())
+    return Rows(None, columns)
 
 
-def refuse_unwritable(outputs: dict[str, NDArray[np.generic]], rows: int) -> None:
-    """Raise ModelFailed for outputs that no answer can carry: NaN and infinities (JSON has none), or lost rows."""
+def unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
+    """Say what no answer can carry: NaN and infinities (JSON has none), or lost rows."""
     for name, values in outputs.items():
         if values.shape[:1] != (rows,):
-            message = f"output {name!r} has shape {list(values.shape)}, expected {rows} row(s)"
-            raise ModelFailed(message)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            return ModelFailed(f"output {name!r} has shape {list(values.shape)}, expected {rows} row(s)")
+        if values.dtype.kind == "f" and not _finite(values):
             row = int(np.argmin(np.isfinite(values).reshape(rows, -1).all(axis=1)))
-            message = f"output {name!r} is not a finite number in row {row}"
-            raise ModelFailed(message)
+            return ModelFailed(f"output {name!r} is not a finite number in row {row}")
+    return None
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _finite(values: NDArray[np.generic]) -> bool:
+    """Tell whether there is no NaN and no infinity: a sum of squares shows it, unless it overflows by itself."""
+    flat = values.ravel()
+    return isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())

@@ -1,48 +1,35 @@
-"""The BentoML service: BentoML starts it, measures it and stops it; the protocol is in `app`."""
+"""The BentoML service: what `bentoml build` packages and `bentoml serve` runs, with its own routes and pages.
 
-import contextlib
+The protocols are answered by an application in front of BentoML's middleware. BentoML has no public place for that
+(middlewares that one adds come after its own), so `to_asgi`, which makes a service's application, is wrapped for ours;
+a test holds on to it.
+"""
+
 import gc
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import bentoml
 
-from services.inference.app import Serving, make_app
+from services.inference.calls import App, Message, Scope
 from services.inference.devices import read_devices
+from services.inference.endings import MODEL, telling
+from services.inference.front import make_front
 from services.inference.manifest import read_manifest
+from services.inference.meter import Meter
+from services.inference.model import Model
 from services.inference.runtime import open_runtime
-
-MODEL = Path(__file__).parents[2] / "model"
-"""The package's model, beside the folder `services`."""
-TERMINATION_LOG = "/dev/termination-log"
-"""Where Kubernetes reads why a container ended; SLIPWAY_TERMINATION_LOG names another file."""
+from services.inference.siblings import Siblings
+from services.inference.upkeep import Upkeep
 
 
 class _Loaded:
-    """The process's one model, once BentoML has made the service."""
+    """The process' one model, once BentoML has made the service's application."""
 
-    serving: Serving
-
-
-def _serving() -> Serving:
-    return _Loaded.serving
+    model: Model
 
 
-@contextlib.contextmanager
-def _telling() -> Iterator[None]:
-    """Leave the reason where it is looked for: the log of a process that ends so closes with its supervisor's lines."""
-    try:
-        yield
-    except Exception as error:
-        path = Path(os.environ.get("SLIPWAY_TERMINATION_LOG", TERMINATION_LOG))
-        with contextlib.suppress(OSError):
-            if path.is_file():
-                path.write_text(f"{error}\n", encoding="utf-8")
-        raise
-
-
-@bentoml.asgi_app(make_app(_serving, lambda: _Loaded.serving.manifest.revision), path="/")
 @bentoml.service(
     name="inference",
     workers=1,
@@ -53,26 +40,66 @@ def _telling() -> Iterator[None]:
 class Inference:
     """Serves the package's model."""
 
-    def __init__(self) -> None:
-        """Read what the package holds; a package that is wrong ends the process with the reason."""
-        with _telling():
-            manifest = read_manifest(MODEL)
-            runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-            _Loaded.serving = Serving(manifest=manifest, runtime=runtime)
-
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def load(self) -> None:
         """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
-        with _telling():
-            await _Loaded.serving.start()
+        with telling():
+            await _Loaded.model.start()
         gc.collect()
         gc.freeze()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def unload(self) -> None:
         """Let go of the model after the last request."""
-        await _Loaded.serving.stop()
+        await _Loaded.model.stop()
 
-    def __is_ready__(self) -> bool:
-        """Say so to BentoML's own /readyz."""
-        return _Loaded.serving.ready
+
+_Service: Any = type(Inference)
+_made: Callable[..., App] = _Service.to_asgi
+
+
+def pages() -> App:
+    """Return BentoML's application alone, for a process that has a model and doors already."""
+    return _made(Inference)
+
+
+def _fronted(service: Any, *words: Any, **more: Any) -> App:  # noqa: ANN401 - BentoML's own arguments
+    """Return BentoML's application, behind ours where the service is ours."""
+    app = _made(service, *words, **more)
+    if service is not Inference:
+        return app
+    with telling():
+        manifest = read_manifest(MODEL)
+        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+    _Loaded.model = model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
+
+    async def counted_by_bentoml() -> bytes:
+        return await _page(app, "/metrics")
+
+    return make_front(model, Upkeep(model, Siblings(model, None, ""), counted_by_bentoml), app)
+
+
+async def _page(app: App, path: str) -> bytes:
+    """Return the body of one of BentoML's pages."""
+    parts: list[bytes] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        parts.append(message.get("body", b""))
+
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    more: Scope = {
+        "headers": [],
+        "scheme": "http",
+        "http_version": "1.1",
+        "root_path": "",
+        "client": None,
+        "server": None,
+    }
+    await app({**scope, **more, "asgi": {"version": "3.0"}}, receive, send)
+    return b"".join(parts)
+
+
+_Service.to_asgi = _fronted

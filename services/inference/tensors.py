@@ -1,10 +1,12 @@
 """One tensor of the Open Inference Protocol (v2), JSON form: checked on its way in, written on its way out."""
 
 from math import prod
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.inference.refusals import refuse
 
 DATATYPES = {
     "BOOL": "bool",
@@ -22,14 +24,12 @@ DATATYPES = {
     "BYTES": "str",
 }
 """The protocol's names of types, and ours (numpy's)."""
+DTYPES = {datatype: np.dtype(object if kind == "str" else kind) for datatype, kind in DATATYPES.items()}
 _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
+_NAMES_OF_DTYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "U": "U"}
 """Which kinds of JSON values (numpy kind letters) may fill a tensor of which kind."""
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "U": "texts"}
-
-
-class BadRequest(Exception):
-    """The request is wrong; the message names the input, what was seen and what was expected."""
 
 
 def datatype_of(kind: str) -> str:
@@ -41,29 +41,36 @@ def datatype_of(kind: str) -> str:
     return _NAMES[kind]
 
 
-def refuse(what: str, seen: object, expected: str) -> NoReturn:
-    """Raise BadRequest in the one form that all messages have; long values are cut."""
-    shown = seen if isinstance(seen, str) else repr(seen)
-    message = f"{what}: got {shown[:160]}{'...' * (len(shown) > 160)}, expected {expected}"  # noqa: PLR2004 - see above
-    raise BadRequest(message)
+def datatype_of_array(values: NDArray[np.generic]) -> str:
+    """Return the protocol's name of an array's type; texts of any kind are BYTES.
+
+    >>> datatype_of_array(np.zeros(2, dtype=np.int8)), datatype_of_array(np.array(["a"]))
+    ('INT8', 'BYTES')
+    """
+    return _NAMES_OF_DTYPES.get(values.dtype, "BYTES")
 
 
 def parse_tensor(entry: dict[str, Any], what: str) -> NDArray[np.generic]:
     """Return one input tensor as an array of its declared type and shape; raise BadRequest."""
-    kind = DATATYPES.get(entry["datatype"]) if isinstance(entry.get("datatype"), str) else None
-    if kind is None:
-        refuse(f"{what}: datatype", entry.get("datatype"), f"one of {', '.join(DATATYPES)}")
-    shape = _shape(entry.get("shape"), what)
+    dtype = dtype_of(entry.get("datatype"), what)
+    shape = shape_of(entry.get("shape"), what)
     data = entry.get("data")
     if not isinstance(data, list):
         refuse(f"{what}: data", type(data).__name__, "a list of values")
-    values = _values(data, kind, what)
+    values = values_of(data, dtype, what)
     if values.size != prod(shape):
         refuse(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
     return values.reshape(shape)
 
 
-def _shape(shape: object, what: str) -> tuple[int, ...]:
+def dtype_of(datatype: object, what: str) -> np.dtype[Any]:
+    """Return numpy's type for the protocol's name of it; raise BadRequest."""
+    dtype = DTYPES.get(datatype) if isinstance(datatype, str) else None
+    return refuse(f"{what}: datatype", datatype, f"one of {', '.join(DATATYPES)}") if dtype is None else dtype
+
+
+def shape_of(shape: object, what: str) -> tuple[int, ...]:
+    """Return a tensor's sizes, the rows first; raise BadRequest."""
     if not isinstance(shape, list) or not shape or not all(type(n) is int and n >= 0 for n in shape):
         refuse(f"{what}: shape", shape, "a list of sizes, the rows first, such as [1, 64]")
     if shape[0] == 0:
@@ -71,19 +78,34 @@ def _shape(shape: object, what: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _values(data: list[Any], kind: str, what: str) -> NDArray[np.generic]:
-    wanted = np.dtype(kind).kind
+def values_of(data: list[Any], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest."""
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError) as error:  # ragged lists, more than 64 levels, numbers beyond 64 bits
-        refuse(
-            f"{what}: data", f"values that make no array ({str(error)[:80]})", "a flat list, or lists of equal length"
-        )
+        seen = f"values that make no array ({str(error)[:80]})"
+        refuse(f"{what}: data", seen, "a flat list, or lists of equal length")
+    if values.dtype == dtype:
+        return values
+    if dtype == _FLOAT32 and values.dtype == _FLOAT64 and _within_float32(values):
+        return values.astype(_FLOAT32)  # the most frequent case by far
+    wanted = "U" if dtype.kind == "O" else dtype.kind
     if values.size and values.dtype.kind not in _ACCEPTED[wanted]:
-        refuse(f"{what}: data", _example(data), f"{_WORDS[wanted]}, as its datatype {datatype_of(kind)} says")
+        refuse(f"{what}: data", _example(data), f"{_WORDS[wanted]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
     if wanted == "U":
         return _texts(values, data, what)
-    return cast(values, kind, f"{what}: data")
+    return cast(values, dtype, f"{what}: data")
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_SQUARED = float(np.finfo(np.float32).max) ** 2 / 4
+
+
+@np.errstate(over="ignore")
+def _within_float32(values: NDArray[np.generic]) -> bool:
+    """Tell whether no value can be beyond float32's range: a sum of squares is over the largest one's."""
+    flat = values.ravel()
+    return bool(flat.dot(flat) < _SQUARED)
 
 
 def _texts(values: NDArray[np.generic], data: list[Any], what: str) -> NDArray[np.generic]:
@@ -109,34 +131,31 @@ def _example(data: list[Any]) -> str:
     return "null" if odd is None else repr(odd)
 
 
-def cast(values: NDArray[np.generic], kind: str, what: str) -> NDArray[np.generic]:
+def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
     """Return numbers as another type where every value fits into it; raise BadRequest."""
-    if values.dtype == kind:
+    if values.dtype == dtype:
         return values
-    integers = values.dtype.kind in "iu" and np.dtype(kind).kind in "iu"
-    if kind == "str" or not (integers or np.can_cast(values.dtype, kind, "same_kind")):
-        refuse(what, f"values of type {_shown(values)}", f"type {datatype_of(kind)}")
+    integers = values.dtype.kind in "iu" and dtype.kind in "iu"
+    if dtype.kind == "O" or not (integers or np.can_cast(values.dtype, dtype, "same_kind")):
+        refuse(what, f"values of type {datatype_of_array(values)}", f"type {datatype_of_array(np.empty(0, dtype))}")
     with np.errstate(over="ignore"):
-        result = values.astype(kind)
+        result = values.astype(dtype)
     fits = np.isfinite(result)
     if integers:
         fits = (result.astype(values.dtype) == values) & (np.less(result, 0) == np.less(values, 0))
     if not fits.all():
         wrong = values.ravel()[np.argmin(np.ravel(fits))]
-        refuse(what, str(wrong), f"values within the range of {datatype_of(kind)}")
+        refuse(what, str(wrong), f"values within the range of {_NAMES_OF_DTYPES[dtype]}")
     return result
-
-
-def _shown(values: NDArray[np.generic]) -> str:
-    return "BYTES" if values.dtype == object else datatype_of(str(values.dtype))
 
 
 def write_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
     """Return one output tensor as the protocol has it."""
-    text = values.dtype.kind in "OUS"
+    datatype = datatype_of_array(values)
+    flat = values.ravel()
     return {
         "name": name,
-        "datatype": "BYTES" if text else datatype_of(str(values.dtype)),
-        "shape": list(values.shape),
-        "data": [str(value) for value in values.ravel()] if text else np.ascontiguousarray(values).ravel(),
+        "datatype": datatype,
+        "shape": values.shape,
+        "data": [str(value) for value in flat] if datatype == "BYTES" else flat,
     }

@@ -48,8 +48,8 @@ def test_dependencies_are_pinned(onnx_package: Package, pyfunc_package: Package)
     pins = [(package.path / "env/python/requirements.txt").read_text() for package in (onnx_package, pyfunc_package)]
 
     assert all("==" in line for text in pins for line in text.split())
-    assert all(name in pins[0] for name in ("onnxruntime==", "numpy==", "orjson==", "starlette==", "bentoml=="))
-    assert all(name in pins[1] for name in ("mlflow==", "scikit-learn==", "orjson==", "starlette==", "bentoml=="))
+    assert all(name in pins[0] for name in ("onnxruntime==", "numpy==", "orjson==", "uvicorn==", "bentoml=="))
+    assert all(name in pins[1] for name in ("mlflow==", "scikit-learn==", "orjson==", "uvicorn==", "bentoml=="))
 
 
 def test_nothing_of_this_machine_gets_into_a_package(

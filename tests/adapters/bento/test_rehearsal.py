@@ -95,13 +95,13 @@ def test_a_package_that_is_not_ready_in_time_is_stopped(
 def test_a_broken_model_fails_at_once(
     rehearsal: ProcessRehearsal, onnx_package: Package, digits_rows: Path, tmp_path: Path
 ) -> None:
-    """Its worker ends; nobody waits for the supervisor to restart it for a minute."""
+    """Its worker ends; nobody waits for a minute."""
     shutil.copytree(onnx_package.path, tmp_path / "broken")
     model = tmp_path / "broken" / "src" / "model" / "model.onnx"
     model.write_bytes(model.read_bytes()[:200])
     broken = replace(onnx_package, path=tmp_path / "broken")
 
-    with pytest.raises(RevisionFailed, match=r"its worker ended before it was ready; last lines: .*can't be loaded"):
+    with pytest.raises(RevisionFailed, match=r"ended with code 1 before it was ready; last lines: .*can't be loaded"):
         rehearsal.rehearse(broken, digits_rows, PIXELS, RehearsalSpec(ready_timeout_seconds=50))
 
 

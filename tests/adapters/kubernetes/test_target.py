@@ -46,7 +46,7 @@ def test_a_revision_gets_requests_under_its_models_path(place: Place) -> None:
         "revision": "path-v1",
         "path": "/v2/models/path/infer",
         "compare": None,
-        "arguments": ["--timeout-graceful-shutdown", "5"],
+        "arguments": ["--drain-seconds", "5"],
     }
 
 

@@ -10,9 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
-from services.inference.app import Serving, make_app
+from services.inference.front import make_front
 from services.inference.manifest import parse_manifest
+from services.inference.model import Model
 from services.inference.runtime import open_runtime
+from services.inference.siblings import Siblings
+from services.inference.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 
@@ -68,6 +71,7 @@ def manifest_of(**changes: object) -> dict[str, Any]:
         "outputs": ["y"],
         "digest": "d",
         "profile": [],
+        "batchable": True,
     } | changes
 
 
@@ -85,9 +89,9 @@ def ask() -> Callable[[Path], Ask]:
 
 def _client(folder: Path) -> Ask:
     manifest = parse_manifest(json.loads((folder / "slipway.json").read_text()))
-    serving = Serving(manifest=manifest, runtime=open_runtime(manifest, folder))
-    asyncio.run(serving.start())
-    transport = httpx.ASGITransport(app=make_app(lambda: serving, lambda: manifest.revision))
+    model = Model(manifest=manifest, runtime=open_runtime(manifest, folder))
+    asyncio.run(model.start())
+    transport = httpx.ASGITransport(app=make_front(model, Upkeep(model, Siblings(model, None, ""))))
 
     def send(method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own arguments
         async def exchange() -> httpx.Response:

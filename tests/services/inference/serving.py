@@ -60,9 +60,11 @@ class Served:
         return found
 
     def requests(self) -> dict[str, float]:
-        """Return the requests counted by status."""
+        """Return the requests of the Open Inference Protocol counted by status."""
         counted = self.samples()["slipway_requests_total"]
-        return {dict(labels)["code"]: value for labels, value in counted.items()}
+        return {
+            dict(labels)["code"]: value for labels, value in counted.items() if ("protocol", "oip") in labels
+        }
 
     def in_flight(self) -> float:
         """Return the requests under way."""
@@ -71,7 +73,7 @@ class Served:
     def workers(self) -> list[psutil.Process]:
         """Return the processes under the supervisor that answer."""
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if any("_bentoml_impl.worker" in part for part in child.cmdline())]
+        return [child for child in children if any("services.inference.worker" in part for part in child.cmdline())]
 
     @contextlib.contextmanager
     def half_sent(self, body: bytes) -> Iterator[socket.socket]:
@@ -84,17 +86,18 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(model: Path, folder: Path, **environment: str) -> Iterator[Served]:
-    """Lay a model and the service's source out as a package has them, and serve them; all is ended afterwards."""
+def served(model: Path, folder: Path, *more: str, **environment: str) -> Iterator[Served]:
+    """Lay a model and the service's source out as a package has them, and serve them; all is ended afterwards.
+
+    `more` are further words of the command line; the last of a kind counts.
+    """
     shutil.copytree(ROOT / "services" / "inference", folder / "services" / "inference")
     shutil.copyfile(ROOT / "services" / "__init__.py", folder / "services" / "__init__.py")
     shutil.copytree(model, folder / "model")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*(sys.executable, "-m", "bentoml", "serve", "services.inference.service:Inference")]
-    command += [*("--working-dir", str(folder), "--host", "127.0.0.1", "--port", str(port))]
-    command += ["--api-workers", "1", "--timeout-graceful-shutdown", "30"]
+    command = [*(sys.executable, "-m", "services.inference"), "--port", str(port), "--workers", "1", *more]
     hidden = {"CUDA_VISIBLE_DEVICES": "-1", "BENTOML_HOME": str(folder / "home")}
     log = folder / "log"
     with log.open("wb") as output:

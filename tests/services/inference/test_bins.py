@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.inference.bins import InputBins
 from services.inference.manifest import Column, Profile
-from services.inference.requests import InferenceRequest
+from services.inference.rows import Rows
 from slipway.domain.judging.drift import profile_of
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
@@ -49,18 +49,18 @@ def counted(values: Sequence[Any], profile: Profile) -> list[int]:
     return counts
 
 
-def by_column(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> InferenceRequest:
+def by_column(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Rows:
     """Return a request with one tensor per column."""
     arrays: dict[str, Any] = {}
     for number, column in enumerate(columns):
         kind = object if column.kind == "str" else column.kind
         arrays[column.name] = np.array([row[number] for row in rows], dtype=kind)
-    return InferenceRequest(id=None, matrix=None, columns=arrays, outputs=())
+    return Rows(None, arrays)
 
 
-def as_matrix(rows: Any, kind: str) -> InferenceRequest:  # noqa: ANN401 - whatever makes an array
+def as_matrix(rows: Any, kind: str) -> Rows:  # noqa: ANN401 - whatever makes an array
     """Return a request with one matrix."""
-    return InferenceRequest(id=None, matrix=np.array(rows, dtype=kind), columns={}, outputs=())
+    return Rows(np.array(rows, dtype=kind), {})
 
 
 @st.composite

@@ -8,7 +8,8 @@ import pytest
 
 from services.inference.devices import Devices, DevicesError, Gpu, read_devices
 from services.inference.manifest import read_manifest
-from services.inference.runtime import open_runtime, warm_up_request
+from services.inference.refusals import ModelFailed
+from services.inference.runtime import open_runtime, warm_up_rows
 from tests.services.inference.serving import served, until
 
 
@@ -43,7 +44,8 @@ def test_several_cores_give_the_same_answer(classifier: Path) -> None:
 
     async def story() -> list[float]:
         await runtime.start()
-        outputs = await runtime.predict(warm_up_request(manifest))
+        (outputs,) = await runtime.exchange([runtime.feeds(warm_up_rows(manifest))])
+        assert not isinstance(outputs, ModelFailed)
         await runtime.stop()
         return outputs["prediction"].tolist()
 

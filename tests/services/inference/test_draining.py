@@ -12,7 +12,7 @@ BODY = json.dumps({"inputs": [ROW]}).encode()
 
 def test_a_request_in_flight_is_answered_after_the_signal(classifier: Path, tmp_path: Path) -> None:
     """It is not ready from the signal on; the request that had arrived gets its answer; then it ends by itself."""
-    with served(classifier, tmp_path, BENTOML_CONTAINERIZED="true") as service:
+    with served(classifier, tmp_path) as service:
         service.wait_ready()
         with service.half_sent(BODY) as connection:
             service.process.send_signal(signal.SIGTERM)

@@ -1,18 +1,13 @@
 """What Prometheus reads of a real process, beside what it was asked."""
 
-import asyncio
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from starlette.exceptions import HTTPException
 
-from services.inference.manifest import parse_manifest
-from services.inference.metrics import EDGES_SECONDS, RequestMetrics, forget_dead_processes
+from services.inference.meter import EDGES_SECONDS
 from slipway.adapters.local.metrics import EDGES_MILLISECONDS
 from tests.services.inference.serving import Served, served, until
 
@@ -43,15 +38,15 @@ def test_counts_begin_at_zero_and_follow_the_requests(fresh: Served) -> None:
     for path in ("/v2", "/v2/models/toy", "/slipway/summary", "/livez", "/nowhere"):
         fresh.client.get(path)
 
-    zero = {frozenset({("code", "200")}): 0, frozenset({("code", "500")}): 0}
+    zero = {frozenset({("protocol", "oip"), ("code", code)}): 0 for code in ("200", "500")}
     assert before["slipway_requests_total"] == zero
     assert before["slipway_request_duration_seconds_count"] == {frozenset(): 0}
     assert before["slipway_requests_in_flight"] == {frozenset(): 0}
     info = {("version", "3"), ("runtime", "onnx"), ("device", "cpu"), ("digest", "d")}
     assert before["slipway_model_info"] == {frozenset(info): 1}
-    assert fresh.requests() == {"200": 2, "500": 1, "400": 1, "404": 1}
+    assert fresh.requests() == {"200": 2, "500": 1, "400": 1}
     after = fresh.samples()
-    assert after["slipway_request_duration_seconds_count"] == {frozenset(): 5}
+    assert after["slipway_request_duration_seconds_count"] == {frozenset(): 4}
     assert 0 < after["slipway_request_duration_seconds_sum"][frozenset()] < 5
     assert after["slipway_requests_in_flight"] == {frozenset(): 0}
 
@@ -89,33 +84,3 @@ def test_a_killed_worker_leaves_its_counts_and_nothing_in_flight(table_model: Pa
         assert service.workers()[0].pid != first.pid
         assert service.in_flight() == 0
         assert service.requests() == {"200": 1, "500": 0}
-
-
-def test_only_dead_processes_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only what they had under way."""
-    dead = max(psutil.pids()) + 100_000
-    kept = [f"gauge_livesum_{os.getpid()}.db", "gauge_livesum_1.db", f"counter_{dead}.db", f"gauge_max_{dead}.db"]
-    for name in (*kept, f"gauge_livesum_{dead}.db", f"gauge_livemax_{dead}.db"):
-        (tmp_path / name).touch()
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-
-    forget_dead_processes()
-
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(asyncio.CancelledError(), "504"), (HTTPException(413), "413"), (KeyError("x"), "500")]
-)
-def test_a_request_that_raises_is_counted_as_its_client_is_told(
-    manifest_document: Callable[..., dict[str, Any]], error: BaseException, code: str
-) -> None:
-    """BentoML's time limit cancels, and answers 504; what nobody expected is a 500."""
-    metrics = RequestMetrics(parse_manifest(manifest_document()))
-    names = {"model": "toy", "revision": "toy-v3"}
-
-    with pytest.raises(type(error)), metrics.request():
-        raise error
-
-    assert metrics.registry.get_sample_value("slipway_requests_total", {**names, "code": code}) == 1
-    assert metrics.registry.get_sample_value("slipway_requests_in_flight", names) == 0

@@ -171,7 +171,7 @@ def test_an_output_that_the_model_lacks_is_refused(table: Ask) -> None:
     answer = table("POST", INFER, json=body)
 
     assert answer.status_code == 400
-    assert answer.json()["error"] == "outputs: got 'probabilities', expected one of prediction"
+    assert answer.json()["error"] == "outputs: got probabilities, expected one of prediction"
 
 
 def one(value: float) -> dict[str, Any]:

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from services.inference.manifest import parse_manifest
+from services.inference.protocols.oip_json import parse
 from services.inference.pyfunc import PyfuncRuntime
-from services.inference.requests import parse_request
-from services.inference.runtime import ModelFailed, open_runtime, warm_up_request
+from services.inference.refusals import ModelFailed
+from services.inference.runtime import open_runtime, warm_up_rows
 
 Maker = Callable[..., dict[str, Any]]
 MODEL = """
@@ -72,11 +73,9 @@ def test_a_pyfunc_model_answers_fails_dies_and_comes_back(odd_model: Path, manif
         os.kill(first, signal.SIGTERM)
         said: list[object] = []
         for number, word in ((4, "a"), (-1, "b"), (1, "die"), (5, "c")):
-            try:
-                outputs = await runtime.predict(parse_request(body(number, word), manifest))
-                said.append(outputs["prediction"].tolist())
-            except ModelFailed as error:
-                said.append(str(error))
+            rows = parse(body(number, word), None, manifest).rows
+            (result,) = await runtime.exchange([runtime.feeds(rows)])
+            said.append(str(result) if isinstance(result, ModelFailed) else result["prediction"].tolist())
         second = runtime.child_pid
         await runtime.stop()
         return [*said, first != second, psutil.pid_exists(second)]
@@ -131,8 +130,9 @@ def test_an_onnx_model_with_one_input_per_column(tmp_path: Path, manifest_docume
 
     async def both() -> list[np.ndarray[Any, Any]]:
         await runtime.start()
-        requests = (warm_up_request(manifest), parse_request(body(3, "hello"), manifest))
-        return [(await runtime.predict(request))["prediction"] for request in requests]
+        requests = (warm_up_rows(manifest), parse(body(3, "hello"), None, manifest).rows)
+        results = await runtime.exchange([runtime.feeds(rows) for rows in requests])
+        return [result["prediction"] for result in results if not isinstance(result, ModelFailed)]
 
     empty, word = asyncio.run(both())
 

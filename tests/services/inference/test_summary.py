@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.inference.manifest import parse_manifest
-from services.inference.requests import InferenceRequest
+from services.inference.rows import Rows
 from services.inference.summary import Summary
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]
 INFER = "/v2/models/toy/infer"
-REQUEST = InferenceRequest(id=None, matrix=np.zeros((1, 3)), columns={}, outputs=())
+ROWS = Rows(np.zeros((1, 3)), {})
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def summary(manifest_document: Maker) -> Callable[..., dict[str, Any]]:
     def shown(*predictions: NDArray[Any]) -> dict[str, Any]:
         kept = Summary(parse_manifest(manifest_document()))
         for prediction in predictions:
-            kept.count(REQUEST, prediction)
+            kept.count(ROWS, prediction)
         found: dict[str, Any] = orjson.loads(orjson.dumps(kept.shown()))
         return found
 

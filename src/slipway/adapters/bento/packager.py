@@ -24,7 +24,7 @@ from slipway.store import file_digest, new_folder, tree_digest
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
     from slipway.domain.judging.drift import ColumnProfile
 
-SOURCES = ("services/__init__.py", "services/inference/*.py")
+SOURCES = ("services/__init__.py", "services/inference/**/*.py", "services/inference/**/*.binpb")
 BUILD_SECONDS = 300
 """A build takes 4 s; a big model's copies may take minutes, more means that something hangs."""
 

@@ -29,8 +29,6 @@ POLL_SECONDS = 0.05
 PROBE_SECONDS = 1.0
 """A probe waits in the listening socket until the worker is there; between probes we look whether it still lives."""
 MEBIBYTE = 1024 * 1024
-WORKER = "_bentoml_impl.worker"
-"""In the command line of BentoML's workers."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 """How the last line of a traceback begins."""
 
@@ -84,35 +82,29 @@ class Service:
     def wait_ready(self, seconds: float) -> None:
         """Wait until it answers its readiness probe; raise RevisionFailed, or PortTaken."""
         deadline = time.monotonic() + seconds
-        workers: set[int] = set()
-        with httpx.Client(base_url=self.url, timeout=PROBE_SECONDS) as client:
-            while not self._probe(client):
-                workers = self._check_alive(workers)
+        with httpx.Client(base_url=self.url) as client:
+            while not self._probe(client, min(PROBE_SECONDS, max(POLL_SECONDS, deadline - time.monotonic()))):
+                self._check_alive()
                 if time.monotonic() > deadline:
                     raise self._failed(f"not ready after {seconds:g} s")
                 time.sleep(POLL_SECONDS)
 
-    def _probe(self, client: httpx.Client) -> bool:
+    def _probe(self, client: httpx.Client, seconds: float) -> bool:
         try:
-            answer = client.get("/v2/health/ready")
+            answer = client.get("/v2/health/ready", timeout=seconds)
         except httpx.TransportError:
             return False
         if answer.headers.get("x-slipway-revision") != self.name:
             raise PortTaken
         return answer.is_success
 
-    def _check_alive(self, workers: set[int]) -> set[int]:
-        """Raise when the server ended, or a worker did: the supervisor would restart that one again and again."""
-        if self.process.poll() is not None:
-            if any("Address already in use" in line for line in self.log_lines()):
-                raise PortTaken
-            raise self._failed(f"ended with code {self.process.returncode} before it was ready")
-        with contextlib.suppress(psutil.NoSuchProcess):
-            alive = _workers(psutil.Process(self.process.pid))
-            if workers - alive:
-                raise self._failed("its worker ended before it was ready")
-            return alive
-        return workers
+    def _check_alive(self) -> None:
+        """Raise when the server ended: it does when its worker ends before that was ready."""
+        if self.process.poll() is None:
+            return
+        if any("Address already in use" in line for line in self.log_lines()):
+            raise PortTaken
+        raise self._failed(f"ended with code {self.process.returncode} before it was ready")
 
     def _failed(self, seen: str) -> RevisionFailed:
         return RevisionFailed(
@@ -144,16 +136,6 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
     finally:
         stop(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)
-
-
-def _workers(server: psutil.Process) -> set[int]:
-    """Return the server's workers that run; it also has children for milliseconds only (`ldconfig`, as it imports)."""
-    found = set()
-    for child in server.children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if child.status() != psutil.STATUS_ZOMBIE and any(WORKER in part for part in child.cmdline()):
-                found.add(child.pid)
-    return found
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from slipway.errors import PackagingFailed
 
-SERVICE = ("numpy", "orjson", "starlette")
-"""What the service imports, beside BentoML, which adds itself."""
+SERVICE = ("grpcio", "httptools", "numpy", "orjson", "prometheus-client", "uvicorn", "uvloop", "zstandard")
+"""What the service imports, beside BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow bring."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 

@@ -63,7 +63,7 @@ def _container(revision: Revision) -> Manifest:
     return {
         "name": CONTAINER,
         "image": revision.package.image,
-        "args": ["--timeout-graceful-shutdown", str(_grace(revision.serving))],
+        "args": ["--drain-seconds", str(_grace(revision.serving))],
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "env": [{"name": name, "value": value} for name, value in environment(revision.serving).items()],
         "resources": _resources(revision),

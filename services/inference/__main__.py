@@ -1,0 +1,66 @@
+"""`python -m services.inference`: serve the package that this source lies in."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+
+from services.inference.cores import usable
+from services.inference.devices import read_devices
+from services.inference.endings import MANIFEST, MODEL
+from services.inference.supervisor import Plan, Supervisor
+
+WORKERS, CPUS = "SLIPWAY_WORKERS", "SLIPWAY_CPUS"
+KEEP_ALIVE_SECONDS = 3900
+"""Longer than routers keep an idle connection (Envoy: an hour): whoever closes first loses no request that is on its
+way. uvicorn's own 5 s would lose some at one request every few seconds."""
+
+
+def main(words: list[str] | None = None) -> int:
+    """Serve until told to end; return the exit code."""
+    asked = _parser().parse_args(words)
+    cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(usable()))
+    workers = asked.workers or (cores if _shares_nothing() else 1)
+    os.environ[CPUS] = str(max(1, cores // workers))
+    passed = ["--keep-alive-seconds", str(asked.keep_alive_seconds), "--drain-seconds", str(asked.drain_seconds)]
+    if asked.grpc_port:
+        passed += ["--grpc", f"{asked.host}:{asked.grpc_port}"]
+    plan = Plan(
+        host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, words=tuple(passed)
+    )
+    return Supervisor(plan).run()
+
+
+def _shares_nothing() -> bool:
+    """Tell whether a worker holds a model of ONNX: one of pyfunc has a process with the model's framework each."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
+        return bool(json.loads((MODEL / MANIFEST).read_text(encoding="utf-8"))["runtime"] == "onnx")
+    return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.inference", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
+    parser.add_argument("--port", type=int, default=3000, help="port for HTTP (%(default)s)")
+    parser.add_argument("--grpc-port", type=int, default=0, help="port for gRPC; 0: no gRPC (%(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=int(os.environ.get(WORKERS, "0")),
+        help=f"processes that answer; 0: one per core that this container may use (%(default)s; {WORKERS})",
+    )
+    parser.add_argument(
+        "--keep-alive-seconds",
+        type=int,
+        default=KEEP_ALIVE_SECONDS,
+        help="how long idle connections are kept (%(default)s: longer than routers keep theirs)",
+    )
+    parser.add_argument(
+        "--drain-seconds", type=int, default=30, help="how long requests may take after SIGTERM (%(default)s)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""BentoML's own pages in a worker of ours: imported when somebody asks for one, as that takes seconds."""
+
+import asyncio
+
+from services.inference.calls import App, Receive, Scope, Send
+
+
+class BentomlPages:
+    """An ASGI application that becomes BentoML's with its first request."""
+
+    def __init__(self) -> None:
+        """Import nothing yet."""
+        self._app: App | None = None
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        async with self._turn:
+            if self._app is None:
+                self._app = await asyncio.to_thread(_imported)
+        await self._app(scope, receive, send)
+
+
+def _imported() -> App:
+    from services.inference.service import pages
+
+    return pages()

@@ -1,0 +1,151 @@
+"""Bodies of requests and answers: read whole up to a bound, in time, and packed or unpacked as headers say."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from services.inference.calls import Receive
+from services.inference.refusals import BadRequest, TooLarge, TooSlow, UnknownMedia
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of one request, unpacked: about 30,000 rows of 64 numbers; their arrays still fit into a small container."""
+SECONDS = 30.0
+"""How long a body may take to come."""
+PACKED_FROM = 4096
+"""Bytes of an answer from which packing pays, for a client that takes it."""
+BESIDE_FROM = 65536
+"""Bytes from which packing and unpacking are done beside the event loop."""
+GZIP_WINDOW = 31
+"""zlib's number for a gzip stream."""
+LEVEL = 1
+"""Of compression: the answer is wanted soon."""
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+    """Return the body, unpacked; raise TooLarge, TooSlow, UnknownMedia, or BadRequest where it broke off."""
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length) > LIMIT:
+        raise _too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise broken()
+    if message.get("more_body", False):
+        body = await _rest(receive, body)
+    elif len(body) > LIMIT:
+        raise _too_large()
+    encoding = headers.get(b"content-encoding")
+    return body if encoding is None else await _unpacked(body, encoding.strip().lower())
+
+
+async def _rest(receive: Receive, first: bytes) -> bytes:
+    parts = bytearray(first)
+    try:
+        async with asyncio.timeout(SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise broken()
+                parts += message.get("body", b"")
+                if len(parts) > LIMIT:
+                    raise _too_large()
+                more = message.get("more_body", False)
+    except TimeoutError as error:
+        raise too_slow(len(parts)) from error
+    return bytes(parts)
+
+
+async def _unpacked(body: bytes, encoding: bytes) -> bytes:
+    unpack = UNPACKED.get(encoding)
+    if unpack is None:
+        shown = encoding[:40].decode("latin-1")
+        raise UnknownMedia(f"content-encoding: got {shown!r}, expected gzip, zstd or identity")
+    return await asyncio.to_thread(unpack, body) if len(body) > BESIDE_FROM else unpack(body)
+
+
+def _gunzip(body: bytes) -> bytes:
+    """Unpack gzip members up to the limit: a few bytes may stand for gigabytes."""
+    whole = bytearray()
+    while body:
+        stream = zlib.decompressobj(GZIP_WINDOW)
+        try:
+            whole += stream.decompress(body, LIMIT + 1 - len(whole))
+        except zlib.error as error:
+            raise BadRequest("body: got bytes that are not gzip, expected what content-encoding says") from error
+        if len(whole) > LIMIT:
+            raise _too_large()
+        if not stream.eof:
+            raise BadRequest("body: got a gzip stream that breaks off, expected all of it")
+        body = stream.unused_data
+    return bytes(whole)
+
+
+def _unzstd(body: bytes) -> bytes:
+    import zstandard
+
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=LIMIT).stream_reader(body, read_across_frames=True) as stream:
+            whole = stream.read(LIMIT + 1)
+    except zstandard.ZstdError as error:
+        raise BadRequest("body: got bytes that are not zstd, expected what content-encoding says") from error
+    if len(whole) > LIMIT:
+        raise _too_large()
+    return whole
+
+
+UNPACKED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"gzip": _gunzip,
+    b"x-gzip": _gunzip,
+    b"zstd": _unzstd,
+    b"identity": bytes,
+}
+"""Encodings of requests that are understood."""
+
+
+async def packed(body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes | None]:
+    """Return an answer as the client takes it, and its content encoding (None: as it was)."""
+    if len(body) < PACKED_FROM or b"accept-encoding" not in headers:
+        return body, None
+    accepted = headers[b"accept-encoding"]
+    takes = {part.partition(b";")[0].strip().lower() for part in accepted.split(b",") if not _refuses(part)}
+    encoding = next((one for one in (b"zstd", b"gzip") if one in takes), None)
+    if encoding is None:
+        return body, None
+    pack = {b"zstd": _zstd, b"gzip": _gzip}[encoding]
+    return (await asyncio.to_thread(pack, body) if len(body) > BESIDE_FROM else pack(body)), encoding
+
+
+def _refuses(part: bytes) -> bool:
+    """Tell whether an entry of accept-encoding is a refusal.
+
+    >>> _refuses(b" gzip;q=0"), _refuses(b"gzip;q=0.5"), _refuses(b"gzip")
+    (True, False, False)
+    """
+    quality = part.partition(b";")[2].replace(b" ", b"")
+    return quality.startswith(b"q=") and not quality[2:].strip(b"0.")
+
+
+def _gzip(body: bytes) -> bytes:
+    stream = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+    return stream.compress(body) + stream.flush()
+
+
+def _zstd(body: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=LEVEL).compress(body)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"body: got more than {LIMIT} bytes, expected less; send fewer rows at a time")
+
+
+def too_slow(came: int) -> TooSlow:
+    """Return the refusal of a body that did not come in time."""
+    return TooSlow(f"body: got {came} bytes in {SECONDS:g} s, expected all of it; send faster, or less at a time")
+
+
+def broken() -> BadRequest:
+    """Return the refusal of a body that broke off."""
+    return BadRequest("body: the connection ended before it was complete")

@@ -1,0 +1,106 @@
+"""One request and its answer, as the front hands them to a protocol and takes them back."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.refusals import NotFound, Refused
+from services.inference.rows import Rows
+
+JSON = b"application/json"
+Header = tuple[bytes, bytes]
+Outputs = dict[str, NDArray[np.generic]]
+Handler = Callable[["Call"], Awaitable["Answer"]]
+Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One HTTP request, its body read whole and decoded."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    """By lower-case name; of repeated ones the last."""
+    body: bytes
+
+    @property
+    def kind(self) -> bytes:
+        """Return the content type without its parameters, lower-case; empty where there is none.
+
+        >>> headers = {b"content-type": b"Text/CSV; charset=utf-8"}
+        >>> Call("POST", "/invocations", b"", headers, b"").kind
+        b'text/csv'
+        """
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+class Answer(NamedTuple):
+    """What goes back."""
+
+    status: int
+    body: bytes
+    kind: bytes = JSON
+    headers: tuple[Header, ...] = ()
+
+
+class Asked(Protocol):
+    """What a protocol read out of a request: rows, and whatever else its answer needs."""
+
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A POST that runs the model: it is counted, limited and compared."""
+
+    parse: Callable[["Call"], Any]
+    """Returns Asked; raises Refused."""
+    write: Callable[[Any, Outputs], "Answer"]
+    """Returns the answer to what `parse` gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What one path does, by method."""
+
+    door: "Door"
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    inference: Inference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The paths of a protocol: one model has a number of them that is known before the first request."""
+
+    exact: dict[str, Route] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ()
+    """What else begins so is this protocol's to refuse."""
+
+
+class Door(Protocol):
+    """One protocol over HTTP."""
+
+    name: str
+    """How metrics call it."""
+
+    def paths(self) -> Paths:
+        """Return what it answers."""
+        ...
+
+    def refused(self, refusal: Refused) -> Answer:
+        """Return a refusal in the protocol's own form."""
+        ...
+
+    def missing(self, path: str) -> NotFound:
+        """Say what there is instead of a path that begins as this protocol's do."""
+        ...

@@ -1,0 +1,76 @@
+"""Numbers that all workers of a server write and any of them reads: one mapped file each, of float64 cells.
+
+A write is an addition in memory. A worker that died leaves its counts; the one that takes its place goes on from them,
+so counters never go backwards.
+"""
+
+import mmap
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = "SLIPWAY_RUN"
+"""Names the folder that the workers of one server share; the supervisor makes it."""
+SLOT = "SLIPWAY_SLOT"
+"""Names this worker's place among them: the one that replaces it has the same."""
+SUFFIX = ".cells"
+_OWNER = 0
+"""The cell with the number of the process that writes."""
+_WIDTH = 8
+
+
+class Cells:
+    """One worker's numbers.
+
+    >>> cells = Cells(None, "0", 3)
+    >>> cells.values[1] += 2
+    >>> Cells.total(None, cells).tolist()
+    [0.0, 2.0, 0.0]
+    """
+
+    def __init__(self, folder: Path | None, slot: str, size: int) -> None:
+        """Open the slot's file in `folder`, with what it holds already; without a folder the numbers are ours alone."""
+        whole = (1 + size) * _WIDTH
+        if folder is None:
+            self._memory: bytearray | mmap.mmap = bytearray(whole)
+        else:
+            path = folder / f"{slot}{SUFFIX}"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(descriptor).st_size != whole:  # new, or left by another version of us
+                    os.ftruncate(descriptor, 0)
+                    os.ftruncate(descriptor, whole)
+                self._memory = mmap.mmap(descriptor, whole)
+            finally:
+                os.close(descriptor)
+        everything = memoryview(self._memory).cast("d")
+        everything[_OWNER] = float(os.getpid())
+        self.values = everything[1:]
+
+    @staticmethod
+    def total(folder: Path | None, own: "Cells", live: Sequence[int] = ()) -> NDArray[np.float64]:
+        """Return the sums over all workers, shape (size,); of the cells `live` only over those that run."""
+        sums = np.array(own.values)
+        for path in folder.glob(f"*{SUFFIX}") if folder is not None else ():
+            numbers = np.fromfile(path, dtype=np.float64)
+            pid = int(numbers[_OWNER]) if numbers.size == len(sums) + 1 else 0
+            if not pid or pid == os.getpid():
+                continue
+            others = numbers[1:]
+            if live and not _runs(pid):
+                others[list(live)] = 0
+            sums += others
+        return sums
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so none of ours
+        return False
+    return True

@@ -1,0 +1,263 @@
+"""Which request runs when: bounded waiting, batches without a timer, and no work past its deadline.
+
+A request that comes while nothing runs is run at once, with whatever else the event loop has read by then. While a run
+is under way what comes is gathered, and runs together next. So batches grow with load, and nobody waits for a timer.
+
+A run that is over in a moment is done on the event loop: handing it to another thread and back costs more than it
+takes. A longer one is done beside it, so that probes and refusals are answered meanwhile. How long a run takes is
+measured as it goes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter
+
+from services.inference.calls import Outputs
+from services.inference.meter import Meter
+from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
+from services.inference.rows import Rows
+from services.inference.runtime import Feeds, InlineRuntime, Result, Runtime
+
+INLINE_SECONDS = 0.002
+"""Longest run that the event loop does itself: a probe waits no longer for it."""
+WAIT_SECONDS = 0.025
+"""How long what is accepted may wait, as far as runs of the past tell: about what a person doesn't notice."""
+WAIT_RUNS = 8
+"""Or so many runs of one request, where the model is slow."""
+LEAST_WAITING, MOST_WAITING = 32, 1024
+"""Bounds of the queue, in requests."""
+BATCH_REQUESTS = 128
+"""Most requests of one run; more would make the first wait for the last one's parsing."""
+BATCH_ROWS = 4096
+"""Most rows of one run, so that its arrays stay small; one request alone may have more."""
+WATCH_SECONDS = 0.05
+"""How exactly deadlines are kept while a long run is under way."""
+ALONE = 16
+"""After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
+others might come. The first turn in which another one does come ends that."""
+SMOOTHING = 0.1
+"""Weight of the newest run in what a run is expected to take: about the last twenty count."""
+WARM_UPS = 3
+"""Runs before the first request. The first of them is the slowest, and tells nothing of the others."""
+
+
+Tell = Callable[[Outputs | Refused], None]
+"""Takes what became of a request; called once, on the event loop."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request that is not run yet."""
+
+    feeds: Feeds
+    rows: int
+    since: float
+    deadline: float
+    tell: "Tell | None"
+    """Takes the result; None: it was told already."""
+
+    def answer(self, result: Outputs | Refused) -> None:
+        """Tell the result, once."""
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell(result)
+
+
+class Engine:
+    """Runs one model for many requests."""
+
+    def __init__(
+        self, runtime: Runtime, *, batchable: bool, meter: Meter, clock: Callable[[], float] = perf_counter
+    ) -> None:
+        """Run by `runtime`; several requests together only where `batchable`, and say to `meter` what was done."""
+        self._runtime = runtime
+        self._inline = runtime if isinstance(runtime, InlineRuntime) else None
+        self._most = BATCH_REQUESTS if batchable else 1
+        self._meter, self._clock = meter, clock
+        self._queue: deque[_Waiting] = deque()
+        self._under_way = 0
+        self._running: list[_Waiting] = []
+        """The batch that is run beside the loop."""
+        self._scheduled = self._busy = False
+        self._alone = 0
+        """How many runs in a row had one request alone."""
+        self._answered = False
+        """A request was run in this turn of the event loop, without waiting for its end."""
+        self._expected = _Expected()
+        self._limit = MOST_WAITING
+        self.draining = False
+
+    def _bound(self) -> int:
+        """Return how many requests may wait or run: what is done within the time that one may wait."""
+        alone = self._expected.seconds(1)
+        each = self._expected.each
+        bound = max(WAIT_SECONDS, WAIT_RUNS * alone)
+        return min(MOST_WAITING, max(LEAST_WAITING, int(bound / each))) if each else MOST_WAITING
+
+    async def start(self, rows: Rows) -> Result:
+        """Load the model and run one row, until it is known what a run takes; return the row's last result."""
+        await self._runtime.start()
+        feeds = self._runtime.feeds(rows)
+        for warm in range(WARM_UPS):
+            began = self._clock()
+            (result,) = await self._runtime.exchange([feeds])
+            if isinstance(result, ModelFailed):
+                break
+            if warm:
+                self._expected.saw(1, 1, self._clock() - began)
+        self._limit = self._bound()
+        return result
+
+    async def stop(self) -> None:
+        """Let go of the model."""
+        await self._runtime.stop()
+
+    def admit(self) -> None:
+        """Raise Overloaded, or Draining, where no more may wait: asked before anything of a request is looked at."""
+        if len(self._queue) + self._under_way >= self._limit:
+            raise self._overloaded()
+
+    def submit(self, rows: Rows, deadline: float, tell: Tell) -> None:
+        """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
+        self._queue.append(_Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell))
+        if self._scheduled or self._busy:
+            return
+        if self._alone < ALONE or self._answered:
+            self._alone = 0
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._next)
+        else:
+            self._answered = True
+            asyncio.get_running_loop().call_soon(self._turned)
+            self._next()
+
+    def _turned(self) -> None:
+        """Note that the event loop begins another turn."""
+        self._answered = False
+
+    async def predict(self, rows: Rows, deadline: float) -> Outputs:
+        """Return the model's outputs for these rows; raise Overloaded, Draining, TooLate or ModelFailed."""
+        self.admit()
+        came: asyncio.Future[Outputs | Refused] = asyncio.get_running_loop().create_future()
+        self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
+        result = await came
+        if isinstance(result, Refused):
+            raise result
+        return result
+
+    def _overloaded(self) -> Overloaded | Draining:
+        seen = f"{len(self._queue) + self._under_way} requests wait already"
+        if self.draining:
+            return Draining(f"this replica is ending and {seen}; ask another one")
+        refusal = Overloaded(f"{seen}, which is all that can be answered soon; come again later, or add replicas")
+        refusal.retry_after = max(1, ceil(self._expected.each * self._limit))
+        return refusal
+
+    def _next(self) -> None:
+        """Run what waits, if nothing runs."""
+        self._scheduled = False
+        if self._busy:
+            return
+        batch = self._taken()
+        if not batch:
+            return
+        self._under_way = len(batch)
+        self._alone = self._alone + 1 if len(batch) == 1 else 0
+        began = self._clock()
+        feeds = [one.feeds for one in batch]
+        if self._inline is not None and self._expected.seconds(sum(one.rows for one in batch)) <= INLINE_SECONDS:
+            self._settle(batch, began, self._inline.run(feeds))
+            return
+        self._busy, self._running = True, batch
+        self._watch()
+        task = asyncio.ensure_future(self._runtime.exchange(feeds))
+        task.add_done_callback(lambda done: self._came(batch, began, done))
+
+    def _taken(self) -> list[_Waiting]:
+        """Take the next batch from the queue; what is late, or nobody waits for any more, is left out."""
+        batch: list[_Waiting] = []
+        rows, now = 0, self._clock()
+        while self._queue and len(batch) < self._most:
+            one = self._queue[0]
+            if batch and (rows + one.rows > BATCH_ROWS or one.feeds.keys() != batch[0].feeds.keys()):
+                break
+            self._queue.popleft()
+            if one.tell is None:
+                continue
+            if one.deadline <= now:
+                late = 1000 * (now - one.since)
+                one.answer(TooLate(f"the deadline passed while the request waited ({late:.0f} ms)"))
+                continue
+            rows += one.rows
+            batch.append(one)
+        return batch
+
+    def _watch(self) -> None:
+        """While a long run is under way, tell those whose time is over; nobody else would."""
+        if not self._busy:
+            return
+        now = self._clock()
+        for one in (*self._running, *self._queue):
+            if one.deadline <= now:
+                one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
+        asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
+
+    def _came(self, batch: list[_Waiting], began: float, done: "asyncio.Future[list[Result]]") -> None:
+        """Hand out what came from beside the loop."""
+        self._busy, self._running = False, []
+        failed = None if not done.cancelled() else "the run was cancelled"
+        if failed is None and done.exception() is not None:
+            failed = f"{type(done.exception()).__name__}: {done.exception()}"
+        results: Sequence[Result] = [ModelFailed(failed) for _ in batch] if failed is not None else done.result()
+        self._settle(batch, began, results)
+
+    def _settle(self, batch: list[_Waiting], began: float, results: Sequence[Result]) -> None:
+        took = self._clock() - began
+        rows = sum(one.rows for one in batch)
+        self._expected.saw(rows, len(batch), took)
+        self._under_way = 0
+        self._meter.ran(began - batch[0].since, rows, took)
+        self._limit = self._bound()
+        for one, result in zip(batch, results, strict=True):
+            one.answer(result)
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._next)
+
+
+class _Expected:
+    """What a run takes, by its rows, as runs of the past tell; doubled rows are told apart.
+
+    >>> expected = _Expected()
+    >>> expected.saw(1, 1, 0.001)
+    >>> expected.seconds(1), expected.seconds(8)
+    (0.001, 0.008)
+    """
+
+    def __init__(self) -> None:
+        self._by_size: list[float | None] = [None] * 32
+        self.each = 0.0
+        """Seconds of one request, its share of the runs it had company in."""
+
+    def seconds(self, rows: int) -> float:
+        """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
+        size = rows.bit_length()
+        known = self._by_size[size]
+        if known is not None:
+            return known
+        for smaller in range(size - 1, 0, -1):
+            seen = self._by_size[smaller]
+            if seen is not None:
+                return seen * (1 << (size - smaller))
+        return 0.0
+
+    def saw(self, rows: int, requests: int, took: float) -> None:
+        """Learn from a run."""
+        size = rows.bit_length()
+        known = self._by_size[size]
+        self._by_size[size] = took if known is None else known + SMOOTHING * (took - known)
+        share = took / requests
+        self.each = share if not self.each else self.each + SMOOTHING * (share - self.each)

@@ -1,0 +1,108 @@
+"""One request that runs the model, from its body to its answer: the same way for every protocol and every server."""
+
+import logging
+from collections.abc import Callable
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.calls import Answer, Call, Door, Inference, Outputs
+from services.inference.model import Model
+from services.inference.refusals import BadRequest, ModelFailed, Refused
+
+REQUEST_ID = b"x-request-id"
+COMPARE = b"x-slipway-compare"
+"""Header of requests whose answers are remembered, set by the router while it copies live requests."""
+DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
+"""Headers that say how many milliseconds the client (or the router for it) waits."""
+PATIENCE_SECONDS = 30.0
+"""How long an answer may take where the client does not say."""
+
+log = logging.getLogger("slipway.inference")
+
+
+class Exchange:
+    """Counts the request from its arrival on, and gives its answer to `reply`, once."""
+
+    __slots__ = ("_arrived", "_asked", "_door", "_headers", "_inference", "_model", "_prediction", "_reply")
+
+    def __init__(self, model: Model, door: Door, inference: Inference, reply: Callable[[Answer], None]) -> None:
+        """Begin with a request that has arrived."""
+        self._model, self._door, self._inference, self._reply = model, door, inference, reply
+        self._arrived = perf_counter()
+        self._asked: Any = None
+        self._headers: dict[bytes, bytes] = {}
+        self._prediction: NDArray[np.generic] | None = None
+        model.meter.began()
+
+    def ask(self, path: str, query: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
+        """Have the model run what a body asks for."""
+        self._headers = headers
+        try:
+            self._model.engine.admit()
+            deadline = deadline_of(headers, self._arrived)
+            self._asked = self._inference.parse(Call("POST", path, query, headers, body))
+            self._model.engine.submit(self._asked.rows, deadline, self.came)
+        except Refused as refusal:
+            self.refuse(refusal)
+        except Exception:  # a fault of ours must not leave a client without an answer
+            log.exception("a request could not be read")
+            self.refuse(ModelFailed("the request could not be read: a fault of this service; its log has more"))
+
+    def came(self, result: Outputs | Refused) -> None:
+        """Answer with what the model gave."""
+        if isinstance(result, Refused):
+            self.refuse(result)
+            return
+        self._prediction = prediction = result["prediction"]
+        try:
+            answer = self._inference.write(self._asked, result)
+        except Exception:  # as above
+            log.exception("an answer could not be written")
+            self.refuse(ModelFailed("the answer could not be written: a fault of this service; its log has more"))
+            return
+        self._model.summary.count(self._asked.rows, prediction)
+        self._end(answer)
+
+    def refuse(self, refusal: Refused) -> None:
+        """Answer with a refusal."""
+        self._end(refused(self._door, self._model, refusal))
+
+    def _end(self, answer: Answer) -> None:
+        took = perf_counter() - self._arrived
+        self._model.meter.ended(self._door.name, answer.status, took)
+        headers = self._headers
+        if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
+            name = headers[REQUEST_ID].decode("latin-1")
+            self._model.answers.remember(name, answer.status, self._prediction, milliseconds=1000 * took)
+        self._reply(answer)
+
+
+def refused(door: Door, model: Model, refusal: Refused) -> Answer:
+    """Return a refusal in a protocol's form; failures of the server are logged."""
+    if isinstance(refusal, ModelFailed):
+        log.warning("the model failed: %s", refusal)
+        refusal = ModelFailed(f"model {model.manifest.revision} failed: {refusal}")
+    answer = door.refused(refusal)
+    if refusal.retry_after is None:
+        return answer
+    return answer._replace(headers=(*answer.headers, (b"retry-after", b"%d" % refusal.retry_after)))
+
+
+def deadline_of(headers: dict[bytes, bytes], arrived: float) -> float:
+    """Return when an answer is of no use any more; raise BadRequest for a header that is no number."""
+    for name in DEADLINES:
+        said = headers.get(name)
+        if said is not None:
+            try:
+                milliseconds = float(said)
+            except ValueError:
+                milliseconds = -1.0
+            if not (isfinite(milliseconds) and milliseconds >= 0):
+                shown = said[:40].decode("latin-1")
+                raise BadRequest(f"{name.decode()}: got {shown!r}, expected a number of milliseconds")
+            return arrived + min(milliseconds / 1000, PATIENCE_SECONDS)
+    return arrived + PATIENCE_SECONDS

@@ -1,0 +1,94 @@
+"""The model behind every door: loaded, warmed up, asked, summed up."""
+
+import logging
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.answers import Answers
+from services.inference.calls import Outputs
+from services.inference.engine import Engine
+from services.inference.manifest import Manifest
+from services.inference.meter import Meter
+from services.inference.refusals import ModelFailed
+from services.inference.rows import Rows
+from services.inference.runtime import Runtime, warm_up_rows
+from services.inference.summary import Summary
+from services.inference.tensors import datatype_of_array
+
+log = logging.getLogger("slipway.inference")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorKind:
+    """The type and shape of an output."""
+
+    datatype: str
+    """The Open Inference Protocol's name of it."""
+    shape: tuple[int, ...]
+    """-1 is the row axis."""
+
+    @classmethod
+    def of(cls, values: NDArray[np.generic]) -> "TensorKind":
+        """Return those of an array.
+
+        >>> TensorKind.of(np.zeros((1, 10), dtype=np.float32))
+        TensorKind(datatype='FP32', shape=(-1, 10))
+        """
+        return cls(datatype_of_array(values), (-1, *values.shape[1:]))
+
+
+@dataclass(slots=True, kw_only=True)
+class Model:
+    """One model; `ready` only after it answered a first request of our own."""
+
+    manifest: Manifest
+    runtime: Runtime
+    meter: Meter = field(default_factory=Meter)
+    answers: Answers = field(default_factory=Answers)
+    summary: Summary = field(init=False)
+    engine: Engine = field(init=False)
+    outputs: dict[str, TensorKind] = field(default_factory=dict)
+    """What the model gives, as its first answer showed; empty where it gave none."""
+    ready: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin the summary that the manifest asks for."""
+        self.summary = Summary(self.manifest)
+        self.engine = Engine(self.runtime, batchable=self.manifest.batchable, meter=self.meter)
+
+    @property
+    def device(self) -> str | None:
+        """What it runs on; None before it is loaded."""
+        return self.runtime.device if self.ready else None
+
+    @property
+    def draining(self) -> bool:
+        """It answers what it has, and asks its clients to go elsewhere."""
+        return self.engine.draining
+
+    async def start(self) -> None:
+        """Load the model and run it. A model that fails on zeros is loaded all the same: live rows differ."""
+        result = await self.engine.start(warm_up_rows(self.manifest))
+        if isinstance(result, ModelFailed):
+            log.warning("warm-up: the model failed on a row of zeros: %s", result)
+        else:
+            self.outputs = {name: TensorKind.of(values) for name, values in result.items()}
+        self.ready = True
+
+    def drain(self) -> None:
+        """Be ready no more; what comes all the same is still answered."""
+        self.ready = False
+        self.engine.draining = True
+
+    async def stop(self) -> None:
+        """Let go of the model once what is in flight is done."""
+        self.drain()
+        await self.engine.stop()
+
+    async def predict(self, rows: Rows, deadline: float) -> Outputs:
+        """Return the outputs for these rows, summed up; raise Refused."""
+        outputs = await self.engine.predict(rows, deadline)
+        self.summary.count(rows, outputs["prediction"])
+        return outputs

@@ -1,0 +1,114 @@
+"""The Open Inference Protocol's documents (v2): JSON, with tensors in it or in the bytes behind it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.inference.calls import Outputs
+from services.inference.manifest import Manifest
+from services.inference.protocols.oip_binary import read_binary, write_binary
+from services.inference.refusals import refuse
+from services.inference.rows import Rows, to_rows
+from services.inference.tensors import parse_tensor, write_tensor
+
+NO_PARAMETERS: dict[str, Any] = {}
+
+
+@dataclass(slots=True)
+class Asked:
+    """An inference request."""
+
+    rows: Rows
+    id: str | None
+    """The client's own; echoed."""
+    outputs: dict[str, bool]
+    """Each output to give, and whether as bytes."""
+
+
+def parse(body: bytes, header_length: int | None, manifest: Manifest) -> Asked:
+    """Parse a body, whose first `header_length` bytes are JSON (None: all); raise BadRequest naming the input."""
+    head = body if header_length is None else body[:header_length]
+    try:
+        document = orjson.loads(head)
+    except orjson.JSONDecodeError as error:
+        refuse("body", f"no JSON ({error})", "one JSON object (NaN and Infinity are not JSON)")
+    if not isinstance(document, dict):
+        refuse("body", type(document).__name__, "one JSON object with `inputs`")
+    name = document.get("id")
+    if name is not None and not isinstance(name, str):
+        refuse("id", name, "a text")
+    binary = None if header_length is None else memoryview(body)[header_length:]
+    rows = to_rows(_tensors(document.get("inputs"), binary), manifest)
+    wanted = _parameters(document, "parameters")
+    return Asked(rows, name, _outputs(document.get("outputs"), manifest, wanted.get("binary_data_output") is True))
+
+
+def write(asked: Asked, outputs: Outputs, manifest: Manifest) -> tuple[bytes, int | None]:
+    """Return the answer's body, and how many bytes of it are JSON (None: all)."""
+    body: dict[str, object] = {"model_name": manifest.model, "model_version": manifest.version}
+    if asked.id is not None:
+        body["id"] = asked.id
+    described: list[dict[str, object]] = []
+    parts: list[bytes] = []
+    for name, as_bytes in asked.outputs.items():
+        values = outputs[name]
+        if as_bytes:
+            entry, part = write_binary(name, values)
+            parts.append(part)
+        else:
+            entry = write_tensor(name, values)
+        described.append(entry)
+    body["outputs"] = described
+    head = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    return (b"".join((head, *parts)), len(head)) if parts else (head, None)
+
+
+def _tensors(entries: object, binary: memoryview | None) -> dict[str, NDArray[np.generic]]:
+    if not isinstance(entries, list) or not entries:
+        refuse("inputs", "none" if not entries else type(entries).__name__, "a list with at least one tensor")
+    tensors: dict[str, NDArray[np.generic]] = {}
+    taken = 0
+    for position, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            refuse(f"inputs[{position}]", entry, "an object with name, shape, datatype and data")
+        if name in tensors:
+            refuse(f"input {name!r}", "the name twice", "every name once")
+        size = _parameters(entry, f"input {name!r}: parameters").get("binary_data_size")
+        if size is None:
+            tensors[name] = parse_tensor(entry, f"input {name!r}")
+        else:
+            tensors[name] = read_binary(entry, size, binary, taken, f"input {name!r}")
+            taken += size
+    if binary is not None and taken != len(binary):
+        refuse("body", f"{len(binary)} bytes behind the JSON", f"{taken}, as the inputs' binary_data_size say")
+    return tensors
+
+
+def _parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
+    parameters = entry.get("parameters", NO_PARAMETERS)
+    return parameters if isinstance(parameters, dict) else refuse(what, parameters, "an object")
+
+
+def _outputs(entries: object, manifest: Manifest, as_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - the protocol's flag
+    there = manifest.answers
+    if not entries and (entries is None or isinstance(entries, list)):
+        return dict.fromkeys(there, as_bytes)
+    if not isinstance(entries, list):
+        refuse("outputs", type(entries).__name__, "a list of objects with a name")
+    wanted: dict[str, bool] = {}
+    for entry in entries:
+        name = entry.get("name") if isinstance(entry, dict) else entry
+        if not isinstance(name, str) or name not in there:
+            refuse("outputs", name, f"one of {', '.join(there)}")
+        if isinstance(entry, dict):
+            said = _parameters(entry, f"output {name!r}: parameters").get("binary_data", as_bytes)
+            wanted[name] = (
+                said if isinstance(said, bool) else refuse(f"output {name!r}: binary_data", said, "true or false")
+            )
+        else:
+            wanted[name] = as_bytes
+    return wanted

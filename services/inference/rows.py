@@ -1,0 +1,93 @@
+"""Rows for the model: tensors that some protocol named, checked against the model's columns.
+
+What a client sends keeps its type where every value of it fits: a matrix that came as float32 reaches an ONNX model of
+float32 uncopied, whatever the signature says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.manifest import Column, Manifest
+from services.inference.refusals import refuse
+from services.inference.tensors import cast
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows for the model, checked against its columns; a matrix, or columns."""
+
+    matrix: NDArray[np.generic] | None
+    """All columns in one array, shape (rows, width), of a type that the manifest's holds; None: see `columns`."""
+    columns: dict[str, NDArray[np.generic]]
+    """One array per column, shape (rows, ...); empty where there is a matrix."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.matrix if self.matrix is not None else next(iter(self.columns.values())))
+
+
+def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> Rows:
+    """Return what the model runs on: one matrix, or one tensor per column; raise BadRequest naming the input."""
+    name = next(iter(tensors))
+    alone = len(tensors) == 1 and (len(manifest.columns) == 1 or name not in manifest.names)
+    if alone and manifest.matrix_kind is not None:
+        return Rows(_matrix(tensors[name], f"input {name!r}", manifest, np.dtype(manifest.matrix_kind)), {})
+    return Rows(None, _columns(tensors, manifest))
+
+
+def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]) -> NDArray[np.generic]:
+    rows, width = values.shape[0], manifest.width
+    if values.shape[1:] not in manifest.row_shapes:
+        refuse(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
+    return _fitting(values.reshape(rows, width), dtype, what)
+
+
+def _fitting(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Keep a type that the wanted one holds; what is wider is cast, where every value fits."""
+    return values if _holds(dtype, values.dtype) else cast(values, dtype, what)
+
+
+@cache
+def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Tell whether every value of the other type fits; there are a dozen types, and numpy's answer takes its time."""
+    return np.can_cast(other, dtype, "safe")
+
+
+def _columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
+    names = [column.name for column in manifest.columns]
+    unknown = [name for name in tensors if name not in names]
+    if unknown:
+        refuse(f"input {unknown[0]!r}", "a name the model does not have", f"one of {_listed(names)}")
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        refuse("inputs", f"none for {_listed(missing)}", f"one tensor for each of the {len(names)} columns")
+    rows = tensors[names[0]].shape[0]
+    return {column.name: _column(tensors[column.name], column, rows) for column in manifest.columns}
+
+
+def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
+    what = f"input {column.name!r}"
+    shape = (rows, *column.shape[1:])
+    if values.shape != shape and not (len(shape) == 1 and values.shape == (rows, 1)):
+        first = f"[{', '.join(map(str, shape))}]"
+        refuse(f"{what}: shape", list(values.shape), f"{first}{f' or [{rows}, 1]' if len(shape) == 1 else ''}")
+    values = values.reshape(shape)
+    if column.kind == "str":
+        return values if values.dtype == object else refuse(what, "numbers", "texts (datatype BYTES)")
+    return cast(values, np.dtype(column.kind), what)
+
+
+def _listed(names: list[str]) -> str:
+    """Name the first few of many.
+
+    >>> _listed(["a", "b"])
+    'a, b'
+    """
+    shown = 8
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

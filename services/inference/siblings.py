@@ -1,0 +1,105 @@
+"""What one worker knows and another is asked for: each worker of a server tells the others over a socket of its own.
+
+Predictions summed up and answers kept for comparison are a process' own; whoever asks a server means all of them.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.inference.model import Model
+
+SUFFIX = ".sock"
+ANSWER_SECONDS = 2.0
+"""How long another worker may take; one that is busy or gone is left out, and its counts come with the next page."""
+
+log = logging.getLogger("slipway.inference")
+
+
+class Siblings:
+    """The workers of one server."""
+
+    def __init__(self, model: Model, folder: Path | None, slot: str) -> None:
+        """Know the folder of the sockets; None: there is one worker."""
+        self._model, self._folder, self._slot = model, folder, slot
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self) -> None:
+        """Begin to tell."""
+        if self._folder is not None:
+            path = self._folder / f"{self._slot}{SUFFIX}"
+            path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._tell, path)
+
+    async def stop(self) -> None:
+        """Tell no more."""
+        if self._server is not None and self._folder is not None:
+            self._server.close()
+            (self._folder / f"{self._slot}{SUFFIX}").unlink(missing_ok=True)
+
+    async def summary(self) -> dict[str, Any]:
+        """Return all workers' predictions and inputs, added up."""
+        return added([told["summary"] for told in await self._all()])
+
+    async def answers(self) -> list[dict[str, object]]:
+        """Return all workers' answers to compared requests."""
+        return [answer for told in await self._all() for answer in told["answers"]]
+
+    async def _all(self) -> list[dict[str, Any]]:
+        own = self._own()
+        if self._folder is None:
+            return [own]
+        others = [path for path in self._folder.glob(f"*{SUFFIX}") if path.stem != self._slot]
+        told = await asyncio.gather(*(_asked(path) for path in others))
+        return [own, *(one for one in told if one is not None)]
+
+    def _own(self) -> dict[str, Any]:
+        return {"summary": self._model.summary.shown(), "answers": self._model.answers.latest()}
+
+    async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(orjson.dumps(self._own()))
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+
+async def _asked(path: Path) -> dict[str, Any] | None:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                told: dict[str, Any] = orjson.loads(await reader.read())
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, orjson.JSONDecodeError) as error:
+        log.warning("worker %s does not tell what it counted: %s", path.stem, error or type(error).__name__)
+        return None
+    return told
+
+
+def added(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return summaries as one.
+
+    >>> one = {"scores": {"count": 1, "total": 2.0, "squares": 4.0}, "classes": {}, "inputs": {"age": [1, 0]}}
+    >>> added([one, one | {"scores": None}])
+    {'scores': {'count': 1, 'total': 2.0, 'squares': 4.0}, 'classes': {}, 'inputs': {'age': [2, 0]}}
+    """
+    scores = [one["scores"] for one in summaries if one["scores"] is not None]
+    classes: Counter[str] = Counter()
+    for one in summaries:
+        classes.update(one["classes"])
+    return {
+        "scores": {key: sum(one[key] for one in scores) for key in ("count", "total", "squares")} if scores else None,
+        "classes": dict(classes),
+        "inputs": {
+            name: [sum(counts) for counts in zip(*(one["inputs"][name] for one in summaries), strict=True)]
+            for name in summaries[0]["inputs"]
+        },
+    }

@@ -1,0 +1,143 @@
+"""Keeps the workers of one server running: starts them, replaces one that dies, and ends them when it is told to.
+
+It imports next to nothing, as it stays in memory beside its workers. The port is bound before a worker is there:
+connections wait meanwhile. A worker that ends before it was ever ready ends the server with its reason; one that was
+ready is replaced, while the others go on.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.inference.cells import FOLDER, SLOT
+
+READY_SUFFIX = ".ready"
+"""Of a file in the server's folder that a worker makes when it is ready."""
+FD = "SLIPWAY_FD"
+"""Names the descriptor of the listening socket."""
+RESTARTS, WITHIN_SECONDS = 5, 60.0
+"""A worker that dies so often in this time is not replaced any more: the server ends, and whoever started it sees."""
+BACKLOG = 2048
+GRACE_SECONDS = 5.0
+"""Beyond the time to drain, before a worker that does not end is killed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """What to run."""
+
+    host: str
+    port: int
+    workers: int
+    drain_seconds: float
+    words: tuple[str, ...]
+    """Of each worker's command line."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A worker's place."""
+
+    name: str
+    process: "subprocess.Popen[bytes] | None" = None
+    ends: list[float] = field(default_factory=list)
+    """When workers here ended lately."""
+
+
+class Supervisor:
+    """One server: a listening socket, a folder that its workers share, and the workers."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin with nothing running."""
+        self._plan = plan
+        self._slots = [_Slot(f"worker-{number}") for number in range(plan.workers)]
+        self._ending = False
+
+    def run(self) -> int:
+        """Run until told to end (SIGTERM, SIGINT), or until a worker can't be kept running; return the exit code."""
+        with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bound() as listening:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._end)
+            for slot in self._slots:
+                self._start(slot, listening, Path(folder))
+            return self._watch(listening, Path(folder))
+
+    def _bound(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._plan.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._plan.host, self._plan.port))
+        except OSError as error:
+            message = (
+                f"{self._plan.host}:{self._plan.port} can't be listened on: {error.strerror}; choose another --port"
+            )
+            raise SystemExit(message) from error
+        listening.listen(BACKLOG)
+        listening.set_inheritable(True)
+        return listening
+
+    def _start(self, slot: _Slot, listening: socket.socket, folder: Path) -> None:
+        (folder / f"{slot.name}{READY_SUFFIX}").unlink(missing_ok=True)
+        additions = {FD: str(listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
+        slot.process = subprocess.Popen(
+            [sys.executable, "-m", "services.inference.worker", *self._plan.words],
+            env=os.environ | additions,
+            pass_fds=[listening.fileno()],
+        )
+
+    def _watch(self, listening: socket.socket, folder: Path) -> int:
+        """Wait for workers that end; replace them, or end with them."""
+        code = 0
+        while any(slot.process is not None for slot in self._slots):
+            pid, status = os.wait()
+            slot = next((one for one in self._slots if one.process is not None and one.process.pid == pid), None)
+            if (
+                slot is None or slot.process is None
+            ):  # an orphan of somebody's, where we are a container's first process
+                continue
+            ended = os.waitstatus_to_exitcode(status)
+            slot.process.returncode, slot.process = ended, None
+            if self._ending:
+                code = code or max(0, ended)
+            elif self._lasted(slot, folder):
+                _say(f"{slot.name} ended with code {ended}; another one takes its place")
+                self._start(slot, listening, folder)
+            else:
+                _say(f"{slot.name} ended with code {ended}; giving up")
+                code = ended if ended > 0 else 1
+                self._end()
+        return code
+
+    def _lasted(self, slot: _Slot, folder: Path) -> bool:
+        """Tell whether a worker that ended was of use, and does not end all the time."""
+        now = time.monotonic()
+        slot.ends = [one for one in slot.ends if now - one < WITHIN_SECONDS] + [now]
+        return (folder / f"{slot.name}{READY_SUFFIX}").exists() and len(slot.ends) < RESTARTS
+
+    def _end(self, *_: object) -> None:
+        """Ask all workers to end; kill those that don't in time."""
+        if not self._ending:
+            self._ending = True
+            signal.signal(signal.SIGALRM, self._kill)
+            signal.setitimer(signal.ITIMER_REAL, self._plan.drain_seconds + GRACE_SECONDS)
+        self._signal(signal.SIGTERM)
+
+    def _kill(self, *_: object) -> None:
+        _say("not all workers ended in time; killing them")
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        for slot in self._slots:
+            if slot.process is not None:
+                slot.process.send_signal(number)
+
+
+def _say(text: str) -> None:
+    print(f"slipway supervisor: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the server's log is what it prints

@@ -1,0 +1,108 @@
+"""One worker of a server: the model, its doors, and the loop that they share."""
+
+import argparse
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from services.inference.bentoml_pages import BentomlPages
+from services.inference.cells import FOLDER, SLOT
+from services.inference.devices import read_devices
+from services.inference.endings import MODEL, telling
+from services.inference.express import Express
+from services.inference.front import Front, make_front
+from services.inference.manifest import read_manifest
+from services.inference.meter import Meter
+from services.inference.model import Model
+from services.inference.runtime import open_runtime
+from services.inference.siblings import Siblings
+from services.inference.supervisor import FD, READY_SUFFIX
+from services.inference.upkeep import Upkeep
+
+LINGER_SECONDS = 0.5
+"""After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): a signal for us when our parent dies."""
+
+
+class Worker(uvicorn.Server):
+    """uvicorn, with a model that is loaded before the first connection and let go of after the last."""
+
+    def __init__(self, config: uvicorn.Config, model: Model, siblings: Siblings, ready: Path) -> None:
+        """Serve a model; `ready` is a file that is made when it is loaded."""
+        super().__init__(config)
+        self._model, self._siblings, self._ready = model, siblings, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
+        with telling():
+            await self._model.start()
+        await self._siblings.start()
+        gc.collect()
+        gc.freeze()
+        await super().startup(sockets)
+        self._ready.touch()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """From the signal on: be ready no more."""
+        self._model.drain()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is on its way, then what is under way; then end."""
+        await asyncio.sleep(LINGER_SECONDS)
+        await super().shutdown(sockets)
+        await self._siblings.stop()
+        await self._model.stop()
+
+
+def main(words: list[str] | None = None) -> None:
+    """Serve on the descriptor that the supervisor made."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asked = _parser().parse_args(words)
+    folder, slot = Path(os.environ[FOLDER]), os.environ[SLOT]
+    with telling():
+        manifest = read_manifest(MODEL)
+        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+    model = Model(manifest=manifest, runtime=runtime, meter=Meter(folder, slot))
+    siblings = Siblings(model, folder, slot)
+    config = uvicorn.Config(
+        _front(model, siblings),
+        loop="uvloop",
+        http=Express,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=asked.keep_alive_seconds,
+        timeout_graceful_shutdown=asked.drain_seconds,
+    )
+    server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}")
+    server.run(sockets=[socket.socket(fileno=int(os.environ[FD]))])
+
+
+def _front(model: Model, siblings: Siblings) -> Front:
+    return make_front(model, Upkeep(model, siblings), BentomlPages())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.inference.worker", description=__doc__)
+    parser.add_argument("--keep-alive-seconds", type=int, required=True)
+    parser.add_argument("--drain-seconds", type=int, required=True)
+    parser.add_argument("--grpc", default=None, help="HOST:PORT for gRPC")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
