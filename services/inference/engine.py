@@ -81,7 +81,9 @@ class Engine:
         self._under_way = 0
         self._running: list[_Waiting] = []
         """The batch that is run beside the loop."""
-        self._scheduled = self._busy = False
+        self._scheduled = False
+        self.busy = False
+        """A run is under way beside the loop."""
         self._alone = 0
         """How many runs in a row had one request alone."""
         self._answered = False
@@ -123,10 +125,11 @@ class Engine:
     def submit(self, rows: Rows, deadline: float, tell: Tell) -> None:
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
         self._queue.append(_Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell))
-        if self._scheduled or self._busy:
+        if self._scheduled or self.busy:
             return
-        if self._alone < ALONE or self._answered:
-            self._alone = 0
+        if self._answered:
+            self._alone = 0  # somebody else came in the same turn
+        if self._alone < ALONE:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._next)
         else:
@@ -159,7 +162,7 @@ class Engine:
     def _next(self) -> None:
         """Run what waits, if nothing runs."""
         self._scheduled = False
-        if self._busy:
+        if self.busy:
             return
         batch = self._taken()
         if not batch:
@@ -171,7 +174,7 @@ class Engine:
         if self._inline is not None and self._expected.seconds(sum(one.rows for one in batch)) <= INLINE_SECONDS:
             self._settle(batch, began, self._inline.run(feeds))
             return
-        self._busy, self._running = True, batch
+        self.busy, self._running = True, batch
         self._watch()
         task = asyncio.ensure_future(self._runtime.exchange(feeds))
         task.add_done_callback(lambda done: self._came(batch, began, done))
@@ -197,7 +200,7 @@ class Engine:
 
     def _watch(self) -> None:
         """While a long run is under way, tell those whose time is over; nobody else would."""
-        if not self._busy:
+        if not self.busy:
             return
         now = self._clock()
         for one in (*self._running, *self._queue):
@@ -207,7 +210,7 @@ class Engine:
 
     def _came(self, batch: list[_Waiting], began: float, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
-        self._busy, self._running = False, []
+        self.busy, self._running = False, []
         failed = None if not done.cancelled() else "the run was cancelled"
         if failed is None and done.exception() is not None:
             failed = f"{type(done.exception()).__name__}: {done.exception()}"
