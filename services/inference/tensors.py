@@ -1,5 +1,6 @@
 """One tensor of the Open Inference Protocol (v2), JSON form: checked on its way in, written on its way out."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -25,11 +26,15 @@ DATATYPES = {
 }
 """The protocol's names of types, and ours (numpy's)."""
 DTYPES = {datatype: np.dtype(object if kind == "str" else kind) for datatype, kind in DATATYPES.items()}
+DIMENSIONS = 32
+"""Most sizes of a shape."""
 _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
 _NAMES_OF_DTYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
-_ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "U": "U"}
+_ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Which kinds of JSON values (numpy kind letters) may fill a tensor of which kind."""
-_WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers", "U": "texts"}
+DEPTH = 64
+"""Levels of lists: numpy has no more dimensions."""
+_WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
 
 
 def datatype_of(kind: str) -> str:
@@ -50,14 +55,14 @@ def datatype_of_array(values: NDArray[np.generic]) -> str:
     return _NAMES_OF_DTYPES.get(values.dtype, "BYTES")
 
 
-def parse_tensor(entry: dict[str, Any], what: str) -> NDArray[np.generic]:
-    """Return one input tensor as an array of its declared type and shape; raise BadRequest."""
+def parse_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+    """Return one input tensor as an array of its declared type and shape; raise BadRequest (`plain`: see `values_of`)."""
     dtype = dtype_of(entry.get("datatype"), what)
     shape = shape_of(entry.get("shape"), what)
     data = entry.get("data")
     if not isinstance(data, list):
         refuse(f"{what}: data", type(data).__name__, "a list of values")
-    values = values_of(data, dtype, what)
+    values = values_of(data, dtype, what, plain=plain)
     if values.size != prod(shape):
         refuse(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
     return values.reshape(shape)
@@ -75,11 +80,22 @@ def shape_of(shape: object, what: str) -> tuple[int, ...]:
         refuse(f"{what}: shape", shape, "a list of sizes, the rows first, such as [1, 64]")
     if shape[0] == 0:
         refuse(f"{what}: shape", shape, "at least one row")
+    if len(shape) > DIMENSIONS or 0 in shape:  # beyond what numpy can hold, or with nothing in it
+        refuse(f"{what}: shape", shape[: DIMENSIONS + 1], f"at most {DIMENSIONS} sizes, all over 0")
     return tuple(shape)
 
 
-def values_of(data: list[Any], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest."""
+def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+    """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest.
+
+    `plain`: there is no long text in it. numpy gives every value of a list the length of its longest text, which would
+    be gigabytes for a body of megabytes: texts become objects, and lists of numbers are searched for texts before.
+    """
+    if dtype.kind == "O":
+        return texts_of(data, what)
+    text = None if plain else text_in(data)
+    if text is not None:
+        refuse(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError) as error:  # ragged lists, more than 64 levels, numbers beyond 64 bits
@@ -89,12 +105,23 @@ def values_of(data: list[Any], dtype: np.dtype[Any], what: str) -> NDArray[np.ge
         return values
     if dtype == _FLOAT32 and values.dtype == _FLOAT64 and _within_float32(values):
         return values.astype(_FLOAT32)  # the most frequent case by far
-    wanted = "U" if dtype.kind == "O" else dtype.kind
-    if values.size and values.dtype.kind not in _ACCEPTED[wanted]:
-        refuse(f"{what}: data", _example(data), f"{_WORDS[wanted]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
-    if wanted == "U":
-        return _texts(values, data, what)
+    if values.size and values.dtype.kind not in _ACCEPTED[dtype.kind]:
+        expected = f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says"
+        refuse(f"{what}: data", _example(data), expected)
     return cast(values, dtype, f"{what}: data")
+
+
+def text_in(values: Sequence[Any]) -> str | None:
+    """Return a text that lists of lists hold, where there is one."""
+    level: list[Sequence[Any]] = [values]
+    for _ in range(DEPTH):
+        kinds = {kind for one in level for kind in set(map(type, one))}
+        if str in kinds:
+            return next(value for one in level for value in one if isinstance(value, str))
+        if not kinds & {list, tuple}:
+            return None
+        level = [value for one in level for value in one if isinstance(value, list | tuple)]
+    return None
 
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -108,12 +135,21 @@ def _within_float32(values: NDArray[np.generic]) -> bool:
     return bool(flat.dot(flat) < _SQUARED)
 
 
-def _texts(values: NDArray[np.generic], data: list[Any], what: str) -> NDArray[np.generic]:
-    flat = list(_flat(data))
-    wrong = next((value for value in flat if not isinstance(value, str)), None)
-    if wrong is not None or len(flat) != values.size:
-        refuse(f"{what}: data", wrong, "texts, as its datatype BYTES says")
-    return np.array(flat, dtype=object).reshape(values.shape)
+def texts_of(data: list[Any], what: str) -> NDArray[np.generic]:
+    """Return texts, flat or in lists of equal length, as an array of objects; raise BadRequest."""
+    flat, sizes = data, [len(data)]
+    while flat and isinstance(flat[0], list):
+        size = len(flat[0])
+        if len(sizes) == DEPTH or not all(isinstance(one, list) and len(one) == size for one in flat):
+            refuse(f"{what}: data", "lists of different lengths", "a flat list, or lists of equal length")
+        sizes.append(size)
+        flat = [value for one in flat for value in one]
+    for value in flat:
+        if not isinstance(value, str):
+            refuse(f"{what}: data", "null" if value is None else value, "texts, as its datatype BYTES says")
+    array: NDArray[np.generic] = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(sizes)
 
 
 def _flat(data: Any) -> Any:  # noqa: ANN401 - parsed JSON

@@ -14,6 +14,8 @@ from services.inference.refusals import refuse
 from services.inference.rows import Rows, to_rows
 from services.inference.tensors import parse_tensor, write_tensor
 
+SHORT = 4096
+"""Bytes of JSON in which no text is long."""
 NO_PARAMETERS: dict[str, Any] = {}
 
 
@@ -41,7 +43,7 @@ def parse(body: bytes, header_length: int | None, manifest: Manifest) -> Asked:
     if name is not None and not isinstance(name, str):
         refuse("id", name, "a text")
     binary = None if header_length is None else memoryview(body)[header_length:]
-    rows = to_rows(_tensors(document.get("inputs"), binary), manifest)
+    rows = to_rows(_tensors(document.get("inputs"), binary, plain=len(head) <= SHORT), manifest)
     wanted = _parameters(document, "parameters")
     return Asked(rows, name, _outputs(document.get("outputs"), manifest, wanted.get("binary_data_output") is True))
 
@@ -66,7 +68,7 @@ def write(asked: Asked, outputs: Outputs, manifest: Manifest) -> tuple[bytes, in
     return (b"".join((head, *parts)), len(head)) if parts else (head, None)
 
 
-def _tensors(entries: object, binary: memoryview | None) -> dict[str, NDArray[np.generic]]:
+def _tensors(entries: object, binary: memoryview | None, *, plain: bool) -> dict[str, NDArray[np.generic]]:
     if not isinstance(entries, list) or not entries:
         refuse("inputs", "none" if not entries else type(entries).__name__, "a list with at least one tensor")
     tensors: dict[str, NDArray[np.generic]] = {}
@@ -79,7 +81,7 @@ def _tensors(entries: object, binary: memoryview | None) -> dict[str, NDArray[np
             refuse(f"input {name!r}", "the name twice", "every name once")
         size = _parameters(entry, f"input {name!r}: parameters").get("binary_data_size")
         if size is None:
-            tensors[name] = parse_tensor(entry, f"input {name!r}")
+            tensors[name] = parse_tensor(entry, f"input {name!r}", plain=plain)
         else:
             tensors[name] = read_binary(entry, size, binary, taken, f"input {name!r}")
             taken += size

@@ -1,0 +1,135 @@
+"""MLflow's scoring server: `/invocations`, `/ping`, `/health`, `/version`; SageMaker's containers have two of them.
+
+Like MLflow it ignores `params` (the model was packaged without any), other keys beside the one that holds the rows, and
+columns that the model does not have. It is stricter where MLflow guesses: texts are not made numbers, fractions are not
+cut, and what is missing (null, an empty cell of a column of numbers) is refused. A model that fails is 500, not 400: it
+is not the client's fault.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+
+from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
+from services.inference.model import Model
+from services.inference.protocols.mlflow_tables import TableReader
+from services.inference.protocols.tensorflow_rows import RowReader, document_of, shown, written
+from services.inference.refusals import NotFound, Refused, UnknownMedia, refuse
+from services.inference.rows import Rows
+
+CONTRACT = b"3.17.0"
+"""The MLflow version whose contract this is: which one the model was saved with, the service does not know."""
+JSON, CSV = b"application/json", b"text/csv"
+TEXT = b"text/plain; charset=utf-8"
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CODES = {
+    404: "ENDPOINT_NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL_ERROR",
+    503: "TEMPORARILY_UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""MLflow's names of errors, by status; of any other it is the request that is bad."""
+UNKNOWN_MEDIA = 415
+PLAIN_QUOTES = 2
+"""Quotes in a body that has one key and no text."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request for predictions."""
+
+    rows: Rows
+
+
+class MlflowScoring:
+    """The protocol's paths."""
+
+    name = "mlflow"
+
+    def __init__(self, model: Model) -> None:
+        """Answer for a model, also while it is being loaded."""
+        self._model = model
+        self._reader = RowReader(model.manifest)
+        self._tables = TableReader(model.manifest, self._reader)
+
+    def paths(self) -> Paths:
+        """Return the four."""
+        exact = {"/ping": self._get(self._ping), "/health": self._get(self._ping), "/version": self._get(self._version)}
+        exact["/invocations"] = Route(door=self, inference=Inference(self._parse, self._write))
+        return Paths(exact=exact, prefixes=("/invocations/",))
+
+    def refused(self, refusal: Refused) -> Answer:
+        """Return MLflow's error code and the message; of a content type that is not known, the message alone."""
+        message = str(refusal)
+        if refusal.status == UNKNOWN_MEDIA:
+            return Answer(refusal.status, message.encode(), TEXT)
+        code = CODES.get(refusal.status, "BAD_REQUEST")
+        return Answer(refusal.status, orjson.dumps({"error_code": code, "message": message}))
+
+    def missing(self, path: str) -> NotFound:
+        """Say what there is."""
+        return NotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
+
+    def _get(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+
+    async def _ping(self, _: Call) -> Answer:
+        return Answer(200 if self._model.ready else 503, b"\n")
+
+    async def _version(self, _: Call) -> Answer:
+        return Answer(200, CONTRACT)
+
+    def _parse(self, call: Call) -> Asked:
+        kind = call.headers.get(b"content-type", b"")
+        if kind != JSON:
+            kind = _media(kind)
+        return Asked(self._rows(call.body) if kind == JSON else self._tables.csv(call.body))
+
+    def _write(self, _: Asked, outputs: Outputs) -> Answer:
+        predictions = written(outputs["prediction"])
+        return Answer(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
+
+    def _rows(self, body: bytes) -> Rows:
+        document = document_of(body)
+        forms = [form for form in FORMS if form in document]
+        if len(forms) != 1:
+            seen = ", ".join(forms) or f"the keys {list(document)[:8]}"
+            refuse("body", seen, f"a JSON object with exactly one of {', '.join(FORMS)}")
+        form = forms[0]
+        value = document[form]
+        if form == "dataframe_split":
+            return self._tables.split(value)
+        if form == "dataframe_records":
+            return self._records(value)
+        return self._tensors(value, form, plain=body.count(b'"') == PLAIN_QUOTES)
+
+    def _records(self, rows: object) -> Rows:
+        what = "dataframe_records"
+        if not isinstance(rows, list) or not rows:
+            refuse(what, shown(rows), "a list of objects by column name")
+        return self._reader.records(rows, what, exact=False)
+
+    def _tensors(self, value: object, form: str, *, plain: bool) -> Rows:
+        """Return the rows of `instances` or `inputs`: MLflow takes either form of rows under either name."""
+        if isinstance(value, list):
+            return self._reader.by_row(value, form, exact=False, plain=plain)
+        if isinstance(value, dict) and value and not any(isinstance(one, list) for one in value.values()):
+            return self._reader.records([value], form, exact=False)  # a single row, by column
+        return self._reader.by_column(value, form)
+
+
+def _media(said: bytes) -> bytes:
+    """Return the content type; raise UnknownMedia for any that is not understood, or not UTF-8."""
+    kind, *parameters = [part.strip() for part in said.lower().split(b";")]
+    for parameter in filter(None, parameters):
+        name, _, value = parameter.partition(b"=")
+        if name.strip() != b"charset" or value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
+            raise UnknownMedia(f"content-type: got {_quoted(parameter)}, expected no parameter but charset=utf-8")
+    if kind not in {JSON, CSV}:
+        raise UnknownMedia(f"content-type: got {_quoted(kind)}, expected application/json or text/csv")
+    return kind
+
+
+def _quoted(value: bytes) -> str:
+    return repr(value[:80].decode("latin-1"))

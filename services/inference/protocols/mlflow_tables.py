@@ -1,0 +1,154 @@
+"""Tables as MLflow's scoring server takes them: a data frame in JSON's `split` form, and CSV; columns go by name."""
+
+from collections.abc import Callable
+from math import isfinite
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from services.inference.manifest import Column, Manifest
+from services.inference.protocols.tensorflow_rows import RowReader, shown, some_of
+from services.inference.refusals import refuse
+from services.inference.rows import Rows
+
+SPLIT = frozenset(["columns", "data", "index"])
+TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+
+
+class TableReader:
+    """Tables to rows of one model. Columns that it does not have are ignored, as MLflow does."""
+
+    def __init__(self, manifest: Manifest, reader: RowReader) -> None:
+        """Read for a model."""
+        self._columns = manifest.columns
+        self._reader = reader
+        self._names = list(reader.names)
+        self._floats = all(column.kind in {"float32", "float64"} for column in manifest.columns)
+
+    def split(self, frame: object) -> Rows:
+        """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is not looked at."""
+        what = "dataframe_split"
+        if not isinstance(frame, dict) or "data" not in frame or not frame.keys() <= SPLIT:
+            seen = sorted(frame) if isinstance(frame, dict) else type(frame).__name__
+            refuse(what, seen, "an object with data, and perhaps columns and index")
+        rows, index = frame["data"], frame.get("index")
+        if not isinstance(rows, list) or not rows:
+            refuse(f"{what}: data", shown(rows), "a list with at least one row")
+        if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
+            refuse(f"{what}: index", index, f"a list of {len(rows)}, one for each row")
+        return self._table(frame.get("columns"), rows, what)
+
+    def csv(self, body: bytes) -> Rows:
+        """Return the rows of a CSV body, whose first line names the columns."""
+        names, rows = _cells(body)
+        if self._reader.tensor and names != self._names:
+            column = self._columns[0]
+            numbers = [_converted(row, [column] * len(row), place) for place, row in enumerate(rows)]
+            return self._reader.by_row(numbers, "csv", exact=False)
+        self._check(rows, len(names), "csv")
+        picked = list(map(self._picker(names, "csv"), rows))
+        return self._reader.ordered(self._values(picked), "csv")
+
+    def _table(self, names: object, rows: list[Any], what: str) -> Rows:
+        if self._reader.tensor and names != self._names:  # its values are the columns, whatever those are called
+            return self._reader.by_row(rows, f"{what}: data", exact=False)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            refuse(f"{what}: columns", "none" if names is None else names, f"a list of names: {some_of(self._names)}")
+        self._check(rows, len(names), f"{what}: data")
+        if names != self._names or len(names) == 1:
+            rows = list(map(self._picker(names, f"{what}: columns"), rows))
+        return self._reader.ordered(rows, what)
+
+    def _check(self, rows: list[Any], width: int, what: str) -> None:
+        """Refuse rows that do not have a value for each named column."""
+        if not rows:
+            refuse(what, "no rows", "at least one row")
+        for place, row in enumerate(rows):
+            if not isinstance(row, list) or len(row) != width:
+                seen = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
+                refuse(f"{what}[{place}]", seen, f"a list of {width}, one for each named column")
+
+    def _picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
+        """Return what takes the model's columns out of a row, in their order."""
+        places = {name: place for place, name in enumerate(names)}
+        missing = [name for name in self._names if name not in places]
+        if missing:
+            refuse(what, f"none called {missing[0]!r}", f"all of {some_of(self._names)}")
+        if len(places) != len(names):
+            twice = next(name for place, name in enumerate(names) if places[name] != place)
+            if twice in self._names:
+                refuse(what, f"{twice!r} twice", "every name once")
+        return itemgetter(*(places[name] for name in self._names))
+
+    def _values(self, rows: list[Any]) -> list[Any]:
+        """Return texts as values of their columns' kinds."""
+        alone = len(self._names) == 1
+        if self._floats and not alone:
+            values = _floats(rows)
+            if values is not None:
+                return values
+        if alone:
+            rows = [(row,) for row in rows]
+        converted = [_converted(row, self._columns, place) for place, row in enumerate(rows)]
+        return [row[0] for row in converted] if alone else converted
+
+
+def _cells(body: bytes) -> tuple[list[str], list[list[str]]]:
+    """Return a CSV body's names and rows; blank lines are no rows."""
+    import csv
+    import io
+
+    try:
+        text = body.decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except UnicodeDecodeError as error:
+        refuse("csv", f"bytes that are not UTF-8 (at {error.start})", "UTF-8")
+    except csv.Error as error:
+        refuse("csv", f"no CSV ({error})", "values with commas between them, quoted where they need it")
+    if not rows:
+        refuse("csv", "an empty body", "a line of column names, and at least one row")
+    return rows[0], rows[1:]
+
+
+def _floats(rows: list[tuple[str, ...]]) -> list[Any] | None:
+    """Return numbers; None where there is something that is none, which is looked for then."""
+    try:
+        values = [list(map(float, row)) for row in rows]
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() and not any("_" in cell for row in rows for cell in row) else None
+
+
+def _converted(row: Any, columns: Any, place: int) -> list[Any]:  # noqa: ANN401 - see the callers
+    return [_value(cell, column, place) for cell, column in zip(row, columns, strict=True)]
+
+
+def _value(cell: str, column: Column, place: int) -> object:
+    """Return one cell as a value of its column's kind, as pandas reads it; raise BadRequest."""
+    if column.kind == "str":
+        return cell
+    text = cell.strip()
+    value: object = None
+    try:
+        if column.kind == "bool":
+            value = TRUTHS.get(cell.lower())
+        elif "_" not in text:
+            value = float(text) if column.kind.startswith("float") else _whole(text)
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or (isinstance(value, float) and not isfinite(value)):
+        refuse(f"csv: row {place}, column {column.name!r}", repr(cell), f"a value of type {column.kind}")
+    return value
+
+
+def _whole(text: str) -> int | None:
+    """Return a whole number, also where it has a point.
+
+    >>> _whole("7"), _whole("7.0"), _whole("7.5")
+    (7, 7, None)
+    """
+    if "." not in text:
+        return int(text)
+    number = float(text)
+    return int(number) if number.is_integer() else None

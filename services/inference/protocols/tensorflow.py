@@ -1,0 +1,198 @@
+"""TensorFlow Serving's REST API: predict by row and by column, classify, regress, status and metadata.
+
+As its guide has it (RESTful API), for one model with one signature, `serving_default`. What differs: NaN and Infinity,
+which are not JSON, are refused; a path with the wrong method is 405, not 400.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
+from services.inference.model import Model
+from services.inference.protocols.tensorflow_rows import RowReader, document_of, written, written_by_row
+from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses, signature
+from services.inference.refusals import NotFound, Refused, refuse
+from services.inference.rows import Rows
+
+LABELS = "SLIPWAY_LABELS"
+"""Environment variable: the labels that this revision answers to, with commas between them."""
+MODELS = "/v1/models/"
+NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
+
+def labels_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the labels of this revision, which was packaged before it had any.
+
+    >>> labels_of({"SLIPWAY_LABELS": "stable, canary"}), labels_of({})
+    (('stable', 'canary'), ('champion',))
+    """
+    named = environment.get(LABELS, "champion").split(",")
+    return tuple(label.strip() for label in named if label.strip())
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request for predictions."""
+
+    rows: Rows
+    by_column: bool
+    """The answer is by output, not by row."""
+
+
+@dataclass(slots=True)
+class Examples:
+    """A request for classes, or for values."""
+
+    rows: Rows
+
+
+class TensorFlowServing:
+    """The protocol's paths for one model."""
+
+    name = "tensorflow"
+
+    def __init__(self, model: Model, labels: Sequence[str]) -> None:
+        """Answer for a model, by its name, its version and these labels; also while it is being loaded."""
+        self._model = model
+        self._manifest = model.manifest
+        self._labels = tuple(labels)
+        self._reader = RowReader(model.manifest)
+        self._digits: tuple[str, ...] = ()
+
+    def paths(self) -> Paths:
+        """Return `/v1/models/NAME`, its version and its labels, with what can be asked of each."""
+        named = f"{MODELS}{self._manifest.model}"
+        versions = [f"{named}/versions/{self._manifest.version}"]
+        labelled = [f"{named}/labels/{label}" for label in self._labels]
+        exact: dict[str, Route] = {}
+        for path in (named, *versions, *labelled):
+            exact[path] = self._get(self._status)
+            exact[f"{path}/metadata"] = self._get(self._metadata)
+            exact[f"{path}:predict"] = self._post(self._predict, self._predicted)
+            exact[f"{path}:classify"] = self._post(self._classify, self._classified)
+            exact[f"{path}:regress"] = self._post(self._regress, self._regressed)
+        return Paths(exact=exact, prefixes=("/v1/",))
+
+    def refused(self, refusal: Refused) -> Answer:
+        """Return `{"error": ...}`."""
+        return Answer(refusal.status, orjson.dumps({"error": str(refusal)}))
+
+    def missing(self, path: str) -> NotFound:
+        """Say what there is instead of a path below `/v1`."""
+        manifest = self._manifest
+        name, _, rest = path.removeprefix(MODELS).partition("/")
+        if not rest:
+            name = name.rpartition(":")[0] or name
+        if path.startswith(MODELS) and name != manifest.model:
+            return _not_found("model", name, [manifest.model])
+        kind, _, seen = rest.partition("/")
+        seen = seen.partition("/")[0].rpartition(":")[0] or seen.partition("/")[0]
+        if kind == "versions" and seen != manifest.version:
+            return _not_found("version", seen, [manifest.version])
+        if kind == "labels" and seen not in self._labels:
+            return _not_found("label", seen, self._labels)
+        return _not_found("path", path, [f"{MODELS}{manifest.model}:predict", "another of the protocol"])
+
+    def _get(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+
+    def _post(self, parse: Callable[[Call], Any], write: Callable[[Any, Outputs], Answer]) -> Route:
+        return Route(door=self, inference=Inference(parse, write))
+
+    async def _status(self, _: Call) -> Answer:
+        model = self._model
+        state = "UNLOADING" if model.draining else "AVAILABLE" if model.ready else "LOADING"
+        status = {"error_code": "OK", "error_message": ""}
+        version = {"version": self._manifest.version, "state": state, "status": status}
+        return Answer(200, orjson.dumps({"model_version_status": [version]}))
+
+    async def _metadata(self, _: Call) -> Answer:
+        manifest = self._manifest
+        spec = {"name": manifest.model, "signature_name": "", "version": manifest.version}
+        signatures = {SIGNATURE: signature(manifest, self._reader.input, self._model.outputs)}
+        about = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
+        return Answer(200, orjson.dumps(about))
+
+    def _predict(self, call: Call) -> Asked:
+        document = _signed(call.body)
+        by_row, by_column = "instances" in document, "inputs" in document
+        if by_row == by_column:
+            refuse("body", "both" if by_row else "neither", "one of `instances` (by row) and `inputs` (by column)")
+        plain = call.body.count(b'"') == PLAIN_QUOTES
+        if by_row:
+            return Asked(self._reader.by_row(document["instances"], "instances", exact=True, plain=plain), by_column)
+        return Asked(self._reader.by_column(document["inputs"], "inputs", plain=plain), by_column)
+
+    def _predicted(self, asked: Asked, outputs: Outputs) -> Answer:
+        names = self._manifest.answers
+        given: Any
+        if len(names) == 1:
+            given = written(outputs[names[0]])
+        elif asked.by_column:
+            given = {name: written(outputs[name]) for name in names}
+        else:
+            rows = zip(*(written_by_row(outputs[name]) for name in names), strict=True)
+            given = [dict(zip(names, row, strict=True)) for row in rows]
+        return Answer(200, orjson.dumps({"outputs" if asked.by_column else "predictions": given}, option=NUMPY))
+
+    def _classify(self, call: Call) -> Examples:
+        reason = classifies(self._manifest, self._model.outputs)
+        if reason is not None:
+            refuse("classify", reason, "a model of classes: this one answers :predict")
+        return self._examples(call)
+
+    def _classified(self, _: Examples, outputs: Outputs) -> Answer:
+        scores = outputs.get("probabilities")
+        if scores is None:
+            results: list[Any] = [[(str(label), 1.0)] for label in outputs["prediction"].tolist()]
+        else:
+            rows = scores.reshape(len(scores), -1)
+            if len(self._digits) != rows.shape[1]:
+                self._digits = tuple(map(str, range(rows.shape[1])))
+            results = [list(zip(self._digits, row, strict=True)) for row in rows]
+        return Answer(200, orjson.dumps({"results": results}, option=NUMPY))
+
+    def _regress(self, call: Call) -> Examples:
+        reason = regresses(self._model.outputs)
+        if reason is not None:
+            refuse("regress", reason, "a model of one number a row: this one answers :predict")
+        return self._examples(call)
+
+    def _regressed(self, _: Examples, outputs: Outputs) -> Answer:
+        return Answer(200, orjson.dumps({"results": written(outputs["prediction"])}, option=NUMPY))
+
+    def _examples(self, call: Call) -> Examples:
+        document = _signed(call.body)
+        examples = document.get("examples")
+        if not isinstance(examples, list) or not all(isinstance(one, dict) for one in examples):
+            refuse("examples", "none" if examples is None else "another thing", "a list of objects by column name")
+        context = document.get("context", {})
+        if not isinstance(context, dict):
+            refuse("context", context, "an object by column name, for all examples")
+        if context:
+            twice = next((name for one in examples for name in one if name in context), None)
+            if twice is not None:
+                refuse("context", f"{twice!r}, which an example has too", "each name in one of them")
+            examples = [context | one for one in examples]
+        return Examples(self._reader.examples(examples, "examples"))
+
+
+PLAIN_QUOTES = 2
+"""Quotes in a body that has one key and no text."""
+
+
+def _signed(body: bytes) -> dict[str, Any]:
+    """Return a body's object; it asks for the one signature that there is."""
+    document = document_of(body)
+    name = document.get("signature_name", "")
+    if name not in ("", SIGNATURE):
+        refuse("signature_name", name, f"{SIGNATURE}, or none")
+    return document
+
+
+def _not_found(what: str, seen: str, there: Sequence[str]) -> NotFound:
+    expected = " or ".join(there) or "none"
+    return NotFound(f"{what}: got {seen[:160]!r}, expected {expected}: this service has one model")

@@ -1,0 +1,78 @@
+"""The model's one signature as TensorFlow Serving describes it, and what else than predict fits it."""
+
+from collections.abc import Mapping, Sequence
+
+from services.inference.manifest import Manifest
+from services.inference.model import TensorKind
+from services.inference.tensors import datatype_of
+
+SIGNATURE = "serving_default"
+METHOD = "tensorflow/serving/predict"
+TYPES = {
+    "BOOL": "DT_BOOL",
+    "UINT8": "DT_UINT8",
+    "UINT16": "DT_UINT16",
+    "UINT32": "DT_UINT32",
+    "UINT64": "DT_UINT64",
+    "INT8": "DT_INT8",
+    "INT16": "DT_INT16",
+    "INT32": "DT_INT32",
+    "INT64": "DT_INT64",
+    "FP16": "DT_HALF",
+    "FP32": "DT_FLOAT",
+    "FP64": "DT_DOUBLE",
+    "BYTES": "DT_STRING",
+}
+"""TensorFlow's names of the Open Inference Protocol's types."""
+FLOATS = frozenset(["FP16", "FP32", "FP64"])
+Described = dict[str, object]
+
+
+def signature(manifest: Manifest, name: str, outputs: Mapping[str, TensorKind]) -> Described:
+    """Return the signature's definition; `name` is that of the whole input, where the model takes it in one."""
+    kind = manifest.matrix_kind
+    if kind is not None and (manifest.single_matrix or len(manifest.columns) > 1):
+        inputs = {name: _tensor(name, datatype_of(kind), (-1, *manifest.inner_shape))}
+    else:
+        columns = manifest.columns
+        inputs = {column.name: _tensor(column.name, datatype_of(column.kind), column.shape) for column in columns}
+    given = {name: _output(name, outputs.get(name)) for name in manifest.answers}
+    return {"inputs": inputs, "outputs": given, "method_name": METHOD}
+
+
+def _output(name: str, kind: TensorKind | None) -> Described:
+    """Describe an output; one that was never seen has no type that could be said."""
+    if kind is not None:
+        return _tensor(name, kind.datatype, kind.shape)
+    return {"dtype": "DT_INVALID", "tensor_shape": {"dim": [], "unknown_rank": True}, "name": f"{name}:0"}
+
+
+def _tensor(name: str, datatype: str, shape: Sequence[int]) -> Described:
+    sizes = [{"size": str(size), "name": ""} for size in shape]
+    return {
+        "dtype": TYPES[datatype],
+        "tensor_shape": {"dim": sizes, "unknown_rank": False},
+        "name": f"{name}:0",
+    }
+
+
+def classifies(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> str | None:
+    """Say why the model gives no classes; None: it does."""
+    kind = outputs.get("prediction")
+    if "probabilities" in manifest.answers:
+        return None
+    if kind is None:
+        return "a model whose answers were never seen"
+    if kind.datatype in FLOATS or len(kind.shape) > 1:
+        return f"predictions of type {TYPES[kind.datatype]} and shape {list(kind.shape)}"
+    return None
+
+
+def regresses(outputs: Mapping[str, TensorKind]) -> str | None:
+    """Say why the model gives no number for each row; None: it does."""
+    kind = outputs.get("prediction")
+    if kind is None:
+        return "a model whose answers were never seen"
+    if kind.datatype not in FLOATS or len(kind.shape) > 1:
+        return f"predictions of type {TYPES[kind.datatype]} and shape {list(kind.shape)}"
+    return None
