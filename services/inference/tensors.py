@@ -56,7 +56,7 @@ def datatype_of_array(values: NDArray[np.generic]) -> str:
 
 
 def parse_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
-    """Return one input tensor as an array of its declared type and shape; raise BadRequest (`plain`: see `values_of`)."""
+    """Return one input tensor as an array of its type and shape (`plain`: see `values_of`); raise BadRequest."""
     dtype = dtype_of(entry.get("datatype"), what)
     shape = shape_of(entry.get("shape"), what)
     data = entry.get("data")

@@ -70,6 +70,10 @@ class Served:
         """Return the requests under way."""
         return self.samples()["slipway_requests_in_flight"][frozenset()]
 
+    def logged(self, text: str) -> int:
+        """Return how many lines of its log end so."""
+        return sum(line.endswith(text) for line in self.log.read_text().splitlines())
+
     def workers(self) -> list[psutil.Process]:
         """Return the processes under the supervisor that answer."""
         children = psutil.Process(self.process.pid).children()
@@ -94,9 +98,7 @@ def served(model: Path, folder: Path, *more: str, **environment: str) -> Iterato
     shutil.copytree(ROOT / "services" / "inference", folder / "services" / "inference")
     shutil.copyfile(ROOT / "services" / "__init__.py", folder / "services" / "__init__.py")
     shutil.copytree(model, folder / "model")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [*(sys.executable, "-m", "services.inference"), "--port", str(port), "--workers", "1", *more]
     hidden = {"CUDA_VISIBLE_DEVICES": "-1", "BENTOML_HOME": str(folder / "home")}
     log = folder / "log"
@@ -115,6 +117,14 @@ def served(model: Path, folder: Path, *more: str, **environment: str) -> Iterato
             yield one
     finally:
         stop(process, 30)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def until(condition: Callable[[], bool]) -> None:
