@@ -122,11 +122,12 @@ class Engine:
         if len(self._queue) + self._under_way >= self._limit:
             raise self._overloaded()
 
-    def submit(self, rows: Rows, deadline: float, tell: Tell) -> None:
+    def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
-        self._queue.append(_Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell))
+        waiting = _Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
+        self._queue.append(waiting)
         if self._scheduled or self.busy:
-            return
+            return waiting
         if self._answered:
             self._alone = 0  # somebody else came in the same turn
         if self._alone < ALONE:
@@ -136,6 +137,7 @@ class Engine:
             self._answered = True
             asyncio.get_running_loop().call_soon(self._turned)
             self._next()
+        return waiting
 
     def _turned(self) -> None:
         """Note that the event loop begins another turn."""
@@ -145,8 +147,12 @@ class Engine:
         """Return the model's outputs for these rows; raise Overloaded, Draining, TooLate or ModelFailed."""
         self.admit()
         came: asyncio.Future[Outputs | Refused] = asyncio.get_running_loop().create_future()
-        self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
-        result = await came
+        waiting = self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
+        try:
+            result = await came
+        except asyncio.CancelledError:
+            waiting.tell = None  # what nobody waits for any more is not run
+            raise
         if isinstance(result, Refused):
             raise result
         return result

@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -28,29 +29,41 @@ from services.inference.siblings import Siblings
 from services.inference.supervisor import FD, READY_SUFFIX
 from services.inference.upkeep import Upkeep
 
+if TYPE_CHECKING:
+    from services.inference.grpc_doors.server import GrpcServer
+
 LINGER_SECONDS = 0.5
 """After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): a signal for us when our parent dies."""
 
+log = logging.getLogger("slipway.inference")
+
 
 class Worker(uvicorn.Server):
     """uvicorn, with a model that is loaded before the first connection and let go of after the last."""
 
-    def __init__(self, config: uvicorn.Config, model: Model, siblings: Siblings, ready: Path) -> None:
+    def __init__(
+        self, config: uvicorn.Config, model: Model, siblings: Siblings, ready: Path, grpc_address: str | None
+    ) -> None:
         """Serve a model; `ready` is a file that is made when it is loaded."""
         super().__init__(config)
         self._model, self._siblings, self._ready = model, siblings, ready
+        self._grpc_address = grpc_address
+        self._grpc: GrpcServer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
         with telling():
             await self._model.start()
         await self._siblings.start()
+        if self._grpc_address is not None:
+            self._grpc = await _grpc_server(self._model, self._grpc_address)
         gc.collect()
         gc.freeze()
         await super().startup(sockets)
         self._ready.touch()
+        log.info("%s on %s: ready", self._model.manifest.revision, self._model.device)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """From the signal on: be ready no more."""
@@ -60,7 +73,10 @@ class Worker(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is on its way, then what is under way; then end."""
         await asyncio.sleep(LINGER_SECONDS)
-        await super().shutdown(sockets)
+        ends = [super().shutdown(sockets)]
+        if self._grpc is not None:
+            ends.append(self._grpc.stop(self.config.timeout_graceful_shutdown or 0))
+        await asyncio.gather(*ends)
         await self._siblings.stop()
         await self._model.stop()
 
@@ -88,12 +104,21 @@ def main(words: list[str] | None = None) -> None:
         timeout_keep_alive=asked.keep_alive_seconds,
         timeout_graceful_shutdown=asked.drain_seconds,
     )
-    server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}")
+    server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
     server.run(sockets=[socket.socket(fileno=int(os.environ[FD]))])
 
 
 def _front(model: Model, siblings: Siblings) -> Front:
     return make_front(model, Upkeep(model, siblings), BentomlPages())
+
+
+async def _grpc_server(model: Model, address: str) -> "GrpcServer":
+    from services.inference.grpc_doors.server import GrpcServer  # takes as long to import as all the rest
+
+    server = GrpcServer(model, address)
+    with telling():
+        await server.start()
+    return server
 
 
 def _parser() -> argparse.ArgumentParser:

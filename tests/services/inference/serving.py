@@ -62,9 +62,7 @@ class Served:
     def requests(self) -> dict[str, float]:
         """Return the requests of the Open Inference Protocol counted by status."""
         counted = self.samples()["slipway_requests_total"]
-        return {
-            dict(labels)["code"]: value for labels, value in counted.items() if ("protocol", "oip") in labels
-        }
+        return {dict(labels)["code"]: value for labels, value in counted.items() if ("protocol", "oip") in labels}
 
     def in_flight(self) -> float:
         """Return the requests under way."""
