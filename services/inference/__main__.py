@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import socket
 import sys
 
 from services.inference.cores import usable
@@ -25,6 +26,7 @@ def main(words: list[str] | None = None) -> int:
     os.environ[CPUS] = str(max(1, cores // workers))
     passed = ["--keep-alive-seconds", str(asked.keep_alive_seconds), "--drain-seconds", str(asked.drain_seconds)]
     if asked.grpc_port:
+        _must_be_free(asked.host, asked.grpc_port)
         passed += ["--grpc", f"{asked.host}:{asked.grpc_port}"]
     plan = Plan(
         host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, words=tuple(passed)
@@ -37,6 +39,17 @@ def _shares_nothing() -> bool:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
         return bool(json.loads((MODEL / MANIFEST).read_text(encoding="utf-8"))["runtime"] == "onnx")
     return False
+
+
+def _must_be_free(host: str, port: int) -> None:
+    """Refuse a taken port: our workers share it, and would with another server too, whose clients we would answer."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"{host}:{port} can't be listened on for gRPC: {error.strerror}; choose another --grpc-port"
+            raise SystemExit(message) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from services.inference.calls import Answer, Call, Door, Inference, Outputs
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused
+from services.inference.watching import REQUEST_ID, Headers, Told
 
-REQUEST_ID = b"x-request-id"
 COMPARE = b"x-slipway-compare"
 """Header of requests whose answers are remembered, set by the router while it copies live requests."""
 DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
@@ -27,7 +27,7 @@ log = logging.getLogger("slipway.inference")
 class Exchange:
     """Counts the request from its arrival on, and gives its answer to `reply`, once."""
 
-    __slots__ = ("_arrived", "_asked", "_door", "_headers", "_inference", "_model", "_prediction", "_reply")
+    __slots__ = ("_arrived", "_asked", "_door", "_headers", "_inference", "_model", "_prediction", "_reason", "_reply")
 
     def __init__(self, model: Model, door: Door, inference: Inference, reply: Callable[[Answer], None]) -> None:
         """Begin with a request that has arrived."""
@@ -36,6 +36,7 @@ class Exchange:
         self._asked: Any = None
         self._headers: dict[bytes, bytes] = {}
         self._prediction: NDArray[np.generic] | None = None
+        self._reason = ""
         model.meter.began()
 
     def ask(self, path: str, query: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
@@ -69,22 +70,37 @@ class Exchange:
 
     def refuse(self, refusal: Refused) -> None:
         """Answer with a refusal."""
+        self._reason = str(refusal)
         self._end(refused(self._door, self._model, refusal))
 
     def _end(self, answer: Answer) -> None:
         took = perf_counter() - self._arrived
         self._model.meter.ended(self._door.name, answer.status, took)
-        headers = self._headers
-        if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
-            name = headers[REQUEST_ID].decode("latin-1")
-            self._model.answers.remember(name, answer.status, self._prediction, milliseconds=1000 * took)
+        remember(self._model, self._headers, answer.status, self._prediction, took)
+        if self._model.watch.wants(answer.status):
+            answer = self._told(answer, took)
         self._reply(answer)
+
+    def _told(self, answer: Answer, took: float) -> Answer:
+        """Tell who watches; return the answer with its trace, where it has one."""
+        rows = None if self._asked is None else self._asked.rows
+        told = Told(self._door.name, answer.status, took, self._headers, rows, self._prediction, self._reason)
+        header = self._model.watch.tell(told)
+        return answer if header is None else answer._replace(headers=(*answer.headers, header))
+
+
+def remember(
+    model: Model, headers: Headers, status: int, prediction: NDArray[np.generic] | None, seconds: float
+) -> None:
+    """Keep an answer to a request that is compared."""
+    if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
+        name = headers[REQUEST_ID].decode("latin-1")
+        model.answers.remember(name, status, prediction, milliseconds=1000 * seconds)
 
 
 def refused(door: Door, model: Model, refusal: Refused) -> Answer:
-    """Return a refusal in a protocol's form; failures of the server are logged."""
+    """Return a refusal in a protocol's form."""
     if isinstance(refusal, ModelFailed):
-        log.warning("the model failed: %s", refusal)
         refusal = ModelFailed(f"model {model.manifest.revision} failed: {refusal}")
     answer = door.refused(refusal)
     if refusal.retry_after is None:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from services.inference.bodies import packed, read_body
 from services.inference.calls import Answer, App, Call, Door, Header, Inference, Receive, Route, Scope, Send
-from services.inference.exchange import REQUEST_ID, Exchange, refused
+from services.inference.exchange import Exchange, refused
 from services.inference.model import Model
 from services.inference.protocols.mlflow_scoring import MlflowScoring
 from services.inference.protocols.oip import OpenInference
 from services.inference.protocols.tensorflow import TensorFlowServing, labels_of
 from services.inference.refusals import NotAllowed, Refused
 from services.inference.upkeep import Upkeep
+from services.inference.watching import REQUEST_ID
 
 REVISION = b"x-slipway-revision"
 

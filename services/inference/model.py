@@ -16,6 +16,7 @@ from services.inference.rows import Rows
 from services.inference.runtime import Runtime, warm_up_rows
 from services.inference.summary import Summary
 from services.inference.tensors import datatype_of_array
+from services.inference.watching import Watch
 
 log = logging.getLogger("slipway.inference")
 
@@ -52,10 +53,12 @@ class Model:
     outputs: dict[str, TensorKind] = field(default_factory=dict)
     """What the model gives, as its first answer showed; empty where it gave none."""
     ready: bool = False
+    watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the summary that the manifest asks for."""
         self.summary = Summary(self.manifest)
+        self.watch = Watch(self.manifest)
         self.engine = Engine(self.runtime, batchable=self.manifest.batchable, meter=self.meter)
 
     @property

@@ -22,6 +22,7 @@ from services.inference.model import Model
 from services.inference.runtime import open_runtime
 from services.inference.siblings import Siblings
 from services.inference.upkeep import Upkeep
+from services.inference.watching import Watch
 
 
 class _Loaded:
@@ -71,7 +72,9 @@ def _fronted(service: Any, *words: Any, **more: Any) -> App:  # noqa: ANN401 - B
     with telling():
         manifest = read_manifest(MODEL)
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+        watch = Watch.of_environment(manifest, os.environ)
     _Loaded.model = model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
+    model.watch = watch
 
     async def counted_by_bentoml() -> bytes:
         return await _page(app, "/metrics")

@@ -28,6 +28,7 @@ from services.inference.runtime import open_runtime
 from services.inference.siblings import Siblings
 from services.inference.supervisor import FD, READY_SUFFIX
 from services.inference.upkeep import Upkeep
+from services.inference.watching import Watch, log_to_stderr
 
 if TYPE_CHECKING:
     from services.inference.grpc_doors.server import GrpcServer
@@ -84,13 +85,15 @@ class Worker(uvicorn.Server):
 def main(words: list[str] | None = None) -> None:
     """Serve on the descriptor that the supervisor made."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     asked = _parser().parse_args(words)
     folder, slot = Path(os.environ[FOLDER]), os.environ[SLOT]
     with telling():
+        log_to_stderr()
         manifest = read_manifest(MODEL)
+        watch = Watch.of_environment(manifest, os.environ)
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
     model = Model(manifest=manifest, runtime=runtime, meter=Meter(folder, slot))
+    model.watch = watch
     siblings = Siblings(model, folder, slot)
     config = uvicorn.Config(
         _front(model, siblings),

@@ -91,6 +91,6 @@ def test_an_image_serves_where_nothing_is_allowed(package: Package, digits_rows:
             metrics = client.get("/metrics").text
 
     assert answer.json()["outputs"][0]["name"] == "prediction"
-    names = f'model="{package.model}",revision="{package.model}-v7"'
-    assert f'slipway_requests_total{{code="200",{names}}} 1.0' in metrics
-    assert f"slipway_requests_in_flight{{{names}}} 0.0" in metrics
+    model, revision = f'model="{package.model}"', f'revision="{package.model}-v7"'
+    assert f'slipway_requests_total{{code="200",{model},protocol="oip",{revision}}} 1.0' in metrics
+    assert f"slipway_requests_in_flight{{{model},{revision}}} 0.0" in metrics

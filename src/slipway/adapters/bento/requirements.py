@@ -7,7 +7,10 @@ from pathlib import Path
 
 from slipway.errors import PackagingFailed
 
-SERVICE = ("grpcio", "httptools", "numpy", "orjson", "prometheus-client", "uvicorn", "uvloop", "zstandard")
+SERVICE = (
+    *("grpcio", "httptools", "numpy", "opentelemetry-exporter-otlp-proto-http", "orjson", "prometheus-client"),
+    *("uvicorn", "uvloop", "zstandard"),
+)
 """What the service imports, beside BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow bring."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")

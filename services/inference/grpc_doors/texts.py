@@ -1,0 +1,28 @@
+"""Texts as messages carry them: bytes of UTF-8."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.refusals import refuse
+
+
+def texts_of(values: Iterable[bytes], what: str) -> NDArray[np.generic]:
+    """Return texts as an array of objects, shape (values,); raise BadRequest.
+
+    >>> texts_of([b"a", "\u00fc".encode()], "input 'word'").tolist()
+    ['a', '\u00fc']
+    """
+    texts: list[str] = []
+    for value in values:
+        try:
+            texts.append(value.decode())
+        except UnicodeDecodeError:
+            refuse(what, f"text {len(texts)} that is not UTF-8", "UTF-8")
+    return np.array(texts, dtype=object)
+
+
+def bytes_of_texts(values: NDArray[np.generic]) -> list[bytes]:
+    """Return an array's texts in their order."""
+    return [str(value).encode() for value in values.ravel()]

@@ -1,0 +1,231 @@
+"""What is told of single requests: lines of the log, traces, and samples of what was asked and answered.
+
+Only failures are told unless somebody asks for more: nothing of this costs a request anything then. What clients sent
+is never told, except where `SLIPWAY_CAPTURE` says which share of it: data of people may be in it.
+"""
+
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.inference.manifest import Manifest
+from services.inference.rows import Rows
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+CAPTURE, FORMAT = "SLIPWAY_CAPTURE", "SLIPWAY_LOG"
+EXPORTER, ENDPOINTS = "OTEL_TRACES_EXPORTER", ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""OpenTelemetry's own names; it reads the others of its settings itself."""
+TRACE_PARENT, TRACE_STATE = b"traceparent", b"tracestate"
+REQUEST_ID = b"x-request-id"
+FAILURES = 500
+VALUES_KEPT = 64
+"""Values of one request's rows, and of its prediction, that a sample holds."""
+
+log = logging.getLogger("slipway.inference")
+samples = logging.getLogger("slipway.inference.samples")
+Headers = Mapping[bytes, bytes]
+
+
+class WatchingError(Exception):
+    """The environment asks for what can't be understood, or is not installed."""
+
+
+@dataclass(slots=True)
+class Told:
+    """One request that was answered."""
+
+    protocol: str
+    status: int
+    seconds: float
+    headers: Headers
+    rows: Rows | None
+    """None: it could not be read."""
+    prediction: NDArray[np.generic] | None
+    reason: str
+    """Why it failed; empty where it did not."""
+
+
+class Watch:
+    """Tells of one model's requests."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        share: float = 0.0,
+        tracer: "Tracer | None" = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """Sample a share of the requests, 0 to 1, by `draw` (numbers in [0, 1)); trace them where there is a tracer."""
+        self._manifest, self._share, self._tracer, self._draw = manifest, share, tracer, draw
+        self._all = share > 0 or tracer is not None
+
+    @classmethod
+    def of_environment(cls, manifest: Manifest, environment: Mapping[str, str]) -> "Watch":
+        """Return what the environment asks for; raise WatchingError."""
+        return cls(manifest, share=_share(environment), tracer=_tracer(environment, manifest))
+
+    def wants(self, status: int) -> bool:
+        """Tell whether it wants to hear of a request that ended so."""
+        return self._all or status >= FAILURES
+
+    def tell(self, told: Told) -> tuple[bytes, bytes] | None:
+        """Tell of a request; return a header that names its trace, where it has one."""
+        if told.status >= FAILURES:
+            log.warning("%s", told.reason, extra={"fields": self._fields(told)})
+        if self._share and told.rows is not None and self._draw() < self._share:
+            self._sample(told, told.rows)
+        return self._trace(told) if self._tracer is not None else None
+
+    def _fields(self, told: Told) -> dict[str, object]:
+        """Return what a line says beside its message: no header of the client's but its names of the request."""
+        fields: dict[str, object] = {
+            "revision": self._manifest.revision,
+            "protocol": told.protocol,
+            "status": told.status,
+            "milliseconds": round(1000 * told.seconds, 3),
+        }
+        if REQUEST_ID in told.headers:
+            fields["request_id"] = told.headers[REQUEST_ID].decode("latin-1")[:200]
+        trace = told.headers.get(TRACE_PARENT, b"").split(b"-")
+        if len(trace) == TRACE_PARTS:
+            fields["trace_id"] = trace[1].decode("latin-1")
+        return fields
+
+    def _sample(self, told: Told, rows: Rows) -> None:
+        columns = {"": rows.matrix} if rows.matrix is not None else rows.columns
+        inputs = {name: values.ravel()[:VALUES_KEPT].tolist() for name, values in columns.items()}
+        prediction = None if told.prediction is None else told.prediction.ravel()[:VALUES_KEPT].tolist()
+        fields = {**self._fields(told), "rows": rows.count, "inputs": inputs, "prediction": prediction}
+        samples.info("a request that was sampled", extra={"fields": fields})
+
+    def _trace(self, told: Told) -> tuple[bytes, bytes]:
+        """Make the request's span, now that it is over, as a child of the client's."""
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        assert self._tracer is not None  # noqa: S101 - as `tell` sees to
+        names = (TRACE_PARENT, TRACE_STATE)
+        carrier = {name.decode(): told.headers[name].decode("latin-1") for name in names if name in told.headers}
+        end = time.time_ns()
+        span = self._tracer.start_span(
+            f"{told.protocol} infer",
+            context=TraceContextTextMapPropagator().extract(carrier),
+            kind=SpanKind.SERVER,
+            start_time=end - int(told.seconds * 1e9),
+            attributes={
+                "slipway.model": self._manifest.model,
+                "slipway.revision": self._manifest.revision,
+                "slipway.protocol": told.protocol,
+                "slipway.rows": 0 if told.rows is None else told.rows.count,
+                "http.response.status_code": told.status,
+                "slipway.request_id": told.headers.get(REQUEST_ID, b"").decode("latin-1")[:200],
+            },
+        )
+        if told.status >= FAILURES:
+            span.set_status(Status(StatusCode.ERROR, told.reason))
+        span.end(end)
+        context = span.get_span_context()
+        value = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+        return b"traceresponse", value.encode()
+
+
+TRACE_PARTS = 4
+"""Of a `traceparent`: version, trace, span, flags."""
+
+
+def _share(environment: Mapping[str, str]) -> float:
+    said = environment.get(CAPTURE, "0")
+    try:
+        share = float(said)
+    except ValueError:
+        share = -1.0
+    if not (isfinite(share) and 0 <= share <= 1):
+        raise WatchingError(f"{CAPTURE} is {said!r}; expected a share of the requests, 0 to 1")
+    return share
+
+
+def _tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer | None":
+    """Return a tracer with OpenTelemetry's standard exporters; None where nothing asks for traces."""
+    named = environment.get(EXPORTER) or ("otlp" if any(environment.get(name) for name in ENDPOINTS) else "none")
+    if named == "none":
+        return None
+    if named not in {"otlp", "console"}:
+        raise WatchingError(f"{EXPORTER} is {named!r}; expected otlp, console or none")
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+
+    about = {"service.name": manifest.model, "service.version": manifest.revision}
+    provider = TracerProvider(resource=Resource.create(about | _given(environment)))
+    exporter: SpanExporter = ConsoleSpanExporter(out=sys.stderr) if named == "console" else _otlp()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider.get_tracer("slipway.inference")
+
+
+def _given(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the service's name where the environment gives one: it goes before ours."""
+    name = environment.get("OTEL_SERVICE_NAME")
+    return {"service.name": name} if name else {}
+
+
+def _otlp() -> Any:  # noqa: ANN401 - a SpanExporter of a package that may be missing
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    except ImportError as error:
+        message = f"{EXPORTER}=otlp: opentelemetry-exporter-otlp-proto-http is not installed; add it to the image"
+        raise WatchingError(message) from error
+    return OTLPSpanExporter()
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, and what the record has as `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class TextLines(logging.Formatter):
+    """The same for people: what the record has as `fields` stands behind the message."""
+
+    def __init__(self) -> None:
+        """Begin each line with its time."""
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = getattr(record, "fields", {})
+        return super().format(record) + "".join(f" {name}={value}" for name, value in fields.items())
+
+
+def log_to_stderr(environment: Mapping[str, str] = os.environ) -> None:
+    """Write the log as `SLIPWAY_LOG` says: `json`, or `text` (also when it says nothing); raise WatchingError."""
+    said = environment.get(FORMAT, "text")
+    if said not in {"json", "text"}:
+        raise WatchingError(f"{FORMAT} is {said!r}; expected json or text")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if said == "json" else TextLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
