@@ -1,4 +1,4 @@
-"""How a model's revisions run on a cluster: replicas, resources, devices. One machine has its own ways."""
+"""How a model's revisions run: replicas, resources and devices on a cluster, where one machine has its own ways."""
 
 from typing import Annotated, Literal, Self
 
@@ -85,7 +85,7 @@ class EvidenceSpec(Document):
 
 
 class ServingSpec(Document):
-    """How a model's revisions run on a cluster."""
+    """How a model's revisions run: what requests are kept of them, and on a cluster replicas, resources, devices."""
 
     replicas: ReplicasSpec = ReplicasSpec()
     """How many, and by which signals."""
@@ -105,6 +105,18 @@ class ServingSpec(Document):
     """How long a replica that stops may take for the requests it has."""
     evidence: EvidenceSpec | None = None
     """Queries of your own; null: the cluster's preset (`slipway doctor` names it)."""
+    capture_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Share of the requests whose rows and predictions are written to the revision's log; 0: none, as people's data
+    may be in them."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the service's processes are told of it, wherever they run.
+
+        >>> ServingSpec(capture_share=0.01).environment, ServingSpec().environment
+        ({'SLIPWAY_CAPTURE': '0.01'}, {})
+        """
+        return {"SLIPWAY_CAPTURE": f"{self.capture_share:g}"} if self.capture_share else {}
 
     @model_validator(mode="after")
     def _limit_is_over_the_request(self) -> Self:

@@ -6,6 +6,8 @@ Deployment and go with it; what a model has once belongs to nobody (docs/decisio
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import (
+    GRPC_NAME,
+    GRPC_PORT,
     MODEL,
     PACKAGE,
     PORT,
@@ -47,13 +49,22 @@ def service(revision: Revision) -> Manifest:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": revision.name, "labels": revision_labels(revision)},
-        "spec": {"type": "ClusterIP", "selector": _selecting(revision), "ports": [service_port()]},
+        "spec": {"type": "ClusterIP", "selector": _selecting(revision), "ports": service_ports()},
     }
 
 
-def service_port() -> Manifest:
-    """Return the one port that Services have."""
-    return {"name": PORT_NAME, "port": PORT, "targetPort": PORT_NAME, "protocol": "TCP"}
+def service_ports() -> list[Manifest]:
+    """Return the ports that Services have."""
+    return [
+        {"name": PORT_NAME, "port": PORT, "targetPort": PORT_NAME, "protocol": "TCP"},
+        {
+            "name": GRPC_NAME,
+            "port": GRPC_PORT,
+            "targetPort": GRPC_NAME,
+            "protocol": "TCP",
+            "appProtocol": "kubernetes.io/h2c",
+        },
+    ]
 
 
 def disruption_budget(revision: Revision) -> Manifest:
@@ -75,9 +86,9 @@ def disruption_budget(revision: Revision) -> Manifest:
 
 
 def network_policy(model: str) -> Manifest:
-    """Return what a model's pods may be told and may ask: their port, from anywhere; nothing.
+    """Return what a model's pods may be told and may ask: their ports, from anywhere; nothing.
 
-    Gateways and Prometheus are in namespaces of all names, so who may come in is left to the port. A model answers and
+    Gateways and Prometheus are in namespaces of all names, so who may come in is left to the ports. A model answers and
     calls nobody, not even DNS, which is a way out too; one that must gets a policy of its own: policies add up.
     """
     return {
@@ -87,7 +98,7 @@ def network_policy(model: str) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": {MODEL: model}},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}],
+            "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (PORT, GRPC_PORT)]}],
             "egress": [],
         },
     }

@@ -14,8 +14,8 @@ FIXED = "slipway.dev/fixed"
 TRAFFIC = "slipway.dev/traffic"
 """What the route was told, as JSON: the roles can't be seen from weights."""
 CONTAINER = "model"
-PORT = 3000
-PORT_NAME = "http"
+PORT, PORT_NAME = 3000, "http"
+GRPC_PORT, GRPC_NAME = 3001, "grpc"
 
 
 def model_labels(model: str) -> dict[str, str]:

@@ -3,7 +3,17 @@
 import math
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import CONTAINER, MODEL, PACKAGE, PORT, PORT_NAME, REVISION, revision_labels
+from slipway.adapters.kubernetes.names import (
+    CONTAINER,
+    GRPC_NAME,
+    GRPC_PORT,
+    MODEL,
+    PACKAGE,
+    PORT,
+    PORT_NAME,
+    REVISION,
+    revision_labels,
+)
 from slipway.domain.revision import Revision
 from slipway.domain.serving_spec import GpuSpec, ServingSpec, Toleration
 from slipway.errors import ArtifactBroken
@@ -64,7 +74,10 @@ def _container(revision: Revision) -> Manifest:
         "name": CONTAINER,
         "image": revision.package.image,
         "args": ["--drain-seconds", str(_grace(revision.serving))],
-        "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [
+            {"name": name, "containerPort": port, "protocol": "TCP"}
+            for name, port in ((PORT_NAME, PORT), (GRPC_NAME, GRPC_PORT))
+        ],
         "env": [{"name": name, "value": value} for name, value in environment(revision.serving).items()],
         "resources": _resources(revision),
         "startupProbe": {
@@ -104,7 +117,9 @@ def environment(serving: ServingSpec) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": threads,
         "PYTHONUNBUFFERED": "1",
         "SLIPWAY_CPUS": threads,
+        "SLIPWAY_LOG": "json",
         **devices,
+        **serving.environment,
     }
 
 

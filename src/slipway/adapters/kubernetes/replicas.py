@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.managers import editor
-from slipway.adapters.kubernetes.manifests import service_port
+from slipway.adapters.kubernetes.manifests import service_ports
 from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, MODEL, REVISION, TRAFFIC, model_labels, of_model
 from slipway.adapters.kubernetes.ratio import Counts, counts_for, reachable, why
 from slipway.adapters.kubernetes.readiness import ready
@@ -114,7 +114,7 @@ class ReplicaRouter:
 
     def _choose(self, model: str, selector: dict[str, str], traffic: Traffic) -> None:
         metadata = {"name": model, "labels": model_labels(model), "annotations": {TRAFFIC: told(traffic)}}
-        spec = {"type": "ClusterIP", "selector": selector, "ports": [service_port()]}
+        spec = {"type": "ClusterIP", "selector": selector, "ports": service_ports()}
         self._cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
         time.sleep(SETTLE_SECONDS)
 

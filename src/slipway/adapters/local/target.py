@@ -153,7 +153,7 @@ class LocalTarget:
         return Program(
             name=revision.name,
             argv=tuple(argv),
-            env=env,
+            env=env | revision.serving.environment,
             cwd=revision.package.path,
             log=self.supervisor.logs / f"{revision.name}.log",
             start_seconds=START_SECONDS,
