@@ -117,7 +117,7 @@ def scaled(place: Place) -> Scaled:
         load.per_second = DOUBLE
         place.until("both sides grew", lambda: watch.both(2), seconds=90)
         load.per_second, dropped_at = USUAL, time.time()
-        place.until("both sides shrank", lambda: watch.both(1, more_than=1.3), seconds=120)
+        place.until("both sides shrank", lambda: watch.both(1, more_than=1.3), seconds=180)
         load.more(int(USUAL * SETTLED_SECONDS))
         undone_at = time.time()
         end = place.take_back(MODEL, "a person wants it back").end()
