@@ -1,4 +1,4 @@
-"""`python -m tests.protos`: make the descriptors of the gRPC doors' messages from their .proto files.
+"""`python -m tests.protos`: make the descriptors of the inference service's messages from their .proto files.
 
 They are committed, as neither images nor users' machines have a compiler of such files; a test tells when they are old.
 """
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-DOORS = Path(__file__).parents[1] / "services" / "inference" / "grpc_doors"
-DESCRIPTORS = DOORS / "messages.binpb"
+MESSAGES = Path(__file__).parents[1] / "services" / "inference" / "messages"
+DESCRIPTORS = MESSAGES / "messages.binpb"
 
 
 def compile_to(path: Path) -> None:
     """Write the descriptors of all messages, and of what they import, to a file."""
-    sources = sorted((DOORS / "protos").glob("*.proto"))
+    sources = sorted((MESSAGES / "protos").glob("*.proto"))
     known = files("grpc_tools") / "_proto"  # google/protobuf/any.proto and its like
-    words = ["protoc", f"-I{DOORS / 'protos'}", f"-I{known}", "--include_imports", f"--descriptor_set_out={path}"]
+    words = ["protoc", f"-I{MESSAGES / 'protos'}", f"-I{known}", "--include_imports", f"--descriptor_set_out={path}"]
     code = protoc.main([*words, *(source.name for source in sources)])
     if code:
         raise SystemExit(f"protoc ended with code {code}; see what it printed")

@@ -72,17 +72,19 @@ class Front:
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
         door = self._door(path) if route is None else route.door
+        allowed = "POST" if route is None else ", ".join(route.handlers) or "POST"
         try:
             if route is None:
                 raise door.missing(path)
             handler = route.handlers.get(method)
             if handler is None:
-                allowed = ", ".join(route.handlers) or "POST"
                 raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")
             body = await read_body(receive, headers) if method == "POST" else b""
             answer = await handler(Call(method, path, scope["query_string"], headers, body))
         except Refused as refusal:
             answer = refused(door, self.model, refusal)
+            if isinstance(refusal, NotAllowed):
+                answer = answer._replace(headers=(*answer.headers, (b"allow", allowed.encode())))
         await self._send(answer, headers, send, head=method == "HEAD")
 
     def headers(self, answer: Answer, asked: dict[bytes, bytes], encoding: bytes | None, size: int) -> list[Header]:

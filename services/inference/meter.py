@@ -25,11 +25,17 @@ FINE_SECONDS = (
 """Edges of what happens within a request: waiting, running."""
 ROWS = tuple(float(1 << power) for power in range(13))
 """Edges of the rows of one run."""
+NATIVE_SCHEMA = 3
+"""Buckets of the same durations for Prometheus' native histograms: eight to each doubling, 9 % apart."""
+NATIVE_LOWEST, _NATIVE_HIGHEST = -136, 48
+"""Numbers of the first and last of them: 8 microseconds, 64 seconds."""
+NATIVE_EDGES = tuple(2.0 ** (number / 8) for number in range(NATIVE_LOWEST, _NATIVE_HIGHEST + 1))
+"""The upper end of each; what is beyond the last counts into it: no request is waited for so long."""
 _HISTOGRAMS = (("seconds", EDGES_SECONDS), ("waited", FINE_SECONDS), ("ran", FINE_SECONDS), ("rows", ROWS))
-_LENGTHS = [len(PROTOCOLS) * len(CODES), 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS)]
+_LENGTHS = [len(PROTOCOLS) * len(CODES), 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS), len(NATIVE_EDGES) + 1]
 _STARTS = [0, *accumulate(_LENGTHS)]
 _IN_FLIGHT = _STARTS[1]
-_SECONDS, _WAITED, _RAN, _BATCH = _STARTS[2:6]
+_SECONDS, _WAITED, _RAN, _BATCH, _NATIVE = _STARTS[2:7]
 _CODE_PLACES = {code: place for place, code in enumerate(CODES)}
 _PROTOCOL_PLACES = {name: place * len(CODES) for place, name in enumerate(PROTOCOLS)}
 
@@ -70,6 +76,7 @@ class Meter:
         values[_PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
         values[_SECONDS + bisect_left(EDGES_SECONDS, seconds)] += 1.0
         values[_WAITED - 1] += seconds
+        values[_NATIVE + bisect_left(NATIVE_EDGES, seconds)] += 1.0
 
     def ran(self, waited: float, rows: int, seconds: float) -> None:
         """Count one run of the model: how long its first request had waited, its rows, and how long it took."""
@@ -79,7 +86,7 @@ class Meter:
         values[_RAN + bisect_left(FINE_SECONDS, seconds)] += 1.0
         values[_BATCH - 1] += seconds
         values[_BATCH + bisect_left(ROWS, rows)] += 1.0
-        values[_STARTS[6] - 1] += rows
+        values[_NATIVE - 1] += rows
 
     def read(self) -> "Reading":
         """Return the sums over all workers of this server."""
@@ -110,6 +117,12 @@ class Reading:
             for row, protocol in enumerate(PROTOCOLS)
             for column, code in enumerate(CODES)
         }
+
+    def native(self) -> NDArray[np.int64]:
+        """Return requests by native bucket, from NATIVE_LOWEST on."""
+        counts = self._values[_NATIVE:].astype(np.int64)
+        counts[-2] += counts[-1]
+        return counts[:-1]
 
     def histogram(self, name: str) -> Histogram:
         """Return `seconds` (a request), `waited`, `ran` (a run) or `rows` (of a run)."""

@@ -14,6 +14,7 @@ from services.inference.meter import Histogram, Reading
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+DURATION = "slipway_request_duration_seconds"
 FROM_THE_START = (200, 500)
 """Statuses whose series are there before the first request, for the protocol that routers speak."""
 
@@ -26,12 +27,16 @@ class Page:
         self._manifest = manifest
         self._names = {"model": manifest.model, "revision": manifest.revision}
 
+    def families(self, reading: Reading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
+        """Return all metrics; `device` is None while the model is not loaded."""
+        return [*self._counted(reading), *self._predicted(summary), *self._info(device)]
+
     def write(self, reading: Reading, summary: dict[str, Any], device: str | None) -> bytes:
-        """Return the page in Prometheus' text format; `device` is None while the model is not loaded."""
+        """Return the page in Prometheus' text format; see `families`."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         registry = CollectorRegistry()
-        registry.register(_Given([*self._counted(reading), *self._predicted(summary), *self._info(device)]))
+        registry.register(_Given(self.families(reading, summary, device)))
         return generate_latest(registry)
 
     def _counted(self, reading: Reading) -> "Iterable[Metric]":
@@ -51,9 +56,7 @@ class Page:
         )
         in_flight.add_metric(own, reading.in_flight)
         yield in_flight
-        yield self._histogram(
-            "slipway_request_duration_seconds", "From a request's arrival to its answer.", reading.histogram("seconds")
-        )
+        yield self._histogram(DURATION, "From a request's arrival to its answer.", reading.histogram("seconds"))
         yield self._histogram(
             "slipway_queue_seconds", "How long a run's first request had waited for it.", reading.histogram("waited")
         )

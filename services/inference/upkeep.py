@@ -1,17 +1,20 @@
 """Pages for those who run the service, not for its clients: probes, metrics, and what judges of releases read."""
 
+import os
 from collections.abc import Awaitable, Callable
 
 import orjson
 
 from services.inference.calls import Answer, Call, Handler, Paths, Route
-from services.inference.metrics import Page
+from services.inference.metrics import DURATION, Page
 from services.inference.model import Model
 from services.inference.refusals import NotFound, Refused
 from services.inference.siblings import Siblings
 
 TEXT = b"text/plain; charset=utf-8"
 METRICS_KIND = b"text/plain; version=0.0.4; charset=utf-8"
+PROTOBUF = b"application/vnd.google.protobuf"
+PROTOBUF_KIND = PROTOBUF + b"; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 BENTOML_PATHS = frozenset(["/", "/docs.json", "/schema.json"])
 BENTOML_PREFIXES = ("/static_content/", "/assets/")
 
@@ -34,6 +37,7 @@ class Upkeep:
             "/slipway/answers": self._answers,
             "/slipway/summary": self._summary,
             "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
             "/livez": self._live,
             "/healthz": self._live,
             "/readyz": self._ready,
@@ -67,6 +71,21 @@ class Upkeep:
         """Give predictions and inputs summed since the processes began. Never routed to clients."""
         return Answer(200, orjson.dumps(await self._siblings.summary()))
 
-    async def _metrics(self, _: Call) -> Answer:
+    async def _openapi(self, _: Call) -> Answer:
+        """Describe the protocols, for this model as it is now."""
+        from services.inference.openapi import describe
+        from services.inference.protocols.tensorflow import labels_of
+
+        model = self._model
+        return Answer(200, orjson.dumps(describe(model.manifest, model.outputs, labels_of(os.environ))))
+
+    async def _metrics(self, call: Call) -> Answer:
+        """Give the page as it is asked for: protobuf has native histograms, which the text format has no word for."""
+        if PROTOBUF in call.headers.get(b"accept", b"").split(b";")[0]:
+            from services.inference.native_metrics import delimited
+
+            reading = self._model.meter.read()
+            families = self._page.families(reading, await self._siblings.summary(), self._model.device)
+            return Answer(200, delimited(families, {DURATION: reading.native()}), PROTOBUF_KIND)
         page = self._page.write(self._model.meter.read(), await self._siblings.summary(), self._model.device)
         return Answer(200, page + (await self._more() if self._more is not None else b""), METRICS_KIND)

@@ -11,7 +11,7 @@ import grpc  # type: ignore[import-untyped]
 from services.inference.calls import Outputs
 from services.inference.exchange import COMPARE, PATIENCE_SECONDS, remember
 from services.inference.front import REVISION
-from services.inference.grpc_doors.messages import Message
+from services.inference.messages import Message
 from services.inference.model import Model
 from services.inference.refusals import ModelFailed, Refused
 from services.inference.watching import REQUEST_ID, TRACE_PARENT, TRACE_STATE, Headers, Told

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 
 from services.inference.grpc_doors.asking import Asking, Context, Rpc
-from services.inference.grpc_doors.messages import Message, message, parsed
+from services.inference.messages import Message, message, parsed
 from services.inference.model import Model
 from services.inference.refusals import SHOWN, Draining, NotFound, Refused
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from services.inference.calls import Outputs
 from services.inference.grpc_doors.asking import Asking, Inference, Rpc
-from services.inference.grpc_doors.messages import Message, message, parsed
 from services.inference.grpc_doors.open_inference_tensors import offered, read_tensors, write_tensors
 from services.inference.manifest import Manifest
+from services.inference.messages import Message, message, parsed
 from services.inference.protocols.oip import EXTENSIONS, describe
 from services.inference.refusals import SHOWN, NotFound, Refused, refuse
 from services.inference.rows import Rows, to_rows

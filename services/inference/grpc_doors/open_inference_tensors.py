@@ -5,8 +5,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.grpc_doors.messages import Message
 from services.inference.grpc_doors.texts import bytes_of_texts, texts_of
+from services.inference.messages import Message
 from services.inference.protocols.oip_binary import bytes_of, tensor_of
 from services.inference.refusals import refuse
 from services.inference.tensors import cast, datatype_of_array, dtype_of, shape_of

@@ -7,9 +7,9 @@ from google.protobuf import json_format  # type: ignore[import-untyped]
 
 from services.inference.calls import Outputs
 from services.inference.grpc_doors.asking import Asking, Inference, Rpc
-from services.inference.grpc_doors.messages import Message, message, parsed
 from services.inference.grpc_doors.tensorflow_tensors import read_tensor, write_tensor
 from services.inference.manifest import Manifest
+from services.inference.messages import Message, message, parsed
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.protocols.tensorflow_signature import SIGNATURE, signature
 from services.inference.refusals import SHOWN, NotFound, refuse

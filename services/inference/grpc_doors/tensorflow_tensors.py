@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.bodies import LIMIT
-from services.inference.grpc_doors.messages import Message, message
 from services.inference.grpc_doors.texts import bytes_of_texts, texts_of
+from services.inference.messages import Message, message
 from services.inference.protocols.oip_binary import tensor_of
 from services.inference.protocols.tensorflow_signature import TYPES
 from services.inference.refusals import refuse

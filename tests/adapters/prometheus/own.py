@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pytest
@@ -74,11 +75,17 @@ class Exporter(WebServer):
         return status, "text/plain; version=0.0.4", self.page.encode()
 
 
+class Addressed(Protocol):
+    """What can be scraped."""
+
+    address: str
+
+
 class OwnPrometheus:
     """The program, with a folder of its own, scraping these exporters five times a second."""
 
-    def __init__(self, home: Path, exporters: Sequence[Exporter]) -> None:
-        """Write its configuration; nothing runs yet."""
+    def __init__(self, home: Path, exporters: Sequence[Addressed], **scraping: object) -> None:
+        """Write its configuration, with more settings of the scrape; nothing runs yet."""
         self._home, self._process = home, None
         self._program = shutil.which("prometheus")
         if self._program is None:
@@ -88,7 +95,7 @@ class OwnPrometheus:
         config = {
             "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},
             "scrape_configs": [
-                {"job_name": "test", "static_configs": [{"targets": [one.address for one in exporters]}]},
+                {"job_name": "test", "static_configs": [{"targets": [one.address for one in exporters]}], **scraping},
             ],
         }
         (home / "prometheus.yml").write_text(json.dumps(config))
@@ -109,7 +116,7 @@ class OwnPrometheus:
             self._process.wait(10)
             self._process = None
 
-    def scraped(self, *exporters: Exporter) -> None:
+    def scraped(self, *exporters: Addressed) -> None:
         """Return when the exporters' present pages were read."""
         began = time.time()
         for one in exporters:

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from services.inference.grpc_doors.messages import message, parsed
+from services.inference.messages import message, parsed
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
 

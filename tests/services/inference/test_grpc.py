@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from services.inference.bodies import LIMIT
-from services.inference.grpc_doors.messages import message
+from services.inference.messages import message
 from tests.services.inference.grpc_serving import INFER, PREDICT, GrpcServed, oip, served_grpc, slow_model, tf, unary
 from tests.services.inference.serving import until
 

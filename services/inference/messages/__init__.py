@@ -1,4 +1,6 @@
-"""The messages of the gRPC doors: classes made of descriptors that lie beside this file (`python -m tests.protos`).
+"""The messages of protobuf that we speak: classes made of descriptors that lie beside this file.
+
+`python -m tests.protos` makes those of the .proto files.
 
 They are in a pool of their own: in protobuf's default one they would clash with the same messages as TensorFlow,
 tritonclient or a model's own code bring them along, and whoever is imported second fails.
