@@ -8,7 +8,7 @@ import socket
 import sys
 
 from services.inference.cores import usable
-from services.inference.devices import read_devices
+from services.inference.devices import WORKERS_NOW, read_devices
 from services.inference.endings import MANIFEST, MODEL
 from services.inference.supervisor import Plan, Supervisor
 
@@ -23,7 +23,7 @@ def main(words: list[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(usable()))
     workers = asked.workers or (cores if _shares_nothing() else 1)
-    os.environ[CPUS] = str(max(1, cores // workers))
+    os.environ[CPUS], os.environ[WORKERS_NOW] = str(max(1, cores // workers)), str(workers)
     passed = ["--keep-alive-seconds", str(asked.keep_alive_seconds), "--drain-seconds", str(asked.drain_seconds)]
     if asked.grpc_port:
         _must_be_free(asked.host, asked.grpc_port)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+WORKERS_NOW = "SLIPWAY_WORKERS_NOW"
+"""How many workers there are: the supervisor's word to them."""
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 
@@ -31,6 +33,8 @@ class Devices:
     gpu: Gpu = Gpu.NONE
     cpus: int = 1
     """Threads of one inference; one where several revisions share a machine."""
+    workers: int = 1
+    """Processes of this server, each with the model."""
 
     @property
     def providers(self) -> list[str]:
@@ -46,7 +50,7 @@ def read_devices(environment: Mapping[str, str]) -> Devices:
     """Read SLIPWAY_GPU and SLIPWAY_CPUS (cores, rounded down, one at least); raise DevicesError.
 
     >>> read_devices({"SLIPWAY_GPU": "require", "SLIPWAY_CPUS": "2.5"})
-    Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2)
+    Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2, workers=1)
     """
     gpu, cpus = environment.get("SLIPWAY_GPU", ""), environment.get("SLIPWAY_CPUS", "1")
     if gpu not in set(Gpu):
@@ -59,4 +63,4 @@ def read_devices(environment: Mapping[str, str]) -> Devices:
     if not (isfinite(cores) and cores > 0):
         message = f"SLIPWAY_CPUS is {cpus!r}; expected a number of cores over 0"
         raise DevicesError(message)
-    return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)))
+    return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)), workers=int(environment.get(WORKERS_NOW, "1")))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.adapters.bento.build import Order
 from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLDER, manifest
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
+from slipway.adapters.bento.weights import lay_out_model
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
@@ -179,7 +180,7 @@ def _lay_out(plan: _Plan, context: Path) -> None:
     if plan.model.is_dir():
         shutil.copytree(plan.model, folder / PYFUNC_FOLDER)
     else:
-        shutil.copyfile(plan.model, folder / ONNX_FILE)
+        lay_out_model(plan.model, folder / ONNX_FILE)
 
 
 def _run(order: Order, home: Path, name: str) -> None:
