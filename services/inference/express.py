@@ -15,9 +15,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from services.inference.bodies import PACKED_FROM, SECONDS, broken, packed, too_slow
-from services.inference.calls import Answer, Route
+from services.inference.calls import JSON, Answer, Route
 from services.inference.exchange import Exchange
 from services.inference.front import Front
+from services.inference.watching import REQUEST_ID
 
 WHOLE = 65536
 """Bytes of a body up to which uvicorn does not hold its connection back."""
@@ -88,16 +89,24 @@ class Short:
         protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
             return
-        parts = [STATUS_LINE[answer.status], protocol.server_headers()]
-        for name, value in self._front.headers(answer, self._headers, encoding, len(body)):
-            parts += (name, b": ", value, b"\r\n")
-        if not self.keep_alive and not self._front.model.draining:
-            parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", body)
+        stays = self.keep_alive and not self._front.model.draining
+        plain = stays and encoding is None and answer.kind is JSON and not answer.headers
+        if plain and REQUEST_ID not in self._headers:  # most answers: three pieces that are known, and the length
+            parts = [*protocol.usual_head(answer.status), b"%d\r\n\r\n" % len(body), body]
+        else:
+            parts = [*self._head(answer, encoding, len(body), stays=stays), body]
         protocol.transport.write(b"".join(parts))
-        if not self.keep_alive or self._front.model.draining:
+        if not stays:
             protocol.transport.close()
         protocol.on_response_complete()
+
+    def _head(self, answer: Answer, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
+        parts = [STATUS_LINE[answer.status], self._protocol.server_headers()]
+        for name, value in self._front.headers(answer, self._headers, encoding, size):
+            parts += (name, b": ", value, b"\r\n")
+        if not stays and not self._front.model.draining:
+            parts.append(b"connection: close\r\n")
+        return [*parts, b"\r\n"]
 
 
 class Express(HttpToolsProtocol):
@@ -111,11 +120,24 @@ class Express(HttpToolsProtocol):
         self._front = front
         self._ways = _ways(front)
         self._shown: tuple[object, bytes] = (None, b"")
+        revision = b": ".join(front.revision)
+        self._usual = b"content-type: %b\r\n%b\r\ncontent-length: " % (JSON, revision)
+        self._idle_since = 0.0
+
+    def on_message_begin(self) -> None:
+        """Begin with little: what uvicorn makes for its own way is made when it is known that it is taken."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
         route = self._ways.get(self.url)
         if route is None or not self._plain():
+            came = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = came
+            self.scope["headers"] = self.headers
             super().on_headers_complete()
             return
         self.cycle = Short(self, self._front, route, self.parser.should_keep_alive())  # type: ignore[assignment]
@@ -133,6 +155,7 @@ class Express(HttpToolsProtocol):
         if type(cycle) is Short and not cycle.response_complete:
             cycle.disconnected = True
             cycle.lost()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def on_message_complete(self) -> None:
@@ -141,6 +164,34 @@ class Express(HttpToolsProtocol):
         cycle: Any = self.cycle
         if type(cycle) is Short and not cycle.more_body and not cycle.response_complete:
             cycle.run()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer of an idle connection as it is: one rings for many requests."""
+
+    def on_response_complete(self) -> None:
+        """Remember when the connection fell idle; a timer that is there already serves again."""
+        timer = self.timeout_keep_alive_task
+        if timer is None or self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for all of the time; else look again when it will have been."""
+        self.timeout_keep_alive_task = None
+        cycle: Any = self.cycle
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and (cycle is None or cycle.response_complete):
+            super().timeout_keep_alive_handler()
+        else:
+            wait = max(left, 1.0)
+            self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
+
+    def usual_head(self, status: int) -> tuple[bytes, bytes, bytes]:
+        """Return the head of an answer of JSON, but for its length."""
+        return STATUS_LINE[status], self.server_headers(), self._usual
 
     def server_headers(self) -> bytes:
         """Return uvicorn's own headers (the date), written anew when they change."""

@@ -28,7 +28,7 @@ class Front:
         """Answer what `doors` have paths for; other paths are `rest`'s (None: refused)."""
         self.model = model
         self._upkeep, self._rest = upkeep, rest
-        self._revision: Header = (REVISION, model.manifest.revision.encode())
+        self.revision: Header = (REVISION, model.manifest.revision.encode())
         self.routes: dict[str, Route] = {}
         self._prefixes: list[tuple[str, Door]] = []
         for door in (*doors, upkeep):
@@ -92,7 +92,7 @@ class Front:
         sent: list[Header] = [
             (b"content-type", answer.kind),
             (b"content-length", b"%d" % size),
-            self._revision,
+            self.revision,
             *answer.headers,
         ]
         request_id = asked.get(REQUEST_ID)

@@ -26,6 +26,7 @@ DATATYPES = {
 }
 """The protocol's names of types, and ours (numpy's)."""
 DTYPES = {datatype: np.dtype(object if kind == "str" else kind) for datatype, kind in DATATYPES.items()}
+_SIZES = "a list of sizes, the rows first, such as [1, 64]"
 DIMENSIONS = 32
 """Most sizes of a shape."""
 _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
@@ -76,8 +77,11 @@ def dtype_of(datatype: object, what: str) -> np.dtype[Any]:
 
 def shape_of(shape: object, what: str) -> tuple[int, ...]:
     """Return a tensor's sizes, the rows first; raise BadRequest."""
-    if not isinstance(shape, list) or not shape or not all(type(n) is int and n >= 0 for n in shape):
-        refuse(f"{what}: shape", shape, "a list of sizes, the rows first, such as [1, 64]")
+    if not isinstance(shape, list) or not shape:
+        refuse(f"{what}: shape", shape, _SIZES)
+    for size in shape:
+        if type(size) is not int or size < 0:
+            refuse(f"{what}: shape", shape, _SIZES)
     if shape[0] == 0:
         refuse(f"{what}: shape", shape, "at least one row")
     if len(shape) > DIMENSIONS or 0 in shape:  # beyond what numpy can hold, or with nothing in it

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,3 +164,25 @@ def test_a_taken_port_is_told(pair: Served, classifier: Path, tmp_path: Path) ->
 
     assert service.process.returncode == 1
     assert f"127.0.0.1:{pair.port} can't be listened on: Address already in use" in service.log.read_text()
+
+
+def test_idle_connections_are_closed_after_their_time(classifier: Path, tmp_path: Path) -> None:
+    """Counted from the last answer: one that goes on being used stays."""
+    with served(classifier, tmp_path, "--keep-alive-seconds", "2") as service:
+        service.wait_ready()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+            stream = connection.makefile("rb")
+            seen = []
+            for _ in range(3):
+                connection.sendall(head() + BODY)
+                seen.append(_answer(stream)[:3])
+                connection.settimeout(1.2)
+                with pytest.raises(TimeoutError):  # it is left open meanwhile
+                    connection.recv(1)
+                connection.settimeout(20)
+            began = time.monotonic()
+            rest = connection.recv(1)
+
+    assert seen == [b"200", b"200", b"200"]
+    assert rest == b""
+    assert time.monotonic() - began < 10
