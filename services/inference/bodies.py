@@ -26,34 +26,28 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > LIMIT:
         raise _too_large()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise broken()
-    if message.get("more_body", False):
-        body = await _rest(receive, body)
-    elif len(body) > LIMIT:
-        raise _too_large()
+    parts = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            body = await _whole(receive, parts)
+    except TimeoutError as error:
+        raise too_slow(len(parts)) from error
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else await _unpacked(body, encoding.strip().lower())
 
 
-async def _rest(receive: Receive, first: bytes) -> bytes:
-    parts = bytearray(first)
-    try:
-        async with asyncio.timeout(SECONDS):
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise broken()
-                parts += message.get("body", b"")
-                if len(parts) > LIMIT:
-                    raise _too_large()
-                more = message.get("more_body", False)
-    except TimeoutError as error:
-        raise too_slow(len(parts)) from error
-    return bytes(parts)
+async def _whole(receive: Receive, parts: bytearray) -> bytes:
+    """Return all that comes; `parts` holds what came so far."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise broken()
+        piece: bytes = message.get("body", b"")
+        if len(parts) + len(piece) > LIMIT:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return bytes(parts) + piece if parts else piece
+        parts += piece
 
 
 async def _unpacked(body: bytes, encoding: bytes) -> bytes:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from services.inference.devices import CUDA, Devices, Gpu
 from services.inference.manifest import Manifest
-from services.inference.refusals import ModelFailed
+from services.inference.refusals import ModelFailed, refuse
 from services.inference.rows import Rows
 from services.inference.runtime import Feeds, Result, unwritable
+from services.inference.tensors import cast, datatype_of
 
 _TYPES = {
     "tensor(bool)": np.dtype("bool"),
@@ -73,12 +74,15 @@ class OnnxRuntime:
                 parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
                 whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             whole = whole.reshape(len(whole), *self._manifest.inner_shape)
-            return {names[0]: whole.astype(self._kinds[names[0]], copy=False)}
+            return {names[0]: _as(whole, self._kinds[names[0]], "input")}
         if rows.matrix is not None:
             parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)
         else:
             parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
-        return {name: part.astype(self._kinds[name], copy=False) for name, part in zip(names, parts, strict=True)}
+        return {
+            name: _as(part, self._kinds[name], f"input {column.name!r}")
+            for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
+        }
 
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
         """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
@@ -156,6 +160,23 @@ class OnnxRuntime:
             return ModelFailed(_first_line(error))
         outputs = {name: _flat(np.asarray(values)) for name, values in zip(self._names.values(), results, strict=True)}
         return unwritable(outputs, _count(feeds)) or outputs
+
+
+def _as(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Return values in the model's own type; raise BadRequest for a number that would be infinity there, or another."""
+    if values.dtype == dtype:
+        return values
+    if values.dtype.kind in "iu" and dtype.kind in "iu":
+        return cast(values, dtype, what)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(dtype)
+    except FloatingPointError:
+        with np.errstate(over="ignore"):
+            lost = np.isfinite(values) & ~np.isfinite(values.astype(dtype))
+        return refuse(
+            what, str(values[lost][0]), f"values within the range of {datatype_of(dtype.name)}, the model's own"
+        )
 
 
 def _count(feeds: Feeds) -> int:

@@ -37,6 +37,22 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tree_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model like the classifier that has an answer to any numbers: nothing overflows in a tree."""
+    from skl2onnx import to_onnx
+    from sklearn.tree import DecisionTreeClassifier
+
+    folder = tmp_path_factory.mktemp("tree")
+    rows = np.random.default_rng(7).normal(size=(200, 3))
+    model = DecisionTreeClassifier(max_depth=3, random_state=7).fit(rows, (rows[:, 0] > 0).astype(np.int64))
+    onnx = to_onnx(model, rows[:1].astype(np.float32), options={"zipmap": False})
+    (folder / "model.onnx").write_bytes(onnx.SerializeToString())
+    document = manifest_of(inputs=["X"], outputs=["label", "probabilities"])
+    (folder / "slipway.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model that looks a number up in a table of three, and fails on any other: 0, 1, 2 give 10, 20, NaN."""
     from onnx import TensorProto, helper, numpy_helper
