@@ -2,17 +2,15 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.services.inference.environments import CLIENTS, environment
 from tests.services.inference.grpc_serving import GrpcServed, served_grpc, words_model
 
-CLIENTS = Path(__file__).parent / "clients"
-INSTALL_SECONDS = 280
 ANSWER_SECONDS = 120
 Asked = Callable[..., dict[str, Any]]
 
@@ -48,13 +46,10 @@ def tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Asked:
 
 def asking(client: str, folder: Path) -> Asked:
     """Make a client's environment; return what runs its script there and gives what it saw."""
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, folder / "env"], check=True, timeout=ANSWER_SECONDS)
-    install = [*uv, "pip", "install", "-q", "--no-deps", "--python", folder / "env", "-r", CLIENTS / f"{client}.txt"]
-    subprocess.run(install, check=True, timeout=INSTALL_SECONDS)
+    programs = environment(client, folder / "env")
 
     def ask(*words: str) -> dict[str, Any]:
-        command = [folder / "env" / "bin" / "python", CLIENTS / f"ask_{client}.py", *words]
+        command = [programs / "python", CLIENTS / f"ask_{client}.py", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
         assert done.returncode == 0, done.stderr
         seen: dict[str, Any] = json.loads(done.stdout)
