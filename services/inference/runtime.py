@@ -1,21 +1,16 @@
 """What runs a model: ONNX Runtime in this process, or MLflow's pyfunc in a child process."""
 
-import logging
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.calls import Outputs
-from services.inference.devices import Devices, Gpu
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
-
-log = logging.getLogger("slipway.inference")
 
 Result = Outputs | ModelFailed
 """Of one request: outputs by their name on the wire, or why there are none."""
@@ -55,21 +50,6 @@ class InlineRuntime(Runtime, Protocol):
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
         """Run requests in this thread and return each one's result; one that fails fails alone."""
         ...
-
-
-def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> Runtime:
-    """Return the manifest's runtime, not started yet; without `devices` it gets one CPU."""
-    devices = devices or Devices()
-    path = folder / manifest.file
-    if manifest.runtime == "onnx":
-        from services.inference.onnx_runtime import OnnxRuntime
-
-        return OnnxRuntime(manifest, path, devices)
-    from services.inference.pyfunc import PyfuncRuntime
-
-    if devices.gpu is Gpu.REQUIRE:
-        log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")
-    return PyfuncRuntime(manifest, path)
 
 
 def warm_up_rows(manifest: Manifest) -> Rows:

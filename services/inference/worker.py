@@ -21,10 +21,10 @@ from services.inference.devices import read_devices
 from services.inference.endings import MODEL, telling
 from services.inference.express import Express
 from services.inference.front import Front, make_front
+from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.meter import Meter
 from services.inference.model import Model
-from services.inference.runtime import open_runtime
 from services.inference.siblings import Siblings
 from services.inference.supervisor import FD, READY_SUFFIX
 from services.inference.upkeep import Upkeep

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from services.inference.grpc_doors.asking import Asking, Inference
 from services.inference.grpc_doors.open_inference import OpenInference
 from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.messages import message
 from services.inference.model import Model
 from services.inference.refusals import Refused
-from services.inference.runtime import open_runtime
 from tests.protos import DESCRIPTORS, compile_to
 from tests.services.inference.grpc_serving import INFER, PREDICT, GrpcServed, oip, served_grpc, tf, unary
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from services.inference.front import make_front
+from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
-from services.inference.runtime import open_runtime
 from services.inference.siblings import Siblings
 from services.inference.upkeep import Upkeep
 

@@ -12,11 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
+from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.protocols.oip_json import parse
 from services.inference.pyfunc import PyfuncRuntime
 from services.inference.refusals import ModelFailed
-from services.inference.runtime import open_runtime, warm_up_rows
+from services.inference.runtime import warm_up_rows
 
 Maker = Callable[..., dict[str, Any]]
 MODEL = """

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.inference.front import make_front
+from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.refusals import BadRequest
-from services.inference.runtime import open_runtime
 from services.inference.siblings import Siblings
 from services.inference.upkeep import Upkeep
 
