@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export SLIPWAY_ROOT := $(CURDIR)
 
-.PHONY: help demo test lint bench bench-release bench-decisions bench-kubernetes docs lock clean
+.PHONY: help demo test lint bench bench-release bench-decisions bench-kubernetes bench-serving docs lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ lint: $(INSTALLED) ## Style, types, import contracts, prefect.yaml
 	$(BIN)/python -m tests.lint.prefect_yaml prefect.yaml
 	$(BIN)/codespell
 
-bench: bench-release bench-decisions ## Run every benchmark
+bench: bench-release bench-decisions bench-serving ## Run every benchmark
 
 bench-release: $(INSTALLED) ## Ten runs of the demo: requests lost, lead time by stage (RUNS=10)
 	@$(BIN)/python -m benchmarks.release.run
@@ -37,6 +37,9 @@ bench-decisions: $(INSTALLED) ## False rollbacks, delay and bad answers of Slipw
 
 bench-kubernetes: $(INSTALLED) ## Rollouts, releases, images and reconcile over 500 models on the cluster that tests use
 	@$(BIN)/python -m benchmarks.kubernetes.run $(ARGS)
+
+bench-serving: $(INSTALLED) ## The inference service beside its peers, same models, same run: half an hour (needs wrk; ARGS=--quick)
+	@$(BIN)/python -m benchmarks.serving.run $(ARGS)
 
 docs: $(INSTALLED) ## Write what docs/ takes from the code: settings, spec schema, release figures
 	@$(BIN)/python -m docs.generate
