@@ -23,10 +23,12 @@ from services.inference.runtime import Feeds, InlineRuntime, Result, Runtime
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""
-WAIT_SECONDS = 0.010
+WAIT_SECONDS = 0.009
 """How long what is accepted may wait, as far as runs of the past tell."""
 WAIT_RUNS = 16
-"""Or so many runs of one request, where the model is slow: in a queue at 80 % load one in a hundred waits for ten."""
+"""Or so many runs of one request, where requests run alone: in a queue at 80 % load one in a hundred waits for ten."""
+WAIT_BATCHES = 8
+"""Or so many, where they run together, which shortens the queue."""
 LEAST_WAITING, MOST_WAITING = 16, 1024
 """Bounds of the queue, in requests."""
 BATCH_REQUESTS = 128
@@ -38,8 +40,9 @@ WATCH_SECONDS = 0.05
 ALONE = 16
 """After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
 others might come. The first turn in which another one does come ends that."""
-SMOOTHING = 0.1
-"""Weight of the newest run in what a run is expected to take: about the last twenty count."""
+FALLING, RISING = 0.3, 0.02
+"""Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
+machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
 WARM_UPS = 3
 """Runs before the first request. The first of them is the slowest, and tells nothing of the others."""
 
@@ -76,6 +79,7 @@ class Engine:
         self._runtime = runtime
         self._inline = runtime if isinstance(runtime, InlineRuntime) else None
         self._most = BATCH_REQUESTS if batchable else 1
+        self._patience = WAIT_BATCHES if batchable else WAIT_RUNS
         self._meter, self._clock = meter, clock
         self._queue: deque[_Waiting] = deque()
         self._under_way = 0
@@ -96,7 +100,7 @@ class Engine:
         """Return how many requests may wait or run: what is done within the time that one may wait."""
         alone = self._expected.seconds(1)
         each = self._expected.each
-        bound = max(WAIT_SECONDS, WAIT_RUNS * alone)
+        bound = max(WAIT_SECONDS, self._patience * alone)
         return min(MOST_WAITING, max(LEAST_WAITING, int(bound / each))) if each else MOST_WAITING
 
     async def start(self, rows: Rows) -> Result:
@@ -267,6 +271,11 @@ class _Expected:
         """Learn from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
-        self._by_size[size] = took if known is None else known + SMOOTHING * (took - known)
+        self._by_size[size] = took if known is None else _nearer(known, took)
         share = took / requests
-        self.each = share if not self.each else self.each + SMOOTHING * (share - self.each)
+        self.each = _nearer(self.each, share) if self.each else share
+
+
+def _nearer(expected: float, took: float) -> float:
+    """Return what is expected after one more run."""
+    return expected + (FALLING if took < expected else RISING) * (took - expected)

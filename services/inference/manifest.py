@@ -21,7 +21,7 @@ class ManifestError(Exception):
     """The package does not describe itself as it must; the message names the key, what is there, and what may be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """One input column, or the whole input of a model that takes one tensor."""
 
@@ -30,6 +30,16 @@ class Column:
     """numpy dtype name (`float32`, `int64`, `bool`) or `str`."""
     shape: tuple[int, ...] = (-1,)
     """-1 is the row axis; `(-1,)` is a plain column."""
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its arrays: texts are objects."""
+        return np.dtype(object if self.kind == "str" else self.kind)
+
+    @cached_property
+    def plain(self) -> bool:
+        """It has one value a row."""
+        return self.shape == (-1,)
 
     @property
     def width(self) -> int:

@@ -7,7 +7,7 @@ float32 uncopied, whatever the signature says.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,18 +60,15 @@ def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
 
 
 def _columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
-    names = [column.name for column in manifest.columns]
-    unknown = [name for name in tensors if name not in names]
-    if unknown:
-        refuse(f"input {unknown[0]!r}", "a name the model does not have", f"one of {_listed(names)}")
-    missing = [name for name in names if name not in tensors]
-    if missing:
-        refuse("inputs", f"none for {_listed(missing)}", f"one tensor for each of the {len(names)} columns")
-    rows = tensors[names[0]].shape[0]
+    if tensors.keys() != manifest.names:
+        _refuse_names(tensors, manifest)
+    rows = len(tensors[manifest.columns[0].name])
     return {column.name: _column(tensors[column.name], column, rows) for column in manifest.columns}
 
 
 def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
+    if column.plain and values.dtype == column.dtype and values.shape in {(rows,), (rows, 1)}:
+        return values.reshape(rows)  # most columns
     what = f"input {column.name!r}"
     shape = (rows, *column.shape[1:])
     if values.shape != shape and not (len(shape) == 1 and values.shape == (rows, 1)):
@@ -80,7 +77,16 @@ def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[n
     values = values.reshape(shape)
     if column.kind == "str":
         return values if values.dtype == object else refuse(what, "numbers", "texts (datatype BYTES)")
-    return cast(values, np.dtype(column.kind), what)
+    return cast(values, column.dtype, what)
+
+
+def _refuse_names(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> NoReturn:
+    names = [column.name for column in manifest.columns]
+    unknown = next((name for name in tensors if name not in manifest.names), None)
+    if unknown is not None:
+        refuse(f"input {unknown!r}", "a name the model does not have", f"one of {_listed(names)}")
+    missing = [name for name in names if name not in tensors]
+    refuse("inputs", f"none for {_listed(missing)}", f"one tensor for each of the {len(names)} columns")
 
 
 def _listed(names: list[str]) -> str:

@@ -97,6 +97,8 @@ def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool =
     """
     if dtype.kind == "O":
         return texts_of(data, what)
+    if len(data) == 1 and dtype in _FLOATS and type(data[0]) is float and abs(data[0]) <= _FLOATS[dtype]:
+        return np.array(data, dtype)  # a column of one row
     text = None if plain else text_in(data)
     if text is not None:
         refuse(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
@@ -129,6 +131,8 @@ def text_in(values: Sequence[Any]) -> str | None:
 
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_FLOATS = {dtype: float(np.finfo(dtype).max) for dtype in (_FLOAT32, _FLOAT64)}
+"""The largest number of each."""
 _SQUARED = float(np.finfo(np.float32).max) ** 2 / 4
 
 

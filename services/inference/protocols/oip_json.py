@@ -16,6 +16,8 @@ from services.inference.tensors import parse_tensor, write_tensor
 
 SHORT = 4096
 """Bytes of JSON in which no text is long."""
+LONG = 256
+"""Bytes of a text that is."""
 NO_PARAMETERS: dict[str, Any] = {}
 
 
@@ -43,9 +45,20 @@ def parse(body: bytes, header_length: int | None, manifest: Manifest) -> Asked:
     if name is not None and not isinstance(name, str):
         refuse("id", name, "a text")
     binary = None if header_length is None else memoryview(body)[header_length:]
-    rows = to_rows(_tensors(document.get("inputs"), binary, plain=len(head) <= SHORT), manifest)
+    rows = to_rows(_tensors(document.get("inputs"), binary, plain=_plain(head)), manifest)
     wanted = _parameters(document, "parameters")
     return Asked(rows, name, _outputs(document.get("outputs"), manifest, wanted.get("binary_data_output") is True))
+
+
+def _plain(head: bytes) -> bool:
+    r"""Tell whether no text in some JSON is long, without parsing it: what stands between every other two quotes.
+
+    >>> _plain(b'{"a": 1}' + b" " * 5000), _plain(b'{"a": "' + b"x" * 5000 + b'"}'), _plain(b'"\\"' + b"x" * 5000)
+    (True, False, False)
+    """
+    if len(head) <= SHORT:
+        return True
+    return b"\\" not in head and max(map(len, head.split(b'"')[1::2]), default=0) <= LONG
 
 
 def write(asked: Asked, outputs: Outputs, manifest: Manifest) -> tuple[bytes, int | None]:
@@ -79,11 +92,14 @@ def _tensors(entries: object, binary: memoryview | None, *, plain: bool) -> dict
             refuse(f"inputs[{position}]", entry, "an object with name, shape, datatype and data")
         if name in tensors:
             refuse(f"input {name!r}", "the name twice", "every name once")
-        size = _parameters(entry, f"input {name!r}: parameters").get("binary_data_size")
+        what = f"input {name!r}"
+        size = None
+        if "parameters" in entry:
+            size = _parameters(entry, f"{what}: parameters").get("binary_data_size")
         if size is None:
-            tensors[name] = parse_tensor(entry, f"input {name!r}", plain=plain)
+            tensors[name] = parse_tensor(entry, what, plain=plain)
         else:
-            tensors[name] = read_binary(entry, size, binary, taken, f"input {name!r}")
+            tensors[name] = read_binary(entry, size, binary, taken, what)
             taken += size
     if binary is not None and taken != len(binary):
         refuse("body", f"{len(binary)} bytes behind the JSON", f"{taken}, as the inputs' binary_data_size say")
