@@ -85,7 +85,8 @@ class Engine:
         self._under_way = 0
         self._running: list[_Waiting] = []
         """The batch that is run beside the loop."""
-        self._scheduled = False
+        self._kept: asyncio.AbstractEventLoop | None = None
+        self._scheduled = self._watching = False
         self.busy = False
         """A run is under way beside the loop."""
         self._alone = 0
@@ -121,6 +122,13 @@ class Engine:
         """Let go of the model."""
         await self._runtime.stop()
 
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that runs; kept, as Python 3.11 asks the kernel for our process' number to find it."""
+        if self._kept is None or not self._kept.is_running():
+            self._kept = asyncio.get_running_loop()
+        return self._kept
+
     def admit(self) -> None:
         """Raise Overloaded, or Draining, where no more may wait: asked before anything of a request is looked at."""
         if len(self._queue) + self._under_way >= self._limit:
@@ -136,10 +144,10 @@ class Engine:
             self._alone = 0  # somebody else came in the same turn
         if self._alone < ALONE:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._next)
+            self._loop.call_soon(self._next)
         else:
             self._answered = True
-            asyncio.get_running_loop().call_soon(self._turned)
+            self._loop.call_soon(self._turned)
             self._next()
         return waiting
 
@@ -150,7 +158,7 @@ class Engine:
     async def predict(self, rows: Rows, deadline: float) -> Outputs:
         """Return the model's outputs for these rows; raise Overloaded, Draining, TooLate or ModelFailed."""
         self.admit()
-        came: asyncio.Future[Outputs | Refused] = asyncio.get_running_loop().create_future()
+        came: asyncio.Future[Outputs | Refused] = self._loop.create_future()
         waiting = self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
         try:
             result = await came
@@ -174,23 +182,28 @@ class Engine:
         self._scheduled = False
         if self.busy:
             return
-        batch = self._taken()
+        batch, rows = self._taken()
         if not batch:
             return
         self._under_way = len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
         began = self._clock()
         feeds = [one.feeds for one in batch]
-        if self._inline is not None and self._expected.seconds(sum(one.rows for one in batch)) <= INLINE_SECONDS:
+        if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
             self._settle(batch, began, self._inline.run(feeds))
             return
         self.busy, self._running = True, batch
-        self._watch()
-        task = asyncio.ensure_future(self._runtime.exchange(feeds))
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(WATCH_SECONDS, self._watch)
+        task = self._loop.create_task(self._exchanged(feeds))
         task.add_done_callback(lambda done: self._came(batch, began, done))
 
-    def _taken(self) -> list[_Waiting]:
-        """Take the next batch from the queue; what is late, or nobody waits for any more, is left out."""
+    async def _exchanged(self, feeds: list[Feeds]) -> list[Result]:
+        return await self._runtime.exchange(feeds)
+
+    def _taken(self) -> tuple[list[_Waiting], int]:
+        """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
         batch: list[_Waiting] = []
         rows, now = 0, self._clock()
         while self._queue and len(batch) < self._most:
@@ -206,17 +219,18 @@ class Engine:
                 continue
             rows += one.rows
             batch.append(one)
-        return batch
+        return batch, rows
 
     def _watch(self) -> None:
         """While a long run is under way, tell those whose time is over; nobody else would."""
         if not self.busy:
+            self._watching = False
             return
         now = self._clock()
         for one in (*self._running, *self._queue):
             if one.deadline <= now:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
-        asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
+        self._loop.call_later(WATCH_SECONDS, self._watch)
 
     def _came(self, batch: list[_Waiting], began: float, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
@@ -238,7 +252,7 @@ class Engine:
             one.answer(result)
         if self._queue and not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._next)
+            self._loop.call_soon(self._next)
 
 
 class _Expected:

@@ -128,6 +128,11 @@ class Manifest:
             return None
         return str(np.result_type(*(np.dtype(kind) for kind in kinds)))
 
+    @cached_property
+    def matrix_dtype(self) -> np.dtype[Any] | None:
+        """The same as numpy's own."""
+        return None if self.matrix_kind is None else np.dtype(self.matrix_kind)
+
 
 RUNTIMES = ("onnx", "pyfunc")
 _TEXTS = ("model", "version", "revision", "runtime", "file", "digest")

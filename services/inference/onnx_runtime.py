@@ -73,7 +73,8 @@ class OnnxRuntime:
             if whole is None:
                 parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
                 whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-            whole = whole.reshape(len(whole), *self._manifest.inner_shape)
+            if whole.shape[1:] != self._manifest.inner_shape:
+                whole = whole.reshape(len(whole), *self._manifest.inner_shape)
             return {names[0]: _as(whole, self._kinds[names[0]], "input")}
         if rows.matrix is not None:
             parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)

@@ -36,8 +36,8 @@ def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> R
     """Return what the model runs on: one matrix, or one tensor per column; raise BadRequest naming the input."""
     name = next(iter(tensors))
     alone = len(tensors) == 1 and (len(manifest.columns) == 1 or name not in manifest.names)
-    if alone and manifest.matrix_kind is not None:
-        return Rows(_matrix(tensors[name], f"input {name!r}", manifest, np.dtype(manifest.matrix_kind)), {})
+    if alone and manifest.matrix_dtype is not None:
+        return Rows(_matrix(tensors[name], f"input {name!r}", manifest, manifest.matrix_dtype), {})
     return Rows(None, _columns(tensors, manifest))
 
 

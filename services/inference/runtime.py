@@ -74,8 +74,12 @@ def unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
     return None
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _finite(values: NDArray[np.generic]) -> bool:
-    """Tell whether there is no NaN and no infinity: a sum of squares shows it, unless it overflows by itself."""
-    flat = values.ravel()
-    return isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
+    """Tell whether there is no NaN and no infinity; a few numbers are looked at sooner without numpy."""
+    if values.size <= FEW:
+        return all(map(isfinite, values.ravel().tolist()))
+    return bool(np.isfinite(values).all())
+
+
+FEW = 24
+"""Numbers up to which that is so."""

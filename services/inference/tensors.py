@@ -109,7 +109,7 @@ def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool =
         refuse(f"{what}: data", seen, "a flat list, or lists of equal length")
     if values.dtype == dtype:
         return values
-    if dtype == _FLOAT32 and values.dtype == _FLOAT64 and _within_float32(values):
+    if dtype == _FLOAT32 and values.dtype == _FLOAT64 and values.size and _within_float32(values):
         return values.astype(_FLOAT32)  # the most frequent case by far
     if values.size and values.dtype.kind not in _ACCEPTED[dtype.kind]:
         expected = f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says"
@@ -133,14 +133,12 @@ def text_in(values: Sequence[Any]) -> str | None:
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _FLOATS = {dtype: float(np.finfo(dtype).max) for dtype in (_FLOAT32, _FLOAT64)}
 """The largest number of each."""
-_SQUARED = float(np.finfo(np.float32).max) ** 2 / 4
+_LARGEST = float(np.finfo(np.float32).max)
 
 
-@np.errstate(over="ignore")
 def _within_float32(values: NDArray[np.generic]) -> bool:
-    """Tell whether no value can be beyond float32's range: a sum of squares is over the largest one's."""
-    flat = values.ravel()
-    return bool(flat.dot(flat) < _SQUARED)
+    """Tell whether no value is beyond float32's range."""
+    return bool(values.max() <= _LARGEST and values.min() >= -_LARGEST)
 
 
 def texts_of(data: list[Any], what: str) -> NDArray[np.generic]:
