@@ -15,7 +15,7 @@ from benchmarks.serving.processes import HOST, Command, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).with_name("peers")
-OURS, LIMIT, EMPTY = "slipway", "bare_asgi", "empty_asgi"
+OURS, LIMIT, CHECKED, EMPTY = "slipway", "bare_asgi", "checked_asgi", "empty_asgi"
 FormMaker = Callable[[Model], Form]
 
 
@@ -57,11 +57,11 @@ def _lay_out(model: Model, folder: Path) -> None:
     shutil.copytree(model.folder, folder / "model")
 
 
-def _script(name: str, python: Callable[[], Path], *more: str) -> Callable[[Model, Path], Command]:
+def _script(name: str, python: Callable[[], Path], *more: str, **environment: str) -> Callable[[Model, Path], Command]:
     def command(model: Model, folder: Path) -> Command:
         port = free_port()
         words = [str(python()), str(PEERS / f"{name}.py"), "--model", str(model.folder), "--port", str(port), *more]
-        return _command(words, folder, port)
+        return _command(words, folder, port, **environment)
 
     return command
 
@@ -142,6 +142,13 @@ SERVERS = (
         command=_script("bare", _here),
         forms=(oip_json, oip_binary),
         versions=_own_versions("uvicorn", "uvloop", "httptools"),
+    ),
+    Server(
+        name=CHECKED,
+        about="the same, with our own parsing, checks and writing: what our server around them adds",
+        command=_script("checked", _here, PYTHONPATH=str(ROOT)),
+        forms=(oip_json, oip_binary),
+        versions=dict,
     ),
     Server(
         name=EMPTY,

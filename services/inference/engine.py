@@ -23,14 +23,16 @@ from services.inference.runtime import Feeds, InlineRuntime, Result, Runtime
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""
-WAIT_SECONDS = 0.009
+WAIT_SECONDS = 0.008
 """How long what is accepted may wait, as far as runs of the past tell."""
 WAIT_RUNS = 16
 """Or so many runs of one request, where requests run alone: in a queue at 80 % load one in a hundred waits for ten."""
-WAIT_BATCHES = 8
+WAIT_BATCHES = 5
 """Or so many, where they run together, which shortens the queue."""
-LEAST_WAITING, MOST_WAITING = 16, 1024
+LEAST_WAITING, MOST_WAITING = 8, 1024
 """Bounds of the queue, in requests."""
+QUICK = 2
+"""A whole batch may wait where that takes at most so many times WAIT_SECONDS."""
 BATCH_REQUESTS = 128
 """Most requests of one run; more would make the first wait for the last one's parsing."""
 BATCH_ROWS = 4096
@@ -40,6 +42,8 @@ WATCH_SECONDS = 0.05
 ALONE = 16
 """After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
 others might come. The first turn in which another one does come ends that."""
+SMOOTHING = 0.1
+"""Weight of a run in how many rows requests have."""
 FALLING, RISING = 0.3, 0.02
 """Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
 machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
@@ -99,10 +103,12 @@ class Engine:
 
     def _bound(self) -> int:
         """Return how many requests may wait or run: what is done within the time that one may wait."""
-        alone = self._expected.seconds(1)
-        each = self._expected.each
-        bound = max(WAIT_SECONDS, self._patience * alone)
-        return min(MOST_WAITING, max(LEAST_WAITING, int(bound / each))) if each else MOST_WAITING
+        expected = self._expected
+        if not expected.each:
+            return MOST_WAITING
+        bound = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
+        least = self._most if self._most * expected.each <= QUICK * WAIT_SECONDS else 0
+        return min(MOST_WAITING, max(LEAST_WAITING, least, int(bound / expected.each)))
 
     async def start(self, rows: Rows) -> Result:
         """Load the model and run one row, until it is known what a run takes; return the row's last result."""
@@ -110,7 +116,8 @@ class Engine:
         feeds = self._runtime.feeds(rows)
         for warm in range(WARM_UPS):
             began = self._clock()
-            (result,) = await self._runtime.exchange([feeds])
+            run = None if self._inline is None else self._inline.run([feeds])  # nobody waits for the loop yet
+            (result,) = run or await self._runtime.exchange([feeds])
             if isinstance(result, ModelFailed):
                 break
             if warm:
@@ -268,6 +275,8 @@ class _Expected:
         self._by_size: list[float | None] = [None] * 32
         self.each = 0.0
         """Seconds of one request, its share of the runs it had company in."""
+        self.rows = 1.0
+        """Rows of one request."""
 
     def seconds(self, rows: int) -> float:
         """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
@@ -286,6 +295,7 @@ class _Expected:
         size = rows.bit_length()
         known = self._by_size[size]
         self._by_size[size] = took if known is None else _nearer(known, took)
+        self.rows += SMOOTHING * (rows / requests - self.rows)
         share = took / requests
         self.each = _nearer(self.each, share) if self.each else share
 
