@@ -3,18 +3,19 @@
     SLIPWAY_REGISTRY=localhost:5000 SLIPWAY_REGISTRY_INSECURE=true python benchmarks/images/run.py onnx pyfunc gpu
 
 Each run pushes under a path of its own, so that the first release of a kind builds its runtime. Writes `results.json`
-beside this file: figure name -> value and unit.
+beside this file: figure name -> value and unit, and what is in each image.
 """
 
 import json
 import logging
 import platform
 import sys
+import tarfile
 import tempfile
 import time
 import uuid
 import warnings
-import zlib
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,8 @@ RESULTS = Path(__file__).with_name("results.json")
 KINDS = ("onnx", "pyfunc", "gpu")
 PIXELS = tuple(f"pixel_{i}" for i in range(64))
 MEGABYTE = 1_000_000
+LARGEST = 16
+"""Packages and folders that are named."""
 Figures = dict[str, dict[str, Any]]
 
 
@@ -50,7 +53,7 @@ def main(kinds: list[str]) -> int:
         bench = Bench(Path(folder))
         for kind in kinds:
             figures |= bench.measured(kind)
-            write(figures)
+            write(figures, bench.contents)
     return 0
 
 
@@ -65,6 +68,8 @@ class Bench:
         self._images = OciImages(self._place, settings.image_builder, settings.base_image, folder / "work")
         self._packager, self._folder = BentoPackager(folder / "bentoml", ROOT), folder
         self._onnx = train(folder)
+        self.contents: dict[str, dict[str, float]] = {}
+        """The largest things in each kind of image, in megabytes."""
 
     def measured(self, kind: str) -> Figures:
         """Return the figures of one kind, all beginning with its name."""
@@ -75,7 +80,8 @@ class Bench:
             reference = self._push(kind, number)
             seconds[f"{kind}_{name}_package_push_seconds"] = round(time.perf_counter() - began, 2)
         figures = {name: {"value": value, "unit": "seconds"} for name, value in seconds.items()}
-        sizes = self._sizes(reference)
+        sizes, held = self._sizes(reference)
+        self.contents[kind] = {name: round(size / MEGABYTE, 1) for name, size in held.most_common(LARGEST)}
         print(kind, seconds, sizes, flush=True)
         return figures | {f"{kind}_{name}": {"value": value, "unit": "MB"} for name, value in sizes.items()}
 
@@ -91,21 +97,24 @@ class Bench:
         package = self._packager.package(artifact, signature, onnx, {}, self._folder / "store")
         return self._images.push(package, gpu=kind == "gpu")
 
-    def _sizes(self, reference: str) -> dict[str, float]:
-        """Return megabytes: what a node pulls, what that is unpacked, and what it pulls for the next version."""
+    def _sizes(self, reference: str) -> tuple[dict[str, float], Counter[str]]:
+        """Return megabytes (what a node pulls, unpacked, and for the next version), and bytes by what is in it."""
         host, _, rest = reference.partition("/")
         repository, _, digest = rest.partition("@")
         address = f"{'http' if self._place.insecure else 'https'}://{host}/v2/{repository}"
         accepted = {"accept": "application/vnd.oci.image.manifest.v1+json"}
         manifest = httpx.get(f"{address}/manifests/{digest}", headers=accepted).raise_for_status().json()
         pulled = [layer["size"] for layer in manifest["layers"]]
-        unpacked = [unpacked_size(f"{address}/blobs/{layer['digest']}") for layer in manifest["layers"]]
-        return {
+        held: Counter[str] = Counter()
+        for layer in manifest["layers"]:
+            held += contents(f"{address}/blobs/{layer['digest']}")
+        sizes = {
             "image_megabytes": round(sum(pulled) / MEGABYTE, 1),
             "base_image_megabytes": round(pulled[0] / MEGABYTE, 1),
-            "unpacked_megabytes": round(sum(unpacked) / MEGABYTE, 1),
+            "unpacked_megabytes": round(held.total() / MEGABYTE, 1),
             "release_layer_megabytes": round(pulled[-1] / MEGABYTE, 3),
         }
+        return sizes, held
 
 
 def train(folder: Path) -> Converted:
@@ -129,24 +138,41 @@ def train(folder: Path) -> Converted:
         inputs=("X",),
         outputs=("label", "probabilities"),
         single_matrix=True,
+        rows_independent=True,
     )
 
 
-def unpacked_size(blob: str) -> int:
-    """Return a layer's size before compression."""
-    size, unpack = 0, zlib.decompressobj(wbits=31)
-    with httpx.stream("GET", blob, timeout=60, follow_redirects=True) as answer:
-        for part in answer.iter_raw():
-            size += len(unpack.decompress(part))
-    return size
+def contents(blob: str) -> Counter[str]:
+    """Return what a layer holds before compression, in bytes by package of Python; the rest under its first folder."""
+    held: Counter[str] = Counter()
+    with tempfile.TemporaryFile() as file:
+        with httpx.stream("GET", blob, timeout=60, follow_redirects=True) as answer:
+            for part in answer.iter_raw():
+                file.write(part)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:gz") as layer:
+            for member in layer:
+                held[_holder(member.name)] += member.size
+    return held
 
 
-def write(figures: Figures) -> None:
+def _holder(path: str) -> str:
+    """Return whose a file is.
+
+    >>> _holder("opt/venv/lib/python3.11/site-packages/numpy/core/x.so"), _holder("usr/lib/python3/dist.py")
+    ('numpy', '/usr')
+    """
+    _, packages, inside = path.partition("/site-packages/")
+    first = (inside if packages else path).lstrip("./").split("/")[0]
+    return first.partition(".libs")[0].partition("-")[0] if packages else f"/{first}"
+
+
+def write(figures: Figures, held: dict[str, dict[str, float]]) -> None:
     """Write what was measured so far, and on what."""
     machine = {"python": platform.python_version(), "machine": platform.machine()}
     versions = {name: version(name) for name in ("bentoml", "mlflow", "numpy")}
     when = datetime.now(UTC).date().isoformat()
-    document = {"figures": figures, "date": when, "versions": versions, "machine": machine}
+    document = {"figures": figures, "contents": held, "date": when, "versions": versions, "machine": machine}
     RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
