@@ -77,6 +77,7 @@ def _converted(graph: Path) -> Converted:
         inputs=("X",),
         outputs=("label", "probabilities"),
         single_matrix=True,
+        rows_independent=True,
     )
 
 
