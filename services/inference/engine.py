@@ -144,18 +144,18 @@ class Engine:
     def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
         waiting = _Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
-        self._queue.append(waiting)
-        if self._scheduled or self.busy:
-            return waiting
         if self._answered:
             self._alone = 0  # somebody else came in the same turn
-        if self._alone < ALONE:
+        if self._scheduled or self.busy:
+            self._queue.append(waiting)
+        elif self._alone < ALONE or deadline <= waiting.since:
+            self._queue.append(waiting)
             self._scheduled = True
             self._loop.call_soon(self._next)
         else:
             self._answered = True
             self._loop.call_soon(self._turned)
-            self._next()
+            self._run([waiting], waiting.rows)
         return waiting
 
     def _turned(self) -> None:
@@ -190,21 +190,23 @@ class Engine:
         if self.busy:
             return
         batch, rows = self._taken()
-        if not batch:
-            return
+        if batch:
+            self._run(batch, rows)
+
+    def _run(self, batch: list[_Waiting], rows: int) -> None:
         self._under_way = len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
         began = self._clock()
         feeds = [one.feeds for one in batch]
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
-            self._settle(batch, began, self._inline.run(feeds))
+            self._settle(batch, rows, began, self._inline.run(feeds))
             return
         self.busy, self._running = True, batch
         if not self._watching:
             self._watching = True
             self._loop.call_later(WATCH_SECONDS, self._watch)
         task = self._loop.create_task(self._exchanged(feeds))
-        task.add_done_callback(lambda done: self._came(batch, began, done))
+        task.add_done_callback(lambda done: self._came(batch, rows, began, done))
 
     async def _exchanged(self, feeds: list[Feeds]) -> list[Result]:
         return await self._runtime.exchange(feeds)
@@ -239,18 +241,17 @@ class Engine:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
         self._loop.call_later(WATCH_SECONDS, self._watch)
 
-    def _came(self, batch: list[_Waiting], began: float, done: "asyncio.Future[list[Result]]") -> None:
+    def _came(self, batch: list[_Waiting], rows: int, began: float, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
         self.busy, self._running = False, []
         failed = None if not done.cancelled() else "the run was cancelled"
         if failed is None and done.exception() is not None:
             failed = f"{type(done.exception()).__name__}: {done.exception()}"
         results: Sequence[Result] = [ModelFailed(failed) for _ in batch] if failed is not None else done.result()
-        self._settle(batch, began, results)
+        self._settle(batch, rows, began, results)
 
-    def _settle(self, batch: list[_Waiting], began: float, results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[_Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
         took = self._clock() - began
-        rows = sum(one.rows for one in batch)
         self._expected.saw(rows, len(batch), took)
         self._under_way = 0
         self._meter.ran(began - batch[0].since, rows, took)

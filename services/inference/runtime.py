@@ -1,7 +1,7 @@
 """What runs a model: ONNX Runtime in this process, or MLflow's pyfunc in a child process."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import hypot, isfinite
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ from services.inference.calls import Outputs
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
+from services.inference.tensors import FEW
 
 Result = Outputs | ModelFailed
 """Of one request: outputs by their name on the wire, or why there are none."""
@@ -75,11 +76,7 @@ def unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
 
 
 def _finite(values: NDArray[np.generic]) -> bool:
-    """Tell whether there is no NaN and no infinity; a few numbers are looked at sooner without numpy."""
-    if values.size <= FEW:
-        return all(map(isfinite, values.ravel().tolist()))
+    """Tell whether there is no NaN and no infinity: the root of all squares is neither then."""
+    if values.size <= FEW and isfinite(hypot(*values.ravel().tolist())):
+        return True
     return bool(np.isfinite(values).all())
-
-
-FEW = 24
-"""Numbers up to which that is so."""

@@ -1,7 +1,7 @@
 """One tensor of the Open Inference Protocol (v2), JSON form: checked on its way in, written on its way out."""
 
 from collections.abc import Sequence
-from math import prod
+from math import hypot, prod
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
 _NAMES_OF_DTYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Which kinds of JSON values (numpy kind letters) may fill a tensor of which kind."""
+FEW = 256
+"""Numbers up to which a look at them is sooner without numpy."""
 DEPTH = 64
 """Levels of lists: numpy has no more dimensions."""
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
@@ -109,7 +111,7 @@ def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool =
         refuse(f"{what}: data", seen, "a flat list, or lists of equal length")
     if values.dtype == dtype:
         return values
-    if dtype == _FLOAT32 and values.dtype == _FLOAT64 and values.size and _within_float32(values):
+    if dtype == _FLOAT32 and values.dtype == _FLOAT64 and values.size and _within_float32(values, data):
         return values.astype(_FLOAT32)  # the most frequent case by far
     if values.size and values.dtype.kind not in _ACCEPTED[dtype.kind]:
         expected = f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says"
@@ -136,8 +138,10 @@ _FLOATS = {dtype: float(np.finfo(dtype).max) for dtype in (_FLOAT32, _FLOAT64)}
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def _within_float32(values: NDArray[np.generic]) -> bool:
-    """Tell whether no value is beyond float32's range."""
+def _within_float32(values: NDArray[np.generic], data: list[Any]) -> bool:
+    """Tell whether no value is beyond float32's range: where the root of all squares is not, no value is."""
+    if values.ndim == 1 and values.size <= FEW and hypot(*data) <= _LARGEST:
+        return True
     return bool(values.max() <= _LARGEST and values.min() >= -_LARGEST)
 
 

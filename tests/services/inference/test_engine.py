@@ -218,3 +218,18 @@ def test_who_is_alone_does_not_wait_for_others(table_model: Path) -> None:
         return seen
 
     assert told(Watched(table_model), story) == ["first", "between", "after", "second"]
+
+
+def test_who_is_alone_is_not_run_past_the_deadline_either(table_model: Path) -> None:
+    """Also where it would be run as it comes."""
+
+    async def story(one: Watched) -> list[Any]:
+        for _ in range(ALONE):
+            await one.ask(0.0)
+        return [await one.ask(0.0, deadline=perf_counter())]
+
+    watched = Watched(table_model)
+    (late,) = told(watched, story)
+
+    assert isinstance(late, TooLate)
+    assert watched.runs() == (ALONE, ALONE)
