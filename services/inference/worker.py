@@ -24,6 +24,7 @@ from services.inference.front import Front, make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.meter import Meter
+from services.inference.metrics import Page
 from services.inference.model import Model
 from services.inference.siblings import Siblings
 from services.inference.supervisor import FD, READY_SUFFIX
@@ -60,11 +61,17 @@ class Worker(uvicorn.Server):
         await self._siblings.start()
         if self._grpc_address is not None:
             self._grpc = await _grpc_server(self._model, self._grpc_address)
+        self._write_a_page()
         gc.collect()
         gc.freeze()
         await super().startup(sockets)
         self._ready.touch()
         log.info("%s on %s: ready", self._model.manifest.revision, self._model.device)
+
+    def _write_a_page(self) -> None:
+        """Import what writes metrics now, and not while requests wait for the first page."""
+        model = self._model
+        Page(model.manifest).write(model.meter.read(), model.summary.shown(), model.device)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """From the signal on: be ready no more."""
