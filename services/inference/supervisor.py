@@ -61,12 +61,12 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until told to end (SIGTERM, SIGINT), or until a worker can't be kept running; return the exit code."""
-        with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bound() as listening:
+        with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bound() as self._listening:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._end)
             for slot in self._slots:
-                self._start(slot, listening, Path(folder))
-            return self._watch(listening, Path(folder))
+                self._start(slot, Path(folder))
+            return self._watch(Path(folder))
 
     def _bound(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._plan.host else socket.AF_INET
@@ -83,16 +83,16 @@ class Supervisor:
         listening.set_inheritable(True)
         return listening
 
-    def _start(self, slot: _Slot, listening: socket.socket, folder: Path) -> None:
+    def _start(self, slot: _Slot, folder: Path) -> None:
         (folder / f"{slot.name}{READY_SUFFIX}").unlink(missing_ok=True)
-        additions = {FD: str(listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
+        additions = {FD: str(self._listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
         slot.process = subprocess.Popen(
             [sys.executable, "-m", "services.inference.worker", *self._plan.words],
             env=os.environ | additions,
-            pass_fds=[listening.fileno()],
+            pass_fds=[self._listening.fileno()],
         )
 
-    def _watch(self, listening: socket.socket, folder: Path) -> int:
+    def _watch(self, folder: Path) -> int:
         """Wait for workers that end; replace them, or end with them."""
         code = 0
         while any(slot.process is not None for slot in self._slots):
@@ -108,7 +108,7 @@ class Supervisor:
                 code = code or max(0, ended)
             elif self._lasted(slot, folder):
                 _say(f"{slot.name} ended with code {ended}; another one takes its place")
-                self._start(slot, listening, folder)
+                self._start(slot, folder)
             else:
                 _say(f"{slot.name} ended with code {ended}; giving up")
                 code = ended if ended > 0 else 1
@@ -125,6 +125,7 @@ class Supervisor:
         """Ask all workers to end; kill those that don't in time."""
         if not self._ending:
             self._ending = True
+            self._listening.close()  # or connections would go on to be taken for workers that listen no more
             signal.signal(signal.SIGALRM, self._kill)
             signal.setitimer(signal.ITIMER_REAL, self._plan.drain_seconds + GRACE_SECONDS)
         self._signal(signal.SIGTERM)
