@@ -42,6 +42,8 @@ WATCH_SECONDS = 0.05
 ALONE = 16
 """After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
 others might come. The first turn in which another one does come ends that."""
+BOUND_RUNS = 8
+"""Runs after which the bound of the queue is reckoned anew."""
 SMOOTHING = 0.1
 """Weight of a run in how many rows requests have."""
 FALLING, RISING = 0.3, 0.02
@@ -99,6 +101,7 @@ class Engine:
         """A request was run in this turn of the event loop, without waiting for its end."""
         self._expected = _Expected()
         self._limit = MOST_WAITING
+        self._runs = 0
         self.draining = False
 
     def _bound(self) -> int:
@@ -255,7 +258,9 @@ class Engine:
         self._expected.saw(rows, len(batch), took)
         self._under_way = 0
         self._meter.ran(began - batch[0].since, rows, took)
-        self._limit = self._bound()
+        self._runs += 1
+        if not self._runs % BOUND_RUNS:
+            self._limit = self._bound()
         for one, result in zip(batch, results, strict=True):
             one.answer(result)
         if self._queue and not self._scheduled:

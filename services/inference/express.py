@@ -129,6 +129,20 @@ class Express(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._length: bytes | None = None
+        self._is_plain = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, as uvicorn does; note the few that choose the way."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"content-length":
+            self._length = value
+        elif name in LONG_WAY:
+            self._is_plain = False
+            self.expect_100_continue = self.expect_100_continue or (
+                name == b"expect" and value.lower() == b"100-continue"
+            )
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
@@ -207,13 +221,8 @@ class Express(HttpToolsProtocol):
             return False
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return False
-        length = None
-        for name, value in self.headers:
-            if name in LONG_WAY:
-                return False
-            if name == b"content-length":
-                length = value
-        return length is not None and length.isdigit() and int(length) <= WHOLE
+        length = self._length
+        return self._is_plain and length is not None and length.isdigit() and int(length) <= WHOLE
 
 
 def _ways(front: Front) -> dict[bytes, Route]:
