@@ -163,7 +163,7 @@ def test_a_canary_that_dies_is_rolled_back_at_once(stack: Stack, register: Regis
 def _serving(stack: Stack, model: str, version: int) -> list[psutil.Process]:
     package = stack.status(model)["canary"]["package"]["path"]
     assert stack.status(model)["canary"]["version"] == version
-    found = [one for one in psutil.process_iter(["cmdline"]) if package in (one.info["cmdline"] or [])]
+    found = [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == package]
     children = [child for one in found for child in one.children(recursive=True)]
     assert found
     return [*children, *found]

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
+from slipway.adapters.kubernetes.manifests import deployment
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
@@ -109,6 +110,18 @@ def test_a_deleted_deployment_is_absent_and_can_be_started_again(place: Place) -
 
     place.expect(revision, lambda state: state.health is Health.READY)
     assert until(lambda: _answers(place, "deleted"))
+
+
+def test_a_start_that_was_broken_off_is_due_again(place: Place) -> None:
+    """Who was killed after the Deployment left it without a Service: it is absent, and starting it makes it whole."""
+    revision = place.revision("broken", 1)
+    place.api.apply(deployment(revision))
+    assert place.target.observe("broken") == {}
+
+    place.target.start(revision)
+
+    place.expect(revision, lambda state: state.health is Health.READY)
+    assert place.api.get("Service", revision.name) is not None
 
 
 def test_what_serves_is_not_replaced_under_its_name(place: Place) -> None:

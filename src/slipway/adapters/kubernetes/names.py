@@ -7,6 +7,9 @@ from slipway.domain.revision import Revision
 MODEL, REVISION = "slipway.dev/model", "slipway.dev/revision"
 PACKAGE = "slipway.dev/package"
 """Digest of the package that a Deployment's pods serve: tells an old template's pods from the new one's."""
+WHOLE = "slipway.dev/whole"
+"""On a Deployment whose Service, budget and autoscaler were applied too: without it a start was broken off, and is due
+again."""
 MINIMUM, MAXIMUM = "slipway.dev/minimum", "slipway.dev/maximum"
 """On an autoscaler: the bounds at rest. The live ones are moved while traffic moves."""
 FIXED = "slipway.dev/fixed"

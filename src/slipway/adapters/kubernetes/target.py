@@ -15,7 +15,7 @@ from slipway.adapters.kubernetes.cluster import Applied, Cluster, is_ours
 from slipway.adapters.kubernetes.gateway import GatewayRouter, find_gateway
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
-from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, of_model
+from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, WHOLE, of_model
 from slipway.adapters.kubernetes.readiness import ready_since, staying
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import Seen, assess
@@ -88,6 +88,7 @@ class KubernetesTarget:
             live = undo.apply(wanted).live
             for manifest in (service(revision), disruption_budget(revision), self._autoscaler(revision)):
                 undo.apply(owned(manifest, live))
+            self._cluster.apply(_whole(wanted))
         except SlipwayError:
             undo.undo()
             raise
@@ -102,13 +103,15 @@ class KubernetesTarget:
             self._cluster.delete("Deployment", name)
 
     def observe(self, model: str) -> dict[str, RevisionState]:
-        """Return what is there of a model, with three calls whatever there is."""
+        """Return what is there of a model, with three calls whatever there is; what was begun and broken off is not."""
         kinds = ("Deployment", "Pod", AUTOSCALER)
         deployments, pods, scalers = (self._cluster.list(kind, of_model(model)) for kind in kinds)
         by_name = {one["metadata"]["name"]: one for one in scalers}
         now = self._cluster.now()
         found = {}
         for one in deployments:
+            if WHOLE not in (one["metadata"].get("annotations") or {}):
+                continue
             name = one["metadata"]["name"]
             found[name] = assess(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
         return found
@@ -224,3 +227,9 @@ class KubernetesTarget:
             )
         if traffic.canary == name:  # a warm canary, at 0 %
             self.router.route(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
+
+
+def _whole(manifest: Manifest) -> Manifest:
+    """Return a Deployment with the word that nothing is missing beside it."""
+    metadata = manifest["metadata"]
+    return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), WHOLE: "true"}}}
