@@ -92,7 +92,7 @@ def _bench(folder: Path, *, quick: bool) -> Bench:
     if quick:
         models, overloads, amount = (WHOLE,), list(parts.OVERLOADS)[:1], {"rounds": 2, "seconds": 1, "starts": 2}
     else:
-        models, overloads, amount = tuple(MODELS), list(parts.OVERLOADS), {"rounds": 5, "seconds": 2, "starts": 5}
+        models, overloads, amount = tuple(MODELS), list(parts.OVERLOADS), {"rounds": 5, "seconds": 1, "starts": 5}
     return Bench(folder=folder, server_core=server, client_core=client, models=models, overloads=overloads, **amount)
 
 
