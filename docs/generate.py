@@ -95,7 +95,12 @@ def _bounds(field: dict[str, Any]) -> list[str]:
 def readme() -> str:
     """Return README.md with the figures that the benchmarks measured."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, rows in (("figures", _figures()), ("decisions", _decisions()), ("cluster", _cluster())):
+    for name, rows in (
+        ("figures", _figures()),
+        ("decisions", _decisions()),
+        ("cluster", _cluster()),
+        ("serving", _serving()),
+    ):
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         before, _, rest = text.partition(begin)
         text = before + begin + "\n" + rows + end + rest.partition(end)[2]
@@ -123,6 +128,22 @@ def _cluster() -> str:
     ]
     lines = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join(["| measured | median (smallest to largest) |", "|---|---|", *lines]) + "\n"
+
+
+def _serving() -> str:
+    figures = _measured("serving")["figures"]
+    peers = {"FastAPI": "fastapi", "MLServer": "mlserver", "KServe": "kserve", "BentoML `@api`": "bentoml_api"}
+    over = ", ".join(f"{name} {figures[f'vs_{key}_c8']['value']:.1f}" for name, key in peers.items())
+    bare = ", ".join(f"{figures[f'vs_bare_asgi_c{count}']['value']:.2f}" for count in (1, 8, 32, 128))
+    rows = [
+        ("requests per second over those of a bare ASGI function that checks nothing, 1, 8, 32, 128 clients", bare),
+        ("the same over other servers, 8 clients", f"{over}, Triton {figures['vs_triton_c8']['value']:.1f}"),
+        ("p99 at three times the capacity, over p99 at 80 %", _tenths(figures["overload_p99_ratio"], "")),
+        ("from its start to the first answer", _tenths(figures["cold_start_seconds"])),
+        ("a worker's memory, over the bare function's", _tenths(figures["memory_ratio_vs_bare_asgi"], "")),
+    ]
+    lines = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join(["| measured, digits forest | |", "|---|---|", *lines]) + "\n"
 
 
 def _tenths(figure: dict[str, Any], unit: str = " s") -> str:

@@ -29,8 +29,8 @@ REQUESTS = 1000
 """Before memory is measured."""
 WORKERS_CONNECTIONS = 16
 """For each worker: with fewer each, two would have smaller batches than one, which is another matter."""
-OVERLOADS = {"mlp": 32, "cnn": 1}
-"""Rows of a request, by model. The first is the figure: its work is some ten times what refusing it takes."""
+OVERLOADS = {"mlp": 32}
+"""Rows of a request, by model: its work is ten times what refusing it takes, and the generator keeps up with it."""
 CAPACITY_CONNECTIONS = (4, 8, 16)
 """The best of them is what a server answers at most; with more the service refuses some, which takes time, too."""
 OPEN_CONNECTIONS = 512

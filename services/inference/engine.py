@@ -23,7 +23,7 @@ from services.inference.runtime import Feeds, InlineRuntime, Result, Runtime
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""
-WAIT_SECONDS = 0.008
+WAIT_SECONDS = 0.004
 """How long what is accepted may wait, as far as runs of the past tell."""
 WAIT_RUNS = 16
 """Or so many runs of one request, where requests run alone: in a queue at 80 % load one in a hundred waits for ten."""
@@ -31,8 +31,8 @@ WAIT_BATCHES = 5
 """Or so many, where they run together, which shortens the queue."""
 LEAST_WAITING, MOST_WAITING = 8, 1024
 """Bounds of the queue, in requests."""
-QUICK = 2
-"""A whole batch may wait where that takes at most so many times WAIT_SECONDS."""
+QUICK_SECONDS = 0.016
+"""A whole batch may wait where it takes at most so long: a hundred clients of a small model are no overload."""
 BATCH_REQUESTS = 128
 """Most requests of one run; more would make the first wait for the last one's parsing."""
 BATCH_ROWS = 4096
@@ -110,7 +110,7 @@ class Engine:
         if not expected.each:
             return MOST_WAITING
         bound = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
-        least = self._most if self._most * expected.each <= QUICK * WAIT_SECONDS else 0
+        least = self._most if self._most * expected.each <= QUICK_SECONDS else 0
         return min(MOST_WAITING, max(LEAST_WAITING, least, int(bound / expected.each)))
 
     async def start(self, rows: Rows) -> Result:
