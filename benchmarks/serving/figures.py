@@ -11,7 +11,6 @@ Row = Mapping[str, Any]
 Rows = Sequence[Row]
 Figure = dict[str, Any]
 FORMS = ("json", "binary")
-MILLION = 1e6
 BASIS, THREE_TIMES = 80, 300
 """Percent of the server's capacity."""
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.refusals import NotFound, Refused
-from services.inference.rows import Rows
 
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
@@ -53,18 +52,12 @@ class Answer(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
-class Asked(Protocol):
-    """What a protocol read out of a request: rows, and whatever else its answer needs."""
-
-    rows: Rows
-
-
 @dataclass(frozen=True, slots=True)
 class Inference:
     """A POST that runs the model: it is counted, limited and compared."""
 
     parse: Callable[["Call"], Any]
-    """Returns Asked; raises Refused."""
+    """Returns what has `rows`, and whatever else the answer needs; raises Refused."""
     write: Callable[[Any, Outputs], "Answer"]
     """Returns the answer to what `parse` gave."""
 

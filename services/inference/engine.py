@@ -208,11 +208,8 @@ class Engine:
         if not self._watching:
             self._watching = True
             self._loop.call_later(WATCH_SECONDS, self._watch)
-        task = self._loop.create_task(self._exchanged(feeds))
+        task = self._loop.create_task(self._runtime.exchange(feeds))
         task.add_done_callback(lambda done: self._came(batch, rows, began, done))
-
-    async def _exchanged(self, feeds: list[Feeds]) -> list[Result]:
-        return await self._runtime.exchange(feeds)
 
     def _taken(self) -> tuple[list[_Waiting], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""

@@ -1,13 +1,29 @@
-"""Opens what runs the model that a package describes."""
+"""Opens the model that a package describes, and what runs it."""
 
 import logging
+import os
 from pathlib import Path
 
-from services.inference.devices import Devices, Gpu
-from services.inference.manifest import Manifest
+from services.inference.devices import Devices, Gpu, read_devices
+from services.inference.endings import MODEL, telling
+from services.inference.manifest import Manifest, read_manifest
+from services.inference.meter import Meter
+from services.inference.model import Model
 from services.inference.runtime import Runtime
+from services.inference.watching import Watch
 
 log = logging.getLogger("slipway.inference")
+
+
+def open_model() -> Model:
+    """Return this package's model as the environment has it run and watched, not loaded yet; raises as its parts do."""
+    with telling():
+        manifest = read_manifest(MODEL)
+        watch = Watch.of_environment(manifest, os.environ)
+        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+    model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
+    model.watch = watch
+    return model
 
 
 def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> Runtime:

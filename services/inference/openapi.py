@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from services.inference.bodies import LIMIT, SECONDS, UNPACKED
 from services.inference.exchange import DEADLINES, PATIENCE_SECONDS
+from services.inference.front import REVISION
 from services.inference.manifest import Manifest
 from services.inference.model import TensorKind
 from services.inference.openapi_schemas import (
@@ -25,7 +26,6 @@ from services.inference.refusals import NotAllowed, Refused
 from services.inference.watching import REQUEST_ID
 
 Document = dict[str, object]
-REVISION = "x-slipway-revision"
 ELSEWHERE = frozenset([404, 405])
 """Refusals of other paths and methods than those that are described."""
 WHOLE: Schema = {"type": "integer"}
@@ -200,7 +200,7 @@ def _usual() -> Document:
     return {name: {"$ref": f"#/components/headers/{key}"} for name, key in _USUAL.items()}
 
 
-_USUAL = {REVISION: "Revision", REQUEST_ID.decode(): "RequestId", "content-encoding": "Encoding"}
+_USUAL = {REVISION.decode(): "Revision", REQUEST_ID.decode(): "RequestId", "content-encoding": "Encoding"}
 
 
 def _headers(manifest: Manifest) -> Document:

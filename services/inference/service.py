@@ -6,23 +6,18 @@ a test holds on to it.
 """
 
 import gc
-import os
 from collections.abc import Callable
 from typing import Any
 
 import bentoml
 
 from services.inference.calls import App, Message, Scope
-from services.inference.devices import read_devices
-from services.inference.endings import MODEL, telling
+from services.inference.endings import telling
 from services.inference.front import make_front
-from services.inference.loading import open_runtime
-from services.inference.manifest import read_manifest
-from services.inference.meter import Meter
+from services.inference.loading import open_model
 from services.inference.model import Model
 from services.inference.siblings import Siblings
 from services.inference.upkeep import Upkeep
-from services.inference.watching import Watch
 
 
 class _Loaded:
@@ -69,12 +64,7 @@ def _fronted(service: Any, *words: Any, **more: Any) -> App:  # noqa: ANN401 - B
     app = _made(service, *words, **more)
     if service is not Inference:
         return app
-    with telling():
-        manifest = read_manifest(MODEL)
-        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-        watch = Watch.of_environment(manifest, os.environ)
-    _Loaded.model = model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
-    model.watch = watch
+    _Loaded.model = model = open_model()
 
     async def counted_by_bentoml() -> bytes:
         return await _page(app, "/metrics")

@@ -17,19 +17,16 @@ import uvicorn
 
 from services.inference.bentoml_pages import BentomlPages
 from services.inference.cells import FOLDER, SLOT
-from services.inference.devices import read_devices
-from services.inference.endings import MODEL, telling
+from services.inference.endings import telling
 from services.inference.express import Express
 from services.inference.front import Front, make_front
-from services.inference.loading import open_runtime
-from services.inference.manifest import read_manifest
-from services.inference.meter import Meter
+from services.inference.loading import open_model
 from services.inference.metrics import Page
 from services.inference.model import Model
 from services.inference.siblings import Siblings
 from services.inference.supervisor import FD, READY_SUFFIX
 from services.inference.upkeep import Upkeep
-from services.inference.watching import Watch, log_to_stderr
+from services.inference.watching import log_to_stderr
 
 if TYPE_CHECKING:
     from services.inference.grpc_doors.server import GrpcServer
@@ -96,11 +93,7 @@ def main(words: list[str] | None = None) -> None:
     folder, slot = Path(os.environ[FOLDER]), os.environ[SLOT]
     with telling():
         log_to_stderr()
-        manifest = read_manifest(MODEL)
-        watch = Watch.of_environment(manifest, os.environ)
-        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-    model = Model(manifest=manifest, runtime=runtime, meter=Meter(folder, slot))
-    model.watch = watch
+    model = open_model()
     siblings = Siblings(model, folder, slot)
     config = uvicorn.Config(
         _front(model, siblings),

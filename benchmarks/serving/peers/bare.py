@@ -4,14 +4,13 @@ The Open Inference Protocol's inference path, JSON and binary, without a single 
 """
 
 import argparse
-import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
-import uvicorn
+from asgi import serve
 from loaded import DATATYPES, DTYPES, Loaded
 
 HEADER_LENGTH = b"inference-header-content-length"
@@ -112,15 +111,4 @@ if __name__ == "__main__":
     parser.add_argument("--empty", action="store_true", help="read requests, and answer all of them with {}")
     asked = parser.parse_args()
     served = empty if asked.empty else application(Loaded(asked.model))
-    gc.collect()
-    gc.freeze()
-    uvicorn.run(
-        served,
-        port=asked.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-    )
+    serve(served, asked.port)

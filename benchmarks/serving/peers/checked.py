@@ -5,12 +5,11 @@ What is left between it and our service is the server: the short way, batches, c
 
 import argparse
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from asgi import serve
 
 from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
@@ -59,15 +58,4 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     asked = parser.parse_args()
     served = application(asked.model)
-    gc.collect()
-    gc.freeze()
-    uvicorn.run(
-        served,
-        port=asked.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-    )
+    serve(served, asked.port)

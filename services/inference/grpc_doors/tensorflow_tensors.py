@@ -14,7 +14,6 @@ from services.inference.refusals import refuse
 from services.inference.tensors import DTYPES, cast, datatype_of_array, shape_of
 
 TensorProto = message("tensorflow.TensorProto")
-TensorShapeProto = message("tensorflow.TensorShapeProto")
 _TYPES = TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type
 DATATYPES = {name: datatype for datatype, name in TYPES.items()}
 """The Open Inference Protocol's names of types, by TensorFlow's."""
