@@ -140,6 +140,7 @@ def drive_to_rest(
     wiring.rollouts().save(status, lease)
     while not status.phase.terminal:
         status = drive(spec, status, lease, Hints(superseded_by=superseded_by))
+        log.info("%s: %s at %s %%: %s", status.release_id, status.phase, status.weight_percent, status.reason)
     return status
 
 

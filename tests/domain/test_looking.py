@@ -282,6 +282,28 @@ def test_what_was_held_at_the_deadline_goes_on_when_it_is_over_and_the_evidence_
     assert (on_enough.status.phase, on_enough.actions) == (Phase.PROMOTING, (Route(traffic=PROMOTED),))
 
 
+@pytest.mark.parametrize(
+    ("on_deadline", "live", "then"),
+    [
+        ("hold", EVEN, Phase.HELD),
+        ("roll-back", EVEN, Phase.SHIFTING),
+        ("promote", EVEN, Phase.SHIFTING),
+        ("roll-back", NOTHING, Phase.HELD),
+        ("promote", NOTHING, Phase.HELD),
+    ],
+)
+def test_what_was_held_in_the_last_step_has_its_time_again_where_the_spec_decides_at_its_end(
+    on_deadline: str, live: dict[str, Counters], then: Phase
+) -> None:
+    """So nothing stays split for ever because of a fault that is over; without answers there is nothing to decide."""
+    held = given(Phase.HELD, held_from=Phase.SHIFTING, step=1)
+
+    step = advance(release_spec(on_deadline=on_deadline), held, seen(traffic=HALF, live=live), NOW)
+
+    assert (step.status.phase, step.status.step, step.status.weight_percent, step.actions) == (then, 1, 50, ())
+    assert (step.status.entered_at == NOW) is (then is Phase.SHIFTING)
+
+
 def test_an_outage_is_waited_out() -> None:
     """Both fail for three looks of many: nothing is held against the canary, and the rollout goes on after it."""
     status, reasons = shifting(1, step=0), []

@@ -190,14 +190,19 @@ def _told(compared: ShadowComparison) -> str:
 def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     stays = why_it_stays(spec, status, seen)
     following = status if stays else _following(spec, status, now)
-    stays = stays or _missing(following, seen)
-    if not stays:
+    missing = _missing(following, seen)
+    if not stays and not missing:
         return _move(following, seen)
     waited = now - status.entered_at
     if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
-        reason = f"no decision {waited:.0f} s after this step began: {stays}"
+        reason = f"no decision {waited:.0f} s after this step began: {stays or missing}"
+        choice = Deadline.HOLD if stays else spec.rollout.on_deadline
+        if choice is Deadline.PROMOTE and following.phase is Phase.PROMOTING:
+            return _move(following, seen)
+        if choice is Deadline.ROLL_BACK:
+            return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
         return _keep(_enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now), seen)
-    step = _keep(replace(status, reason=stays), seen)
+    step = _keep(replace(status, reason=stays or missing), seen)
     return replace(step, actions=(*step.actions, *_reserve(following, seen)))
 
 
@@ -242,18 +247,28 @@ def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: floa
         return _move(_enter(approved, Phase.PROMOTING, f"approved by {seen.approval.by}", now), seen)
     if status.held_from is not Phase.SHIFTING or why_it_stays(spec, status, seen):
         return _keep(status, seen)
-    said = decision_of(spec, status)
-    if status.step + 1 < len(spec.rollout.steps):  # what kept the weights is over: this step begins anew
-        return _move(_enter_step(spec, status, status.step, now, said.reason), seen)
-    if said.outcome is Outcome.PASS:
-        return _move(_approved_or_held(spec, status, said.reason, now), seen)
-    return _keep(status, seen)
+    following = _resumed(spec, status, now)
+    if _missing(following, seen):
+        step = _keep(status, seen)
+        return replace(step, actions=(*step.actions, *_reserve(following, seen)))
+    return _move(following, seen) if following is not status else _keep(status, seen)
 
 
-def _promoting(_spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _resumed(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+    """Return what follows once nothing keeps the weights any more: the step anew, or what its evidence has become."""
+    said, last = decision_of(spec, status), status.step + 1 == len(spec.rollout.steps)
+    if last and said.outcome is Outcome.PASS:
+        return _approved_or_held(spec, status, said.reason, now)
+    if last and (spec.rollout.on_deadline is Deadline.HOLD or said.outcome is Outcome.NO_DATA):
+        return status  # a deadline of its own would end here again
+    return _enter_step(spec, status, status.step, now, said.reason)
+
+
+def _promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     canary = state_in(seen, name_of(status.canary))
     if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
-        return _move(replace(status, reason=_missing(status, seen) or status.reason), seen)
+        told = replace(status, reason=_missing(status, seen) or status.reason)
+        return Step(status=told, actions=way(status, seen, overloading=_late(spec, status, now)))
     baking = status.stable is not None
     return Step(status=_enter(status, Phase.BAKING if baking else Phase.SUCCEEDED, status.reason, now))
 
@@ -286,12 +301,19 @@ def _rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, n
     if status.stable is not None:
         gone = state_in(seen, status.stable.name).health is Health.ABSENT
         if gone or seen.traffic != wanted_traffic(status):
-            late = now - status.entered_at > spec.rollout.ready_timeout_seconds  # replicas don't come: slow beats wrong
-            return Step(status=status, actions=way(status, seen, overloading=late))
+            return Step(status=status, actions=way(status, seen, overloading=_late(spec, status, now)))
     release = _release(seen, status.stable)
     if release or state_in(seen, canary.name).health is not Health.ABSENT:
         return Step(status=status, actions=(*release, Stop(name=canary.name)))
     return Step(status=_enter(status, Phase.ROLLED_BACK, status.reason, now))
+
+
+def _late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
+    """Say whether the replicas don't come: slow beats wrong on the way back, and split for ever on the way up.
+
+    Where nodes have no room for two versions, the old one's stop is what makes it.
+    """
+    return now - status.entered_at > spec.rollout.ready_timeout_seconds
 
 
 def _pending(_spec: ReleaseSpec, status: RolloutStatus, _seen: Observation, _now: float) -> Step:

@@ -221,7 +221,7 @@ class RolloutSpec(Document):
     deadline_seconds: PositiveSeconds = 3600
     """How long the last step may wait for evidence after its duration."""
     on_deadline: Deadline = Deadline.HOLD
-    """What happens then; without any answer counted it is held, whatever this says."""
+    """What happens then, also for want of replicas; held while nothing can be judged, whatever this says."""
     approval: bool = False
     """Ask a person before promotion."""
     bake_seconds: Seconds = 3600

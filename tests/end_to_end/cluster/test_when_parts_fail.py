@@ -86,7 +86,7 @@ def test_a_rollout_outlives_a_node(
     place: Place, second_node: str, command: Command, figures: dict[str, object]
 ) -> None:
     """Half of the pods of both sides are gone in the middle: it ends, with all requests on one that answers."""
-    steps = {"steps": [{"weight_percent": 50, "duration_seconds": 10}], "deadline_seconds": 30}
+    steps = {"steps": [{"weight_percent": 50, "duration_seconds": 20}], "deadline_seconds": 30}
     replicas = {"replicas": {"minimum": 2, "maximum": 3}, "tolerations": [{"key": TAINT}]}
     place.spec("spread", {**steps, "on_deadline": "roll-back"}, replicas)
     assert place.release("spread", 1).end()["phase"] == Phase.SUCCEEDED

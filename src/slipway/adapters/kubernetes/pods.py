@@ -29,6 +29,8 @@ SPARE_SECONDS = 2
 START_SECONDS = 300
 """A model that needs longer to load is not going to be ready."""
 START_PERIOD_SECONDS = 2
+LOST_NODE_SECONDS = 30
+"""How long a replica is missed on a node that does not answer before another one takes its place."""
 
 
 def pod_template(revision: Revision) -> Manifest:
@@ -163,8 +165,13 @@ def _spread(revision: Revision) -> Manifest:
 
 def _placement(serving: ServingSpec) -> Manifest:
     selector = {"nodeSelector": dict(serving.node_selector)} if serving.node_selector else {}
-    borne = [*map(_toleration, serving.tolerations), *_gpu_taint(serving.gpu)]
-    return {**selector, **({"tolerations": borne} if borne else {})}
+    return {**selector, "tolerations": _tolerations(serving)}
+
+
+def _tolerations(serving: ServingSpec) -> list[Manifest]:
+    named = [one.key for one in serving.tolerations]
+    lost_node = (one for one in _lost_node() if one["key"] not in named)
+    return [*map(_toleration, serving.tolerations), *_gpu_taint(serving.gpu), *lost_node]
 
 
 def _toleration(borne: Toleration) -> Manifest:
@@ -175,3 +182,10 @@ def _toleration(borne: Toleration) -> Manifest:
 def _gpu_taint(gpu: GpuSpec | None) -> list[Manifest]:
     # nodes with accelerators are often tainted with the resource's own name, so that nothing else fills them
     return [{"key": gpu.resource, "operator": "Exists", "effect": "NoSchedule"}] if gpu else []
+
+
+def _lost_node() -> list[Manifest]:
+    # a replica keeps nothing that another could not have: five minutes, the default, are for what does
+    taints = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    bears = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": LOST_NODE_SECONDS}
+    return [{"key": taint, **bears} for taint in taints]

@@ -1,6 +1,6 @@
 """A small real service in a pod, named by its pod (`digits-v1-6c9f-x2x` serves digits-v1) and made as its image says.
 
-The file `made` beside this one says how: `good`, `fails` (on rows of the odd kind), `slow` (0.2 s per answer), `exits`
+The file `made` beside this one says how: `good`, `fails` (on rows of the odd kind), `slow` (0.4 s per answer), `exits`
 (at once) or `hungry` (takes more memory than it may have, before it is ready).
 """
 
@@ -18,7 +18,7 @@ REVISION = socket.gethostname().rsplit("-", 2)[0]
 MODEL = REVISION.rpartition("-")[0]
 MADE = Path(__file__).with_name("made").read_text().strip()
 PORT = 3000
-SLOW_SECONDS = 0.2
+SLOW_SECONDS = 0.4
 _LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
 _UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
 EDGES_SECONDS = [milliseconds / 1000 for milliseconds in (*_LOWER, *_UPPER)]
