@@ -13,9 +13,9 @@ from services.inference.calls import Call
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model as ServedModel
-from services.inference.onnx_runtime import OnnxRuntime
 from services.inference.protocols.oip import OpenInference
-from services.inference.summary import Summary
+from services.inference.running.onnx_runtime import OnnxRuntime
+from services.inference.telling.summary import Summary
 
 CALLS, REPEATS = 1000, 5
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.inference.calls import Answer, Call, Door, Inference, Outputs
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused
-from services.inference.watching import REQUEST_ID, Headers, Told
+from services.inference.telling.watching import REQUEST_ID, Headers, Told
 
 COMPARE = b"x-slipway-compare"
 """Header of requests whose answers are remembered, set by the router while it copies live requests."""

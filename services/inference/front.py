@@ -11,12 +11,12 @@ from services.inference.bodies import packed, read_body
 from services.inference.calls import Answer, App, Call, Door, Header, Inference, Receive, Route, Scope, Send
 from services.inference.exchange import Exchange, refused
 from services.inference.model import Model
+from services.inference.pages.upkeep import Upkeep
 from services.inference.protocols.mlflow_scoring import MlflowScoring
 from services.inference.protocols.oip import OpenInference
 from services.inference.protocols.tensorflow import TensorFlowServing, labels_of
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.upkeep import Upkeep
-from services.inference.watching import REQUEST_ID
+from services.inference.telling.watching import REQUEST_ID
 
 REVISION = b"x-slipway-revision"
 

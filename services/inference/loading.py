@@ -4,13 +4,13 @@ import logging
 import os
 from pathlib import Path
 
-from services.inference.devices import Devices, Gpu, read_devices
 from services.inference.endings import MODEL, telling
 from services.inference.manifest import Manifest, read_manifest
-from services.inference.meter import Meter
 from services.inference.model import Model
-from services.inference.runtime import Runtime
-from services.inference.watching import Watch
+from services.inference.running.devices import Devices, Gpu, read_devices
+from services.inference.running.runtime import Runtime
+from services.inference.telling.meter import Meter
+from services.inference.telling.watching import Watch
 
 log = logging.getLogger("slipway.inference")
 
@@ -31,10 +31,12 @@ def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = Non
     devices = devices or Devices()
     path = folder / manifest.file
     if manifest.runtime == "onnx":
-        from services.inference.onnx_runtime import OnnxRuntime  # a process has one of the two, and imports no other
+        from services.inference.running.onnx_runtime import (
+            OnnxRuntime,  # a process has one of the two, and imports no other
+        )
 
         return OnnxRuntime(manifest, path, devices)
-    from services.inference.pyfunc import PyfuncRuntime
+    from services.inference.running.pyfunc import PyfuncRuntime
 
     if devices.gpu is Gpu.REQUIRE:
         log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.answers import Answers
 from services.inference.calls import Outputs
-from services.inference.engine import Engine
 from services.inference.manifest import Manifest
-from services.inference.meter import Meter
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
-from services.inference.runtime import Runtime, warm_up_rows
-from services.inference.summary import Summary
+from services.inference.running.engine import Engine
+from services.inference.running.runtime import Runtime, warm_up_rows
+from services.inference.telling.answers import Answers
+from services.inference.telling.meter import Meter
+from services.inference.telling.summary import Summary
+from services.inference.telling.watching import Watch
 from services.inference.tensors import datatype_of_array
-from services.inference.watching import Watch
 
 log = logging.getLogger("slipway.inference")
 

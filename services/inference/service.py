@@ -16,8 +16,8 @@ from services.inference.endings import telling
 from services.inference.front import make_front
 from services.inference.loading import open_model
 from services.inference.model import Model
-from services.inference.siblings import Siblings
-from services.inference.upkeep import Upkeep
+from services.inference.pages.siblings import Siblings
+from services.inference.pages.upkeep import Upkeep
 
 
 class _Loaded:

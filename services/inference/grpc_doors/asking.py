@@ -14,7 +14,7 @@ from services.inference.front import REVISION
 from services.inference.messages import Message
 from services.inference.model import Model
 from services.inference.refusals import ModelFailed, Refused
-from services.inference.watching import REQUEST_ID, TRACE_PARENT, TRACE_STATE, Headers, Told
+from services.inference.telling.watching import REQUEST_ID, TRACE_PARENT, TRACE_STATE, Headers, Told
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

@@ -7,7 +7,6 @@ import grpc  # type: ignore[import-untyped]
 from grpc import aio
 
 from services.inference.bodies import LIMIT
-from services.inference.engine import MOST_WAITING
 from services.inference.grpc_doors import health, open_inference, tensorflow
 from services.inference.grpc_doors.asking import Asking, Rpc
 from services.inference.grpc_doors.health import Health
@@ -16,6 +15,7 @@ from services.inference.grpc_doors.streams import Streams
 from services.inference.grpc_doors.tensorflow import PredictionService
 from services.inference.model import Model
 from services.inference.protocols.tensorflow import labels_of
+from services.inference.running.engine import MOST_WAITING
 
 OPTIONS = (
     ("grpc.so_reuseport", 1),  # connections are spread over the workers

@@ -14,8 +14,8 @@ from services.inference.front import make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
-from services.inference.siblings import Siblings
-from services.inference.upkeep import Upkeep
+from services.inference.pages.siblings import Siblings
+from services.inference.pages.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 

@@ -75,7 +75,11 @@ class Served:
     def workers(self) -> list[psutil.Process]:
         """Return the processes under the supervisor that answer."""
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if any("services.inference.worker" in part for part in child.cmdline())]
+        return [
+            child
+            for child in children
+            if any("services.inference.processes.worker" in part for part in child.cmdline())
+        ]
 
     @contextlib.contextmanager
     def half_sent(self, body: bytes) -> Iterator[socket.socket]:

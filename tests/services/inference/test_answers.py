@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.inference.answers import Answers
+from services.inference.telling.answers import Answers
 
 
 def test_the_ring_forgets_the_oldest() -> None:

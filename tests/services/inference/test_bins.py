@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.bins import InputBins
 from services.inference.manifest import Column, Profile
 from services.inference.rows import Rows
+from services.inference.telling.bins import InputBins
 from slipway.domain.judging.drift import profile_of
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)

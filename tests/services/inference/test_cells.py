@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from services.inference.cells import SUFFIX, Cells
-from services.inference.meter import CODES, EDGES_SECONDS, PROTOCOLS, Meter
+from services.inference.telling.cells import SUFFIX, Cells
+from services.inference.telling.meter import CODES, EDGES_SECONDS, PROTOCOLS, Meter
 
 ROOT = Path(__file__).parents[3]
 OTHER = """
 import sys
 from pathlib import Path
-from services.inference.meter import Meter
+from services.inference.telling.meter import Meter
 meter = Meter(Path(sys.argv[1]), "other")
 meter.began()
 meter.began()

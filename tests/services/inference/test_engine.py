@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.engine import ALONE, LEAST_WAITING, Engine
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
-from services.inference.meter import Meter
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
-from services.inference.runtime import warm_up_rows
+from services.inference.running.engine import ALONE, LEAST_WAITING, Engine
+from services.inference.running.runtime import warm_up_rows
+from services.inference.telling.meter import Meter
 
 Maker = Callable[..., dict[str, Any]]
 FOREVER = float("inf")

@@ -74,7 +74,7 @@ def test_the_messages_leave_the_default_pool_alone() -> None:
 def test_a_server_without_a_port_for_grpc_imports_nothing_of_it() -> None:
     """Cold starts don't pay for what nobody asked for."""
     late = ("grpc", "google.protobuf")
-    code = f"import sys, services.inference.worker; print([name for name in {late} if name in sys.modules])"
+    code = f"import sys, services.inference.processes.worker; print([name for name in {late} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.strip() == "[]"

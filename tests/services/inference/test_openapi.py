@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from services.inference.manifest import parse_manifest
-from services.inference.openapi import describe
+from services.inference.pages.openapi import describe
 from tests.services.inference.environments import CLIENTS, environment
 from tests.services.inference.serving import served
 

@@ -15,9 +15,9 @@ import pytest
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.protocols.oip_json import parse
-from services.inference.pyfunc import PyfuncRuntime
 from services.inference.refusals import ModelFailed
-from services.inference.runtime import warm_up_rows
+from services.inference.running.pyfunc import PyfuncRuntime
+from services.inference.running.runtime import warm_up_rows
 
 Maker = Callable[..., dict[str, Any]]
 MODEL = """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from services.inference.manifest import parse_manifest
 from services.inference.rows import Rows
-from services.inference.summary import Summary
+from services.inference.telling.summary import Summary
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]

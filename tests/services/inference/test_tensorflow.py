@@ -19,10 +19,10 @@ from services.inference.front import make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.siblings import Siblings
+from services.inference.pages.upkeep import Upkeep
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.refusals import BadRequest
-from services.inference.siblings import Siblings
-from services.inference.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]

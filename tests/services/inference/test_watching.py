@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from services.inference.manifest import parse_manifest
 from services.inference.rows import Rows
-from services.inference.watching import JsonLines, TextLines, Told, Watch, WatchingError, log_to_stderr
+from services.inference.telling.watching import JsonLines, TextLines, Told, Watch, WatchingError, log_to_stderr
 from tests.services.inference.serving import served, until
 
 Maker = Callable[..., dict[str, Any]]

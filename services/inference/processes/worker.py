@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from services.inference.bentoml_pages import BentomlPages
-from services.inference.cells import FOLDER, SLOT
 from services.inference.endings import telling
-from services.inference.express import Express
 from services.inference.front import Front, make_front
 from services.inference.loading import open_model
-from services.inference.metrics import Page
 from services.inference.model import Model
-from services.inference.siblings import Siblings
-from services.inference.supervisor import FD, READY_SUFFIX
-from services.inference.upkeep import Upkeep
-from services.inference.watching import log_to_stderr
+from services.inference.pages.bentoml_pages import BentomlPages
+from services.inference.pages.siblings import Siblings
+from services.inference.pages.upkeep import Upkeep
+from services.inference.processes.express import Express
+from services.inference.processes.supervisor import FD, READY_SUFFIX
+from services.inference.telling.cells import FOLDER, SLOT
+from services.inference.telling.metrics import Page
+from services.inference.telling.watching import log_to_stderr
 
 if TYPE_CHECKING:
     from services.inference.grpc_doors.server import GrpcServer
@@ -125,7 +125,7 @@ async def _grpc_server(model: Model, address: str) -> "GrpcServer":
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.inference.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m services.inference.processes.worker", description=__doc__)
     parser.add_argument("--keep-alive-seconds", type=int, required=True)
     parser.add_argument("--drain-seconds", type=int, required=True)
     parser.add_argument("--grpc", default=None, help="HOST:PORT for gRPC")

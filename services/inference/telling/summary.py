@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.bins import InputBins
 from services.inference.manifest import Manifest
 from services.inference.rows import Rows
+from services.inference.telling.bins import InputBins
 
 LABELS = 100
 """Distinct labels that are counted apart; further ones are counted together."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.cells import FOLDER, SLOT, Cells
+from services.inference.telling.cells import FOLDER, SLOT, Cells
 
 PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
 CODES = (200, 400, 404, 405, 408, 413, 415, 429, 500, 503, 504)

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.inference.frames import HEADER, pack, pack_array, unpack_array
+from services.inference.running.frames import HEADER, pack, pack_array, unpack_array
 
 
 def main(path: str) -> None:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from services.inference.manifest import Manifest
-from services.inference.meter import Histogram, Reading
+from services.inference.telling.meter import Histogram, Reading
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

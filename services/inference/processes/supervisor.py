@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.inference.cells import FOLDER, SLOT
+from services.inference.telling.cells import FOLDER, SLOT
 
 READY_SUFFIX = ".ready"
 """Of a file in the server's folder that a worker makes when it is ready."""
@@ -87,7 +87,7 @@ class Supervisor:
         (folder / f"{slot.name}{READY_SUFFIX}").unlink(missing_ok=True)
         additions = {FD: str(self._listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
         slot.process = subprocess.Popen(
-            [sys.executable, "-m", "services.inference.worker", *self._plan.words],
+            [sys.executable, "-m", "services.inference.processes.worker", *self._plan.words],
             env=os.environ | additions,
             pass_fds=[self._listening.fileno()],
         )

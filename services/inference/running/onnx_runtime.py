@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from services.inference.devices import CUDA, Devices, Gpu
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed, refuse
 from services.inference.rows import Rows
-from services.inference.runtime import Feeds, Result, unwritable
+from services.inference.running.devices import CUDA, Devices, Gpu
+from services.inference.running.runtime import Feeds, Result, unwritable
 from services.inference.tensors import cast, datatype_of
 
 _TYPES = {

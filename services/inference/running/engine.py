@@ -16,10 +16,10 @@ from math import ceil
 from time import perf_counter
 
 from services.inference.calls import Outputs
-from services.inference.meter import Meter
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
-from services.inference.runtime import Feeds, InlineRuntime, Result, Runtime
+from services.inference.running.runtime import Feeds, InlineRuntime, Result, Runtime
+from services.inference.telling.meter import Meter
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""

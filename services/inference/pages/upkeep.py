@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from services.inference.calls import Answer, Call, Handler, Paths, Route
-from services.inference.metrics import DURATION, Page
 from services.inference.model import Model
+from services.inference.pages.siblings import Siblings
 from services.inference.refusals import NotFound, Refused
-from services.inference.siblings import Siblings
+from services.inference.telling.metrics import DURATION, Page
 
 TEXT = b"text/plain; charset=utf-8"
 METRICS_KIND = b"text/plain; version=0.0.4; charset=utf-8"
@@ -73,7 +73,7 @@ class Upkeep:
 
     async def _openapi(self, _: Call) -> Answer:
         """Describe the protocols, for this model as it is now."""
-        from services.inference.openapi import describe
+        from services.inference.pages.openapi import describe
         from services.inference.protocols.tensorflow import labels_of
 
         model = self._model
@@ -82,7 +82,7 @@ class Upkeep:
     async def _metrics(self, call: Call) -> Answer:
         """Give the page as it is asked for: protobuf has native histograms, which the text format has no word for."""
         if PROTOBUF in call.headers.get(b"accept", b"").split(b";")[0]:
-            from services.inference.native_metrics import delimited
+            from services.inference.telling.native_metrics import delimited
 
             reading = self._model.meter.read()
             families = self._page.families(reading, await self._siblings.summary(), self._model.device)

@@ -18,7 +18,7 @@ from services.inference.bodies import PACKED_FROM, SECONDS, broken, packed, too_
 from services.inference.calls import JSON, Answer, Route
 from services.inference.exchange import Exchange
 from services.inference.front import Front
-from services.inference.watching import REQUEST_ID
+from services.inference.telling.watching import REQUEST_ID
 
 WHOLE = 65536
 """Bytes of a body up to which uvicorn does not hold its connection back."""

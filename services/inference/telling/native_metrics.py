@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.messages import Message, message
-from services.inference.meter import NATIVE_LOWEST, NATIVE_SCHEMA
+from services.inference.telling.meter import NATIVE_LOWEST, NATIVE_SCHEMA
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

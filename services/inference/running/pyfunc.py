@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from services.inference.frames import HEADER, pack, pack_array, unpack_array
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
-from services.inference.runtime import Feeds, Result, unwritable
+from services.inference.running.frames import HEADER, pack, pack_array, unpack_array
+from services.inference.running.runtime import Feeds, Result, unwritable
 
 STOP_SECONDS = 10
 """How long the child may take to end after its pipe is closed."""
@@ -79,8 +79,8 @@ class PyfuncRuntime:
     async def _ensure_child(self) -> Process:
         if self._child is not None and self._child.returncode is None:
             return self._child
-        command = (sys.executable, "-m", "services.inference.pyfunc_worker", str(self._path))
-        root = Path(__file__).parents[2]  # the folder that holds `services`
+        command = (sys.executable, "-m", "services.inference.running.pyfunc_worker", str(self._path))
+        root = Path(__file__).parents[3]  # the folder that holds `services`
         self._child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=root)
         greeting = await self._exchange(self._child, None)
         if "error" in greeting:

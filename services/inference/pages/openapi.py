@@ -8,7 +8,7 @@ from services.inference.exchange import DEADLINES, PATIENCE_SECONDS
 from services.inference.front import REVISION
 from services.inference.manifest import Manifest
 from services.inference.model import TensorKind
-from services.inference.openapi_schemas import (
+from services.inference.pages.openapi_schemas import (
     ANY_OBJECT,
     BYTES,
     TEXT,
@@ -23,7 +23,7 @@ from services.inference.protocols import oip
 from services.inference.protocols.mlflow_scoring import CODES, CONTRACT, UNKNOWN_MEDIA
 from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.watching import REQUEST_ID
+from services.inference.telling.watching import REQUEST_ID
 
 Document = dict[str, object]
 ELSEWHERE = frozenset([404, 405])

@@ -1,0 +1,1 @@
+"""Pages beside the protocols: probes, metrics, the OpenAPI document, and BentoML's own."""

@@ -1,0 +1,1 @@
+"""Running a model: which request when, by what, on which device."""
