@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS = 0.5
 """After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
+ACCEPTED_AT_ONCE = 8
+"""Connections that a worker takes in one turn of its event loop. libuv takes one for each listening descriptor: under
+full load a turn takes milliseconds, and of a hundred clients that come together the last would wait for a hundred."""
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): a signal for us when our parent dies."""
 
@@ -108,7 +111,8 @@ def main(words: list[str] | None = None) -> None:
         timeout_graceful_shutdown=asked.drain_seconds,
     )
     server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
-    server.run(sockets=[socket.socket(fileno=int(os.environ[FD]))])
+    listening = socket.socket(fileno=int(os.environ[FD]))
+    server.run(sockets=[listening, *(listening.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
 
 
 def _front(model: Model, siblings: Siblings) -> Front:

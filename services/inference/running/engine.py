@@ -45,7 +45,7 @@ others might come. The first turn in which another one does come ends that."""
 BOUND_RUNS = 8
 """Runs after which the bound of the queue is reckoned anew."""
 SMOOTHING = 0.1
-"""Weight of a run in how many rows requests have."""
+"""Weight of a run in how many rows requests have, and in how fast a queue is worked off."""
 FALLING, RISING = 0.3, 0.02
 """Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
 machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
@@ -100,6 +100,8 @@ class Engine:
         self._answered = False
         """A request was run in this turn of the event loop, without waiting for its end."""
         self._expected = _Expected()
+        self._settled: float | None = None
+        """When a run ended that others already waited for; None: nobody did."""
         self._limit = MOST_WAITING
         self._runs = 0
         self.draining = False
@@ -109,9 +111,10 @@ class Engine:
         expected = self._expected
         if not expected.each:
             return MOST_WAITING
+        pace = max(expected.each, expected.pace)
         bound = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
         least = self._most if self._most * expected.each <= QUICK_SECONDS else 0
-        return min(MOST_WAITING, max(LEAST_WAITING, least, int(bound / expected.each)))
+        return min(MOST_WAITING, max(LEAST_WAITING, least, int(bound / pace)))
 
     async def start(self, rows: Rows) -> Result:
         """Load the model and run one row, until it is known what a run takes; return the row's last result."""
@@ -251,8 +254,12 @@ class Engine:
         self._settle(batch, rows, began, results)
 
     def _settle(self, batch: list[_Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
-        took = self._clock() - began
+        now = self._clock()
+        took = now - began
         self._expected.saw(rows, len(batch), took)
+        if self._settled is not None:
+            self._expected.paced(len(batch), now - self._settled)
+        self._settled = now if self._queue else None
         self._under_way = 0
         self._meter.ran(began - batch[0].since, rows, took)
         self._runs += 1
@@ -280,6 +287,8 @@ class _Expected:
         """Seconds of one request, its share of the runs it had company in."""
         self.rows = 1.0
         """Rows of one request."""
+        self.pace = 0.0
+        """Seconds from one answer to the next while requests wait: what the event loop does between runs is in it."""
 
     def seconds(self, rows: int) -> float:
         """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
@@ -301,6 +310,13 @@ class _Expected:
         self.rows += SMOOTHING * (rows / requests - self.rows)
         share = took / requests
         self.each = _nearer(self.each, share) if self.each else share
+
+    def paced(self, requests: int, took: float) -> None:
+        """Learn from a run that requests waited for, from the end of the one before it."""
+        share = took / requests
+        if self.pace:
+            share = min(share, 2 * self.pace)  # one stall tells little
+        self.pace += SMOOTHING * (share - self.pace) if self.pace else share
 
 
 def _nearer(expected: float, took: float) -> float:
