@@ -31,7 +31,8 @@ class Exchange:
 
     def __init__(self, model: Model, door: Door, inference: Inference, reply: Callable[[Answer], None]) -> None:
         """Begin with a request that has arrived."""
-        self._model, self._door, self._inference, self._reply = model, door, inference, reply
+        self._model, self._door, self._inference = model, door, inference
+        self._reply: Callable[[Answer], None] | None = reply
         self._arrived = perf_counter()
         self._asked: Any = None
         self._headers: dict[bytes, bytes] = {}
@@ -79,7 +80,9 @@ class Exchange:
         remember(self._model, self._headers, answer.status, self._prediction, took)
         if self._model.watch.wants(answer.status):
             answer = self._told(answer, took)
-        self._reply(answer)
+        reply, self._reply = self._reply, None  # who is answered often holds us: no circle is left to be collected
+        if reply is not None:
+            reply(answer)
 
     def _told(self, answer: Answer, took: float) -> Answer:
         """Tell who watches; return the answer with its trace, where it has one."""

@@ -18,8 +18,9 @@ OTHER = "(other)"
 """The name under which further labels are counted."""
 LARGEST = 1e150
 """Scores beyond it are not summed: 100 million squares up to its own still fit into a float64, which JSON needs."""
-TOGETHER = 256
-"""Rows that are kept to be counted together: a request alone costs as much as a hundred of them."""
+TOGETHER = 32
+"""Rows that are kept to be counted together: one alone costs as much as six of them, and more would be felt by whoever
+asks while they are counted."""
 
 
 class Summary:
