@@ -23,16 +23,18 @@ from services.inference.telling.meter import Meter
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""
-WAIT_SECONDS = 0.004
-"""How long what is accepted may wait, as far as runs of the past tell."""
+WAIT_SECONDS = 0.003
+"""How long what is accepted may wait while more comes than can be answered, as far as runs of the past tell."""
 WAIT_RUNS = 16
 """Or so many runs of one request, where requests run alone: in a queue at 80 % load one in a hundred waits for ten."""
-WAIT_BATCHES = 5
+WAIT_BATCHES = 8
 """Or so many, where they run together, which shortens the queue."""
-LEAST_WAITING, MOST_WAITING = 8, 1024
+LEAST_WAITING, MOST_WAITING = 6, 1024
 """Bounds of the queue, in requests."""
-QUICK_SECONDS = 0.016
-"""A whole batch may wait where it takes at most so long: a hundred clients of a small model are no overload."""
+BURST_SECONDS, BURST_TIMES = 0.05, 4
+"""How long it may wait at other times, or so many times as long: clients that come together are no overload."""
+CALM_SECONDS = 0.1
+"""After so long without a refusal more may wait again."""
 BATCH_REQUESTS = 128
 """Most requests of one run; more would make the first wait for the last one's parsing."""
 BATCH_ROWS = 4096
@@ -102,19 +104,22 @@ class Engine:
         self._expected = _Expected()
         self._settled: float | None = None
         """When a run ended that others already waited for; None: nobody did."""
-        self._limit = MOST_WAITING
+        self._limit = self._burst = MOST_WAITING
+        """How many requests may wait or run while more come than can be answered, and at other times."""
+        self._pressed = 0.0
+        """Until when more come than can be answered."""
         self._runs = 0
         self.draining = False
 
-    def _bound(self) -> int:
-        """Return how many requests may wait or run: what is done within the time that one may wait."""
+    def _reckon(self) -> None:
+        """Bound the queue: what is done within the time that one may wait."""
         expected = self._expected
         if not expected.each:
-            return MOST_WAITING
+            return
         pace = max(expected.each, expected.pace)
-        bound = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
-        least = self._most if self._most * expected.each <= QUICK_SECONDS else 0
-        return min(MOST_WAITING, max(LEAST_WAITING, least, int(bound / pace)))
+        wait = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
+        self._limit = min(MOST_WAITING, max(LEAST_WAITING, int(wait / pace)))
+        self._burst = min(MOST_WAITING, max(BURST_TIMES * self._limit, int(BURST_SECONDS / pace)))
 
     async def start(self, rows: Rows) -> Result:
         """Load the model and run one row, until it is known what a run takes; return the row's last result."""
@@ -128,7 +133,7 @@ class Engine:
                 break
             if warm:
                 self._expected.saw(1, 1, self._clock() - began)
-        self._limit = self._bound()
+        self._reckon()
         return result
 
     async def stop(self) -> None:
@@ -144,7 +149,9 @@ class Engine:
 
     def admit(self) -> None:
         """Raise Overloaded, or Draining, where no more may wait: asked before anything of a request is looked at."""
-        if len(self._queue) + self._under_way >= self._limit:
+        waiting = len(self._queue) + self._under_way
+        if waiting >= self._limit and (waiting >= self._burst or self._clock() < self._pressed):
+            self._pressed = self._clock() + CALM_SECONDS
             raise self._overloaded()
 
     def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
@@ -264,7 +271,7 @@ class Engine:
         self._meter.ran(began - batch[0].since, rows, took)
         self._runs += 1
         if not self._runs % BOUND_RUNS:
-            self._limit = self._bound()
+            self._reckon()
         for one, result in zip(batch, results, strict=True):
             one.answer(result)
         if self._queue and not self._scheduled:
@@ -306,7 +313,7 @@ class _Expected:
         """Learn from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
-        self._by_size[size] = took if known is None else _nearer(known, took)
+        self._by_size[size] = took if known is None else _smoothed(known, took)
         self.rows += SMOOTHING * (rows / requests - self.rows)
         share = took / requests
         self.each = _nearer(self.each, share) if self.each else share
@@ -314,11 +321,14 @@ class _Expected:
     def paced(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
-        if self.pace:
-            share = min(share, 2 * self.pace)  # one stall tells little
-        self.pace += SMOOTHING * (share - self.pace) if self.pace else share
+        self.pace = _smoothed(self.pace, share) if self.pace else share
+
+
+def _smoothed(expected: float, took: float) -> float:
+    """Return the mean after one more run; a single stall tells little."""
+    return expected + SMOOTHING * (min(took, 2 * expected) - expected)
 
 
 def _nearer(expected: float, took: float) -> float:
-    """Return what is expected after one more run."""
+    """Return the least that is expected after one more run."""
     return expected + (FALLING if took < expected else RISING) * (took - expected)

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,8 @@ _TYPES = {
 }
 """ONNX Runtime's names of types, and numpy's."""
 _UNKNOWN = np.dtype("V")
+_NICER = 10
+"""How far a run beside the event loop steps back behind it, in the kernel's steps of niceness."""
 
 log = logging.getLogger("slipway.inference")
 
@@ -48,6 +53,7 @@ class OnnxRuntime:
         self._kinds: dict[str, np.dtype[Any]] = {}
         self._names = dict(zip(manifest.outputs, manifest.answers, strict=False))
         self._asked = list(self._names)
+        self._beside = ThreadPoolExecutor(1, "model", _step_back)
 
     @property
     def device(self) -> str:
@@ -59,11 +65,12 @@ class OnnxRuntime:
         self._load()
 
     async def stop(self) -> None:
-        """Nothing to do: the session ends with the process."""
+        """Let the thread beside the loop end; the session ends with the process."""
+        self._beside.shutdown(wait=False)
 
     async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
         """Compute beside the event loop."""
-        return await asyncio.to_thread(self.run, requests)
+        return await asyncio.get_running_loop().run_in_executor(self._beside, self.run, requests)
 
     def feeds(self, rows: Rows) -> Feeds:
         """Return rows as the session takes them; what has its type already is not copied."""
@@ -161,6 +168,11 @@ class OnnxRuntime:
             return ModelFailed(_first_line(error))
         outputs = {name: _flat(np.asarray(values)) for name, values in zip(self._names.values(), results, strict=True)}
         return unwritable(outputs, _count(feeds)) or outputs
+
+
+def _step_back() -> None:
+    """Let the event loop have the core when it wants it: where they share one, probes and refusals wait for a run."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICER)
 
 
 def _as(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:

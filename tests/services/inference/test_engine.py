@@ -16,7 +16,7 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
-from services.inference.running.engine import ALONE, LEAST_WAITING, Engine
+from services.inference.running.engine import ALONE, BURST_TIMES, CALM_SECONDS, LEAST_WAITING, MOST_WAITING, Engine
 from services.inference.running.runtime import warm_up_rows
 from services.inference.telling.meter import Meter
 
@@ -57,7 +57,13 @@ class Watched:
         """Load the model."""
         self.manifest = parse_manifest(json.loads((folder / "slipway.json").read_text()))
         self.meter = Meter()
-        self.engine = Engine(open_runtime(self.manifest, folder), batchable=batchable, meter=self.meter)
+        self.stopped: float | None = None
+        """Where the engine's clock stands; None: it goes."""
+        runtime = open_runtime(self.manifest, folder)
+        self.engine = Engine(runtime, batchable=batchable, meter=self.meter, clock=self._clock)
+
+    def _clock(self) -> float:
+        return perf_counter() if self.stopped is None else self.stopped
 
     async def start(self) -> None:
         """Warm it up."""
@@ -186,9 +192,9 @@ def test_more_than_can_be_answered_soon_is_refused_at_once(slow_model: Path) -> 
     """What was accepted is answered; an ending replica says that another one will do."""
 
     async def story(one: Watched) -> tuple[list[Any], Any]:
-        answers = await asyncio.gather(*(one.ask(float(n)) for n in range(4 * LEAST_WAITING)))
+        answers = await asyncio.gather(*(one.ask(float(n)) for n in range(MOST_WAITING + 1)))
         one.engine.draining = True
-        ending = await asyncio.gather(*(one.ask(float(n)) for n in range(4 * LEAST_WAITING)))
+        ending = await asyncio.gather(*(one.ask(float(n)) for n in range(MOST_WAITING + 1)))
         return list(answers), ending[-1]
 
     answers, ending = told(Watched(slow_model, batchable=False), story)
@@ -196,11 +202,32 @@ def test_more_than_can_be_answered_soon_is_refused_at_once(slow_model: Path) -> 
     accepted = [answer for answer in answers if isinstance(answer, list)]
     refused = [answer for answer in answers if isinstance(answer, Overloaded)]
     assert accepted == [[float(n)] for n in range(len(accepted))]
-    assert len(accepted) >= LEAST_WAITING
+    assert len(accepted) >= BURST_TIMES * LEAST_WAITING
     assert len(accepted) + len(refused) == len(answers)
     assert refused[0].retry_after is not None
     assert refused[0].retry_after >= 1
     assert isinstance(ending, Draining)
+
+
+def test_a_burst_may_wait_and_after_a_refusal_only_few(slow_model: Path) -> None:
+    """Clients that come together are answered; where more come all the time, what is accepted is answered soon."""
+
+    async def story(one: Watched) -> list[int]:
+        async def accepted(count: int) -> int:
+            answers = await asyncio.gather(*(one.ask(float(n)) for n in range(count)))
+            return sum(isinstance(answer, list) for answer in answers)
+
+        one.stopped = perf_counter()
+        counts = [await accepted(count) for count in (2 * LEAST_WAITING, MOST_WAITING + 1, MOST_WAITING + 1)]
+        one.stopped += 2 * CALM_SECONDS
+        return [*counts, await accepted(MOST_WAITING + 1)]
+
+    together, burst, pressed, calm = told(Watched(slow_model), story)
+
+    assert together == 2 * LEAST_WAITING
+    assert burst >= BURST_TIMES * pressed
+    assert LEAST_WAITING <= pressed < burst
+    assert calm == burst
 
 
 def test_who_is_alone_does_not_wait_for_others(table_model: Path) -> None:
