@@ -132,12 +132,17 @@ def _cluster() -> str:
 
 def _serving() -> str:
     figures = _measured("serving")["figures"]
-    peers = {"FastAPI": "fastapi", "MLServer": "mlserver", "KServe": "kserve", "BentoML `@api`": "bentoml_api"}
-    over = ", ".join(f"{name} {figures[f'vs_{key}_c8']['value']:.1f}" for name, key in peers.items())
+    peers = {"FastAPI": "fastapi", "MLServer": "mlserver", "KServe": "kserve", "Triton": "triton"}
+    peers |= {"BentoML `@api`": "bentoml_api"}
+    over, tails = (
+        ", ".join(f"{name} {figures[f'{what}vs_{key}_c8']['value']:.1f}" for name, key in peers.items())
+        for what in ("", "p99_")
+    )
     bare = ", ".join(f"{figures[f'vs_bare_asgi_c{count}']['value']:.2f}" for count in (1, 8, 32, 128))
     rows = [
         ("requests per second over those of a bare ASGI function that checks nothing, 1, 8, 32, 128 clients", bare),
-        ("the same over other servers, 8 clients", f"{over}, Triton {figures['vs_triton_c8']['value']:.1f}"),
+        ("the same over other servers, 8 clients", over),
+        ("their p99 over ours, 8 clients", tails),
         ("p99 at three times the capacity, over p99 at 80 %", _tenths(figures["overload_p99_ratio"], "")),
         ("from its start to the first answer", _tenths(figures["cold_start_seconds"])),
         ("a worker's memory, over the bare function's", _tenths(figures["memory_ratio_vs_bare_asgi"], "")),

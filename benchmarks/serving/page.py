@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.serving.figures import FORMS, Figure, prefix
 from benchmarks.serving.line_up import EMPTY, LIMIT, OURS, SERVERS
-from benchmarks.serving.parts import COMPARED, CONNECTIONS, OVERLOADS, WHOLE
+from benchmarks.serving.parts import COMPARED, CONNECTIONS, OVERLOADS, WHOLE, compared_at
 
 Figures = Mapping[str, Figure]
 BEGIN, END = "<!-- serving:begin -->", "<!-- serving:end -->"
@@ -88,12 +88,13 @@ def _models(document: Mapping[str, Any]) -> str:
     """Show our requests per second over every server's, by model and form."""
     figures, models = document["figures"], document["models"]
     peers = [server.name for server in SERVERS if server.name not in {OURS, LIMIT, EMPTY}]
-    lines = _table("model", "form", *(f"{LIMIT}, {n}" for n in CONNECTIONS), *(f"{name}, {COMPARED}" for name in peers))
+    settings = [(LIMIT, number) for number in CONNECTIONS]
+    settings += [(name, number) for name in peers for number in compared_at(name)]
+    lines = _table("model", "form", *(f"{name}, {number}" for name, number in settings))
     for model, about in models.items():
         for form in FORMS:
             start = prefix(model, form)
-            cells = [_cell(figures.get(f"{start}vs_{LIMIT}_c{number}")) for number in CONNECTIONS]
-            cells += [_cell(figures.get(f"{start}vs_{name}_c{COMPARED}")) for name in peers]
+            cells = [_cell(figures.get(f"{start}vs_{name}_c{number}")) for name, number in settings]
             if any(cells):
                 lines.append(_row(f"{model}: {about['about']}, {about['kilobytes']:,} kB", form, *cells))
     return "### Our requests per second over theirs, by connections\n\n" + "\n".join(lines)

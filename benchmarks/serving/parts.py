@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.serving import asking, line_up
 from benchmarks.serving.closed_loop import Load
 from benchmarks.serving.environments import Unavailable
-from benchmarks.serving.line_up import EMPTY, LIMIT, OURS, SERVERS, Server
+from benchmarks.serving.line_up import CHECKED, EMPTY, LIMIT, OURS, SERVERS, Server
 from benchmarks.serving.models import Model, make
 from benchmarks.serving.processes import Process, ServerFailed, pinned, running
 
@@ -113,11 +113,16 @@ def measured(load: Load, process: Process, connections: int, seconds: int) -> Ro
 
 
 def _wanted(model: str, server: str, form: str, connections: int) -> bool:
-    """Tell whether a setting is measured: peers on other models, and in binary form, are compared at one."""
+    """Tell whether a setting is measured: peers on other models, and in binary form, are compared at one or two."""
     everywhere = model == WHOLE and form == "json"
     if server == EMPTY:  # the same whatever the model
         return everywhere
-    return everywhere or server in {OURS, LIMIT} or connections == COMPARED
+    return everywhere or server in {OURS, LIMIT} or connections in compared_at(server)
+
+
+def compared_at(server: str) -> tuple[int, ...]:
+    """Return the connections at which a server is compared on every model: ours has to keep up with one client, too."""
+    return (1, COMPARED) if server == CHECKED else (COMPARED,)
 
 
 def _all_started(bench: Bench, model: Model, stack: contextlib.ExitStack) -> list[Started]:

@@ -111,8 +111,10 @@ def main(words: list[str] | None = None) -> None:
         timeout_graceful_shutdown=asked.drain_seconds,
     )
     server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
-    listening = socket.socket(fileno=int(os.environ[FD]))
-    server.run(sockets=[listening, *(listening.dup() for _ in range(ACCEPTED_AT_ONCE - 1))])
+    listening = int(os.environ[FD])
+    # not by socket.dup(), which would let accept() block: in all workers, as they share what the descriptors stand for
+    copies = [os.dup(listening) for _ in range(ACCEPTED_AT_ONCE - 1)]
+    server.run(sockets=[socket.socket(fileno=number) for number in (listening, *copies)])
 
 
 def _front(model: Model, siblings: Siblings) -> Front:

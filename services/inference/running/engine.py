@@ -97,6 +97,8 @@ class Engine:
         self._scheduled = self._watching = False
         self.busy = False
         """A run is under way beside the loop."""
+        self._began = 0.0
+        """When the last run did."""
         self._alone = 0
         """How many runs in a row had one request alone."""
         self._answered = False
@@ -150,8 +152,12 @@ class Engine:
     def admit(self) -> None:
         """Raise Overloaded, or Draining, where no more may wait: asked before anything of a request is looked at."""
         waiting = len(self._queue) + self._under_way
-        if waiting >= self._limit and (waiting >= self._burst or self._clock() < self._pressed):
-            self._pressed = self._clock() + CALM_SECONDS
+        if waiting < self._limit:
+            return
+        now = self._clock()
+        stuck = self.busy and now - self._began > BURST_SECONDS
+        if stuck or waiting >= self._burst or now < self._pressed:
+            self._pressed = now + CALM_SECONDS
             raise self._overloaded()
 
     def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
@@ -209,7 +215,7 @@ class Engine:
     def _run(self, batch: list[_Waiting], rows: int) -> None:
         self._under_way = len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
-        began = self._clock()
+        self._began = began = self._clock()
         feeds = [one.feeds for one in batch]
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
             self._settle(batch, rows, began, self._inline.run(feeds))
@@ -313,7 +319,7 @@ class _Expected:
         """Learn from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
-        self._by_size[size] = took if known is None else _smoothed(known, took)
+        self._by_size[size] = took if known is None else _nearer(known, took)
         self.rows += SMOOTHING * (rows / requests - self.rows)
         share = took / requests
         self.each = _nearer(self.each, share) if self.each else share
@@ -321,14 +327,11 @@ class _Expected:
     def paced(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
-        self.pace = _smoothed(self.pace, share) if self.pace else share
-
-
-def _smoothed(expected: float, took: float) -> float:
-    """Return the mean after one more run; a single stall tells little."""
-    return expected + SMOOTHING * (min(took, 2 * expected) - expected)
+        if self.pace:
+            share = min(share, 2 * self.pace)  # one stall tells little
+        self.pace += SMOOTHING * (share - self.pace) if self.pace else share
 
 
 def _nearer(expected: float, took: float) -> float:
-    """Return the least that is expected after one more run."""
+    """Return what is expected after one more run."""
     return expected + (FALLING if took < expected else RISING) * (took - expected)

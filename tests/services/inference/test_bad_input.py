@@ -20,7 +20,7 @@ INFER = "/v2/models/toy/infer"
 BODY = b'{"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP64", "data": [0.5, -1.0, 2.0]}]}'
 GIGABYTE = 1 << 30
 PIECE = bytes(1 << 16)
-GROWTH = 40 << 20
+GROWTH = 64 << 20
 """Bytes that a worker may grow by: one body at its limit, while it is read, and what the allocator keeps."""
 PATHS, AT_ONCE = 10_000, 500
 SLOW = 40
