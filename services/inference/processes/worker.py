@@ -24,6 +24,7 @@ from services.inference.pages.siblings import Siblings
 from services.inference.pages.upkeep import Upkeep
 from services.inference.processes.express import Express
 from services.inference.processes.supervisor import FD, READY_SUFFIX
+from services.inference.running.devices import WORKERS_NOW
 from services.inference.telling.cells import FOLDER, SLOT
 from services.inference.telling.metrics import Page
 from services.inference.telling.watching import log_to_stderr
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 0.5
 """After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
 ACCEPTED_AT_ONCE = 8
-"""Connections that a worker takes in one turn of its event loop. libuv takes one for each listening descriptor: under
-full load a turn takes milliseconds, and of a hundred clients that come together the last would wait for a hundred."""
+"""Connections that a worker without siblings takes in one turn of its event loop. libuv takes one for each listening
+descriptor: under full load a turn takes milliseconds, and of a hundred clients that come together the last would wait
+for a hundred. Several workers take one each, or whoever is awake first would have them all."""
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): a signal for us when our parent dies."""
 
@@ -111,10 +113,13 @@ def main(words: list[str] | None = None) -> None:
         timeout_graceful_shutdown=asked.drain_seconds,
     )
     server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
-    listening = int(os.environ[FD])
+    server.run(sockets=_listening(int(os.environ[FD]), alone=os.environ[WORKERS_NOW] == "1"))
+
+
+def _listening(number: int, *, alone: bool) -> list[socket.socket]:
     # not by socket.dup(), which would let accept() block: in all workers, as they share what the descriptors stand for
-    copies = [os.dup(listening) for _ in range(ACCEPTED_AT_ONCE - 1)]
-    server.run(sockets=[socket.socket(fileno=number) for number in (listening, *copies)])
+    copies = [os.dup(number) for _ in range(ACCEPTED_AT_ONCE - 1)] if alone else []
+    return [socket.socket(fileno=one) for one in (number, *copies)]
 
 
 def _front(model: Model, siblings: Siblings) -> Front:

@@ -87,8 +87,9 @@ class OnnxRuntime:
             parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)
         else:
             parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
+        kinds = self._kinds
         return {
-            name: _as(part, self._kinds[name], f"input {column.name!r}")
+            name: part if part.dtype == kinds[name] else _as(part, kinds[name], f"input {column.name!r}")
             for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
         }
 
