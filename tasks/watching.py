@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from slipway import wiring
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
+from slipway.ports.rollouts import held
 from tasks.lease import keeping
 from tasks.looking import drive, look_once
 from tasks.opened import Opened, reopened, spec_of
@@ -22,11 +23,14 @@ def watch_model(model: str, duration_seconds: float) -> str:
     status = wiring.rollouts().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
+    driving = wiring.leases().current(model)
+    if driving is not None:  # maybe the same release, with a person's answer in its hands: its name would let us in
+        return f"driven by another: {held(driving).seen}"
     spec = spec_of(model)
     try:
         lease = wiring.leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
-    except LeaseHeld as held:
-        return f"driven by another: {held.seen}"
+    except LeaseHeld as taken:
+        return f"driven by another: {taken.seen}"
     try:
         with keeping(lease, spec.rollout.lease_seconds):
             return _watched(reopened(status, lease, "watch"), status, duration_seconds)
