@@ -24,7 +24,7 @@ from services.inference.pages.siblings import Siblings
 from services.inference.pages.upkeep import Upkeep
 from services.inference.processes.express import Express
 from services.inference.processes.supervisor import FD, READY_SUFFIX
-from services.inference.running.devices import WORKERS_NOW
+from services.inference.running.devices import read_devices
 from services.inference.telling.cells import FOLDER, SLOT
 from services.inference.telling.metrics import Page
 from services.inference.telling.watching import log_to_stderr
@@ -113,7 +113,7 @@ def main(words: list[str] | None = None) -> None:
         timeout_graceful_shutdown=asked.drain_seconds,
     )
     server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
-    server.run(sockets=_listening(int(os.environ[FD]), alone=os.environ[WORKERS_NOW] == "1"))
+    server.run(sockets=_listening(int(os.environ[FD]), alone=read_devices(os.environ).workers == 1))
 
 
 def _listening(number: int, *, alone: bool) -> list[socket.socket]:

@@ -215,17 +215,17 @@ class Engine:
     def _run(self, batch: list[_Waiting], rows: int) -> None:
         self._under_way = len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
-        self._began = began = self._clock()
+        self._began = self._clock()
         feeds = [one.feeds for one in batch]
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
-            self._settle(batch, rows, began, self._inline.run(feeds))
+            self._settle(batch, rows, self._inline.run(feeds))
             return
         self.busy, self._running = True, batch
         if not self._watching:
             self._watching = True
             self._loop.call_later(WATCH_SECONDS, self._watch)
         task = self._loop.create_task(self._runtime.exchange(feeds))
-        task.add_done_callback(lambda done: self._came(batch, rows, began, done))
+        task.add_done_callback(lambda done: self._came(batch, rows, done))
 
     def _taken(self) -> tuple[list[_Waiting], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
@@ -257,24 +257,24 @@ class Engine:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
         self._loop.call_later(WATCH_SECONDS, self._watch)
 
-    def _came(self, batch: list[_Waiting], rows: int, began: float, done: "asyncio.Future[list[Result]]") -> None:
+    def _came(self, batch: list[_Waiting], rows: int, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
         self.busy, self._running = False, []
         failed = None if not done.cancelled() else "the run was cancelled"
         if failed is None and done.exception() is not None:
             failed = f"{type(done.exception()).__name__}: {done.exception()}"
         results: Sequence[Result] = [ModelFailed(failed) for _ in batch] if failed is not None else done.result()
-        self._settle(batch, rows, began, results)
+        self._settle(batch, rows, results)
 
-    def _settle(self, batch: list[_Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[_Waiting], rows: int, results: Sequence[Result]) -> None:
         now = self._clock()
-        took = now - began
+        took = now - self._began
         self._expected.saw(rows, len(batch), took)
         if self._settled is not None:
             self._expected.paced(len(batch), now - self._settled)
         self._settled = now if self._queue else None
         self._under_way = 0
-        self._meter.ran(began - batch[0].since, rows, took)
+        self._meter.ran(self._began - batch[0].since, rows, took)
         self._runs += 1
         if not self._runs % BOUND_RUNS:
             self._reckon()
@@ -327,9 +327,8 @@ class _Expected:
     def paced(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
-        if self.pace:
-            share = min(share, 2 * self.pace)  # one stall tells little
-        self.pace += SMOOTHING * (share - self.pace) if self.pace else share
+        known = self.pace or share
+        self.pace = known + SMOOTHING * (min(share, 2 * known) - known)  # one stall tells little
 
 
 def _nearer(expected: float, took: float) -> float:

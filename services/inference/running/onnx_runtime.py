@@ -88,7 +88,7 @@ class OnnxRuntime:
         else:
             parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
         kinds = self._kinds
-        return {
+        return {  # most columns have their type: no words are made for them
             name: part if part.dtype == kinds[name] else _as(part, kinds[name], f"input {column.name!r}")
             for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
         }

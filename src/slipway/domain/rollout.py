@@ -202,8 +202,7 @@ def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: 
         if choice is Deadline.ROLL_BACK:
             return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
         return _keep(_enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now), seen)
-    step = _keep(replace(status, reason=stays or missing), seen)
-    return replace(step, actions=(*step.actions, *_reserve(following, seen)))
+    return _keep(replace(status, reason=stays or missing), seen, reserve=following)
 
 
 def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
@@ -248,10 +247,7 @@ def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: floa
     if status.held_from is not Phase.SHIFTING or why_it_stays(spec, status, seen):
         return _keep(status, seen)
     following = _resumed(spec, status, now)
-    if _missing(following, seen):
-        step = _keep(status, seen)
-        return replace(step, actions=(*step.actions, *_reserve(following, seen)))
-    return _move(following, seen) if following is not status else _keep(status, seen)
+    return _keep(status, seen, reserve=following) if _missing(following, seen) else _move(following, seen)
 
 
 def _resumed(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
@@ -368,10 +364,14 @@ def _release(seen: Observation, *revisions: Revision | None) -> tuple[Reserve, .
     return (Reserve(floors=floors),) if floors else ()
 
 
-def _keep(status: RolloutStatus, seen: Observation) -> Step:
-    """Keep the weights: as wanted, or, beside a stable revision that is not ready, as the router has them."""
+def _keep(status: RolloutStatus, seen: Observation, *, reserve: RolloutStatus | None = None) -> Step:
+    """Keep the weights: as wanted, or, beside a stable revision that is not ready, as the router has them.
+
+    `reserve` is what follows once it has its replicas: they are asked for.
+    """
     lost = status.stable is not None and state_in(seen, status.stable.name).health is not Health.READY
-    return _move(status, seen, towards=seen.traffic if lost else None)
+    step = _move(status, seen, towards=seen.traffic if lost else None)
+    return replace(step, actions=(*step.actions, *_reserve(reserve, seen))) if reserve else step
 
 
 def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float, because: str = "") -> RolloutStatus:
