@@ -1,37 +1,61 @@
 """Cumulative counts as routers keep them, and the difference between two looks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Requests that were meant for a revision since its counter began, and how many of them failed.
+    """Requests that were meant for a revision since its counter began, by what became of them (`domain.answers`).
 
-    A request fails when its answer is a server error (5xx), or when there was none: refused, reset, timed out.
+    What is no error, not refused and not shed was answered right, or its end was not the version's doing.
     """
 
     requests: int
     errors: int
+    """Failed: a server error (5xx) that is not shed, or no whole answer: reset, broken off, timed out."""
+    refused: int = 0
+    """The version said that the request is wrong."""
+    shed: int = 0
+    """The version had too much to do."""
 
     def __post_init__(self) -> None:
         """Refuse counts that no counter can show."""
-        if self.requests < 0 or not 0 <= self.errors <= self.requests:
-            message = f"requests={self.requests}, errors={self.errors}; need 0 <= errors <= requests"
+        positive = all(0 <= count for count in (self.errors, self.refused, self.shed))
+        if not (positive and self.errors + self.refused + self.shed <= self.requests):  # not a number is refused too
+            message = (
+                f"requests={self.requests}, errors={self.errors}, refused={self.refused}, shed={self.shed}; "
+                "need counts from 0 on, and no more errors, refused and shed together than requests"
+            )
             raise ValueError(message)
+
+    def __add__(self, other: "Counters") -> "Counters":
+        """Return both together.
+
+        >>> Counters(requests=3, errors=1) + Counters(requests=2, errors=0, shed=1)
+        Counters(requests=5, errors=1, refused=0, shed=1)
+        """
+        return Counters(
+            requests=self.requests + other.requests,
+            errors=self.errors + other.errors,
+            refused=self.refused + other.refused,
+            shed=self.shed + other.shed,
+        )
 
 
 ZERO = Counters(requests=0, errors=0)
+_FIELDS = tuple(one.name for one in fields(Counters))
 
 
 def since(before: Counters, after: Counters) -> Counters | None:
     """Return what came between two looks; None where the counter went backwards (its process began anew).
 
-    >>> since(Counters(requests=10, errors=1), Counters(requests=14, errors=1))
-    Counters(requests=4, errors=0)
+    >>> since(Counters(requests=10, errors=1), Counters(requests=14, errors=1, refused=2))
+    Counters(requests=4, errors=0, refused=2, shed=0)
     >>> since(Counters(requests=10, errors=1), Counters(requests=3, errors=0)) is None
     True
     """
-    requests, errors = after.requests - before.requests, after.errors - before.errors
-    if requests < 0 or not 0 <= errors <= requests:
+    came = {name: getattr(after, name) - getattr(before, name) for name in _FIELDS}
+    try:
+        return Counters(**came)
+    except ValueError:  # fewer than before, or two numbers that were not read at one moment
         return None
-    return Counters(requests=requests, errors=errors)

@@ -10,7 +10,7 @@ and puts them into words.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
 from slipway.domain.judging.counts import CountEvidence, Look
-from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY
+from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY, NONFINITE, REFUSED, SHED
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
 from slipway.domain.shadow import ShadowComparison
 
@@ -80,7 +80,14 @@ Pairs = tuple[Reading, Reading]
 
 def rate_guards(spec: JudgeSpec) -> dict[str, RateGuard]:
     """Return the shares of requests that the spec asks for, by the check's name; errors first."""
-    named = {ERRORS: spec.errors, LATENCY: spec.latency, LABELS: spec.labels}
+    named = {
+        ERRORS: spec.errors,
+        REFUSED: spec.refused,
+        SHED: spec.shed,
+        NONFINITE: spec.nonfinite,
+        LATENCY: spec.latency,
+        LABELS: spec.labels,
+    }
     return {check: guard for check, guard in named.items() if guard is not None}
 
 
@@ -161,8 +168,11 @@ def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec,
         if reading.requests is not None:
             block = int(when.at // spec.burst_seconds)
             fault = shared_faults.grow(evidence.fault, ZERO, reading.requests)
-            errors = counts.learn(evidence.rate(ERRORS), reading.requests, block)
-            evidence = replace(evidence, rates={**evidence.rates, ERRORS: errors}, fault=fault)
+            learned = {
+                check: counts.learn(evidence.rate(check), _events(reading.requests, kind), block)
+                for check, kind in _OF_REQUESTS.items()
+            }
+            evidence = replace(evidence, rates={**evidence.rates, **learned}, fault=fault)
     return evidence
 
 
@@ -251,20 +261,46 @@ def _counted(evidence: Evidence, looks: Mapping[str, Look], spec: JudgeSpec, blo
 
 
 def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[str, Look]:
-    looks = {}
-    for check, source in ((ERRORS, "requests"), (LABELS, "labels")):
-        if source in came:
-            canary, stable = (getattr(one, source) for one in came[source])
-            looks[check] = Look(canary=canary, stable=stable)
+    looks: dict[str, Look | None] = {}
+    if "labels" in came:
+        looks[LABELS] = _look([one.labels for one in came["labels"]])
+    if "requests" in came:
+        for check, kind in _OF_REQUESTS.items():
+            looks[check] = _look(
+                [None if one.requests is None else _events(one.requests, kind) for one in came["requests"]]
+            )
+    if "summaries" in came:
+        looks[NONFINITE] = _look(
+            [None if one.summary is None else _nonfinite(one.summary) for one in came["summaries"]]
+        )
     if "latencies" in came and threshold is not None:
         slow = [
             Counters(requests=one.latencies.requests, errors=one.latencies.slower_than(threshold))
-            for one in came["latencies"]
             if one.latencies is not None and threshold in one.latencies.edges_milliseconds
+            else None  # counted by other edges than the threshold was one of
+            for one in came["latencies"]
         ]
-        if len(slow) == len(came["latencies"]):  # else they are counted by other edges than the threshold was one of
-            looks[LATENCY] = Look(canary=slow[0], stable=slow[1])
-    return looks
+        looks[LATENCY] = _look(slow)
+    return {check: look for check, look in looks.items() if look is not None}
+
+
+_OF_REQUESTS = {ERRORS: "errors", REFUSED: "refused", SHED: "shed"}
+"""Checks of what became of live requests, and the counter of each."""
+
+
+def _events(counters: Counters, kind: str) -> Counters:
+    """Return one kind of bad answer as the events of a share of requests."""
+    return Counters(requests=counters.requests, errors=getattr(counters, kind))
+
+
+def _nonfinite(summary: Summary) -> Counters:
+    return Counters(requests=summary.requests, errors=summary.nonfinite)
+
+
+def _look(arms: Sequence[Counters | None]) -> Look | None:
+    """Return a look at canary and stable; None where one of them is not known."""
+    canary, stable = arms
+    return None if canary is None or stable is None else Look(canary=canary, stable=stable)
 
 
 def _summed(evidence: Evidence, came: Mapping[str, Pairs], spec: JudgeSpec) -> Evidence:

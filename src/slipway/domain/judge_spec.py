@@ -40,10 +40,35 @@ class RateGuard(Guard):
 
 
 class ErrorsSpec(RateGuard):
-    """Requests that failed: server errors, and requests without an answer."""
+    """Requests that failed: server errors, and requests without a whole answer."""
 
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     """Its share of `alpha`, relative to the other metrics'."""
+
+
+class RefusedSpec(RateGuard):
+    """Requests that the version refused (HTTP 400, 404, 422 ...; gRPC INVALID_ARGUMENT ...).
+
+    Clients that send nonsense send it to both versions; more refusals on one side are the version's doing.
+    """
+
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """Its share of `alpha`, relative to the other metrics'."""
+    negligible: OpenRatio = 0.005
+    """A share so small that the canary passes once it is shown to be under it."""
+
+
+class ShedSpec(RefusedSpec):
+    """Requests that the version turned away because it had too much to do (HTTP 429; gRPC RESOURCE_EXHAUSTED)."""
+
+
+class NonfiniteSpec(RateGuard):
+    """Answers with NaN or infinity among their numbers."""
+
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """Its share of `alpha`, relative to the other metrics'."""
+    required: bool = False
+    """Whether it must pass before promotion; false: it may roll back, and is not waited for."""
 
 
 class LatencySpec(RateGuard):
@@ -125,6 +150,12 @@ class JudgeSpec(Document):
     """Chance of ever passing a canary that is worse than a metric's tolerance."""
     errors: ErrorsSpec = ErrorsSpec()
     """Requests that failed."""
+    refused: RefusedSpec | None = RefusedSpec()
+    """Requests that the version refused; null: not looked at."""
+    shed: ShedSpec | None = ShedSpec()
+    """Requests that the version had no time for; null: not looked at."""
+    nonfinite: NonfiniteSpec | None = NonfiniteSpec()
+    """Answers with NaN or infinity; null: not looked at."""
     latency: LatencySpec | None = LatencySpec()
     """Requests that were slow; null: not looked at."""
     labels: LabelsSpec | None = None

@@ -76,9 +76,16 @@ class Summary:
     """Predicted rows by label; empty where predictions are no labels."""
     inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Rows per bin of the profile, by column; the last bin counts what is missing."""
+    requests: int = 0
+    """Requests that were answered with a prediction; 0 also where the revision does not say."""
+    nonfinite: int = 0
+    """Those of them whose prediction holds NaN or infinity."""
 
     def __post_init__(self) -> None:
-        """Refuse negative counts, and what is no number."""
+        """Refuse negative counts, what is no number, and more non-finite answers than answers."""
+        if not 0 <= self.nonfinite <= self.requests:
+            message = f"requests={self.requests}, nonfinite={self.nonfinite}; need 0 <= nonfinite <= requests"
+            raise ValueError(message)
         counted = {name: (count,) for name, count in self.classes.items()} | dict(self.inputs)
         for name, counts in counted.items():
             if not all(0 <= count < math.inf for count in counts):
@@ -157,9 +164,11 @@ def _summary(before: Summary, after: Summary) -> Summary | None:
     inputs = {name: _bins(before.inputs.get(name, ()), counts) for name, counts in after.inputs.items()}
     lost = before.classes.keys() - after.classes.keys() or before.inputs.keys() - after.inputs.keys()
     negative = any(count < 0 for counts in (classes.values(), *inputs.values()) for count in counts)
-    if lost or negative or (scores is None and (before.scores or after.scores)):
+    requests, nonfinite = after.requests - before.requests, after.nonfinite - before.nonfinite
+    wrong = not 0 <= nonfinite <= requests
+    if lost or negative or wrong or (scores is None and (before.scores or after.scores)):
         return None
-    return Summary(scores=scores, classes=classes, inputs=inputs)
+    return Summary(scores=scores, classes=classes, inputs=inputs, requests=requests, nonfinite=nonfinite)
 
 
 def sums_since(before: Sums, after: Sums) -> Sums | None:

@@ -1,13 +1,15 @@
-"""Shadow traffic: the same request answered by both revisions, joined by request id."""
+"""Shadow traffic: the same request answered by both revisions, joined by request id.
+
+A pair counts against whichever side gave its client nothing to use: failed, refused, shed, or NaN and infinity where
+the other one gives numbers. An answer that is not the version's doing (rights, a client that went away) makes no pair.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from slipway.domain.answers import AnswerKind, kind_of_http
 from slipway.domain.readings import NO_SUMS, Sums, sums_since
-
-FAILED_FROM = 500
-"""HTTP status from which an answer is the server's failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +25,14 @@ class Answer:
     """Time the service took; 0: not said."""
 
     @property
-    def failed(self) -> bool:
-        """Whether the server failed on it."""
-        return self.status >= FAILED_FROM
+    def kind(self) -> AnswerKind:
+        """What it is, by its status."""
+        return kind_of_http(self.status)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all its numbers are finite."""
+        return all(isinstance(value, str) or math.isfinite(value) for value in self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,7 @@ class ShadowComparison:
     disagreed: int = 0
     """Neither failed, and they differ in status or values."""
     canary_failed: int = 0
+    """Answers of the canary that are of no use: failed, refused, shed, or not finite where stable's are."""
     stable_failed: int = 0
     both_failed: int = 0
     log_latency_ratios: Sums = NO_SUMS
@@ -87,23 +95,38 @@ def compare(
     for theirs in _newer(canary, before.last):
         if theirs.request_id in ours:
             pairs.setdefault(theirs.request_id, (ours[theirs.request_id], theirs))
+    told = [(our, their, *_bad(our, their)) for our, their in pairs.values() if _told_of(our, their)]
+    good = [(our, their) for our, their, *bad in told if not any(bad)]
     return ShadowComparison(
-        compared=before.compared + len(pairs),
-        disagreed=before.disagreed + sum(_disagree(our, their, tolerance) for our, their in pairs.values()),
-        canary_failed=before.canary_failed + sum(their.failed for _our, their in pairs.values()),
-        stable_failed=before.stable_failed + sum(our.failed for our, _their in pairs.values()),
-        both_failed=before.both_failed + sum(our.failed and their.failed for our, their in pairs.values()),
-        log_latency_ratios=_timed(before.log_latency_ratios, pairs.values()),
+        compared=before.compared + len(told),
+        disagreed=before.disagreed + sum(not _agree(our, their, tolerance) for our, their in good),
+        canary_failed=before.canary_failed + sum(theirs for *_, theirs in told),
+        stable_failed=before.stable_failed + sum(ours for *_, ours, _theirs in told),
+        both_failed=before.both_failed + sum(ours and theirs for *_, ours, theirs in told),
+        log_latency_ratios=_timed(before.log_latency_ratios, good),
         last=next(reversed(pairs), before.last),
     )
 
 
+def _told_of(ours: Answer, theirs: Answer) -> bool:
+    """Whether both answers are their versions' own."""
+    return AnswerKind.NOT_THE_VERSIONS not in {ours.kind, theirs.kind}
+
+
+def _bad(ours: Answer, theirs: Answer) -> tuple[bool, bool]:
+    """Return whether stable's answer is of no use, and whether the canary's is."""
+    return (
+        ours.kind.bad or (not ours.finite and theirs.finite and not theirs.kind.bad),
+        theirs.kind.bad or (not theirs.finite and ours.finite and not ours.kind.bad),
+    )
+
+
 def _timed(before: Sums, pairs: Iterable[tuple[Answer, Answer]]) -> Sums:
-    """Add the log ratios of pairs that neither failed and both timed."""
+    """Add the log ratios of pairs that both timed."""
     logs = [
         math.log(their.milliseconds / our.milliseconds)
         for our, their in pairs
-        if our.milliseconds > 0 and their.milliseconds > 0 and not our.failed and not their.failed
+        if our.milliseconds > 0 and their.milliseconds > 0
     ]
     return Sums(
         count=before.count + len(logs),
@@ -118,10 +141,6 @@ def _newer(answers: Sequence[Answer], last: str) -> Sequence[Answer]:
         if answers[number].request_id == last:
             return answers[number + 1 :]
     return answers
-
-
-def _disagree(ours: Answer, theirs: Answer, tolerance: float) -> bool:
-    return not (theirs.failed or ours.failed) and not _agree(ours, theirs, tolerance)
 
 
 def _agree(ours: Answer, theirs: Answer, tolerance: float) -> bool:

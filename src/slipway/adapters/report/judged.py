@@ -17,6 +17,9 @@ from slipway.domain.verdict import Outcome, Verdict
 SPECS = {
     wording.ERRORS: "judge.errors",
     wording.COPIES: "judge.errors",
+    wording.REFUSED: "judge.refused",
+    wording.SHED: "judge.shed",
+    wording.NONFINITE: "judge.nonfinite",
     wording.LATENCY: "judge.latency",
     wording.LABELS: "judge.labels",
 }

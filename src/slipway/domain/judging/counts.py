@@ -1,4 +1,4 @@
-"""What the judge remembers of a share of requests (errors, slow answers, wrong labels), and what it says of it.
+"""What the judge remembers of a share of requests (errors, slow answers, wrong labels ...), and what it says of it.
 
 `grow` takes all such metrics of one look at once: the arithmetic is one pass over arrays.
 """
@@ -75,8 +75,8 @@ def grow(
     gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
     return [
         CountEvidence(
-            canary=_sum(one.canary, look.canary),
-            stable=_sum(one.stable, look.stable),
+            canary=one.canary + look.canary,
+            stable=one.stable + look.stable,
             tally=tuple(numbers),
             block=block,
             gusty=bool(weighed),
@@ -157,7 +157,3 @@ def _cv2_and_rate(dispersions: Sequence[Dispersion], least_cv: float) -> tuple[F
     known = np.array([(d.excess, d.scale, d.pairs, d.all_events, d.all_requests) for d in dispersions])
     cv2 = np.maximum(bursts.squared_cv(known[:, 0], known[:, 1], known[:, 2]), least_cv**2)
     return cv2, known[:, 3] / np.maximum(known[:, 4], 1)
-
-
-def _sum(one: Counters, other: Counters) -> Counters:
-    return Counters(requests=one.requests + other.requests, errors=one.errors + other.errors)

@@ -14,6 +14,7 @@ from slipway.domain.judging.quantiles import QuantileEvidence
 from slipway.domain.verdict import Outcome
 
 ERRORS, LATENCY, LABELS, SCORES, CLASSES = "error rate", "latency", "wrong answers", "scores", "class mix"
+REFUSED, SHED, NONFINITE = "refused requests", "shed requests", "non-finite answers"
 COPIES = "shadow errors"
 QUANTILES, DISAGREEMENT, SLOWDOWN = "latency, any quantile", "shadow disagreement", "shadow latency"
 DRIFT = "input drift"
@@ -22,10 +23,15 @@ LONGEST_ODDS = 1e9
 WORDS = {
     ERRORS: ("fails", "of its requests", "errors"),
     COPIES: ("fails", "of the copied requests", "errors on copies"),
+    REFUSED: ("refuses", "of its requests", "refused requests"),
+    SHED: ("sheds", "of its requests", "shed requests"),
+    NONFINITE: ("gives NaN or infinity", "of its answers", "non-finite answers"),
     LATENCY: ("is slow", "of its requests", "slow answers"),
     LABELS: ("is wrong", "of its labelled answers", "wrong answers"),
 }
-"""By check: what the canary does; on how many of what; what is counted."""
+"""By check: what the canary does; of how many of what; what is counted."""
+TRANSITIVE = frozenset({REFUSED, SHED})
+"""Checks whose verb takes the requests as its object: "refuses less than 2 % of its requests"."""
 Told = tuple[str, dict[str, float]]
 
 
@@ -65,7 +71,8 @@ def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -
             limit = f"less than {guard.tolerance:g}x as often as stable"
             return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
         case Outcome.PASS:
-            limit = f"on less than {100 * guard.negligible:.10g} % {of}"
+            on = "" if rate.check in TRANSITIVE else "on "
+            limit = f"{on}less than {100 * guard.negligible:.10g} % {of}"
             return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
         case _:
             return f"not enough evidence yet either way; {counts}: {counted}"
@@ -193,7 +200,7 @@ def no_drift(psi: float) -> str:
 def _compared(rate: Rate, does: str) -> str:
     ratio = rate.ratio
     if not rate.stable.errors:
-        return f"{does} where stable never {'does' if rate.check in {ERRORS, COPIES} else 'is'}"
+        return f"{does} where stable never {'is' if rate.check in {LATENCY, LABELS} else 'does'}"
     if not math.isfinite(ratio.likeliest):
         return f"{does} more than {ratio.low:.3g}x as often as stable"
     upper = f" to {ratio.high:.3g}" if math.isfinite(ratio.high) else " or more"
