@@ -250,8 +250,7 @@ class Shares:
 
 def error_alpha() -> float:
     """Return the error rate's share of alpha where a scenario is about errors."""
-    guards = [one for one in (SPEC.errors, copies_guard(SPEC), SPEC.latency) if one is not None]
-    return SPEC.alpha * SPEC.errors.weight / sum(one.weight for one in guards)
+    return SPEC.alpha * SPEC.errors.weight / sum(one.weight for one in _usual_guards())
 
 
 def look_milliseconds(metrics: int = 20, looks: int = 300) -> float:
@@ -277,9 +276,15 @@ def _guards(traces: Traces) -> Iterator[tuple[Metric, RateGuard]]:
 
 
 def _all_guards(traces: Traces) -> list[RateGuard]:
-    """Return what alpha is split over: errors and latency always, and what the scenario is about."""
+    """Return what alpha is split over: what the default spec has, and what the scenario is about."""
     more = {Metric.LABELS: SPEC.labels, **SUMMED}.get(traces.scenario.metric)
-    return [one for one in (SPEC.errors, copies_guard(SPEC), SPEC.latency, more) if one is not None]
+    return [*_usual_guards(), *([] if more is None else [more])]
+
+
+def _usual_guards() -> list[RateGuard]:
+    """Return what the default spec has."""
+    usual = (SPEC.errors, copies_guard(SPEC), SPEC.refused, SPEC.shed, SPEC.nonfinite, SPEC.latency)
+    return [one for one in usual if one is not None]
 
 
 def _look(arms: Arms) -> Floats:

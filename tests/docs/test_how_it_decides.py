@@ -14,7 +14,7 @@ from slipway.domain.counters import Counters
 from slipway.domain.deciding import decide, score
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judging import counts, rates
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
+from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY, NONFINITE, REFUSED, SHED
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase
@@ -78,12 +78,14 @@ def test_the_worked_example_is_what_the_judge_says() -> None:
 
 
 def test_alpha_is_split_as_the_page_says() -> None:
-    """Three fifths, a fifth and a fifth; without a shadow three quarters for errors."""
+    """Half for errors; without a shadow three fifths."""
     shares = {one.check: one.alpha / SPEC.judge.alpha for one in score(EXAMPLE, SPEC)}
     alone = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update={"shadow": None})})
 
-    assert shares == pytest.approx({ERRORS: 3 / 5, COPIES: 1 / 5, LATENCY: 1 / 5})
-    assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.75 * SPEC.judge.alpha)
+    assert shares == pytest.approx(
+        {ERRORS: 1 / 2, REFUSED: 1 / 18, SHED: 1 / 18, NONFINITE: 1 / 18, COPIES: 1 / 6, LATENCY: 1 / 6}
+    )
+    assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.6 * SPEC.judge.alpha)
     assert ("required, 3/5 of `alpha` |" in PAGE, "with a shadow phase, 1/5;" in PAGE) == (True, True)
     assert "Without a shadow phase errors have three quarters of `alpha`" in FLAT
 

@@ -35,6 +35,9 @@ OLD, NEW = revision("old", 1), revision("new", 2)
 
 ERRORS_ALONE: dict[str, Any] = {
     "errors": {"margin": 1.0, "tolerance": 1.5, "negligible": 0.01},
+    "refused": None,
+    "shed": None,
+    "nonfinite": None,
     "latency": None,
 }
 

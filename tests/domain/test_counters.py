@@ -11,22 +11,25 @@ from slipway.domain.counters import ZERO, Counters, since
 def counters(draw: st.DrawFn) -> Counters:
     """Draw counters."""
     requests = draw(st.integers(0, 10**9))
-    return Counters(requests=requests, errors=draw(st.integers(0, requests)))
+    errors, refused = draw(st.integers(0, requests // 2)), draw(st.integers(0, requests // 4))
+    return Counters(requests=requests, errors=errors, refused=refused, shed=draw(st.integers(0, requests // 4)))
 
 
-@pytest.mark.parametrize(("requests", "errors"), [(-1, 0), (5, -1), (5, 6), (0, 1)])
-def test_impossible_counts_are_refused(requests: int, errors: int) -> None:
-    """Negative counts and more errors than requests come from a broken reading, not from a router."""
-    with pytest.raises(ValueError, match=f"requests={requests}, errors={errors}; need 0 <= errors <= requests"):
-        Counters(requests=requests, errors=errors)
+@pytest.mark.parametrize(
+    ("requests", "errors", "refused", "shed"),
+    [(-1, 0, 0, 0), (5, -1, 0, 0), (5, 6, 0, 0), (0, 1, 0, 0), (5, 0, -1, 0), (5, 0, 0, -1), (5, 2, 2, 2)],
+)
+def test_impossible_counts_are_refused(requests: int, errors: int, refused: int, shed: int) -> None:
+    """Negative counts and more bad answers than requests come from a broken reading, not from a router."""
+    said = f"requests={requests}, errors={errors}, refused={refused}, shed={shed}; need counts from 0 on"
+    with pytest.raises(ValueError, match=said):
+        Counters(requests=requests, errors=errors, refused=refused, shed=shed)
 
 
 @given(before=counters(), more=counters())
 def test_the_difference_and_the_start_make_the_end(before: Counters, more: Counters) -> None:
     """What came between two looks is what was added."""
-    after = Counters(requests=before.requests + more.requests, errors=before.errors + more.errors)
-
-    assert since(before, after) == more
+    assert since(before, before + more) == more
 
 
 @given(before=counters(), after=counters())
@@ -34,8 +37,8 @@ def test_a_difference_is_whole_or_none(before: Counters, after: Counters) -> Non
     """Any two readings give counts that can be, or nothing; never an error."""
     between = since(before, after)
 
-    grew = after.requests >= before.requests and 0 <= after.errors - before.errors <= after.requests - before.requests
-    assert (between is not None) == grew
+    bad = [getattr(after, one) - getattr(before, one) for one in ("errors", "refused", "shed")]
+    assert (between is not None) == (min(bad) >= 0 and sum(bad) <= after.requests - before.requests)
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,27 @@ def test_impossible_summaries_are_refused(parts: dict[str, Any], name: str) -> N
         Summary(**parts)
 
 
+@pytest.mark.parametrize(("requests", "nonfinite"), [(1, 2), (-1, 0), (1, -1), (math.nan, 0), (1, math.nan)])
+def test_more_nonfinite_answers_than_answers_are_refused(requests: Any, nonfinite: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    """They are some of them."""
+    with pytest.raises(ValueError, match="need 0 <= nonfinite <= requests"):
+        Summary(requests=requests, nonfinite=nonfinite)
+
+
+def test_a_summarys_requests_are_subtracted() -> None:
+    """And where they fell, a process began anew."""
+    before, after = Summary(requests=10, nonfinite=1), Summary(requests=14, nonfinite=3)
+
+    came = since_reading(Reading(summary=before), Reading(summary=after))
+
+    assert came == Reading(summary=Summary(requests=4, nonfinite=2))
+    assert since_reading(Reading(summary=after), Reading(summary=before)) is None
+
+
 @pytest.mark.parametrize(("requests", "errors"), [(math.nan, 0), (5, math.nan), (-1, 0), (5, -1)])
 def test_counters_without_numbers_are_refused(requests: Any, errors: Any) -> None:  # noqa: ANN401 - wrong on purpose
     """NaN compares with nothing."""
-    with pytest.raises(ValueError, match="need 0 <= errors <= requests"):
+    with pytest.raises(ValueError, match="need counts from 0 on"):
         Counters(requests=requests, errors=errors)
 
 

@@ -20,7 +20,7 @@ class Counters:
 
     def __post_init__(self) -> None:
         """Refuse counts that no counter can show."""
-        positive = all(0 <= count for count in (self.errors, self.refused, self.shed))
+        positive = all(count >= 0 for count in (self.errors, self.refused, self.shed))
         if not (positive and self.errors + self.refused + self.shed <= self.requests):  # not a number is refused too
             message = (
                 f"requests={self.requests}, errors={self.errors}, refused={self.refused}, shed={self.shed}; "

@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from slipway.domain.document import Document, OpenRatio
 
+THIRD = 1 / 3
+
 
 class Guard(Document):
     """What every metric that may roll a canary back has."""
@@ -52,8 +54,8 @@ class RefusedSpec(RateGuard):
     Clients that send nonsense send it to both versions; more refusals on one side are the version's doing.
     """
 
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
-    """Its share of `alpha`, relative to the other metrics'."""
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = THIRD
+    """Its share of `alpha`, relative to the other metrics': what is worth finding is a large difference here."""
     negligible: OpenRatio = 0.005
     """A share so small that the canary passes once it is shown to be under it."""
 
@@ -65,8 +67,8 @@ class ShedSpec(RefusedSpec):
 class NonfiniteSpec(RateGuard):
     """Answers with NaN or infinity among their numbers."""
 
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
-    """Its share of `alpha`, relative to the other metrics'."""
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = THIRD
+    """Its share of `alpha`, relative to the other metrics': what is worth finding is a large difference here."""
     required: bool = False
     """Whether it must pass before promotion; false: it may roll back, and is not waited for."""
 

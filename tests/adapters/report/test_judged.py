@@ -41,7 +41,7 @@ def test_every_metric_has_a_row_with_its_outcome(records: dict[str, ReleaseRecor
     rows = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in section(pages["everything"]).split("<tr>")[2:]]
 
     assert [row[0] for row in rows] == [verdict.check for verdict in record.judged]
-    assert len(rows) == 10
+    assert len(rows) == 13
     for row, verdict in zip(rows, record.judged, strict=True):
         assert f">{verdict.outcome.value.replace('_', ' ')}</span>" in row[1]
         assert html.escape(verdict.reason, quote=False) in html.unescape(row[2])
@@ -77,9 +77,9 @@ def test_the_evidence_is_told_beside_where_it_decides(records: dict[str, Release
     """A metric's share of alpha is its own; what can't pass says nothing about passing."""
     shown = by_check(records["everything"])
 
-    assert re.fullmatch(r"evidence against [\d.]+ of 367; for [\d.]+ of 20", shown["error rate"].evidence)
-    assert re.fullmatch(r"evidence against 0\.\d+ of 1,100; for [\d.]+ of 20", shown["shadow errors"].evidence)
-    assert re.fullmatch(r"evidence against [\d,]+ of 1,100", shown["latency, any quantile"].evidence)
+    assert re.fullmatch(r"evidence against [\d.]+ of 400; for [\d.]+ of 20", shown["error rate"].evidence)
+    assert re.fullmatch(r"evidence against 0\.\d+ of 1,200; for [\d.]+ of 20", shown["shadow errors"].evidence)
+    assert re.fullmatch(r"evidence against [\d,]+ of 1,200", shown["latency, any quantile"].evidence)
     assert shown["input drift"].evidence == ""
 
 
@@ -107,7 +107,7 @@ def test_where_nothing_was_counted_there_is_no_evidence(records: dict[str, Relea
         assert (shown[check].evidence, shown[check].chart) == ("", None)
     copies = shown["shadow errors"]
     assert (copies.verdict.outcome, copies.remark) == (Outcome.FAIL, "")
-    assert re.match(r"evidence against [\d,]+ of 500; ", copies.evidence)
+    assert re.match(r"evidence against [\d,]+ of 600; ", copies.evidence)
     assert records["rolled_back"].reason == copies.verdict.reason
 
 
