@@ -86,8 +86,8 @@ def test_alpha_is_split_as_the_page_says() -> None:
         {ERRORS: 1 / 2, REFUSED: 1 / 18, SHED: 1 / 18, NONFINITE: 1 / 18, COPIES: 1 / 6, LATENCY: 1 / 6}
     )
     assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.6 * SPEC.judge.alpha)
-    assert ("required, 3/5 of `alpha` |" in PAGE, "with a shadow phase, 1/5;" in PAGE) == (True, True)
-    assert "Without a shadow phase errors have three quarters of `alpha`" in FLAT
+    assert ("required, 1/2 of `alpha` |" in PAGE, "with a shadow phase, 1/6;" in PAGE) == (True, True)
+    assert "Without a shadow phase errors have three fifths of `alpha`" in FLAT
 
 
 @pytest.mark.parametrize("ratio", [1.41, 2, 2.38, 4, 8])
