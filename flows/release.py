@@ -19,6 +19,7 @@ from slipway.domain.release import StageRecord
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import GateFailed, LeaseLost, PermanentError, SlipwayError
 from tasks.begin import NEWEST, begin, clear_up
+from tasks.check_contract import check_contract
 from tasks.convert import convert
 from tasks.fetch import fetch
 from tasks.lease import keeping
@@ -87,6 +88,7 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
     """Run every gate, side by side where they allow it; begin the rollout when all said yes."""
     fetched = take(fetch(opened.version, opened.champion, opened.spec), stages)
     spec, rows = opened.spec, fetched.rows
+    asks = [take(check_contract(fetched, spec.contract), stages)]
     data = validate_data.submit(rows, spec.data, fetched.signature)
     answers, before = predict.submit(fetched.challenger, rows), predict.submit(fetched.champion, rows)
     with all_done(data, answers, before):
@@ -95,11 +97,11 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
         built = take(package(fetched.challenger, fetched.signature, onnx, spec, rows), stages)
         take(data.result(), stages)
         compared = compare(fetched, answers.result(), before.result())
-        needs_approval = take(validate_model(compared, rows, spec.quality), stages)
+        asks.append(take(validate_model(compared, rows, spec.quality, spec.contract), stages))
     warm = warm_up.submit(opened, built)  # its imports take as long as the rehearsal's; it gets no traffic
     with all_done(warm):
         take(rehearse(built, rows, compared.predictions, spec.rehearsal, spec.conversion), stages)
-    start_rollout(opened, built, needs_approval=needs_approval)
+    start_rollout(opened, built, needs_approval=any(asks))
 
 
 def roll_out(opened: Opened, stages: list[StageRecord]) -> RolloutStatus:

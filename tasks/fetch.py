@@ -25,6 +25,8 @@ class Fetched:
     challenger: Artifact
     champion: Artifact | None
     signature: Signature
+    promised: Signature | None
+    """The champion's: what its clients may send, and read."""
     rows: "Holdout"
 
 
@@ -48,8 +50,9 @@ def fetch(version: ModelVersion, champion: ModelVersion | None, spec: ReleaseSpe
     challenger = _unchanged(wiring.registry().download(version, settings().store))
     before = wiring.registry().download(champion, settings().store) if champion else None
     signature = wiring.runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
+    promised = wiring.runner().signature(before.path, allow_pickle=True) if before else None  # read, not loaded
     rows = holdout(spec, signature)
-    fetched = Fetched(challenger=challenger, champion=before, signature=signature, rows=rows)
+    fetched = Fetched(challenger=challenger, champion=before, signature=signature, promised=promised, rows=rows)
     return watch.stage(fetched, digest=challenger.digest, champion_digest=before.digest if before else None)
 
 

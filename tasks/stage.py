@@ -49,6 +49,6 @@ def require(stage: Stage[T]) -> T:
                 f"{stage.record.name}: {verdict.check}",
                 seen=verdict.reason,
                 expected="a gate that passes",
-                do="train a better version, or change the spec if it asks too much",
+                do=verdict.do or "train a better version, or change the spec if it asks too much",
             )
     return stage.value

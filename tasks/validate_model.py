@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 from prefect import task
 
 from slipway import wiring
+from slipway.domain.contract.difference import Difference
+from slipway.domain.contract.outputs import compare_labels
+from slipway.domain.contract.verdict import judge_contract, needs_person
 from slipway.domain.model import Artifact
 from slipway.domain.quality import judge_quality
-from slipway.domain.spec import Inconclusive, QualitySpec
+from slipway.domain.spec import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels
 from tasks.caching import by_content
+from tasks.check_contract import told
 from tasks.fetch import Fetched, Holdout
 from tasks.retrying import RETRIED
 from tasks.stage import Stage, begin_stage
@@ -46,18 +50,35 @@ def compare(fetched: Fetched, predictions: NDArray[np.generic] | None, before: N
 @task(
     name="validate model",
     tags=["slipway", "gate"],
-    cache_policy=by_content("compared", "rows", "spec"),
+    cache_policy=by_content("compared", "rows", "spec", "contract"),
     persist_result=True,
     **RETRIED,
 )
-def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec) -> Stage[bool]:
+def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec, contract: Contract) -> Stage[bool]:
     """Try the input example and compare both models row by row; the value says whether a person must agree."""
     watch = begin_stage("validate model")
     wiring.runner().check_example(compared.challenger.path)
     truth = read_labels(rows.path, rows.label)
     quality = judge_quality(truth, compared.predictions, compared.before, spec)
     example = Verdict(check="input example", outcome=Outcome.PASS, reason="the model answers its own input example")
-    return watch.stage(_needs_approval(quality, spec), (example, _weighed(quality, spec)))
+    labels = _labels(truth, compared, spec)
+    verdicts = (example, _weighed(quality, spec), *_kept(compared, labels, contract))
+    asks = _needs_approval(quality, spec) or needs_person(labels, contract)
+    return watch.stage(asks, verdicts, differences=told(labels))
+
+
+def _labels(truth: NDArray[np.generic], compared: Compared, spec: QualitySpec) -> tuple[Difference, ...]:
+    """Return the labels that are gone or new; numbers have none."""
+    if compared.before is None or spec.metric != "accuracy":
+        return ()
+    return compare_labels(truth, compared.before, compared.predictions)
+
+
+def _kept(compared: Compared, labels: tuple[Difference, ...], contract: Contract) -> tuple[Verdict, ...]:
+    """Return the verdict on labels, where some are gone or new."""
+    if not labels or compared.champion is None:
+        return ()
+    return (judge_contract("labels", labels, contract, compared.champion.version.name),)
 
 
 def _needs_approval(quality: Verdict, spec: QualitySpec) -> bool:

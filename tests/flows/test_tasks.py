@@ -8,12 +8,13 @@ import pytest
 from prefect import flow, task
 from prefect.testing.utilities import prefect_test_harness
 
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import DataSpec
+from slipway.domain.model import Artifact, Column, ModelVersion, Signature
+from slipway.domain.spec import Contract, DataSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed, NotFound, RegistryUnavailable
 from slipway.store import file_digest
-from tasks.fetch import Holdout
+from tasks.check_contract import check_contract
+from tasks.fetch import Fetched, Holdout
 from tasks.retrying import RETRIED
 from tasks.stage import begin_stage, require
 from tasks.validate_data import validate_data
@@ -89,3 +90,46 @@ def test_a_blocking_no_stops_the_release(outcome: Outcome, *, blocking: bool, st
         return
     with pytest.raises(GateFailed, match="validate model: quality: 5 of 9"):
         require(stage)
+
+
+def fetched(before: Signature | None, after: Signature, rows: Path) -> Fetched:
+    """Return what the gates work on: two versions of churn with these signatures."""
+    one, two = (
+        Artifact(version=ModelVersion(model="churn", version=number, source=""), path=rows, digest=f"sha256:{number}")
+        for number in (1, 2)
+    )
+    holdout = Holdout(path=rows, digest="", label="digit", columns=after.columns)
+    champion = one if before else None
+    return Fetched(challenger=two, champion=champion, signature=after, promised=before, rows=holdout)
+
+
+OLD = Signature(inputs=(Column(name="age", kind="float64"),), outputs=(Column(name="y", kind="int64"),))
+NEW = replace(OLD, inputs=(*OLD.inputs, Column(name="tenure", kind="float64")))
+
+
+@pytest.mark.parametrize(
+    ("choice", "stops", "asks"),
+    [(Contract.REFUSE, True, False), (Contract.APPROVE, False, True), (Contract.ALLOW, False, False)],
+)
+def test_a_version_that_breaks_clients_is_stopped_as_the_spec_says(
+    digits_rows: Path, choice: Contract, *, stops: bool, asks: bool
+) -> None:
+    """The column is named, with what to do; the differences stand in the record whatever the spec says."""
+    stage = check_contract.fn(fetched(OLD, NEW, digits_rows), choice)
+
+    assert [one["where"] for one in stage.record.details["differences"]] == ["column 'tenure'"]
+    assert stage.record.verdicts[0].outcome is Outcome.FAIL
+    if not stops:
+        assert require(stage) is asks
+        return
+    with pytest.raises(GateFailed, match=r"clients of churn-v1 break: column 'tenure' is new: .*default .* the model"):
+        require(stage)
+
+
+@pytest.mark.parametrize("before", [None, NEW])
+def test_nobody_breaks_where_nothing_served_or_nothing_changed(digits_rows: Path, before: Signature | None) -> None:
+    """The first version has no contract to keep."""
+    stage = check_contract.fn(fetched(before, NEW, digits_rows), Contract.REFUSE)
+
+    assert require(stage) is False
+    assert stage.record.verdicts[0].outcome is Outcome.PASS

@@ -86,11 +86,23 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """A parameter that a request may set beside its rows."""
+
+    name: str
+    kind: str
+    """The registry's name of its type: `integer`, `double`, `string`, ..."""
+    default: str
+    """As JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """What a model takes and gives, in the registry's own order."""
 
     inputs: tuple[Column, ...]
     outputs: tuple[Column, ...]
+    params: tuple[Param, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

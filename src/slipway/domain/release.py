@@ -13,7 +13,8 @@ class StageRecord:
     """One stage of a release as it went: for the report and the lead time."""
 
     name: str
-    """`fetch`, `validate data`, `validate model`, `convert`, `optimize`, `package`, `rehearse`, `roll out`."""
+    """`fetch`, `check contract`, `validate data`, `validate model`, `convert`, `optimize`, `package`, `rehearse`,
+    `roll out`."""
     started_at: float
     """Unix seconds."""
     ended_at: float

@@ -34,6 +34,17 @@ class Inconclusive(StrEnum):
     """Go on, and ask a person before promotion."""
 
 
+class Contract(StrEnum):
+    """What a version does that breaks the clients of the one that serves."""
+
+    REFUSE = "refuse"
+    """It is stopped before any traffic."""
+    APPROVE = "approve"
+    """It goes on, and a person is asked before promotion."""
+    ALLOW = "allow"
+    """It goes on; the differences are in the report."""
+
+
 class Busy(StrEnum):
     """What a newer version does while a release of the same model is under way."""
 
@@ -255,6 +266,8 @@ class ReleaseSpec(Document):
     """Whether a model whose file runs code when it is loaded (pickle, cloudpickle) may be released."""
     data: DataSpec
     """The labelled rows that gates judge with."""
+    contract: Contract = Contract.REFUSE
+    """What a version does that breaks the champion's clients: other inputs than they send, other answers."""
     quality: QualitySpec = QualitySpec()
     """When a challenger is good enough beside the champion."""
     conversion: ConversionSpec = ConversionSpec()

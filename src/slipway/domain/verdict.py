@@ -31,6 +31,8 @@ class Verdict:
     """The numbers behind the sentence; units in the names."""
     blocking: bool = True
     """False: shown, and the release goes on whatever the outcome."""
+    do: str = ""
+    """What to do where it says no; empty: what any gate advises."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Outcome:

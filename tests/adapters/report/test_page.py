@@ -10,7 +10,7 @@ import pytest
 
 from slipway.adapters.report.html import HtmlReporter
 from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release import ReleaseRecord, StageRecord
 from slipway.errors import PermanentError
 
 
@@ -222,3 +222,20 @@ def test_a_browser_draws_the_page(tmp_path: Path, records: dict[str, ReleaseReco
 
     pixels = imread(picture)
     assert len({tuple(pixel) for pixel in pixels[::7, ::7].reshape(-1, pixels.shape[-1]).round(2)}) > 50
+
+
+def test_differences_for_clients_are_listed_breaking_first(records: dict[str, ReleaseRecord]) -> None:
+    """Whichever stage found them; a release without any has no such section."""
+    found = [
+        {"kind": "compatible", "where": "answers", "sentence": "the prediction has type float32"},
+        {"kind": "breaking", "where": "column 'tenure'", "sentence": "column 'tenure' is new"},
+    ]
+    stage = StageRecord(name="check contract", started_at=0, ended_at=1, details={"differences": found})
+    record = replace(records["stopped"], stages=(stage,))
+
+    words = shown(HtmlReporter().text(record))
+
+    title = "What clients of the champion would notice"
+    assert f"{title} column 'tenure' breaking column 'tenure' is new answers compatible the prediction" in words
+    assert f"## {title}" in HtmlReporter().summary(record)
+    assert title not in shown(HtmlReporter().text(records["stopped"]))

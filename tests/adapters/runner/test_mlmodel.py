@@ -9,7 +9,7 @@ import pytest
 
 from slipway.adapters.runner import SubprocessModelRunner
 from slipway.adapters.runner.mlmodel import LARGEST_BYTES
-from slipway.domain.model import Column
+from slipway.domain.model import Column, Param
 from slipway.errors import ArtifactBroken
 
 Describe = Callable[..., Path]
@@ -166,3 +166,32 @@ def test_classes_of_known_packages_may_be_trusted(describe: Describe) -> None:
     model = describe(flavors={"python_function": SAFE, "sklearn": flavor})
 
     assert SubprocessModelRunner().signature(model, allow_pickle=False).columns == ("x",)
+
+
+def test_params_are_read_with_their_defaults(describe: Describe) -> None:
+    """What a request may set beside its rows; a model without has none."""
+    params = [
+        {"name": "k", "type": "long", "default": 3, "shape": None},
+        {"name": "t", "type": "string", "default": "x"},
+    ]
+    raw = inputs({"type": "double", "name": "x"})
+
+    with_params = SubprocessModelRunner().signature(
+        describe(signature=raw | {"params": json.dumps(params)}), allow_pickle=False
+    )
+    without = SubprocessModelRunner().signature(describe(signature=raw | {"params": None}), allow_pickle=False)
+
+    assert with_params.params == (
+        Param(name="k", kind="long", default="3"),
+        Param(name="t", kind="string", default='"x"'),
+    )
+    assert without.params == ()
+
+
+@pytest.mark.parametrize("params", ["{", '[{"name": "k"}]', "7"])
+def test_params_that_can_not_be_read_are_refused(describe: Describe, params: str) -> None:
+    """They are part of the contract."""
+    model = describe(signature=inputs({"type": "double", "name": "x"}) | {"params": params})
+
+    with pytest.raises(ArtifactBroken, match="signature params that can't be read"):
+        SubprocessModelRunner().signature(model, allow_pickle=False)

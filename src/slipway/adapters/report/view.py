@@ -14,7 +14,7 @@ from slipway.domain.verdict import Outcome, Verdict
 ROLL_OUT = "roll out"
 SHOWN_PASSES = 4
 """Passed checks of one stage that are shown at once; more are folded."""
-HIDDEN_DETAILS = {"path", "table", "labels"}
+HIDDEN_DETAILS = {"path", "table", "labels", "differences"}
 """Not for the list of facts: a path of one machine, and what has a place of its own."""
 
 WORDS = {
@@ -152,6 +152,13 @@ def variants(record: ReleaseRecord) -> Table | None:
         return None
     header = ("variant", "size", "median", "faster than plain", "parity", "note")
     return Table(header=header, rows=tuple((_variant(row), bool(row.get("chosen"))) for row in rows))
+
+
+def differences(record: ReleaseRecord) -> list[tuple[str, str, str]]:
+    """Return what clients of the champion would notice, breaking first: kind, where, and the sentence."""
+    found = [one for stage in record.stages for one in stage.details.get("differences") or ()]
+    rows = [(str(one["kind"]), str(one["where"]), str(one["sentence"])) for one in found]
+    return sorted(rows, key=lambda row: row[0] != "breaking")
 
 
 def changes(record: ReleaseRecord) -> list[tuple[str, Moment]]:

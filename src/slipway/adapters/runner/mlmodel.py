@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from slipway.domain.model import Column, Signature
+from slipway.domain.model import Column, Param, Signature
 from slipway.errors import ArtifactBroken
 
 LARGEST_BYTES = 4 << 20
@@ -91,7 +91,7 @@ def read_signature(model: Path, description: Description) -> Signature:
             expected="a signature that says what goes in and what comes out",
             do="log the model with signature=mlflow.models.infer_signature(inputs, model.predict(inputs))",
         )
-    return Signature(inputs=tuple(inputs), outputs=tuple(outputs))
+    return Signature(inputs=tuple(inputs), outputs=tuple(outputs), params=_params(model, raw))
 
 
 def require_example(model: Path, description: Description) -> None:
@@ -170,6 +170,19 @@ def _columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[C
             expected=f"tensors, or columns of {', '.join(KINDS)}",
             do="log the model with a signature of plain columns, or of one matrix",
         ) from error
+
+
+def _params(model: Path, signature: object) -> tuple[Param, ...]:
+    """Return what a request may set beside its rows; raise ArtifactBroken for what is no such list."""
+    raw = signature.get("params") or "[]" if isinstance(signature, dict) else "[]"
+    try:
+        entries = json.loads(raw) if isinstance(raw, str) else raw
+        return tuple(
+            Param(name=str(one["name"]), kind=str(one["type"]), default=json.dumps(one["default"])) for one in entries
+        )
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        seen = f"signature params that can't be read ({error})"[:300]
+        raise _broken(model, seen, "params with name, type and default") from error
 
 
 def _column(entry: Mapping[str, Any], nameless: str) -> Column:

@@ -1,0 +1,71 @@
+"""One difference between two versions, in words for whoever writes clients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+SHOWN = 6
+"""Names that a sentence lists before it counts the rest."""
+
+
+class Kind(StrEnum):
+    """What a difference does to clients."""
+
+    BREAKING = "breaking"
+    """A request that the champion takes is refused, or an answer can't be read as before."""
+    COMPATIBLE = "compatible"
+    """Clients of the champion need no change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that is not as with the champion."""
+
+    kind: Kind
+    where: str
+    """`column 'tenure'`, `answers`, `MLflow, records, 3 rows`."""
+    sentence: str
+    """What is different, and what clients will see."""
+
+
+def breaking(where: str, sentence: str) -> Difference:
+    """Return a difference that clients will feel."""
+    return Difference(kind=Kind.BREAKING, where=where, sentence=sentence)
+
+
+def compatible(where: str, sentence: str) -> Difference:
+    """Return a difference that clients need not know of."""
+    return Difference(kind=Kind.COMPATIBLE, where=where, sentence=sentence)
+
+
+def named(what: str, names: Sequence[str]) -> str:
+    """Name a few of many.
+
+    >>> named("column", ["a"]), named("column", ["a", "b"])
+    ("column 'a'", "columns 'a', 'b'")
+    """
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{what}{'s' * (len(names) > 1)} {', '.join(map(repr, names[:SHOWN]))}{rest}"
+
+
+def counted(count: int, what: str) -> str:
+    """Say how many.
+
+    >>> counted(1, "column"), counted(2, "column")
+    ('1 column', '2 columns')
+    """
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def are(names: Sequence[str]) -> str:
+    """Return the verb for a few names.
+
+    >>> are(["a"]), are(["a", "b"])
+    ('is', 'are')
+    """
+    return "is" if len(names) == 1 else "are"
+
+
+def them(names: Sequence[str]) -> str:
+    """Return the pronoun for a few names."""
+    return "it" if len(names) == 1 else "them"
