@@ -28,6 +28,7 @@ class _SummaryPage(BaseModel):
     scores: _SumsPage | None
     classes: dict[str, NonNegativeInt]
     inputs: dict[str, list[NonNegativeInt]]
+    warm: bool | None = None
 
 
 def read_summary(page: object) -> Summary:
@@ -37,6 +38,7 @@ def read_summary(page: object) -> Summary:
         scores=Sums(**read.scores.model_dump()) if read.scores else None,
         classes=read.classes,
         inputs={name: tuple(counts) for name, counts in read.inputs.items()},
+        warm=read.warm,
     )
 
 

@@ -2,20 +2,41 @@
 
 from dataclasses import replace
 
-from slipway.domain import judge
+from slipway.domain import judge, warming
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import Decision, decide, drifted, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import DriftAction
 from slipway.domain.judging import route, shared_faults
 from slipway.domain.moving import Observation, name_of, state_in
+from slipway.domain.readings import Summary
 from slipway.domain.revision import Health
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.verdict import Outcome
+from slipway.domain.warming import ready_replicas
 
 CROWDED_PERCENT = 25
 """Above it, more weight hardly brings the decision nearer: both arms' errors are as noisy. Early only after a PASS."""
+
+
+WARMED_UP = {Phase.SHADOW, Phase.SHIFTING, Phase.BAKING}
+"""Phases that begin with more requests for a revision than it had."""
+NO_SUMMARY = Summary()
+
+
+def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Note which replicas may be cold: some came, or their revision got more requests, a moment ago.
+
+    Where both versions said at the last look that they are warm, and say so now, none is.
+    """
+    seconds, names = spec.rollout.warm_up_seconds, [name_of(status.canary) or "", name_of(status.stable) or ""]
+    replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
+    noted = warming.added(status.warming, replicas, now, seconds)
+    risen = status.phase in WARMED_UP and now - status.entered_at < seconds
+    warm = all((seen.summaries or {}).get(name, NO_SUMMARY).warm for name in names)
+    cold = (risen or now < noted.until) and not (noted.warm and warm)
+    return replace(status, warming=replace(warming.begun(noted, seen.live, cold=cold), warm=warm, cold=cold))
 
 
 def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
@@ -59,13 +80,14 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
         labels=seen.labels or {},
     )
     ready = state_in(seen, stable).health is Health.READY
+    cold = status.warming.cold
     match status.phase:
         case Phase.SHADOW if ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
             learned = judge.learn(noted, _alone(live, stable), spec.judge, when)
-            return judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
+            return learned if cold else judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
         case Phase.SHIFTING | Phase.HELD if ready:
-            return judge.look(status.evidence, live, spec.judge, when)
+            return _weighed(status.evidence, live, spec, when, cold=cold)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
             return judge.remember(status.evidence, live, spec.judge)
         case Phase.BAKING:
@@ -73,6 +95,22 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
             return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
         case _:
             return status.evidence
+
+
+def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
+    """Return the evidence after a look at live requests; what a cold replica explains is remembered, not weighed."""
+    if not cold:
+        return judge.look(evidence, live, spec.judge, when)
+    remembered = judge.remember(evidence, replace(live, summaries={}, labels={}), spec.judge)
+    return judge.look(remembered, replace(live, counters={}, latencies={}), spec.judge, when)
+
+
+def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
+    """Say what the canary does that no cold replica does, while looks do not weigh; empty: nothing."""
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if not status.warming.cold or canary is None or stable is None or status.phase not in {Phase.SHIFTING, Phase.HELD}:
+        return ""
+    return warming.more_than_cold(status.warming, (canary, stable), seen.live or {}, spec.judge.alpha)
 
 
 def _alone(live: judge.Arms, name: str) -> dict[str, Counters]:

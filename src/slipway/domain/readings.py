@@ -80,6 +80,8 @@ class Summary:
     """Requests that were answered with a prediction; 0 also where the revision does not say."""
     nonfinite: int = 0
     """Those of them whose prediction holds NaN or infinity."""
+    warm: bool | None = None
+    """Whether all of its replicas have answered enough to be quick by now; None: it does not say."""
 
     def __post_init__(self) -> None:
         """Refuse negative counts, what is no number, and more non-finite answers than answers."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from slipway.domain.capacity import raised, settled, shortages
 from slipway.domain.evidence import carried
 from slipway.domain.judging import quantiles
-from slipway.domain.looking import decision_of, judged, step_is_over, why_it_stays
+from slipway.domain.looking import decision_of, judged, step_is_over, too_bad_for_cold, warmed, why_it_stays
 from slipway.domain.moving import (
     Action,
     Observation,
@@ -34,6 +34,7 @@ from slipway.domain.spec import Deadline, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.timeline import moment_of, remembered
 from slipway.domain.verdict import Outcome
+from slipway.domain.warming import NOTHING_WARMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ def begin(
         evidence_for=1.0,
         verdicts=(),
         shadow=NOTHING_COMPARED,
+        warming=NOTHING_WARMS,
         step=0,
         awaits_approval=needs_approval,
     )
@@ -80,7 +82,7 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
     status = _noted(replace(status, heartbeat_at=now), seen, now)
-    status = judged(spec, status, seen, now)
+    status = judged(spec, warmed(spec, status, seen, now), seen, now)
     status = _interrupted(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
     return replace(step, status=remembered(step.status, now), reason=step.status.reason)
@@ -116,7 +118,7 @@ def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, no
             return _enter(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
         if seen.approval is not None and not seen.approval.approve:
             return _enter(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
-        trouble = _trouble(status, seen)
+        trouble = _trouble(status, seen) or too_bad_for_cold(spec, status, seen)
         alone = status.phase is Phase.PROMOTING and status.stable is None and seen.traffic == wanted_traffic(status)
         if trouble and not alone:  # where it serves alone, there is nothing to go back to
             return _enter(status, Phase.ROLLING_BACK, trouble, now)

@@ -227,6 +227,10 @@ class RolloutSpec(Document):
     """Weights go up, from 1 to 100; after the last step the canary is promoted."""
     look_interval_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10
     """Time between two looks of the judge."""
+    warm_up_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+    """How long replicas may be cold after their share rose, or after some were added: errors and latencies are not
+    weighed then. It ends early once both versions say that they are warm; 0: everything is weighed at once.
+    """
     ready_timeout_seconds: PositiveSeconds = 120
     """How long a revision may take to become ready."""
     deadline_seconds: PositiveSeconds = 3600

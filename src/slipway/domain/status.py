@@ -8,6 +8,7 @@ from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.revision import Revision
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.verdict import Verdict
+from slipway.domain.warming import NOTHING_WARMS, Warming
 
 
 class Phase(StrEnum):
@@ -115,6 +116,8 @@ class RolloutStatus:
     """What the last look says, metric by metric."""
     shadow: ShadowComparison = NOTHING_COMPARED
     """What was compared so far under shadow."""
+    warming: Warming = NOTHING_WARMS
+    """Which replicas came, and since when they may be cold."""
     timeline: tuple[Moment, ...] = ()
     """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""
 

@@ -20,7 +20,8 @@ def summary(pages: Sequence[object]) -> Summary:
         for column, bins in one.inputs.items():
             before = inputs.get(column, (0,) * len(bins))
             inputs[column] = tuple(ours + theirs for ours, theirs in zip(before, bins, strict=True))
-    return Summary(scores=_sum(scores) if scores else None, classes=classes, inputs=inputs)
+    warm = None if any(one.warm is None for one in read) else all(one.warm for one in read)
+    return Summary(scores=_sum(scores) if scores else None, classes=classes, inputs=inputs, warm=warm)
 
 
 def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]:

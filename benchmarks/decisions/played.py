@@ -1,0 +1,251 @@
+"""Worlds that the vectorised benchmark has not, played through the real state machine, look by look.
+
+Replicas that are cold after each rise, copies under shadow, a fault that begins after promotion: what decides there is
+the order of phases as much as the evidence. `python -m benchmarks.decisions.played NAME COUNT` plays one world.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slipway.domain import judge
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
+from slipway.domain.moving import Action, Observation, Route, Start, Stop
+from slipway.domain.readings import Latencies
+from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
+from slipway.domain.rollout import advance, begin
+from slipway.domain.shadow import NOTHING_COMPARED
+from slipway.domain.spec import ReleaseSpec
+from slipway.domain.status import Phase, RolloutStatus
+
+EDGES = (2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0)
+MEDIAN_MILLISECONDS, SPREAD = 20.0, 0.5
+"""Of stable's latencies: lognormal, with this standard deviation of the logarithm."""
+LOOK_SECONDS = 10.0
+BRISK_SECONDS = 0.25
+JUDGED = {Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.BAKING}
+OVER = {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.ROLLING_BACK, Phase.STOPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A service, a canary, and what replicas do when they get more requests."""
+
+    requests_per_second: float = 50.0
+    base: float = 0.005
+    """Stable's share of failed requests."""
+    ratio: float = 1.0
+    """How many times as often the canary fails."""
+    copies_ratio: float | None = None
+    """The same on copies; None: as often as live."""
+    slower: float = 1.0
+    """How many times as long the canary takes."""
+    late_seconds: float = np.inf
+    """Seconds after promotion from which on the canary fails `late_ratio` times as often."""
+    late_ratio: float = 5.0
+    cold_seconds: float = 0.0
+    """How long a canary that got more requests is slower, and fails more."""
+    cold_slower: float = 1.0
+    cold_errors: float = 0.0
+    """Share of requests that fail beside the usual ones while it is cold."""
+    watch_seconds: float = LOOK_SECONDS
+    """Time between looks while baking."""
+    history_minutes: int = 60
+    """How long stable was watched while it served alone."""
+    longest_seconds: float = 3600.0
+    """Undecided after so long is undecided."""
+    rollout: dict[str, Any] = field(default_factory=dict)
+    """The spec's section, where it is not the default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """How one rollout ended."""
+
+    phase: Phase
+    """The last one: baking where it was promoted and not taken back."""
+    seconds: float
+    """When it ended, since the rollout began; for one that was promoted: when it was promoted."""
+    found_in: Phase | None
+    """The phase in which it was taken back; None: it was not."""
+    shadow_seconds: float
+    """When the shadow phase ended; 0: there was none."""
+    bad_answers: int
+    """Failed answers of the canary that clients got."""
+    late_seconds: float = np.inf
+    """From the beginning of a late fault to the look that found it."""
+
+
+def spec_of(world: World) -> ReleaseSpec:
+    """Return the default spec, with what the world says otherwise."""
+    document = {"model": "m", "data": {"path": "rows.csv", "label": "y"}, "rollout": world.rollout}
+    return ReleaseSpec.model_validate(document)
+
+
+def play(world: World, seed: int) -> Played:
+    """Play one rollout until it is over, the world's time is, or a promoted one was watched for its bake window."""
+    stage = _Stage(world, seed)
+    while stage.status.phase not in OVER and stage.now < world.longest_seconds + stage.baked:
+        stage.look()
+    return stage.played()
+
+
+def play_many(world: World, count: int, seed: int = 1) -> list[Played]:
+    """Play many rollouts with seeds of their own."""
+    return [play(world, 1000 * seed + number) for number in range(count)]
+
+
+class _Stage:
+    """One rollout under way: counters, the route, the time."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world, self.spec, self.draw = world, spec_of(world), np.random.default_rng(seed)
+        self.old, self.new = _revision("old", 1), _revision("new", 2)
+        self.traffic, self.there = Traffic(stable="old"), {"old": Health.READY}
+        self.live = {"old": ZERO, "new": ZERO}
+        self.slow = {"old": np.zeros(len(EDGES) + 1, dtype=int), "new": np.zeros(len(EDGES) + 1, dtype=int)}
+        self.shadow, self.now, self.risen = NOTHING_COMPARED, 0.0, -np.inf
+        self.promoted_at, self.shadow_ended, self.found_in, self.bad = np.inf, 0.0, None, 0
+        pending = RolloutStatus(
+            model="m",
+            version=2,
+            release_id="m-v2-a1",
+            stable=self.old,
+            started_at=0.0,
+            entered_at=0.0,
+            heartbeat_at=0.0,
+            evidence=self._history(),
+        )
+        self.status = begin(pending, self.new, self.old, 0.0)
+
+    def _history(self) -> Evidence:
+        """Return what was learned of stable while it served alone, a look every 10 s."""
+        evidence, counted = NO_EVIDENCE, ZERO
+        for look in range(-6 * self.world.history_minutes, 0):
+            requests = self.draw.poisson(self.world.requests_per_second * LOOK_SECONDS)
+            counted += Counters(requests=requests, errors=self.draw.binomial(requests, self.world.base))
+            evidence = judge.learn(evidence, {"old": counted}, self.spec.judge, judge.When(at=look * LOOK_SECONDS))
+        return carried(evidence)
+
+    @property
+    def baked(self) -> float:
+        """Return how much longer the world lasts for a canary that was promoted."""
+        return self.spec.rollout.bake_seconds if self.status.phase is Phase.BAKING else 0.0
+
+    def look(self) -> None:
+        """Let time pass, look, act."""
+        judged = self.status.phase in JUDGED
+        seconds = (
+            (self.world.watch_seconds if self.status.phase is Phase.BAKING else LOOK_SECONDS)
+            if judged
+            else BRISK_SECONDS
+        )
+        self._serve(seconds)
+        self.now += seconds
+        before = self.status.phase
+        step = advance(self.spec, self.status, self._seen(), self.now)
+        self.status = step.status
+        for action in step.actions:
+            self._act(action)
+        if self.status.phase is not before:
+            self._note(before)
+
+    def played(self) -> Played:
+        ended = self.now if self.found_in is not None or self.promoted_at == np.inf else self.promoted_at
+        late = self.now - self.promoted_at - self.world.late_seconds if self.found_in is Phase.BAKING else np.inf
+        return Played(
+            phase=self.status.phase,
+            seconds=ended,
+            found_in=self.found_in,
+            shadow_seconds=self.shadow_ended,
+            bad_answers=self.bad,
+            late_seconds=late,
+        )
+
+    def _note(self, before: Phase) -> None:
+        if before is Phase.SHADOW:
+            self.shadow_ended = self.now
+        if self.status.phase is Phase.BAKING:
+            self.promoted_at = self.now
+        if self.status.phase is Phase.ROLLING_BACK:
+            self.found_in = before
+
+    def _serve(self, seconds: float) -> None:
+        cold = float(np.clip((self.risen + self.world.cold_seconds - self.now) / seconds, 0.0, 1.0))
+        for name, percent in self.traffic.weights.items():
+            requests = self.draw.poisson(self.world.requests_per_second * seconds * percent / 100)
+            ours = name == "new"
+            share = self._share(cold) if ours else self.world.base
+            errors = self.draw.binomial(requests, min(1.0, share))
+            self.bad += errors * ours
+            self.live[name] += Counters(requests=requests, errors=errors)
+            early = self.draw.binomial(requests, cold * ours)
+            self.slow[name] += self._slower(early, self.world.slower * self.world.cold_slower)
+            self.slow[name] += self._slower(requests - early, self.world.slower if ours else 1.0)
+        if self.traffic.shadow:
+            self._copy(self.draw.poisson(self.world.requests_per_second * seconds), cold)
+
+    def _share(self, cold: float) -> float:
+        late = self.now >= self.promoted_at + self.world.late_seconds
+        return self.world.base * (self.world.late_ratio if late else self.world.ratio) + cold * self.world.cold_errors
+
+    def _slower(self, requests: int, factor: float) -> Any:  # noqa: ANN401 - an array
+        """Return how many requests there are, and how many of them took longer than each edge."""
+        times = MEDIAN_MILLISECONDS * factor * np.exp(SPREAD * self.draw.standard_normal(requests))
+        return np.array([requests, *(int((times > edge).sum()) for edge in EDGES)])
+
+    def _copy(self, requests: int, cold: float) -> None:
+        ratio = self.world.ratio if self.world.copies_ratio is None else self.world.copies_ratio
+        share = self.world.base * ratio + cold * self.world.cold_errors
+        ours, theirs = self.draw.random(requests) < share, self.draw.random(requests) < self.world.base
+        early = self.draw.random(requests) < cold
+        logs = np.log(self.world.slower) + SPREAD * self.draw.standard_normal(requests)
+        logs = (logs + early * np.log(self.world.cold_slower))[~ours & ~theirs]
+        before = self.shadow.log_latency_ratios
+        self.shadow = replace(
+            self.shadow,
+            compared=self.shadow.compared + requests,
+            canary_failed=self.shadow.canary_failed + int(ours.sum()),
+            stable_failed=self.shadow.stable_failed + int(theirs.sum()),
+            both_failed=self.shadow.both_failed + int((ours & theirs).sum()),
+            log_latency_ratios=replace(
+                before,
+                count=before.count + len(logs),
+                total=before.total + float(logs.sum()),
+                squares=before.squares + float((logs**2).sum()),
+            ),
+        )
+
+    def _seen(self) -> Observation:
+        judged = self.status.phase in JUDGED
+        return Observation(
+            revisions={name: RevisionState(name=name, health=health) for name, health in self.there.items()},
+            traffic=self.traffic,
+            live=dict(self.live) if judged else None,
+            latencies={name: _histogram(counts) for name, counts in self.slow.items()} if judged else None,
+            shadow=self.shadow if self.traffic.shadow else None,
+        )
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Start(revision=revision):
+                self.there[revision.name] = Health.READY
+            case Stop(name=name):
+                self.there.pop(name)
+            case Route(traffic=traffic):
+                grows = traffic.weights.get("new", 0) > self.traffic.weights.get("new", 0)
+                if grows or (traffic.shadow and not self.traffic.shadow):
+                    self.risen = self.now
+                self.traffic = traffic
+
+
+def _histogram(counts: Any) -> Latencies:  # noqa: ANN401 - an array
+    return Latencies(requests=int(counts[0]), edges_milliseconds=EDGES, slower=tuple(int(one) for one in counts[1:]))
+
+
+def _revision(name: str, version: int) -> Revision:
+    package = Package(model="m", version=version, path=Path(name), digest="sha256:0", tag=name, runtime="onnx")
+    return Revision(name=name, model="m", version=version, package=package)
