@@ -42,7 +42,7 @@ def spec_of(model: str) -> ReleaseSpec:
     """Return a model's release spec, fitted to what the router in front of it can do; changes are logged."""
     _path, spec = find_spec(settings().models, model)
     can = wiring.target().abilities(model, spec.serving)
-    spec, said = fitted(spec, copies=can.copies, weights=can.weights)
+    spec, said = fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
     for sentence in said:
         log.warning("%s: %s (%s)", model, sentence, can.why)
     return spec
@@ -57,6 +57,7 @@ def revision_of(opened: Opened, package: Package) -> Revision:
         package=package,
         memory_limit_mebibytes=opened.spec.rehearsal.memory_limit_mebibytes,
         serving=opened.spec.serving,
+        rescue=opened.spec.rollout.rescue,
     )
 
 

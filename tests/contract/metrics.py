@@ -16,8 +16,19 @@ TrafficOf = Callable[[str, int, int], str]
 Saying = Callable[[str, Summary], str]
 """Serves a model with one revision that says so of itself; returns the revision's name."""
 
+Answering = Callable[[str, list[int]], str]
+"""Serves a model with one revision, and has it answer with these HTTP statuses; returns the revision's name."""
+
 LATE_SECONDS = 10.0
-"""Histograms may show a request later than counters do."""
+"""Counters may show a request later than its client has its answer, histograms later still."""
+
+
+def counted(metrics: MetricSource, model: str, name: str, requests: int) -> Counters:
+    """Wait until so many requests are counted, and return the counters."""
+    ends = time.monotonic() + LATE_SECONDS
+    while (seen := metrics.counters(model, [name])[name]).requests < requests and time.monotonic() < ends:
+        threading.Event().wait(0.02)
+    return seen
 
 
 def timed(metrics: MetricSource, model: str, name: str, requests: int) -> Latencies:
@@ -41,15 +52,16 @@ class MetricSourceContract:
         """Every answered request; server errors apart."""
         name = traffic_of("counted", 12, 3)
 
-        assert metrics.counters("counted", [name]) == {name: Counters(requests=15, errors=3)}
+        assert counted(metrics, "counted", name, 15) == Counters(requests=15, errors=3)
 
     def test_counters_are_cumulative(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
         """The difference of two looks is what came between them."""
+        known = metrics.counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
         name = traffic_of("growing", 2, 1)
-        before = metrics.counters("growing", [name])[name]
+        before = counted(metrics, "growing", name, known + 3)
         traffic_of("growing", 5, 0)
 
-        after = metrics.counters("growing", [name])[name]
+        after = counted(metrics, "growing", name, known + 8)
 
         assert since(before, after) == Counters(requests=5, errors=0)
 
@@ -72,8 +84,9 @@ class MetricSourceContract:
 
     def test_answers_are_timed_once_whatever_their_status(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
         """Every answered request, server errors too, cumulative like counters; the edges stay."""
+        known = metrics.counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
         name = traffic_of("growing", 5, 1)
-        answered = metrics.counters("growing", [name])[name].requests
+        answered = counted(metrics, "growing", name, known + 6).requests
         before = timed(metrics, "growing", name, answered)
         traffic_of("growing", 4, 0)
 
@@ -102,3 +115,15 @@ class MetricSourceContract:
         name = saying("quiet", Summary())
 
         assert metrics.summaries("quiet", [name]) == {name: Summary()}
+
+
+class AnswerKindsContract:
+    """What became of requests, by the closed list of what an answer can be (`domain.answers`)."""
+
+    def test_answers_are_counted_by_what_they_are(self, metrics: MetricSource, answering: Answering) -> None:
+        """Right, refused, shed and failed ones; one without rights is a request, and nobody's fault."""
+        statuses = [200, 200, 201, 400, 404, 415, 422, 302, 429, 429, 500, 502, 401, 403]
+
+        name = answering("kinds", statuses)
+
+        assert counted(metrics, "kinds", name, 14) == Counters(requests=14, errors=2, refused=5, shed=2)

@@ -111,7 +111,7 @@ def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
         can = wiring.target().abilities(spec.model, spec.serving)
     except SlipwayError:
         return spec, ()  # a plan needs no target
-    return fitted(spec, copies=can.copies, weights=can.weights)
+    return fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
 
 
 def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from slipway.domain.spec import ReleaseSpec, RolloutSpec, Step
 
 
-def fitted(spec: ReleaseSpec, *, copies: bool, weights: Sequence[int] | None) -> tuple[ReleaseSpec, tuple[str, ...]]:
-    """Return the spec with the steps and the shadow that the router can make, and what was changed, in words.
+def fitted(
+    spec: ReleaseSpec, *, copies: bool, weights: Sequence[int] | None, rescues: bool = True
+) -> tuple[ReleaseSpec, tuple[str, ...]]:
+    """Return the spec with the steps, shadow and rescue that the router can make, and what was changed, in words.
 
     `weights` are the canary's shares in percent that it can make, ascending; None: any. Raises ValueError for none.
     """
     rollout, said = _without_copies(spec.rollout) if not copies else (spec.rollout, ())
+    if not rescues and rollout.rescue is not None:
+        rollout = rollout.model_copy(update={"rescue": None})
+        said += ("no rescue: clients get the canary's bad answers, as the router can't ask the stable version instead",)
     if weights is not None:
         rollout, more = _reachable(rollout, weights)
         said += more

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from slipway.domain.capacity import raised, retreat, shortages
 from slipway.domain.counters import Counters
 from slipway.domain.readings import Latencies, Summary
-from slipway.domain.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.revision import Health, Rescue, Revision, RevisionState, Traffic
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.status import Phase, RolloutStatus
 
@@ -76,15 +76,29 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
         return None
     match status.phase:
         case Phase.PROMOTING | Phase.BAKING | Phase.SUCCEEDED:
-            return Traffic(stable=canary, canary=stable if status.phase is not Phase.SUCCEEDED else None)
+            over = status.phase is Phase.SUCCEEDED
+            return Traffic(stable=canary) if over else Traffic(stable=canary, canary=stable, rescue=_rescue(status))
         case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
             return Traffic(stable=stable) if stable else None
         case Phase.SHADOW if stable:
             return Traffic(stable=stable, canary=canary, shadow=canary)
         case Phase.SHIFTING | Phase.HELD if stable:
-            return Traffic(stable=stable, canary=canary, canary_percent=status.weight_percent)
+            share = status.weight_percent
+            return Traffic(stable=stable, canary=canary, canary_percent=share, rescue=_rescue(status))
         case _:
             return None
+
+
+def _rescue(status: RolloutStatus) -> Rescue | None:
+    """Return how the revision before answers in the place of the one that is released; never the other way round.
+
+    A version that a person takes back (`direct`) is not rescued by the one that it takes the place of.
+    """
+    canary, stable = status.canary, status.stable
+    if canary is None or stable is None or canary.rescue is None or status.direct:
+        return None
+    bounds = canary.rescue
+    return Rescue(of=canary.name, by=stable.name, at_once=bounds.at_once, after_seconds=bounds.after_seconds)
 
 
 def way(

@@ -1,10 +1,13 @@
 """A deployed version: what is started, what was seen of it, and how traffic is shared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Self
 
 from slipway.domain.judging.drift import ColumnProfile
+from slipway.domain.rescue_spec import RescueSpec
 from slipway.domain.scaling import Scale
 from slipway.domain.serving_spec import ServingSpec
 
@@ -41,6 +44,8 @@ class Revision:
     """Over it the revision is unhealthy at once; None: no limit."""
     serving: ServingSpec = field(default_factory=ServingSpec)
     """How it runs on a cluster."""
+    rescue: RescueSpec | None = None
+    """When the version before it answers in its place; None: never."""
 
 
 class Health(StrEnum):
@@ -73,6 +78,20 @@ class RevisionState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """A revision whose requests another one answers where it can't: never the other way round."""
+
+    of: str
+    """Name of the revision that is asked first."""
+    by: str
+    """Name of the one that answers in its place."""
+    at_once: int
+    """Most requests at a time."""
+    after_seconds: float
+    """How long the first may hold a request before the second is asked too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """How live requests of one model are shared. `canary_percent` 0 with a canary set is a warm canary."""
 
@@ -82,6 +101,8 @@ class Traffic:
     canary_percent: int = 0
     shadow: str | None = None
     """Gets a copy of every live request; its answers go to nobody."""
+    rescue: Rescue | None = None
+    """Who answers in whose place; None: nobody."""
     edited_by: str | None = field(default=None, compare=False)
     """Who else changed the shares since they were set; None: nobody."""
 
@@ -96,6 +117,22 @@ class Traffic:
         if self.canary == self.stable:
             message = f"{self.stable} is named as stable and as canary"
             raise ValueError(message)
+        if self.rescue and {self.rescue.of, self.rescue.by} != {self.stable, self.canary}:
+            message = (
+                f"{self.rescue.by} is to answer for {self.rescue.of}; it can be the stable revision and the canary"
+            )
+            raise ValueError(message)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote; raise TypeError or ValueError for anything else.
+
+        >>> Traffic.from_document({"stable": "digits-v1"}).stable
+        'digits-v1'
+        """
+        given = dict(document)
+        rescue = given.pop("rescue", None)
+        return cls(**given, rescue=Rescue(**rescue) if rescue else None)
 
     @property
     def weights(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from slipway.domain.document import Document, ModelName, OpenRatio, Percent, PositiveSeconds, Ratio, Seconds
 from slipway.domain.judge_spec import JudgeSpec
+from slipway.domain.rescue_spec import RescueSpec
 from slipway.domain.serving_spec import ServingSpec
 
 
@@ -216,6 +217,8 @@ class RolloutSpec(Document):
 
     shadow: ShadowSpec | None = ShadowSpec()
     """The shadow phase; null: none."""
+    rescue: RescueSpec | None = RescueSpec()
+    """The version that served before answers what the new one can't; null: clients get the new one's bad answers."""
     steps: Annotated[list[Step], Field(min_length=1)] = Field(
         default=[
             Step(weight_percent=1, duration_seconds=300, at_least_seconds=60),

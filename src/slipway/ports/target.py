@@ -15,6 +15,8 @@ class Abilities:
     """Whether it can copy live requests to a revision (shadow)."""
     weights: tuple[int, ...] | None = None
     """The canary's shares, in percent, that it can make, ascending; None: any."""
+    rescues: bool = False
+    """Whether it can let one revision answer what another one can't."""
     why: str = ""
     """Which router it is and what limits it, in words."""
 

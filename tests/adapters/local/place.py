@@ -14,9 +14,12 @@ HOST = "127.0.0.1"
 SERVICE = Path(__file__).parent / "service.py"
 
 
-def serve(package: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """Start the test service for a package folder."""
-    return [sys.executable, "-S", str(SERVICE), str(package), host, str(port)], {"SLIPWAY_TEST": 'a "b" ;%c'}
+def serve(package: Path, host: str, port: int, grpc_port: int | None) -> tuple[list[str], dict[str, str]]:
+    """Start the test service for a package folder; with gRPC where its `service.json` asks for it."""
+    over_grpc = json.loads((package / "service.json").read_text()).get("grpc") and grpc_port is not None
+    options = [] if over_grpc else ["-S"]
+    ports = [str(port), *([str(grpc_port)] if over_grpc else [])]
+    return [sys.executable, *options, str(SERVICE), str(package), host, *ports], {"SLIPWAY_TEST": 'a "b" ;%c'}
 
 
 class Place:

@@ -1,7 +1,9 @@
 """A small real service for the local target's tests: the paths that a packaged model has, without a model.
 
-Arguments: folder, host, port. The folder's `service.json` says how it behaves; its `summary.json`, if there
-is one, is what the service says of itself at that moment.
+Arguments: folder, host, port, and a port for gRPC if it is to speak that too. The folder's `service.json` says how it
+behaves; its `summary.json`, if there is one, is what the service says of itself at that moment. A request's body says
+what is to become of it: `row`, `fail` (500), `status 429 later` (that status; `later` says when to come again), `break`
+(no answer), `cut` (half an answer), `wait 2` (seconds), `slow` (one second).
 """
 
 import collections
@@ -13,6 +15,24 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+
+
+def words_for(name: str, body: bytes) -> list[str]:
+    """Return what a request's body asks of the revision `name`; what is before a `!` names the one that it is for.
+
+    >>> words_for("a-v2", b"a-v2! status 400"), words_for("a-v1", b"a-v2! status 400")
+    (['status', '400'], ['row'])
+    """
+    whose, mark, rest = body.decode().partition("! ")
+    return (rest if mark and whose == name else "row" if mark else whose).split()
+
+
+def status_of(words: list[str], delay_seconds: float = 0.0) -> int:
+    """Wait as the words say, and return their status."""
+    time.sleep(1.0 if "slow" in words else float(words[1]) if words[0] == "wait" else delay_seconds)
+    if words[0] == "status":
+        return int(words[1])
+    return 500 if "fail" in words else 200
 
 
 class Service(BaseHTTPRequestHandler):
@@ -39,24 +59,25 @@ class Service(BaseHTTPRequestHandler):
             self._answer(404, {"error": self.path})
 
     def do_POST(self) -> None:
-        """Echo; `fail` in the body gives 500, `break` ends the connection, `slow` takes a second, `wait 2` two."""
-        body = self.rfile.read(int(self.headers["content-length"]))
+        """Do what the body says, and echo."""
+        words = words_for(self.name, self.rfile.read(int(self.headers["content-length"])))
         self.seen["all"] += 1
-        if b"break" in body:
+        if words[0] == "break":
             self.close_connection = True
             return
-        word, _, seconds = body.partition(b" ")
-        time.sleep(1.0 if b"slow" in body else float(seconds) if word == b"wait" else self.delay_seconds)
-        status = 500 if b"fail" in body else 200
+        status = status_of(words, self.delay_seconds)
         identity = self.headers.get("x-request-id")
         if self.headers.get("x-slipway-compare") == "1":
             self.answers.append({"request_id": identity, "status": status, "values": [self.name]})
-        self._answer(status, {"revision": self.name, "path": self.path, "compare": "x-slipway-compare" in self.headers})
+        told = {"revision": self.name, "path": self.path, "compare": "x-slipway-compare" in self.headers}
+        more = "retry-after: 1\r\n" if "later" in words else ""
+        self._answer(status, told, more, cut=words[0] == "cut")
 
-    def _answer(self, status: int, value: object) -> None:
+    def _answer(self, status: int, value: object, more: str = "", *, cut: bool = False) -> None:
         body = json.dumps(value).encode()
-        head = f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\nx-slipway-revision: {self.name}\r\n\r\n"
-        self.wfile.write(head.encode() + body)
+        head = f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\nx-slipway-revision: {self.name}\r\n{more}\r\n"
+        self.wfile.write(head.encode() + body[: -1 if cut else None])
+        self.close_connection = cut
 
     def log_message(self, *_: object) -> None:
         """Say nothing per request."""
@@ -85,6 +106,10 @@ def main() -> None:
         signal.pause()
     server = Server((host, port), Service)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    if len(sys.argv) > 4:
+        from grpc_service import begin  # type: ignore[import-not-found]  # beside this file, which is run as a program
+
+        begin(Service.name, f"{host}:{sys.argv[4]}", Service.answers)
     print(f"serving on {port}", flush=True)  # noqa: T201 - the first line of the log
     server.serve_forever(poll_interval=0.05)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -16,7 +16,7 @@ from slipway.domain.readings import Summary
 from slipway.domain.revision import Revision, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.labels import LabelStoreContract
-from tests.contract.metrics import MetricSourceContract
+from tests.contract.metrics import AnswerKindsContract, MetricSourceContract
 from tests.contract.rollouts import LeasesContract, RolloutStoreContract
 from tests.contract.target import TargetContract
 
@@ -45,7 +45,7 @@ class TestLocalTarget(TargetContract):
         return ask
 
 
-class TestEnvoyMetrics(MetricSourceContract):
+class TestEnvoyMetrics(MetricSourceContract, AnswerKindsContract):
     """Envoy's own counters."""
 
     @pytest.fixture
@@ -66,6 +66,20 @@ class TestEnvoyMetrics(MetricSourceContract):
             return revision.name
 
         return traffic_of
+
+    @pytest.fixture
+    def answering(self, place: Place) -> Callable[[str, list[int]], str]:
+        """Say in the body which status it is to be."""
+
+        def answering(model: str, statuses: list[int]) -> str:
+            revision = place.running(model, 1)
+            place.target.route(model, Traffic(stable=revision.name))
+            with httpx.Client(base_url=place.url) as client:
+                for status in statuses:
+                    client.post(f"/{model}/x", content=f"status {status}")
+            return revision.name
+
+        return answering
 
     @pytest.fixture
     def saying(self, place: Place) -> Callable[[str, Summary], str]:

@@ -13,7 +13,7 @@ from slipway.domain.counters import Counters
 from slipway.domain.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
 from tests.adapters.local.place import Place
-from tests.contract.metrics import timed
+from tests.contract.metrics import counted, timed
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_refused_connections_are_errors_of_their_revision(place: Place, metrics:
     assert [answer.status_code for answer in answers] == [503] * 3
     assert answers[0].headers["x-slipway-route"] == revision.name
     assert "x-slipway-revision" not in answers[0].headers
-    assert metrics.counters("refused", [revision.name])[revision.name] == Counters(requests=3, errors=3)
+    assert counted(metrics, "refused", revision.name, 3) == Counters(requests=3, errors=3)
     assert metrics.latencies("refused", [revision.name])[revision.name].requests == 0
     with pytest.raises(MetricsUnavailable, match="summary of refused-v1"):  # on record, and down: not left out
         metrics.summaries("refused", [revision.name])
@@ -49,7 +49,7 @@ def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics
     seen = httpx.get(f"http://{place.host}:{place.records.of('broken')[revision.name].port}/slipway/seen").json()
     assert answer.status_code == 503
     assert seen == {"all": 1}
-    assert metrics.counters("broken", [revision.name])[revision.name] == Counters(requests=1, errors=1)
+    assert counted(metrics, "broken", revision.name, 1) == Counters(requests=1, errors=1)
 
 
 def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]) -> None:
@@ -69,15 +69,50 @@ def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]
     assert (seen.requests, set(seen.slower)) == (1, {1})
 
 
-def test_client_errors_are_no_errors(place: Place, metrics: EnvoyMetrics) -> None:
-    """A 404 of the service is an answer."""
+def test_what_the_service_does_not_know_is_refused(place: Place, metrics: EnvoyMetrics) -> None:
+    """A 404 of the service is an answer that gave its client nothing."""
     revision = place.running("mistaken", 1)
     place.target.route("mistaken", Traffic(stable=revision.name))
 
     answer = httpx.get(f"{place.url}/mistaken/unknown")
 
     assert answer.status_code == 404
-    assert metrics.counters("mistaken", [revision.name])[revision.name] == Counters(requests=1, errors=0)
+    assert counted(metrics, "mistaken", revision.name, 1) == Counters(requests=1, errors=0, refused=1)
+
+
+def test_answers_that_break_off_have_failed(place: Place, metrics: EnvoyMetrics) -> None:
+    """The first line said 200; the rest never came."""
+    revision = place.running("cut", 1)
+    place.target.route("cut", Traffic(stable=revision.name))
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.post(f"{place.url}/cut/x", content=b"cut")
+
+    assert counted(metrics, "cut", revision.name, 1) == Counters(requests=1, errors=1)
+
+
+def test_who_says_when_to_come_again_sheds(place: Place, metrics: EnvoyMetrics) -> None:
+    """503 is a failure, but with retry-after it says: too much to do, or about to end."""
+    revision = place.running("busy", 1)
+    place.target.route("busy", Traffic(stable=revision.name))
+
+    for body in (b"status 503", b"status 503 later", b"status 429"):
+        httpx.post(f"{place.url}/busy/x", content=body)
+
+    assert counted(metrics, "busy", revision.name, 3) == Counters(requests=3, errors=1, shed=2)
+
+
+def test_clients_that_go_away_are_nobodys_fault(place: Place, metrics: EnvoyMetrics) -> None:
+    """They are no requests and no errors."""
+    revision = place.running("left", 1)
+    place.target.route("left", Traffic(stable=revision.name))
+
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{place.url}/left/x", content=b"slow", timeout=0.2)
+    assert until(lambda: place.target.envoy.active_requests(revision.name) == 0, 5)
+    httpx.post(f"{place.url}/left/x", content=b"row")
+
+    assert counted(metrics, "left", revision.name, 1) == Counters(requests=1, errors=0)
 
 
 def test_no_envoy_is_no_evidence(tmp_path: Path) -> None:

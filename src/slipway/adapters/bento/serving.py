@@ -7,8 +7,12 @@ DRAIN_SECONDS = 30
 """How long requests in flight may take after SIGTERM."""
 
 
-def serve_command(package_path: Path, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+def serve_command(
+    package_path: Path, host: str, port: int, grpc_port: int | None = None
+) -> tuple[list[str], dict[str, str]]:
     """Return the argument list that serves a package, and what to add to the environment of its process.
+
+    It serves gRPC where it is given a port for that.
 
     The process is a supervisor with one worker as its child; it replaces the worker when that dies. SIGTERM to it
     drains and ends all. The port is bound before the worker is ready: connections wait meanwhile. The service's source
@@ -26,6 +30,7 @@ def serve_command(package_path: Path, host: str, port: int) -> tuple[list[str], 
     command = [
         *(sys.executable, "-m", "services.inference", "--host", host, "--port", str(port)),
         *("--workers", "1", "--drain-seconds", str(DRAIN_SECONDS)),
+        *([] if grpc_port is None else ["--grpc-port", str(grpc_port)]),
     ]
     own = {
         "PYTHONPATH": str(package_path.absolute() / "src"),

@@ -63,10 +63,10 @@ def read_told(annotations: Mapping[str, str] | None) -> Traffic | None:
     """Return what the annotation says; None: it is not there, or nothing of ours.
 
     >>> read_told({"slipway.dev/traffic": told(Traffic(stable="digits-v1"))})
-    Traffic(stable='digits-v1', canary=None, canary_percent=0, shadow=None, edited_by=None)
+    Traffic(stable='digits-v1', canary=None, canary_percent=0, shadow=None, rescue=None, edited_by=None)
     """
     try:
-        return Traffic(**json.loads((annotations or {})[TRAFFIC]))
+        return Traffic.from_document(json.loads((annotations or {})[TRAFFIC]))
     except (KeyError, ValueError, TypeError):
         return None
 

@@ -2,16 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from slipway.adapters.local import envoy_config, loopback
+from slipway.adapters.local.clusters import Ports, working
 from slipway.adapters.local.program import Program
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Traffic
+from slipway.domain.revision import Rescue, Traffic
 from slipway.errors import TargetUnavailable
 from slipway.store import write_atomic
 
@@ -39,7 +40,7 @@ class Envoy:
     def prepare(self) -> None:
         """Write what Envoy starts from; clusters and routes that are there stay."""
         self._write("bootstrap.json", self._bootstrap())
-        for name, empty in (("clusters.json", self._clusters({})), ("routes.json", self._routes({}))):
+        for name, empty in (("clusters.json", self._clusters({}, ())), ("routes.json", self._routes({}, {}))):
             if not (self._home / name).exists():
                 self._write(name, empty)
 
@@ -80,17 +81,29 @@ class Envoy:
                 f"route file {path}", seen=f"it can't be read ({error})", expected="what Slipway wrote", do=_MEND
             ) from error
 
-    def set_traffic(self, traffic: Mapping[str, Traffic]) -> None:
-        """Share requests so; return once Envoy took it over. Otherwise it stays as it was: TargetUnavailable."""
-        self._publish("routes.json", self._routes(traffic), ROUTES_VERSION)
+    def set_traffic(self, traffic: Mapping[str, Traffic], ports: Mapping[str, Ports]) -> None:
+        """Share requests so among these revisions; return once Envoy took it over.
 
-    def set_revisions(self, ports: Mapping[str, int]) -> None:
+        Otherwise it stays as it was: TargetUnavailable.
+        """
+        both = _rescues([*self.traffic().values(), *traffic.values()])
+        self._publish("clusters.json", self._clusters(ports, both), CLUSTERS_VERSION)
+        self._publish("routes.json", self._routes(traffic, ports), ROUTES_VERSION)
+
+    def set_revisions(self, ports: Mapping[str, Ports]) -> None:
         """Make these revisions known, by their ports; return once Envoy took it over, or raise TargetUnavailable."""
-        self._publish("clusters.json", self._clusters(ports), CLUSTERS_VERSION)
+        rescues = _rescues(self.traffic().values())
+        self._publish("clusters.json", self._clusters(ports, rescues), CLUSTERS_VERSION)
 
-    def note_revisions(self, ports: Mapping[str, int]) -> None:
+    def note_revisions(self, ports: Mapping[str, Ports]) -> None:
         """Make these revisions known to an Envoy that may not run yet; do not wait for it."""
-        self._write("clusters.json", self._clusters(ports))
+        try:
+            traffic = self.traffic()
+        except TargetUnavailable:  # Envoy takes over no such file either; whoever routes next is told of it
+            self._write("clusters.json", self._clusters(ports, ()))
+            return
+        self._write("clusters.json", self._clusters(ports, _rescues(traffic.values())))
+        self._write("routes.json", self._routes(traffic, ports))
 
     def counted(self, pattern: str) -> dict[str, Any]:
         """Return the statistics whose whole name matches; raise TargetUnavailable."""
@@ -107,11 +120,11 @@ class Envoy:
 
     def active_requests(self, revision: str) -> int:
         """Return how many requests, copies included, a revision is at work on; raise TargetUnavailable."""
-        pattern = rf"cluster\.{re.escape(revision)}(-shadow)?\.upstream_rq_(active|pending_active)"
+        pattern = rf"cluster\.{working(revision)}\.upstream_rq_(active|pending_active)"
         return sum(self.counted(pattern).values())
 
     def _statistics(self, pattern: str, more: str = "") -> list[dict[str, Any]]:
-        query = f"/stats?format=json{more}&filter={quote(f'^{pattern}$', safe='')}"
+        query = f"/stats?format=json{more}&filter={quote(f'^(?:{pattern})$', safe='')}"
         try:
             return list(loopback.get_json(self._host, self._admin_port, query)["stats"])
         except loopback.NoAnswer as error:
@@ -138,11 +151,17 @@ class Envoy:
     def _bootstrap(self) -> envoy_config.Json:
         return envoy_config.bootstrap(self._home, self._host, self._front_door_port, self._admin_port)
 
-    def _clusters(self, ports: Mapping[str, int]) -> envoy_config.Json:
-        return envoy_config.clusters(ports, self._host)
+    def _clusters(self, ports: Mapping[str, Ports], rescues: Iterable[Rescue]) -> envoy_config.Json:
+        return envoy_config.clusters(ports, rescues, self._host)
 
-    def _routes(self, traffic: Mapping[str, Traffic]) -> envoy_config.Json:
-        return envoy_config.routes(traffic, self.request_timeout_seconds)
+    def _routes(self, traffic: Mapping[str, Traffic], ports: Mapping[str, Ports]) -> envoy_config.Json:
+        over_grpc = {name for name, port in ports.items() if port.grpc is not None}
+        return envoy_config.routes(traffic, over_grpc, self.request_timeout_seconds)
+
+
+def _rescues(traffic: Iterable[Traffic]) -> list[Rescue]:
+    """Return one rescue for each two revisions; of two for the same ones the later."""
+    return list({(one.rescue.of, one.rescue.by): one.rescue for one in traffic if one.rescue}.values())
 
 
 def _named(found: list[dict[str, Any]]) -> dict[str, Any]:

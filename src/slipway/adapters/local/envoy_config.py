@@ -7,40 +7,28 @@ the record of how traffic is shared: the two can't disagree after a crash.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from slipway.domain.revision import Traffic
+from slipway.adapters.local.clusters import Ports
+from slipway.adapters.local.clusters import clusters as all_clusters
+from slipway.adapters.local.counting import ASKED, TRIED, logger
+from slipway.adapters.local.routing import grpc_routes, model_routes, refusal
+from slipway.domain.revision import Rescue, Traffic
 
 Json = dict[str, Any]
 
 ROUTES = "front_door"
 """Name of the route configuration and prefix of the listener's statistics."""
-COMPARE_HEADER = "x-slipway-compare"
-"""Set on live requests and on their copies while a shadow looks on: services keep their answers then."""
 REQUEST_TIMEOUT_SECONDS = 60.0
-CONNECT_TIMEOUT = "1s"
 FLUSH_INTERVAL = "1s"
 """Envoy's histograms show a value only after the next flush; its own default would be 5 s."""
-IDLE_UPSTREAM = "3s"
-"""Under uvicorn's keep-alive of 5 s: a request must not meet a connection that its server is about to close."""
 
 _API = "type.googleapis.com/envoy"
-_HTTP_OPTIONS = f"{_API}.extensions.upstreams.http.v3.HttpProtocolOptions"
 _MANAGER = f"{_API}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = f"{_API}.extensions.filters.http.router.v3.Router"
 _REQUEST_ID = f"{_API}.extensions.request_id.uuid.v3.UuidRequestIdConfig"
-
-
-def shadow_cluster(revision: str) -> str:
-    """Return the cluster that gets copies: counted apart from the live one.
-
-    >>> shadow_cluster("digits-v2")
-    'digits-v2-shadow'
-    """
-    return f"{revision}-shadow"
 
 
 def bootstrap(folder: Path, host: str, front_door_port: int, admin_port: int) -> Json:
@@ -54,25 +42,25 @@ def bootstrap(folder: Path, host: str, front_door_port: int, admin_port: int) ->
     }
 
 
-def clusters(ports: Mapping[str, int], host: str) -> Json:
-    """Return the discovery document of clusters: two per revision, by its port."""
-    made = [
-        _cluster(name, host, port)
-        for revision, port in sorted(ports.items())
-        for name in (revision, shadow_cluster(revision))
-    ]
-    return _versioned([{"@type": f"{_API}.config.cluster.v3.Cluster", **cluster} for cluster in made])
+def clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> Json:
+    """Return the discovery document of clusters."""
+    return _versioned(all_clusters(ports, rescues, host))
 
 
-def routes(traffic: Mapping[str, Traffic], timeout_seconds: float = REQUEST_TIMEOUT_SECONDS) -> Json:
-    """Return the discovery document of routes: one per model, and an answer for whoever asks for no model."""
+def routes(
+    traffic: Mapping[str, Traffic], over_grpc: Collection[str] = (), timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
+) -> Json:
+    """Return the discovery document of routes: of all models, and an answer for whoever asks for none.
+
+    `over_grpc` are the revisions that can be asked over gRPC.
+    """
+    asked = {model: one for model, one in traffic.items() if all(name in over_grpc for name in _named(one))}
+    by_path = [route for model in sorted(traffic) for route in model_routes(model, traffic[model], timeout_seconds)]
+    nobody = refusal({"prefix": "/"}, f"no model at this path; models here: {', '.join(sorted(traffic)) or 'none'}")
     host = {
         "name": "models",
         "domains": ["*"],
-        "routes": [
-            *(route for model in sorted(traffic) for route in _model_routes(model, traffic[model], timeout_seconds)),
-            _refusal({"prefix": "/"}, f"no model at this path; models here: {', '.join(sorted(traffic)) or 'none'}"),
-        ],
+        "routes": [*grpc_routes(asked, timeout_seconds), *by_path, nobody],
     }
     resource = {"@type": f"{_API}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
     return _versioned([resource])
@@ -89,79 +77,14 @@ def shared(document: Json) -> dict[str, Traffic]:
     for route in document["resources"][0]["virtual_hosts"][0]["routes"]:
         record = route.get("metadata", {}).get("filter_metadata", {}).get("slipway")
         if record:
-            found[record["model"]] = Traffic(**record["traffic"])
+            found[record["model"]] = Traffic.from_document(record["traffic"])
     return found
 
 
-def _model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
-    hidden = _refusal({"path_separated_prefix": f"/{model}/slipway"}, "this page is not public")
-    return [hidden, _live(model, traffic, timeout_seconds)]
-
-
-def _live(model: str, traffic: Traffic, timeout_seconds: float) -> Json:
-    action: Json = {
-        "prefix_rewrite": "/",
-        "timeout": f"{timeout_seconds}s",
-        "weighted_clusters": {"clusters": [_weighted(*share) for share in traffic.weights.items() if share[1]]},
-        # an answer that was begun is never asked for again: only what certainly was not handled yet is tried anew
-        "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2},
-    }
-    if traffic.shadow:
-        copies = {"cluster": shadow_cluster(traffic.shadow), "disable_shadow_host_suffix_append": True}
-        action["request_mirror_policies"] = [copies]
-    return {
-        "match": {"prefix": f"/{model}/"},
-        "route": action,
-        "metadata": {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}},
-        **_compare(shadowed=traffic.shadow is not None),
-    }
-
-
-def _compare(*, shadowed: bool) -> Json:
-    if not shadowed:
-        return {"request_headers_to_remove": [COMPARE_HEADER]}
-    header = {"key": COMPARE_HEADER, "value": "1"}
-    return {"request_headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
-
-
-def _weighted(revision: str, percent: int) -> Json:
-    # where a request was sent, also of answers that Envoy made itself; who answered says x-slipway-revision
-    named = {"header": {"key": "x-slipway-route", "value": revision}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {"name": revision, "weight": percent, "response_headers_to_add": [named]}
-
-
-def _refusal(match: Json, message: str) -> Json:
-    body = json.dumps({"error": message})
-    header = {"key": "content-type", "value": "application/json"}
-    kind = {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-    return {
-        "match": match,
-        "direct_response": {"status": 404, "body": {"inline_string": body}},
-        "response_headers_to_add": [kind],
-    }
-
-
-def _cluster(name: str, host: str, port: int) -> Json:
-    endpoint = {"endpoint": {"address": _address(host, port)}}
-    return {
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": CONNECT_TIMEOUT,
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "circuit_breakers": {"thresholds": [_generous()]},
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": _HTTP_OPTIONS,
-                "common_http_protocol_options": {"idle_timeout": IDLE_UPSTREAM},
-                "explicit_http_config": {"http_protocol_options": {}},
-            }
-        },
-    }
-
-
-def _generous() -> Json:
-    # the service itself says 429 when it has too much to do; Envoy must not refuse before it
-    return {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096, "max_retries": 256}
+def _named(traffic: Traffic) -> set[str]:
+    """Return the revisions that get requests, copies, or the place of another one."""
+    asked = {name for name, percent in traffic.weights.items() if percent}
+    return asked | set(filter(None, (traffic.shadow, traffic.rescue.by if traffic.rescue else None)))
 
 
 def _listener(folder: Path, host: str, port: int) -> Json:
@@ -170,7 +93,10 @@ def _listener(folder: Path, host: str, port: int) -> Json:
         "stat_prefix": ROUTES,
         "codec_type": "AUTO",
         "rds": {"route_config_name": ROUTES, "config_source": _watched(folder, "routes.json")},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
+        "access_log": [logger(ASKED)],
+        "http_filters": [
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER, "upstream_log": [logger(TRIED)]}}
+        ],
         # the internal pages of a service must not be reached by another spelling of their path
         "normalize_path": True,
         "merge_slashes": True,

@@ -5,15 +5,19 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 from slipway import pages
-from slipway.adapters.local import loopback
+from slipway.adapters.local import counting, loopback
+from slipway.adapters.local.clusters import live
 from slipway.adapters.local.envoy import Bins, Envoy
 from slipway.adapters.local.records import Record, Records
-from slipway.domain.counters import Counters
+from slipway.domain.counters import ZERO, Counters
 from slipway.domain.readings import Latencies, Summary
 from slipway.domain.shadow import Answer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
+
+T = TypeVar("T")
 
 _LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
 _UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
@@ -24,14 +28,17 @@ EDGES_MILLISECONDS = tuple(map(float, (*_LOWER, *_UPPER)))
 class EnvoyMetrics:
     """Reads Envoy's admin port and the revisions' own pages.
 
-    Envoy counts a request once, by the answer its client got: 503 where the revision refused or broke the connection,
-    504 where it took too long. A retry is not counted apart. An answer that breaks off after its first line counts
-    by that line.
+    A request counts once, HTTP or gRPC, by the whole answer that its client got: 503 where the revision refused or
+    broke the connection, 504 where it took too long; an answer that broke off after its first line has failed. A retry
+    is not counted apart. Where another revision answers in its place (rescue) it counts by the answer, or the want of
+    one, of the revision that was asked first. A request whose client went away counts for nobody. It is counted when it
+    ended, which can be a moment after its client had the answer.
 
-    Time runs from the end of the request to the end of the revision's answer (retries included), in whole milliseconds,
-    rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its status; a request that
-    Envoy gave up on after its timeout counts as slower than every edge, one that was refused or broken off is an
-    error in `counters` and is in no histogram. A time shows up to a second later than its request in `counters`.
+    Time runs from the end of the request to the end of the answer that the client got (retries and rescue included), in
+    whole milliseconds, rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its
+    status; a request that Envoy gave up on after its timeout counts as slower than every edge, one that was refused or
+    broken off is an error in `counters` and is in no histogram. A time shows up to a second later than its request in
+    `counters`.
     """
 
     def __init__(self, home: Path, admin_port: int, host: str) -> None:
@@ -41,12 +48,13 @@ class EnvoyMetrics:
 
     def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
-        pattern = _statistics(revisions, "upstream_rq_total", "upstream_rq_completed", "upstream_rq_5xx")
+        pattern = rf"{_statistics(revisions, 'upstream_rq_total')}|{counting.pattern(revisions)}"
         try:
             seen = self._envoy.counted(pattern)
         except TargetUnavailable as error:
             raise _unavailable(f"counters of {model}", error) from error
-        return {name: _counters(seen, name) for name in _known(seen, revisions)}
+        counted = counting.add_up(seen)
+        return {name: counted.get(name, ZERO) for name in _known(seen, revisions)}
 
     def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
@@ -57,8 +65,8 @@ class EnvoyMetrics:
             raise _unavailable(f"latencies of {model}", error) from error
         return {
             name: histogram(
-                drawn.get(f"cluster.{name}.upstream_rq_time", []),
-                timeouts=seen.get(f"cluster.{name}.upstream_rq_timeout", 0),
+                [one for bins in _of(drawn, name, "upstream_rq_time") for one in bins],
+                timeouts=sum(_of(seen, name, "upstream_rq_timeout")),
             )
             for name in _known(seen, revisions)
         }
@@ -102,7 +110,13 @@ def histogram(bins: Bins, *, timeouts: int) -> Latencies:
 
 
 def _statistics(revisions: Sequence[str], *names: str) -> str:
-    return rf"cluster\.({'|'.join(map(re.escape, revisions))})\.({'|'.join(names)})"
+    return rf"cluster\.({'|'.join(map(live, revisions))})\.({'|'.join(names)})"
+
+
+def _of(seen: Mapping[str, T], revision: str, statistic: str) -> list[T]:
+    """Return what all clusters of a revision's share of live requests have of a statistic."""
+    name = re.compile(rf"cluster\.{live(revision)}\.{statistic}")
+    return [value for key, value in seen.items() if name.fullmatch(key)]
 
 
 def _known(seen: Mapping[str, int], revisions: Sequence[str]) -> list[str]:
@@ -121,10 +135,3 @@ def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
         expected=f"the revision's own page /slipway/{page}",
         do="look at the revision's health with `slipway status`",
     )
-
-
-def _counters(seen: dict[str, int], name: str) -> Counters:
-    errors = seen.get(f"cluster.{name}.upstream_rq_5xx", 0)
-    # both are read one after the other while requests go on: an error may be seen before its request
-    requests = max(errors, seen.get(f"cluster.{name}.upstream_rq_completed", 0))
-    return Counters(requests=requests, errors=errors)

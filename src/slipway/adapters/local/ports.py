@@ -1,6 +1,7 @@
 """TCP ports of this machine: a free one, and who has one that is not free."""
 
 import socket
+from contextlib import ExitStack
 
 import psutil
 
@@ -9,9 +10,16 @@ from slipway.adapters.local.processes import listener
 
 def free_port(host: str) -> int:
     """Return a port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(host, 1)[0]
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Return so many different ports nobody listens on now."""
+    with ExitStack() as open_probes:
+        probes = [open_probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((host, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def is_free(host: str, port: int) -> bool:

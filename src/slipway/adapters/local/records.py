@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from slipway.adapters.local.clusters import Ports
 from slipway.domain.revision import Revision
 from slipway.errors import TargetUnavailable
 from slipway.store import write_atomic
@@ -17,9 +18,16 @@ class Record:
 
     revision: Revision
     port: int
-    """TCP port it listens on."""
+    """TCP port it listens on, for HTTP."""
+    grpc_port: int | None = None
+    """For gRPC; None: it was started by a Slipway that did not share gRPC out, and does not listen."""
     was_ready: bool = False
     """Whether it ever answered its readiness probe."""
+
+    @property
+    def ports(self) -> Ports:
+        """Return where it listens."""
+        return Ports(self.port, self.grpc_port)
 
 
 _ADAPTER = TypeAdapter(Record)

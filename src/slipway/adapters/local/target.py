@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slipway.adapters.local.clusters import Ports
 from slipway.adapters.local.envoy import Envoy
 from slipway.adapters.local.health import assess
 from slipway.adapters.local.locks import locked
-from slipway.adapters.local.ports import free_port, is_free, taken_by_another
+from slipway.adapters.local.ports import free_ports, is_free, taken_by_another
 from slipway.adapters.local.program import Program, ProgramState
 from slipway.adapters.local.records import Record, Records
 from slipway.adapters.local.supervisor import Supervisor
@@ -21,8 +22,8 @@ from slipway.domain.serving_spec import ServingSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
 from slipway.ports.target import Abilities
 
-ServeCommand = Callable[[Path, str, int], tuple[list[str], dict[str, str]]]
-"""Package folder, host, port -> argument list, additions to the environment."""
+ServeCommand = Callable[[Path, str, int, int | None], tuple[list[str], dict[str, str]]]
+"""Package folder, host, port, port for gRPC -> argument list, additions to the environment."""
 
 START_SECONDS = 10
 """A service that ends before this did not start: it takes 5 to 10 s to boot."""
@@ -82,7 +83,7 @@ class LocalTarget:
         self._drain(name)
         with locked(self._lock):
             self._leave_route(model, name)  # again: the lock was free meanwhile
-            self.envoy.set_revisions({other: port for other, port in self._ports().items() if other != name})
+            self.envoy.set_revisions({other: ports for other, ports in self._ports().items() if other != name})
             self.supervisor.remove(name)
             self._records.delete(model, name)
 
@@ -103,8 +104,7 @@ class LocalTarget:
                         expected=f"one of {', '.join(known) or 'none'}",
                         do="start it before it gets traffic",
                     )
-            self._tell_envoy()
-            self.envoy.set_traffic({**self.envoy.traffic(), model: traffic})
+            self.envoy.set_traffic({**self.envoy.traffic(), model: traffic}, self._ports())
 
     def traffic(self, model: str) -> Traffic | None:
         """Return how live requests are shared now; None: the model has no route."""
@@ -115,21 +115,21 @@ class LocalTarget:
 
     def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
         """Return what Envoy can do: everything."""
-        return Abilities(why="Envoy on this machine")
+        return Abilities(rescues=True, why="Envoy on this machine")
 
     def remove(self, model: str) -> None:
         """Take the model's route and all its revisions away."""
         with locked(self._lock):
             shared = self.envoy.traffic()
             if shared.pop(model, None):
-                self.envoy.set_traffic(shared)
+                self.envoy.set_traffic(shared, self._ports())
         for name in self._records.of(model):
             self.stop(model, name)
 
     def _record(self, revision: Revision) -> Record:
         known = self._records.of(revision.model).get(revision.name)
         if known is None:
-            return Record(revision=revision, port=free_port(self._host))
+            return self._with_ports(revision)
         if known.revision.package == revision.package:
             return replace(known, revision=revision)
         if self._share(revision.model, revision.name):
@@ -139,17 +139,26 @@ class LocalTarget:
                 expected=f"the one that it serves from ({known.revision.package.digest})",
                 do="register the changed model as a new version",
             )
-        return Record(revision=revision, port=known.port)
+        return Record(revision=revision, port=known.port, grpc_port=known.grpc_port)
+
+    def _with_ports(self, revision: Revision) -> Record:
+        port, grpc_port = free_ports(self._host, 2)
+        return Record(revision=revision, port=port, grpc_port=grpc_port)
 
     def _run(self, record: Record, seen: ProgramState | None) -> None:
-        if not (seen and seen.alive) and not is_free(self._host, record.port):
-            record = replace(record, port=free_port(self._host))
+        if not (seen and seen.alive) and not self._can_listen(record):
+            record = replace(self._with_ports(record.revision), was_ready=record.was_ready)
             self._records.write(record)
         self.supervisor.add(self._program(record))
 
+    def _can_listen(self, record: Record) -> bool:
+        """Whether both ports are free; a record of a Slipway that did not share gRPC out has one."""
+        both = record.grpc_port is not None and is_free(self._host, record.grpc_port)
+        return both and is_free(self._host, record.port)
+
     def _program(self, record: Record) -> Program:
         revision = record.revision
-        argv, env = self._serve(revision.package.path, self._host, record.port)
+        argv, env = self._serve(revision.package.path, self._host, record.port, record.grpc_port)
         return Program(
             name=revision.name,
             argv=tuple(argv),
@@ -163,12 +172,12 @@ class LocalTarget:
     def _tell_envoy(self) -> None:
         self.envoy.set_revisions(self._ports())
 
-    def _ports(self) -> dict[str, int]:
-        return {name: record.port for name, record in self._records.all().items()}
+    def _ports(self) -> dict[str, Ports]:
+        return {name: record.ports for name, record in self._records.all().items()}
 
     def _look(self, record: Record, seen: ProgramState | None) -> RevisionState:
         state = assess(record, seen, self._host, self.supervisor)
-        if seen and state.health not in {Health.READY, Health.ABSENT} and taken_by_another(record.port, seen.pid):
+        if seen and state.health not in {Health.READY, Health.ABSENT} and _lost_port(record, seen):
             return self._move(record)
         if state.health is Health.READY and not record.was_ready:
             self._note_ready(record)
@@ -180,16 +189,17 @@ class LocalTarget:
                 self._records.write(replace(record, was_ready=True))
 
     def _move(self, record: Record) -> RevisionState:
-        """Run it on another port, as someone else got hold of its own between choosing and listening."""
+        """Run it on other ports, as someone else got hold of one of its own between choosing and listening."""
         name = record.revision.name
         with locked(self._lock):
             known = self._records.of(record.revision.model).get(name)
             if known == record:
-                moved = replace(record, port=free_port(self._host))
+                moved = replace(self._with_ports(record.revision), was_ready=record.was_ready)
                 self._records.write(moved)
                 self.supervisor.add(self._program(moved))
                 self._tell_envoy()
-        detail = f"port {record.port} was taken by another process; started again on another one"
+        ports = " or ".join(str(port) for port in (record.port, record.grpc_port) if port is not None)
+        detail = f"port {ports} was taken by another process; started again on another one"
         return RevisionState(name=name, health=Health.UNREADY if record.was_ready else Health.STARTING, detail=detail)
 
     def _share(self, model: str, name: str) -> str:
@@ -208,13 +218,19 @@ class LocalTarget:
             )
         traffic = self.traffic(model)
         if traffic and traffic.canary == name:  # a warm canary, at 0 %
-            shared = {**self.envoy.traffic(), model: replace(traffic, canary=None)}
-            self.envoy.set_traffic(shared)
+            shared = {**self.envoy.traffic(), model: replace(traffic, canary=None, rescue=None)}
+            self.envoy.set_traffic(shared, self._ports())
 
     def _drain(self, name: str) -> None:
         """Wait until it is at work on nothing; after the bound its own grace period has to do."""
         quiet = _Quiet(looks=0)
         until(lambda: quiet.after(self.envoy.active_requests(name)) >= QUIET_LOOKS, DRAIN_SECONDS)
+
+
+def _lost_port(record: Record, seen: ProgramState) -> bool:
+    """Whether somebody else listens on one of a revision's ports."""
+    ports = (port for port in (record.port, record.grpc_port) if port is not None)
+    return any(taken_by_another(port, seen.pid) for port in ports)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,132 @@
+"""What Envoy counts of answers: how its statistics are named, and what each of them means.
+
+Two of Envoy's stats loggers count, with a statistic of its own for everything that tells answers apart. ASKED counts a
+request once, at its end, as its client saw it. TRIED counts every try of it by the revision that was tried: so the
+first answer is known where another revision gave the last one (rescue).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.adapters.local.clusters import GRPC, RESCUE, live
+from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.counters import ZERO, Counters
+
+Json = dict[str, Any]
+
+ASKED, TRIED = "slipway_asked", "slipway_tried"
+_LOGGER = "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config"
+_TAGS = {
+    "cluster": "%UPSTREAM_CLUSTER%",
+    "host": "%UPSTREAM_HOST_NAME_WITHOUT_PORT%",
+    "code": "%RESPONSE_CODE%",
+    "grpc": "%GRPC_STATUS_NUMBER%",
+    # the first digit of when to come again: whether it was said, and no more than ten statistics of it
+    "later": "%RESP(retry-after?grpc-retry-pushback-ms):1%%TRAILER(grpc-retry-pushback-ms):1%",
+    "flags": "%RESPONSE_FLAGS%",
+}
+_NAME = re.compile(
+    rf"(?P<log>{ASKED}|{TRIED})\.requests\.cluster\.(?P<cluster>.*?)\.host\.(?P<host>.*?)\.code\.(?P<code>\d+)"
+    r"\.grpc\.(?P<grpc>-?\d*)\.later\.(?P<later>.*?)\.flags\.(?P<flags>.*)"
+)
+
+CLIENT_GONE = frozenset({"DC", "DR", "DPE"})
+"""Envoy's flags of a request whose client went away, or spoke no HTTP."""
+BROKEN_OFF = frozenset({"UC", "UR", "LR", "UPE", "SI", "UMSDR"})
+"""Its flags of an answer that ended before it was whole: connection closed, stream reset, no HTTP, no more bytes."""
+TOO_LATE = "UT"
+
+
+def logger(prefix: str) -> Json:
+    """Return the access logger that counts under a prefix."""
+    tags = [{"name": name, "value_format": value} for name, value in _TAGS.items()]
+    counter = {"stat": {"name": "requests", "tags": tags}, "value_fixed": 1}
+    config = {"@type": _LOGGER, "stats_scope": {"prefix": prefix}, "counters": [counter]}
+    return {"name": "envoy.access_loggers.stats", "typed_config": config}
+
+
+def pattern(revisions: Iterable[str]) -> str:
+    """Return what matches the names of the statistics of requests that were meant for these revisions."""
+    return rf"({ASKED}|{TRIED})\.requests\.cluster\.({'|'.join(map(live, revisions))})\.host\..*"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One of Envoy's statistics: what its name says of the requests that it counts."""
+
+    log: str
+    cluster: str
+    host: str
+    code: int
+    grpc: str
+    later: str
+    flags: frozenset[str]
+
+    @property
+    def revision(self) -> str:
+        """Return which revision was to answer."""
+        return self.cluster.removesuffix(GRPC).partition(RESCUE)[0]
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts requests, once: the first try where there is a rescue, else the whole request."""
+        if RESCUE in self.cluster:
+            return self.log == TRIED and self.host == self.revision
+        return self.log == ASKED
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client waited for the answer."""
+        return not self.flags & CLIENT_GONE and (self.code > 0 or bool(self.flags))
+
+    @property
+    def kind(self) -> AnswerKind:
+        """Return what the answer was."""
+        if not self.answered:
+            return AnswerKind.NOT_THE_VERSIONS
+        # a try that was rescued for its slowness may answer after all; a whole request that is late has broken off
+        broken = self.flags & BROKEN_OFF or (self.log == ASKED and TOO_LATE in self.flags)
+        if not self.code or broken:
+            return AnswerKind.FAILED
+        if self.cluster.endswith(GRPC) and self.code == 200:  # noqa: PLR2004 - what gRPC always answers
+            return kind_of_grpc(int(self.grpc), pushback=bool(self.later)) if self.grpc else AnswerKind.FAILED
+        return kind_of_http(self.code, retry_after=bool(self.later))
+
+
+def read_name(name: str) -> Counted | None:
+    """Read a statistic's name; None: it is none of ours.
+
+    >>> read_name("slipway_asked.requests.cluster.digits-v2.host.digits-v2.code.200.grpc..later..flags.UPE").kind.value
+    'failed'
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    log, cluster, host, code, grpc, later, flags = found.groups()
+    return Counted(log, cluster, host, int(code), grpc, later, frozenset(flags.split(",")) - {"-", ""})
+
+
+def add_up(seen: Mapping[str, int]) -> dict[str, Counters]:
+    """Return the counters of each revision that has any; `seen` are statistics by name.
+
+    >>> add_up({"slipway_asked.requests.cluster.a-v1.host.a-v1.code.400.grpc..later..flags.-": 3})["a-v1"]
+    Counters(requests=3, errors=0, refused=3, shed=0)
+    """
+    totals: dict[str, Counters] = {}
+    for name, count in seen.items():
+        each = read_name(name)
+        if each and each.counts and each.answered:
+            totals[each.revision] = totals.get(each.revision, ZERO) + _counters(each.kind, count)
+    return totals
+
+
+def _counters(kind: AnswerKind, count: int) -> Counters:
+    of = {kind: count}
+    return Counters(
+        requests=count,
+        errors=of.get(AnswerKind.FAILED, 0),
+        refused=of.get(AnswerKind.REFUSED, 0),
+        shed=of.get(AnswerKind.SHED, 0),
+    )

@@ -1,0 +1,165 @@
+"""Envoy's routes: how a model's requests are shared out, copied, and answered by another revision where need be.
+
+A model has two doors. Over HTTP its name is the first part of the path. Over gRPC the path is the method's, so the
+model is named beside it: by the header `x-slipway-model`, by the host (`digits` or `digits.localhost`), or not at all
+where only one model is there.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slipway.adapters.local.clusters import GRPC, rescue_cluster, shadow_cluster
+from slipway.domain.answers import ELSEWHERE, GRPC_KINDS
+from slipway.domain.revision import Rescue, Traffic
+
+Json = dict[str, Any]
+
+COMPARE_HEADER = "x-slipway-compare"
+"""Set on live requests and on their copies while a shadow looks on: services keep their answers then."""
+MODEL_HEADER = "x-slipway-model"
+"""Which model a gRPC request is for."""
+ROUTE_HEADER, RESCUED_HEADER = "x-slipway-route", "x-slipway-rescued"
+"""In answers: who was asked first, also of answers that Envoy made itself; and who did not answer."""
+KEPT_BYTES = 17 * 1024 * 1024
+"""A request is kept so long as another one may have to answer it: all that a service takes (16 MiB), and framing."""
+GRPC_MARGIN = "0.02s"
+"""So long before its client stops waiting a gRPC request is given up: then it is the version's failure, and counted."""
+
+_EXTENSIONS = "type.googleapis.com/envoy.extensions"
+_UNASKED_STATUS = "|".join(["[12][0-9][0-9]", *map(str, sorted(ELSEWHERE))])
+_BAD_GRPC = "|".join(str(number) for number, kind in enumerate(GRPC_KINDS.values()) if kind.bad)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way to ask a model."""
+
+    match: Json
+    action: Json
+    suffix: str = ""
+    """Of its clusters."""
+
+
+def model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
+    """Return the routes of a model's HTTP door; the record of its traffic lies with them."""
+    hidden = refusal({"path_separated_prefix": f"/{model}/slipway"}, "this page is not public")
+    action = {"prefix_rewrite": "/", "timeout": f"{timeout_seconds}s"}
+    record = {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}}
+    live = _live(Door({"prefix": f"/{model}/"}, action), traffic)
+    return [hidden, *({**route, "metadata": record} for route in live)]
+
+
+def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[Json]:
+    """Return the routes of the models that can be asked over gRPC, and an answer for whoever names none of them."""
+    longest = f"{timeout_seconds}s"
+    streams = {"grpc_timeout_header_max": longest, "grpc_timeout_header_offset": GRPC_MARGIN}
+    action = {"timeout": longest, "max_stream_duration": streams}
+    routes: list[Json] = []
+    for model, traffic in sorted(shared.items()):
+        for headers in _names(model, alone=len(shared) == 1):
+            match = {"prefix": "/", "grpc": {}, "headers": headers}
+            routes += _live(Door(match, action, GRPC), traffic)
+    return [*routes, _unnamed(sorted(shared))]
+
+
+def refusal(match: Json, message: str) -> Json:
+    """Return a route that answers 404, in JSON."""
+    body = json.dumps({"error": message})
+    return {
+        "match": match,
+        "direct_response": {"status": 404, "body": {"inline_string": body}},
+        "response_headers_to_add": [_set("content-type", "application/json")],
+    }
+
+
+def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
+    """Give what the headers of a request for a model hold, one way after the other."""
+    host = rf"{re.escape(model)}(\.localhost)?(:[0-9]+)?"
+    yield [{"name": MODEL_HEADER, "string_match": {"exact": model}}]
+    named = {"name": MODEL_HEADER, "present_match": True, "invert_match": True}
+    yield [named, {"name": ":authority", "string_match": {"safe_regex": {"regex": host}}}]
+    if alone:
+        yield [named]
+
+
+def _unnamed(models: Sequence[str]) -> Json:
+    # Envoy makes UNIMPLEMENTED of it, with this text as its message
+    do = f"name one with the metadata {MODEL_HEADER}, or as the host" if models else "release one"
+    message = f"no such model over gRPC; models here: {', '.join(models) or 'none'}; {do}"
+    return {
+        "match": {"prefix": "/", "grpc": {}},
+        "direct_response": {"status": 404, "body": {"inline_string": message}},
+    }
+
+
+def _live(door: Door, traffic: Traffic) -> Iterator[Json]:
+    """Give the route of the revision that is rescued, for its share, and the route of whoever gets the rest."""
+    rescue = traffic.rescue
+    share = traffic.weights.get(rescue.of, 0) if rescue else 0
+    if rescue and share:
+        yield _rescued(door, traffic, rescue, share)
+    rest = {
+        name: percent for name, percent in traffic.weights.items() if percent and not (rescue and name == rescue.of)
+    }
+    if rest:
+        yield _weighted(door, traffic, rest)
+
+
+def _weighted(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
+    shares = [
+        {"name": f"{name}{door.suffix}", "weight": percent, "response_headers_to_add": [_set(ROUTE_HEADER, name)]}
+        for name, percent in weights.items()
+    ]
+    # an answer that was begun is never asked for again: only what certainly was not handled yet is tried anew
+    again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
+    return _route(door, door.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again})
+
+
+def _rescued(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
+    cluster = f"{rescue_cluster(rescue.of, rescue.by)}{door.suffix}"
+    once = {
+        "retry_on": "5xx,retriable-headers",
+        "retriable_headers": [_matching(":status", _UNASKED_STATUS, but=True), _matching("grpc-status", _BAD_GRPC)],
+        "num_retries": 1,
+        "per_try_timeout": f"{rescue.after_seconds}s",
+        "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {
+                "@type": f"{_EXTENSIONS}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+                "update_frequency": 1,
+            },
+        },
+    }
+    # who is late goes on: the first good answer counts
+    action = {"cluster": cluster, "retry_policy": once, "hedge_policy": {"hedge_on_per_try_timeout": True}}
+    part = {"default_value": {"numerator": share, "denominator": "HUNDRED"}}
+    match = door.match if share == 100 else {**door.match, "runtime_fraction": part}  # noqa: PLR2004 - percent
+    route = _route(door, match, traffic, action)
+    who = [_set(ROUTE_HEADER, rescue.of), _set(RESCUED_HEADER, "%UPSTREAM_METADATA(slipway:rescues)%")]
+    return {**route, "request_body_buffer_limit": KEPT_BYTES, "response_headers_to_add": who}
+
+
+def _route(door: Door, match: Json, traffic: Traffic, action: Json) -> Json:
+    copies = {}
+    if traffic.shadow:
+        cluster = f"{shadow_cluster(traffic.shadow)}{door.suffix}"
+        copies = {"request_mirror_policies": [{"cluster": cluster, "disable_shadow_host_suffix_append": True}]}
+    return {"match": match, "route": {**door.action, **action, **copies}, **_compare(shadowed=bool(traffic.shadow))}
+
+
+def _compare(*, shadowed: bool) -> Json:
+    if not shadowed:
+        return {"request_headers_to_remove": [COMPARE_HEADER]}
+    return {"request_headers_to_add": [_set(COMPARE_HEADER, "1")]}
+
+
+def _matching(name: str, regex: str, *, but: bool = False) -> Json:
+    return {"name": name, "string_match": {"safe_regex": {"regex": regex}}, "invert_match": but}
+
+
+def _set(name: str, value: str) -> Json:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
