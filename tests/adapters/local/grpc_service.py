@@ -35,15 +35,15 @@ class Everything(grpc.GenericRpcHandler):
                 "values": [self.name],
             }
             self.answers.append(kept)
-        said = [("x-slipway-revision", self.name)]
+        said = (("x-slipway-revision", self.name),)
         if words[0] == "cut":
             await context.write(self.name.encode())
             await asyncio.Event().wait()
         if status == 200:
             context.set_trailing_metadata(said)
             return self.name.encode()
-        more = [("grpc-retry-pushback-ms", "1000")] if "later" in words else []
-        await context.abort(NAMES.get(status, grpc.StatusCode.INTERNAL), "as asked", [*said, *more])
+        more = (("grpc-retry-pushback-ms", "1000"),) if "later" in words else ()
+        await context.abort(NAMES.get(status, grpc.StatusCode.INTERNAL), "as asked", (*said, *more))
         return b""
 
 
