@@ -30,6 +30,8 @@ TIMEOUT_SECONDS = 10.0
 """An answer that takes longer is none."""
 WRITE_SECONDS = 0.5
 REVISION = "x-slipway-revision"
+RESCUED = "x-slipway-rescued"
+"""The revision that was asked first and could not answer, where another one did."""
 FROM_A_SERVICE = "x-envoy-upstream-service-time"
 """Envoy adds it to every answer that came from behind it; its own errors lack it."""
 OK, SERVER_ERROR = 200, 500
@@ -130,6 +132,8 @@ class Client:
             ending, version, detail = Ending.WRONG, None, f"unreadable answer ({error}): {response.text[:200]}"
         if ending is not Ending.LOST:
             self.tally.milliseconds.append(1000 * took)
+        if RESCUED in response.headers:
+            self.tally.rescued[int(response.headers[RESCUED].rpartition("-v")[2])] += 1
         self.tally.note(request.number, ending, version, detail)
 
 

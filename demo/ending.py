@@ -19,7 +19,7 @@ TOLD = {
 }
 """What is to become of each version."""
 FAILS_LIVE = 3
-"""The one version that may fail, because live requests bring what no gate has seen."""
+"""The one version that may fail, because live requests bring what no gate has seen; the one before it answers then."""
 SERVES_LAST = 2
 
 
@@ -50,7 +50,7 @@ class Ending:
     @property
     def problems(self) -> list[str]:
         """Return what did not go as told, one sentence each; empty: all did."""
-        return [*_releases(self.releases), *_client(self.counts), *_history(self.history)]
+        return [*_releases(self.releases), *_client(self.counts), *_rescues(self), *_history(self.history)]
 
     def summary(self) -> dict[str, Any]:
         """Return it as JSON values, for scripts."""
@@ -72,6 +72,7 @@ def _release(one: Released) -> dict[str, Any]:
         "release_id": record.release_id,
         "state": record.state.value,
         "reason": record.reason,
+        "counted_errors": _counted_errors(record),
         "trigger": record.trigger,
         "lead_time_seconds": lead.total,
         "evidence_seconds": lead.evidence,
@@ -109,6 +110,28 @@ def _third(record: ReleaseRecord) -> list[str]:
     return problems
 
 
+def _counted_errors(record: ReleaseRecord) -> int:
+    """Return how many requests the version failed by the router's own count, up to the judge's last look."""
+    return max((at.canary.errors for at in record.timeline), default=0)
+
+
+def _rescues(story: Ending) -> list[str]:
+    """Compare whom the client saw answered for with what the judge counted: every failure was somebody's to see."""
+    problems = [
+        f"version {version} had to be answered for {number:,} times; only version {FAILS_LIVE} was to fail"
+        for version, number in story.counts.rescued.items()
+        if version != FAILS_LIVE
+    ]
+    third = next((one.record for one in story.releases if one.record.version == FAILS_LIVE), None)
+    answered_for = story.counts.rescued.get(FAILS_LIVE, 0)
+    if third is not None and answered_for < max(1, _counted_errors(third)):
+        problems.append(
+            f"version {FAILS_LIVE} failed {_counted_errors(third):,} requests by the router's count, "
+            f"and another version answered {answered_for:,} of them"
+        )
+    return problems
+
+
 def _failed_quality(record: ReleaseRecord) -> bool:
     return any(
         verdict.check == "quality" and verdict.outcome is Outcome.FAIL
@@ -126,9 +149,8 @@ def _client(counts: Counts) -> list[str]:
     if counts.wrong:
         problems.append(f"{counts.wrong:,} answers were wrong")
     problems += [
-        f"version {version} failed on {number:,} requests; only version {FAILS_LIVE} was to fail"
+        f"the client saw {number:,} failures of version {version}; it was to see none"
         for version, number in counts.failed.items()
-        if version != FAILS_LIVE
     ]
     told = counts.answered + counts.wrong + counts.lost + sum(counts.failed.values())
     if not counts.finished or told != counts.sent:

@@ -57,10 +57,16 @@ def times(releases: tuple[Released, ...]) -> RenderableType:
 def requests(ending: Ending) -> Text:
     """Return what became of the client's requests, in one sentence."""
     counts = ending.counts
-    failed = "; ".join(f"version {version} failed on {number:,}" for version, number in counts.failed.items())
+    failed = [f"{number:,} failures of version {version} seen" for version, number in counts.failed.items()]
+    rescued = [
+        f"version {version} failed {number:,}, which another version answered"
+        for version, number in counts.rescued.items()
+    ]
     lost = (f"lost {counts.lost:,}", "bold red" if counts.lost else "bold green")
     said = f"sent {counts.sent:,}, answered right {counts.answered:,}, wrong {counts.wrong:,}"
-    return Text.assemble(("Requests  ", "bold"), f"{said}; {failed or 'none failed'}; ", lost, "\n")
+    return Text.assemble(
+        ("Requests  ", "bold"), f"{said}; {'; '.join([*failed, *rescued]) or 'none failed'}; ", lost, "\n"
+    )
 
 
 def verdict(ending: Ending) -> Text:

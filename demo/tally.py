@@ -45,7 +45,9 @@ class Tally:
     wrong: int = 0
     lost: int = 0
     failed: Counter[int] = field(default_factory=Counter)
-    """By the version that failed."""
+    """By the version that failed, and whose answer the client got."""
+    rescued: Counter[int] = field(default_factory=Counter)
+    """By the version that was asked and could not answer, so that another one did."""
     answered_by: Counter[int] = field(default_factory=Counter)
     """Right answers, by version."""
     findings: list[Finding] = field(default_factory=list)
@@ -79,6 +81,7 @@ class Tally:
             wrong=self.wrong,
             lost=self.lost,
             failed=dict(sorted(self.failed.items())),
+            rescued=dict(sorted(self.rescued.items())),
             answered_by=dict(sorted(self.answered_by.items())),
             p50_milliseconds=percentile(ordered, 0.5),
             p99_milliseconds=percentile(ordered, 0.99),
@@ -96,7 +99,9 @@ class Counts:
     wrong: int = 0
     lost: int = 0
     failed: dict[int, int] = field(default_factory=dict)
-    """By the version that failed."""
+    """By the version that failed, and whose answer the client got."""
+    rescued: dict[int, int] = field(default_factory=dict)
+    """By the version that was asked and could not answer, so that another one did; they are among the others too."""
     answered_by: dict[int, int] = field(default_factory=dict)
     """Right answers, by version."""
     p50_milliseconds: float | None = None
@@ -131,8 +136,8 @@ def read(path: Path) -> Counts:
     except FileNotFoundError:
         return Counts()
     findings = tuple(Finding(**(one | {"ending": Ending(one["ending"])})) for one in raw.pop("findings"))
-    failed, answered_by = (_by_version(raw.pop(name)) for name in ("failed", "answered_by"))
-    return Counts(**raw, findings=findings, failed=failed, answered_by=answered_by)
+    by_version = {name: _by_version(raw.pop(name)) for name in ("failed", "rescued", "answered_by")}
+    return Counts(**raw, findings=findings, **by_version)
 
 
 def _by_version(raw: dict[str, int]) -> dict[int, int]:

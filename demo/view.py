@@ -134,6 +134,7 @@ def requests(counts: Counts) -> RenderableType:
         ("sent", f"{counts.sent:,}", "bold"),
         ("right", f"{counts.answered:,}", "green"),
         *((f"failed by {version}", f"{number:,}", "red") for version, number in counts.failed.items()),
+        *((f"answered for {version}", f"{number:,}", "yellow") for version, number in counts.rescued.items()),
         ("wrong", f"{counts.wrong:,}", "bold red" if counts.wrong else FAINT),
         ("lost", f"{counts.lost:,}", "bold red" if counts.lost else "bold green"),
     ]

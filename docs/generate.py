@@ -199,6 +199,11 @@ def _figures() -> str:
         ("of it, not waiting for evidence (gates, ONNX, Bento, two boots)", _seconds(figures["overhead_seconds"])),
         ("of it, waiting for evidence at 40 requests/s", _seconds(figures["evidence_seconds"])),
         ("requests that the bad version 3 failed before it was taken back", _count(figures["exposed_requests"])),
+        *(
+            ("of these, failures that the client saw: version 2 answered in its place", _count(figures[name]))
+            for name in ("client_visible_failures",)
+            if name in figures  # results that were measured before there was a rescue have none
+        ),
     ]
     lines = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join(["| measured | median (smallest to largest) |", "|---|---|", *lines]) + "\n"

@@ -100,7 +100,10 @@ def results(summaries: Sequence[Summary], runs: int, failed: int) -> dict[str, A
         "runs_not_as_told": {"value": failed, "interval": [failed, failed], "unit": "runs"},
         "requests_lost": total([summary["requests"]["lost"] for summary in summaries], "requests"),
         "requests_sent": total([summary["requests"]["sent"] for summary in summaries], "requests"),
-        "exposed_requests": spread([sum(summary["requests"]["failed"].values()) for summary in summaries], "requests"),
+        "exposed_requests": spread([exposed(summary["requests"]) for summary in summaries], "requests"),
+        "client_visible_failures": total(
+            [sum(summary["requests"]["failed"].values()) for summary in summaries], "requests"
+        ),
         "story_seconds": spread([summary["seconds"] for summary in summaries], "s"),
         "stack_up_seconds": spread([summary["stack_seconds"] for summary in summaries], "s"),
         "client_p50_milliseconds": spread([summary["requests"]["p50_milliseconds"] for summary in summaries], "ms"),
@@ -131,12 +134,23 @@ def run_in_short(summary: Summary) -> dict[str, Any]:
         "as_told": summary["as_told"],
         "load_average_before": summary["load_average_before"],
         "seconds": round(summary["seconds"], 2),
-        "requests": {name: summary["requests"][name] for name in ("sent", "answered", "failed", "wrong", "lost")},
+        "requests": {
+            name: summary["requests"][name] for name in ("sent", "answered", "failed", "rescued", "wrong", "lost")
+        },
         "releases": [
             rounded({name: one[name] for name in times}) | {"stages": rounded(one["stages"])}
             for one in summary["releases"]
         ],
     }
+
+
+def exposed(requests: dict[str, Any]) -> int:
+    """Return how many requests met a version's fault: their client saw it, or another version answered in its place.
+
+    >>> exposed({"failed": {}, "rescued": {"3": 4}})
+    4
+    """
+    return sum(requests["failed"].values()) + sum(requests["rescued"].values())
 
 
 def rounded(values: dict[str, Any]) -> dict[str, Any]:

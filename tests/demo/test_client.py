@@ -149,6 +149,24 @@ def test_a_server_error_that_a_model_wrote_is_a_failure_of_its_version(ran: Call
     assert counts.lost == 0
 
 
+def test_an_answer_given_in_another_versions_place_counts_for_both(
+    ran: Callable[[Answering], Counts], digits: Digits, trained: list[Trained]
+) -> None:
+    """It is a right answer of who gave it, and version 3 had to be answered for."""
+    said = right(digits, trained)
+
+    def rescued(row: list[float]) -> Response:
+        response = said(row)
+        response.headers["x-slipway-rescued"] = "digits-v3"
+        return response
+
+    counts = ran(rescued)
+
+    assert counts.rescued == {3: counts.sent}
+    assert counts.answered_by == {1: counts.sent}
+    assert counts.failed == {}
+
+
 def test_a_server_error_of_the_routers_own_is_a_lost_request(ran: Callable[[Answering], Counts]) -> None:
     """Envoy names the revision that it meant; that nothing came from behind it shows in what is missing."""
     refusal = {"x-slipway-revision": "digits-v1"}

@@ -10,6 +10,7 @@ import pytest
 from demo.ending import TOLD, Ending, Released
 from demo.lead_time import LeadTime
 from demo.tally import Counts
+from slipway.domain.counters import Counters
 from slipway.domain.model import ReleaseState
 from slipway.domain.release import HistoryEntry, ReleaseRecord, StageRecord
 from slipway.domain.status import Moment, Phase
@@ -33,7 +34,15 @@ def released(version: int, **changes: Any) -> Released:  # noqa: ANN401 - any fi
         started_at=1.0,
         ended_at=2.0,
         stages=(StageRecord(name="validate model", started_at=1.0, ended_at=2.0, verdicts=(quality,)),),
-        timeline=(Moment(at=1.5, phase=Phase.SHIFTING, weight_percent=10, reason=""),),
+        timeline=(
+            Moment(
+                at=1.5,
+                phase=Phase.SHIFTING,
+                weight_percent=10,
+                reason="",
+                canary=Counters(requests=266, errors=9 if version == 3 else 0),
+            ),
+        ),
     )
     lead = LeadTime(total=2.0, evidence=0.5, stages={"trigger": 1.0})
     return Released(record=replace(record, **changes), lead_time=lead, report="report.html")
@@ -62,7 +71,7 @@ def as_told() -> Ending:
     return Ending(
         releases=tuple(released(version) for version in TOLD),
         history=(entry(1, until=3.0), entry(2, until=None)),
-        counts=Counts(sent=110, answered=101, failed={3: 9}, answered_by={1: 50, 2: 51}, finished=True),
+        counts=Counts(sent=110, answered=110, rescued={3: 9}, answered_by={1: 50, 2: 60}, finished=True),
         began_at=0.0,
         stack_seconds=1.0,
         seconds=10.0,
@@ -97,10 +106,15 @@ def with_counts(**changes: Any) -> Callable[[Ending], Ending]:  # noqa: ANN401 -
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (with_counts(lost=1, answered=100), "1 requests were lost"),
-        (with_counts(wrong=2, answered=99), "2 answers were wrong"),
-        (with_counts(failed={3: 8, 2: 1}), "version 2 failed on 1 requests"),
-        (with_counts(answered=100), "of 110 requests only 109"),
+        (with_counts(lost=1, answered=109), "1 requests were lost"),
+        (with_counts(wrong=2, answered=108), "2 answers were wrong"),
+        (with_counts(failed={3: 1}, answered=109), "the client saw 1 failures of version 3"),
+        (with_counts(rescued={3: 9, 2: 1}), "version 2 had to be answered for 1 times"),
+        (
+            with_counts(rescued={3: 8}),
+            "version 3 failed 9 requests by the router's count, and another version answered 8",
+        ),
+        (with_counts(answered=109), "of 110 requests only 109"),
         (with_counts(finished=False), "of 110 requests only 110"),
         (with_counts(sent=0, answered=0, failed={}), "the client sent nothing"),
         (with_release(2, state=ReleaseState.ROLLED_BACK), "version 2 was to be promoted, and is rolled-back"),

@@ -78,7 +78,9 @@ def under_way() -> Seen:
             ),
         ),
         weights={"digits-v1": 75, "digits-v2": 25},
-        counts=Counts(sent=1234, answered=1230, failed={2: 4}, p50_milliseconds=4.2, p99_milliseconds=19.0),
+        counts=Counts(
+            sent=1234, answered=1230, failed={2: 4}, rescued={3: 5}, p50_milliseconds=4.2, p99_milliseconds=19.0
+        ),
         notes=(Note(seconds=61.0, text="version 1 promoted: it is ready"),),
         steps=(10, 25, 50),
     )
@@ -112,6 +114,7 @@ def test_a_canary_under_way_shows_its_share_its_evidence_and_the_clients_counts(
         "not enough evidence yet either way; errors: 3 of 200 against 0 of 1,800",
         "sent 1,234",
         "failed by 2 4",
+        "answered for 3 5",
         "lost 0",
         "4 / 19 ms",
         "1:01 version 1 promoted",
