@@ -1,0 +1,151 @@
+"""Packages of the inference service behind Envoy, asked over both protocols with the clients that people have."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from services.inference.messages import message
+from slipway.adapters.bento.serving import serve_command
+from slipway.adapters.local.metrics import EnvoyMetrics
+from slipway.adapters.local.target import LocalTarget
+from slipway.adapters.local.waiting import until
+from slipway.domain.revision import Health, Rescue, Revision, Traffic
+from tests.adapters.local.packaged import packaged
+from tests.adapters.local.place import Place
+from tests.contract.metrics import counted
+from tests.services.inference.environments import CLIENTS, environment
+from tests.services.inference.grpc_serving import INFER, oip
+
+ROW = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Version 1 takes two columns, version 2 three: it refuses what version 1's clients send."""
+
+    place: Place
+    target: LocalTarget
+    one: Revision
+    two: Revision
+
+    @property
+    def metrics(self) -> EnvoyMetrics:
+        """Read its Envoy."""
+        return EnvoyMetrics(self.place.home, self.place.admin_port, self.place.host)
+
+    def ask(self) -> tuple[grpc.StatusCode, float | None, dict[str, str]]:
+        """Ask over gRPC for the sum of 1 and 2; return the status, the sum, and what came beside it."""
+        metadata = [("x-slipway-model", self.one.model)]
+        with grpc.insecure_channel(f"{self.place.host}:{self.place.front_door_port}") as channel:
+            values = oip(name="x", shape=(1, 2), fp32_contents=[1.0, 2.0])
+            values.model_name = self.one.model
+            call = channel.unary_unary(INFER).future(values.SerializeToString(), metadata=metadata, timeout=20)
+            failed = call.exception()
+            beside = dict([*(call.initial_metadata() or ()), *(call.trailing_metadata() or ())])
+            if failed:
+                return call.code(), None, beside
+            answer = message("inference.ModelInferResponse")()
+            answer.ParseFromString(call.result())
+            contents = answer.outputs[0].contents.fp32_contents
+            value = contents[0] if contents else memoryview(answer.raw_output_contents[0]).cast("f")[0]
+            return call.code(), value, beside
+
+
+@pytest.fixture(scope="module")
+def both(new_place: Callable[[str], Place], tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """Start both versions as packages are started."""
+    place = new_place("packaged")
+    target = LocalTarget(place.home, place.host, place.front_door_port, place.admin_port, serve_command)
+    folder = tmp_path_factory.mktemp("packages")
+    one, two = packaged(folder, "sum", 1, columns=2), packaged(folder, "sum", 2, columns=3)
+    for revision in (one, two):
+        target.start(revision)
+    for revision in (one, two):
+        assert until(lambda name=revision.name: target.observe("sum")[name].health is Health.READY, 60)
+    return Served(place=place, target=target, one=one, two=two)
+
+
+@pytest.fixture
+def served(both: Served) -> Iterator[Served]:
+    """Give both with version 1 alone in traffic."""
+    both.target.route("sum", Traffic(stable=both.one.name))
+    return both
+
+
+def test_a_model_answers_on_both_doors_of_one_port(served: Served) -> None:
+    """HTTP by its path, gRPC by its name beside the request."""
+    over_http = httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
+    status, value, beside = served.ask()
+
+    assert over_http.json()["outputs"][0]["data"] == [3.0]
+    assert (status, value) == (grpc.StatusCode.OK, 3.0)
+    assert (beside["x-slipway-revision"], beside["x-slipway-route"]) == ("sum-v1", "sum-v1")
+
+
+def test_a_version_that_refuses_over_grpc_is_counted_so(served: Served) -> None:
+    """INVALID_ARGUMENT, in answers that are 200 to HTTP."""
+    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
+    served.target.route("sum", Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100))
+
+    status, _, _ = served.ask()
+
+    after = counted(served.metrics, "sum", served.two.name, before.requests + 1)
+    assert status is grpc.StatusCode.INVALID_ARGUMENT
+    assert (after.refused - before.refused, after.errors) == (1, before.errors)
+
+
+def test_nobody_sees_what_a_version_refuses(served: Served) -> None:
+    """The clients of version 1 go on while version 2 has all requests and refuses them."""
+    rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
+    traffic = Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100, rescue=rescue)
+    served.target.route("sum", traffic)
+    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
+
+    over_http = httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
+
+    assert (over_http.status_code, over_http.headers["x-slipway-rescued"]) == (200, served.two.name)
+    assert over_http.json()["outputs"][0]["data"] == [3.0]
+    assert counted(served.metrics, "sum", served.two.name, before.requests + 1).refused == before.refused + 1
+
+
+def test_copies_over_grpc_are_compared(served: Served) -> None:
+    """Both versions keep their answers under the same id."""
+    traffic = Traffic(stable=served.one.name, canary=served.two.name, shadow=served.two.name)
+    served.target.route("sum", traffic)
+
+    assert served.ask()[:2] == (grpc.StatusCode.OK, 3.0)
+
+    assert until(lambda: len(served.metrics.answers("sum", served.two.name)) == 1, 10)
+    stable, canary = (served.metrics.answers("sum", name)[-1] for name in (served.one.name, served.two.name))
+    assert stable.request_id == canary.request_id
+    assert (stable.status, stable.values, canary.status) == (200, (3.0,), 400)
+
+
+def test_its_health_is_asked_over_grpc(served: Served) -> None:
+    """The health service that gRPC has, by the same name beside it."""
+    with grpc.insecure_channel(f"{served.place.host}:{served.place.front_door_port}") as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+
+        said: bytes = check(b"", metadata=[("x-slipway-model", "sum")], timeout=20)
+
+    assert said == b"\x08\x01"  # SERVING
+
+
+def test_nvidias_client_asks_through_the_front_door(served: Served, tmp_path: Path) -> None:
+    """tritonclient, unchanged, over gRPC: the model is named as its client can, beside each request."""
+    programs = environment("triton", tmp_path / "env")
+    address = f"{served.place.host}:{served.place.front_door_port}"
+    command = [programs / "python", CLIENTS / "ask_triton_routed.py", address, "sum"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    assert seen == {"live": True, "ready": True, "sum": [[3.0]]}
