@@ -49,7 +49,7 @@ def release_spec(judge: dict[str, Any] | None = None, **rollout: Any) -> Release
     """
     steps = [{"weight_percent": 10, "duration_seconds": 10}, {"weight_percent": 50, "duration_seconds": 10}]
     short = {"shadow": {"duration_seconds": 10}, "steps": steps, "deadline_seconds": 60, "bake_seconds": 100}
-    short |= {"warm_up_seconds": 0}
+    short |= {"warm_up_seconds": 0, "hold_back_percent": 0}
     document = {"model": "m", "data": {"path": "x", "label": "y"}, "judge": ERRORS_ALONE | (judge or {})}
     return ReleaseSpec.model_validate(
         document | {"rollout": short | {"ready_timeout_seconds": 30, "lease_seconds": 5} | rollout}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import TypeAdapter
 
+from slipway.domain.baking import held_back
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import decide
 from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
@@ -173,6 +174,7 @@ class Rollout(RuleBasedStateMachine):
         approval=st.booleans(),
         on_deadline=st.sampled_from(["hold", "promote", "roll-back"]),
         needs_approval=st.booleans(),
+        kept=st.sampled_from([(0, 0), (10, 0), (10, 3)]),
         judge=st.sampled_from([None, None, {"latency": {"threshold_milliseconds": 100.0, "required": False}}]),
     )
     def begins(  # noqa: PLR0913 - one argument per dimension of the world
@@ -185,12 +187,14 @@ class Rollout(RuleBasedStateMachine):
         approval: bool,
         on_deadline: str,
         needs_approval: bool,
+        kept: tuple[int, int],
         judge: dict[str, Any] | None,
     ) -> None:
         """Begin a rollout of any kind."""
         earlier = {"at_least_seconds": 4} if on_deadline == "hold" else {}
         steps = [{"weight_percent": weight, "duration_seconds": 10} | earlier for weight in (10, 50)]
-        self.spec = release_spec(judge, shadow=shadow, approval=approval, on_deadline=on_deadline, steps=steps)
+        more = dict(zip(("hold_back_percent", "warm_up_seconds"), kept, strict=True))
+        self.spec = release_spec(judge, shadow=shadow, approval=approval, on_deadline=on_deadline, steps=steps, **more)
         stable = None if first else OLD
         self.world = World(stable, scales=scales)
         pending = RolloutStatus(
@@ -358,7 +362,8 @@ class Rollout(RuleBasedStateMachine):
         """Only a weight that the phase allows is written."""
         status = self.status
         steps = {step.weight_percent for step in self.spec.rollout.steps}
-        allowed = {Phase.SHIFTING: steps, Phase.HELD: {*steps, 0}, Phase.PROMOTING: {100}, Phase.BAKING: {100}}
+        whole = {100 - held_back(self.spec, status)}
+        allowed = {Phase.SHIFTING: steps, Phase.HELD: {*steps, 0}, Phase.PROMOTING: whole, Phase.BAKING: whole}
         ends = {100} if status.phase is Phase.SUCCEEDED else {0}
         assert status.weight_percent in allowed.get(status.phase, ends)
 

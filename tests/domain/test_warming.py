@@ -63,6 +63,17 @@ def test_zero_seconds_turn_it_off() -> None:
     assert after.evidence.canary == GOOD["new"]
 
 
+def test_half_of_a_short_step_is_weighed_at_least() -> None:
+    """A demo's steps last some seconds."""
+    short = release_spec(warm_up_seconds=30, steps=[{"weight_percent": 10, "duration_seconds": 8}])
+    cold = [
+        warmed(short, given(Phase.SHIFTING, seconds), seen(traffic=TENTH, live=GOOD), NOW).warming.cold
+        for seconds in (1, 3.9, 4, 7)
+    ]
+
+    assert cold == [True, True, False, False]
+
+
 def test_copies_do_not_weigh_while_replicas_are_cold() -> None:
     """Nor later: the next look begins behind them."""
     cold = ShadowComparison(compared=100, canary_failed=9)

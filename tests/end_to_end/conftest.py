@@ -30,6 +30,7 @@ QUICK: dict[str, Any] = {
     "look_interval_seconds": 0.5,
     "lease_seconds": 6,
     "bake_seconds": 600,
+    "hold_back_percent": 0,
 }
 
 

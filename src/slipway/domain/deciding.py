@@ -105,10 +105,14 @@ def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, 
 
 
 def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
-    """Return every metric of the spec, errors first; each gets its share of alpha by its weight."""
+    """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
+
+    The part for the comparison after promotion is set aside.
+    """
     guards = dict(_guards(spec))
     whole = sum(guard.weight for guard in guards.values())
-    shares = {name: spec.judge.alpha * guard.weight / whole for name, guard in guards.items()}
+    alpha = spec.judge.alpha * (1 - spec.rollout.part_of_alpha_while_baking)
+    shares = {name: alpha * guard.weight / whole for name, guard in guards.items()}
     return [*_counted(evidence, spec, shares), *_summed(evidence, spec, shares)]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from slipway.domain import judge, warming
+from slipway.domain import baking, judge, warming
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import Decision, decide, drifted, verdicts
 from slipway.domain.evidence import Evidence
@@ -13,7 +13,7 @@ from slipway.domain.readings import Summary
 from slipway.domain.revision import Health
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
-from slipway.domain.verdict import Outcome
+from slipway.domain.verdict import Outcome, Verdict
 from slipway.domain.warming import ready_replicas
 
 CROWDED_PERCENT = 25
@@ -30,7 +30,7 @@ def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: flo
 
     Where both versions said at the last look that they are warm, and say so now, none is.
     """
-    seconds, names = spec.rollout.warm_up_seconds, [name_of(status.canary) or "", name_of(status.stable) or ""]
+    seconds, names = _window(spec, status), [name_of(status.canary) or "", name_of(status.stable) or ""]
     replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
     noted = warming.added(status.warming, replicas, now, seconds)
     risen = status.phase in WARMED_UP and now - status.entered_at < seconds
@@ -39,28 +39,57 @@ def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: flo
     return replace(status, warming=replace(warming.begun(noted, seen.live, cold=cold), warm=warm, cold=cold))
 
 
+def _window(spec: ReleaseSpec, status: RolloutStatus) -> float:
+    """Return how long a replica may be cold: at most half of a phase's time, so that short ones weigh something."""
+    rollout = spec.rollout
+    match status.phase:
+        case Phase.SHADOW if rollout.shadow is not None:
+            whole = rollout.shadow.duration_seconds
+        case Phase.SHIFTING | Phase.HELD:
+            whole = rollout.steps[status.step].duration_seconds
+        case _:
+            whole = rollout.bake_seconds
+    return min(rollout.warm_up_seconds, whole / 2)
+
+
 def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
-    """Return what the judge says of a rollout now."""
-    return decide(status.evidence, spec)
+    """Return what the judge says of a rollout now; after promotion, whichever comparison speaks against the canary."""
+    said = decide(status.evidence, spec)
+    if said.outcome is Outcome.FAIL or not baking.compares(status):
+        return said
+    late = baking.decide_after_promotion(status.evidence_after_promotion, spec)
+    against = max(said.evidence_against, late.evidence_against)
+    return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=against)
 
 
 def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
     """Let the judge look where there is something to see, and write down what it says."""
     shadow = seen.shadow or status.shadow
     told = seen.traffic.weights.get(name_of(status.canary) or "", 0) if seen.traffic else status.weight_percent
-    evidence = _looked(spec, status, seen, judge.When(at=now, weight_percent=told))
-    if evidence == status.evidence:
-        return replace(status, shadow=shadow)
-    said = decide(evidence, spec)
-    profiles = status.canary.package.profile if status.canary else ()
-    return replace(
+    when = judge.When(at=now, weight_percent=told)
+    looked = replace(
         status,
+        evidence=_looked(spec, status, seen, when),
+        evidence_after_promotion=_looked_after_promotion(spec, status, seen, when),
+    )
+    if looked == status:
+        return replace(status, shadow=shadow)
+    said = decision_of(spec, looked)
+    return replace(
+        looked,
         shadow=shadow,
-        evidence=evidence,
         evidence_against=said.evidence_against,
         evidence_for=said.evidence_for,
-        verdicts=tuple(verdicts(evidence, spec, profiles)),
+        verdicts=_verdicts(spec, looked),
     )
+
+
+def _verdicts(spec: ReleaseSpec, status: RolloutStatus) -> tuple[Verdict, ...]:
+    profiles = status.canary.package.profile if status.canary else ()
+    found = verdicts(status.evidence, spec, profiles)
+    if baking.compares(status):
+        found += baking.verdicts_after_promotion(status.evidence_after_promotion, spec)
+    return tuple(found)
 
 
 def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
@@ -71,14 +100,7 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None:
         return status.evidence
-    live = judge.Arms(
-        canary=canary,
-        stable=stable,
-        counters=seen.live or {},
-        latencies=seen.latencies or {},
-        summaries=seen.summaries or {},
-        labels=seen.labels or {},
-    )
+    live = _arms(canary, stable, seen)
     ready = state_in(seen, stable).health is Health.READY
     cold = status.warming.cold
     match status.phase:
@@ -95,6 +117,31 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
             return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
         case _:
             return status.evidence
+
+
+def _looked_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+    """Return the evidence of old and new beside one another after promotion; the new one is the canary still."""
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if canary is None or stable is None or not baking.compares(status):
+        return status.evidence_after_promotion
+    live = replace(_arms(canary, stable, seen), labels={})
+    both = seen.traffic is not None and bool(seen.traffic.weights.get(stable))
+    if not both or state_in(seen, stable).health is not Health.READY:
+        return judge.remember(status.evidence_after_promotion, live, spec.judge)
+    before, cold = status.evidence_after_promotion, status.warming.cold
+    begun = before if cold else baking.start_anew(before, spec, when.at)
+    return _weighed(begun, live, spec, when, cold=cold)
+
+
+def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
+    return judge.Arms(
+        canary=canary,
+        stable=stable,
+        counters=seen.live or {},
+        latencies=seen.latencies or {},
+        summaries=seen.summaries or {},
+        labels=seen.labels or {},
+    )
 
 
 def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:

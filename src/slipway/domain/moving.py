@@ -1,7 +1,7 @@
 """What was seen, what is wanted, and the actions between the two: nothing here decides about the canary."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from slipway.domain.capacity import raised, retreat, shortages
 from slipway.domain.counters import Counters
@@ -76,8 +76,7 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
         return None
     match status.phase:
         case Phase.PROMOTING | Phase.BAKING | Phase.SUCCEEDED:
-            over = status.phase is Phase.SUCCEEDED
-            return Traffic(stable=canary) if over else Traffic(stable=canary, canary=stable, rescue=_rescue(status))
+            return _promoted(status, canary, stable)
         case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
             return Traffic(stable=stable) if stable else None
         case Phase.SHADOW if stable:
@@ -99,6 +98,14 @@ def _rescue(status: RolloutStatus) -> Rescue | None:
         return None
     bounds = canary.rescue
     return Rescue(of=canary.name, by=stable.name, at_once=bounds.at_once, after_seconds=bounds.after_seconds)
+
+
+def _promoted(status: RolloutStatus, canary: str, stable: str | None) -> Traffic:
+    """Return the shares after promotion: the old revision keeps what the status does not give to the new one."""
+    if stable is None or status.phase is Phase.SUCCEEDED:
+        return Traffic(stable=canary)
+    share = 100 - status.weight_percent
+    return Traffic(stable=canary, canary=stable, canary_percent=share, rescue=_rescue(status))
 
 
 def way(
@@ -135,11 +142,18 @@ def _as_far_as_carried(status: RolloutStatus, wanted: Traffic, seen: Observation
 
 
 def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
-    """Return the wanted traffic without a warm revision that is not there: no router can be told of it."""
+    """Return the wanted traffic without a warm revision that is not there: no router can be told of it.
+
+    After promotion an old revision that is not ready keeps no requests.
+    """
     wanted = wanted_traffic(status)
-    if wanted is None or wanted.canary_percent or state_in(seen, wanted.canary).health is not Health.ABSENT:
+    if wanted is None or wanted.canary is None:
         return wanted
-    return Traffic(stable=wanted.stable)
+    other = state_in(seen, wanted.canary).health
+    promoted = wanted.stable == name_of(status.canary)
+    if other is Health.ABSENT and (promoted or not wanted.canary_percent):
+        return Traffic(stable=wanted.stable)
+    return replace(wanted, canary_percent=0) if promoted and other is not Health.READY else wanted
 
 
 def remark_on(seen: Observation) -> str:

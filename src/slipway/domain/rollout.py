@@ -11,6 +11,7 @@ the end.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from slipway.domain.baking import held_back
 from slipway.domain.capacity import raised, settled, shortages
 from slipway.domain.evidence import carried
 from slipway.domain.judging import quantiles
@@ -165,7 +166,7 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
     if status.stable is None:
         return _approved_or_held(spec, status, f"{name} is ready; nothing serves yet, so it gets all requests", now)
     if status.direct:
-        return _enter(status, Phase.PROMOTING, f"{name} is ready and gets all requests again", now)
+        return _promote(spec, status, f"{name} is ready and gets all requests again", now)
     if spec.rollout.shadow is not None:
         return _enter(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", now)
     return _enter_step(spec, status, 0, now)
@@ -223,7 +224,7 @@ def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now
     if (spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
         held = replace(status, held_from=Phase.PROMOTING, awaits_approval=True)
         return _enter(held, Phase.HELD, f"waits for approval before promotion; {reason}", now)
-    return _enter(status, Phase.PROMOTING, reason, now)
+    return _promote(spec, status, reason, now)
 
 
 def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float) -> RolloutStatus:
@@ -245,7 +246,7 @@ def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float
 def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     if seen.approval is not None and seen.approval.approve:
         approved = replace(status, approved_by=seen.approval.by)
-        return _move(_enter(approved, Phase.PROMOTING, f"approved by {seen.approval.by}", now), seen)
+        return _move(_promote(spec, approved, f"approved by {seen.approval.by}", now), seen)
     if status.held_from is not Phase.SHIFTING or why_it_stays(spec, status, seen):
         return _keep(status, seen)
     following = _resumed(spec, status, now)
@@ -267,8 +268,10 @@ def _promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now:
     if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
         told = replace(status, reason=_missing(status, seen) or status.reason)
         return Step(status=told, actions=way(status, seen, overloading=_late(spec, status, now)))
-    baking = status.stable is not None
-    return Step(status=_enter(status, Phase.BAKING if baking else Phase.SUCCEEDED, status.reason, now))
+    if status.stable is None:
+        return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+    anew = replace(status, evidence_after_promotion=carried(status.evidence))
+    return Step(status=_enter(anew, Phase.BAKING, status.reason, now))
 
 
 def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
@@ -333,8 +336,6 @@ _PHASES: dict[Phase, Callable[[ReleaseSpec, RolloutStatus, Observation, float], 
 _WEIGHTS = {
     Phase.STARTING: 0,
     Phase.SHADOW: 0,
-    Phase.PROMOTING: 100,
-    Phase.BAKING: 100,
     Phase.SUCCEEDED: 100,
     Phase.ROLLING_BACK: 0,
     Phase.ROLLED_BACK: 0,
@@ -383,6 +384,11 @@ def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float,
     )
     evidence = replace(status.evidence, quantiles=quantiles.restart(status.evidence.quantiles))
     return _enter(replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, now)
+
+
+def _promote(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    weight = 100 - held_back(spec, status)
+    return _enter(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
 
 
 def _enter(status: RolloutStatus, phase: Phase, reason: str, now: float) -> RolloutStatus:

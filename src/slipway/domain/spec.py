@@ -212,6 +212,10 @@ class Step(Document):
         return self
 
 
+PART_WHILE_BAKING = 0.2
+"""Of alpha: what begins after promotion is compared anew."""
+
+
 class RolloutSpec(Document):
     """How traffic moves."""
 
@@ -232,7 +236,7 @@ class RolloutSpec(Document):
     """Time between two looks of the judge."""
     warm_up_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
     """How long replicas may be cold after their share rose, or after some were added: errors and latencies are not
-    weighed then. It ends early once both versions say that they are warm; 0: everything is weighed at once.
+    weighed then. At most half of a step's duration, and over once both versions say that they are warm; 0: never.
     """
     ready_timeout_seconds: PositiveSeconds = 120
     """How long a revision may take to become ready."""
@@ -244,10 +248,22 @@ class RolloutSpec(Document):
     """Ask a person before promotion."""
     bake_seconds: Seconds = 3600
     """How long the old revision stays warm after promotion."""
+    hold_back_percent: Annotated[int, Field(ge=0, le=50)] = 5
+    """Share of live requests that the old revision keeps meanwhile, so that both go on being compared; 0: none."""
     while_busy: Busy = Busy.SUPERSEDE
     """What a newer version does while this one is being released."""
     lease_seconds: Annotated[float, Field(ge=2, le=3600)] = 30
     """A rollout whose driver was not heard of for this long is taken over by `reconcile`."""
+
+    @property
+    def compares_while_baking(self) -> bool:
+        """Whether old and new go on being compared after promotion."""
+        return self.hold_back_percent > 0 and self.bake_seconds > 0
+
+    @property
+    def part_of_alpha_while_baking(self) -> float:
+        """The part of the judge's alpha that is set aside for that comparison."""
+        return PART_WHILE_BAKING if self.compares_while_baking else 0.0
 
     @model_validator(mode="after")
     def _weights_go_up(self) -> Self:

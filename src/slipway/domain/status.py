@@ -25,7 +25,7 @@ class Phase(StrEnum):
     PROMOTING = "promoting"
     """All traffic is on its way to it."""
     BAKING = "baking"
-    """It serves everything; the old revision is warm."""
+    """It serves nearly everything; the old revision keeps a small share, or is warm."""
     SUCCEEDED = "succeeded"
     """It is the champion; the old revision is gone."""
     HELD = "held"
@@ -44,7 +44,7 @@ class Phase(StrEnum):
 
     @property
     def serving(self) -> bool:
-        """Whether the canary gets all requests."""
+        """Whether the canary was promoted."""
         return self in {Phase.BAKING, Phase.SUCCEEDED}
 
     @property
@@ -108,6 +108,8 @@ class RolloutStatus:
     """A person must say yes before promotion."""
     approved_by: str | None = None
     evidence: Evidence = NO_EVIDENCE
+    evidence_after_promotion: Evidence = NO_EVIDENCE
+    """What the comparison with the requests held back shows, while baking."""
     evidence_against: float = 1.0
     """The largest evidence against the canary, scaled so that it is rolled back at 1/alpha."""
     evidence_for: float = 1.0

@@ -93,6 +93,7 @@ rollout:
   on_deadline: hold  # or: roll-back, promote
   approval: false  # true: ask a person before promotion
   bake_seconds: 3600  # the old version stays warm for this long
+  hold_back_percent: 5  # and keeps so many of the requests: faults that begin late are found
 
 judge:
   alpha: 0.01  # chance of ever rolling back a healthy version

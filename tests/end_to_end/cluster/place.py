@@ -35,6 +35,7 @@ ROLLOUT: dict[str, Any] = {
     "ready_timeout_seconds": 60,
     "deadline_seconds": 60,
     "bake_seconds": 1,
+    "hold_back_percent": 0,
     "lease_seconds": 10,
 }
 JUDGE: dict[str, Any] = {"errors": {"negligible": 0.1}, "latency": None}

@@ -86,6 +86,23 @@ def grow(
     ]
 
 
+def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
+    """Return the evidence with one more start, of this weight: as if a part of it were counted from now on alone.
+
+    For each alternative w, L(w) = exp(l(w) - l(margin)) becomes L(w) + share. With weights that add up to one, their
+    mixture is an e-process again (starts that are yet to come count as 1), and finds what begins late: what was counted
+    before does not dilute it. The likelihoods then serve the evidence against the canary alone.
+    """
+    if not before.tally:
+        return before
+    ratios = len(rates.grid_of(guard.margin, guard.tolerance).ratios)
+    closed = np.array(before.tally[:ratios])
+    margin = closed[-2]
+    closed = margin + np.logaddexp(closed - margin, np.log(share))
+    closed[-2] = margin
+    return replace(before, tally=(*closed.tolist(), *before.tally[ratios:]))
+
+
 def learn(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
     """Return the evidence after stable alone was counted: only its gusts are learned."""
     return replace(before, dispersion=bursts.note(before.dispersion, block, stable.requests, stable.errors))
