@@ -288,8 +288,10 @@ def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     done = replace(status, phase=Phase.SUCCEEDED)
     if seen.traffic != wanted_traffic(done):
         return _move(status, seen, towards=wanted_traffic(done))
-    if old.health is not Health.ABSENT:
-        return Step(status=status, actions=(Stop(name=old.name),))
+    release = _release(seen, status.canary)  # it had replicas for the share that the old one gave up
+    stop = (Stop(name=old.name),) if old.health is not Health.ABSENT else ()
+    if release or stop:
+        return Step(status=status, actions=(*release, *stop))
     return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
 
 
