@@ -28,7 +28,7 @@ from tasks.optimize import optimize
 from tasks.package import package
 from tasks.predict import predict
 from tasks.record import record, state_of
-from tasks.rehearse import rehearse
+from tasks.rehearse import promise_of, rehearse
 from tasks.roll_out import drive_rollout, in_gates, start_rollout, status_of, stop_rollout, warm_up
 from tasks.stage import Stage, require
 from tasks.validate_data import validate_data
@@ -100,7 +100,7 @@ def pass_gates(opened: Opened, stages: list[StageRecord]) -> None:
         asks.append(take(validate_model(compared, rows, spec.quality, spec.contract), stages))
     warm = warm_up.submit(opened, built)  # its imports take as long as the rehearsal's; it gets no traffic
     with all_done(warm):
-        take(rehearse(built, rows, compared.predictions, spec.rehearsal, spec.conversion), stages)
+        asks.append(take(rehearse(built, rows, compared.predictions, spec, promise_of(opened, fetched)), stages))
     start_rollout(opened, built, needs_approval=any(asks))
 
 

@@ -1,41 +1,80 @@
-"""Rehearse: the packaged service as a real process, its answers compared with the original model's."""
+"""Rehearse: the packaged service as a real process, its answers beside the original's and the champion's."""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
 from slipway import wiring
+from slipway.domain.contract.difference import Difference
+from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, remark
+from slipway.domain.contract.verdict import judge_contract, needs_person
 from slipway.domain.rehearsal import judge_answers, judge_limits
 from slipway.domain.revision import Package
-from slipway.domain.spec import ConversionSpec, RehearsalSpec
+from slipway.domain.spec import Contract, ReleaseSpec
+from slipway.domain.verdict import Outcome, Verdict
+from slipway.ports.rehearsal import Promise
+from slipway.rows import input_columns
 from tasks.caching import by_content
-from tasks.fetch import Holdout
+from tasks.check_contract import told
+from tasks.fetch import Fetched, Holdout
+from tasks.opened import Opened
+from tasks.roll_out import status_of
 from tasks.stage import Stage, begin_stage
+
+
+def promise_of(opened: Opened, fetched: Fetched) -> Promise | None:
+    """Return what the clients of the version that serves rely on; None: nothing serves."""
+    stable = status_of(opened).stable
+    if stable is None or fetched.promised is None:
+        return None
+    columns = input_columns(fetched.rows.path, fetched.promised, fetched.rows.label)
+    return Promise(package=stable.package, signature=fetched.promised, columns=columns)
 
 
 @task(
     name="rehearse",
     tags=["slipway", "gate"],
-    cache_policy=by_content("built", "rows", "spec"),
+    cache_policy=by_content("built", "rows", "spec", "promise"),
     persist_result=True,
 )
 def rehearse(
-    built: Package, rows: Holdout, original: NDArray[np.generic], spec: RehearsalSpec, parity: ConversionSpec
-) -> Stage[None]:
-    """Send recorded rows through the package's HTTP door; p50, p99 and memory are measured, answers compared."""
+    built: Package, rows: Holdout, original: NDArray[np.generic], spec: ReleaseSpec, promise: Promise | None
+) -> Stage[bool]:
+    """Send recorded rows through the package's HTTP door, and the champion's clients' requests through every door.
+
+    p50, p99 and memory are measured, answers compared; the value says whether a person must agree.
+    """
     watch = begin_stage("rehearse")
-    seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec)
+    seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, promise)
     half, tail = np.percentile(seen.latencies_milliseconds, [50, 99])
+    found = compare_exchanges(seen.replayed.exchanges) if seen.replayed else ()
     verdicts = (
-        judge_answers(original, seen.predictions, parity),
-        *judge_limits(float(tail), seen.memory_mebibytes, spec),
+        judge_answers(original, seen.predictions, spec.conversion),
+        *judge_limits(float(tail), seen.memory_mebibytes, spec.rehearsal),
+        *_kept(seen.replayed, found, spec.contract, promise),
     )
     return watch.stage(
-        None,
+        needs_person(found, spec.contract),
         verdicts,
         requests=len(seen.latencies_milliseconds),
         p50_milliseconds=float(half),
         p99_milliseconds=float(tail),
         memory_mebibytes=seen.memory_mebibytes,
         ready_seconds=seen.ready_seconds,
+        differences=told(found),
     )
+
+
+def _kept(
+    replayed: Replayed | None, found: tuple[Difference, ...], choice: Contract, promise: Promise | None
+) -> tuple[Verdict, ...]:
+    """Return the verdict on the champion's clients' requests, where there is a champion."""
+    if replayed is None or promise is None:
+        return ()
+    if not any(one.compared for one in replayed.exchanges):
+        reason = replayed.skipped or "the champion answered none of the requests made from its signature"
+        return (Verdict(check=CHECK, outcome=Outcome.NO_DATA, reason=reason, blocking=False),)
+    verdict = judge_contract(CHECK, found, choice, f"{promise.package.model}-v{promise.package.version}")
+    return (replace(verdict, reason=f"{verdict.reason} ({remark(replayed)})"),)

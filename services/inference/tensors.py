@@ -178,7 +178,7 @@ def _example(data: list[Any]) -> str:
 
 
 def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Return numbers as another type where every value fits into it; raise BadRequest."""
+    """Return numbers as another type where every value fits into it, NaN stays NaN; raise BadRequest."""
     if values.dtype == dtype:
         return values
     integers = values.dtype.kind in "iu" and dtype.kind in "iu"
@@ -187,6 +187,8 @@ def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArra
     with np.errstate(over="ignore"):
         result = values.astype(dtype)
     fits = np.isfinite(result)
+    if not fits.all():  # what was no finite number before is none now: a wider type lets it through as well
+        fits |= ~np.isfinite(values)
     if integers:
         fits = (result.astype(values.dtype) == values) & (np.less(result, 0) == np.less(values, 0))
     if not fits.all():

@@ -4,13 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from slipway.domain.answers import AnswerKind
 from slipway.domain.contract.difference import Difference, Kind, breaking, compatible
 from slipway.domain.contract.inputs import Doors
 from slipway.domain.contract.kinds import refused
 from slipway.domain.contract.outputs import compare_labels
+from slipway.domain.contract.replay import Answer, Exchange, Given, Replayed, compare_exchanges, remark
 from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
 from slipway.domain.model import Column, Param, Signature
 from slipway.domain.spec import Contract
@@ -210,6 +212,62 @@ def test_what_breaks_nobody_passes() -> None:
     assert not needs_person(BROKEN[1:], Contract.APPROVE)
 
 
+GOOD = Answer(kind=AnswerKind.RIGHT, outputs={"prediction": Given("i", ())})
+NO = Answer(kind=AnswerKind.REFUSED, message="400: none for tenure")
+
+
+def exchange(before: Answer, after: Answer, door: str = "REST", form: str = "rows") -> Exchange:
+    """Return a request and both answers."""
+    return Exchange(door=door, form=form, champion=before, challenger=after)
+
+
+def given(**outputs: Given) -> Answer:
+    """Return an answer with these outputs; `bare` has no name."""
+    return Answer(kind=AnswerKind.RIGHT, outputs={name if name != "bare" else "": one for name, one in outputs.items()})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind", "words"),
+    [
+        (GOOD, GOOD, "", ""),
+        (NO, NO, "", ""),
+        (NO, GOOD, "", ""),
+        (GOOD, NO, "breaking", r"^REST: 1 of 1 request .* not answered \(rows\): 400: none for tenure"),
+        (GOOD, Answer(kind=AnswerKind.FAILED, message="500: boom"), "breaking", "500: boom"),
+        (GOOD, Answer(kind=AnswerKind.SHED, message="429"), "", ""),
+        (GOOD, given(), "breaking", "output 'prediction' is gone"),
+        (GOOD, given(prediction=Given("t", ())), "breaking", "'prediction' is text instead of a whole number"),
+        (GOOD, given(prediction=Given("i", (2,))), "breaking", r"shape \[2\] for a row instead of \[\]"),
+        (GOOD, given(prediction=Given("i", ()), more=Given("f", ())), "compatible", "output 'more' is new"),
+        (given(bare=Given("i", ())), GOOD, "breaking", r"objects by output \(prediction\) instead of plain values"),
+    ],
+)
+def test_what_only_the_challenger_gets_wrong(before: Answer, after: Answer, kind: str, words: str) -> None:
+    """What the champion does not answer is nobody's request; who is busy was not asked."""
+    check_only(compare_exchanges([exchange(before, after)]), kind, words)
+
+
+def test_refusals_are_told_once_a_door() -> None:
+    """With how many there were, and the first of their forms."""
+    forms = [f"form {number}" for number in range(6)]
+    refused_forms = [exchange(GOOD, NO, "REST", form) for form in forms]
+
+    found = compare_exchanges([*refused_forms, exchange(GOOD, GOOD), exchange(GOOD, NO, "gRPC")])
+
+    assert [one.where for one in found] == ["REST", "gRPC"]
+    assert "6 of 7 requests" in found[0].sentence
+    assert "(form 0, form 1, form 2, form 3 and 2 more)" in found[0].sentence
+
+
+def test_a_replay_says_what_it_compared() -> None:
+    """Requests that the champion does not take are not counted."""
+    exchanges = (exchange(GOOD, GOOD), exchange(GOOD, NO, "gRPC"), exchange(NO, NO))
+
+    said = "2 requests made from the champion's signature, on 2 doors"
+    assert remark(Replayed(exchanges=exchanges)) == said
+    assert remark(Replayed(exchanges=exchanges, skipped="it took long")) == f"{said}; it took long"
+
+
 KINDS = ("bool", "int8", "uint8", "int32", "int64", "float32", "float64", "str")
 COLUMN = st.builds(
     Column,
@@ -222,13 +280,13 @@ COLUMNS = st.lists(COLUMN, min_size=1, max_size=5, unique_by=lambda column: colu
 SIGNATURES = st.builds(Signature, inputs=COLUMNS, outputs=COLUMNS)
 
 
-@given(SIGNATURES, st.sampled_from([Doors(), FILLING]))
+@drawn(SIGNATURES, st.sampled_from([Doors(), FILLING]))
 def test_a_version_like_the_champion_has_no_difference(same: Signature, doors: Doors) -> None:
     """Whatever the signature: its own clients need no change."""
     assert compare_signatures(same, same, doors) == ()
 
 
-@given(SIGNATURES, SIGNATURES)
+@drawn(SIGNATURES, SIGNATURES)
 def test_breaking_differences_come_first_and_name_where(before: Signature, after: Signature) -> None:
     """Any two signatures can be compared."""
     found = compare_signatures(before, after)
@@ -238,7 +296,7 @@ def test_breaking_differences_come_first_and_name_where(before: Signature, after
     assert before.inputs == after.inputs or found
 
 
-@given(st.sampled_from(KINDS), st.sampled_from(KINDS), st.sampled_from(KINDS))
+@drawn(st.sampled_from(KINDS), st.sampled_from(KINDS), st.sampled_from(KINDS))
 def test_what_two_changes_take_one_takes(first: str, second: str, third: str) -> None:
     """Types that take one another do so in a row: int32 to int64 to float64."""
     assert refused(first, first) == ""

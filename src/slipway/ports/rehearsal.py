@@ -7,8 +7,25 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.domain.contract.replay import Replayed
+from slipway.domain.model import Signature
 from slipway.domain.revision import Package
 from slipway.domain.spec import RehearsalSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What the champion's clients rely on: its package, and the signature that their requests are made from."""
+
+    package: Package
+    signature: Signature
+    columns: tuple[str, ...]
+    """Of the rows file, those that go into the champion."""
+
+    @property
+    def digest(self) -> str:
+        """What it says, for caches."""
+        return f"{self.package.digest} {self.signature!r} {self.columns!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +40,24 @@ class Rehearsed:
     """Peak resident memory of all its processes."""
     ready_seconds: float
     """From start to ready."""
+    replayed: Replayed | None = None
+    """What the champion and it made of the same requests; None: there is no champion."""
 
 
 class Rehearsal(Protocol):
     """Runs a package for a moment."""
 
-    def rehearse(self, package: Package, rows: Path, columns: tuple[str, ...], spec: RehearsalSpec) -> Rehearsed:
-        """Start it, send the rows one by one over HTTP, stop it. Raises RevisionFailed; leaves nothing running."""
+    def rehearse(
+        self,
+        package: Package,
+        rows: Path,
+        columns: tuple[str, ...],
+        spec: RehearsalSpec,
+        promise: Promise | None = None,
+    ) -> Rehearsed:
+        """Start it, send the rows one by one over HTTP, stop it. Raises RevisionFailed; leaves nothing running.
+
+        With a promise the champion is started beside it afterwards, and both are sent requests of the champion's
+        clients, on every door.
+        """
         ...

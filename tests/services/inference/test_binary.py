@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 
 from services.inference.protocols.oip_binary import bytes_of, tensor_of
 from services.inference.refusals import BadRequest
-from services.inference.tensors import DTYPES, datatype_of_array
+from services.inference.tensors import DTYPES, cast, datatype_of_array
 
 Ask = Callable[..., httpx.Response]
 INFER = "/v2/models/toy/infer"
@@ -152,3 +152,12 @@ def test_numbers_are_a_view_of_the_body(classifier: Path) -> None:
     body[0:4] = np.float32(9.0).tobytes()
 
     assert values[0, 0] == 9.0
+
+
+def test_a_value_that_is_missing_stays_so_in_a_narrower_type() -> None:
+    """NaN as FP64 is NaN in a column of FP32, as it is in one of FP64; a number beyond the type is refused."""
+    sent_values = np.array([np.nan, 1.5])
+
+    assert np.array_equal(cast(sent_values, np.dtype(np.float32), "x"), [np.nan, 1.5], equal_nan=True)
+    with pytest.raises(BadRequest, match=r"x: got 1e\+300, expected values within the range of FP32"):
+        cast(np.array([np.nan, 1e300]), np.dtype(np.float32), "x")

@@ -44,7 +44,13 @@ class Service:
     package: Package
     process: "subprocess.Popen[bytes]"
     port: int
+    grpc_port: int
     log: Path
+
+    @property
+    def grpc(self) -> str:
+        """Where it answers over gRPC."""
+        return f"{HOST}:{self.grpc_port}"
 
     @property
     def url(self) -> str:
@@ -118,8 +124,9 @@ class Service:
 @contextlib.contextmanager
 def running(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
     """Start a package on a port (None: a free one); at the end nothing that it started is left."""
-    port = port or _free_port()
+    port, grpc_port = port or _free_port(), _free_port()
     command, additions = serve_command(package.path, HOST, port)
+    command = [*command, "--grpc-port", str(grpc_port)]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -132,7 +139,7 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
         )
     try:
         with noted(process.pid, log):
-            yield Service(package=package, process=process, port=port, log=log)
+            yield Service(package=package, process=process, port=port, grpc_port=grpc_port, log=log)
     finally:
         stop(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)

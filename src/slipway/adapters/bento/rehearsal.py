@@ -1,6 +1,9 @@
-"""A package tried as a real process, before any traffic: the recorded rows through its HTTP door."""
+"""A package tried as a real process, before any traffic: the recorded rows, and what the champion's clients may ask."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +14,14 @@ from numpy.typing import NDArray
 from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.payloads import payloads, prediction, stacked
 from slipway.adapters.bento.process import PortTaken, Service, running
+from slipway.adapters.bento.replaying.asking import opened, replay
+from slipway.adapters.bento.replaying.samples import samples
+from slipway.domain.contract.replay import Replayed
 from slipway.domain.revision import Package
 from slipway.domain.spec import RehearsalSpec
 from slipway.errors import RevisionFailed
-from slipway.ports.rehearsal import Rehearsed
-from slipway.rows import read_rows
+from slipway.ports.rehearsal import Promise, Rehearsed
+from slipway.rows import read_rows, read_table
 
 if TYPE_CHECKING:  # pandas takes a second to import: read_rows does it, when there are rows
     import pandas as pd
@@ -35,29 +41,68 @@ class ProcessRehearsal:
         """Write each rehearsal's log under `logs`."""
         self._logs = logs
 
-    def rehearse(self, package: Package, rows: Path, columns: tuple[str, ...], spec: RehearsalSpec) -> Rehearsed:
+    def rehearse(
+        self,
+        package: Package,
+        rows: Path,
+        columns: tuple[str, ...],
+        spec: RehearsalSpec,
+        promise: Promise | None = None,
+    ) -> Rehearsed:
         """Start the package, send `spec.requests` rows one by one (again from the first when they end), stop it.
 
+        With a promise the champion's package is started too, after that, and both get requests made from its signature.
         Raises RevisionFailed: not ready in time, or a row it does not answer. DataBroken: rows that can't be read.
         """
         frame = read_rows(rows, columns)
         end_leftovers(self._logs)
+        with self._ready(package, spec.ready_timeout_seconds) as (service, ready_seconds):
+            seen = _Client(service).send(frame, spec.requests, ready_seconds)
+            return seen if promise is None else replace(seen, replayed=self._replay(promise, service, rows, spec))
+
+    def _replay(self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec) -> Replayed:
+        """Ask both what the champion's clients may ask; a champion that can't be tried here stops nothing."""
+        if not promise.package.path.is_dir():
+            return Replayed(skipped="nothing was replayed: the champion's package is not on this machine")
+        asked = samples(read_table(rows), promise.signature, promise.columns)
+        try:
+            with (
+                self._ready(promise.package, spec.ready_timeout_seconds) as (champion, _),
+                opened(champion) as before,
+                opened(challenger) as after,
+            ):
+                return replay(before, after, promise.package.model, asked)
+        except (RevisionFailed, OSError) as error:
+            return Replayed(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
+
+    @contextmanager
+    def _ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:
+        """Start a package on a free port and wait until it is ready; give the service and how long it took."""
         log = self._logs / f"{package.tag.replace(':', '-')}.log"
-        for _ in range(ATTEMPTS):
-            try:
-                with running(package, log) as service:
+        with ExitStack() as stack:
+            for _ in range(ATTEMPTS):
+                with ExitStack() as attempt:
+                    service = attempt.enter_context(running(package, log))
                     began = time.monotonic()
-                    service.wait_ready(spec.ready_timeout_seconds)
-                    ready_seconds = time.monotonic() - began
-                    return _Client(service).send(frame, spec.requests, ready_seconds)
-            except PortTaken:
-                continue
-        raise RevisionFailed(
-            f"revision {package.model}-v{package.version}",
-            seen=f"{ATTEMPTS} ports in a row taken by others",
-            expected="a free port on the loopback address",
-            do="release again; see which processes listen with `ss -lntp`",
-        )
+                    try:
+                        service.wait_ready(seconds)
+                    except PortTaken:
+                        continue
+                    took = time.monotonic() - began
+                    stack.push(attempt.pop_all())
+                    break
+            else:
+                raise _no_port(package)
+            yield service, took
+
+
+def _no_port(package: Package) -> RevisionFailed:
+    return RevisionFailed(
+        f"revision {package.model}-v{package.version}",
+        seen=f"{ATTEMPTS} ports in a row taken by others",
+        expected="a free port on the loopback address",
+        do="release again; see which processes listen with `ss -lntp`",
+    )
 
 
 class _Client:

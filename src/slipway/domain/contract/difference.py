@@ -23,7 +23,7 @@ class Difference:
 
     kind: Kind
     where: str
-    """`column 'tenure'`, `answers`, `MLflow, records, 3 rows`."""
+    """`column 'tenure'`, `answers`, `MLflow invocations`."""
     sentence: str
     """What is different, and what clients will see."""
 

@@ -33,6 +33,7 @@ def compare_inputs(before: Signature, after: Signature, doors: Doors) -> Iterato
         yield from _kinds(before, after)
         yield from _shapes(before, after)
         yield from _order(before, after)
+        yield from _lists(before, after)
         yield from _optional(before, after, doors)
     yield from _params(before.params, after.params, doors)
 
@@ -125,6 +126,18 @@ def _order(before: Signature, after: Signature) -> Iterator[Difference]:
         yield breaking(where, f"{where} stand in another order: {said}")
     else:
         yield compatible(where, f"{where} stand in another order: with texts among them columns go by name")
+
+
+def _lists(before: Signature, after: Signature) -> Iterator[Difference]:
+    """Yield that a model of one type of numbers has several now: whether it still takes a matrix, its package knows."""
+    kinds = [{plain(column.kind) for column in side.inputs} for side in (before, after)]
+    if (
+        before.columns == after.columns
+        and len(kinds[0]) == 1 < len(kinds[1])
+        and all(map(numeric, kinds[0] | kinds[1]))
+    ):
+        said = "columns are of several types now; the rehearsal tries whether the model still takes rows as lists"
+        yield compatible("rows as lists", said)
 
 
 def _optional(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:

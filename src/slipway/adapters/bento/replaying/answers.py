@@ -1,0 +1,63 @@
+"""Answers of each door as their clients see them: which outputs, of what, in which shape."""
+
+from typing import Any
+
+import orjson
+
+from slipway.adapters.bento.replaying.messages import Messages
+from slipway.adapters.bento.replaying.requests import HEADER_LENGTH, Door
+from slipway.domain.contract.replay import NAMELESS, Given
+
+Outputs = dict[str, Given]
+
+
+def read_json(door: Door, body: bytes, headers: dict[str, str]) -> Outputs:
+    """Return the outputs of an answer over HTTP; raise ValueError, KeyError or TypeError for what is none."""
+    if door in {Door.OIP, Door.OIP_BINARY}:
+        head = orjson.loads(body[: int(headers.get(HEADER_LENGTH, len(body)))])
+        return {one["name"]: Given(_letter(one["datatype"]), tuple(one["shape"][1:])) for one in head["outputs"]}
+    document = orjson.loads(body)
+    if "outputs" in document:
+        given = document["outputs"]
+        named = given if isinstance(given, dict) else {NAMELESS: given}
+        return {name: _seen(values[0]) for name, values in named.items()}
+    first = document["predictions" if "predictions" in document else "results"][0]
+    named = first if isinstance(first, dict) else {NAMELESS: first}
+    return {name: _seen(value) for name, value in named.items()}
+
+
+def read_message(messages: Messages, door: Door, body: bytes) -> Outputs:
+    """Return the outputs of an answer over gRPC; raise protobuf's DecodeError for what is none."""
+    if door is Door.OIP_GRPC:
+        answer = messages.kind("inference.ModelInferResponse").FromString(body)
+        return {one.name: Given(_letter(one.datatype), tuple(one.shape[1:])) for one in answer.outputs}
+    answer = messages.kind("tensorflow.serving.PredictResponse").FromString(body)
+    return {
+        name: Given(_letter(messages.dtype(one.dtype)), tuple(dim.size for dim in one.tensor_shape.dim)[1:])
+        for name, one in answer.outputs.items()
+    }
+
+
+def _letter(datatype: str) -> str:
+    """Return what a protocol's type is.
+
+    >>> [_letter(name) for name in ("INT64", "UINT8", "FP32", "DOUBLE", "HALF", "BOOL", "BYTES", "STRING")]
+    ['i', 'i', 'f', 'f', 'f', 'b', 't', 't']
+    """
+    if "INT" in datatype:
+        return "i"
+    return {"BOOL": "b", "BYTES": "t", "STRING": "t"}.get(datatype, "f")
+
+
+def _seen(value: Any) -> Given:  # noqa: ANN401 - parsed JSON
+    """Return what one row's value is, by its first leaf.
+
+    >>> _seen([[1.5, 2.0], [0.0, 1.0]]), _seen("yes")
+    (Given(letter='f', shape=(2, 2)), Given(letter='t', shape=()))
+    """
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    letter = {bool: "b", int: "i", float: "f", str: "t"}.get(type(value), "x")
+    return Given(letter, tuple(shape))

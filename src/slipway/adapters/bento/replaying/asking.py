@@ -1,0 +1,99 @@
+"""Sends the same requests to both services and tells what each made of them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from slipway.adapters.bento.process import Service
+from slipway.adapters.bento.replaying.answers import Outputs, read_json, read_message
+from slipway.adapters.bento.replaying.messages import DESCRIPTORS, Messages
+from slipway.adapters.bento.replaying.requests import Request, http_requests
+from slipway.adapters.bento.replaying.samples import Sample
+from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.contract.replay import Answer, Exchange, Replayed
+
+REQUEST_SECONDS = 30.0
+"""The service's own limit of one request."""
+REPLAY_SECONDS = 60.0
+"""After it no further request is made: a slow model is asked less."""
+TRIES = 2
+"""A request counts as not answered when it was not answered so many times: a busy machine is nobody's fault."""
+LONGEST = 300
+"""Characters of a service's own message that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Connections to one service."""
+
+    http: httpx.Client
+    grpc: grpc.Channel
+    messages: Messages
+
+    def ask(self, request: Request) -> Answer:
+        """Return the answer to a request; one that is none is asked for once more."""
+        ask = self._ask_http if request.headers else self._ask_grpc
+        answers = [ask(request)]
+        while len(answers) < TRIES and answers[-1].kind in {AnswerKind.FAILED, AnswerKind.SHED}:
+            answers.append(ask(request))
+        return answers[-1]
+
+    def _ask_http(self, request: Request) -> Answer:
+        try:
+            answer = self.http.post(request.path, content=request.body, headers=request.headers)
+        except httpx.TransportError as error:
+            return Answer(kind=AnswerKind.FAILED, message=f"no answer ({type(error).__name__})")
+        kind = kind_of_http(answer.status_code, retry_after="retry-after" in answer.headers)
+        if kind is not AnswerKind.RIGHT:
+            return Answer(kind=kind, message=f"{answer.status_code}: {answer.text[:LONGEST]}")
+        return _read(lambda: read_json(request.door, answer.content, dict(answer.headers)))
+
+    def _ask_grpc(self, request: Request) -> Answer:
+        try:
+            body = self.grpc.unary_unary(request.path)(request.body, timeout=REQUEST_SECONDS)
+        except grpc.RpcError as error:
+            name = error.code().name
+            return Answer(kind=kind_of_grpc(name), message=f"{name}: {error.details()}"[:LONGEST])
+        return _read(lambda: read_message(self.messages, request.door, body))
+
+
+def _read(read: Callable[[], Outputs]) -> Answer:
+    try:
+        return Answer(kind=AnswerKind.RIGHT, outputs=read())
+    except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
+        return Answer(kind=AnswerKind.FAILED, message=f"an answer that can't be read ({type(error).__name__}: {error})")
+
+
+@contextmanager
+def opened(service: Service) -> Iterator[Doors]:
+    """Connect to every door of a service that is ready."""
+    messages = Messages((service.package.path / DESCRIPTORS).read_bytes())
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(base_url=service.url, timeout=REQUEST_SECONDS))
+        channel = stack.enter_context(grpc.insecure_channel(service.grpc))
+        yield Doors(http=client, grpc=channel, messages=messages)
+
+
+def replay(champion: Doors, challenger: Doors, model: str, samples: Sequence[Sample]) -> Replayed:
+    """Ask both, the challenger only what the champion answers; end early where that takes too long."""
+    requests = [
+        request
+        for sample in samples
+        for request in (*http_requests(model, sample), *champion.messages.requests(model, sample))
+    ]
+    ends = time.monotonic() + REPLAY_SECONDS
+    exchanges: list[Exchange] = []
+    for number, request in enumerate(requests):
+        if time.monotonic() > ends:
+            skipped = f"after {REPLAY_SECONDS:g} s {len(requests) - number} of {len(requests)} requests were not made"
+            return Replayed(exchanges=tuple(exchanges), skipped=skipped)
+        before = champion.ask(request)
+        if before.kind is AnswerKind.RIGHT:
+            after = challenger.ask(request)
+            exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
+    return Replayed(exchanges=tuple(exchanges))

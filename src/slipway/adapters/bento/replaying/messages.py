@@ -1,0 +1,106 @@
+"""The forms of gRPC, with the messages that the package itself describes: nothing of the service is imported."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from slipway.adapters.bento.replaying.requests import OUTPUTS, Door, Request, datatype, raw, tensors, variants, worded
+from slipway.adapters.bento.replaying.samples import Sample
+
+DESCRIPTORS = Path("src", "services", "inference", "messages", "messages.binpb")
+"""Where a package has them."""
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+FIELDS = {
+    "BOOL": "bool_contents",
+    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
+    "INT64": "int64_contents",
+    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""The field that holds values of a type."""
+TENSORFLOW = {"FP16": "HALF", "FP32": "FLOAT", "FP64": "DOUBLE", "BYTES": "STRING"}
+"""TensorFlow's names of types (with DT_ before them) where they are not ours."""
+Message = Any
+"""Its class is made at run time."""
+
+
+class Messages:
+    """Requests and answers of the two services."""
+
+    def __init__(self, descriptors: bytes) -> None:
+        """Read a set of descriptors."""
+        self._pool = descriptor_pool.DescriptorPool()  # in protobuf's own they would clash with TensorFlow's
+        for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
+            self._pool.AddSerializedFile(file.SerializeToString())
+        self._dtypes = self._pool.FindEnumTypeByName("tensorflow.DataType")
+
+    def kind(self, name: str) -> Message:
+        """Return the class of a message by its full name."""
+        return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
+
+    def requests(self, model: str, sample: Sample) -> Iterator[Request]:
+        """Yield the same rows in every form of both services."""
+        forms = [*tensors(sample), *((form, other.values) for form, other in variants(sample))]
+        for form, arrays in forms:
+            said = worded(form, sample)
+            yield _infer(worded(f"{form}, as bytes", sample), self._oip(model, arrays, as_bytes=True))
+            if all(datatype(values) in FIELDS for values in arrays.values()):
+                yield _infer(said, self._oip(model, arrays, as_bytes=False))
+            yield _predict(said, self._tensorflow(model, arrays))
+        asked = self._oip(model, sample.values, as_bytes=True)
+        for name in OUTPUTS:
+            asked.outputs.add(name=name)
+            yield _infer(worded(f"output {name} asked for", sample), asked)
+        yield _predict(
+            worded("output prediction asked for", sample), self._tensorflow(model, sample.values, OUTPUTS[0])
+        )
+
+    def _oip(self, model: str, arrays: dict[str, NDArray[np.generic]], *, as_bytes: bool) -> Message:
+        request = self.kind("inference.ModelInferRequest")(model_name=model)
+        for name, values in arrays.items():
+            entry = request.inputs.add(name=name, datatype=datatype(values), shape=values.shape)
+            if as_bytes:
+                request.raw_input_contents.append(raw(values))
+            else:
+                getattr(entry.contents, FIELDS[datatype(values)]).extend(_plain(values))
+        return request
+
+    def _tensorflow(self, model: str, arrays: dict[str, NDArray[np.generic]], *outputs: str) -> Message:
+        request = self.kind("tensorflow.serving.PredictRequest")(output_filter=outputs)
+        request.model_spec.name = model
+        for name, values in arrays.items():
+            tensor = request.inputs[name]
+            tensor.dtype = self._dtypes.values_by_name[
+                f"DT_{TENSORFLOW.get(datatype(values), datatype(values))}"
+            ].number
+            for size in values.shape:
+                tensor.tensor_shape.dim.add(size=size)
+            if values.dtype == object:
+                tensor.string_val.extend(_plain(values))
+            else:
+                tensor.tensor_content = values.tobytes()
+        return request
+
+    def dtype(self, number: int) -> str:
+        """Return TensorFlow's name of a type: `INT64`, `FLOAT`, `STRING`."""
+        return str(self._dtypes.values_by_number[number].name).removeprefix("DT_")
+
+
+def _plain(values: NDArray[np.generic]) -> list[Any]:
+    return [str(value).encode() for value in values.ravel()] if values.dtype == object else values.ravel().tolist()
+
+
+def _infer(form: str, message: Message) -> Request:
+    return Request(door=Door.OIP_GRPC, form=form, path=INFER, body=message.SerializeToString(), headers={})
+
+
+def _predict(form: str, message: Message) -> Request:
+    return Request(door=Door.TENSORFLOW_GRPC, form=form, path=PREDICT, body=message.SerializeToString(), headers={})

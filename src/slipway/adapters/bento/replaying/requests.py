@@ -1,0 +1,191 @@
+"""One request, and the forms of HTTP: the Open Inference Protocol, TensorFlow Serving's REST API, MLflow's scoring."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from slipway.adapters.bento.replaying.samples import DATATYPES, Sample
+
+HEADER_LENGTH = "inference-header-content-length"
+OUTPUTS = ("prediction", "probabilities")
+"""What outputs are called on every door."""
+
+
+class Door(StrEnum):
+    """Where a service is asked."""
+
+    OIP = "Open Inference Protocol, JSON"
+    OIP_BINARY = "Open Inference Protocol, binary"
+    TENSORFLOW = "TensorFlow Serving REST"
+    MLFLOW = "MLflow invocations"
+    OIP_GRPC = "Open Inference Protocol, gRPC"
+    TENSORFLOW_GRPC = "TensorFlow PredictionService, gRPC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, as it goes out."""
+
+    door: Door
+    form: str
+    """In words: `named tensors (3 rows)`."""
+    path: str
+    """Of the URL, or the name of the RPC."""
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+
+
+def http_requests(model: str, sample: Sample) -> Iterator[Request]:
+    """Yield the same rows in every form of every door of HTTP; many a model takes only some of them."""
+    yield from _open_inference(f"/v2/models/{model}/infer", sample)
+    yield from _tensorflow(f"/v1/models/{model}", sample)
+    yield from _mlflow(sample)
+
+
+def worded(form: str, sample: Sample) -> str:
+    """Return a form's words, with how many rows it has."""
+    return f"{form} ({sample.rows} row{'s' * (sample.rows != 1)})"
+
+
+def variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
+    """Yield rows without what the signature calls optional, and with nothing in it (NaN; only bytes can say that)."""
+    optional = [column for column in sample.columns if not column.required]
+    if optional and len(optional) < len(sample.columns):
+        yield "without optional columns", sample.only([c.name for c in sample.columns if c.required])
+    empty = {c.name: np.full_like(sample.values[c.name], np.nan) for c in optional if c.kind.startswith("float")}
+    if empty:
+        yield "NaN in optional columns", sample.with_values(empty)
+
+
+def tensors(sample: Sample) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
+    """Yield the tensors that one request may have: one per input, flat or with a second axis, or one for all."""
+    yield "named tensors", sample.values
+    if sample.tensor is None:
+        yield "named tensors of two axes", {n: v.reshape(sample.rows, -1) for n, v in sample.values.items()}
+    if sample.matrix is not None:
+        yield "one matrix", {"input": sample.matrix}
+
+
+def datatype(values: NDArray[np.generic]) -> str:
+    """Return the Open Inference Protocol's name of an array's type."""
+    return DATATYPES.get(values.dtype.name, "BYTES")
+
+
+def raw(values: NDArray[np.generic]) -> bytes:
+    """Return values as bytes: numbers as they lie in memory, texts behind their length."""
+    if values.dtype != object:
+        return values.tobytes()
+    texts = [str(value).encode() for value in values.ravel()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+
+
+def _open_inference(path: str, sample: Sample) -> Iterator[Request]:
+    for form, arrays in tensors(sample):
+        yield _oip_json(path, worded(form, sample), arrays)
+        yield _oip_binary(path, worded(form, sample), arrays)
+    for count in range(1, len(OUTPUTS) + 1):
+        named = [{"name": name} for name in OUTPUTS[:count]]
+        form = worded(f"outputs {' and '.join(OUTPUTS[:count])} asked for", sample)
+        yield _oip_json(path, form, sample.values, outputs=named, id="replay")
+    for form, other in variants(sample):
+        if not _missing(other):
+            yield _oip_json(path, worded(form, sample), other.values)
+        yield _oip_binary(path, worded(form, sample), other.values)
+
+
+def _missing(sample: Sample) -> bool:
+    return any(values.dtype.kind == "f" and bool(np.isnan(values).any()) for values in sample.values.values())
+
+
+def _oip_json(path: str, form: str, arrays: dict[str, NDArray[np.generic]], **more: object) -> Request:
+    inputs = [_entry(name, values) | {"data": values.ravel().tolist()} for name, values in arrays.items()]
+    return Request(door=Door.OIP, form=form, path=path, body=orjson.dumps({"inputs": inputs, **more}))
+
+
+def _oip_binary(path: str, form: str, arrays: dict[str, NDArray[np.generic]]) -> Request:
+    parts = [raw(values) for values in arrays.values()]
+    inputs = [
+        _entry(name, values) | {"parameters": {"binary_data_size": len(part)}}
+        for (name, values), part in zip(arrays.items(), parts, strict=True)
+    ]
+    head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
+    headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
+    return Request(door=Door.OIP_BINARY, form=form, path=path, body=b"".join((head, *parts)), headers=headers)
+
+
+def _entry(name: str, values: NDArray[np.generic]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype(values), "shape": list(values.shape)}
+
+
+def _tensorflow(path: str, sample: Sample) -> Iterator[Request]:
+    records, lists, matrix = sample.records(), _by_name(sample), _lists(sample)
+    bodies: list[tuple[str, str, dict[str, Any]]] = [
+        ("predict", "rows as objects", {"instances": records}),
+        ("predict", "by column", {"inputs": lists}),
+        ("predict", "rows as objects, signature named", {"instances": records, "signature_name": "serving_default"}),
+        ("classify", "examples to classify", {"examples": records}),
+        ("regress", "examples to regress", {"examples": records}),
+    ]
+    if matrix is not None:
+        bodies += [
+            ("predict", "rows as lists", {"instances": matrix}),
+            ("predict", "rows of the one input", {"instances": [{"input": row} for row in matrix]}),
+            ("predict", "one input by name", {"inputs": {"input": matrix}}),
+            ("predict", "one input", {"inputs": matrix}),
+        ]
+    bodies += [("predict", form, {"instances": other.records()}) for form, other in _sayable(sample)]
+    for verb, form, body in bodies:
+        yield Request(door=Door.TENSORFLOW, form=worded(form, sample), path=f"{path}:{verb}", body=orjson.dumps(body))
+
+
+def _sayable(sample: Sample) -> list[tuple[str, Sample]]:
+    """Return the variants that JSON can say."""
+    return [(form, other) for form, other in variants(sample) if not _missing(other)]
+
+
+def _by_name(sample: Sample) -> dict[str, Any]:
+    return {name: values.tolist() for name, values in sample.values.items()}
+
+
+def _lists(sample: Sample) -> list[Any] | None:
+    """Return the rows as lists of values in the model's order; of a tensor in its own shape."""
+    if sample.tensor is not None:
+        return list(sample.values[sample.tensor.name].tolist())
+    if len(sample.columns) == 1:
+        return list(sample.values[sample.columns[0].name].tolist())
+    return None if sample.matrix is None else list(sample.matrix.tolist())
+
+
+def _mlflow(sample: Sample) -> Iterator[Request]:
+    records, matrix = sample.records(), _lists(sample)
+    names = list(sample.values)
+    rows = [list(record.values()) for record in records]
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("records", {"dataframe_records": records}),
+        ("rows as objects", {"instances": records}),
+        ("by column", {"inputs": _by_name(sample)}),
+        ("records with params", {"dataframe_records": records, "params": {}}),
+    ]
+    if sample.tensor is None:
+        bodies.append(("split", {"dataframe_split": {"columns": names, "data": rows}}))
+    if matrix is not None:
+        bodies += [("rows as lists", {"instances": matrix}), ("one input", {"inputs": matrix})]
+    bodies += [(form, {"dataframe_records": other.records()}) for form, other in _sayable(sample)]
+    for form, body in bodies:
+        yield Request(door=Door.MLFLOW, form=worded(form, sample), path="/invocations", body=orjson.dumps(body))
+    if sample.tensor is None:
+        yield _csv(names, rows, worded("CSV", sample))
+
+
+def _csv(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -> Request:
+    text = io.StringIO()
+    csv.writer(text).writerows([names, *rows])
+    headers = {"content-type": "text/csv"}
+    return Request(door=Door.MLFLOW, form=form, path="/invocations", body=text.getvalue().encode(), headers=headers)

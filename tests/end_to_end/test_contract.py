@@ -1,0 +1,133 @@
+"""A version that wants a column which its clients do not send: what becomes of it, on a whole stack."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import yaml
+
+from tests.end_to_end.conftest import QUICK, Sent, Stack
+
+pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
+CLIENTS = ["calls", "minutes"]
+"""What clients send."""
+PER_SECOND = 40
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return validation rows that have a column more than clients send."""
+    draw = np.random.default_rng(7)
+    table = draw.normal(size=(400, 3))
+    label = (table.sum(axis=1) + table[:, 0] > 0).astype(int)
+    path = tmp_path_factory.mktemp("rows") / "churn.csv"
+    lines = [",".join([*(f"{value:.6f}" for value in row), str(left)]) for row, left in zip(table, label, strict=True)]
+    path.write_text("\n".join(["calls,minutes,tenure,left", *lines]))
+    return path
+
+
+def write_spec(stack: Stack, model: str, rows: Path, **more: object) -> None:
+    """Write the release spec of a model of churn."""
+    document: dict[str, Any] = {
+        "model": model,
+        "data": {"path": str(rows), "label": "left"},
+        "quality": {"tolerance": 0.05},
+        "optimization": {"variants": []},
+        "rehearsal": {"requests": 20},
+        "rollout": QUICK,
+        "judge": {"errors": {"negligible": 0.05}, "latency": None},
+    }
+    (stack.models / f"{model}.yaml").write_text(yaml.safe_dump(document | more))
+
+
+def register(stack: Stack, model: str, rows: Path, columns: list[str]) -> None:
+    """Train on these columns and register the next version, as a team does."""
+    import mlflow
+    import pandas as pd
+    from mlflow.models import infer_signature
+    from sklearn.svm import LinearSVC
+
+    table = pd.read_csv(rows)
+    estimator = LinearSVC(random_state=0).fit(table[columns], table["left"])
+    example = table[columns].head(3)
+    mlflow.set_tracking_uri(stack.mlflow)
+    mlflow.set_experiment("churn")
+    with mlflow.start_run():
+        mlflow.sklearn.log_model(
+            estimator,
+            name=model,
+            registered_model_name=model,
+            signature=infer_signature(example, estimator.predict(example)),
+            input_example=example,
+            pip_requirements=["scikit-learn", "numpy", "skops"],
+        )
+
+
+@contextmanager
+def asked(stack: Stack, model: str) -> Iterator[Sent]:
+    """Send rows of two columns at a steady rate, as the clients of version 1 do."""
+    sent, done, lock = Sent(), threading.Event(), threading.Lock()
+    address = f"{stack.front_door}/{model}/v2/models/{model}/infer"
+    tensors = [{"name": name, "shape": [1], "datatype": "FP64", "data": [0.5]} for name in CLIENTS]
+
+    def one(client: httpx.Client) -> None:
+        answer = client.post(address, json={"inputs": tensors})
+        with lock:
+            sent.sent += 1
+            if answer.is_success:
+                sent.right += 1
+            else:
+                revision = answer.headers.get("x-slipway-revision", f"nobody: {answer.status_code}")
+                sent.failed[revision] = sent.failed.get(revision, 0) + 1
+
+    def run() -> None:
+        with httpx.Client(timeout=20) as client, ThreadPoolExecutor(8) as senders:
+            while not done.wait(1 / PER_SECOND):
+                senders.submit(one, client)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_it_is_stopped_before_any_traffic(stack: Stack, rows: Path) -> None:
+    """The sentence names the column and what to do; the champion's clients notice nothing."""
+    write_spec(stack, "churn", rows)
+    register(stack, "churn", rows, CLIENTS)
+    stack.slipway("release", "churn")
+    with asked(stack, "churn") as sent:
+        register(stack, "churn", rows, [*CLIENTS, "tenure"])
+        said = stack.slipway("release", "churn", code=3)
+
+    words = " ".join(said.split())
+    assert "clients of churn-v1 break: column 'tenure' is new" in words
+    assert "a default for a new column belongs inside the model" in words
+    assert "contract: allow" in words
+    assert stack.state("churn", 2) == "stopped"
+    assert stack.status("churn")["stable"]["name"] == "churn-v1"
+    assert sent.right == sent.sent > 0
+
+
+def test_where_the_spec_allows_it_copies_show_it_before_any_client_sees_a_400(stack: Stack, rows: Path) -> None:
+    """It goes on to the shadow, where it refuses what stable answers, and is rolled back."""
+    write_spec(stack, "moved", rows, contract="allow", rollout=QUICK | {"shadow": {"duration_seconds": 60}})
+    register(stack, "moved", rows, CLIENTS)
+    stack.slipway("release", "moved")
+    with asked(stack, "moved") as sent:
+        register(stack, "moved", rows, [*CLIENTS, "tenure"])
+        stack.slipway("release", "moved", code=3)
+
+    timeline = stack.status("moved")["timeline"]
+    assert stack.state("moved", 2) == "rolled-back"
+    assert max(moment["weight_percent"] for moment in timeline) == 0
+    assert (sent.failed, sent.right) == ({}, sent.sent)
