@@ -4,20 +4,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prefect import flow, task
 from prefect.testing.utilities import prefect_test_harness
 
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
-from slipway.domain.spec import Contract, DataSpec
+from slipway.domain.spec import Contract, DataSpec, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed, NotFound, RegistryUnavailable
+from slipway.rows import read_labels
 from slipway.store import file_digest
 from tasks.check_contract import check_contract
 from tasks.fetch import Fetched, Holdout
 from tasks.retrying import RETRIED
 from tasks.stage import begin_stage, require
 from tasks.validate_data import validate_data
+from tasks.validate_model import Compared, validate_model
 
 PIXELS = tuple(f"pixel_{number}" for number in range(64))
 
@@ -133,3 +136,20 @@ def test_nobody_breaks_where_nothing_served_or_nothing_changed(digits_rows: Path
 
     assert require(stage) is False
     assert stage.record.verdicts[0].outcome is Outcome.PASS
+
+
+def test_a_label_that_is_gone_breaks_clients_and_a_person_may_decide(digits_model: Path, digits_rows: Path) -> None:
+    """Both versions' answers to the same rows: zeros that the champion is right with and the challenger never gives."""
+    truth = read_labels(digits_rows, "digit")
+    one = Artifact(version=ModelVersion(model="digits", version=1, source=""), path=digits_model, digest="sha256:1")
+    compared = Compared(challenger=one, champion=one, predictions=np.where(truth == 0, 6, truth), before=truth)
+    rows = Holdout(path=digits_rows, digest="", label="digit", columns=PIXELS)
+
+    stage = validate_model.fn(compared, rows, QualitySpec(tolerance=0.5), Contract.APPROVE)
+
+    assert stage.value is True
+    assert [one["where"] for one in stage.record.details["differences"]] == ["label '0'"]
+    assert [(one.check, one.outcome, one.blocking) for one in stage.record.verdicts][1:] == [
+        ("quality", Outcome.PASS, True),
+        ("labels", Outcome.FAIL, False),
+    ]

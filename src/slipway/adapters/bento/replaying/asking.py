@@ -19,7 +19,7 @@ from slipway.domain.contract.replay import Answer, Exchange, Replayed
 
 REQUEST_SECONDS = 30.0
 """The service's own limit of one request."""
-REPLAY_SECONDS = 60.0
+REPLAY_SECONDS = 30.0
 """After it no further request is made: a slow model is asked less."""
 TRIES = 2
 """A request counts as not answered when it was not answered so many times: a busy machine is nobody's fault."""
