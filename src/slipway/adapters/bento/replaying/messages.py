@@ -15,17 +15,6 @@ DESCRIPTORS = Path("src", "services", "inference", "messages", "messages.binpb")
 """Where a package has them."""
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
-FIELDS = {
-    "BOOL": "bool_contents",
-    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
-    "INT64": "int64_contents",
-    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
-"""The field that holds values of a type."""
 TENSORFLOW = {"FP16": "HALF", "FP32": "FLOAT", "FP64": "DOUBLE", "BYTES": "STRING"}
 """TensorFlow's names of types (with DT_ before them) where they are not ours."""
 Message = Any
@@ -52,7 +41,7 @@ class Messages:
         for form, arrays in forms:
             said = worded(form, sample)
             yield _infer(worded(f"{form}, as bytes", sample), self._oip(model, arrays, as_bytes=True))
-            if all(datatype(values) in FIELDS for values in arrays.values()):
+            if not any(datatype(values) == "FP16" for values in arrays.values()):  # no field holds them
                 yield _infer(said, self._oip(model, arrays, as_bytes=False))
             yield _predict(said, self._tensorflow(model, arrays))
         asked = self._oip(model, sample.values, as_bytes=True)
@@ -70,7 +59,7 @@ class Messages:
             if as_bytes:
                 request.raw_input_contents.append(raw(values))
             else:
-                getattr(entry.contents, FIELDS[datatype(values)]).extend(_plain(values))
+                getattr(entry.contents, _field(datatype(values))).extend(_plain(values))
         return request
 
     def _tensorflow(self, model: str, arrays: dict[str, NDArray[np.generic]], *outputs: str) -> Message:
@@ -92,6 +81,16 @@ class Messages:
     def dtype(self, number: int) -> str:
         """Return TensorFlow's name of a type: `INT64`, `FLOAT`, `STRING`."""
         return str(self._dtypes.values_by_number[number].name).removeprefix("DT_")
+
+
+def _field(datatype: str) -> str:
+    """Return the field of the Open Inference Protocol's contents that holds values of a type; small ones share one.
+
+    >>> [_field(name) for name in ("INT8", "UINT32", "INT64", "FP32", "BOOL", "BYTES")]
+    ['int_contents', 'uint_contents', 'int64_contents', 'fp32_contents', 'bool_contents', 'bytes_contents']
+    """
+    small = datatype.removesuffix("8").removesuffix("16").removesuffix("32")
+    return f"{(small if small in {'INT', 'UINT'} else datatype).lower()}_contents"
 
 
 def _plain(values: NDArray[np.generic]) -> list[Any]:
