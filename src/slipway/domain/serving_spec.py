@@ -71,12 +71,17 @@ class EvidenceSpec(Document):
     """Requests meant for the revision, cumulative: one number."""
     errors: str
     """Those of them that failed, cumulative: one number."""
+    refused: str | None = None
+    """Those that the revision refused (4xx but 401, 403, 407, 408, 429, 499), cumulative: one number; null: as its pods
+    count them."""
+    shed: str | None = None
+    """Those that it shed (429, 503 with retry-after), cumulative: one number; null: as its pods count them."""
     latency_buckets: str | None = None
     """Cumulative histogram: one number per `le`, in seconds; null: the revision's own."""
 
     @model_validator(mode="after")
     def _names_the_revision(self) -> Self:
-        for key in ("requests", "errors", "latency_buckets"):
+        for key in ("requests", "errors", "refused", "shed", "latency_buckets"):
             query = getattr(self, key)
             if query is not None and "$revision" not in query and "$service" not in query:
                 message = f"{key} is the same for every revision: use $revision or $service in it"

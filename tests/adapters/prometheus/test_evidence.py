@@ -50,14 +50,95 @@ def pod(namespace: str, revision: str, good: int, failed: int, *, at: float | No
 
 
 def test_one_query_tells_of_both_revisions_at_one_moment(show: Show, made: Made, namespace: str) -> None:
-    """Requests of whatever status, server errors apart; one request per look and source."""
-    show(traefik(namespace, {200: 95, 502: 5}, v1={200: 80, 404: 9, 502: 1}, v2={200: 6, 502: 4}))
+    """Requests by what became of them; one request per look and source."""
+    show(traefik(namespace, {200: 95, 502: 5}, v1={200: 80, 404: 9, 502: 1}, v2={200: 6, 499: 2, 502: 4, 429: 3}))
     metrics = made()
 
     seen = metrics.counters("digits", BOTH)
 
-    assert seen == {"digits-v1": Counters(requests=90, errors=1), "digits-v2": Counters(requests=10, errors=4)}
+    assert seen == {
+        "digits-v1": Counters(requests=90, errors=1, refused=9),
+        "digits-v2": Counters(requests=15, errors=4, shed=3),
+    }
     assert metrics.asked == 1
+
+
+def own(namespace: str, **counts: dict[tuple[str, int], int]) -> str:
+    """Return what pods of digits-v2 count by protocol and status: `requests=`, `rescued=`."""
+    labels = f'namespace="{namespace}",revision="digits-v2"'
+    return "".join(
+        f'slipway_{name}_total{{{labels},protocol="{protocol}",code="{code}"}} {number}\n'
+        for name, each in counts.items()
+        for (protocol, code), number in each.items()
+    )
+
+
+GRPC, HTTP = "oip-grpc", "oip"
+OWN = {
+    "requests": {(GRPC, 200): 40, (GRPC, 400): 5, (GRPC, 429): 2, (GRPC, 500): 3, (HTTP, 200): 20, (HTTP, 400): 6}
+    | {(HTTP, 500): 4, (HTTP, 503): 1},
+    "rescued": {(GRPC, 400): 1, (HTTP, 400): 2, (HTTP, 500): 4},
+}
+"""What digits-v2 made of 81 requests; another revision answered seven of them."""
+
+
+def nginx(namespace: str, counts: dict[int, int]) -> str:
+    """Return ingress-nginx' page: a canary's requests by status."""
+    labels = f'namespace="{namespace}",canary="{namespace}-digits-v2-http"'
+    lines = [f'nginx_ingress_controller_requests{{{labels},status="{code}"}} {n}' for code, n in counts.items()]
+    return "\n".join(["nginx_ingress_controller_config_last_reload_successful 1", *lines]) + "\n"
+
+
+def istio(namespace: str, counts: dict[tuple[int, str], int]) -> str:
+    """Return an Istio gateway's page: requests by HTTP status and gRPC status (empty: no gRPC)."""
+    labels = f'reporter="source",destination_service_namespace="{namespace}",destination_service_name="digits-v2"'
+    return "".join(
+        f'istio_requests_total{{{labels},response_code="{code}",grpc_response_status="{status}"}} {number}\n'
+        for (code, status), number in counts.items()
+    )
+
+
+def test_what_hides_behind_the_gateways_200_is_told_by_the_pods(show: Show, made: Made, namespace: str) -> None:
+    """The status in gRPC's trailers, and requests that another revision answered: each once."""
+    clients = {200: 50 + 20 + 2 + 4, 400: 4, 503: 1}
+    showing = {
+        "traefik": traefik(namespace, clients, v2=clients),
+        "nginx": nginx(namespace, clients),
+        "istio": istio(namespace, {(200, "0"): 41, (200, "3"): 4, (200, "8"): 2, (200, "13"): 3, (200, ""): 26}
+                       | {(400, ""): 4, (503, ""): 1}),
+    }  # fmt: skip
+    seen = {}
+    for preset, page in showing.items():
+        show(page, own(namespace, **OWN))
+        seen[preset] = made(preset).counters("digits", ["digits-v2"])["digits-v2"]
+
+    shed_by_the_gateway = Counters(requests=81, errors=3 + 4 + 1, refused=5 + 6, shed=2)
+    assert seen == dict.fromkeys(showing, shed_by_the_gateway)
+
+
+def test_pods_know_why_they_answer_503(show: Show, made: Made, namespace: str) -> None:
+    """They are about to end and say when to come again; statuses that are not the version's count for nothing."""
+    more = {(HTTP, 503): 2, (HTTP, 408): 1, (HTTP, 499): 3, (HTTP, 200): 10, (GRPC, 400): 1, (HTTP, 504): 1}
+    show(own(namespace, requests=more))
+
+    seen = made("pods").counters("digits", ["digits-v2"])
+
+    assert seen == {"digits-v2": Counters(requests=18, errors=1, refused=1, shed=2)}
+
+
+def test_a_gateway_that_was_scraped_before_its_pods_takes_no_look(show: Show, made: Made, namespace: str) -> None:
+    """Every answer of the canary is bad, and rescued: the pods know of more than the gateway has requests."""
+    metrics, cursor, told = made(), Cursor(), []
+    for gateway, pods in ((100, 100), (100, 108), (120, 120), (140, 131)):
+        rescued = own(namespace, rescued={(HTTP, 500): pods})
+        show(traefik(namespace, {200: gateway}, v2={200: gateway}), rescued)
+
+        now = {name: Reading(requests=one) for name, one in metrics.counters("digits", ["digits-v2"]).items()}
+        since, cursor = news(cursor, now)
+        told.append(since and since["digits-v2"].requests)
+
+    expected = (Counters(requests=8, errors=8), Counters(requests=12, errors=12), Counters(requests=20, errors=11))
+    assert told == [None, *expected]
 
 
 def test_a_known_revision_without_series_has_zeros_and_an_unknown_one_is_left_out(
@@ -197,7 +278,7 @@ def test_numbers_that_are_none_are_no_evidence(show: Show, made: Made, namespace
     page = traefik(namespace, {200: 5}, v1={200: 5}).replace("} 5\n", "} NaN\n")
     show(page)
 
-    with pytest.raises(MetricsUnavailable, match="requests of digits-v1: the number nan"):
+    with pytest.raises(MetricsUnavailable, match="answers of digits-v1: the number nan"):
         made().counters("digits", BOTH)
 
 
@@ -266,6 +347,21 @@ def test_a_query_that_is_wrong_is_an_error_of_the_spec(
     assert seen in caught.value.seen
 
 
+@pytest.mark.parametrize("given", [(), ("refused",), ("shed",), ("refused", "shed")])
+def test_what_a_spec_leaves_out_the_pods_tell(show: Show, made: Made, namespace: str, given: tuple[str, ...]) -> None:
+    """Refused and shed: the spec's number where it has one and what was rescued beside it, else the pods' own."""
+    codes = {"requests": 81, "errors": 1, "refused": 4, "shed": 3}
+    show("".join(f'of_{key}{{to="digits-v2"}} {number}\n' for key, number in codes.items()), own(namespace, **OWN))
+    asked = {key: f'sum(of_{key}{{to="$revision"}})' for key in ("requests", "errors", *given)}
+    metrics = made(spec=EvidenceSpec(**asked))
+
+    seen = metrics.counters("digits", ["digits-v2"])["digits-v2"]
+
+    assert (seen.requests, seen.errors) == (81, 1 + 4)
+    assert seen.refused == (4 + 3 if "refused" in given else 5 + 6)
+    assert seen.shed == (3 if "shed" in given else 2)
+
+
 def test_errors_are_among_the_requests(show: Show, made: Made, namespace: str) -> None:
     """Otherwise the queries speak of different things, and there is no evidence."""
     show(f'mine{{ns="{namespace}",to="digits-v1"}} 5\n')
@@ -290,7 +386,7 @@ def test_the_documentation_shows_every_query(preset: Preset) -> None:
     """As it is asked: a person can run it."""
     page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text()
 
-    asked = (preset.alive, preset.requests, preset.errors, preset.buckets, *preset.by_route.values())
+    asked = (preset.alive, preset.answers, preset.hidden, preset.buckets, *preset.by_route.values())
     assert [query for query in asked if query not in page] == []
 
 

@@ -1,5 +1,6 @@
 """Counters and latencies per revision from Prometheus, and what pods say themselves on their own pages."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -8,11 +9,13 @@ from slipway.adapters.prometheus import pages as pods
 from slipway.adapters.prometheus import presets
 from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, latencies
 from slipway.adapters.prometheus.client import PrometheusClient
+from slipway.adapters.prometheus.counting import Joined, counters_of
 from slipway.adapters.prometheus.presets import Preset
 from slipway.adapters.prometheus.question import Parts
 from slipway.adapters.prometheus.source import ROUTE, Source
 from slipway.adapters.prometheus.strays import Strays
 from slipway.adapters.prometheus.totals import Totals
+from slipway.domain.answers import AnswerKind
 from slipway.domain.counters import Counters
 from slipway.domain.readings import Latencies, Summary
 from slipway.domain.serving_spec import EvidenceSpec
@@ -32,9 +35,11 @@ T = TypeVar("T")
 class PrometheusMetrics:
     """Reads the revisions of one namespace: one query per look and source, for all revisions at one moment.
 
-    A request counts by the answer that the gateway gave its client: 5xx where the revision failed, refused, broke off,
-    took too long or had no pod. Latencies are the pods' own where the gateway's histogram is coarse: they have no time
-    for what never reached a pod, and copies (shadow) are among them.
+    A request counts by the answer that the gateway gave its client (`domain.answers`): failed too where the revision
+    refused the connection, broke off, took too long or had no pod. What a gateway takes for right although it is not
+    (gRPC's status, what another revision answered in its place), pods' own counters tell. Latencies are the pods' own
+    where the gateway's histogram is coarse: they have no time for what never reached a pod, and copies (shadow) are
+    among them.
 
     Series that end stay in the sums (`totals`), and what failed without a revision is remembered by the one it was
     meant for (`strays`): both for the life of this process. Another process begins lower; `domain.readings` takes that
@@ -49,6 +54,7 @@ class PrometheusMetrics:
         self._namespace, self._preset = namespace, presets.preset(preset)
         self._known, self._pages, self._queries = known, pages, queries
         self._strays: dict[str, Strays] = {}
+        self._joined: defaultdict[tuple[str, str], Joined] = defaultdict(Joined)
         self._order: dict[str, list[str]] = {}
 
     @property
@@ -61,15 +67,17 @@ class PrometheusMetrics:
         own = self._queries(model)
         preset = presets.of_spec(own) if own else self._preset
         source = self._source(model, "counters", preset)
-        parts = source.ask(revisions, {"requests": preset.requests, "errors": preset.errors}, preset.by_route)
-        counted = {name: _counters(source, parts, name) for name in source.present(parts, revisions, "requests")}
+        asked = {"answers": preset.answers, "hidden": preset.hidden, **preset.counted}
+        parts = source.ask(revisions, {what: text for what, text in asked.items() if text}, preset.by_route)
+        present = source.present(parts, revisions, "requests" if preset.counted else "answers")
+        counted = {name: self._joined[model, name].look(_counters(source, parts, name)) for name in present}
         return self._with_strays(source, parts, counted) if preset.by_route and counted else counted
 
     def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
         own = self._queries(model)
         preset = presets.of_spec(own) if own and own.latency_buckets else self._preset
-        preset = preset if preset.buckets else presets.preset("pods")
+        preset = preset if preset.buckets else presets.preset(presets.PODS)
         source = self._source(model, "latencies", preset)
         parts = source.ask(revisions, {"buckets": preset.buckets}, {})
         present = source.present(parts, revisions, "buckets")
@@ -141,14 +149,21 @@ class PrometheusMetrics:
 
 
 def _counters(source: Source, parts: Parts, name: str) -> Counters:
-    requests, errors = source.total(parts, "requests", name), source.total(parts, "errors", name)
-    if errors > requests:
-        raise source.refusal(f"{errors} errors of {requests} requests of {name}", "errors that are among the requests")
-    return Counters(requests=requests, errors=errors)
+    hidden = source.kinds(parts, "hidden", name)
+    if not source.preset.counted:
+        return counters_of(source.kinds(parts, "answers", name), hidden)
+    told = {what: source.total(parts, what, name) for what in source.preset.counted}
+    requests, errors = told.pop("requests"), told.pop("errors")
+    bad = errors + sum(told.values())
+    if bad > requests:
+        seen = f"{bad} {' and '.join(['errors', *told])} of {requests} requests of {name}"
+        raise source.refusal(seen, "errors, refused and shed that are among the requests")
+    kinds = {AnswerKind(what): number for what, number in told.items()}
+    return counters_of({AnswerKind.RIGHT: requests - bad, AnswerKind.FAILED: errors, **kinds}, hidden)
 
 
 def _plus(counters: Counters, failed: int) -> Counters:
-    return Counters(requests=counters.requests + failed, errors=counters.errors + failed)
+    return replace(counters, requests=counters.requests + failed, errors=counters.errors + failed)
 
 
 def _nothing(like: Latencies) -> Latencies:

@@ -28,10 +28,12 @@ class Preset:
     """Whose counters they are, in a sentence."""
     alive: str
     """A selector of whoever is asked, and of nobody else: how old the evidence is."""
-    requests: str
-    """Requests meant for a revision, one series per process that counts."""
-    errors: str
-    """Those of them that failed."""
+    answers: str = ""
+    """Requests meant for a revision by the status of their answers (`counting`), per process that counts."""
+    hidden: str = ""
+    """What went wrong behind answers that those counters take for right, by status, as its pods say."""
+    counted: Mapping[str, str] = field(default_factory=dict)
+    """A spec's own expressions in place of `answers`, one number each: `requests` and a kind each (AnswerKind)."""
     buckets: str = ""
     """Cumulative histogram in seconds, by `le`; empty: the gateway's has too few edges, the pods' own is read."""
     by_route: Mapping[str, str] = field(default_factory=dict)
@@ -41,9 +43,12 @@ class Preset:
 
 OF_SPEC = "spec"
 """The name of what a spec gives itself."""
-_SERVED = 'traefik_service_requests_total{service="$namespace-$service-http-3000@kubernetesgateway"'
-_ROUTED = 'traefik_router_requests_total{router=~"httproute-$namespace-$model-gw-.+@kubernetesgateway"'
-_ALL_SERVED = 'traefik_service_requests_total{service=~"$namespace-$model-v[0-9]+-http-3000@kubernetesgateway"'
+PODS = "pods"
+"""The name of what pods count, whatever is in front of them."""
+_PORTS = "(http-3000|grpc-3001)@kubernetesgateway"
+_SERVED = f'traefik_service_requests_total{{service=~"$namespace-$service-{_PORTS}"'
+_ROUTED = 'traefik_router_requests_total{router=~"(http|grpc)route-$namespace-$model-gw-.+@kubernetesgateway"'
+_ALL_SERVED = f'traefik_service_requests_total{{service=~"$namespace-$model-v[0-9]+-{_PORTS}"'
 _ISTIO = (
     'istio_requests_total{reporter="source",destination_service_namespace="$namespace",'
     'destination_service_name="$service"'
@@ -52,13 +57,10 @@ _INGRESS = (
     'nginx_ingress_controller_requests{namespace="$namespace",service="$service",canary=""',
     'nginx_ingress_controller_requests{namespace="$namespace",canary=~"$namespace-$service-[^-]+"',
 )
-_PODS = 'slipway_requests_total{namespace="$namespace",revision="$revision"'
+_OWN = 'slipway_requests_total{namespace="$namespace",revision="$revision"'
 _POD_BUCKETS = 'slipway_request_duration_seconds_bucket{namespace="$namespace",revision="$revision"}'
-_ENDPOINT = '{envoy_cluster_name=~"httproute/$namespace/$model/rule/.+"}[$window]'
-_OF_REVISION = (
-    "* on (envoy_endpoint_address) group_left () group by (envoy_endpoint_address) "
-    f'(label_replace(last_over_time({_PODS}}}[$window]), "envoy_endpoint_address", "$$1", "instance", "(.+)"))'
-)
+_RESCUED = 'slipway_rescued_total{namespace="$namespace",revision="$revision"'
+_CLUSTERS = '{envoy_cluster_name=~"(http|grpc)route/$namespace/$model/rule/.+"}'
 
 
 def _sum(selector: str, *more: str, by: str = "job, instance") -> str:
@@ -66,18 +68,32 @@ def _sum(selector: str, *more: str, by: str = "job, instance") -> str:
     return f"sum by ({by}) ({' or '.join(parts)})"
 
 
-def _endpoints(statistic: str) -> str:
-    last = f"last_over_time(envoy_cluster_endpoint_{statistic}{_ENDPOINT})"
-    return f"(sum by (job, instance, envoy_endpoint_address) ({last}) {_OF_REVISION})"
+def _by_pods(*selectors: str) -> str:
+    """Return what pods say of answers that may look right from outside, by the status that their model's own had."""
+    return _sum(*selectors, by="instance, pod, code")
 
 
+def _endpoints(statistic: str, code: str) -> str:
+    """Return a statistic of a revision's endpoints: a pod of it is scraped there (port 3000), or beside it (3001)."""
+    last = _sum(f"envoy_cluster_endpoint_{statistic}{_CLUSTERS}", by="job, instance, envoy_endpoint_address")
+    pods = f"last_over_time({_OWN}}}[$window])"
+    addresses = " or ".join(
+        f'label_replace({pods}, "envoy_endpoint_address", "{address}", "instance", "{instance}")'
+        for address, instance in (("$$1", "(.+)"), ("$$1:3001", "(.+):3000"))
+    )
+    of_revision = f"on (envoy_endpoint_address) group_left () group by (envoy_endpoint_address) ({addresses})"
+    return f'label_replace({last} * {of_revision}, "code", "{code}", "", "")'
+
+
+_BEHIND_HTTP = _by_pods(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}')
+"""Behind the HTTP statuses of a gateway: gRPC's own status, and what another revision answered in its place."""
 _ALL = (
     Preset(
         name="traefik",
         about="Traefik",
         alive="traefik_config_reloads_total",
-        requests=_sum(f"{_SERVED}}}"),
-        errors=_sum(f'{_SERVED},code=~"5.."}}'),
+        answers=_sum(f"{_SERVED}}}", by="job, instance, service, code"),
+        hidden=_BEHIND_HTTP,
         by_route={
             "routes": _sum(f"{_ROUTED}}}"),
             "failed_on_route": _sum(f'{_ROUTED},code=~"5.."}}'),
@@ -87,30 +103,29 @@ _ALL = (
     Preset(
         name="envoy-gateway",
         about="Envoy",
-        alive='envoy_cluster_endpoint_rq_total{envoy_cluster_name=~"httproute/$namespace/$model/rule/.+"}',
-        requests=f"{_endpoints('rq_success')} + {_endpoints('rq_error')}",
-        errors=_endpoints("rq_error"),
+        alive=f"envoy_cluster_endpoint_rq_total{_CLUSTERS}",
+        answers=f"{_endpoints('rq_success', '200')} or {_endpoints('rq_error', '500')}",
+        hidden=_by_pods(f'{_OWN},code=~"4.."}}', f'{_RESCUED},code=~"5.."}}'),
     ),
     Preset(
         name="istio",
         about="Istio's gateway",
         alive='istio_requests_total{reporter="source",destination_service_namespace="$namespace"}',
-        requests=_sum(f"{_ISTIO}}}"),
-        errors=_sum(f'{_ISTIO},response_code=~"5.."}}'),
+        answers=_sum(f"{_ISTIO}}}", by="job, instance, response_code, grpc_response_status"),
+        hidden=_by_pods(f"{_RESCUED}}}"),
     ),
     Preset(
         name="nginx",
         about="ingress-nginx",
         alive="nginx_ingress_controller_config_last_reload_successful",
-        requests=_sum(*(f"{one}}}" for one in _INGRESS)),
-        errors=_sum(*(f'{one},status=~"5.."}}' for one in _INGRESS)),
+        answers=_sum(*(f"{one}}}" for one in _INGRESS), by="job, instance, status"),
+        hidden=_BEHIND_HTTP,
     ),
     Preset(
-        name="pods",
+        name=PODS,
         about="$revision's pods",
-        alive=f'{_PODS},code="200"}}',
-        requests=_sum(f"{_PODS}}}", by="instance, pod"),
-        errors=_sum(f'{_PODS},code=~"5.."}}', by="instance, pod"),
+        alive=f'{_OWN},code="200"}}',
+        answers=_sum(f"{_OWN}}}", by="instance, pod, code"),
         buckets=_sum(_POD_BUCKETS, by="instance, pod, le"),
     ),
 )
@@ -142,13 +157,21 @@ def preset(name: str) -> Preset:
 
 
 def of_spec(queries: EvidenceSpec) -> Preset:
-    """Return a spec's own queries as a preset; how fresh they are is told by Prometheus' own scrapes, whosever."""
+    """Return a spec's own queries as a preset; how fresh they are is told by Prometheus' own scrapes, whosever.
+
+    What they leave out (`refused`, `shed`) the pods are asked for.
+    """
+    given = {"requests": queries.requests, "errors": queries.errors, "refused": queries.refused, "shed": queries.shed}
     return Preset(
         name=OF_SPEC,
         about="anything",
         alive="up",
-        requests=queries.requests,
-        errors=queries.errors,
+        counted={key: query for key, query in given.items() if query is not None},
+        hidden=_by_pods(
+            f'{_OWN if queries.refused is None else _RESCUED},code=~"4..",code!="429"}}',
+            f'{_OWN if queries.shed is None else _RESCUED},code="429"}}',
+            f'{_RESCUED},code=~"5.."}}',
+        ),
         buckets=queries.latency_buckets or "",
     )
 

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from slipway.adapters.prometheus import freshness, question
 from slipway.adapters.prometheus.buckets import BadBuckets, count
 from slipway.adapters.prometheus.client import PrometheusClient, Sample
-from slipway.adapters.prometheus.presets import OF_SPEC, Preset, filled
+from slipway.adapters.prometheus.counting import by_kind
+from slipway.adapters.prometheus.presets import OF_SPEC, PODS, Preset, filled
 from slipway.adapters.prometheus.question import Part, Parts
 from slipway.adapters.prometheus.totals import Totals
+from slipway.domain.answers import AnswerKind
 from slipway.errors import MetricsUnavailable, SpecError, TransientError
+
+T = TypeVar("T")
 
 ROUTE = ""
 """Stands for a revision where the route as a whole is asked about."""
@@ -56,30 +61,45 @@ class Source:
     def samples(self, parts: Parts, what: str, revision: str) -> Sequence[Sample]:
         """Return a part's series, and those that this process saw earlier and that ended."""
         found = parts.of(what, revision)
-        if self.preset.name == OF_SPEC:  # sums of the spec's own: what ended is in them, or not, as they say
+        if what in self.of_spec:  # sums of the spec's own: what ended is in them, or not, as they say
             return found
         return self.totals.keep((self.model, self.what, what, revision), found)
 
     def total(self, parts: Parts, what: str, revision: str) -> int:
         """Return the sum of a part's series; raise MetricsUnavailable for what is no count."""
         found = self.samples(parts, what, revision)
-        if self.preset.name == OF_SPEC and len(found) > 1:
+        if what in self.of_spec and len(found) > 1:
             raise SpecError(
                 f"serving.evidence.{what} of {revision}",
                 seen=f"{len(found)} series, such as {dict(found[0].labels)} and {dict(found[1].labels)}",
                 expected="one number",
                 do="sum them: `sum(...)`",
             )
-        try:
-            return sum(count(sample.value) for sample in found)
-        except BadBuckets as error:
-            raise self.refusal(f"{what} of {revision or 'the route'}: {error}", "a count") from error
+        return self._counted(lambda: sum(count(sample.value) for sample in found), what, revision)
+
+    def kinds(self, parts: Parts, what: str, revision: str) -> Mapping[AnswerKind, int]:
+        """Return a part's series by what their statuses mean; raise MetricsUnavailable for what is no count."""
+        found, of_pods = self.samples(parts, what, revision), what == "hidden" or self.preset.name == PODS
+        return self._counted(lambda: by_kind(found, of_pods=of_pods), what, revision)
 
     def refusal(
         self, seen: str, expected: str, do: str = "try the query in Prometheus' own page"
     ) -> MetricsUnavailable:
         """Return the error that says why there is no evidence."""
         return MetricsUnavailable(f"{self.what} of {self.model}", seen=seen, expected=expected, do=do)
+
+    @property
+    def of_spec(self) -> Collection[str]:
+        """The parts that are expressions of the spec's own."""
+        if self.preset.name != OF_SPEC:
+            return ()
+        return self.preset.counted if self.what == "counters" else ("buckets",)
+
+    def _counted(self, add: Callable[[], T], what: str, revision: str) -> T:
+        try:
+            return add()
+        except BadBuckets as error:
+            raise self.refusal(f"{what} of {revision or 'the route'}: {error}", "a count") from error
 
     def _staleness(self, parts: Parts, revision: str) -> str:
         """Say why a revision's evidence is too old; empty: it is fresh."""

@@ -1,0 +1,90 @@
+"""From series by status to what answers were, and two sources' counts of one revision put together."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from slipway.adapters.prometheus.buckets import BadBuckets, count
+from slipway.adapters.prometheus.client import Sample
+from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.counters import ZERO, Counters
+
+STATUSES = ("code", "response_code", "status")
+"""Labels that hold an HTTP status: Traefik's and the pods', Istio's, ingress-nginx'."""
+GRPC_STATUS = "grpc_response_status"
+"""Istio's label of the status in gRPC's trailers; empty for other requests."""
+
+
+def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[AnswerKind, int]:
+    """Return how many answers of each kind series by status hold.
+
+    `of_pods`: pods count them, whose 503 always says when to come again; a gateway's may not. Raises BadBuckets for a
+    series without a status, and for numbers that are no counts.
+
+    >>> seen = [Sample(labels={"code": code}, value=n) for code, n in (("200", 90), ("400", 3), ("404", 4), ("502", 1))]
+    >>> {kind.value: number for kind, number in by_kind(seen).items()}
+    {'right': 90, 'refused': 7, 'failed': 1}
+    """
+    counted: Counter[AnswerKind] = Counter()
+    for sample in samples:
+        counted[kind_of(sample.labels, of_pods=of_pods)] += count(sample.value)
+    return counted
+
+
+def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
+    """Return what a series' status means; raise BadBuckets where it has none.
+
+    >>> kind_of({"response_code": "200", "grpc_response_status": "3"}).value, kind_of({"status": "503"}).value
+    ('refused', 'failed')
+    """
+    over_grpc = labels.get(GRPC_STATUS, "")
+    if over_grpc.isdecimal():
+        return kind_of_grpc(int(over_grpc))
+    status = next((labels[name] for name in STATUSES if name in labels), "")
+    if not status.isdecimal():
+        message = f"a series without a status ({', '.join(STATUSES)}): {dict(labels)}"
+        raise BadBuckets(message)
+    return kind_of_http(int(status), retry_after=of_pods)
+
+
+def counters_of(answers: Mapping[AnswerKind, int], hidden: Mapping[AnswerKind, int]) -> Counters:
+    """Return a revision's counters: a gateway's, and what its pods know of answers that the gateway took for right.
+
+    Pods may have been scraped later than the gateway, and then know of more than it has requests.
+
+    >>> counters_of({AnswerKind.RIGHT: 90, AnswerKind.FAILED: 2}, {AnswerKind.REFUSED: 5})
+    Counters(requests=92, errors=2, refused=5, shed=0)
+    """
+    failed, refused, shed = (
+        answers.get(kind, 0) + hidden.get(kind, 0) for kind in (AnswerKind.FAILED, AnswerKind.REFUSED, AnswerKind.SHED)
+    )
+    requests = max(sum(answers.values()), failed + refused + shed)
+    return Counters(requests=requests, errors=failed, refused=refused, shed=shed)
+
+
+@dataclass(slots=True)
+class Joined:
+    """One revision's counters from two sources: what came between two looks is as one source would have it."""
+
+    seen: Counters = ZERO
+    given: Counters = ZERO
+
+    def look(self, seen: Counters) -> Counters:
+        """Return what was seen, with no fewer requests since the last look than there were bad answers since.
+
+        Once the source of the requests has caught up, they are as it says. Where it began anew, they are so at once.
+
+        >>> joined = Joined()
+        >>> looks = [(100, 40), (100, 44), (120, 60), (150, 60), (3, 1)]
+        >>> [joined.look(Counters(requests=requests, errors=errors)).requests for requests, errors in looks]
+        [100, 104, 120, 150, 3]
+        """
+        more = _bad(seen) - _bad(self.seen)
+        anew = seen.requests < self.seen.requests or more < 0
+        requests = seen.requests if anew else max(seen.requests, self.given.requests + more)
+        self.seen, self.given = seen, replace(seen, requests=requests)
+        return self.given
+
+
+def _bad(counters: Counters) -> int:
+    return counters.errors + counters.refused + counters.shed
