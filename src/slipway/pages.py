@@ -28,6 +28,8 @@ class _SummaryPage(BaseModel):
     scores: _SumsPage | None
     classes: dict[str, NonNegativeInt]
     inputs: dict[str, list[NonNegativeInt]]
+    requests: NonNegativeInt = 0
+    nonfinite: NonNegativeInt = 0
     warm: bool | None = None
 
 
@@ -38,6 +40,8 @@ def read_summary(page: object) -> Summary:
         scores=Sums(**read.scores.model_dump()) if read.scores else None,
         classes=read.classes,
         inputs={name: tuple(counts) for name, counts in read.inputs.items()},
+        requests=read.requests,
+        nonfinite=read.nonfinite,
         warm=read.warm,
     )
 

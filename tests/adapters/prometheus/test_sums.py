@@ -159,6 +159,16 @@ def test_a_summary_of_one_pod_is_what_it_says() -> None:
     )
 
 
+def test_pods_add_up_the_answers_that_hold_no_finite_numbers() -> None:
+    """Requests answered, and those of them with NaN or infinity; an older service does not say."""
+    older = {"scores": None, "classes": {}, "inputs": {}}
+    newer = {**older, "requests": 40, "nonfinite": 3}
+
+    seen = pages.summary([older, newer, {**newer, "nonfinite": 1}])
+
+    assert (seen.requests, seen.nonfinite) == (80, 4)
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -21,7 +21,14 @@ def summary(pages: Sequence[object]) -> Summary:
             before = inputs.get(column, (0,) * len(bins))
             inputs[column] = tuple(ours + theirs for ours, theirs in zip(before, bins, strict=True))
     warm = None if any(one.warm is None for one in read) else all(one.warm for one in read)
-    return Summary(scores=_sum(scores) if scores else None, classes=classes, inputs=inputs, warm=warm)
+    return Summary(
+        scores=_sum(scores) if scores else None,
+        classes=classes,
+        inputs=inputs,
+        requests=sum(one.requests for one in read),
+        nonfinite=sum(one.nonfinite for one in read),
+        warm=warm,
+    )
 
 
 def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]:
