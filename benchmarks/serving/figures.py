@@ -20,6 +20,7 @@ def figures(parts: Mapping[str, Rows]) -> dict[str, Figure]:
     found: dict[str, Figure] = {}
     found |= dict(_closed(parts.get("closed", ())))
     found |= dict(_overload(parts.get("overload", ())))
+    found |= dict(_hiccups(parts.get("hiccups", ())))
     found |= dict(_memory(parts.get("memory", ())))
     found |= dict(_cold_start(parts.get("cold_start", ())))
     found |= dict(_workers(parts.get("workers", ())))
@@ -121,6 +122,13 @@ def _overload(rows: Rows) -> Iterator[tuple[str, Figure]]:
                 if tails:
                     yield f"{name}_p99_milliseconds_at_{percent}", spread(list(tails.values()), "ms")
                     yield f"{name}_accepted_share_of_capacity_at_{percent}", spread(ratios(accepted, capacity), "x")
+
+
+def _hiccups(rows: Rows) -> Iterator[tuple[str, Figure]]:
+    for row in rows:
+        refused = row["answered_429"] + row["answered_other"] + row["lost"]
+        yield f"hiccups_not_answered_{row['model']}", spread([refused], "requests")
+        yield f"hiccups_p99_milliseconds_{row['model']}", spread([row["p99_from_due"]], "ms")
 
 
 def _memory(rows: Rows) -> Iterator[tuple[str, Figure]]:

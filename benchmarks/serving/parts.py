@@ -50,6 +50,8 @@ class Bench:
     models: Sequence[str]
     overloads: Sequence[str]
     starts: int
+    hiccup_seconds: int = 300
+    """Of load on each model while other work keeps every core busy."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Peers that can't run here, and why."""
     made: dict[str, Model] = field(default_factory=dict)

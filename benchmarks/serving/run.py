@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,7 @@ from benchmarks.release.run import machine
 from benchmarks.serving import page, parts
 from benchmarks.serving.environments import Unavailable
 from benchmarks.serving.figures import figures
+from benchmarks.serving.hiccups import hiccups
 from benchmarks.serving.line_up import SERVERS
 from benchmarks.serving.models import MODELS
 from benchmarks.serving.parts import WHOLE, Bench, Row
@@ -47,6 +49,9 @@ SHOWN = (
     "cpu_us",
     "seconds",
     "p99_from_due",
+    "answered_200",
+    "answered_429",
+    "answered_other",
     "accepted_per_second",
     "client_cores",
     "worker_uss",
@@ -63,6 +68,7 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=RESULTS, help="where results go; the page is written for docs/ only"
     )
+    parser.add_argument("--hiccup-seconds", type=int, default=300, help="of the part `hiccups`, for each of its models")
     asked = parser.parse_args()
     chosen = [name for name in asked.only.split(",") if name] or list(PARTS)
     if unknown := set(chosen) - PARTS.keys():
@@ -72,7 +78,8 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are ended on the way out
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
-        return run(_bench(Path(folder), quick=asked.quick), chosen, _begun(asked), asked.out)
+        bench = replace(_bench(Path(folder), quick=asked.quick), hiccup_seconds=asked.hiccup_seconds)
+        return run(bench, chosen, _begun(asked), asked.out)
 
 
 def _missing() -> str:
@@ -107,6 +114,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "memory": parts.memory,
     "workers": parts.workers,
     "overload": parts.overload,
+    "hiccups": hiccups,
     "closed": parts.closed,
 }
 

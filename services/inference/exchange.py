@@ -44,8 +44,8 @@ class Exchange:
         """Have the model run what a body asks for."""
         self._headers = headers
         try:
-            self._model.engine.admit()
             deadline = deadline_of(headers, self._arrived)
+            self._model.engine.admit(deadline)
             self._asked = self._inference.parse(Call("POST", path, query, headers, body))
             self._model.engine.submit(self._asked.rows, deadline, self.came)
         except Refused as refusal:

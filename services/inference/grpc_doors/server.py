@@ -15,7 +15,7 @@ from services.inference.grpc_doors.streams import Streams
 from services.inference.grpc_doors.tensorflow import PredictionService
 from services.inference.model import Model
 from services.inference.protocols.tensorflow import labels_of
-from services.inference.running.engine import MOST_WAITING
+from services.inference.running.admission import MOST_WAITING
 
 OPTIONS = (
     ("grpc.so_reuseport", 1),  # connections are spread over the workers

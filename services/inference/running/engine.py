@@ -12,29 +12,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from time import perf_counter
 
 from services.inference.calls import Outputs
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
+from services.inference.running.admission import Admission
+from services.inference.running.expected import Expected
 from services.inference.running.runtime import Feeds, InlineRuntime, Result, Runtime
 from services.inference.telling.meter import Meter
 
 INLINE_SECONDS = 0.002
 """Longest run that the event loop does itself: a probe waits no longer for it."""
-WAIT_SECONDS = 0.003
-"""How long what is accepted may wait while more comes than can be answered, as far as runs of the past tell."""
-WAIT_RUNS = 16
-"""Or so many runs of one request, where requests run alone: in a queue at 80 % load one in a hundred waits for ten."""
-WAIT_BATCHES = 8
-"""Or so many, where they run together, which shortens the queue."""
-LEAST_WAITING, MOST_WAITING = 6, 1024
-"""Bounds of the queue, in requests."""
-BURST_SECONDS, BURST_TIMES = 0.05, 4
-"""How long it may wait at other times, or so many times as long: clients that come together are no overload."""
-CALM_SECONDS = 0.1
-"""After so long without a refusal more may wait again."""
 BATCH_REQUESTS = 128
 """Most requests of one run; more would make the first wait for the last one's parsing."""
 BATCH_ROWS = 4096
@@ -46,13 +36,11 @@ ALONE = 16
 others might come. The first turn in which another one does come ends that."""
 BOUND_RUNS = 8
 """Runs after which the bound of the queue is reckoned anew."""
-SMOOTHING = 0.1
-"""Weight of a run in how many rows requests have, and in how fast a queue is worked off."""
-FALLING, RISING = 0.3, 0.02
-"""Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
-machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
-WARM_UPS = 3
-"""Runs before the first request. The first of them is the slowest, and tells nothing of the others."""
+GROW_SECONDS = 1.0
+"""After so long in which requests waited at every run's end the runtime is asked for another lane."""
+WARM_SECONDS, WARM_RUNS, WARM_TIMES = 1.0, 30, 1.5
+"""Before the first request the model is run until two runs in a row took about as long (one at most so many times the
+other), for no longer than that and no more often. The first run is the slowest, and tells nothing of the others."""
 
 
 Tell = Callable[[Outputs | Refused], None]
@@ -77,65 +65,80 @@ class _Waiting:
             tell(result)
 
 
+@dataclass(slots=True, eq=False)
+class _Run:
+    """What is run beside the event loop."""
+
+    batch: list[_Waiting]
+    rows: int
+    began: float
+
+
 class Engine:
     """Runs one model for many requests."""
 
     def __init__(
-        self, runtime: Runtime, *, batchable: bool, meter: Meter, clock: Callable[[], float] = perf_counter
+        self,
+        runtime: Runtime,
+        *,
+        batchable: bool,
+        meter: Meter,
+        objective: float = inf,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """Run by `runtime`; several requests together only where `batchable`, and say to `meter` what was done."""
+        """Run by `runtime`; several requests together only where `batchable`, and say to `meter` what was done.
+
+        `objective`: seconds within which every answer has to be given; what can't be is refused.
+        """
         self._runtime = runtime
         self._inline = runtime if isinstance(runtime, InlineRuntime) else None
         self._most = BATCH_REQUESTS if batchable else 1
-        self._patience = WAIT_BATCHES if batchable else WAIT_RUNS
         self._meter, self._clock = meter, clock
         self._queue: deque[_Waiting] = deque()
         self._under_way = 0
-        self._running: list[_Waiting] = []
-        """The batch that is run beside the loop."""
+        """Requests that are run."""
+        self._beside: list[_Run] = []
+        self._full = False
+        """The runtime can't do another run beside those."""
         self._kept: asyncio.AbstractEventLoop | None = None
         self._scheduled = self._watching = False
-        self.busy = False
-        """A run is under way beside the loop."""
-        self._began = 0.0
-        """When the last run did."""
         self._alone = 0
         """How many runs in a row had one request alone."""
         self._answered = False
         """A request was run in this turn of the event loop, without waiting for its end."""
-        self._expected = _Expected()
+        self._expected = Expected()
+        self._admission = Admission(self._expected, together=batchable, objective=objective)
         self._settled: float | None = None
         """When a run ended that others already waited for; None: nobody did."""
-        self._limit = self._burst = MOST_WAITING
-        """How many requests may wait or run while more come than can be answered, and at other times."""
-        self._pressed = 0.0
-        """Until when more come than can be answered."""
+        self._queued_since: float | None = None
+        """Since when requests waited at every run's end; None: at the last one nobody did."""
         self._runs = 0
         self.draining = False
 
-    def _reckon(self) -> None:
-        """Bound the queue: what is done within the time that one may wait."""
-        expected = self._expected
-        if not expected.each:
-            return
-        pace = max(expected.each, expected.pace)
-        wait = max(WAIT_SECONDS, self._patience * expected.seconds(round(expected.rows)))
-        self._limit = min(MOST_WAITING, max(LEAST_WAITING, int(wait / pace)))
-        self._burst = min(MOST_WAITING, max(BURST_TIMES * self._limit, int(BURST_SECONDS / pace)))
+    @property
+    def busy(self) -> bool:
+        """Tell whether a run is under way beside the loop."""
+        return bool(self._beside)
 
     async def start(self, rows: Rows) -> Result:
-        """Load the model and run one row, until it is known what a run takes; return the row's last result."""
+        """Load the model and run one row, until runs take as long as one another; return the row's last result."""
         await self._runtime.start()
         feeds = self._runtime.feeds(rows)
-        for warm in range(WARM_UPS):
+        start, before = self._clock(), 0.0
+        for _ in range(WARM_RUNS):
             began = self._clock()
             run = None if self._inline is None else self._inline.run([feeds])  # nobody waits for the loop yet
             (result,) = run or await self._runtime.exchange([feeds])
+            now = self._clock()
             if isinstance(result, ModelFailed):
                 break
-            if warm:
-                self._expected.saw(1, 1, self._clock() - began)
-        self._reckon()
+            took = now - began
+            if before:
+                self._expected.saw(1, 1, took)
+            if before and (max(took, before) <= WARM_TIMES * min(took, before) or now - start >= WARM_SECONDS):
+                break
+            before = took
+        self._admission.reckon()
         return result
 
     async def stop(self) -> None:
@@ -149,23 +152,30 @@ class Engine:
             self._kept = asyncio.get_running_loop()
         return self._kept
 
-    def admit(self) -> None:
-        """Raise Overloaded, or Draining, where no more may wait: asked before anything of a request is looked at."""
+    def admit(self, deadline: float = inf) -> None:
+        """Raise Overloaded, or Draining, where a request can't be answered by its deadline, or more come than can be.
+
+        It is asked before a body is looked at: refusing is cheap.
+        """
         waiting = len(self._queue) + self._under_way
-        if waiting < self._limit:
+        if not waiting:
             return
         now = self._clock()
-        stuck = self.busy and now - self._began > BURST_SECONDS
-        if stuck or waiting >= self._burst or now < self._pressed:
-            self._pressed = now + CALM_SECONDS
-            raise self._overloaded()
+        refusal = self._admission.refusal(waiting, now, deadline - now, self._overdue(now) if self._full else 0.0)
+        if refusal is not None:
+            raise self._overloaded(refusal, waiting)
+
+    def _overdue(self, now: float) -> float:
+        """Return how long every run under way takes beyond what it was expected to: of several the least."""
+        late = min(now - run.began - self._expected.seconds(run.rows) for run in self._beside)
+        return max(0.0, late)
 
     def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
         waiting = _Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
         if self._answered:
             self._alone = 0  # somebody else came in the same turn
-        if self._scheduled or self.busy:
+        if self._scheduled or self._full:
             self._queue.append(waiting)
         elif self._alone < ALONE or deadline <= waiting.since:
             self._queue.append(waiting)
@@ -183,7 +193,7 @@ class Engine:
 
     async def predict(self, rows: Rows, deadline: float) -> Outputs:
         """Return the model's outputs for these rows; raise Overloaded, Draining, TooLate or ModelFailed."""
-        self.admit()
+        self.admit(deadline)
         came: asyncio.Future[Outputs | Refused] = self._loop.create_future()
         waiting = self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
         try:
@@ -195,37 +205,38 @@ class Engine:
             raise result
         return result
 
-    def _overloaded(self) -> Overloaded | Draining:
-        seen = f"{len(self._queue) + self._under_way} requests wait already"
+    def _overloaded(self, seen: str, waiting: int) -> Overloaded | Draining:
         if self.draining:
             return Draining(f"this replica is ending and {seen}; ask another one")
-        refusal = Overloaded(f"{seen}, which is all that can be answered soon; come again later, or add replicas")
-        refusal.retry_after = max(1, ceil(self._expected.each * self._limit))
+        refusal = Overloaded(f"{seen}; come again later, or add replicas")
+        refusal.retry_after = max(1, ceil(self._admission.wait(waiting)))
         return refusal
 
     def _next(self) -> None:
-        """Run what waits, if nothing runs."""
+        """Run what waits, as far as the runtime can."""
         self._scheduled = False
-        if self.busy:
-            return
-        batch, rows = self._taken()
-        if batch:
+        while not self._full and not self._scheduled:
+            batch, rows = self._taken()
+            if not batch:
+                return
             self._run(batch, rows)
 
     def _run(self, batch: list[_Waiting], rows: int) -> None:
-        self._under_way = len(batch)
+        self._under_way += len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
-        self._began = self._clock()
+        began = self._clock()
         feeds = [one.feeds for one in batch]
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
-            self._settle(batch, rows, self._inline.run(feeds))
+            self._settle(batch, rows, began, self._inline.run(feeds))
             return
-        self.busy, self._running = True, batch
+        run = _Run(batch, rows, began)
+        self._beside.append(run)
+        self._full = len(self._beside) >= self._runtime.lanes
         if not self._watching:
             self._watching = True
             self._loop.call_later(WATCH_SECONDS, self._watch)
         task = self._loop.create_task(self._runtime.exchange(feeds))
-        task.add_done_callback(lambda done: self._came(batch, rows, done))
+        task.add_done_callback(lambda done: self._came(run, done))
 
     def _taken(self) -> tuple[list[_Waiting], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
@@ -252,85 +263,50 @@ class Engine:
             self._watching = False
             return
         now = self._clock()
-        for one in (*self._running, *self._queue):
+        running = [one for run in self._beside for one in run.batch]
+        for one in (*running, *self._queue):
             if one.deadline <= now:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
         self._loop.call_later(WATCH_SECONDS, self._watch)
 
-    def _came(self, batch: list[_Waiting], rows: int, done: "asyncio.Future[list[Result]]") -> None:
+    def _came(self, run: _Run, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
-        self.busy, self._running = False, []
+        self._beside.remove(run)
+        self._full = len(self._beside) >= self._runtime.lanes
         failed = None if not done.cancelled() else "the run was cancelled"
         if failed is None and done.exception() is not None:
             failed = f"{type(done.exception()).__name__}: {done.exception()}"
-        results: Sequence[Result] = [ModelFailed(failed) for _ in batch] if failed is not None else done.result()
-        self._settle(batch, rows, results)
+        results: Sequence[Result] = [ModelFailed(failed) for _ in run.batch] if failed is not None else done.result()
+        self._settle(run.batch, run.rows, run.began, results)
 
-    def _settle(self, batch: list[_Waiting], rows: int, results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[_Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
         now = self._clock()
-        took = now - self._began
+        took = now - began
         self._expected.saw(rows, len(batch), took)
         if self._settled is not None:
             self._expected.paced(len(batch), now - self._settled)
-        self._settled = now if self._queue else None
-        self._under_way = 0
-        self._meter.ran(self._began - batch[0].since, rows, took)
+        queued = len(self._queue)
+        self._settled = now if queued else None
+        self._under_way -= len(batch)
+        self._admission.ended(queued, now)
+        self._ask_for_more(queued, now)
+        self._meter.ran(began - batch[0].since, rows, took)
         self._runs += 1
         if not self._runs % BOUND_RUNS:
-            self._reckon()
+            self._expected.lanes = self._runtime.lanes
+            self._admission.reckon()
         for one, result in zip(batch, results, strict=True):
             one.answer(result)
         if self._queue and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._next)
 
-
-class _Expected:
-    """What a run takes, by its rows, as runs of the past tell; doubled rows are told apart.
-
-    >>> expected = _Expected()
-    >>> expected.saw(1, 1, 0.001)
-    >>> expected.seconds(1), expected.seconds(8)
-    (0.001, 0.008)
-    """
-
-    def __init__(self) -> None:
-        self._by_size: list[float | None] = [None] * 32
-        self.each = 0.0
-        """Seconds of one request, its share of the runs it had company in."""
-        self.rows = 1.0
-        """Rows of one request."""
-        self.pace = 0.0
-        """Seconds from one answer to the next while requests wait: what the event loop does between runs is in it."""
-
-    def seconds(self, rows: int) -> float:
-        """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
-        size = rows.bit_length()
-        known = self._by_size[size]
-        if known is not None:
-            return known
-        for smaller in range(size - 1, 0, -1):
-            seen = self._by_size[smaller]
-            if seen is not None:
-                return seen * (1 << (size - smaller))
-        return 0.0
-
-    def saw(self, rows: int, requests: int, took: float) -> None:
-        """Learn from a run."""
-        size = rows.bit_length()
-        known = self._by_size[size]
-        self._by_size[size] = took if known is None else _nearer(known, took)
-        self.rows += SMOOTHING * (rows / requests - self.rows)
-        share = took / requests
-        self.each = _nearer(self.each, share) if self.each else share
-
-    def paced(self, requests: int, took: float) -> None:
-        """Learn from a run that requests waited for, from the end of the one before it."""
-        share = took / requests
-        known = self.pace or share
-        self.pace = known + SMOOTHING * (min(share, 2 * known) - known)  # one stall tells little
-
-
-def _nearer(expected: float, took: float) -> float:
-    """Return what is expected after one more run."""
-    return expected + (FALLING if took < expected else RISING) * (took - expected)
+    def _ask_for_more(self, queued: int, now: float) -> None:
+        """Ask the runtime for another lane where requests have waited for a while."""
+        if not queued:
+            self._queued_since = None
+        elif self._queued_since is None:
+            self._queued_since = now
+        elif now - self._queued_since >= GROW_SECONDS:
+            self._queued_since = now
+            self._runtime.grow()

@@ -60,6 +60,14 @@ class OnnxRuntime:
         """`cuda` or `cpu`, once it is loaded."""
         return "cuda" if self._session is not None and CUDA in self._session.get_providers() else "cpu"
 
+    @property
+    def lanes(self) -> int:
+        """One: ONNX Runtime itself computes with as many threads as it may."""
+        return 1
+
+    def grow(self) -> None:
+        """Nothing: a server has a worker for each core already."""
+
     async def start(self) -> None:
         """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
         self._load()

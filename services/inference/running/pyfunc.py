@@ -38,6 +38,14 @@ class PyfuncRuntime:
         """Not known: the model's own framework chooses."""
         return "unknown"
 
+    @property
+    def lanes(self) -> int:
+        """One process, one lane."""
+        return 1
+
+    def grow(self) -> None:
+        """Nothing: there is one process."""
+
     async def start(self) -> None:
         """Start the child and wait until it has loaded the model; raise ModelFailed."""
         async with self._turn:

@@ -27,8 +27,17 @@ class Runtime(Protocol):
         """What it runs on, once it is loaded: `cpu`, `cuda`, or `unknown`."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many runs it can do at the same time now, one at least."""
+        ...
+
     async def start(self) -> None:
         """Load the model; raise ModelFailed."""
+        ...
+
+    def grow(self) -> None:
+        """Hear that requests wait: begin to make another lane, where there may be more of them."""
         ...
 
     def feeds(self, rows: Rows) -> Feeds:

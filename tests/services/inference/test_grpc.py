@@ -188,16 +188,17 @@ def in_flight(service: GrpcServed) -> float:
 
 
 def test_work_past_its_deadline_is_not_done(slow: Path, tmp_path: Path) -> None:
-    """The client hears DEADLINE_EXCEEDED; what waited behind a long run until then is never run."""
+    """What waits behind a long run until its deadline is never run; what can't be answered by then may be refused."""
     with busy(slow, tmp_path) as (service, channel, running):
         late = [channel.unary_unary(INFER).future(counting(1), timeout=0.2) for _ in range(3)]
         codes = [call.exception().code() for call in late]
         running.result()
         until(lambda: in_flight(service) == 0)
-        runs, counted = service.counted("slipway_inference_seconds_count"), requests(service, "oip-grpc", 504)
+        runs = service.counted("slipway_inference_seconds_count")
+        counted = [requests(service, "oip-grpc", code) for code in (504, 429)]
 
-    assert codes == [grpc.StatusCode.DEADLINE_EXCEEDED] * 3
-    assert (runs, counted) == (2, 3)
+    assert set(codes) <= {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert (runs, sum(counted)) == (2, 3)
 
 
 def test_nothing_is_done_for_a_client_that_stopped_waiting(slow: Path, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_overload_is_refused_at_once(slow: Path, tmp_path: Path) -> None:
 
     assert 0 < len(errors) < 900
     assert {error.code() for error in errors} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert "which is all that can be answered soon" in errors[0].details()
+    assert "requests wait already" in errors[0].details()
     assert len(outputs) == 1
 
 
