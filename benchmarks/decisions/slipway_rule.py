@@ -241,7 +241,7 @@ class Shares:
         self._total = bursts.total(self._tally, self._gusts)
         self.against = rates.log_against(self._total, self._grid)
         small = bursts.small_total(self._tally, self._gusts)
-        self.favour = rates.log_either(rates.log_favour(self._total, self._grid), rates.log_mean(small))
+        self.favour = rates.log_either(rates.log_passing(self._total, self._grid), rates.log_mean(small))
 
     def under(self, ratios: Floats) -> Floats:
         """Return the log e-value against "the canary fails at least so many times as often"."""

@@ -16,7 +16,7 @@ from scipy import stats
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import Decision, Scored, decide, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
-from slipway.domain.judge import Arms, When, copies_guard, learn, look, look_at_pairs, may_rise, remember
+from slipway.domain.judge import Arms, When, copies_guard, knows_bursts, learn, look, look_at_pairs, may_rise, remember
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import counts
 from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY
@@ -156,6 +156,17 @@ def test_learning_alone_holds_nothing_for_or_against_a_canary() -> None:
     assert evidence.rate(ERRORS).dispersion.pairs == 37
     assert evidence.fault.usual == pytest.approx(0.01)
     assert carried(evidence).rate(ERRORS).dispersion == evidence.rate(ERRORS).dispersion
+
+
+@pytest.mark.parametrize(("minutes", "known"), [(1, False), (10, False), (12, True), (60, True)])
+def test_gusts_are_known_after_ten_neighbouring_blocks(minutes: int, known: bool) -> None:  # noqa: FBT001 - a table
+    """A few looks at stable alone, each in a minute of its own; the first and the last minute are not whole."""
+    evidence = NO_EVIDENCE
+    for number in range(minutes + 1):
+        evidence = learn(evidence, {"old": counted(4000 * number, 40 * number)}, SPEC.judge, When(at=60.0 * number))
+
+    assert knows_bursts(evidence, SPEC.judge) is known
+    assert knows_bursts(evidence, SPEC.judge.model_copy(update={"burst_cv": 0.5}))
 
 
 # latency

@@ -232,6 +232,7 @@ def _tell_rate(
         evidence=_number(against),
         threshold_milliseconds=evidence.threshold_milliseconds,
         under_tolerance=bool(rates.log_favour(total, grid) >= -math.log(judge.beta)),
+        nearer=bool(rates.nearer(total, grid)),
     )
     return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
 

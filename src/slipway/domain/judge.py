@@ -26,6 +26,10 @@ from slipway.domain.shadow import ShadowComparison
 
 FEWEST_FOR_A_THRESHOLD = 100
 """Answers of stable from which its slowest ones are known well enough."""
+KNOWN_BLOCKS = 10
+"""Neighbouring blocks of stable from which its gusts are known well enough for more than `UNKNOWN_PERCENT`."""
+UNKNOWN_PERCENT = 5
+"""Weight up to which a canary may go while stable's gusts are not known."""
 SMOOTHING = 0.2
 """Weight of the newest look in the mean number of requests per look."""
 BEARABLE_ERRORS = 12.0
@@ -174,6 +178,17 @@ def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec,
             }
             evidence = replace(evidence, rates={**evidence.rates, **learned}, fault=fault)
     return evidence
+
+
+def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
+    """Return whether enough is known of stable's own gusts to give the canary more than `UNKNOWN_PERCENT`.
+
+    A model's second release without shadow knows nothing yet: gusts then look like the canary's doing. Blocks count in
+    which stable had requests, one next to the other: `KNOWN_BLOCKS` of them take that many times `burst_seconds` and
+    one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
+    the spec says what to expect.
+    """
+    return spec.burst_cv > 0 or evidence.rate(ERRORS).dispersion.pairs >= KNOWN_BLOCKS
 
 
 def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:

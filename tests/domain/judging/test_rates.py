@@ -22,7 +22,9 @@ from slipway.domain.judging.rates import (
     log_against,
     log_favour,
     log_mixed,
+    log_passing,
     log_under,
+    nearer,
     small_likelihoods,
     stacked,
 )
@@ -116,6 +118,55 @@ def test_many_ratios_at_once_are_what_each_is_alone() -> None:
         assert log_favour(together, stacked(grids))[row] == pytest.approx(log_favour(alone, grid))
 
 
+# nearer the margin than halfway to the tolerance
+
+
+@pytest.mark.parametrize(("margin", "tolerance"), [(1.0, 2.0), (1.25, 2.0), (1.0, 1.5), (4.0, 16.0), (1.9, 2.0)])
+def test_halfway_is_the_geometric_mean(margin: float, tolerance: float) -> None:
+    """Of margin and tolerance; its likelihood is read between the two points of the grid beside it."""
+    grid = grid_of(margin, tolerance)
+
+    assert grid.halfway.sum() == pytest.approx(1.0)
+    assert math.exp(grid.halfway @ np.log(grid.ratios)) == pytest.approx(math.sqrt(margin * tolerance))
+
+
+@given(
+    looks=st.lists(
+        st.tuples(st.integers(1, 500), st.integers(0, 99), st.integers(1, 500), st.integers(0, 99)), max_size=5
+    )
+)
+def test_what_passes_is_never_more_than_what_speaks_in_favour(looks: list[tuple[int, int, int, int]]) -> None:
+    """So a canary beyond the tolerance passes no more often than beta allows."""
+    seen = total((1, 0, 1, 0), *looks)
+
+    assert log_passing(seen, GRID) <= log_favour(seen, GRID)
+    if nearer(seen, GRID):
+        assert log_passing(seen, GRID) == log_favour(seen, GRID)
+
+
+def test_without_an_event_nothing_is_nearer() -> None:
+    """The evidence starts at 1."""
+    assert log_passing(total((500, 0, 900, 0)), GRID) == pytest.approx(0.0)
+
+
+def test_a_canary_between_margin_and_tolerance_seldom_passes() -> None:
+    """Of 400 with 1.5 times the errors a quarter do; by `log_favour` alone half. Equal ones pass as soon."""
+    random, grid = np.random.default_rng(3), grid_of(1.0, 2.0)
+    passed = {}
+    for ratio in (1.0, 1.5):
+        x, y = random.poisson(ratio * 1.5, (400, 100)).astype(float), random.poisson(4.5, (400, 100)).astype(float)
+        n = np.full_like(x, 300.0)
+        looked = likelihoods(x, y, n, 3 * n, grid).cumsum(axis=1)
+        fails = np.maximum.accumulate(log_against(looked, grid) >= -np.log(0.006), axis=1)
+        for name, log in (("favour", log_favour), ("passing", log_passing)):
+            reached = (log(looked, grid) >= -np.log(0.05)) & ~fails
+            passed[ratio, name] = np.where(reached.any(axis=1), reached.argmax(axis=1), 1000)
+
+    few, many = ((passed[1.5, name] < 100).mean() for name in ("passing", "favour"))
+    assert (few < 0.3, many > 0.4) == (True, True)
+    assert np.median(passed[1.0, "passing"]) <= np.median(passed[1.0, "favour"]) + 3
+
+
 # the promise, by enumeration
 
 
@@ -135,7 +186,7 @@ def expectation(canary: list[Fraction], stable: list[Fraction], null: float, oth
 
 
 def _at(x: int, y: int, requests: tuple[int, int], ratios: Floats) -> Floats:
-    grid = Grid(ratios=ratios, worse=ratios, fine=ratios)
+    grid = Grid(ratios=ratios, worse=ratios, fine=ratios, halfway=ratios)
     return likelihoods(*(np.array(float(one)) for one in (x, y, *requests)), grid)
 
 
@@ -310,7 +361,7 @@ def test_the_interval_covers_the_true_ratio_at_all_looks_at_once(ratio: float) -
 
 
 def _grid_at(ratio: float) -> Grid:
-    return Grid(ratios=np.array([ratio]), worse=np.zeros(1), fine=np.zeros(1))
+    return Grid(ratios=np.array([ratio]), worse=np.zeros(1), fine=np.zeros(1), halfway=np.zeros(1))
 
 
 def test_the_interval_holds_what_the_mixture_has_not_refuted() -> None:

@@ -62,6 +62,7 @@ def rate(
         evidence=evidence,
         threshold_milliseconds=250.0,
         under_tolerance=True,
+        nearer=True,
     )
 
 
@@ -186,6 +187,19 @@ def negligible(
                 "canary is wrong less than 1.5x as often as stable (confidence 95 %); "
                 "wrong answers: 41 of 2,004 against 71 of 8,010"
             ),
+        ),
+        (
+            replace(rate(), nearer=False),
+            INCONCLUSIVE,
+            (
+                "canary fails less than 1.5x as often as stable, not clearly nearer to 1x than to 1.22x yet; "
+                "errors: 41 of 2,004 against 71 of 8,010"
+            ),
+        ),
+        (
+            replace(rate((500, 0), (900, 0)), nearer=False),
+            PASS,
+            "canary fails on less than 1 % of its requests (confidence 95 %); errors: 0 of 500 against 0 of 900",
         ),
         (
             negligible((500, 0), (900, 0)),

@@ -113,7 +113,7 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     grid, gusts = _grid(guards), _gusts(evidence, least_cv)
     tally = _tally(_state(evidence, grid), grid)
     total = bursts.total(tally, gusts)
-    favour = rates.log_either(rates.log_favour(total, grid), rates.log_mean(bursts.small_total(tally, gusts)))
+    favour = rates.log_either(rates.log_passing(total, grid), rates.log_mean(bursts.small_total(tally, gusts)))
     return np.minimum(rates.log_against(total, grid), LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
 
 

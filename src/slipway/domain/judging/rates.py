@@ -36,6 +36,9 @@ BROKEN = 0.2
 """Prior weight of those farther off: a canary that fails on half of its requests is found within few of them."""
 NEAREST = 1.05
 """Alternatives closer to the null than this can't be told from it within any rollout."""
+NEARER = 0.7
+"""A canary passes by its ratio only while halfway to the tolerance explains its errors at most exp(-NEARER) as well as
+the margin does: of canaries in between few are promoted then, and equal ones hardly later (docs/decisions/0019)."""
 SMALLER = np.array([1 / 64, 1 / 16, 1 / 4, 1 / 2])
 """Alternatives to a negligible rate, as multiples of it."""
 _BETWEEN = np.linspace(0, 1, 16, endpoint=False)
@@ -51,6 +54,9 @@ class Grid:
     """Log prior weight of each as an alternative to "ratio <= margin"; minus infinity: none. Same shape."""
     fine: Floats
     """Log prior weight of each as an alternative to "ratio >= tolerance". Same shape."""
+    halfway: Floats
+    """Weights that pick the ratio halfway (geometric mean) from margin to tolerance out of a log-likelihood: linear
+    between the two points beside it. Same shape."""
 
 
 @lru_cache(maxsize=64)
@@ -66,7 +72,10 @@ def grid_of(margin: float, tolerance: float) -> Grid:
     below = (spaced < tolerance / NEAREST) & (spaced > tolerance / FARTHEST / NEAREST)
     worse = (1 - BROKEN) * (above & ~far) / (above & ~far).sum() + BROKEN * far / far.sum()
     return Grid(
-        ratios=np.append(spaced, [margin, tolerance]), worse=_log_prior(worse), fine=_log_prior(below / below.sum())
+        ratios=np.append(spaced, [margin, tolerance]),
+        worse=_log_prior(worse),
+        fine=_log_prior(below / below.sum()),
+        halfway=np.append(_interpolating(spaced, np.sqrt(margin * tolerance)), [0.0, 0.0]),
     )
 
 
@@ -76,6 +85,7 @@ def stacked(grids: tuple[Grid, ...]) -> Grid:
         ratios=np.stack([grid.ratios for grid in grids]),
         worse=np.stack([grid.worse for grid in grids]),
         fine=np.stack([grid.fine for grid in grids]),
+        halfway=np.stack([grid.halfway for grid in grids]),
     )
 
 
@@ -103,6 +113,22 @@ def log_against(total: Floats, grid: Grid) -> Floats:
 def log_favour(total: Floats, grid: Grid) -> Floats:
     """Return the log e-value against "ratio >= tolerance": the mean over the alternatives below it."""
     return log_mixed(total, grid.fine) - total[..., -1]
+
+
+def nearer(total: Floats, grid: Grid) -> NDArray[np.bool_]:
+    """Return whether the counts fit the margin clearly better than the ratio halfway to the tolerance."""
+    halfway = np.einsum("...r,...r->...", total, np.broadcast_to(grid.halfway, total.shape))
+    clearly: NDArray[np.bool_] = halfway - total[..., -2] <= -NEARER
+    return clearly
+
+
+def log_passing(total: Floats, grid: Grid) -> Floats:
+    """Return `log_favour` where the counts are `nearer` the margin, else at most 0: nothing in favour.
+
+    It is never more than `log_favour`, so a canary beyond the tolerance passes no more often.
+    """
+    favour = log_favour(total, grid)
+    return np.where(nearer(total, grid), favour, np.minimum(favour, 0.0))
 
 
 def log_under(total: Floats, grid: Grid, ratios: Floats) -> Floats:
@@ -172,6 +198,13 @@ def log_either(one: Floats, other: Floats) -> Floats:
     """Return the log of two e-values' mean: evidence against a hypothesis that may be refuted in two ways."""
     mean: Floats = np.logaddexp(one, other) - np.log(2)
     return mean
+
+
+def _interpolating(spaced: Floats, ratio: float) -> Floats:
+    """Return the weights of linear interpolation at this ratio, over log-spaced points."""
+    logs, at = np.log(spaced), np.log(ratio)
+    weights: Floats = np.maximum(0.0, 1 - np.abs(logs - at) / (logs[1] - logs[0]))
+    return weights
 
 
 def _log_prior(weights: Floats) -> Floats:

@@ -56,7 +56,10 @@ class Rate:
     """E-value against the canary."""
     threshold_milliseconds: float | None
     under_tolerance: bool
-    """Whether a PASS rests on the ratio; otherwise on the canary's own share being negligible."""
+    """Whether the ratio is shown to be under the tolerance."""
+    nearer: bool
+    """Whether it is nearer the margin than halfway to the tolerance: a PASS rests on the ratio where both hold, and
+    otherwise on the canary's own share being negligible."""
 
 
 def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -> str:
@@ -67,13 +70,17 @@ def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -
         case Outcome.FAIL:
             whom = "look by look canary" if _contradicts(rate) else "canary"
             return f"{whom} {_compared(rate, does)}; {chance(rate.evidence)}; {counted}{_copied(rate)}"
-        case Outcome.PASS if rate.under_tolerance:
+        case Outcome.PASS if rate.under_tolerance and rate.nearer:
             limit = f"less than {guard.tolerance:g}x as often as stable"
             return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
         case Outcome.PASS:
             on = "" if rate.check in TRANSITIVE else "on "
             limit = f"{on}less than {100 * guard.negligible:.10g} % {of}"
             return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
+        case _ if rate.under_tolerance and not rate.nearer:
+            halfway = math.sqrt(guard.margin * guard.tolerance)
+            between = f"not clearly nearer to {guard.margin:g}x than to {halfway:.3g}x yet"
+            return f"canary {does} less than {guard.tolerance:g}x as often as stable, {between}; {counts}: {counted}"
         case _:
             return f"not enough evidence yet either way; {counts}: {counted}"
 
