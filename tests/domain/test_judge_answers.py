@@ -62,7 +62,7 @@ def test_a_canary_that_sheds_a_third_is_never_promoted() -> None:
 
 @pytest.mark.parametrize("kind", ["refused", "shed"])
 def test_what_both_versions_refuse_alike_holds_nothing_against_the_canary(kind: str) -> None:
-    """Clients that send nonsense send it to both: in 60 rollouts of ten minutes none is rolled back, nearly all pass."""
+    """Clients that send nonsense send it to both: of 60 rollouts none is rolled back, nearly all pass."""
     random = np.random.default_rng(20261130)
     outcomes = []
     for _ in range(60):
