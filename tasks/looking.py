@@ -83,7 +83,7 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
         revisions=wiring.target().observe(status.model),
         traffic=wiring.target().traffic(status.model),
         **_measured(spec, status),
-        shadow=_shadow(spec, status) if status.phase is Phase.SHADOW else None,
+        shadow=_shadow(spec, status) if status.copying else None,
         superseded_by=hints.superseded_by or (held.superseded_by if held else None),
         approval=hints.approval,
     )

@@ -117,6 +117,8 @@ STARTING_CASES = [
 ]
 
 COMPARED = ShadowComparison(compared=200, disagreed=10)
+FAILING = ShadowComparison(compared=300, canary_failed=60)
+PASSING = ShadowComparison(compared=4000)
 DIFFERENT = ShadowComparison(compared=200, disagreed=30)
 SLOWER = ShadowComparison(compared=400, log_latency_ratios=Sums(count=400, total=400 * math.log(2), squares=400.0))
 LIMITED = release_spec(shadow={"duration_seconds": 10, "disagreement_limit": 0.04})
@@ -195,8 +197,76 @@ SHADOW_CASES = [
     Case(
         case="a limit, and nothing compared: waits",
         spec=LIMITED,
-        given=given(Phase.SHADOW, 500),
+        given=given(Phase.SHADOW, 60),
         when=seen(traffic=SHADOWED),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="a limit, and nothing compared by the deadline: held, with its copies",
+        spec=LIMITED,
+        given=given(Phase.SHADOW, 70),
+        when=seen(traffic=SHADOWED),
+        then=Phase.HELD,
+        because="no decision 70 s after the shadow began: no copied request",
+    ),
+    Case(
+        case="held: the first pair lets it go on",
+        spec=LIMITED,
+        given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+    ),
+    Case(
+        case="held: without one it waits",
+        spec=LIMITED,
+        given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
+        when=seen(traffic=SHADOWED),
+        then=Phase.HELD,
+    ),
+    Case(
+        case="held: a person lets it go on with the first step",
+        spec=LIMITED,
+        given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
+        when=seen(traffic=SHADOWED, approval=YES),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+    ),
+    Case(
+        case="held: it fails on copies: taken out",
+        given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
+        when=seen(traffic=SHADOWED, shadow=FAILING),
+        then=Phase.ROLLING_BACK,
+        do=(Route(traffic=BEFORE),),
+        because="canary fails",
+    ),
+    Case(
+        case="copies have shown that it is no worse: over before its time",
+        spec=release_spec(shadow={"duration_seconds": 600, "at_least_seconds": 60}),
+        given=given(Phase.SHADOW, 60),
+        when=seen(traffic=SHADOWED, shadow=PASSING),
+        then=Phase.SHIFTING,
+        do=(Route(traffic=TENTH),),
+    ),
+    Case(
+        case="copies have shown that it is no worse, before the least time: stays",
+        spec=release_spec(shadow={"duration_seconds": 600, "at_least_seconds": 60}),
+        given=given(Phase.SHADOW, 59),
+        when=seen(traffic=SHADOWED, shadow=PASSING),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="copies have shown that it is no worse, and the spec wants its whole time: stays",
+        spec=release_spec(shadow={"duration_seconds": 600, "at_least_seconds": None}),
+        given=given(Phase.SHADOW, 599),
+        when=seen(traffic=SHADOWED, shadow=PASSING),
+        then=Phase.SHADOW,
+    ),
+    Case(
+        case="copies have not shown enough: stays",
+        spec=release_spec(shadow={"duration_seconds": 600, "at_least_seconds": 60}),
+        given=given(Phase.SHADOW, 599),
+        when=seen(traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHADOW,
     ),
     Case(
@@ -216,9 +286,16 @@ SHADOW_CASES = [
     ),
     Case(
         case="over while stable is not ready: stays",
-        given=given(Phase.SHADOW, 500),
+        given=given(Phase.SHADOW, 60),
         when=seen(old=UNREADY, traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHADOW,
+    ),
+    Case(
+        case="stable is not ready by the deadline: held",
+        given=given(Phase.SHADOW, 70),
+        when=seen(old=UNREADY, traffic=SHADOWED, shadow=COMPARED),
+        then=Phase.HELD,
+        because="no decision 70 s after the shadow began: old is unready",
     ),
 ]
 

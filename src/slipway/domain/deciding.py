@@ -18,6 +18,8 @@ from slipway.domain.verdict import Outcome, Verdict
 
 INTERVAL_ALPHA = 0.05
 """Intervals in sentences hold at all looks at once with a chance of 95 %."""
+LIVE_ALONE = 4.0
+"""Evidence for the canary that live requests must have shown where copies make up the rest (docs/decisions/0023)."""
 Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
 
 
@@ -128,8 +130,9 @@ def _guards(spec: ReleaseSpec) -> Iterator[tuple[str, Guard]]:
         yield wording.QUANTILES, judge.latency
     if shadow is not None and shadow.disagreement_limit is not None:
         yield wording.DISAGREEMENT, Guard()
-    if shadow is not None and shadow.slowdown_limit is not None:
-        yield wording.SLOWDOWN, Guard()
+    if shadow is not None and spec.slowdown_limit is not None:
+        aside = judge.latency if shadow.slowdown_limit is None else None
+        yield wording.SLOWDOWN, Guard(weight=aside.weight / 3 if aside else 1.0)
 
 
 def _rates(spec: ReleaseSpec) -> dict[str, RateGuard]:
@@ -142,6 +145,8 @@ def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) ->
     judge = spec.judge
     rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
     against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
+    if evidence.rate(wording.COPIES).tally:
+        favour[0] = _with_copies(evidence, judge, float(favour[0]))
     for number, (name, one, guard) in enumerate(rated):
         yield Scored(
             check=name,
@@ -152,6 +157,17 @@ def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) ->
             seen=bool(one.canary.requests and one.stable.requests),
             tell=partial(_tell_rate, name, evidence, spec, float(against[number])),
         )
+
+
+def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
+    """Return the log evidence for the canary's errors with what copies showed, on the scale on which live ones pass.
+
+    The same processes answered both, so their evidence adds up where copies fail as live requests do. Where they don't,
+    live requests must have shown `LIVE_ALONE` by themselves.
+    """
+    both = [evidence.rate(wording.ERRORS), evidence.rate(wording.COPIES)]
+    whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
+    return max(favour, min(whole - math.log(2), alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
 
 
 def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
@@ -203,15 +219,15 @@ def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> 
             seen=evidence.pairs.pairs > 0,
             tell=partial(wording.tell_disagreement, evidence.pairs, shadow.disagreement_limit, INTERVAL_ALPHA),
         )
-    if shadow is not None and shadow.slowdown_limit is not None:
+    if (limit := spec.slowdown_limit) is not None:
         yield Scored(
             check=wording.SLOWDOWN,
-            against=_log(paired.against_slower(evidence.pairs, shadow.slowdown_limit)),
-            favour=_log(paired.favour_slower(evidence.pairs, shadow.slowdown_limit)),
+            against=_log(paired.against_slower(evidence.pairs, limit)),
+            favour=_log(paired.favour_slower(evidence.pairs, limit)),
             alpha=shares[wording.SLOWDOWN],
             required=False,
             seen=evidence.pairs.log_ratios.count > 0,
-            tell=partial(wording.tell_slowdown, evidence.pairs, shadow.slowdown_limit, INTERVAL_ALPHA),
+            tell=partial(wording.tell_slowdown, evidence.pairs, limit, INTERVAL_ALPHA),
         )
 
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from slipway.domain import baking, judge, warming
 from slipway.domain.counters import Counters
-from slipway.domain.deciding import Decision, decide, drifted, verdicts
+from slipway.domain.deciding import Decision, decide, drifted, score, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import DriftAction
 from slipway.domain.judging import route, shared_faults
+from slipway.domain.judging.wording import COPIES, DISAGREEMENT, SLOWDOWN
 from slipway.domain.moving import Observation, name_of, state_in
 from slipway.domain.readings import Summary
 from slipway.domain.revision import Health
@@ -23,6 +24,8 @@ CROWDED_PERCENT = 25
 WARMED_UP = {Phase.SHADOW, Phase.SHIFTING, Phase.BAKING}
 """Phases that begin with more requests for a revision than it had."""
 NO_SUMMARY = Summary()
+OF_COPIES = {COPIES, DISAGREEMENT, SLOWDOWN}
+"""Checks that copies are judged by."""
 
 
 def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
@@ -104,11 +107,11 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
     ready = state_in(seen, stable).health is Health.READY
     cold = status.warming.cold
     match status.phase:
-        case Phase.SHADOW if ready and seen.shadow is not None:  # the copies are weighed, not the originals too
+        case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
             learned = judge.learn(noted, _alone(live, stable), spec.judge, when)
             return learned if cold else judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
-        case Phase.SHIFTING | Phase.HELD if ready:
+        case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
             return _weighed(status.evidence, live, spec, when, cold=cold)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
             return judge.remember(status.evidence, live, spec.judge)
@@ -162,6 +165,22 @@ def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation
 
 def _alone(live: judge.Arms, name: str) -> dict[str, Counters]:
     return {name: live.counters[name]} if name in live.counters else {}
+
+
+def why_copying_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
+    """Say why no live request may follow the copies yet, whatever they show; empty: it may."""
+    stable, shadow = state_in(seen, name_of(status.stable)), spec.rollout.shadow
+    if stable.health is not Health.READY:
+        return f"{stable.name} is {stable.health}: no live request goes to the canary until it is ready"
+    if shadow is not None and shadow.disagreement_limit is not None and not status.shadow.compared:
+        return "no copied request was answered by both yet"  # a limit that nothing was held against is not kept
+    return ""
+
+
+def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
+    """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out."""
+    said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
+    return said.get(COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
 
 
 def why_it_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:

@@ -79,7 +79,7 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
             return _promoted(status, canary, stable)
         case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
             return Traffic(stable=stable) if stable else None
-        case Phase.SHADOW if stable:
+        case _ if status.copying and stable:
             return Traffic(stable=stable, canary=canary, shadow=canary)
         case Phase.SHIFTING | Phase.HELD if stable:
             share = status.weight_percent

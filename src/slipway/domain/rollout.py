@@ -15,7 +15,16 @@ from slipway.domain.baking import held_back
 from slipway.domain.capacity import raised, settled, shortages
 from slipway.domain.evidence import carried
 from slipway.domain.judging import quantiles
-from slipway.domain.looking import decision_of, judged, step_is_over, too_bad_for_cold, warmed, why_it_stays
+from slipway.domain.looking import (
+    copies_pass,
+    decision_of,
+    judged,
+    step_is_over,
+    too_bad_for_cold,
+    warmed,
+    why_copying_stays,
+    why_it_stays,
+)
 from slipway.domain.moving import (
     Action,
     Observation,
@@ -173,14 +182,27 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
 
 
 def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    shadow, compared = spec.rollout.shadow, status.shadow
-    early = shadow is not None and now - status.entered_at < shadow.duration_seconds
-    # a limit that nothing was held against is not kept
-    unknown = shadow is not None and shadow.disagreement_limit is not None and not compared.compared
-    if early or unknown or state_in(seen, name_of(status.stable)).health is not Health.READY:
-        return _move(replace(status, reason=f"shadow: {_told(compared)}"), seen)
-    step = _move(_enter_step(spec, status, 0, now, _told(compared)), seen)
-    return replace(step, actions=(*_release(seen, status.canary), *step.actions))  # it had replicas for all copies
+    shadow, waited = spec.rollout.shadow, now - status.entered_at
+    longest = shadow.duration_seconds if shadow is not None else 0.0
+    stays = why_copying_stays(spec, status, seen)
+    if not stays and (waited >= longest or _early(spec, status, waited)):
+        return _first_step(spec, status, seen, now)
+    if waited >= longest + spec.rollout.deadline_seconds:
+        reason = f"no decision {waited:.0f} s after the shadow began: {stays}"
+        return _move(_enter(replace(status, held_from=Phase.SHADOW), Phase.HELD, reason, now), seen)
+    return _move(replace(status, reason=f"shadow: {_told(status.shadow)}"), seen)
+
+
+def _early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+    """Say whether the shadow may end before its time: copies have shown enough."""
+    least = spec.rollout.shadow.at_least_seconds if spec.rollout.shadow is not None else None
+    return least is not None and waited >= least and copies_pass(spec, status)
+
+
+def _first_step(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Begin the steps; the canary had replicas for all copies."""
+    step = _move(_enter_step(spec, status, 0, now, _told(status.shadow)), seen)
+    return replace(step, actions=(*_release(seen, status.canary), *step.actions))
 
 
 def _told(compared: ShadowComparison) -> str:
@@ -244,6 +266,10 @@ def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float
 
 
 def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    if status.copying:
+        go_on = seen.approval is not None and seen.approval.approve
+        stays = "" if go_on else why_copying_stays(spec, status, seen)
+        return _move(status, seen) if stays else _first_step(spec, status, seen, now)
     if seen.approval is not None and seen.approval.approve:
         approved = replace(status, approved_by=seen.approval.by)
         return _move(_promote(spec, approved, f"approved by {seen.approval.by}", now), seen)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from slipway.domain.answers import AnswerKind, kind_of_http
 from slipway.domain.readings import NO_SUMS, Sums, sums_since
 
+WAY_MILLISECONDS = 1.0
+"""Added to both times before they are compared: a client's way takes at least that, and hides differences far below."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -47,7 +50,7 @@ class ShadowComparison:
     stable_failed: int = 0
     both_failed: int = 0
     log_latency_ratios: Sums = NO_SUMS
-    """log(canary's time / stable's), of pairs that neither failed and both timed."""
+    """log(canary's time / stable's), each with `WAY_MILLISECONDS`, of pairs that neither failed and both timed."""
     last: str = ""
     """Id of the request that was compared last: the next comparison begins behind it."""
 
@@ -124,7 +127,7 @@ def _bad(ours: Answer, theirs: Answer) -> tuple[bool, bool]:
 def _timed(before: Sums, pairs: Iterable[tuple[Answer, Answer]]) -> Sums:
     """Add the log ratios of pairs that both timed."""
     logs = [
-        math.log(their.milliseconds / our.milliseconds)
+        math.log((their.milliseconds + WAY_MILLISECONDS) / (our.milliseconds + WAY_MILLISECONDS))
         for our, their in pairs
         if our.milliseconds > 0 and their.milliseconds > 0
     ]

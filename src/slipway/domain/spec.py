@@ -178,15 +178,20 @@ class RehearsalSpec(Document):
 class ShadowSpec(Document):
     """A copy of live requests goes to the canary; its answers go to nobody."""
 
-    duration_seconds: PositiveSeconds = 300
-    """How long."""
+    duration_seconds: PositiveSeconds = 900
+    """How long at the most, where there is something to compare; the steps begin then, whatever copies have shown."""
+    at_least_seconds: PositiveSeconds | None = 60
+    """From when it may end earlier, once copies have shown that the canary is no worse; null: never earlier."""
     disagreement_limit: Ratio | None = None
     """Share of answers that may differ from the stable version's; null: shown only (a better model disagrees).
 
     Rolled back once the true share is shown to be over it, with the judge's confidence.
     """
     slowdown_limit: Annotated[float, Field(ge=1, le=100)] | None = None
-    """How many times as long the canary may take for the same request (geometric mean); null: not looked at."""
+    """How many times as long the canary may take for the same request (geometric mean).
+
+    null: 1.25, or `judge.latency.margin` where that is more; not looked at where `judge.latency` is null.
+    """
     tolerance: Annotated[float, Field(ge=0)] = 1e-3
     """Numeric answers closer than this agree."""
 
@@ -278,6 +283,10 @@ class RolloutSpec(Document):
         return self
 
 
+SLOWER_ON_COPIES = 1.25
+"""A canary on copies may have fewer replicas, and caches that stable has just filled: that much is not the model's."""
+
+
 class ReleaseSpec(Document):
     """How one model is released."""
 
@@ -305,3 +314,11 @@ class ReleaseSpec(Document):
     """How traffic moves."""
     judge: JudgeSpec = JudgeSpec()
     """How sure the judge must be."""
+
+    @property
+    def slowdown_limit(self) -> float | None:
+        """How many times as long the canary may take on copies; None: not looked at."""
+        shadow, latency = self.rollout.shadow, self.judge.latency
+        if shadow is None or shadow.slowdown_limit is not None or latency is None:
+            return shadow.slowdown_limit if shadow else None
+        return max(latency.margin, SLOWER_ON_COPIES)

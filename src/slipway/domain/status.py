@@ -124,6 +124,11 @@ class RolloutStatus:
     """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""
 
     @property
+    def copying(self) -> bool:
+        """Whether the canary gets copies of live requests: under shadow, or held there."""
+        return self.phase is Phase.SHADOW or (self.phase is Phase.HELD and self.held_from is Phase.SHADOW)
+
+    @property
     def champion(self) -> Revision | None:
         """The revision that serves when this rollout is at rest; None: none yet."""
         return self.canary if self.phase.serving else self.stable

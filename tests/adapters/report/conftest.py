@@ -31,6 +31,8 @@ SPEC = ReleaseSpec(
         ],
         deadline_seconds=60,
         bake_seconds=20,
+        hold_back_percent=0,
+        warm_up_seconds=0,
     ),
 )
 EVERYTHING = SPEC.model_copy(

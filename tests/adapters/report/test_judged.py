@@ -107,7 +107,7 @@ def test_where_nothing_was_counted_there_is_no_evidence(records: dict[str, Relea
         assert (shown[check].evidence, shown[check].chart) == ("", None)
     copies = shown["shadow errors"]
     assert (copies.verdict.outcome, copies.remark) == (Outcome.FAIL, "")
-    assert re.match(r"evidence against [\d,]+ of 600; ", copies.evidence)
+    assert re.match(r"evidence against [\d,]+ of 633; ", copies.evidence)
     assert records["rolled_back"].reason == copies.verdict.reason
 
 

@@ -127,7 +127,8 @@ def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
 
 def _ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
     if verdict.check == wording.SLOWDOWN:
-        return _marks(record, ("limit", "rollout.shadow.slowdown_limit"))
+        limit = verdict.numbers.get("limit") or parameter(record, "rollout.shadow.slowdown_limit", math.nan)
+        return (Mark(at=limit, kind="limit"),) if math.isfinite(limit) else ()
     path = SPECS.get(verdict.check)
     if path is None:
         return ()

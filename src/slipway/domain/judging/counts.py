@@ -117,6 +117,16 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     return np.minimum(rates.log_against(total, grid), LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
 
 
+def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_cv: float) -> tuple[float, float]:
+    """Return the log e-values for the canary by its ratio: of all this evidence together, and of the first alone.
+
+    Likelihoods of looks at other requests multiply: together they are an e-value where the ratio is the same in all.
+    """
+    alone, grid = likelihoods(evidence[0], guard, least_cv)
+    whole = alone + sum(likelihoods(one, guard, least_cv)[0] for one in evidence[1:])
+    return float(rates.log_passing(whole, grid)), float(rates.log_favour(alone, grid))
+
+
 def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
     """Return one metric's log-likelihood by ratio, and the grid it is on."""
     grid = _grid((guard,))

@@ -185,7 +185,7 @@ def tell_slowdown(evidence: PairEvidence, limit: float, alpha: float, outcome: O
     if outcome is Outcome.NO_DATA or ratio is None:
         return "no copied request was timed by both yet", {}
     low, high = paired.slowdown_interval(evidence, alpha)
-    numbers = _finite(ratio=ratio, ratio_low=low, ratio_high=high)
+    numbers = _finite(ratio=ratio, ratio_low=low, ratio_high=high, limit=limit)
     within = f" ({low:.3g} to {high:.3g})" if math.isfinite(high) else ""
     pairs = f"{evidence.log_ratios.count:,} copied requests"
     return f"canary takes {ratio:.3g}x stable's time{within} on {pairs}; allowed {limit:g}x", numbers
