@@ -24,7 +24,7 @@ from benchmarks.decisions.slipway_sums import SUMMED, walk
 from benchmarks.decisions.traces import History, Traces
 from slipway.domain.counters import Counters
 from slipway.domain.judge import BEARABLE_ERRORS, SMOOTHING, WORST_RATIO, WORST_SHARE, copies_guard
-from slipway.domain.judge_spec import JudgeSpec, LabelsSpec, RateGuard
+from slipway.domain.judge_spec import Guard, JudgeSpec, LabelsSpec, RateGuard
 from slipway.domain.judging import bursts, counts, rates, shared_faults
 from slipway.domain.judging.bursts import Gusts, Tally
 from slipway.domain.judging.rates import Floats, Grid
@@ -33,6 +33,10 @@ from slipway.domain.spec import RolloutSpec
 
 STEPS = RolloutSpec().steps
 SPEC = JudgeSpec(labels=LabelsSpec(required=True))
+SLOWDOWN = Guard(weight=(SPEC.latency.weight if SPEC.latency else 0.0) / 3)
+"""Times of copies: a third of the weight of live ones."""
+ALPHA = SPEC.alpha * (1 - RolloutSpec().part_of_alpha_while_baking)
+"""What is compared after promotion has a part of its own."""
 
 
 class Defence(StrEnum):
@@ -215,7 +219,7 @@ class Shares:
     def __init__(self, traces: Traces, metric: Metric, guard: RateGuard, defence: Defence) -> None:
         """Begin with nothing counted."""
         self.metric, self.required = metric, guard.required
-        self.alpha = SPEC.alpha * guard.weight / sum(one.weight for one in _all_guards(traces))
+        self.alpha = ALPHA * guard.weight / sum(one.weight for one in _all_guards(traces))
         self.learned = Learned(traces.history[metric], defence)
         self._grid: Grid = rates.grid_of(guard.margin, guard.tolerance)
         self._negligible = np.full(traces.count, guard.negligible)
@@ -250,7 +254,7 @@ class Shares:
 
 def error_alpha() -> float:
     """Return the error rate's share of alpha where a scenario is about errors."""
-    return SPEC.alpha * SPEC.errors.weight / sum(one.weight for one in _usual_guards())
+    return ALPHA * SPEC.errors.weight / sum(one.weight for one in _usual_guards())
 
 
 def look_milliseconds(metrics: int = 20, looks: int = 300) -> float:
@@ -275,15 +279,15 @@ def _guards(traces: Traces) -> Iterator[tuple[Metric, RateGuard]]:
         yield Metric.LABELS, SPEC.labels
 
 
-def _all_guards(traces: Traces) -> list[RateGuard]:
+def _all_guards(traces: Traces) -> list[Guard]:
     """Return what alpha is split over: what the default spec has, and what the scenario is about."""
     more = {Metric.LABELS: SPEC.labels, **SUMMED}.get(traces.scenario.metric)
     return [*_usual_guards(), *([] if more is None else [more])]
 
 
-def _usual_guards() -> list[RateGuard]:
+def _usual_guards() -> list[Guard]:
     """Return what the default spec has."""
-    usual = (SPEC.errors, copies_guard(SPEC), SPEC.refused, SPEC.shed, SPEC.nonfinite, SPEC.latency)
+    usual = (SPEC.errors, copies_guard(SPEC), SPEC.refused, SPEC.shed, SPEC.nonfinite, SPEC.latency, SLOWDOWN)
     return [one for one in usual if one is not None]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge import may_rise
+from slipway.domain.judge import KNOWN_BLOCKS, may_rise
 from slipway.domain.judging.drift import profile_of
 from slipway.domain.judging.route import RouteEvidence
 from slipway.domain.judging.shared_faults import SharedFault
@@ -51,6 +51,13 @@ MISMATCH = RouteEvidence(weight_percent=50, canary=900, stable=100, largest=60.0
 def knowing(status: RolloutStatus, **more: Any) -> RolloutStatus:  # noqa: ANN401 - parts of the evidence
     """Return the rollout with more evidence."""
     return replace(status, evidence=replace(status.evidence, **more))
+
+
+def knowing_gusts(status: RolloutStatus) -> RolloutStatus:
+    """Return the rollout with ten blocks of stable known, in which nothing came in gusts."""
+    errors = status.evidence.rate(ERRORS)
+    known = replace(errors, dispersion=replace(errors.dispersion, pairs=KNOWN_BLOCKS))
+    return knowing(status, rates={**status.evidence.rates, ERRORS: known})
 
 
 def labels(canary: Counters, stable: Counters) -> dict[str, Counters]:
@@ -407,7 +414,7 @@ def test_a_step_may_end_earlier_where_the_spec_and_the_evidence_allow_it(
     step: int, at_least: float | None, waited: float, *, evidence: bool, over: bool
 ) -> None:
     """Never before its least time, always after its longest; the last one only with evidence that promotes."""
-    status = well(shifting(step=step)) if evidence else shifting(step=step)
+    status = knowing_gusts(well(shifting(step=step)) if evidence else shifting(step=step))
 
     assert step_is_over(adaptive(at_least), status, waited) is over
 
@@ -424,6 +431,7 @@ def test_a_weight_over_a_quarter_is_given_early_only_after_a_pass(weight: int, *
         if not passes:  # enough to exclude a broken canary, too little for the tolerance
             live = {"new": counted(20 * number, number // 10), "old": counted(180 * number, number // 2)}
         status = judged(SPEC, status, seen(traffic=TENTH, live=live), NOW - 60 + number)
+    status = knowing_gusts(status)
     steps = [{"weight_percent": one, "duration_seconds": 10, "at_least_seconds": 2} for one in (10, weight)]
     spec = release_spec(steps=steps)
 
@@ -432,6 +440,18 @@ def test_a_weight_over_a_quarter_is_given_early_only_after_a_pass(weight: int, *
     assert step_is_over(spec, status, 5.0) is over
     assert not step_is_over(spec, status, 1.9)
     assert step_is_over(spec, status, 10.0)
+
+
+@pytest.mark.parametrize(("weight", "waited", "over"), [(5, 5.0, True), (6, 5.0, False), (6, 10.0, True)])
+def test_no_step_over_five_percent_begins_early_before_stables_gusts_are_known(
+    weight: int, waited: float, *, over: bool
+) -> None:
+    """A model's second release knows none; after the step's time the spec is followed."""
+    steps = [{"weight_percent": one, "duration_seconds": 10, "at_least_seconds": 2} for one in (1, weight)]
+    status = well(shifting(step=0))
+
+    assert step_is_over(release_spec(steps=steps), status, waited) is over
+    assert step_is_over(release_spec(steps=steps), knowing_gusts(status), waited)
 
 
 def test_good_evidence_promotes_before_the_last_steps_time_is_over() -> None:

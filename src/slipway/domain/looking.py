@@ -213,6 +213,8 @@ def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> boo
     if step.at_least_seconds is None or waited < step.at_least_seconds:
         return False
     later = [one.weight_percent for one in spec.rollout.steps[status.step + 1 :]]
+    if later and later[0] > judge.UNKNOWN_PERCENT and not judge.knows_bursts(status.evidence, spec.judge):
+        return False  # a model's second release: how stable's errors come in gusts was never seen
     if not later or later[0] > CROWDED_PERCENT:
         return decision_of(spec, status).outcome is Outcome.PASS
     return judge.may_rise(status.evidence, spec.judge, later[0])
