@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from slipway.adapters.local import envoy_config
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.cli.exit_codes import ExitCode
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
+from slipway.domain.revision import Traffic
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict
 from tests.cli.conftest import Run
@@ -94,3 +96,20 @@ def test_verdicts_are_json_for_scripts(slipway: Run, digits: RolloutStatus) -> N
     assert [one["outcome"] for one in verdicts["digits"]] == ["INCONCLUSIVE", "FAIL", "NO_DATA"]
     assert verdicts["digits"][0]["numbers"] == digits.verdicts[0].numbers
     assert verdicts["digits"][2]["blocking"] is False
+
+
+@pytest.mark.usefixtures("digits")
+def test_a_models_status_says_where_it_is_asked(slipway: Run, tmp_path: Path) -> None:
+    """Over HTTP by its path, over gRPC by its name beside the request: one port for both."""
+    routes = tmp_path / ".slipway" / "target" / "envoy" / "routes.json"
+    routes.parent.mkdir(parents=True)
+    routes.write_text(json.dumps(envoy_config.routes({"digits": Traffic(stable="digits-v1")})))
+
+    answer = slipway("status", "digits")
+    said = json.loads(slipway("status", "digits", "--json").stdout)["models"][0]["asked_at"]
+
+    assert said["HTTP"].startswith("http://127.0.0.1:")
+    assert said["HTTP"].endswith("/digits/")
+    assert said["gRPC"].endswith(", with the metadata x-slipway-model: digits")
+    assert said["HTTP"].removesuffix("/digits/").removeprefix("http://") in said["gRPC"]
+    assert all(where in answer.stdout for where in said.values())

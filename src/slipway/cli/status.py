@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
     """Show what runs, and where each model stands.
 
-    With a model: also what the judge's last look said of its release, metric by metric.
+    With a model: also where it is asked, and what the judge's last look said of its release, metric by metric.
     """
     from slipway import stack
     from slipway.settings import settings
@@ -29,6 +29,9 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
         output.say("")
         header = ("model", "champion", "releasing", "phase", "weights", "against", "for", "why")
         output.table(header, [_model_row(one) for one in models])
+    if model is not None and models[0]["asked_at"]:
+        output.say("")
+        output.table(("asked over", "at"), list(models[0]["asked_at"].items()))
     if model is not None and models[0]["verdicts"]:
         output.say("")
         output.table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])
@@ -56,11 +59,12 @@ def _model(name: str) -> dict[str, Any]:
     """Return where a model stands, from the rollout's status and the target alone: both are on this machine."""
     from slipway import wiring
 
-    rollout = wiring.rollouts().load(name)
+    rollout, weights = wiring.rollouts().load(name), _weights(name)
     return {
         "model": name,
         "champion": _champion(name),
-        "weights": _weights(name),
+        "weights": weights,
+        "asked_at": _asked_at(name) if weights else {},
         "version": rollout.version if rollout else None,
         "release_id": rollout.release_id if rollout else None,
         "phase": rollout.phase.value if rollout else None,
@@ -73,6 +77,17 @@ def _model(name: str) -> dict[str, Any]:
         "reason": _reason(rollout),
         "verdicts": rollout.verdicts if rollout else (),
     }
+
+
+def _asked_at(model: str) -> dict[str, str]:
+    """Return where a model is asked, by protocol; empty where Slipway does not know (on a cluster: the gateway)."""
+    from slipway.settings import settings
+
+    here = settings()
+    if here.target != "local":
+        return {}
+    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata x-slipway-model: {model}"
+    return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 
 def _champion(model: str) -> int | None:

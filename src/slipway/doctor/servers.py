@@ -97,15 +97,17 @@ def _answering(part: str, address: str, path: str, variable: str) -> Finding:
     return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
 
 
-def _door(here: Settings, part: str, port: int) -> Finding:
+def _door(here: Settings, part: str, port: int, speaks: str = "") -> Finding:
     if _listening(here.host, port):
-        return Finding(part=part, health=Health.OK, seen=f"listens on {here.host}:{port}")
+        more = f" ({speaks})" if speaks else ""
+        return Finding(part=part, health=Health.OK, seen=f"listens on {here.host}:{port}{more}")
     return Finding(part=part, health=Health.WARNING, seen=f"nobody listens on port {port}", do=START)
 
 
 def envoy(here: Settings) -> Iterator[Finding]:
     """Look at the router of this machine."""
-    yield _door(here, "front door", here.front_door_port)
+    yield _door(here, "front door", here.front_door_port, "HTTP and gRPC")
+    yield Finding(part="rescue", health=Health.OK, seen="what a new version can't answer the version before it does")
     admin = _get(f"http://{here.host}:{here.envoy_admin_port}/ready")
     if isinstance(admin, httpx.Response) and admin.text.strip() == "LIVE":
         yield Finding(part="Envoy's counters", health=Health.OK, seen="live")

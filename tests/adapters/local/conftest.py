@@ -11,8 +11,9 @@ from tests.adapters.local.place import Place
 
 
 @pytest.fixture(scope="session", autouse=True)
-def leaves_nothing() -> Iterator[None]:
-    """Check at the end that no process of these tests is left."""
+def leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Check at the end that no process of these tests is left; another session's may run beside them."""
+    ours = str(tmp_path_factory.getbasetemp())
     before = {process.pid for process in psutil.process_iter()}
     yield
     marks = ("supervisord", "envoy", "service.py")
@@ -21,7 +22,7 @@ def leaves_nothing() -> Iterator[None]:
         for process in psutil.process_iter(["pid", "cmdline"])
         if process.pid not in before
         and any(mark in part for part in process.info["cmdline"] or [] for mark in marks)
-        and "pytest-of" in " ".join(process.info["cmdline"])
+        and ours in " ".join(process.info["cmdline"])
     ]
     assert left == []
 
