@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 import httpx
@@ -12,7 +12,7 @@ import pytest
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.waiting import until
 from slipway.domain.counters import Counters
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.revision import Health, Rescue, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted, timed
 
@@ -188,6 +188,44 @@ def test_a_model_alone_needs_no_name(new_place: Callable[[str], Place]) -> None:
     assert answers[0].body.decode() == one.name
     assert answers[1].status is grpc.StatusCode.UNIMPLEMENTED
     assert answers[1].details.startswith("no such model over gRPC; models here: only; name one with")
+
+
+def test_questions_after_health_are_no_requests(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
+    """They go to the stable version, may last, and count for nobody."""
+    one = place.running("asked", 1, grpc=True)
+    place.target.route("asked", Traffic(stable=one.name))
+    check = channel.unary_unary("/grpc.health.v1.Health/Check")
+
+    said: bytes = check(b"row", metadata=[("x-slipway-model", "asked")], timeout=10)
+    ask(channel, b"row", "asked")
+
+    assert said == one.name.encode()
+    assert counted(metrics, "asked", one.name, 1) == Counters(requests=1, errors=0)
+
+
+def test_a_revision_from_before_grpc_was_shared_out_goes_on(new_place: Callable[[str], Place]) -> None:
+    """It is left running without a port for gRPC, and gets one when it is started again."""
+    place = new_place("older")
+    one = place.running("old", 1, grpc=True)
+    place.records.write(replace(place.records.of("old")[one.name], grpc_port=None))
+    place.target.start(one)
+    place.expect(one, Health.READY)
+    place.target.route("old", Traffic(stable=one.name))
+    with channel_to(place) as channel:
+        before = ask(channel, b"row", "old")
+        pid = place.target.supervisor.states()[one.name].pid
+        place.target.resume()
+        same = place.target.supervisor.states()[one.name].pid
+        place.target.supervisor.remove(one.name)
+
+        place.target.resume()
+        place.expect(one, Health.READY)
+        after = [ask(channel, b"row", "old")]
+        assert until(lambda: after.append(ask(channel, b"row", "old")) or after[-1].body == one.name.encode(), 20)
+
+    assert before.status is grpc.StatusCode.UNIMPLEMENTED
+    assert httpx.post(f"{place.url}/old/x", content=b"row").json()["revision"] == one.name
+    assert same == pid
 
 
 def test_http_goes_on_beside_it(place: Place, channel: grpc.Channel) -> None:

@@ -177,6 +177,24 @@ def test_the_old_version_rescues_while_it_is_warm(place: Place, metrics: EnvoyMe
     assert httpx.post(f"{place.url}/warm/x", content=f"{two.name}! fail".encode()).status_code == 500
 
 
+def test_the_rescued_version_may_be_the_one_with_most_requests(
+    place: Place, metrics: EnvoyMetrics, rollout: Rollout
+) -> None:
+    """Hold-back: a few requests stay with the old version, and it answers what the new one can't."""
+    one, two = rollout("backed", 50)
+    rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=5)
+    place.target.route("backed", Traffic(stable=two.name, canary=one.name, canary_percent=20, rescue=rescue))
+
+    with httpx.Client(base_url=place.url) as client:
+        answers = [client.post("/backed/x", content=f"{two.name}! status 400".encode()) for _ in range(40)]
+
+    asked = Counter(answer.headers["x-slipway-route"] for answer in answers)
+    assert {(answer.status_code, answer.json()["revision"]) for answer in answers} == {(200, one.name)}
+    assert asked[two.name] > asked[one.name]
+    assert counted(metrics, "backed", two.name, asked[two.name]).refused == asked[two.name]
+    assert counted(metrics, "backed", one.name, asked[one.name]) == Counters(requests=asked[one.name], errors=0)
+
+
 def test_stopping_waits_for_what_is_being_rescued(place: Place, rollout: Rollout) -> None:
     """Whoever answers in another one's place is at work."""
     one, two = rollout("working", 100)

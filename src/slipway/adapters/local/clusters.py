@@ -6,6 +6,7 @@
 | `digits-v2-shadow` | copies |
 | `digits-v2+digits-v1` | its share of live requests, where v1 answers in its place what it can't |
 | `digits-v2@grpc`, ... | the same over gRPC |
+| `digits-v2-health@grpc` | questions after its health over gRPC, which may last for hours: nobody waits for their end |
 
 A revision's name ends in `-vN` and a model's holds no `+` and no `@`: no two of these can be the same.
 """
@@ -19,7 +20,7 @@ from slipway.domain.revision import Rescue
 
 Json = dict[str, Any]
 
-GRPC, RESCUE, SHADOW = "@grpc", "+", "-shadow"
+GRPC, RESCUE, SHADOW, HEALTH = "@grpc", "+", "-shadow", "-health"
 CONNECT_TIMEOUT = "1s"
 IDLE_UPSTREAM = "3s"
 """Under uvicorn's keep-alive of 5 s: a request must not meet a connection that its server is about to close."""
@@ -87,6 +88,8 @@ def _of_revision(name: str, ports: Ports, host: str) -> Iterator[Json]:
         yield _cluster(cluster, [_endpoint(host, ports.http, name)])
         if ports.grpc is not None:
             yield _http2(_cluster(f"{cluster}{GRPC}", [_endpoint(host, ports.grpc, name)]))
+    if ports.grpc is not None:
+        yield _http2(_cluster(f"{name}{HEALTH}{GRPC}", [_endpoint(host, ports.grpc, name)]))
 
 
 def _of_rescue(rescue: Rescue, of: Ports, by: Ports, host: str) -> Iterator[Json]:

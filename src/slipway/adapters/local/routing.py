@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from slipway.adapters.local.clusters import GRPC, rescue_cluster, shadow_cluster
+from slipway.adapters.local.clusters import GRPC, HEALTH, rescue_cluster, shadow_cluster
 from slipway.domain.answers import ELSEWHERE, GRPC_KINDS
 from slipway.domain.revision import Rescue, Traffic
 
@@ -61,6 +61,7 @@ def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[J
     for model, traffic in sorted(shared.items()):
         for headers in _names(model, alone=len(shared) == 1):
             match = {"prefix": "/", "grpc": {}, "headers": headers}
+            routes.append(_health({**match, "prefix": "/grpc.health.v1.Health/"}, traffic))
             routes += _live(Door(match, action, GRPC), traffic)
     return [*routes, _unnamed(sorted(shared))]
 
@@ -93,6 +94,11 @@ def _unnamed(models: Sequence[str]) -> Json:
         "match": {"prefix": "/", "grpc": {}},
         "direct_response": {"status": 404, "body": {"inline_string": message}},
     }
+
+
+def _health(match: Json, traffic: Traffic) -> Json:
+    # without a time-out: who watches wants to hear of a change, whenever it comes
+    return {"match": match, "route": {"cluster": f"{traffic.stable}{HEALTH}{GRPC}", "timeout": "0s"}}
 
 
 def _live(door: Door, traffic: Traffic) -> Iterator[Json]:
