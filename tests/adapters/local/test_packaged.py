@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import grpc
 import httpx
 import pytest
 
-from services.inference.messages import message
+from services.inference.messages import message, parsed
 from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.target import LocalTarget
@@ -149,3 +150,28 @@ def test_nvidias_client_asks_through_the_front_door(served: Served, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
     assert seen == {"live": True, "ready": True, "sum": [[3.0]]}
+
+
+def test_streams_go_through_while_the_canary_is_rescued(served: Served) -> None:
+    """Each message gets its answer while the stream is open, from one version: the stream is one request."""
+    rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
+    traffic = Traffic(stable=served.two.name, canary=served.one.name, rescue=rescue)
+    served.target.route("sum", traffic)
+    values = oip(name="x", shape=(1, 3), fp32_contents=[1.0, 2.0, 3.0])
+    values.model_name = "sum"
+    answered = threading.Semaphore(0)
+
+    def messages() -> Iterator[bytes]:
+        for number in range(3):
+            assert number == 0 or answered.acquire(timeout=20)  # one after the other's answer
+            yield values.SerializeToString()
+
+    with grpc.insecure_channel(f"{served.place.host}:{served.place.front_door_port}") as channel:
+        stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        answers = stream(messages(), metadata=[("x-slipway-model", "sum")], timeout=60)
+        seen = []
+        for answer in answers:
+            seen.append(parsed(message("inference.ModelStreamInferResponse"), answer))
+            answered.release()
+
+    assert [one.error_message for one in seen] == [""] * 3
