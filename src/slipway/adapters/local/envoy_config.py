@@ -60,7 +60,7 @@ def routes(
     host = {
         "name": "models",
         "domains": ["*"],
-        "routes": [*grpc_routes(asked, timeout_seconds), *by_path, nobody],
+        "routes": [*by_path, *grpc_routes(asked, timeout_seconds), nobody],  # no method's path begins with a model
     }
     resource = {"@type": f"{_API}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
     return _versioned([resource])
