@@ -46,7 +46,7 @@ def test_traffic_is_read_back_as_it_was_written() -> None:
     assert Traffic.from_document({"stable": "old", "canary": "new"}) == Traffic(stable="old", canary="new")
 
 
-@pytest.mark.parametrize("document", [[], {"stable": "old", "rescue": {"of": "old"}}, {"stabel": "old"}, "old"])
+@pytest.mark.parametrize("document", [[], {"stable": "old", "rescue": {"of": "old"}}, {"steady": "old"}, "old"])
 def test_what_is_no_traffic_is_refused(document: object) -> None:
     """Never taken for something else."""
     with pytest.raises((TypeError, ValueError)):
