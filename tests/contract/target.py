@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.domain.revision import Health, Revision, Traffic
+from slipway.domain.revision import Health, Rescue, Revision, Traffic
 from slipway.errors import NotFound, PermanentError
 from slipway.ports.target import Target
 
@@ -49,8 +49,10 @@ class TargetContract:
     def test_the_route_is_remembered_as_it_was_told(self, target: Target, start: Start) -> None:
         """`traffic` returns what `route` was given; saying it twice changes nothing."""
         one, two = start("memory", 1), start("memory", 2)
-        shadow = two.name if target.abilities("memory", one.serving).copies else None
-        told = Traffic(stable=one.name, canary=two.name, canary_percent=5, shadow=shadow)
+        can = target.abilities("memory", one.serving)
+        shadow = two.name if can.copies else None
+        rescue = Rescue(of=two.name, by=one.name, at_once=3, after_seconds=2.5) if can.rescues else None
+        told = Traffic(stable=one.name, canary=two.name, canary_percent=5, shadow=shadow, rescue=rescue)
 
         target.route("memory", told)
         target.route("memory", told)

@@ -14,4 +14,7 @@ class RescueSpec(Document):
     """Most requests at a time that are answered so: beyond it clients get the new version's own answer, as the old one
     must not be overloaded by them."""
     after_seconds: PositiveSeconds = 10
-    """How long the new version may hold a request before the old one is asked too; the first good answer counts."""
+    """How long the new version may hold a request before the old one is asked too; the first good answer counts.
+
+    Less than clients wait: who leaves before is not rescued.
+    """
