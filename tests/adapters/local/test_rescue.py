@@ -86,6 +86,19 @@ def test_good_answers_are_the_canarys_own(place: Place, metrics: EnvoyMetrics, r
     assert metrics.counters("well", [one.name])[one.name].requests == 0
 
 
+def test_the_share_is_as_it_was_told(place: Place, rollout: Rollout) -> None:
+    """A quarter is asked of the canary, whatever it answers and whatever id requests come with."""
+    _, two = rollout("quarter", 25)
+    body = f"{two.name}! fail".encode()
+
+    with httpx.Client(base_url=place.url, headers={"x-request-id": "the-same"}) as client:
+        answers = [client.post("/quarter/x", content=body) for _ in range(400)]
+
+    asked = [answer.headers["x-slipway-route"] for answer in answers].count(two.name)
+    assert 60 <= asked <= 145  # 100 expected, 5 standard deviations either side
+    assert {answer.status_code for answer in answers} == {200}
+
+
 def test_stable_is_never_rescued_by_the_canary(place: Place, metrics: EnvoyMetrics, rollout: Rollout) -> None:
     """Its failures are its own, asked once; and what both refuse is refused."""
     one, two = rollout("oneway", 50)
