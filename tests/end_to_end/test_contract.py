@@ -1,18 +1,22 @@
 """A version that wants a column which its clients do not send: what becomes of it, on a whole stack."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 import yaml
 
+from services.inference.messages import message
 from tests.end_to_end.conftest import QUICK, Sent, Stack
+from tests.services.inference.grpc_serving import INFER
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
 CLIENTS = ["calls", "minutes"]
@@ -71,25 +75,29 @@ def register(stack: Stack, model: str, rows: Path, columns: list[str]) -> None:
 
 @contextmanager
 def asked(stack: Stack, model: str) -> Iterator[Sent]:
-    """Send rows of two columns at a steady rate, as the clients of version 1 do."""
+    """Send rows of two columns at a steady rate, as the clients of version 1 do: over HTTP and gRPC in turn."""
     sent, done, lock = Sent(), threading.Event(), threading.Lock()
     address = f"{stack.front_door}/{model}/v2/models/{model}/infer"
-    tensors = [{"name": name, "shape": [1], "datatype": "FP64", "data": [0.5]} for name in CLIENTS]
 
-    def one(client: httpx.Client) -> None:
-        answer = client.post(address, json={"inputs": tensors})
+    def one(ask: Callable[[], tuple[bool, str]]) -> None:
+        good, who = ask()
         with lock:
             sent.sent += 1
-            if answer.is_success:
-                sent.right += 1
-            else:
-                revision = answer.headers.get("x-slipway-revision", f"nobody: {answer.status_code}")
-                sent.failed[revision] = sent.failed.get(revision, 0) + 1
+            sent.right += good
+            if not good:
+                sent.failed[who] = sent.failed.get(who, 0) + 1
 
     def run() -> None:
-        with httpx.Client(timeout=20) as client, ThreadPoolExecutor(8) as senders:
-            while not done.wait(1 / PER_SECOND):
-                senders.submit(one, client)
+        with (
+            httpx.Client(timeout=20) as client,
+            grpc.insecure_channel(stack.front_door.removeprefix("http://")) as channel,
+            ThreadPoolExecutor(8) as senders,
+        ):
+            asks = (lambda: over_http(client, address), lambda: over_grpc(channel, model))
+            for ask in cycle(asks):
+                if done.wait(1 / PER_SECOND):
+                    return
+                senders.submit(one, ask)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -98,6 +106,25 @@ def asked(stack: Stack, model: str) -> Iterator[Sent]:
     finally:
         done.set()
         thread.join()
+
+
+def over_http(client: httpx.Client, address: str) -> tuple[bool, str]:
+    """Ask once; return whether there was an answer, and who refused."""
+    tensors = [{"name": name, "shape": [1], "datatype": "FP64", "data": [0.5]} for name in CLIENTS]
+    answer = client.post(address, json={"inputs": tensors})
+    return answer.is_success, f"{answer.headers.get('x-slipway-revision')}: {answer.status_code}"
+
+
+def over_grpc(channel: grpc.Channel, model: str) -> tuple[bool, str]:
+    """Ask once by the same protocol's messages."""
+    request = message("inference.ModelInferRequest")(model_name=model)
+    for name in CLIENTS:
+        request.inputs.add(name=name, shape=[1], datatype="FP64").contents.fp64_contents.append(0.5)
+    try:
+        channel.unary_unary(INFER)(request.SerializeToString(), metadata=[("x-slipway-model", model)], timeout=20)
+    except grpc.RpcError as error:
+        return False, f"{error.code().name}: {error.details()}"
+    return True, ""
 
 
 def test_it_is_stopped_before_any_traffic(stack: Stack, rows: Path) -> None:
@@ -130,4 +157,20 @@ def test_where_the_spec_allows_it_copies_show_it_before_any_client_sees_a_400(st
     timeline = stack.status("moved")["timeline"]
     assert stack.state("moved", 2) == "rolled-back"
     assert max(moment["weight_percent"] for moment in timeline) == 0
+    assert (sent.failed, sent.right) == ({}, sent.sent)
+
+
+def test_without_a_shadow_it_is_taken_back_within_two_looks_and_stable_answers_for_it(stack: Stack, rows: Path) -> None:
+    """What it refuses of live requests is answered by the version that serves; the judge counts the refusals."""
+    write_spec(stack, "bold", rows, contract="allow", rollout=QUICK | {"shadow": None})
+    register(stack, "bold", rows, CLIENTS)
+    stack.slipway("release", "bold")
+    with asked(stack, "bold") as sent:
+        register(stack, "bold", rows, [*CLIENTS, "tenure"])
+        stack.slipway("release", "bold", code=3)
+
+    looks = [moment for moment in stack.status("bold")["timeline"] if moment["phase"] == "shifting"][1:]
+    assert stack.state("bold", 2) == "rolled-back"
+    assert "refused" in stack.status("bold")["reason"]
+    assert len(looks) <= 2
     assert (sent.failed, sent.right) == ({}, sent.sent)

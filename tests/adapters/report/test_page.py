@@ -236,6 +236,6 @@ def test_differences_for_clients_are_listed_breaking_first(records: dict[str, Re
     words = shown(HtmlReporter().text(record))
 
     title = "What clients of the champion would notice"
-    assert f"{title} column 'tenure' breaking column 'tenure' is new answers compatible the prediction" in words
+    assert f"{title} breaking column 'tenure' is new compatible the prediction has type float32" in words
     assert f"## {title}" in HtmlReporter().summary(record)
     assert title not in shown(HtmlReporter().text(records["stopped"]))

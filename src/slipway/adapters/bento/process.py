@@ -125,8 +125,7 @@ class Service:
 def running(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
     """Start a package on a port (None: a free one); at the end nothing that it started is left."""
     port, grpc_port = port or _free_port(), _free_port()
-    command, additions = serve_command(package.path, HOST, port)
-    command = [*command, "--grpc-port", str(grpc_port)]
+    command, additions = serve_command(package.path, HOST, port, grpc_port)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -22,7 +22,7 @@ def summary(record: ReleaseRecord) -> str:
         "## Gates" if record.stages else "",
         _table(("stage", "check", "", "why"), _gates(record)) if record.stages else "",
         "## What clients of the champion would notice" if view.differences(record) else "",
-        _table(("", "where", "what"), view.differences(record)) if view.differences(record) else "",
+        _table(("", "what"), view.differences(record)) if view.differences(record) else "",
         "## Timeline" if record.timeline else "",
         _table(("when", "phase", "weight", "why"), _changes(record)) if record.timeline else "",
         " · ".join(f"[{_text(name)}](<{address}>)" for name, address in view.links(record)),

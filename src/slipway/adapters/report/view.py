@@ -154,10 +154,10 @@ def variants(record: ReleaseRecord) -> Table | None:
     return Table(header=header, rows=tuple((_variant(row), bool(row.get("chosen"))) for row in rows))
 
 
-def differences(record: ReleaseRecord) -> list[tuple[str, str, str]]:
-    """Return what clients of the champion would notice, breaking first: kind, where, and the sentence."""
+def differences(record: ReleaseRecord) -> list[tuple[str, str]]:
+    """Return what clients of the champion would notice, breaking first: kind and sentence."""
     found = [one for stage in record.stages for one in stage.details.get("differences") or ()]
-    rows = [(str(one["kind"]), str(one["where"]), str(one["sentence"])) for one in found]
+    rows = [(str(one["kind"]), str(one["sentence"])) for one in found]
     return sorted(rows, key=lambda row: row[0] != "breaking")
 
 

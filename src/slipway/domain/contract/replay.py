@@ -10,7 +10,7 @@ from slipway.domain.contract.kinds import WORDS
 CHECK = "replay"
 NAMELESS = ""
 """Name of an output on a door that gives it none."""
-FORMS = 4
+FORMS = 2
 """Forms of requests that a sentence lists before it counts the rest."""
 
 
@@ -77,7 +77,7 @@ def _refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
     more = len(forms) - FORMS
     said = ", ".join(forms[:FORMS]) + (f" and {more} more" if more > 0 else "")
     share = f"{len(bad)} of {counted(len(exchanges), 'request')} that the champion answers"
-    return breaking(door, f"{door}: {share} are not answered ({said}): {bad[0].challenger.message}")
+    return breaking(door, f"{door}: {share} are refused or fail ({said}): {bad[0].challenger.message}")
 
 
 def _answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
