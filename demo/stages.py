@@ -9,7 +9,7 @@ import httpx
 
 _SUFFIX = re.compile(r"-[0-9a-f]{3,}$")
 """Prefect ends the names of task runs with a few hex digits."""
-GATES = ("fetch", "validate data", "validate model", "convert", "optimize", "package", "rehearse")
+GATES = ("fetch", "check contract", "validate data", "validate model", "convert", "optimize", "package", "rehearse")
 """The tasks before any traffic, in the order of their beginning."""
 
 

@@ -18,7 +18,7 @@ from slipway.domain.status import Phase, RolloutStatus
 BAR_CELLS = 20
 NOTES = 9
 """Lines of the log that are shown."""
-SHORT = {"validate data": "data", "validate model": "quality"}
+SHORT = {"check contract": "contract", "validate data": "data", "validate model": "quality"}
 """Names of gates that would not fit."""
 COLOURS = {
     ReleaseState.PROMOTED: "green",

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import grpc  # type: ignore[import-untyped]
 import httpx
@@ -19,6 +20,8 @@ from slipway.domain.contract.replay import Answer, Exchange, Replayed
 
 REQUEST_SECONDS = 30.0
 """The service's own limit of one request."""
+CONNECT_SECONDS = 10.0
+"""How long its port for gRPC may open after it is ready over HTTP."""
 REPLAY_SECONDS = 30.0
 """After it no further request is made: a slow model is asked less."""
 TRIES = 2
@@ -76,24 +79,22 @@ def opened(service: Service) -> Iterator[Doors]:
     with ExitStack() as stack:
         client = stack.enter_context(httpx.Client(base_url=service.url, timeout=REQUEST_SECONDS))
         channel = stack.enter_context(grpc.insecure_channel(service.grpc))
+        with suppress(grpc.FutureTimeoutError):  # one that never listens is told by its requests
+            grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
         yield Doors(http=client, grpc=channel, messages=messages)
 
 
 def replay(champion: Doors, challenger: Doors, model: str, samples: Sequence[Sample]) -> Replayed:
     """Ask both, the challenger only what the champion answers; end early where that takes too long."""
-    requests = [
-        request
-        for sample in samples
-        for request in (*http_requests(model, sample), *champion.messages.requests(model, sample))
-    ]
     ends = time.monotonic() + REPLAY_SECONDS
     exchanges: list[Exchange] = []
-    for number, request in enumerate(requests):
-        if time.monotonic() > ends:
-            skipped = f"after {REPLAY_SECONDS:g} s {len(requests) - number} of {len(requests)} requests were not made"
-            return Replayed(exchanges=tuple(exchanges), skipped=skipped)
-        before = champion.ask(request)
-        if before.kind is AnswerKind.RIGHT:
-            after = challenger.ask(request)
-            exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
+    for sample in samples:
+        for request in chain(http_requests(model, sample), champion.messages.requests(model, sample)):
+            if time.monotonic() > ends:
+                skipped = f"it ended after {REPLAY_SECONDS:g} s, before all were made"
+                return Replayed(exchanges=tuple(exchanges), skipped=skipped)
+            before = champion.ask(request)
+            if before.kind is AnswerKind.RIGHT:
+                after = challenger.ask(request)
+                exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
     return Replayed(exchanges=tuple(exchanges))
