@@ -1,130 +1,19 @@
 """A version that wants a column which its clients do not send: what becomes of it, on a whole stack."""
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import cycle
 from pathlib import Path
-from typing import Any
 
-import grpc
-import httpx
-import numpy as np
 import pytest
-import yaml
 
-from services.inference.messages import message
-from tests.end_to_end.conftest import QUICK, Sent, Stack
-from tests.services.inference.grpc_serving import INFER
+from tests.end_to_end.churn import CLIENTS, asked, register, write_rows, write_spec
+from tests.end_to_end.conftest import QUICK, Stack
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
-CLIENTS = ["calls", "minutes"]
-"""What clients send."""
-PER_SECOND = 40
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return validation rows that have a column more than clients send."""
-    draw = np.random.default_rng(7)
-    table = draw.normal(size=(400, 3))
-    label = (table.sum(axis=1) + table[:, 0] > 0).astype(int)
-    path = tmp_path_factory.mktemp("rows") / "churn.csv"
-    lines = [",".join([*(f"{value:.6f}" for value in row), str(left)]) for row, left in zip(table, label, strict=True)]
-    path.write_text("\n".join(["calls,minutes,tenure,left", *lines]))
-    return path
-
-
-def write_spec(stack: Stack, model: str, rows: Path, **more: object) -> None:
-    """Write the release spec of a model of churn."""
-    document: dict[str, Any] = {
-        "model": model,
-        "data": {"path": str(rows), "label": "left"},
-        "quality": {"tolerance": 0.05},
-        "optimization": {"variants": []},
-        "rehearsal": {"requests": 20},
-        "rollout": QUICK,
-        "judge": {"errors": {"negligible": 0.05}, "latency": None},
-    }
-    (stack.models / f"{model}.yaml").write_text(yaml.safe_dump(document | more))
-
-
-def register(stack: Stack, model: str, rows: Path, columns: list[str]) -> None:
-    """Train on these columns and register the next version, as a team does."""
-    import mlflow
-    import pandas as pd
-    from mlflow.models import infer_signature
-    from sklearn.svm import LinearSVC
-
-    table = pd.read_csv(rows)
-    estimator = LinearSVC(random_state=0).fit(table[columns], table["left"])
-    example = table[columns].head(3)
-    mlflow.set_tracking_uri(stack.mlflow)
-    mlflow.set_experiment("churn")
-    with mlflow.start_run():
-        mlflow.sklearn.log_model(
-            estimator,
-            name=model,
-            registered_model_name=model,
-            signature=infer_signature(example, estimator.predict(example)),
-            input_example=example,
-            pip_requirements=["scikit-learn", "numpy", "skops"],
-        )
-
-
-@contextmanager
-def asked(stack: Stack, model: str) -> Iterator[Sent]:
-    """Send rows of two columns at a steady rate, as the clients of version 1 do: over HTTP and gRPC in turn."""
-    sent, done, lock = Sent(), threading.Event(), threading.Lock()
-    address = f"{stack.front_door}/{model}/v2/models/{model}/infer"
-
-    def one(ask: Callable[[], tuple[bool, str]]) -> None:
-        good, who = ask()
-        with lock:
-            sent.sent += 1
-            sent.right += good
-            if not good:
-                sent.failed[who] = sent.failed.get(who, 0) + 1
-
-    def run() -> None:
-        with (
-            httpx.Client(timeout=20) as client,
-            grpc.insecure_channel(stack.front_door.removeprefix("http://")) as channel,
-            ThreadPoolExecutor(8) as senders,
-        ):
-            asks = (lambda: over_http(client, address), lambda: over_grpc(channel, model))
-            for ask in cycle(asks):
-                if done.wait(1 / PER_SECOND):
-                    return
-                senders.submit(one, ask)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield sent
-    finally:
-        done.set()
-        thread.join()
-
-
-def over_http(client: httpx.Client, address: str) -> tuple[bool, str]:
-    """Ask once; return whether there was an answer, and who refused."""
-    tensors = [{"name": name, "shape": [1], "datatype": "FP64", "data": [0.5]} for name in CLIENTS]
-    answer = client.post(address, json={"inputs": tensors})
-    return answer.is_success, f"{answer.headers.get('x-slipway-revision')}: {answer.status_code}"
-
-
-def over_grpc(channel: grpc.Channel, model: str) -> tuple[bool, str]:
-    """Ask once by the same protocol's messages."""
-    request = message("inference.ModelInferRequest")(model_name=model)
-    for name in CLIENTS:
-        request.inputs.add(name=name, shape=[1], datatype="FP64").contents.fp64_contents.append(0.5)
-    try:
-        channel.unary_unary(INFER)(request.SerializeToString(), metadata=[("x-slipway-model", model)], timeout=20)
-    except grpc.RpcError as error:
-        return False, f"{error.code().name}: {error.details()}"
-    return True, ""
+    return write_rows(tmp_path_factory.mktemp("rows") / "churn.csv")
 
 
 def test_it_is_stopped_before_any_traffic(stack: Stack, rows: Path) -> None:

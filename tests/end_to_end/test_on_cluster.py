@@ -3,11 +3,13 @@
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster import Cluster, cluster_or_skip
+from tests.end_to_end.churn import CLIENTS, register, write_rows, write_spec
 from tests.end_to_end.conftest import Stack, registering, running, sending
 
 GATEWAY = """
@@ -89,3 +91,18 @@ def test_versions_travel_from_mlflow_into_a_cluster_s_traffic(cluster: Cluster, 
     stack.slipway("target", "uninstall", MODEL, "--yes")
     left = cluster.kubectl("get", OBJECTS, "-n", namespace, "-l", f"slipway.dev/model={MODEL}", "-o", "name")
     assert [one for one in left.split() if not one.startswith("pod/")] == []  # pods end what they have
+
+
+@pytest.mark.timeout(300)
+def test_a_version_that_clients_can_not_ask_never_comes_to_the_cluster(stack: Stack, tmp_path: Path) -> None:
+    """It wants a column that they do not send: stopped by its contract, before there is an image."""
+    rows = write_rows(tmp_path / "churn.csv")
+    write_spec(stack, "churn-on-cluster", rows, serving=SERVING)
+    register(stack, "churn-on-cluster", rows, CLIENTS)
+    stack.slipway("release", "churn-on-cluster")
+    register(stack, "churn-on-cluster", rows, [*CLIENTS, "tenure"])
+
+    said = " ".join(stack.slipway("release", "churn-on-cluster", code=3).split())
+
+    stack.slipway("target", "uninstall", "churn-on-cluster", "--yes")
+    assert "clients of churn-on-cluster-v1 break: column 'tenure' is new" in said
