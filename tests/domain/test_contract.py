@@ -170,6 +170,16 @@ def test_labels(after: "np.ndarray[tuple[int], np.dtype[np.str_]]", kind: str, w
     assert not found or re.search(words, found[0].sentence), found[0].sentence
 
 
+def test_several_types_of_numbers_may_cost_the_form_of_lists() -> None:
+    """Whether a model of several types takes one matrix, only its package knows."""
+    found = compare_signatures(signature(columns(a="int64", b="int64")), signature(columns(a="int64", b="float64")))
+
+    assert [(one.kind, one.where) for one in found] == [
+        (Kind.COMPATIBLE, "column 'b'"),
+        (Kind.COMPATIBLE, "rows as lists"),
+    ]
+
+
 def test_many_names_are_counted() -> None:
     """A sentence names a few columns of many."""
     wide = tuple(Column(name=f"c{number}", kind="float32") for number in range(1000))

@@ -54,7 +54,7 @@ def test_without_a_shadow_it_is_taken_back_within_two_looks_and_stable_answers_f
     write_spec(stack, "bold", rows, contract="allow", rollout=QUICK | {"shadow": None})
     register(stack, "bold", rows, CLIENTS)
     stack.slipway("release", "bold")
-    with asked(stack, "bold") as sent:
+    with asked(stack, "bold", doors=["http"]) as sent:
         register(stack, "bold", rows, [*CLIENTS, "tenure"])
         stack.slipway("release", "bold", code=3)
 
