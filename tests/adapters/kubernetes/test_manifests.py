@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from slipway.adapters.kubernetes.autoscaling import Bounds, autoscaler, signals
-from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
 from slipway.adapters.kubernetes.pods import environment
-from slipway.adapters.kubernetes.routes import GatewayName, http_route
+from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
 from slipway.domain.revision import Package, Revision, Traffic
 from slipway.domain.serving_spec import GpuSpec, ReplicasSpec, ServingSpec, Toleration
 from slipway.errors import ArtifactBroken
@@ -66,14 +66,19 @@ def manifests(serving: ServingSpec, *, custom_metrics: bool) -> list[Manifest]:
     ]
 
 
+SHIFTING = Traffic(stable="digits-v6", canary="digits-v7", canary_percent=20)
+SHADOWED = Traffic(stable="digits-v6", canary="digits-v7", shadow="digits-v7")
 CASES = {
     "plain": manifests(PLAIN, custom_metrics=True),
     "full": manifests(FULL, custom_metrics=True),
     "without-custom-metrics": manifests(PLAIN, custom_metrics=False)[-1:],
     "model": [
         network_policy("digits"),
-        http_route("digits", Traffic(stable="digits-v6", canary="digits-v7", canary_percent=20), DOOR),
-        http_route("digits", Traffic(stable="digits-v6", canary="digits-v7", shadow="digits-v7"), DOOR),
+        http_route("digits", SHIFTING, DOOR),
+        http_route("digits", SHADOWED, DOOR),
+        grpc_route("digits", SHIFTING, DOOR, copies=True),
+        grpc_route("digits", SHADOWED, DOOR, copies=True),
+        grpc_route("digits", SHADOWED, DOOR, copies=False),
     ],
 }
 
@@ -87,7 +92,7 @@ def test_manifests_are_as_in_the_golden_files(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_published_schemas_accept_every_manifest(name: str) -> None:
     """No unknown field, no wrong type; the Gateway API's own schema is the cluster's to check."""
-    checked = [manifest for manifest in CASES[name] if manifest["kind"] != "HTTPRoute"]
+    checked = [manifest for manifest in CASES[name] if manifest["apiVersion"] != GATEWAY_API]
 
     for manifest in checked:
         kubernetes_validate.validate(manifest, SCHEMAS, strict=True)

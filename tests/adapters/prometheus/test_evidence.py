@@ -82,6 +82,15 @@ OWN = {
 """What digits-v2 made of 81 requests; another revision answered seven of them."""
 
 
+def traefik_grpc(namespace: str, counts: dict[int, int]) -> str:
+    """Return more of Traefik's page: gRPC requests of digits-v2 by gRPC status, as Traefik 3.6 counts them."""
+    service = f"{namespace}-digits-v2-3001-grpc@kubernetesgateway"
+    return "".join(
+        f'traefik_service_requests_total{{code="{code}",protocol="grpc",service="{service}"}} {number}\n'
+        for code, number in counts.items()
+    )
+
+
 def nginx(namespace: str, counts: dict[int, int]) -> str:
     """Return ingress-nginx' page: a canary's requests by status."""
     labels = f'namespace="{namespace}",canary="{namespace}-digits-v2-http"'
@@ -100,20 +109,24 @@ def istio(namespace: str, counts: dict[tuple[int, str], int]) -> str:
 
 def test_what_hides_behind_the_gateways_200_is_told_by_the_pods(show: Show, made: Made, namespace: str) -> None:
     """The status in gRPC's trailers, and requests that another revision answered: each once."""
-    clients = {200: 50 + 20 + 2 + 4, 400: 4, 503: 1}
+    over_http, over_grpc = {200: 20 + 2 + 4, 400: 4, 503: 1}, {0: 41, 3: 4, 8: 2, 13: 3}
+    all_as_http = {**over_http, 200: 50 + 26}
     showing = {
-        "traefik": traefik(namespace, clients, v2=clients),
-        "nginx": nginx(namespace, clients),
-        "istio": istio(namespace, {(200, "0"): 41, (200, "3"): 4, (200, "8"): 2, (200, "13"): 3, (200, ""): 26}
-                       | {(400, ""): 4, (503, ""): 1}),
-    }  # fmt: skip
+        "traefik": traefik(namespace, over_http, v2=over_http) + traefik_grpc(namespace, over_grpc),
+        "nginx": nginx(namespace, all_as_http),
+        "istio": istio(
+            namespace,
+            {(200, str(status)): number for status, number in over_grpc.items()}
+            | {(status, ""): number for status, number in over_http.items()},
+        ),
+    }
     seen = {}
     for preset, page in showing.items():
         show(page, own(namespace, **OWN))
         seen[preset] = made(preset).counters("digits", ["digits-v2"])["digits-v2"]
 
-    shed_by_the_gateway = Counters(requests=81, errors=3 + 4 + 1, refused=5 + 6, shed=2)
-    assert seen == dict.fromkeys(showing, shed_by_the_gateway)
+    told = Counters(requests=81, errors=3 + 4 + 1, refused=5 + 6, shed=2)
+    assert seen == dict.fromkeys(showing, told)
 
 
 def test_pods_know_why_they_answer_503(show: Show, made: Made, namespace: str) -> None:
@@ -153,9 +166,9 @@ def test_a_known_revision_without_series_has_zeros_and_an_unknown_one_is_left_ou
 
 
 def test_a_gateway_that_nobody_scrapes_is_no_calm_one(made: Made) -> None:
-    """No series at all: MetricsUnavailable, not zeros; nobody scrapes ingress-nginx here."""
-    with pytest.raises(MetricsUnavailable, match="no sample of ingress-nginx from the last three minutes"):
-        made("nginx").counters("digits", BOTH)
+    """No series at all: MetricsUnavailable, not zeros; nobody scrapes a gateway of Istio here."""
+    with pytest.raises(MetricsUnavailable, match="no sample of Istio's gateway from the last three minutes"):
+        made("istio").counters("digits", BOTH)
 
 
 def test_evidence_that_lags_is_none(show: Show, made: Made, namespace: str) -> None:

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.routes import GatewayName, http_route, shares
+from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
 from slipway.domain.revision import Traffic
 from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
 from slipway.ports.target import Abilities
 
 MIRROR = "HTTPRouteRequestMirror"
 """The Gateway API's name of the feature that a shadow needs."""
+OVER_GRPC, GRPC_MIRROR = "GRPCRoute", "GRPCRouteRequestMirror"
+"""Its names of what sharing gRPC out needs, and a shadow of it."""
 TAKEN_SECONDS = 15.0
 REFUSED_SECONDS = 3.0
 """A refusal that stands so long is one."""
@@ -38,6 +40,21 @@ class Gateway:
     def copies(self) -> bool:
         """Whether it says that it can copy requests."""
         return MIRROR in self.features
+
+    @property
+    def shares_grpc(self) -> bool:
+        """Whether it says that it takes GRPCRoutes."""
+        return OVER_GRPC in self.features
+
+    @property
+    def told(self) -> str:
+        """What it says that it can do, in words."""
+        copies = "copies requests" if self.copies else f"can't copy requests (no {MIRROR})"
+        if not self.shares_grpc:
+            return f"{copies}; takes no {OVER_GRPC}: gRPC reaches revisions by their Services only"
+        if self.copies and GRPC_MIRROR not in self.features:
+            return f"{copies} over HTTP, not over gRPC (no {GRPC_MIRROR}); shares gRPC out"
+        return f"{copies}; shares gRPC out"
 
 
 def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
@@ -88,7 +105,10 @@ def _allowed(listener: Manifest) -> str:
 
 
 class GatewayRouter:
-    """Shares requests by the weights of an HTTPRoute."""
+    """Shares requests by the weights of an HTTPRoute, and of a GRPCRoute where the Gateway takes one.
+
+    The HTTPRoute comes last and is the one whose absence means that there is no route.
+    """
 
     def __init__(self, cluster: Cluster, gateway: Gateway) -> None:
         """Ask nothing yet."""
@@ -96,11 +116,11 @@ class GatewayRouter:
 
     def abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
         """Return what the Gateway can do: any weight; copies where its class says so."""
-        said = "copies requests" if self.gateway.copies else f"can't copy requests (no {MIRROR})"
-        return Abilities(copies=self.gateway.copies, why=f"Gateway {self.gateway.name} ({self._by()}) {said}")
+        why = f"Gateway {self.gateway.name} ({self._by()}) {self.gateway.told}"
+        return Abilities(copies=self.gateway.copies, why=why)
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Write the route, and wait until the Gateway has taken it over."""
+        """Write the routes, and wait until the Gateway has taken them over."""
         if traffic.shadow and not self.gateway.copies:
             raise PermanentError(
                 f"route of {model}",
@@ -108,34 +128,56 @@ class GatewayRouter:
                 expected=f"a GatewayClass with the feature {MIRROR}",
                 do="release without `shadow`, or name another Gateway in SLIPWAY_KUBE_GATEWAY",
             )
-        before = self._cluster.get("HTTPRoute", model)
-        live = self._cluster.apply(http_route(model, traffic, self.gateway.name)).live
-        if before is None or _generation(before) != _generation(live) or not _word(before, self.gateway.name).taken:
-            self._wait(model)
+        changed = [route["kind"] for route in self._routes(model, traffic) if self._write(route)]
+        for kind in changed:
+            self._wait(kind, model)
+        if changed:
+            time.sleep(SETTLE_SECONDS)
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return the shares as the live route has them."""
+        """Return the shares as the HTTPRoute has them, or as the GRPCRoute has them if somebody edited that one alone.
+
+        A GRPCRoute that somebody took away is written again with the next change.
+        """
         live = self._cluster.get("HTTPRoute", model)
-        return None if live is None else shares(live)
+        seen = None if live is None else shares(live)
+        if seen is None or seen.edited_by or not self.gateway.shares_grpc:
+            return seen
+        beside = self._cluster.get("GRPCRoute", model)
+        other = None if beside is None else shares(beside)
+        edited = other is not None and other.edited_by and other.weights != seen.weights
+        return replace(other, shadow=seen.shadow) if other and edited else seen
 
-    def _wait(self, model: str) -> None:
+    def _routes(self, model: str, traffic: Traffic) -> list[Manifest]:
+        route = http_route(model, traffic, self.gateway.name)
+        if not self.gateway.shares_grpc:
+            return [route]
+        copies = GRPC_MIRROR in self.gateway.features
+        return [grpc_route(model, traffic, self.gateway.name, copies=copies), route]
+
+    def _write(self, route: Manifest) -> bool:
+        """Apply a route; return whether the Gateway has to take it over."""
+        before = self._cluster.get(route["kind"], route["metadata"]["name"])
+        live = self._cluster.apply(route).live
+        return before is None or _generation(before) != _generation(live) or not _word(before, self.gateway.name).taken
+
+    def _wait(self, kind: str, model: str) -> None:
         began = time.monotonic()
-        while not (word := _word(self._cluster.get("HTTPRoute", model), self.gateway.name)).taken:
+        while not (word := _word(self._cluster.get(kind, model), self.gateway.name)).taken:
             if time.monotonic() - began > (REFUSED_SECONDS if word.refusal else TAKEN_SECONDS):
-                raise self._refused(model, word)
+                raise self._refused(kind, model, word)
             time.sleep(LOOK_SECONDS)
-        time.sleep(SETTLE_SECONDS)
 
-    def _refused(self, model: str, word: "_Word") -> PermanentError | TargetUnavailable:
+    def _refused(self, kind: str, model: str, word: "_Word") -> PermanentError | TargetUnavailable:
         if word.refusal:
             return PermanentError(
-                f"route of {model}",
+                f"{kind} of {model}",
                 seen=f"Gateway {self.gateway.name} refuses it: {word.refusal}",
-                expected="an HTTPRoute that is Accepted, with ResolvedRefs",
-                do=f"`kubectl describe httproute {model}`; look at the Gateway's listeners and their allowedRoutes",
+                expected="one that is Accepted, with ResolvedRefs",
+                do=f"`kubectl describe {kind.lower()} {model}`; look at the Gateway's listeners, their allowedRoutes",
             )
         return TargetUnavailable(
-            f"route of {model}",
+            f"{kind} of {model}",
             seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s{word.waits}",
             expected=f"a word of its controller ({self._by()}) in the route's status",
             do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",

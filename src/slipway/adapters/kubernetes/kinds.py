@@ -45,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
     "Event": Kind(api_version="v1", plural="events"),
     "Gateway": Kind(api_version=GATEWAY_API, plural="gateways"),
     "GatewayClass": Kind(api_version=GATEWAY_API, plural="gatewayclasses", namespaced=False),
+    "GRPCRoute": Kind(api_version=GATEWAY_API, plural="grpcroutes"),
     "HTTPRoute": Kind(api_version=GATEWAY_API, plural="httproutes"),
     "HorizontalPodAutoscaler": Kind(api_version="autoscaling/v2", plural="horizontalpodautoscalers"),
     "Lease": Kind(api_version="coordination.k8s.io/v1", plural="leases"),

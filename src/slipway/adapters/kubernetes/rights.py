@@ -35,6 +35,7 @@ NAMESPACED: tuple[Rule, ...] = (
     Rule(group="apps", resource="deployments", verbs=(*_APPLIED, "list", "delete")),
     Rule(group="autoscaling", resource="horizontalpodautoscalers", verbs=(*_APPLIED, "list")),
     Rule(group="coordination.k8s.io", resource="leases", verbs=_SWAPPED),
+    Rule(group="gateway.networking.k8s.io", resource="grpcroutes", verbs=(*_APPLIED, "delete")),
     Rule(group="gateway.networking.k8s.io", resource="httproutes", verbs=(*_APPLIED, "delete")),
     Rule(group="networking.k8s.io", resource="networkpolicies", verbs=(*_APPLIED, "delete")),
     Rule(group="policy", resource="poddisruptionbudgets", verbs=_APPLIED),

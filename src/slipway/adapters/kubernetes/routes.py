@@ -1,4 +1,8 @@
-"""A model's HTTPRoute as data: rendered from how traffic is to be shared, and read back as it is."""
+"""A model's routes as data: rendered from how traffic is to be shared, and read back as it is.
+
+Over HTTP a model is the first part of the path. Over gRPC the path is the method's, so requests name the model in a
+header; a GRPCRoute beside the HTTPRoute shares them out by the same weights.
+"""
 
 import json
 from collections.abc import Mapping
@@ -6,11 +10,15 @@ from dataclasses import asdict, dataclass
 
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.managers import editor
-from slipway.adapters.kubernetes.names import PORT, TRAFFIC, model_labels
+from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, model_labels
 from slipway.domain.revision import Traffic
 
 COMPARE_HEADER = "x-slipway-compare"
 """On live requests and on their copies while a shadow looks on: services keep their answers then."""
+
+
+MODEL_HEADER = "x-slipway-model"
+"""Names the model that a gRPC request is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +38,29 @@ def http_route(model: str, traffic: Traffic, gateway: GatewayName) -> Manifest:
 
     A backend that gets nothing need not be there: the route stays good while it is stopped.
     """
-    return {
-        "apiVersion": GATEWAY_API,
-        "kind": "HTTPRoute",
-        "metadata": {
-            "name": model,
-            "labels": model_labels(model),
-            "annotations": {TRAFFIC: told(traffic)},
-        },
-        "spec": {
-            "parentRefs": [
-                {
-                    "group": "gateway.networking.k8s.io",
-                    "kind": "Gateway",
-                    "namespace": gateway.namespace,
-                    "name": gateway.name,
-                }
-            ],
-            "rules": [_live(model, traffic)],
-        },
+    rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": f"/{model}/"}}],
+        "filters": [
+            {"type": "URLRewrite", "urlRewrite": rewrite},
+            _headers(traffic.shadow),
+            *_copies(traffic.shadow, PORT),
+        ],
+        "backendRefs": _backends(traffic, PORT),
     }
+    return _route("HTTPRoute", model, traffic, gateway, rule)
+
+
+def grpc_route(model: str, traffic: Traffic, gateway: GatewayName, *, copies: bool) -> Manifest:
+    """Return the route of gRPC requests that name the model; `copies`: the Gateway can copy them to a shadow."""
+    named = {"type": "Exact", "name": MODEL_HEADER, "value": model}
+    shadow = traffic.shadow if copies else None
+    rule = {
+        "matches": [{"headers": [named]}],
+        "filters": [_headers(shadow), *_copies(shadow, GRPC_PORT)],
+        "backendRefs": _backends(traffic, GRPC_PORT),
+    }
+    return _route("GRPCRoute", model, traffic, gateway, rule)
 
 
 def told(traffic: Traffic) -> str:
@@ -112,26 +123,36 @@ def _rule(route: Manifest) -> Manifest:
     return first
 
 
-def _live(model: str, traffic: Traffic) -> Manifest:
-    rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
-    backends = [{**_backend(name), "weight": percent} for name, percent in traffic.weights.items() if percent]
+def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: Manifest) -> Manifest:
+    parent = {
+        "group": "gateway.networking.k8s.io",
+        "kind": "Gateway",
+        "namespace": gateway.namespace,
+        "name": gateway.name,
+    }
     return {
-        "matches": [{"path": {"type": "PathPrefix", "value": f"/{model}/"}}],
-        "filters": [{"type": "URLRewrite", "urlRewrite": rewrite}, *_copies(traffic.shadow)],
-        "backendRefs": backends,
+        "apiVersion": GATEWAY_API,
+        "kind": kind,
+        "metadata": {"name": model, "labels": model_labels(model), "annotations": {TRAFFIC: told(traffic)}},
+        "spec": {"parentRefs": [parent], "rules": [rule]},
     }
 
 
-def _copies(shadow: str | None) -> list[Manifest]:
+def _headers(shadow: str | None) -> Manifest:
+    # without a shadow a client must not be able to make services keep its answers
+    change = {"remove": [COMPARE_HEADER]} if shadow is None else {"set": [{"name": COMPARE_HEADER, "value": "1"}]}
+    return {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
+
+
+def _copies(shadow: str | None, port: int) -> list[Manifest]:
     if shadow is None:
-        # a client must not be able to make services keep its answers
-        return [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": [COMPARE_HEADER]}}]
-    header = {"set": [{"name": COMPARE_HEADER, "value": "1"}]}
-    return [
-        {"type": "RequestHeaderModifier", "requestHeaderModifier": header},
-        {"type": "RequestMirror", "requestMirror": {"backendRef": _backend(shadow)}},
-    ]
+        return []
+    return [{"type": "RequestMirror", "requestMirror": {"backendRef": _backend(shadow, port)}}]
 
 
-def _backend(name: str) -> Manifest:
-    return {"group": "", "kind": "Service", "name": name, "port": PORT}
+def _backends(traffic: Traffic, port: int) -> list[Manifest]:
+    return [{**_backend(name, port), "weight": percent} for name, percent in traffic.weights.items() if percent]
+
+
+def _backend(name: str, port: int) -> Manifest:
+    return {"group": "", "kind": "Service", "name": name, "port": port}

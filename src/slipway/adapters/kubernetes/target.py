@@ -145,7 +145,7 @@ class KubernetesTarget:
 
     def remove(self, model: str) -> None:
         """Take away everything of a model, by its label, routes of both ways first."""
-        for kind in ("HTTPRoute", "Service"):
+        for kind in ("HTTPRoute", "GRPCRoute", "Service"):
             self._remove(kind, model)
         for live in self._cluster.list("Deployment", of_model(model)):
             self._cluster.delete("Deployment", live["metadata"]["name"])

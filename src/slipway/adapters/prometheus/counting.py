@@ -13,6 +13,8 @@ STATUSES = ("code", "response_code", "status")
 """Labels that hold an HTTP status: Traefik's and the pods', Istio's, ingress-nginx'."""
 GRPC_STATUS = "grpc_response_status"
 """Istio's label of the status in gRPC's trailers; empty for other requests."""
+PROTOCOL, GRPC = "protocol", "grpc"
+"""Traefik's label, and its value where the code is gRPC's status: 2 stands also for requests that no pod answered."""
 
 
 def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[AnswerKind, int]:
@@ -36,11 +38,13 @@ def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
 
     >>> kind_of({"response_code": "200", "grpc_response_status": "3"}).value, kind_of({"status": "503"}).value
     ('refused', 'failed')
+    >>> kind_of({"code": "8", "protocol": "grpc"}).value
+    'shed'
     """
-    over_grpc = labels.get(GRPC_STATUS, "")
+    status = next((labels[name] for name in STATUSES if name in labels), "")
+    over_grpc = status if labels.get(PROTOCOL) == GRPC else labels.get(GRPC_STATUS, "")
     if over_grpc.isdecimal():
         return kind_of_grpc(int(over_grpc))
-    status = next((labels[name] for name in STATUSES if name in labels), "")
     if not status.isdecimal():
         message = f"a series without a status ({', '.join(STATUSES)}): {dict(labels)}"
         raise BadBuckets(message)

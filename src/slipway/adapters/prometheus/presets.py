@@ -45,10 +45,12 @@ OF_SPEC = "spec"
 """The name of what a spec gives itself."""
 PODS = "pods"
 """The name of what pods count, whatever is in front of them."""
-_PORTS = "(http-3000|grpc-3001)@kubernetesgateway"
+_PORTS = "(http-3000|3001-grpc)@kubernetesgateway"
 _SERVED = f'traefik_service_requests_total{{service=~"$namespace-$service-{_PORTS}"'
 _ROUTED = 'traefik_router_requests_total{router=~"(http|grpc)route-$namespace-$model-gw-.+@kubernetesgateway"'
 _ALL_SERVED = f'traefik_service_requests_total{{service=~"$namespace-$model-v[0-9]+-{_PORTS}"'
+_FAILED = ('protocol!="grpc",code=~"5.."', 'protocol="grpc",code=~"2|4|13|14|15"')
+"""Traefik's codes of what failed: over gRPC they are gRPC's own."""
 _ISTIO = (
     'istio_requests_total{reporter="source",destination_service_namespace="$namespace",'
     'destination_service_name="$service"'
@@ -85,19 +87,19 @@ def _endpoints(statistic: str, code: str) -> str:
     return f'label_replace({last} * {of_revision}, "code", "{code}", "", "")'
 
 
-_BEHIND_HTTP = _by_pods(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}')
-"""Behind the HTTP statuses of a gateway: gRPC's own status, and what another revision answered in its place."""
 _ALL = (
     Preset(
         name="traefik",
         about="Traefik",
         alive="traefik_config_reloads_total",
-        answers=_sum(f"{_SERVED}}}", by="job, instance, service, code"),
-        hidden=_BEHIND_HTTP,
+        answers=_sum(f"{_SERVED}}}", by="job, instance, service, protocol, code"),
+        hidden=_by_pods(f"{_RESCUED}}}"),
         by_route={
             "routes": _sum(f"{_ROUTED}}}"),
-            "failed_on_route": _sum(f'{_ROUTED},code=~"5.."}}'),
-            "failed_on_pods": _sum(f'{_ALL_SERVED},code=~"5.."}}', by="job, instance, service"),
+            "failed_on_route": _sum(*(f"{_ROUTED},{one}}}" for one in _FAILED), by="job, instance, protocol"),
+            "failed_on_pods": _sum(
+                *(f"{_ALL_SERVED},{one}}}" for one in _FAILED), by="job, instance, service, protocol"
+            ),
         },
     ),
     Preset(
@@ -119,7 +121,7 @@ _ALL = (
         about="ingress-nginx",
         alive="nginx_ingress_controller_config_last_reload_successful",
         answers=_sum(*(f"{one}}}" for one in _INGRESS), by="job, instance, status"),
-        hidden=_BEHIND_HTTP,
+        hidden=_by_pods(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}'),
     ),
     Preset(
         name=PODS,
