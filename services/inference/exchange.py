@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.inference.calls import Answer, Call, Door, Inference, Outputs
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused
+from services.inference.rescuing import Rescue
 from services.inference.telling.watching import REQUEST_ID, Headers, Told
 
 COMPARE = b"x-slipway-compare"
@@ -27,7 +28,10 @@ log = logging.getLogger("slipway.inference")
 class Exchange:
     """Counts the request from its arrival on, and gives its answer to `reply`, once."""
 
-    __slots__ = ("_arrived", "_asked", "_door", "_headers", "_inference", "_model", "_prediction", "_reason", "_reply")
+    __slots__ = (
+        *("_arrived", "_asked", "_door", "_headers", "_helps", "_inference", "_model", "_prediction", "_reason"),
+        *("_reply", "_rescue"),
+    )
 
     def __init__(self, model: Model, door: Door, inference: Inference, reply: Callable[[Answer], None]) -> None:
         """Begin with a request that has arrived."""
@@ -38,6 +42,9 @@ class Exchange:
         self._headers: dict[bytes, bytes] = {}
         self._prediction: NDArray[np.generic] | None = None
         self._reason = ""
+        self._rescue: Rescue | None = None
+        self._helps = False
+        """The request was meant for another revision."""
         model.meter.began()
 
     def ask(self, path: str, query: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
@@ -45,8 +52,11 @@ class Exchange:
         self._headers = headers
         try:
             deadline = deadline_of(headers, self._arrived)
+            call = Call("POST", path, query, headers, body)
+            self._helps = self._model.rescuer.helps(headers)
+            self._rescue = self._model.rescuer.watch(call, self._door.name, deadline, self._answer)
             self._model.engine.admit(deadline)
-            self._asked = self._inference.parse(Call("POST", path, query, headers, body))
+            self._asked = self._inference.parse(call)
             self._model.engine.submit(self._asked.rows, deadline, self.came)
         except Refused as refusal:
             self.refuse(refusal)
@@ -66,7 +76,8 @@ class Exchange:
             log.exception("an answer could not be written")
             self.refuse(ModelFailed("the answer could not be written: a fault of this service; its log has more"))
             return
-        self._model.summary.count(self._asked.rows, prediction)
+        if not self._helps:
+            self._model.summary.count(self._asked.rows, prediction)
         self._end(answer)
 
     def refuse(self, refusal: Refused) -> None:
@@ -76,10 +87,14 @@ class Exchange:
 
     def _end(self, answer: Answer) -> None:
         took = perf_counter() - self._arrived
-        self._model.meter.ended(self._door.name, answer.status, took)
+        self._model.meter.ended(self._door.name, answer.status, took, helped=self._helps)
         remember(self._model, self._headers, answer.status, self._prediction, took)
         if self._model.watch.wants(answer.status):
             answer = self._told(answer, took)
+        if self._rescue is None or not self._rescue.takes(answer):
+            self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
         reply, self._reply = self._reply, None  # who is answered often holds us: no circle is left to be collected
         if reply is not None:
             reply(answer)

@@ -92,9 +92,10 @@ class Front:
         sent: list[Header] = [
             (b"content-type", answer.kind),
             (b"content-length", b"%d" % size),
-            self.revision,
             *answer.headers,
         ]
+        if not any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
+            sent.append(self.revision)
         request_id = asked.get(REQUEST_ID)
         if request_id is not None:
             sent.append((REQUEST_ID, request_id))

@@ -7,6 +7,7 @@ from pathlib import Path
 from services.inference.endings import MODEL, telling
 from services.inference.manifest import Manifest, read_manifest
 from services.inference.model import Model
+from services.inference.rescuing import Rescuer
 from services.inference.running.devices import Devices, Gpu, read_devices
 from services.inference.running.runtime import Runtime
 from services.inference.telling.meter import Meter
@@ -23,6 +24,7 @@ def open_model() -> Model:
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
     model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
     model.watch = watch
+    model.rescuer = Rescuer.of_environment(manifest.revision, model.meter, os.environ)
     return model
 
 

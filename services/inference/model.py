@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from services.inference.calls import Outputs
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
+from services.inference.rescuing import Rescuer
 from services.inference.rows import Rows
 from services.inference.running.engine import Engine
 from services.inference.running.runtime import Runtime, warm_up_rows
@@ -54,11 +55,13 @@ class Model:
     """What the model gives, as its first answer showed; empty where it gave none."""
     ready: bool = False
     watch: Watch = field(init=False)
+    rescuer: Rescuer = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the summary that the manifest asks for."""
         self.summary = Summary(self.manifest)
         self.watch = Watch(self.manifest)
+        self.rescuer = Rescuer(self.manifest.revision, self.meter)
         self.engine = Engine(self.runtime, batchable=self.manifest.batchable, meter=self.meter)
 
     @property
@@ -89,6 +92,7 @@ class Model:
         """Let go of the model once what is in flight is done."""
         self.drain()
         await self.engine.stop()
+        await self.rescuer.close()
 
     async def predict(self, rows: Rows, deadline: float) -> Outputs:
         """Return the outputs for these rows, summed up; raise Refused."""

@@ -32,10 +32,11 @@ NATIVE_LOWEST, _NATIVE_HIGHEST = -136, 48
 NATIVE_EDGES = tuple(2.0 ** (number / 8) for number in range(NATIVE_LOWEST, _NATIVE_HIGHEST + 1))
 """The upper end of each; what is beyond the last counts into it: no request is waited for so long."""
 _HISTOGRAMS = (("seconds", EDGES_SECONDS), ("waited", FINE_SECONDS), ("ran", FINE_SECONDS), ("rows", ROWS))
-_LENGTHS = [len(PROTOCOLS) * len(CODES), 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS), len(NATIVE_EDGES) + 1]
+_TABLE = len(PROTOCOLS) * len(CODES)
+_LENGTHS = [_TABLE, 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS), len(NATIVE_EDGES) + 1, _TABLE, _TABLE]
 _STARTS = [0, *accumulate(_LENGTHS)]
 _IN_FLIGHT = _STARTS[1]
-_SECONDS, _WAITED, _RAN, _BATCH, _NATIVE = _STARTS[2:7]
+_SECONDS, _WAITED, _RAN, _BATCH, _NATIVE, _RESCUED, _HELPED = _STARTS[2:9]
 _CODE_PLACES = {code: place for place, code in enumerate(CODES)}
 _PROTOCOL_PLACES = {name: place * len(CODES) for place, name in enumerate(PROTOCOLS)}
 
@@ -69,14 +70,21 @@ class Meter:
         """Count a request that has arrived."""
         self._values[_IN_FLIGHT] += 1.0
 
-    def ended(self, protocol: str, status: int, seconds: float) -> None:
-        """Count its answer: the status, and how long it took."""
+    def ended(self, protocol: str, status: int, seconds: float, *, helped: bool = False) -> None:
+        """Count its answer: the status, and how long it took; apart where it was meant for another revision."""
         values = self._values
         values[_IN_FLIGHT] -= 1.0
+        if helped:
+            values[_HELPED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
+            return
         values[_PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
         values[_SECONDS + bisect_left(EDGES_SECONDS, seconds)] += 1.0
         values[_WAITED - 1] += seconds
         values[_NATIVE + bisect_left(NATIVE_EDGES, seconds)] += 1.0
+
+    def rescued(self, protocol: str, status: int) -> None:
+        """Count a request that another revision answered, by the status that this one had for it."""
+        self._values[_RESCUED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
 
     def ran(self, waited: float, rows: int, seconds: float) -> None:
         """Count one run of the model: how long its first request had waited, its rows, and how long it took."""
@@ -111,7 +119,18 @@ class Reading:
 
     def requests(self) -> dict[tuple[str, int], float]:
         """Return answered requests by protocol and status, those never seen too."""
-        table = self._values[: _STARTS[1]].reshape(len(PROTOCOLS), len(CODES))
+        return self._table(0)
+
+    def rescued(self) -> dict[tuple[str, int], float]:
+        """Return requests that another revision answered, by protocol and the status that this one had."""
+        return self._table(_RESCUED)
+
+    def helped(self) -> dict[tuple[str, int], float]:
+        """Return requests of another revision that were answered here, by protocol and status."""
+        return self._table(_HELPED)
+
+    def _table(self, start: int) -> dict[tuple[str, int], float]:
+        table = self._values[start : start + _TABLE].reshape(len(PROTOCOLS), len(CODES))
         return {
             (protocol, code): float(table[row, column])
             for row, protocol in enumerate(PROTOCOLS)
@@ -120,7 +139,7 @@ class Reading:
 
     def native(self) -> NDArray[np.int64]:
         """Return requests by native bucket, from NATIVE_LOWEST on."""
-        counts = self._values[_NATIVE:].astype(np.int64)
+        counts = self._values[_NATIVE:_RESCUED].astype(np.int64)
         counts[-2] += counts[-1]
         return counts[:-1]
 

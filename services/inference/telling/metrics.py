@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 DURATION = "slipway_request_duration_seconds"
+RESCUED = "Requests that another revision answered, by the status that this one had for them."
+HELPED = "Requests meant for another revision that were answered here; slipway_requests_total does not have them."
 FROM_THE_START = (200, 500)
 """Statuses whose series are there before the first request, for the protocol that routers speak."""
 
@@ -51,6 +53,8 @@ class Page:
             if count or (protocol == "oip" and code in FROM_THE_START):
                 requests.add_metric([*own, protocol, str(code)], count)
         yield requests
+        yield self._by_status("slipway_rescued", RESCUED, reading.rescued())
+        yield self._by_status("slipway_helped", HELPED, reading.helped())
         in_flight = GaugeMetricFamily(
             "slipway_requests_in_flight", "Inference requests that have arrived and are not answered.", labels=names
         )
@@ -62,6 +66,15 @@ class Page:
         )
         yield self._histogram("slipway_inference_seconds", "One run of the model.", reading.histogram("ran"))
         yield self._histogram("slipway_batch_rows", "Rows of one run of the model.", reading.histogram("rows"))
+
+    def _by_status(self, name: str, text: str, counts: dict[tuple[str, int], float]) -> "Metric":
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily(name, text, labels=[*self._names, "protocol", "code"])
+        for (protocol, code), count in counts.items():
+            if count:
+                family.add_metric([*self._names.values(), protocol, str(code)], count)
+        return family
 
     def _histogram(self, name: str, text: str, histogram: Histogram) -> "Metric":
         from prometheus_client.core import HistogramMetricFamily
