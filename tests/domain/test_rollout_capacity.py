@@ -1,11 +1,13 @@
 """Capacity before traffic, as tables: replicas are asked for first, and waited for, on the way up and back."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from slipway.domain.capacity import raised, shortages
 from slipway.domain.moving import Observation, Reserve, Route, Stop
-from slipway.domain.revision import Health, RevisionState, Traffic
+from slipway.domain.revision import Health, Rescue, RevisionState, Traffic
 from slipway.domain.rollout import advance
 from slipway.domain.scaling import Load, Scale
 from slipway.domain.status import Phase, RolloutStatus
@@ -278,3 +280,46 @@ def test_what_a_target_says_of_a_ready_revision_is_told() -> None:
 
     assert step.status.phase is Phase.SHIFTING
     assert step.status.remark == "new: the autoscaler can't read its metrics"
+
+
+RESCUED = Rescue(of="new", by="old", at_once=16, after_seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at_once", "new", "old", "floor"),
+    [
+        # ten replicas do nine tenths of the work; 16 at a time are four more replicas' work, all requests two more's
+        (TENTH, 16, replicas(1, 4), replicas(10, 4), 12),
+        (TENTH, 4, replicas(1, 4), replicas(10, 4), 11),
+        # each of five replicas may hand on 16: no more than all requests, which are ten replicas' work
+        (HALF, 16, replicas(5, 4), replicas(5, 4), 10),
+        # after promotion: 5 % are two replicas' work, and each of 20 replicas may hand on two
+        (Traffic(stable="new", canary="old", canary_percent=5), 2, replicas(20, 4), replicas(1, 4), 12),
+    ],
+)
+def test_stable_keeps_room_for_what_it_answers_in_the_canarys_place(
+    wanted: Traffic, at_once: int, new: Scale, old: Scale, floor: int
+) -> None:
+    """Its own share and what may be handed on at a time, and never more than all requests."""
+    seen = scaled(new, old, wanted)
+
+    rescue = replace(RESCUED, at_once=at_once)
+    assert raised(replace(wanted, rescue=rescue), wanted, seen.revisions) == {"old": floor}
+    assert raised(wanted, wanted, seen.revisions) == {}
+
+
+def test_a_step_waits_for_the_room_that_rescue_needs() -> None:
+    """Stable was scaled down: with its replicas the canary's requests would drown it."""
+    wanted = replace(HALF, rescue=RESCUED)
+
+    short = shortages(wanted, TENTH, scaled(replicas(6, 4), replicas(5, 4), TENTH).revisions)
+
+    assert [(one.name, one.needed, one.ready) for one in short] == [("new", 20, 6), ("old", 20, 5)]
+
+
+def test_a_warm_canary_hands_nothing_on() -> None:
+    """At 0 % there is nothing to make room for; where the load is not known the spec's minimum is enough."""
+    warm = Traffic(stable="old", canary="new", rescue=RESCUED)
+
+    assert raised(warm, BEFORE, scaled(replicas(1), BUSY, BEFORE).revisions) == {}
+    assert raised(replace(TENTH, rescue=RESCUED), BEFORE, scaled(replicas(1), replicas(1), BEFORE).revisions) == {}

@@ -3,11 +3,12 @@
 A target whose revisions show no `scale` has one of each: there nothing is asked for and nothing is waited for.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.domain.revision import Health, RevisionState, Traffic
-from slipway.domain.scaling import ALL, Arm, bearable_percent, needed
+from slipway.domain.revision import Health, Rescue, RevisionState, Traffic
+from slipway.domain.scaling import ALL, IN_FLIGHT, Arm, bearable_percent, needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,31 @@ def retreat(wanted: Traffic, now: Traffic, revisions: Mapping[str, RevisionState
 
 
 def _needs(wanted: Traffic, now: Traffic | None, revisions: Mapping[str, RevisionState]) -> dict[str, int]:
-    """Return the replicas that each revision with a growing share needs for it."""
+    """Return the replicas that revisions with a growing share need for it, and one that answers in another's place."""
     before, after = _shares(now), _shares(wanted)
     names, arms = _arms(now, revisions)
     growing = (name for name in names if after.get(name, 0) > before.get(name, 0))
-    return {name: needed(arms, names.index(name), after[name]) for name in growing}
+    needs = {name: needed(arms, names.index(name), after[name]) for name in growing}
+    rescue = wanted.rescue
+    if rescue and rescue.by in names and after.get(rescue.of):
+        needs[rescue.by] = _with_rescue(rescue, after, names, arms)
+    return needs
+
+
+def _with_rescue(rescue: Rescue, shares: Mapping[str, int], names: list[str], arms: list[Arm]) -> int:
+    """Return the replicas of a revision that answers in another one's place too.
+
+    At the worst all of the other's requests come, but no more at a time than each of its replicas may hand on.
+    """
+    side = names.index(rescue.by)
+    own, whole = shares.get(rescue.by, 0), shares.get(rescue.by, 0) + shares[rescue.of]
+    at_worst = needed(arms, side, whole)
+    carried = [load.target for load in arms[side].scale.loads if load.signal == IN_FLIGHT]
+    if not carried:
+        return at_worst
+    replicas = arms[names.index(rescue.of)].scale.ready if rescue.of in names else 1
+    at_once = math.ceil(rescue.at_once * max(1, replicas) / min(carried))
+    return min(at_worst, needed(arms, side, own) + at_once)
 
 
 def _arms(now: Traffic | None, revisions: Mapping[str, RevisionState]) -> tuple[list[str], list[Arm]]:

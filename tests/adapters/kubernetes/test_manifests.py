@@ -3,6 +3,7 @@
 `python -m tests.adapters.kubernetes.test_manifests` writes the golden files anew.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import kubernetes_validate
@@ -14,7 +15,7 @@ from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
 from slipway.adapters.kubernetes.pods import environment
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
-from slipway.domain.revision import Package, Revision, Traffic
+from slipway.domain.revision import Package, Rescue, Revision, Traffic
 from slipway.domain.serving_spec import GpuSpec, ReplicasSpec, ServingSpec, Toleration
 from slipway.errors import ArtifactBroken
 
@@ -58,7 +59,7 @@ def manifests(serving: ServingSpec, *, custom_metrics: bool) -> list[Manifest]:
     chosen = signals(serving.replicas, custom_metrics=custom_metrics)
     bounds = Bounds(floor=serving.replicas.minimum, ceiling=serving.replicas.maximum)
     return [
-        deployment(one),
+        deployment(one, routed=custom_metrics),
         *(
             owned(manifest, LIVE)
             for manifest in (service(one), disruption_budget(one), autoscaler(one, chosen, bounds))
@@ -68,6 +69,7 @@ def manifests(serving: ServingSpec, *, custom_metrics: bool) -> list[Manifest]:
 
 SHIFTING = Traffic(stable="digits-v6", canary="digits-v7", canary_percent=20)
 SHADOWED = Traffic(stable="digits-v6", canary="digits-v7", shadow="digits-v7")
+RESCUED = replace(SHIFTING, rescue=Rescue(of="digits-v7", by="digits-v6", at_once=16, after_seconds=10))
 CASES = {
     "plain": manifests(PLAIN, custom_metrics=True),
     "full": manifests(FULL, custom_metrics=True),
@@ -76,6 +78,7 @@ CASES = {
         network_policy("digits"),
         http_route("digits", SHIFTING, DOOR),
         http_route("digits", SHADOWED, DOOR),
+        http_route("digits", RESCUED, DOOR, "10.96.0.7:3000"),
         grpc_route("digits", SHIFTING, DOOR, copies=True),
         grpc_route("digits", SHADOWED, DOOR, copies=True),
         grpc_route("digits", SHADOWED, DOOR, copies=False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import PORT
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
 from slipway.domain.revision import Traffic
 from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
@@ -115,9 +116,12 @@ class GatewayRouter:
         self._cluster, self.gateway = cluster, gateway
 
     def abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
-        """Return what the Gateway can do: any weight; copies where its class says so."""
+        """Return what the Gateway can do: any weight; copies where its class says so.
+
+        Rescue is the services' own work: the route tells them whom to ask.
+        """
         why = f"Gateway {self.gateway.name} ({self._by()}) {self.gateway.told}"
-        return Abilities(copies=self.gateway.copies, why=why)
+        return Abilities(copies=self.gateway.copies, rescues=True, why=why)
 
     def route(self, model: str, traffic: Traffic) -> None:
         """Write the routes, and wait until the Gateway has taken them over."""
@@ -149,11 +153,25 @@ class GatewayRouter:
         return replace(other, shadow=seen.shadow) if other and edited else seen
 
     def _routes(self, model: str, traffic: Traffic) -> list[Manifest]:
-        route = http_route(model, traffic, self.gateway.name)
+        rescuer = self._address(traffic.rescue.by) if traffic.rescue else ""
+        route = http_route(model, traffic, self.gateway.name, rescuer)
         if not self.gateway.shares_grpc:
             return [route]
         copies = GRPC_MIRROR in self.gateway.features
-        return [grpc_route(model, traffic, self.gateway.name, copies=copies), route]
+        return [grpc_route(model, traffic, self.gateway.name, rescuer, copies=copies), route]
+
+    def _address(self, revision: str) -> str:
+        """Return HOST:PORT of a revision's Service, as an address: pods may ask nobody for a name."""
+        live = self._cluster.get("Service", revision) or {}
+        host = str(live.get("spec", {}).get("clusterIP") or "None")
+        if host == "None":
+            raise TargetUnavailable(
+                f"Service of {revision}",
+                seen="it is not there, or has no cluster IP",
+                expected="the Service that Slipway made, for answers in the canary's place",
+                do=f"`kubectl get service {revision}`; it comes back when the revision is started again",
+            )
+        return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
 
     def _write(self, route: Manifest) -> bool:
         """Apply a route; return whether the Gateway has to take it over."""

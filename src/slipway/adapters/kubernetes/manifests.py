@@ -23,8 +23,8 @@ PROGRESS_SECONDS = START_SECONDS + 300
 """Nothing new became ready for so long: the time a model may take to load, and as much for its image and its place."""
 
 
-def deployment(revision: Revision) -> Manifest:
-    """Return a revision's Deployment."""
+def deployment(revision: Revision, *, routed: bool = False) -> Manifest:
+    """Return a revision's Deployment; `routed`: its requests come through a route of ours only."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -38,7 +38,7 @@ def deployment(revision: Revision) -> Manifest:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": PROGRESS_SECONDS,
-            "template": pod_template(revision),
+            "template": pod_template(revision, routed=routed),
         },
     }
 
@@ -86,10 +86,11 @@ def disruption_budget(revision: Revision) -> Manifest:
 
 
 def network_policy(model: str) -> Manifest:
-    """Return what a model's pods may be told and may ask: their ports, from anywhere; nothing.
+    """Return what a model's pods may be told and may ask: their ports, from anywhere; each other's.
 
     Gateways and Prometheus are in namespaces of all names, so who may come in is left to the ports. A model answers and
-    calls nobody, not even DNS, which is a way out too; one that must gets a policy of its own: policies add up.
+    calls nobody but its other revisions (they answer in each other's place), not even DNS, which is a way out too; one
+    that must gets a policy of its own: policies add up.
     """
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -99,7 +100,12 @@ def network_policy(model: str) -> Manifest:
             "podSelector": {"matchLabels": {MODEL: model}},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (PORT, GRPC_PORT)]}],
-            "egress": [],
+            "egress": [
+                {
+                    "to": [{"podSelector": {"matchLabels": {MODEL: model}}}],
+                    "ports": [{"port": PORT, "protocol": "TCP"}],
+                }
+            ],
         },
     }
 

@@ -33,8 +33,11 @@ LOST_NODE_SECONDS = 30
 """How long a replica is missed on a node that does not answer before another one takes its place."""
 
 
-def pod_template(revision: Revision) -> Manifest:
-    """Return a Deployment's template; raise ArtifactBroken for a package without an image."""
+def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
+    """Return a Deployment's template; raise ArtifactBroken for a package without an image.
+
+    `routed`: requests come through a route of ours, whose headers the service may believe.
+    """
     serving = revision.serving
     metadata = {
         "labels": revision_labels(revision),
@@ -46,7 +49,7 @@ def pod_template(revision: Revision) -> Manifest:
         },
     }
     spec: Manifest = {
-        "containers": [_container(revision)],
+        "containers": [_container(revision, routed=routed)],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -64,7 +67,7 @@ def pod_template(revision: Revision) -> Manifest:
     return {"metadata": metadata, "spec": spec}
 
 
-def _container(revision: Revision) -> Manifest:
+def _container(revision: Revision, *, routed: bool) -> Manifest:
     if not revision.package.image:
         raise ArtifactBroken(
             f"revision {revision.name}",
@@ -72,6 +75,7 @@ def _container(revision: Revision) -> Manifest:
             expected="an image by digest (`registry/name@sha256:...`)",
             do="set SLIPWAY_REGISTRY and release the version again",
         )
+    variables = environment(revision.serving) | ({"SLIPWAY_RESCUE": "route"} if routed else {})
     return {
         "name": CONTAINER,
         "image": revision.package.image,
@@ -80,7 +84,7 @@ def _container(revision: Revision) -> Manifest:
             {"name": name, "containerPort": port, "protocol": "TCP"}
             for name, port in ((PORT_NAME, PORT), (GRPC_NAME, GRPC_PORT))
         ],
-        "env": [{"name": name, "value": value} for name, value in environment(revision.serving).items()],
+        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
         "resources": _resources(revision),
         "startupProbe": {
             **_probe("/v2/health/ready", timeout_seconds=2),

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.managers import editor
 from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, model_labels
-from slipway.domain.revision import Traffic
+from slipway.domain.revision import Rescue, Traffic
 
 COMPARE_HEADER = "x-slipway-compare"
 """On live requests and on their copies while a shadow looks on: services keep their answers then."""
 
 
+RESCUE_HEADER, FROM_HEADER = "x-slipway-rescue", "x-slipway-rescued-from"
+"""Who answers in whose place, for services; and on a request that one service handed on to another."""
 MODEL_HEADER = "x-slipway-model"
 """Names the model that a gRPC request is for."""
 
@@ -33,17 +35,18 @@ class GatewayName:
         return f"{self.namespace}/{self.name}"
 
 
-def http_route(model: str, traffic: Traffic, gateway: GatewayName) -> Manifest:
+def http_route(model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "") -> Manifest:
     """Return the route `/MODEL/...` to the model's revisions; a revision at 0 % is named in the annotation only.
 
-    A backend that gets nothing need not be there: the route stays good while it is stopped.
+    A backend that gets nothing need not be there: the route stays good while it is stopped. `rescuer` is HOST:PORT of
+    the revision that answers in another one's place.
     """
     rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
     rule = {
         "matches": [{"path": {"type": "PathPrefix", "value": f"/{model}/"}}],
         "filters": [
             {"type": "URLRewrite", "urlRewrite": rewrite},
-            _headers(traffic.shadow),
+            _headers(traffic.shadow, traffic.rescue, rescuer),
             *_copies(traffic.shadow, PORT),
         ],
         "backendRefs": _backends(traffic, PORT),
@@ -51,13 +54,15 @@ def http_route(model: str, traffic: Traffic, gateway: GatewayName) -> Manifest:
     return _route("HTTPRoute", model, traffic, gateway, rule)
 
 
-def grpc_route(model: str, traffic: Traffic, gateway: GatewayName, *, copies: bool) -> Manifest:
+def grpc_route(
+    model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "", *, copies: bool = False
+) -> Manifest:
     """Return the route of gRPC requests that name the model; `copies`: the Gateway can copy them to a shadow."""
     named = {"type": "Exact", "name": MODEL_HEADER, "value": model}
     shadow = traffic.shadow if copies else None
     rule = {
         "matches": [{"headers": [named]}],
-        "filters": [_headers(shadow), *_copies(shadow, GRPC_PORT)],
+        "filters": [_headers(shadow, traffic.rescue, rescuer), *_copies(shadow, GRPC_PORT)],
         "backendRefs": _backends(traffic, GRPC_PORT),
     }
     return _route("GRPCRoute", model, traffic, gateway, rule)
@@ -96,11 +101,13 @@ def shares(route: Manifest) -> Traffic | None:
     before = read_told(route["metadata"].get("annotations"))
     stable, canary = _roles(weights, before)
     percent = round(100 * weights.get(canary, 0) / sum(weights.values())) if canary else 0
+    rescue = _told_rescue(rule, before)
     return Traffic(
         stable=stable,
         canary=canary,
         canary_percent=percent,
         shadow=_shadow(rule),
+        rescue=rescue if rescue and {rescue.of, rescue.by} == {stable, canary} else None,
         edited_by=editor(route, "spec", "rules"),
     )
 
@@ -138,10 +145,30 @@ def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: 
     }
 
 
-def _headers(shadow: str | None) -> Manifest:
-    # without a shadow a client must not be able to make services keep its answers
-    change = {"remove": [COMPARE_HEADER]} if shadow is None else {"set": [{"name": COMPARE_HEADER, "value": "1"}]}
-    return {"type": "RequestHeaderModifier", "requestHeaderModifier": change}
+def _headers(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifest:
+    """Return what services may believe: a client must not say it, so what the route does not say is taken away."""
+    said = {
+        COMPARE_HEADER: "1" if shadow else "",
+        RESCUE_HEADER: _order(rescue, rescuer) if rescue else "",
+        FROM_HEADER: "",
+    }
+    given = [{"name": name, "value": value} for name, value in said.items() if value]
+    change = {"set": given} if given else {}
+    return {
+        "type": "RequestHeaderModifier",
+        "requestHeaderModifier": {**change, "remove": [name for name, value in said.items() if not value]},
+    }
+
+
+def _order(rescue: Rescue, rescuer: str) -> str:
+    return f"of={rescue.of}; by={rescuer}; at-once={rescue.at_once}; after={rescue.after_seconds:g}"
+
+
+def _told_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
+    """Return the rescue that the route was told of, where its rule still says so to services."""
+    changes = (one["requestHeaderModifier"] for one in rule.get("filters") or [] if "requestHeaderModifier" in one)
+    names = [header["name"] for change in changes for header in change.get("set") or []]
+    return before.rescue if before and RESCUE_HEADER in names else None
 
 
 def _copies(shadow: str | None, port: int) -> list[Manifest]:

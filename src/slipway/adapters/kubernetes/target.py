@@ -78,7 +78,7 @@ class KubernetesTarget:
         Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. What a call made
         before it was refused (by a quota, by a policy) is taken away again.
         """
-        wanted = deployment(revision)
+        wanted = deployment(revision, routed=self.router.abilities(revision.serving.replicas.maximum).rescues)
         before = self._cluster.get("Deployment", revision.name)
         if before is not None:
             self._refuse_another_package(revision, before)
