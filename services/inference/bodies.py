@@ -15,8 +15,8 @@ PACKED_FROM = 4096
 """Bytes of an answer from which packing pays, for a client that takes it."""
 BESIDE_FROM = 65536
 """Bytes from which packing and unpacking are done beside the event loop."""
-GZIP_WINDOW = 31
-"""zlib's number for a gzip stream."""
+GZIP_WINDOW, ZLIB_WINDOW = 31, 15
+"""zlib's numbers for a gzip stream, and for one of its own."""
 LEVEL = 1
 """Of compression: the answer is wanted soon."""
 
@@ -25,7 +25,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     """Return the body, unpacked; raise TooLarge, TooSlow, UnknownMedia, or BadRequest where it broke off."""
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > LIMIT:
-        raise _too_large()
+        raise too_large()
     parts = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
@@ -44,7 +44,7 @@ async def _whole(receive: Receive, parts: bytearray) -> bytes:
             raise broken()
         piece: bytes = message.get("body", b"")
         if len(parts) + len(piece) > LIMIT:
-            raise _too_large()
+            raise too_large()
         if not message.get("more_body", False):
             return bytes(parts) + piece if parts else piece
         parts += piece
@@ -58,19 +58,28 @@ async def _unpacked(body: bytes, encoding: bytes) -> bytes:
     return await asyncio.to_thread(unpack, body) if len(body) > BESIDE_FROM else unpack(body)
 
 
-def _gunzip(body: bytes) -> bytes:
-    """Unpack gzip members up to the limit: a few bytes may stand for gigabytes."""
+def gunzip(body: bytes) -> bytes:
+    """Unpack gzip members up to the limit: a few bytes may stand for gigabytes; raise TooLarge, BadRequest."""
+    return _unzipped(body, "gzip", GZIP_WINDOW)
+
+
+def inflate(body: bytes) -> bytes:
+    """Unpack what is called deflate, zlib's own streams, in the same way."""
+    return _unzipped(body, "deflate", ZLIB_WINDOW)
+
+
+def _unzipped(body: bytes, name: str, window: int) -> bytes:
     whole = bytearray()
     while body:
-        stream = zlib.decompressobj(GZIP_WINDOW)
+        stream = zlib.decompressobj(window)
         try:
             whole += stream.decompress(body, LIMIT + 1 - len(whole))
         except zlib.error as error:
-            raise BadRequest("body: got bytes that are not gzip, expected what content-encoding says") from error
+            raise BadRequest(f"body: got bytes that are not {name}, expected what its encoding says") from error
         if len(whole) > LIMIT:
-            raise _too_large()
+            raise too_large()
         if not stream.eof:
-            raise BadRequest("body: got a gzip stream that breaks off, expected all of it")
+            raise BadRequest(f"body: got a {name} stream that breaks off, expected all of it")
         body = stream.unused_data
     return bytes(whole)
 
@@ -84,13 +93,13 @@ def _unzstd(body: bytes) -> bytes:
     except zstandard.ZstdError as error:
         raise BadRequest("body: got bytes that are not zstd, expected what content-encoding says") from error
     if len(whole) > LIMIT:
-        raise _too_large()
+        raise too_large()
     return whole
 
 
 UNPACKED: dict[bytes, Callable[[bytes], bytes]] = {
-    b"gzip": _gunzip,
-    b"x-gzip": _gunzip,
+    b"gzip": gunzip,
+    b"x-gzip": gunzip,
     b"zstd": _unzstd,
     b"identity": bytes,
 }
@@ -131,7 +140,8 @@ def _zstd(body: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=LEVEL).compress(body)
 
 
-def _too_large() -> TooLarge:
+def too_large() -> TooLarge:
+    """Return the refusal of a body beyond the limit."""
     return TooLarge(f"body: got more than {LIMIT} bytes, expected less; send fewer rows at a time")
 
 

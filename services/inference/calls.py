@@ -1,4 +1,4 @@
-"""One request and its answer, as the front hands them to a protocol and takes them back."""
+"""One request and its answer, as they are handed to a protocol and taken back."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(slots=True)
 class Call:
-    """One HTTP request, its body read whole and decoded."""
+    """One request, its body read whole and decoded."""
 
     method: str
     path: str
@@ -80,18 +80,22 @@ class Paths:
     """What else begins so is this protocol's to refuse."""
 
 
-class Door(Protocol):
-    """One protocol over HTTP."""
+class Refusing(Protocol):
+    """One protocol, over whatever it travels: its name, and how it refuses."""
 
     name: str
     """How metrics call it."""
 
-    def paths(self) -> Paths:
-        """Return what it answers."""
-        ...
-
     def refused(self, refusal: Refused) -> Answer:
         """Return a refusal in the protocol's own form."""
+        ...
+
+
+class Door(Refusing, Protocol):
+    """One protocol over HTTP."""
+
+    def paths(self) -> Paths:
+        """Return what it answers."""
         ...
 
     def missing(self, path: str) -> NotFound:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.calls import Answer, Call, Door, Inference, Outputs
+from services.inference.calls import Answer, Call, Inference, Outputs, Refusing
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused
 from services.inference.rescuing import Rescue
@@ -21,6 +21,8 @@ DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 """Headers that say how many milliseconds the client (or the router for it) waits."""
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""
+GONE = 504
+"""The status counted for a request whose client stopped waiting."""
 
 log = logging.getLogger("slipway.inference")
 
@@ -30,10 +32,10 @@ class Exchange:
 
     __slots__ = (
         *("_arrived", "_asked", "_door", "_headers", "_helps", "_inference", "_model", "_prediction", "_reason"),
-        *("_reply", "_rescue"),
+        *("_reply", "_rescue", "_waiting"),
     )
 
-    def __init__(self, model: Model, door: Door, inference: Inference, reply: Callable[[Answer], None]) -> None:
+    def __init__(self, model: Model, door: Refusing, inference: Inference, reply: Callable[[Answer], None]) -> None:
         """Begin with a request that has arrived."""
         self._model, self._door, self._inference = model, door, inference
         self._reply: Callable[[Answer], None] | None = reply
@@ -45,19 +47,21 @@ class Exchange:
         self._rescue: Rescue | None = None
         self._helps = False
         """The request was meant for another revision."""
+        self._waiting: Any = None
+        """The engine's place for it, once it has one."""
         model.meter.began()
 
-    def ask(self, path: str, query: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
-        """Have the model run what a body asks for."""
-        self._headers = headers
+    def ask(self, call: Call, deadline: float | None = None) -> None:
+        """Have the model run what a call asks for, by a deadline (None: as its headers say)."""
+        self._headers = call.headers
         try:
-            deadline = deadline_of(headers, self._arrived)
-            call = Call("POST", path, query, headers, body)
-            self._helps = self._model.rescuer.helps(headers)
+            if deadline is None:
+                deadline = deadline_of(call.headers, self._arrived)
+            self._helps = self._model.rescuer.helps(call.headers)
             self._rescue = self._model.rescuer.watch(call, self._door.name, deadline, self._answer)
             self._model.engine.admit(deadline)
             self._asked = self._inference.parse(call)
-            self._model.engine.submit(self._asked.rows, deadline, self.came)
+            self._waiting = self._model.engine.submit(self._asked.rows, deadline, self.came)
         except Refused as refusal:
             self.refuse(refusal)
         except Exception:  # a fault of ours must not leave a client without an answer
@@ -84,6 +88,18 @@ class Exchange:
         """Answer with a refusal."""
         self._reason = str(refusal)
         self._end(refused(self._door, self._model, refusal))
+
+    def lose(self) -> None:
+        """End a request whose client stopped waiting: it is counted, and what waits to be run for it is not."""
+        if self._reply is None:
+            return
+        if self._waiting is not None:
+            self._waiting.tell = None
+        if self._rescue is not None:
+            self._rescue.stop()
+        self._reply = self._rescue = None
+        self._reason = "the client stopped waiting"
+        self._end(Answer(GONE, b""))
 
     def _end(self, answer: Answer) -> None:
         took = perf_counter() - self._arrived
@@ -116,7 +132,7 @@ def remember(
         model.answers.remember(name, status, prediction, milliseconds=1000 * seconds)
 
 
-def refused(door: Door, model: Model, refusal: Refused) -> Answer:
+def refused(door: Refusing, model: Model, refusal: Refused) -> Answer:
     """Return a refusal in a protocol's form."""
     if isinstance(refusal, ModelFailed):
         refusal = ModelFailed(f"model {model.manifest.revision} failed: {refusal}")
@@ -127,7 +143,12 @@ def refused(door: Door, model: Model, refusal: Refused) -> Answer:
 
 
 def deadline_of(headers: dict[bytes, bytes], arrived: float) -> float:
-    """Return when an answer is of no use any more; raise BadRequest for a header that is no number."""
+    """Return when an answer is of no use any more: the soonest that a header says; raise BadRequest for no number.
+
+    >>> deadline_of({b"x-request-timeout-ms": b"250", b"x-envoy-expected-rq-timeout-ms": b"15000"}, 1.0)
+    1.25
+    """
+    patience = PATIENCE_SECONDS
     for name in DEADLINES:
         said = headers.get(name)
         if said is not None:
@@ -138,5 +159,5 @@ def deadline_of(headers: dict[bytes, bytes], arrived: float) -> float:
             if not (isfinite(milliseconds) and milliseconds >= 0):
                 shown = said[:40].decode("latin-1")
                 raise BadRequest(f"{name.decode()}: got {shown!r}, expected a number of milliseconds")
-            return arrived + min(milliseconds / 1000, PATIENCE_SECONDS)
-    return arrived + PATIENCE_SECONDS
+            patience = min(patience, milliseconds / 1000)
+    return arrived + patience

@@ -64,7 +64,7 @@ class Front:
         except Refused as refusal:
             exchange.refuse(refusal)
         else:
-            exchange.ask(scope["path"], scope["query_string"], headers, body)
+            exchange.ask(Call("POST", scope["path"], scope["query_string"], headers, body))
         await self._send(await came, headers, send)
 
     async def _answer(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.calls import Outputs
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rescuing import Rescuer
-from services.inference.rows import Rows
 from services.inference.running.engine import Engine
 from services.inference.running.runtime import Runtime, warm_up_rows
 from services.inference.telling.answers import Answers
@@ -93,9 +91,3 @@ class Model:
         self.drain()
         await self.engine.stop()
         await self.rescuer.close()
-
-    async def predict(self, rows: Rows, deadline: float) -> Outputs:
-        """Return the outputs for these rows, summed up; raise Refused."""
-        outputs = await self.engine.predict(rows, deadline)
-        self.summary.count(rows, outputs["prediction"])
-        return outputs

@@ -6,11 +6,13 @@ An answer carries its values the way the request did: as bytes (tritonclient rea
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.inference.calls import Outputs
-from services.inference.grpc_doors.asking import Asking, Inference, Rpc
+from services.inference.calls import Answer, Call, Inference, Outputs
+from services.inference.grpc_doors.methods import Method, unary, written
 from services.inference.grpc_doors.open_inference_tensors import offered, read_tensors, write_tensors
+from services.inference.grpc_doors.statuses import answer_of
 from services.inference.manifest import Manifest
 from services.inference.messages import Message, message, parsed
+from services.inference.model import Model
 from services.inference.protocols.oip import EXTENSIONS, describe
 from services.inference.refusals import SHOWN, NotFound, Refused, refuse
 from services.inference.rows import Rows, to_rows
@@ -41,19 +43,18 @@ class Asked:
 
 
 class OpenInference:
-    """The protocol's RPCs for one model."""
+    """The protocol's methods for one model."""
 
-    def __init__(self, asking: Asking) -> None:
-        """Answer for the model that is asked."""
-        self._asking = asking
-        self._model = asking.model
-        self._manifest = asking.model.manifest
-        self.inference = Inference("oip-grpc", self._parse, self._write)
-        """A request on its own."""
-        self.streamed = Inference("oip-grpc", self._parse, self._write_streamed)
+    name = "oip-grpc"
+
+    def __init__(self, model: Model) -> None:
+        """Answer for a model."""
+        self._model = model
+        self._manifest = model.manifest
+        self.streamed = Inference(self._parse, self._write_streamed)
         """A request in a stream."""
 
-    def rpcs(self) -> Mapping[str, Rpc]:
+    def methods(self) -> Mapping[str, Method]:
         """Return what takes one message and gives one."""
         told = {
             "ServerLive": self._live,
@@ -62,57 +63,57 @@ class OpenInference:
             "ModelReady": self._model_ready,
             "ModelMetadata": self._metadata,
         }
-        rpcs = {name: self._asking.telling(tell) for name, tell in told.items()}
-        return {**rpcs, "ModelInfer": self._asking.inferring(self.inference)}
+        return unary(self, told, {"ModelInfer": Inference(self._parse, self._write)})
 
-    def refused(self, body: bytes, refusal: Refused) -> bytes:
+    def refused(self, refusal: Refused) -> Answer:
+        """Return a refusal's message."""
+        return answer_of(refusal)
+
+    def refused_in_stream(self, body: bytes, words: str) -> bytes:
         """Return a refusal as a stream's message, with the id of the request that these bytes are (if they are one)."""
         try:
             name = parsed(ModelInferRequest, body).id
         except Refused:
             name = ""
-        about = ModelInferResponse(id=name)
-        answer = ModelStreamInferResponse(error_message=self._asking.words(refusal), infer_response=about)
+        answer = ModelStreamInferResponse(error_message=words, infer_response=ModelInferResponse(id=name))
         whole: bytes = answer.SerializeToString()
         return whole
 
-    def _live(self, _: bytes) -> Message:
-        return ServerLiveResponse(live=True)
+    def _live(self, _: bytes) -> Answer:
+        return written(ServerLiveResponse(live=True))
 
-    def _ready(self, _: bytes) -> Message:
-        return ServerReadyResponse(ready=self._model.ready)
+    def _ready(self, _: bytes) -> Answer:
+        return written(ServerReadyResponse(ready=self._model.ready))
 
-    def _server(self, _: bytes) -> Message:
-        return ServerMetadataResponse(name="slipway", version=self._manifest.revision, extensions=EXTENSIONS)
+    def _server(self, _: bytes) -> Answer:
+        answer = ServerMetadataResponse(name="slipway", version=self._manifest.revision, extensions=EXTENSIONS)
+        return written(answer)
 
-    def _model_ready(self, body: bytes) -> Message:
+    def _model_ready(self, body: bytes) -> Answer:
         """Say so; a model that is not here is not ready, as with Triton: clients wait for one that way."""
         request = parsed(ModelReadyRequest, body)
         here = request.name == self._manifest.model and request.version in {"", self._manifest.version}
-        return ModelReadyResponse(ready=here and self._model.ready)
+        return written(ModelReadyResponse(ready=here and self._model.ready))
 
-    def _metadata(self, body: bytes) -> Message:
+    def _metadata(self, body: bytes) -> Answer:
         request = parsed(ModelMetadataRequest, body)
         _check(request.name, request.version, self._manifest)
         said = describe(self._manifest, self._model.outputs)
         for entry in (*said["inputs"], *said["outputs"]):  # type: ignore[misc]  # lists, as the protocol has them
             entry.pop("parameters", None)  # over HTTP only
-        return ModelMetadataResponse(**said)
+        return written(ModelMetadataResponse(**said))
 
-    def _parse(self, body: bytes) -> Asked:
-        request = parsed(ModelInferRequest, body)
+    def _parse(self, call: Call) -> Asked:
+        request = parsed(ModelInferRequest, call.body)
         _check(request.model_name, request.model_version, self._manifest)
         rows = to_rows(read_tensors(request), self._manifest)
         return Asked(rows, request.id, _outputs(request, self._manifest), bool(request.raw_input_contents))
 
-    def _write(self, asked: Asked, outputs: Outputs) -> bytes:
-        answer: bytes = self._answer(asked, outputs).SerializeToString()
-        return answer
+    def _write(self, asked: Asked, outputs: Outputs) -> Answer:
+        return written(self._answer(asked, outputs))
 
-    def _write_streamed(self, asked: Asked, outputs: Outputs) -> bytes:
-        answer = ModelStreamInferResponse(infer_response=self._answer(asked, outputs))
-        whole: bytes = answer.SerializeToString()
-        return whole
+    def _write_streamed(self, asked: Asked, outputs: Outputs) -> Answer:
+        return written(ModelStreamInferResponse(infer_response=self._answer(asked, outputs)))
 
     def _answer(self, asked: Asked, outputs: Outputs) -> Message:
         manifest = self._manifest

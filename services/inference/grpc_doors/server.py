@@ -1,77 +1,135 @@
 """The server of the gRPC doors, in a worker's own event loop; the workers of one server share its port."""
 
+import asyncio
 import os
-from collections.abc import Mapping
-
-import grpc  # type: ignore[import-untyped]
-from grpc import aio
+import socket
+from collections.abc import Sequence
 
 from services.inference.bodies import LIMIT
 from services.inference.grpc_doors import health, open_inference, tensorflow
-from services.inference.grpc_doors.asking import Asking, Rpc
+from services.inference.grpc_doors.calls import Call, Calls
+from services.inference.grpc_doors.heads import FIELDS, Head, Heads
 from services.inference.grpc_doors.health import Health
 from services.inference.grpc_doors.open_inference import OpenInference
 from services.inference.grpc_doors.streams import Streams
 from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.grpc_doors.unary import Unary
+from services.inference.http2.connection import Connection
+from services.inference.http2.fields import Field
+from services.inference.http2.session import Session
+from services.inference.http2.streams import Limits, Stream
 from services.inference.model import Model
 from services.inference.protocols.tensorflow import labels_of
 from services.inference.running.admission import MOST_WAITING
 
-OPTIONS = (
-    ("grpc.so_reuseport", 1),  # connections are spread over the workers
-    ("grpc.max_receive_message_length", LIMIT),  # also of what is unpacked
-    ("grpc.max_send_message_length", -1),
-)
+BACKLOG = 2048
+LIMITS = Limits(streams=MOST_WAITING, stream_window=LIMIT + 65536, fields=FIELDS)
+"""A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
+KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
+"""Seconds, and tries, after which a peer that is silent and does not answer is known to be gone."""
 
 
 class GrpcServer:
-    """Serves one model over gRPC."""
+    """Serves one model over gRPC; it is the application of its connections."""
 
     def __init__(self, model: Model, address: str) -> None:
-        """Serve at `address` (`host:port`; more than MOST_WAITING RPCs at a time are refused, streams among them)."""
-        asking = Asking(model)
-        door = OpenInference(asking)
-        self._address = _bracketed(address)
-        self._streams = Streams(asking, door)
-        self._health = Health(asking, (open_inference.SERVICE, tensorflow.SERVICE))
-        self._server = aio.server(options=OPTIONS, maximum_concurrent_rpcs=MOST_WAITING)
-        self._add(
-            open_inference.SERVICE,
-            door.rpcs(),
-            {"ModelStreamInfer": grpc.stream_stream_rpc_method_handler(self._streams.answer)},
-        )
-        predictions = PredictionService(asking, labels_of(os.environ))
-        self._add(tensorflow.SERVICE, predictions.rpcs(), {})
-        watch = grpc.unary_stream_rpc_method_handler(self._health.watch)
-        self._add(health.SERVICE, {"Check": self._health.check()}, {"Watch": watch})
+        """Serve at `address` (`host:port`; more than MOST_WAITING calls at a time are refused, streams among them)."""
+        self._address = address
+        self._calls = Calls(model)
+        door, predictions = OpenInference(model), PredictionService(model, labels_of(os.environ))
+        self._streams = Streams(self._calls, door)
+        self._health = Health(self._calls, (open_inference.SERVICE, tensorflow.SERVICE))
+        services = {
+            open_inference.SERVICE: {**door.methods(), "ModelStreamInfer": self._streams.method()},
+            tensorflow.SERVICE: predictions.methods(),
+            health.SERVICE: self._health.methods(),
+        }
+        methods = {
+            f"/{service}/{name}".encode(): method
+            for service, named in services.items()
+            for name, method in named.items()
+        }
+        self._heads = Heads(methods, model.manifest.revision)
+        self._connections: set[Connection] = set()
+        self._listening: asyncio.Server | None = None
+        self._empty = asyncio.Event()
 
     async def start(self) -> int:
         """Begin to listen; return the port."""
         try:
-            port: int = self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            message = f"{self._address} can't be listened on for gRPC: {error}; choose another --grpc-port"
+            bound = listening_socket(self._address)
+        except OSError as error:
+            message = f"{self._address} can't be listened on for gRPC: {error.strerror}; choose another --grpc-port"
             raise OSError(message) from error
-        await self._server.start()
+        port: int = bound.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(lambda: Connection(self, LIMITS), sock=bound, backlog=BACKLOG)
         return port
 
     async def stop(self, seconds: float) -> None:
         """Take no more; answer what is under way, for at most so long."""
+        if self._listening is not None:
+            self._listening.close()
         self._streams.end()
         self._health.end()
-        await self._server.stop(seconds)
+        for connection in list(self._connections):
+            connection.leave()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._connections:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
 
-    def _add(self, service: str, rpcs: Mapping[str, Rpc], streams: Mapping[str, grpc.RpcMethodHandler]) -> None:
-        handlers = {name: grpc.unary_unary_rpc_method_handler(rpc) for name, rpc in rpcs.items()}
-        handler = grpc.method_handlers_generic_handler(service, {**handlers, **streams})
-        self._server.add_generic_rpc_handlers((handler,))
+    def head(self, fields: Sequence[Field] | None) -> Head:
+        """Return what a call's fields say; raise Malformed."""
+        return self._heads.head(fields)
+
+    def begun(self, session: Session, number: int, head: Head) -> Stream:
+        """Return the stream of a new call."""
+        self._calls.under_way += 1
+        method = head.method
+        if method is None:
+            return Call(session, number, head, self._calls)
+        return (
+            Unary(session, number, head, self._calls) if method.begin is None else method.begin(session, number, head)
+        )
+
+    def ended(self, _: Stream) -> None:
+        """Count a call that is over."""
+        self._calls.under_way -= 1
+
+    def opened(self, connection: Connection) -> None:
+        """Know a connection; one that came while we end is told so."""
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
 
 
-def _bracketed(address: str) -> str:
-    """Return an address as gRPC takes it.
+def listening_socket(address: str) -> socket.socket:
+    """Return a socket that shares its port with those of other workers; raise OSError.
 
-    >>> _bracketed("127.0.0.1:3001"), _bracketed(":::3001")
-    ('127.0.0.1:3001', '[::]:3001')
+    >>> with listening_socket("127.0.0.1:0") as bound:
+    ...     bound.getsockname()[0]
+    '127.0.0.1'
     """
     host, _, port = address.rpartition(":")
-    return f"[{host}]:{port}" if ":" in host else address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # connections are spread over the workers
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # those that are taken have it from here
+        for name, value in KEEP_ALIVE:
+            bound.setsockopt(socket.IPPROTO_TCP, name, value)
+        bound.bind((host, int(port)))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,65 +1,129 @@
 """A stream of inference requests: several are under way at a time, and answered in the order in which they came."""
 
-import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from time import perf_counter
 
-from grpc import aio  # type: ignore[import-untyped]
-
-from services.inference.grpc_doors.asking import Asking, Context, deadline_of
+from services.inference.calls import Answer
+from services.inference.calls import Call as HttpCall
+from services.inference.exchange import PATIENCE_SECONDS, Exchange
+from services.inference.grpc_doors.calls import Calls
+from services.inference.grpc_doors.heads import Head
+from services.inference.grpc_doors.methods import Method
 from services.inference.grpc_doors.open_inference import OpenInference
-from services.inference.refusals import Draining, Refused
+from services.inference.grpc_doors.several import Several
+from services.inference.grpc_doors.statuses import Ending, ending_of_answer
+from services.inference.http2.session import Session
+from services.inference.refusals import Draining
 
 AHEAD = 8
-"""Requests of one stream that are read before the first of them is answered: they may make a batch."""
-
-Answers = asyncio.Queue["asyncio.Task[bytes] | None"]
+"""Requests of one stream that are begun before the first of them is answered: they may make a batch."""
 
 
 class Streams:
     """The streams of one server, which end with it."""
 
-    def __init__(self, asking: Asking, door: OpenInference) -> None:
+    def __init__(self, calls: Calls, door: OpenInference) -> None:
         """Begin with none."""
-        self._asking, self._door = asking, door
-        self._reading: set[asyncio.Task[None]] = set()
-        self._ended = False
+        self.calls, self.door = calls, door
+        self.open: set[InferStream] = set()
+        self.ended = False
+
+    def method(self) -> Method:
+        """Return the method that opens one."""
+        return Method(door=self.door, begin=self._begin)
 
     def end(self) -> None:
         """Read no more; what was read is answered, and then each stream ends."""
-        self._ended = True
-        for task in self._reading:
-            task.cancel()
+        self.ended = True
+        for stream in list(self.open):
+            stream.read()
 
-    async def answer(self, _: object, context: Context) -> None:
-        """Answer the requests of a stream; a refusal is an answer, and the stream goes on."""
-        self._asking.begin(context)
-        answers: Answers = asyncio.Queue()
-        room = asyncio.Semaphore(AHEAD)
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(self._read(context, tasks, answers, room))
-            self._reading.add(reading)
-            reading.add_done_callback(self._reading.discard)
-            while (task := await answers.get()) is not None:
-                await context.write(await task)
-                room.release()
-        if self._ended:
-            self._asking.refuse(context, Draining("this replica is ending; begin another stream, at another one"))
+    def _begin(self, session: Session, number: int, head: Head) -> "InferStream":
+        return InferStream(session, number, head, self.calls).of(self)
 
-    async def _read(
-        self, context: Context, tasks: asyncio.TaskGroup, answers: Answers, room: asyncio.Semaphore
-    ) -> None:
-        """Begin what comes, while there is room: a client that does not take its answers is not read from either."""
-        try:
-            while not self._ended:
-                await room.acquire()
-                body = await context.read()
-                if body is aio.EOF:
-                    return
-                answers.put_nowait(tasks.create_task(self._one(body, context)))
-        finally:
-            answers.put_nowait(None)
 
-    async def _one(self, body: bytes, context: Context) -> bytes:
-        try:
-            return await self._asking.infer(self._door.streamed, body, deadline_of(context), {})
-        except Refused as refusal:
-            return self._door.refused(body, refusal)
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A request of a stream."""
+
+    exchange: Exchange | None = None
+    answer: bytes | None = None
+    """Its message, once there is one."""
+
+
+class InferStream(Several):
+    """One stream. A refusal is an answer, and the stream goes on."""
+
+    __slots__ = ("_asked", "_deadline", "_streams")
+
+    def of(self, streams: Streams) -> "InferStream":
+        """Be one of these; return itself."""
+        self._streams = streams
+        self._asked: deque[_Asked] = deque()
+        self._deadline = inf if self.head.whole_seconds is None else perf_counter() + self.head.whole_seconds
+        streams.open.add(self)
+        return self
+
+    def takes(self) -> bool:
+        """Take some at a time: a client that does not take its answers is not read from either."""
+        return len(self._asked) < AHEAD and not self._streams.ended
+
+    def took(self, message: bytes) -> None:
+        """Have the model run it."""
+        asked = _Asked()
+        self._asked.append(asked)
+        door = self._streams.door
+        asked.exchange = Exchange(
+            self.calls.model,
+            door,
+            door.streamed,
+            partial(self._answered, asked, partial(door.refused_in_stream, message)),
+        )
+        deadline = min(self._deadline, perf_counter() + PATIENCE_SECONDS)
+        asked.exchange.ask(HttpCall("POST", "", b"", {}, message), deadline)
+
+    def read_all(self) -> None:
+        """End, when all is answered."""
+        if self._asked or self.outbox:
+            return
+        if self._streams.ended:
+            self.refuse(Draining("this replica is ending; begin another stream, at another one"))
+        else:
+            self.end(ending_of_answer(Answer(200, b""), self.head.about))
+
+    def drained(self) -> None:
+        """Send the next answers, now that those before were taken."""
+        self._send()
+
+    def lost(self) -> None:
+        """Answer nothing more."""
+        super().lost()
+        self._leave()
+
+    def end(self, ending: Ending) -> None:
+        """End; what is not answered yet is not any more."""
+        super().end(ending)
+        self._leave()
+
+    def _answered(self, asked: _Asked, refused: Callable[[str], bytes], answer: Answer) -> None:
+        right = answer.status == 200  # noqa: PLR2004 - HTTP's OK
+        asked.answer = answer.body if right else refused(answer.body.decode())
+        self._send()
+
+    def _send(self) -> None:
+        """Send the answers that are there, in order, while they are taken; then read on."""
+        while self._asked and self._asked[0].answer is not None and not self.outbox:
+            self.write(self._asked.popleft().answer or b"")
+        if not self.closed:
+            self.read()
+
+    def _leave(self) -> None:
+        self._streams.open.discard(self)
+        while self._asked:
+            exchange = self._asked.popleft().exchange
+            if exchange is not None:
+                exchange.lose()

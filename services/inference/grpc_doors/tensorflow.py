@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
-from services.inference.calls import Outputs
-from services.inference.grpc_doors.asking import Asking, Inference, Rpc
+from services.inference.calls import Answer, Call, Inference, Outputs
+from services.inference.grpc_doors.methods import Method, unary, written
+from services.inference.grpc_doors.statuses import answer_of
 from services.inference.grpc_doors.tensorflow_tensors import read_tensor, write_tensor
 from services.inference.manifest import Manifest
 from services.inference.messages import Message, message, parsed
+from services.inference.model import Model
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.protocols.tensorflow_signature import SIGNATURE, signature
-from services.inference.refusals import SHOWN, NotFound, refuse
+from services.inference.refusals import SHOWN, NotFound, Refused, refuse
 from services.inference.rows import Rows, to_rows
 
 SERVICE = "tensorflow.serving.PredictionService"
@@ -35,24 +37,25 @@ class Asked:
 
 
 class PredictionService:
-    """The service's RPCs for one model."""
+    """The service's methods for one model."""
 
-    def __init__(self, asking: Asking, labels: Sequence[str]) -> None:
-        """Answer for the model that is asked, by its name, its version and these labels."""
-        self._asking = asking
-        self._model = asking.model
-        self._manifest = asking.model.manifest
+    name = "tensorflow-grpc"
+
+    def __init__(self, model: Model, labels: Sequence[str]) -> None:
+        """Answer for a model, by its name, its version and these labels."""
+        self._model = model
+        self._manifest = model.manifest
         self._labels = tuple(labels)
         self._spec = _spec(self._manifest)
-        self.inference = Inference("tensorflow-grpc", self._parse, self._write)
-        """A request of Predict."""
 
-    def rpcs(self) -> Mapping[str, Rpc]:
+    def methods(self) -> Mapping[str, Method]:
         """Return what takes one message and gives one."""
-        return {
-            "Predict": self._asking.inferring(self.inference),
-            "GetModelMetadata": self._asking.telling(self._metadata),
-        }
+        predict = Inference(self._parse, self._write)
+        return unary(self, {"GetModelMetadata": self._metadata}, {"Predict": predict})
+
+    def refused(self, refusal: Refused) -> Answer:
+        """Return a refusal's message."""
+        return answer_of(refusal)
 
     def _check(self, spec: Message) -> None:
         """Raise NotFound for another model, version, label or signature."""
@@ -69,8 +72,8 @@ class PredictionService:
                 expected = " or ".join(there) or "none"
                 raise NotFound(f"{what}: got {seen[:SHOWN]!r}, expected {expected}: this service has one model")
 
-    def _parse(self, body: bytes) -> Asked:
-        request = parsed(PredictRequest, body)
+    def _parse(self, call: Call) -> Asked:
+        request = parsed(PredictRequest, call.body)
         self._check(request.model_spec)
         if not request.inputs:
             refuse("inputs", "none", "at least one tensor")
@@ -78,14 +81,13 @@ class PredictionService:
         rows = to_rows(tensors, self._manifest)
         return Asked(rows, _outputs(request.output_filter, self._manifest))
 
-    def _write(self, asked: Asked, outputs: Outputs) -> bytes:
+    def _write(self, asked: Asked, outputs: Outputs) -> Answer:
         answer = PredictResponse(model_spec=self._spec)
         for name in asked.outputs:
             write_tensor(answer.outputs[name], outputs[name])
-        whole: bytes = answer.SerializeToString()
-        return whole
+        return written(answer)
 
-    def _metadata(self, body: bytes) -> Message:
+    def _metadata(self, body: bytes) -> Answer:
         request = parsed(GetModelMetadataRequest, body)
         self._check(request.model_spec)
         fields = list(request.metadata_field)
@@ -94,7 +96,7 @@ class PredictionService:
             refuse("metadata_field", "none" if wrong is None else wrong, SIGNATURE_FIELD)
         answer = GetModelMetadataResponse(model_spec=self._spec)
         answer.metadata[SIGNATURE_FIELD].Pack(self._signatures())
-        return answer
+        return written(answer)
 
     def _signatures(self) -> Message:
         described = signature(self._manifest, RowReader(self._manifest).input, self._model.outputs)

@@ -15,7 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from services.inference.bodies import PACKED_FROM, SECONDS, broken, packed, too_slow
-from services.inference.calls import JSON, Answer, Route
+from services.inference.calls import JSON, Answer, Call, Route
 from services.inference.exchange import Exchange
 from services.inference.front import Front
 from services.inference.telling.watching import REQUEST_ID
@@ -70,7 +70,7 @@ class Short:
         """Ask the model, now that the body has come."""
         if self._timer is not None:
             self._timer.cancel()
-        self._exchange.ask(self._path, b"", self._headers, bytes(self.body))
+        self._exchange.ask(Call("POST", self._path, b"", self._headers, bytes(self.body)))
 
     def _reply(self, answer: Answer) -> None:
         if len(answer.body) < PACKED_FROM or b"accept-encoding" not in self._headers:

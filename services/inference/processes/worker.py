@@ -127,7 +127,7 @@ def _front(model: Model, siblings: Siblings) -> Front:
 
 
 async def _grpc_server(model: Model, address: str) -> "GrpcServer":
-    from services.inference.grpc_doors.server import GrpcServer  # takes as long to import as all the rest
+    from services.inference.grpc_doors.server import GrpcServer  # not before it is wanted: protobuf takes its time
 
     server = GrpcServer(model, address)
     with telling():

@@ -14,7 +14,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.grpc_doors.asking import Asking, Inference
+from services.inference.calls import Call
+from services.inference.grpc_doors.methods import Method
 from services.inference.grpc_doors.open_inference import OpenInference
 from services.inference.grpc_doors.tensorflow import PredictionService
 from services.inference.loading import open_runtime
@@ -39,11 +40,11 @@ def service(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def doors(classifier: Path) -> tuple[Inference, Inference]:
-    """Return both doors' ways to read requests, without a server."""
+def doors(classifier: Path) -> tuple[Method, Method]:
+    """Return both doors' methods that run the model, without a server."""
     manifest = parse_manifest(json.loads((classifier / "slipway.json").read_text()))
-    asking = Asking(Model(manifest=manifest, runtime=open_runtime(manifest, classifier)))
-    return OpenInference(asking).inference, PredictionService(asking, ["champion"]).inference
+    model = Model(manifest=manifest, runtime=open_runtime(manifest, classifier))
+    return OpenInference(model).methods()["ModelInfer"], PredictionService(model, ["champion"]).methods()["Predict"]
 
 
 def refused(service: GrpcServed, method: str, body: bytes) -> tuple[str, str]:
@@ -253,17 +254,18 @@ def test_bytes_that_are_no_message_are_refused(service: GrpcServed, method: str)
     assert (code, text[:46]) == ("INVALID_ARGUMENT", "message: got 2 bytes that are none of its kind")
 
 
-def told(door: Inference, body: bytes) -> bool:
+def told(door: Method, body: bytes) -> bool:
     """Read a request; return whether it was taken or refused, with a message. Anything else is raised."""
     try:
-        door.parse(body)
+        assert door.inference is not None
+        door.inference.parse(Call("POST", "", b"", {}, body))
     except Refused as refusal:
         return refusal.status in {400, 404} and ": got " in str(refusal)
     return True
 
 
 @given(noise=st.binary(max_size=64))
-def test_any_bytes_are_taken_or_refused(doors: tuple[Inference, Inference], noise: bytes) -> None:
+def test_any_bytes_are_taken_or_refused(doors: tuple[Method, Method], noise: bytes) -> None:
     """Nothing that comes ends in a failure of ours."""
     assert all(told(door, noise) for door in doors)
 
@@ -278,7 +280,7 @@ SIZES = st.lists(st.integers(-2, 5) | st.sampled_from([HUGE, 1 << 62, 1 << 32]),
     numbers=st.lists(st.integers(-(1 << 31), (1 << 31) - 1), max_size=6),
 )
 def test_any_tensor_is_taken_or_refused(
-    doors: tuple[Inference, Inference], datatype: str, shape: list[int], raw: list[bytes], numbers: list[int]
+    doors: tuple[Method, Method], datatype: str, shape: list[int], raw: list[bytes], numbers: list[int]
 ) -> None:
     """Whatever its type, shape and values say of one another, over both doors."""
     request = oip(*raw, datatype=datatype, int_contents=numbers)

@@ -8,7 +8,7 @@ from pathlib import Path
 from slipway.errors import PackagingFailed
 
 SERVICE = (
-    *("grpcio", "httptools", "numpy", "opentelemetry-exporter-otlp-proto-http", "orjson", "prometheus-client"),
+    *("hpack", "httptools", "numpy", "opentelemetry-exporter-otlp-proto-http", "orjson", "prometheus-client"),
     *("uvicorn", "uvloop", "zstandard"),
 )
 """What the service imports, beside BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow bring."""

@@ -1,0 +1,165 @@
+"""One connection of HTTP/2: its bytes are cut into frames here, and it ends here."""
+
+import asyncio
+import logging
+from typing import cast
+
+from services.inference.http2 import frames
+from services.inference.http2.frames import FRAME_SIZE, HEAD, HEAD_SIZE, PREFACE, Code, Fault, Kind, Setting, frame
+from services.inference.http2.rations import Rations
+from services.inference.http2.session import Session
+from services.inference.http2.streams import Application, Limits
+
+PREFACE_SECONDS = 10.0
+"""How long a peer may take to say that it speaks HTTP/2."""
+LEAVING = b"leaving!"
+"""Of the PING behind the first GOAWAY: what the peer sent before it heard of that has come when it comes back."""
+LEAVE_SECONDS = 1.0
+"""How long we wait for it."""
+
+log = logging.getLogger("slipway.inference")
+
+
+class Connection(asyncio.Protocol):
+    """A peer's connection, from its preface to its end."""
+
+    def __init__(self, application: Application, limits: Limits) -> None:
+        """Begin requests by an application."""
+        self._application, self._limits = application, limits
+        self._loop = asyncio.get_running_loop()
+        self._rest = bytearray()
+        """A frame that has not come whole."""
+        self._wanted = len(PREFACE)
+        """Bytes of it, or of what says how many."""
+        self._begun = self._settled = self._over = self._leaving = self._left = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say what we take."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none of asyncio's
+        self._write = self._transport.write
+        limits, rations = self._limits, Rations(self._loop.time)
+        self._session = Session(self._application, limits, self._write, self, rations)
+        said = {
+            Setting.MAX_CONCURRENT_STREAMS: limits.streams,
+            Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
+            Setting.MAX_HEADER_LIST_SIZE: limits.fields,
+        }
+        self._write(frames.settings(said) + frames.window_update(0, limits.window - frames.FIRST_WINDOW))
+        self._timer = self._loop.call_later(PREFACE_SECONDS, self.abort)
+        self._application.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
+        """Let go of all streams."""
+        self._over = True
+        self._stop_timer()
+        self._session.lose_all()
+        self._application.closed(self)
+
+    def pause_writing(self) -> None:
+        """Read no more from a peer that does not read."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        if self._over:
+            return
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        try:
+            self._frames(data, 0 if self._begun else self._preface(data))
+        except Fault as fault:
+            log.info("a connection of HTTP/2 is ended: %s", fault)
+            self._end(fault)
+
+    def leave(self) -> None:
+        """Take no new requests, once the peer has heard of it; end when those under way are answered."""
+        if not self._begun:
+            self.abort()
+        elif not (self._over or self._leaving):
+            self._leaving = True
+            self._write(frames.goaway(frames.STREAM_BITS, Code.NO_ERROR, "this replica is ending"))
+            self._write(frame(Kind.PING, 0, 0, LEAVING))
+            self._timer = self._loop.call_later(LEAVE_SECONDS, self._heard)
+
+    def abort(self) -> None:
+        """End now."""
+        self._over = True
+        self._transport.abort()
+
+    def answered(self, payload: bytes) -> None:
+        """Take a PING that came back."""
+        if payload == LEAVING:
+            self._heard()
+
+    def over(self) -> None:
+        """End, as nothing is left to be answered."""
+        if not self._over:
+            self._over = True
+            self._transport.close()
+
+    def _heard(self) -> None:
+        """Refuse what the peer begins from now on: it knows that we are leaving."""
+        self._stop_timer()
+        if self._leaving and not (self._over or self._left):
+            self._left = True
+            self._write(frames.goaway(self._session.last, Code.NO_ERROR, "this replica is ending"))
+            self._session.refuse_new()
+
+    def _end(self, fault: Fault) -> None:
+        self._over = True
+        self._write(frames.goaway(self._session.last, fault.code, str(fault)))
+        self._session.lose_all()
+        self._transport.close()
+
+    def _preface(self, data: bytes) -> int:
+        """Return where frames begin: behind the preface, or nowhere, where it has not come whole; raise Fault."""
+        seen = data[: len(PREFACE)]
+        if not PREFACE.startswith(seen):
+            raise Fault(Code.PROTOCOL_ERROR, "the connection does not begin with HTTP/2's preface")
+        if len(seen) < len(PREFACE):
+            return 0
+        self._begun, self._wanted = True, HEAD_SIZE
+        self._stop_timer()
+        return len(PREFACE)
+
+    def _frames(self, data: bytes, place: int) -> None:
+        """Handle all whole frames from a place on; keep the rest."""
+        end = len(data)
+        wanted = HEAD_SIZE if self._begun else len(PREFACE)
+        while self._begun and end - place >= HEAD_SIZE:
+            high, low, kind, flags, number = HEAD.unpack_from(data, place)
+            size = high << 16 | low
+            if size > FRAME_SIZE:
+                raise Fault(Code.FRAME_SIZE_ERROR, f"a frame of {size} bytes, expected at most {FRAME_SIZE}")
+            start = place + HEAD_SIZE
+            if start + size > end:
+                wanted = HEAD_SIZE + size
+                break
+            if not self._settled:
+                self._settle(kind, flags)
+            place = start + size
+            self._session.handle(kind, flags, number & frames.STREAM_BITS, data[start:place])
+            if self._over:
+                return
+        self._wanted = wanted
+        if place < end:
+            self._rest += data[place:]
+
+    def _settle(self, kind: int, flags: int) -> None:
+        """Refuse anything before settings."""
+        if kind != Kind.SETTINGS or flags & frames.ACK:
+            raise Fault(Code.PROTOCOL_ERROR, f"a frame of kind {kind} before SETTINGS")
+        self._settled = True
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,162 @@
+"""Header blocks (HPACK, RFC 7541): read with the peer's table, written without one.
+
+What we write is the same few fields again and again: made once as literals, they need no table, and a block is put
+together of bytes that are there already. Static entries and Huffman's code are those of the package `hpack`.
+"""
+
+from collections import deque
+
+from hpack import HPACKError
+from hpack.huffman_table import decode_huffman
+from hpack.table import HeaderTable
+
+from services.inference.http2.frames import Code, Fault
+
+Field = tuple[bytes, bytes]
+STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
+"""By index; there is none of 0."""
+TABLE_SIZE = 4096
+"""Of the dynamic table: HTTP/2's default, as our settings don't say another."""
+ENTRY = 32
+"""What an entry counts beside its name and value (RFC 7541, section 4.1)."""
+LONGEST_SHIFT = 28
+"""Numbers with more digits of 7 bits than this are of no use here."""
+NO_TABLE = b"\x20"
+"""Before the first block that we write: it needs no table, whatever size the peer's settings allow."""
+
+
+class FieldReader:
+    """Reads the header blocks of one connection, each of them once and in their order."""
+
+    def __init__(self, most: int) -> None:
+        """Give back at most so many bytes of fields, counted as HTTP/2 does."""
+        self._most = most
+        self._entries: deque[Field] = deque()
+        self._size = 0
+        self._limit = TABLE_SIZE
+        self.changed = False
+        """A block changed the table: the same bytes mean something else from then on."""
+
+    def read(self, block: bytes) -> list[Field] | None:
+        """Return the fields of a block in their order; None: there are too many. Raise Fault for what is no block."""
+        try:
+            return self._read(block)
+        except (IndexError, HPACKError) as error:
+            raise _broken("it breaks off, or is not Huffman's code") from error
+
+    def _read(self, block: bytes) -> list[Field] | None:
+        fields: list[Field] = []
+        place, end, size = 0, len(block), 0
+        while place < end:
+            first = block[place]
+            if first & 0x80:  # a field of the tables
+                index, place = _number(block, place, 0x7F)
+                field = STATIC[index] if 0 < index < len(STATIC) else self._entry(index)
+            elif first & 0x40:  # a new field, which goes into the table
+                field, place = self._literal(block, place, 0x3F)
+                self._add(field)
+            elif first & 0x20:  # another size of the table
+                if size:
+                    raise _broken("the table's size changes behind a field")
+                place = self._resize(block, place)
+                continue
+            else:  # a new field
+                field, place = self._literal(block, place, 0x0F)
+            size += ENTRY + len(field[0]) + len(field[1])
+            if size <= self._most:
+                fields.append(field)
+        return fields if size <= self._most else None
+
+    def _entry(self, index: int) -> Field:
+        """Return an entry by its index; raise Fault, or IndexError beyond the dynamic table."""
+        if not index:
+            raise _broken("index 0")
+        return STATIC[index] if index < len(STATIC) else self._entries[index - len(STATIC)]
+
+    def _literal(self, block: bytes, place: int, mask: int) -> tuple[Field, int]:
+        index, place = _number(block, place, mask)
+        if index:
+            name = self._entry(index)[0]
+        else:
+            name, place = _text(block, place)
+        value, place = _text(block, place)
+        return (name, value), place
+
+    def _add(self, field: Field) -> None:
+        self.changed = True
+        self._entries.appendleft(field)
+        self._size += ENTRY + len(field[0]) + len(field[1])
+        self._evict()
+
+    def _resize(self, block: bytes, place: int) -> int:
+        self.changed = True
+        self._limit, place = _number(block, place, 0x1F)
+        if self._limit > TABLE_SIZE:
+            raise _broken(f"a table of {self._limit} bytes, of at most {TABLE_SIZE}")
+        self._evict()
+        return place
+
+    def _evict(self) -> None:
+        """Drop the oldest until the rest fits; an entry that is larger than the table leaves none."""
+        while self._size > self._limit:
+            name, value = self._entries.pop()
+            self._size -= ENTRY + len(name) + len(value)
+
+
+def _number(block: bytes, place: int, mask: int) -> tuple[int, int]:
+    """Return a number that begins in the low bits of a byte, and the place behind it; raise IndexError, or Fault.
+
+    >>> _number(bytes([0b11101010]), 0, 0x1F), _number(bytes([31, 154, 10]), 0, 0x1F)
+    ((10, 1), (1337, 3))
+    """
+    number = block[place] & mask
+    place += 1
+    if number < mask:
+        return number, place
+    shift = 0
+    while True:
+        digit = block[place]
+        place += 1
+        number += (digit & 0x7F) << shift
+        if digit < 0x80:  # noqa: PLR2004 - the bit that says that more come
+            return number, place
+        shift += 7
+        if shift > LONGEST_SHIFT:
+            raise _broken("a number of more than 32 bits")
+
+
+def _text(block: bytes, place: int) -> tuple[bytes, int]:
+    packed = block[place] & 0x80
+    size, place = _number(block, place, 0x7F)
+    end = place + size
+    if end > len(block):
+        raise _broken("a text breaks off")
+    text = block[place:end]
+    return (decode_huffman(text) if packed else text), end
+
+
+def _broken(why: str) -> Fault:
+    return Fault(Code.COMPRESSION_ERROR, f"a header block can't be read: {why}")
+
+
+def written(*fields: Field) -> bytes:
+    r"""Return a block of literals that go into no table.
+
+    >>> written((b"a", b"1"))
+    b'\x00\x01a\x011'
+    """
+    return b"".join(
+        part for name, value in fields for part in (b"\x00", _size_of(len(name)), name, _size_of(len(value)), value)
+    )
+
+
+def _size_of(size: int) -> bytes:
+    """Return a text's length, as it stands before a text that is not packed."""
+    if size < 0x7F:  # noqa: PLR2004 - what fits into 7 bits, with their largest number left out
+        return bytes([size])
+    digits = [0x7F]
+    size -= 0x7F
+    while size >= 0x80:  # noqa: PLR2004 - as above
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([*digits, size])
