@@ -35,10 +35,10 @@ class GrpcServer:
     def __init__(self, model: Model, address: str) -> None:
         """Serve at `address` (`host:port`; more than MOST_WAITING calls at a time are refused, streams among them)."""
         self._address = address
-        self._calls = Calls(model)
+        self.calls = Calls(model)
         door, predictions = OpenInference(model), PredictionService(model, labels_of(os.environ))
-        self._streams = Streams(self._calls, door)
-        self._health = Health(self._calls, (open_inference.SERVICE, tensorflow.SERVICE))
+        self._streams = Streams(self.calls, door)
+        self._health = Health(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
         services = {
             open_inference.SERVICE: {**door.methods(), "ModelStreamInfer": self._streams.method()},
             tensorflow.SERVICE: predictions.methods(),
@@ -89,17 +89,17 @@ class GrpcServer:
 
     def begun(self, session: Session, number: int, head: Head) -> Stream:
         """Return the stream of a new call."""
-        self._calls.under_way += 1
+        self.calls.under_way += 1
         method = head.method
         if method is None:
-            return Call(session, number, head, self._calls)
+            return Call(session, number, head, self.calls)
         return (
-            Unary(session, number, head, self._calls) if method.begin is None else method.begin(session, number, head)
+            Unary(session, number, head, self.calls) if method.begin is None else method.begin(session, number, head)
         )
 
     def ended(self, _: Stream) -> None:
         """Count a call that is over."""
-        self._calls.under_way -= 1
+        self.calls.under_way -= 1
 
     def opened(self, connection: Connection) -> None:
         """Know a connection; one that came while we end is told so."""
