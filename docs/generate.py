@@ -139,10 +139,19 @@ def _serving() -> str:
         for what in ("", "p99_")
     )
     bare = ", ".join(f"{figures[f'vs_bare_asgi_c{count}']['value']:.2f}" for count in (1, 8, 32, 128))
+    over_grpc = ", ".join(
+        f"{name} {figures[f'grpc_vs_{key}_c8']['value']:.1f}"
+        for name, key in (("KServe", "kserve"), ("Triton", "pytriton"))
+    )
+    over_http = f"{figures['grpc_vs_http_c8']['value']:.2f}"
     rows = [
         ("requests per second over those of a bare ASGI function that checks nothing, 1, 8, 32, 128 clients", bare),
         ("the same over other servers, 8 clients", over),
         ("their p99 over ours, 8 clients", tails),
+        (
+            "gRPC: requests per second over our own HTTP, over other servers' gRPC, 8 clients",
+            f"{over_http}; {over_grpc}",
+        ),
         ("p99 at three times the capacity, over p99 at 80 %", _tenths(figures["overload_p99_ratio"], "")),
         ("from its start to the first answer", _tenths(figures["cold_start_seconds"])),
         ("a worker's memory, over the bare function's", _tenths(figures["memory_ratio_vs_bare_asgi"], "")),

@@ -19,6 +19,7 @@ def figures(parts: Mapping[str, Rows]) -> dict[str, Figure]:
     """Return figures by name. `vs_PEER_cN`: our requests per second over the peer's, digits forest, JSON."""
     found: dict[str, Figure] = {}
     found |= dict(_closed(parts.get("closed", ())))
+    found |= dict(_grpc(parts.get("grpc", ())))
     found |= dict(_overload(parts.get("overload", ())))
     found |= dict(_hiccups(parts.get("hiccups", ())))
     found |= dict(_memory(parts.get("memory", ())))
@@ -102,6 +103,30 @@ def _compared(rows: Rows, server: str, where: Mapping[str, Any]) -> Iterator[tup
     if server != OURS and ours:
         yield f"{start}vs_{server}_{end}", spread(ratios(ours, rates), "x")
         yield f"{start}p99_vs_{server}_{end}", spread(ratios(tails, our_tails), "x")
+
+
+PEER_NAMES = {"triton": "pytriton"}
+"""Names of servers in the figures of gRPC, where they are not the line-up's."""
+
+
+def _grpc(rows: Rows) -> Iterator[tuple[str, Figure]]:
+    """Compare ours with the faster of our two forms over HTTP, and with peers, in each round."""
+    for connections in dict.fromkeys(row["connections"] for row in rows):
+        end = f"c{connections}"
+        ours = by_round(rows, "rps", server=OURS, form="grpc", connections=connections)
+        for server, form in dict.fromkeys((row["server"], row["form"]) for row in rows):
+            where = {"server": server, "form": form, "connections": connections}
+            name = f"{PEER_NAMES.get(server, server)}" if form == "grpc" else f"{server}_{form}"
+            rates, tails, costs = (by_round(rows, value, **where) for value in ("rps", "p99", "cpu_us"))
+            yield f"grpc_rps_{name}_{end}", spread(list(rates.values()), "requests/s")
+            yield f"grpc_p99_milliseconds_{name}_{end}", spread(list(tails.values()), "ms")
+            yield f"grpc_cpu_seconds_per_million_{name}_{end}", spread(list(costs.values()), "CPU-seconds")
+            if (server, form) != (OURS, "grpc"):
+                yield f"grpc_vs_{name}_{end}", spread(ratios(ours, rates), "x")
+        forms = [by_round(rows, "rps", server=OURS, form=form, connections=connections) for form in FORMS]
+        best = {number: max(form.get(number, 0.0) for form in forms) for number in ours}
+        if any(best.values()):
+            yield f"grpc_vs_http_{end}", spread(ratios(ours, best), "x")
 
 
 def _overload(rows: Rows) -> Iterator[tuple[str, Figure]]:

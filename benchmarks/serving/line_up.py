@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.serving.asking import Form, bento_json, oip_binary, oip_json
@@ -39,6 +39,12 @@ def ours(model: Model, folder: Path, workers: int = 1) -> Command:
     port = free_port()
     words = [sys.executable, "-m", "services.inference", "--port", str(port), "--workers", str(workers)]
     return _command(words, folder, port)
+
+
+def ours_with_grpc(model: Model, folder: Path) -> Command:
+    """Return our service with a port for gRPC."""
+    command, port = ours(model, folder), free_port()
+    return replace(command, words=[*command.words, "--grpc-port", str(port)], grpc_port=port)
 
 
 def ours_by_bentoml(model: Model, folder: Path) -> Command:
@@ -76,6 +82,12 @@ def _bentoml_api(model: Model, folder: Path) -> Command:
     return _command(words, folder, port, "/readyz", BENCH_MODEL=str(model.folder))
 
 
+def _kserve_with_grpc(model: Model, folder: Path) -> Command:
+    port = free_port()
+    command = _script("kserve_server", lambda: KSERVE.python, "--grpc-port", str(port))(model, folder)
+    return replace(command, grpc_port=port)
+
+
 def _mlserver(model: Model, folder: Path) -> Command:
     port = free_port()
     python = MLSERVER.python
@@ -99,14 +111,15 @@ def _mlserver(model: Model, folder: Path) -> Command:
 
 
 def _triton(model: Model, folder: Path) -> Command:
-    port = free_port()
+    port, grpc_port = free_port(), free_port()
     python = TRITON.python
     words = [
         *(str(python), str(PEERS / "pytriton_server.py"), "--model", str(model.folder), "--port", str(port)),
-        *("--grpc-port", str(free_port()), "--metrics-port", str(free_port())),
+        *("--grpc-port", str(grpc_port), "--metrics-port", str(free_port())),
     ]
     path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-    return _command(words, folder, port, f"/v2/models/{model.name}/ready", PATH=path)
+    command = _command(words, folder, port, f"/v2/models/{model.name}/ready", PATH=path)
+    return replace(command, grpc_port=grpc_port)
 
 
 def _command(
@@ -194,3 +207,9 @@ SERVERS = (
         versions=lambda: TRITON.versions("nvidia-pytriton", "onnxruntime"),
     ),
 )
+GRPC: dict[str, Callable[[Model, Path], Command]] = {
+    OURS: ours_with_grpc,
+    "kserve": _kserve_with_grpc,
+    "triton": _triton,
+}
+"""The same servers with a port for gRPC, by name."""

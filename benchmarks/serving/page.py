@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.serving.figures import FORMS, Figure, prefix
 from benchmarks.serving.line_up import EMPTY, LIMIT, OURS, SERVERS
-from benchmarks.serving.parts import COMPARED, CONNECTIONS, OVERLOADS, WHOLE, compared_at
+from benchmarks.serving.parts import COMPARED, CONNECTIONS, GRPC_CONNECTIONS, OVERLOADS, WHOLE, compared_at
 
 Figures = Mapping[str, Figure]
 BEGIN, END = "<!-- serving:begin -->", "<!-- serving:end -->"
@@ -23,6 +23,8 @@ def tables(document: Mapping[str, Any]) -> str:
     figures: Figures = document["figures"]
     rows = document["rows"]
     blocks = [_head(document), _side_by_side(document), _tails(document), _models(document), _costs(figures)]
+    if rows.get("grpc"):
+        blocks.append(_grpc(figures))
     if rows.get("overload"):
         blocks.append(_overload(figures))
     if rows.get("stages"):
@@ -47,6 +49,8 @@ def _head(document: Mapping[str, Any]) -> str:
         busy += f" {count} {words}." if count else ""
     if where["threads_per_core"] > 1:
         busy = f" They are {where['threads_per_core']} threads of one core: server and client share its units.{busy}"
+    later = [f"{name} ({date})" for name, date in document.get("dates", {}).items() if date != document["date"]]
+    busy += f" Measured on other days: {', '.join(later)}." * bool(later)
     return (
         f"{where['cores']} cores of {where['cpu']}, {document['date']}, by `{document['command']}`,"
         f" {document['rounds']} rounds of {document['seconds_each']} s for each setting."
@@ -109,6 +113,32 @@ def _costs(figures: Figures) -> str:
         if any(cells):
             lines.append(_row(server.name, *cells))
     return f"### What a server costs\n\nDigits forest, JSON; memory after 1,000 requests.\n\n{chr(10).join(lines)}"
+
+
+GRPC_ROWS = {
+    OURS: "**slipway**, gRPC",
+    f"{OURS}_json": "slipway, HTTP, JSON",
+    f"{OURS}_binary": "slipway, HTTP, bytes",
+    "kserve": "kserve, gRPC",
+    "pytriton": "triton (PyTriton), gRPC",
+}
+"""What is compared over gRPC, by its name in the figures."""
+
+
+def _grpc(figures: Figures) -> str:
+    rates = [f"{number} connection{'s' * (number > 1)}" for number in GRPC_CONNECTIONS]
+    lines = _table("digits forest", *rates, "p99 at 8, ms", "CPU-seconds per million, at 8", "ours over it, at 8")
+    for name, words in GRPC_ROWS.items():
+        cells = [_rate(figures.get(f"grpc_rps_{name}_c{number}")) for number in GRPC_CONNECTIONS]
+        cells.append(_cell(figures.get(f"grpc_p99_milliseconds_{name}_c{COMPARED}")))
+        cells.append(_cell(figures.get(f"grpc_cpu_seconds_per_million_{name}_c{COMPARED}"), 0))
+        if any(cells):
+            lines.append(_row(words, *cells, _cell(figures.get(f"grpc_vs_{name}_c{COMPARED}"))))
+    against = _cell(figures.get(f"grpc_vs_http_c{COMPARED}"))
+    told = f"\n\ngRPC over the faster form of HTTP, in the same round, at {COMPARED} connections: {against}." * bool(
+        against
+    )
+    return f"### gRPC: requests per second\n\n{chr(10).join(lines)}{told}"
 
 
 def _overload(figures: Figures) -> str:

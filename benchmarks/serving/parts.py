@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import asking, line_up
+from benchmarks.serving import asking, grpc_load, line_up
 from benchmarks.serving.closed_loop import Load
 from benchmarks.serving.environments import Unavailable
+from benchmarks.serving.grpc_load import GrpcLoad
 from benchmarks.serving.line_up import CHECKED, EMPTY, LIMIT, OURS, SERVERS, Server
 from benchmarks.serving.models import Model, make
 from benchmarks.serving.processes import Process, ServerFailed, pinned, running
@@ -21,6 +22,8 @@ Row = dict[str, Any]
 CONNECTIONS = (1, 8, 32, 128)
 COMPARED = 8
 """Connections at which all servers are compared, whatever the model and the form."""
+GRPC_CONNECTIONS = (1, 8, 32)
+"""At which gRPC is compared."""
 WHOLE = "digits"
 """The model on which all servers are compared at all connections."""
 REPEATS = 3
@@ -100,7 +103,7 @@ def closed(bench: Bench) -> Iterator[Row]:
                                 yield {**where, "connections": connections, "round": number, **found}
 
 
-def measured(load: Load, process: Process, connections: int, seconds: int) -> Row:
+def measured(load: Load | GrpcLoad, process: Process, connections: int, seconds: int) -> Row:
     """Measure, again where the server refused anything, so that the same work is compared; tell how often that was.
 
     A server that refuses each time is told of by `refused`; the run fails for it, at its end.
@@ -109,7 +112,8 @@ def measured(load: Load, process: Process, connections: int, seconds: int) -> Ro
         found = load.run(process, connections, seconds) | {"repeated": repeated}
         if not found["refused"]:
             break
-        what = f"{load.form.path}, {load.form.name}, {connections} connections"
+        said = f"{load.form.path}, {load.form.name}" if isinstance(load, Load) else f"gRPC on port {load.port}"
+        what = f"{said}, {connections} connections"
         print(f"  {found['refused']} refused: {what}", flush=True)
     return found
 
@@ -156,6 +160,38 @@ def _idle(model: str, started: Sequence[Started]) -> Row:
         sum(one.process.cpu_seconds().values()) - sum(was.values()) for one, was in zip(started, before, strict=True)
     )
     return {"model": model, "server": "idle", "form": "", "connections": 0, "round": 0, "server_cores": used}
+
+
+def grpc(bench: Bench) -> Iterator[Row]:
+    """Ours over gRPC and over HTTP, and peers over gRPC, side by side; a round asks them all, one after the other."""
+    model = bench.model(WHOLE)
+    right, bodies = asking.expected(model), grpc_load.messages(model)
+    with contextlib.ExitStack() as stack:
+        ways: list[tuple[str, str, Process, Load | GrpcLoad]] = []
+        for name, lay_out in line_up.GRPC.items():
+            place = bench.place("grpc", name)
+            try:
+                command = lay_out(model, place)
+            except Unavailable as reason:
+                bench.left_out[name] = str(reason)
+                continue
+            process = stack.enter_context(running(command, [bench.server_core]))
+            size = grpc_load.check(name, command.grpc_port, bodies, right)
+            file = place / "message"
+            file.write_bytes(b"\0" + len(bodies[0]).to_bytes(4, "big") + bodies[0])
+            over_grpc = GrpcLoad(port=command.grpc_port, file=file, answer_size=size, core=bench.client_core)
+            ways.append((name, "grpc", process, over_grpc))
+            if name == OURS:
+                forms = (asking.oip_json(model), asking.oip_binary(model))
+                ways += [(name, form.name, process, bench.load(form, place)) for form in forms]
+        for _, _, process, load in ways:
+            load.run(process, COMPARED, 1)  # warm
+        for number in range(bench.rounds):
+            turned = ways[number % len(ways) :] + ways[: number % len(ways)]
+            for connections in GRPC_CONNECTIONS:
+                for name, form, process, load in turned:
+                    found = measured(load, process, connections, bench.seconds)
+                    yield {"server": name, "form": form, "connections": connections, "round": number, **found}
 
 
 def memory(bench: Bench) -> Iterator[Row]:

@@ -44,6 +44,8 @@ class Command:
     ready: str
     """A path that answers 200 once requests are."""
     environment: Mapping[str, str]
+    grpc_port: int = 0
+    """Where it answers over gRPC; 0: it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@
     python -m benchmarks.serving.run --quick                   the digits forest alone, two rounds: some four minutes
     python -m benchmarks.serving.run --only overload,workers   these parts anew; the others' rows stay
 
-Needs `wrk` and `taskset`, and two cores: one for the server, one for the client. Writes `results.json` beside this
-file, after each part, and the tables of docs/performance.md. A wrong answer ends it; a measurement in which requests
-were refused is repeated, and fails the run at its end if they are again.
+Needs `wrk`, `h2load` and `taskset`, and two cores: one for the server, one for the client. Writes `results.json` beside
+this file, after each part, and the tables of docs/performance.md. A wrong answer ends it; a measurement in which
+requests were refused is repeated, and fails the run at its end if they are again.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> int:
 
 def _missing() -> str:
     """Return what has to be installed; nothing where all is there."""
-    programs = {"wrk": "wrk", "taskset": "util-linux"}
+    programs = {"wrk": "wrk", "h2load": "nghttp2-client", "taskset": "util-linux"}
     for program, package in programs.items():
         if shutil.which(program) is None:
             return f"{program} is not on PATH; expected it: `apt-get install {package}` (Debian), then run this again"
@@ -116,6 +116,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "overload": parts.overload,
     "hiccups": hiccups,
     "closed": parts.closed,
+    "grpc": parts.grpc,
 }
 
 
@@ -152,6 +153,7 @@ def _measure(name: str, bench: Bench, document: dict[str, Any], began: float) ->
     document["rows"][name] = rows
     document["left_out"] = dict(bench.left_out)
     document["load_average_before"][name] = round(load, 2)
+    document["dates"][name] = datetime.now(UTC).date().isoformat()
 
 
 def _told(row: Row) -> str:
@@ -171,7 +173,9 @@ KEYS = ("connections", "round", "workers", "percent", "rows")
 def _versions(bench: Bench) -> dict[str, dict[str, str]]:
     """Return what each server is made of; this makes the environments of those that need one."""
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split()  # noqa: S607 - on PATH
-    found = {"python": {"python": platform.python_version()}, "client": {"wrk": wrk[1] if len(wrk) > 1 else "unknown"}}
+    h2load = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S607 - as above
+    client = {"wrk": wrk[1] if len(wrk) > 1 else "unknown", "h2load": h2load.strip().rpartition("/")[2]}
+    found = {"python": {"python": platform.python_version()}, "client": client}
     for server in SERVERS:
         try:
             found[server.name] = server.versions()
@@ -187,6 +191,7 @@ def _begun(asked: argparse.Namespace) -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine() | {"threads_per_core": _siblings(), "slipway": version("slipway")},
         "command": "make bench-serving" + (" ARGS=--quick" if asked.quick else ""),
+        "dates": {},
         "left_out": {},
         "models": {},
         "load_average_before": {},
@@ -194,7 +199,8 @@ def _begun(asked: argparse.Namespace) -> dict[str, Any]:
     }
     if asked.only and asked.out.exists():
         found = json.loads(asked.out.read_text(encoding="utf-8"))
-        kept = {key: found[key] for key in ("models", "load_average_before", "left_out", "command")}
+        kept = {key: found[key] for key in ("date", "models", "load_average_before", "left_out", "command")}
+        kept["dates"] = found.get("dates", {})
         document |= kept | {"rows": {name: _unpacked(table) for name, table in found["rows"].items()}}
     return document
 

@@ -72,6 +72,31 @@ def test_refusals_are_told() -> None:
     assert found["measurements_with_refusals"]["value"] == 1
 
 
+def over_grpc(server: str, form: str, number: int, rps: float) -> dict[str, Any]:
+    """Return a row of one measurement beside gRPC."""
+    setting = {"server": server, "form": form, "connections": 8, "round": number, "refused": 0, "repeated": 0}
+    return setting | {"rps": rps, "p99": 2.0, "cpu_us": 1e6 / rps}
+
+
+def test_grpc_is_compared_with_the_faster_form_of_http_and_with_peers() -> None:
+    """Of the same round; the page has a row for each."""
+    rows = [
+        *(over_grpc("slipway", form, 0, rps) for form, rps in (("grpc", 60.0), ("json", 100.0), ("binary", 80.0))),
+        *(over_grpc("slipway", form, 1, rps) for form, rps in (("grpc", 90.0), ("json", 50.0), ("binary", 100.0))),
+        *(over_grpc("triton", "grpc", number, 10.0) for number in (0, 1)),
+    ]
+
+    found = figures({"grpc": rows})
+    page = filled(
+        f"{BEGIN}{END}", DOCUMENT | {"rows": {"grpc": rows}, "figures": found, "dates": {"grpc": "2026-01-02"}}
+    )
+
+    assert found["grpc_vs_http_c8"]["interval"] == [0.6, 0.9]
+    assert found["grpc_vs_pytriton_c8"]["interval"] == [6.0, 9.0]
+    assert "| triton (PyTriton), gRPC |  | 10 |" in page
+    assert "Measured on other days: grpc (2026-01-02)." in page
+
+
 def test_overload_is_compared_within_a_round() -> None:
     """p99 at three times the capacity over p99 at 80 %, of the same round."""
     rows = [overloaded(80, 0, 10.0), overloaded(300, 0, 20.0), overloaded(80, 1, 5.0), overloaded(300, 1, 20.0)]

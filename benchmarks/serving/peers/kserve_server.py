@@ -49,8 +49,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--grpc-port", type=int, default=0, help="0: no gRPC")
     asked = parser.parse_args()
-    server = ModelServer(http_port=asked.port, workers=1, enable_grpc=False, access_log_format=None)
+    over_grpc = {"enable_grpc": asked.grpc_port > 0, "grpc_port": asked.grpc_port}
+    server = ModelServer(http_port=asked.port, workers=1, access_log_format=None, **over_grpc)
     for name in ("kserve", "kserve.trace", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     server.start([OnnxModel(asked.model)])

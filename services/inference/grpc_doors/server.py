@@ -93,9 +93,7 @@ class GrpcServer:
         method = head.method
         if method is None:
             return Call(session, number, head, self.calls)
-        return (
-            Unary(session, number, head, self.calls) if method.begin is None else method.begin(session, number, head)
-        )
+        return Unary(session, number, head, self.calls) if method.begin is None else method.begin(session, number, head)
 
     def ended(self, _: Stream) -> None:
         """Count a call that is over."""

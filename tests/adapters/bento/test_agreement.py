@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.inference.calls import Call
-from services.inference.grpc_doors.asking import Asking
 from services.inference.grpc_doors.open_inference import OpenInference as OpenInferenceGrpc
 from services.inference.grpc_doors.tensorflow import PredictionService
 from services.inference.manifest import parse_manifest
@@ -95,22 +94,18 @@ class Doors:
         model = Model(manifest=manifest, runtime=PyfuncRuntime(manifest, Path("nowhere")))
         doors = (OpenInference(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
         self._routes = {path: route for door in doors for path, route in door.paths().exact.items()}
-        asking = Asking(model)
         self._grpc = {
-            Door.OIP_GRPC: OpenInferenceGrpc(asking).inference,
-            Door.TENSORFLOW_GRPC: PredictionService(asking, ["champion"]).inference,
+            Door.OIP_GRPC: OpenInferenceGrpc(model).methods()["ModelInfer"],
+            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).methods()["Predict"],
         }
 
     def take(self, request: Request) -> bool:
         """Tell whether a request is taken."""
         try:
-            if request.door in self._grpc:
-                self._grpc[request.door].parse(request.body)
-            else:
-                inference = self._routes[request.path].inference
-                assert inference is not None
-                headers = {name.encode(): value.encode() for name, value in request.headers.items()}
-                inference.parse(Call("POST", request.path, b"", headers, request.body))
+            inference = (self._grpc.get(request.door) or self._routes[request.path]).inference
+            assert inference is not None
+            headers = {name.encode(): value.encode() for name, value in request.headers.items()}
+            inference.parse(Call("POST", request.path, b"", headers, request.body))
         except Refused:
             return False
         return True
