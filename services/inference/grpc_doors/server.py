@@ -52,6 +52,7 @@ class GrpcServer:
         self._heads = Heads(methods, model.manifest.revision)
         self._connections: set[Connection] = set()
         self._listening: asyncio.Server | None = None
+        self._ending = False
         self._empty = asyncio.Event()
 
     async def start(self) -> int:
@@ -68,6 +69,7 @@ class GrpcServer:
 
     async def stop(self, seconds: float) -> None:
         """Take no more; answer what is under way, for at most so long."""
+        self._ending = True
         if self._listening is not None:
             self._listening.close()
         self._streams.end()
@@ -100,8 +102,10 @@ class GrpcServer:
         self.calls.under_way -= 1
 
     def opened(self, connection: Connection) -> None:
-        """Know a connection; one that came while we end is told so."""
+        """Know a connection; one that was taken in the last moment is ended: its client tries again elsewhere."""
         self._connections.add(connection)
+        if self._ending:
+            connection.leave()
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection."""
