@@ -21,8 +21,12 @@ LEVEL = 1
 """Of compression: the answer is wanted soon."""
 
 
+class Gone(Exception):
+    """The connection ended before the body was whole: nobody hears an answer."""
+
+
 async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    """Return the body, unpacked; raise TooLarge, TooSlow, UnknownMedia, or BadRequest where it broke off."""
+    """Return the body, unpacked; raise TooLarge, TooSlow, UnknownMedia, or Gone where it broke off."""
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > LIMIT:
         raise too_large()
@@ -41,7 +45,7 @@ async def _whole(receive: Receive, parts: bytearray) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise broken()
+            raise Gone
         piece: bytes = message.get("body", b"")
         if len(parts) + len(piece) > LIMIT:
             raise too_large()
@@ -148,8 +152,3 @@ def too_large() -> TooLarge:
 def too_slow(came: int) -> TooSlow:
     """Return the refusal of a body that did not come in time."""
     return TooSlow(f"body: got {came} bytes in {SECONDS:g} s, expected all of it; send faster, or less at a time")
-
-
-def broken() -> BadRequest:
-    """Return the refusal of a body that broke off."""
-    return BadRequest("body: the connection ended before it was complete")

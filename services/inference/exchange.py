@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.inference.calls import Answer, Call, Inference, Outputs, Refusing
 from services.inference.model import Model
-from services.inference.refusals import BadRequest, ModelFailed, Refused
+from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
 from services.inference.rescuing import Rescue
 from services.inference.telling.watching import REQUEST_ID, Headers, Told
 
@@ -21,18 +21,25 @@ DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 """Headers that say how many milliseconds the client (or the router for it) waits."""
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""
-GONE = 504
-"""The status counted for a request whose client stopped waiting."""
+RIGHT = 200
+GONE = 499
+"""The status counted for a request whose client went away: nobody's failure. No client sees it."""
+NEARLY = 0.9
+"""A client that waited for so much of its time gave up at its deadline: its clock began at another moment than ours."""
 
 log = logging.getLogger("slipway.inference")
 
 
 class Exchange:
-    """Counts the request from its arrival on, and gives its answer to `reply`, once."""
+    """Follows a request from its arrival to its answer, which it gives to `reply`, once, and counts it.
+
+    It is counted when its answer was written: when `reply` returns, or, after `hold`, when `written` is called. Whoever
+    sees that the client is gone calls `lose`, at any time.
+    """
 
     __slots__ = (
-        *("_arrived", "_asked", "_door", "_headers", "_helps", "_inference", "_model", "_prediction", "_reason"),
-        *("_reply", "_rescue", "_waiting"),
+        *("_arrived", "_asked", "_deadline", "_door", "_headers", "_held", "_helps", "_inference", "_model", "_over"),
+        *("_prediction", "_reason", "_reply", "_rescue", "_status", "_waiting"),
     )
 
     def __init__(self, model: Model, door: Refusing, inference: Inference, reply: Callable[[Answer], None]) -> None:
@@ -40,10 +47,13 @@ class Exchange:
         self._model, self._door, self._inference = model, door, inference
         self._reply: Callable[[Answer], None] | None = reply
         self._arrived = perf_counter()
+        self._deadline = inf
         self._asked: Any = None
         self._headers: dict[bytes, bytes] = {}
         self._prediction: NDArray[np.generic] | None = None
-        self._reason = ""
+        self._reason, self._status = "", 0
+        """The status of our own answer; 0: there is none yet."""
+        self._held = self._over = False
         self._rescue: Rescue | None = None
         self._helps = False
         """The request was meant for another revision."""
@@ -55,8 +65,7 @@ class Exchange:
         """Have the model run what a call asks for, by a deadline (None: as its headers say)."""
         self._headers = call.headers
         try:
-            if deadline is None:
-                deadline = deadline_of(call.headers, self._arrived)
+            self._deadline = deadline = deadline_of(call.headers, self._arrived) if deadline is None else deadline
             self._helps = self._model.rescuer.helps(call.headers)
             self._rescue = self._model.rescuer.watch(call, self._door.name, deadline, self._answer)
             self._model.engine.admit(deadline)
@@ -73,15 +82,13 @@ class Exchange:
         if isinstance(result, Refused):
             self.refuse(result)
             return
-        self._prediction = prediction = result["prediction"]
+        self._prediction = result["prediction"]
         try:
             answer = self._inference.write(self._asked, result)
         except Exception:  # as above
             log.exception("an answer could not be written")
             self.refuse(ModelFailed("the answer could not be written: a fault of this service; its log has more"))
             return
-        if not self._helps:
-            self._model.summary.count(self._asked.rows, prediction)
         self._end(answer)
 
     def refuse(self, refusal: Refused) -> None:
@@ -89,26 +96,50 @@ class Exchange:
         self._reason = str(refusal)
         self._end(refused(self._door, self._model, refusal))
 
+    def hold(self) -> None:
+        """Hear that the answer will be written later than `reply` returns."""
+        self._held = True
+
+    def written(self) -> None:
+        """Count the request: its answer was written. Another revision's answer to it is not ours to count."""
+        if self._status and not self._over:
+            self._count(self._status)
+
     def lose(self) -> None:
-        """End a request whose client stopped waiting: it is counted, and what waits to be run for it is not."""
-        if self._reply is None:
-            return
+        """Give up a request whose client is gone: near its deadline it counts as one that was answered too late."""
         if self._waiting is not None:
             self._waiting.tell = None
         if self._rescue is not None:
             self._rescue.stop()
         self._reply = self._rescue = None
+        if self._over:
+            return
+        now = perf_counter()
+        late = now - self._arrived >= NEARLY * (self._deadline - self._arrived)
         self._reason = "the client stopped waiting"
-        self._end(Answer(GONE, b""))
+        status = TooLate.status if late else GONE
+        self._count(status)
+        if self._model.watch.wants(status):
+            self._told(Answer(status, b""), now - self._arrived)
 
     def _end(self, answer: Answer) -> None:
-        took = perf_counter() - self._arrived
-        self._model.meter.ended(self._door.name, answer.status, took, helped=self._helps)
-        remember(self._model, self._headers, answer.status, self._prediction, took)
+        self._status = answer.status
         if self._model.watch.wants(answer.status):
-            answer = self._told(answer, took)
-        if self._rescue is None or not self._rescue.takes(answer):
+            answer = self._told(answer, perf_counter() - self._arrived)
+        rescued = self._rescue is not None and self._rescue.takes(answer)
+        if not rescued:
             self._answer(answer)
+        if not self._over and (rescued or not self._held):
+            self._count(self._status)
+
+    def _count(self, status: int) -> None:
+        self._over = True
+        took = perf_counter() - self._arrived
+        model = self._model
+        model.meter.ended(self._door.name, status, took, helped=self._helps)
+        if status == RIGHT and not self._helps and self._prediction is not None:
+            model.summary.count(self._asked.rows, self._prediction)
+        remember(model, self._headers, status, self._prediction, took)
 
     def _answer(self, answer: Answer) -> None:
         reply, self._reply = self._reply, None  # who is answered often holds us: no circle is left to be collected

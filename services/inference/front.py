@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from services.inference.bodies import packed, read_body
+from services.inference.bodies import Gone, packed, read_body
 from services.inference.calls import Answer, App, Call, Door, Header, Inference, Receive, Route, Scope, Send
 from services.inference.exchange import Exchange, refused
 from services.inference.model import Model
@@ -59,13 +59,21 @@ class Front:
                 came.set_result(answer)
 
         exchange = Exchange(self.model, door, inference, reply)
+        exchange.hold()
         try:
             body = await read_body(receive, headers)
+        except Gone:
+            exchange.lose()
+            return
         except Refused as refusal:
             exchange.refuse(refusal)
         else:
             exchange.ask(Call("POST", scope["path"], scope["query_string"], headers, body))
-        await self._send(await came, headers, send)
+        if await _is_waited_for(came, receive):
+            await self._send(came.result(), headers, send)
+            exchange.written()
+        else:
+            exchange.lose()
 
     async def _answer(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that does not run the model, or refuse it."""
@@ -81,6 +89,8 @@ class Front:
                 raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")
             body = await read_body(receive, headers) if method == "POST" else b""
             answer = await handler(Call(method, path, scope["query_string"], headers, body))
+        except Gone:
+            return
         except Refused as refusal:
             answer = refused(door, self.model, refusal)
             if isinstance(refusal, NotAllowed):
@@ -123,6 +133,23 @@ class Front:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
+
+
+async def _is_waited_for(came: "asyncio.Future[Answer]", receive: Receive) -> bool:
+    """Wait for an answer; tell whether the client waited as well, and did not end its connection."""
+    if came.done():
+        return True
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait((came, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    return came.done()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

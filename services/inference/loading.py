@@ -8,6 +8,7 @@ from services.inference.endings import MODEL, telling
 from services.inference.manifest import Manifest, read_manifest
 from services.inference.model import Model
 from services.inference.rescuing import Rescuer
+from services.inference.running.admission import objective_seconds
 from services.inference.running.devices import Devices, Gpu, read_devices
 from services.inference.running.runtime import Runtime
 from services.inference.telling.meter import Meter
@@ -22,7 +23,8 @@ def open_model() -> Model:
         manifest = read_manifest(MODEL)
         watch = Watch.of_environment(manifest, os.environ)
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-    model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process())
+        objective = objective_seconds(os.environ)
+    model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process(), objective=objective)
     model.watch = watch
     model.rescuer = Rescuer.of_environment(manifest.revision, model.meter, os.environ)
     return model
@@ -42,4 +44,4 @@ def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = Non
 
     if devices.gpu is Gpu.REQUIRE:
         log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")
-    return PyfuncRuntime(manifest, path)
+    return PyfuncRuntime(manifest, path, devices.most_processes)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class Model:
     manifest: Manifest
     runtime: Runtime
     meter: Meter = field(default_factory=Meter)
+    objective: float = inf
+    """Seconds within which every answer has to be given; what can't be is refused."""
     answers: Answers = field(default_factory=Answers)
     summary: Summary = field(init=False)
     engine: Engine = field(init=False)
@@ -60,7 +63,9 @@ class Model:
         self.summary = Summary(self.manifest)
         self.watch = Watch(self.manifest)
         self.rescuer = Rescuer(self.manifest.revision, self.meter)
-        self.engine = Engine(self.runtime, batchable=self.manifest.batchable, meter=self.meter)
+        self.engine = Engine(
+            self.runtime, batchable=self.manifest.batchable, meter=self.meter, objective=self.objective
+        )
 
     @property
     def device(self) -> str | None:

@@ -21,12 +21,12 @@ class _SumsPage(BaseModel):
 
 
 class _SummaryPage(BaseModel):
-    """All keys, so that another server's JSON is no empty summary."""
+    """What every page has, so that another server's JSON is no empty summary, and what older ones have not."""
 
     model_config = ConfigDict(strict=True)
 
     scores: _SumsPage | None
-    classes: dict[str, NonNegativeInt]
+    classes: dict[str, Annotated[FiniteFloat, Field(ge=0)]]
     inputs: dict[str, list[NonNegativeInt]]
     requests: NonNegativeInt = 0
     nonfinite: NonNegativeInt = 0

@@ -6,8 +6,8 @@ Predictions summed up and answers kept for comparison are a process' own; whoeve
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Sequence
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,9 @@ class Siblings:
         return [own, *(one for one in told if one is not None)]
 
     def _own(self) -> dict[str, Any]:
-        return {"summary": self._model.summary.shown(), "answers": self._model.answers.latest()}
+        engine = self._model.engine
+        warmth = {"warm": engine.warm, "seconds_up": round(engine.seconds_up, 3)}
+        return {"summary": self._model.summary.shown() | warmth, "answers": self._model.answers.latest()}
 
     async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -85,21 +87,31 @@ async def _asked(path: Path) -> dict[str, Any] | None:
 
 
 def added(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return summaries as one.
+    """Return summaries as one, as cold as the coldest; sums of floats don't depend on their order, or would go back.
 
-    >>> one = {"scores": {"count": 1, "total": 2.0, "squares": 4.0}, "classes": {}, "inputs": {"age": [1, 0]}}
-    >>> added([one, one | {"scores": None}])
-    {'scores': {'count': 1, 'total': 2.0, 'squares': 4.0}, 'classes': {}, 'inputs': {'age': [2, 0]}}
+    >>> one = {"requests": 1, "rows": 2, "nonfinite": 0, "scores": {"count": 1, "total": 2.0, "squares": 4.0}}
+    >>> one |= {"classes": {}, "inputs": {"age": [1, 0]}, "warm": True, "seconds_up": 5.0}
+    >>> both = added([one, one | {"scores": None, "classes": {"yes": 0.5}}])
+    >>> both["requests"], both["rows"], both["scores"]
+    (2, 4, {'count': 1, 'total': 2.0, 'squares': 4.0})
+    >>> both["classes"], both["inputs"]
+    ({'yes': 0.5}, {'age': [2, 0]})
     """
     scores = [one["scores"] for one in summaries if one["scores"] is not None]
-    classes: Counter[str] = Counter()
-    for one in summaries:
-        classes.update(one["classes"])
+    labels = dict.fromkeys(label for one in summaries for label in one["classes"])
     return {
-        "scores": {key: sum(one[key] for one in scores) for key in ("count", "total", "squares")} if scores else None,
-        "classes": dict(classes),
+        **{key: sum(one[key] for one in summaries) for key in ("requests", "rows", "nonfinite")},
+        "warm": all(one["warm"] for one in summaries),
+        "seconds_up": min(one["seconds_up"] for one in summaries),
+        "scores": _sums(scores) if scores else None,
+        "classes": {label: fsum(one["classes"].get(label, 0) for one in summaries) for label in labels},
         "inputs": {
             name: [sum(counts) for counts in zip(*(one["inputs"][name] for one in summaries), strict=True)]
             for name in summaries[0]["inputs"]
         },
     }
+
+
+def _sums(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    count = sum(one["count"] for one in scores)
+    return {"count": count} | {key: fsum(one[key] for one in scores) for key in ("total", "squares")}

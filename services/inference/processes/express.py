@@ -14,7 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from services.inference.bodies import PACKED_FROM, SECONDS, broken, packed, too_slow
+from services.inference.bodies import PACKED_FROM, SECONDS, packed, too_slow
 from services.inference.calls import JSON, Answer, Call, Route
 from services.inference.exchange import Exchange
 from services.inference.front import Front
@@ -57,9 +57,10 @@ class Short:
             self._timer = self._protocol.loop.call_later(SECONDS, self._too_slow)
 
     def lost(self) -> None:
-        """Count a request whose body will never come."""
-        if self.more_body:
-            self._exchange.refuse(broken())
+        """Give up a request whose client went away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._exchange.lose()
 
     def _too_slow(self) -> None:
         if self.more_body and not self.response_complete:
@@ -76,6 +77,7 @@ class Short:
         if len(answer.body) < PACKED_FROM or b"accept-encoding" not in self._headers:
             self._write(answer, answer.body, None)
         else:
+            self._exchange.hold()
             task = self._protocol.loop.create_task(self._pack(answer))
             self._protocol.tasks.add(task)
             task.add_done_callback(self._protocol.tasks.discard)
@@ -83,11 +85,13 @@ class Short:
     async def _pack(self, answer: Answer) -> None:
         body, encoding = await packed(answer.body, self._headers)
         self._write(answer, body, encoding)
+        self._exchange.written()
 
     def _write(self, answer: Answer, body: bytes, encoding: bytes | None) -> None:
         self.response_complete = True
         protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
+            self._exchange.lose()
             return
         stays = self.keep_alive and not self._front.model.draining
         plain = stays and encoding is None and answer.kind is JSON and not answer.headers

@@ -10,7 +10,8 @@ shortest queue of an interval; theirs drops what stands, this one what grows: cl
 before they ask again make a queue that stands for ever, and overload nothing.
 """
 
-from math import inf
+from collections.abc import Mapping
+from math import inf, isfinite
 
 from services.inference.running.expected import Expected
 
@@ -31,6 +32,32 @@ CALM_TIMES = 10
 """Or after so many times as long, as nobody came."""
 MOST_WAITING = 4096
 """Most requests that wait, whatever they take: each holds its rows in memory."""
+
+
+OBJECTIVE = "SLIPWAY_OBJECTIVE_MILLISECONDS"
+"""`serving.objective_milliseconds` of a spec."""
+
+
+class ObjectiveError(Exception):
+    """The environment names an objective that is none."""
+
+
+def objective_seconds(environment: Mapping[str, str]) -> float:
+    """Return within how many seconds every answer has to be given: infinite where nothing says; raise ObjectiveError.
+
+    >>> objective_seconds({"SLIPWAY_OBJECTIVE_MILLISECONDS": "250"}), objective_seconds({})
+    (0.25, inf)
+    """
+    said = environment.get(OBJECTIVE, "")
+    if not said:
+        return inf
+    try:
+        milliseconds = float(said)
+    except ValueError:
+        milliseconds = 0.0
+    if not (isfinite(milliseconds) and milliseconds > 0):
+        raise ObjectiveError(f"{OBJECTIVE} is {said!r}; expected a number of milliseconds over 0, or nothing")
+    return milliseconds / 1000
 
 
 class Admission:

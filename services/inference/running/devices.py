@@ -7,6 +7,7 @@ from math import isfinite
 
 WORKERS_NOW = "SLIPWAY_WORKERS_NOW"
 """How many workers there are: the supervisor's word to them."""
+PROCESSES = "SLIPWAY_MODEL_PROCESSES"
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 
@@ -35,6 +36,17 @@ class Devices:
     """Threads of one inference; one where several revisions share a machine."""
     workers: int = 1
     """Processes of this server, each with the model."""
+    processes: int | None = None
+    """Most processes that run a model through MLflow; None: one for each core, one alone with a GPU."""
+
+    @property
+    def most_processes(self) -> int:
+        """How many processes may run a model through MLflow.
+
+        >>> [one.most_processes for one in (Devices(cpus=4), Devices(cpus=4, gpu=Gpu.ALLOW), Devices(processes=3))]
+        [4, 1, 3]
+        """
+        return self.processes or (self.cpus if self.gpu is Gpu.NONE else 1)
 
     @property
     def providers(self) -> list[str]:
@@ -47,10 +59,10 @@ class Devices:
 
 
 def read_devices(environment: Mapping[str, str]) -> Devices:
-    """Read SLIPWAY_GPU and SLIPWAY_CPUS (cores, rounded down, one at least); raise DevicesError.
+    """Read SLIPWAY_GPU, SLIPWAY_CPUS (cores, rounded down, one at least), SLIPWAY_MODEL_PROCESSES; raise DevicesError.
 
     >>> read_devices({"SLIPWAY_GPU": "require", "SLIPWAY_CPUS": "2.5"})
-    Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2, workers=1)
+    Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2, workers=1, processes=None)
     """
     gpu, cpus = environment.get("SLIPWAY_GPU", ""), environment.get("SLIPWAY_CPUS", "1")
     if gpu not in set(Gpu):
@@ -63,4 +75,9 @@ def read_devices(environment: Mapping[str, str]) -> Devices:
     if not (isfinite(cores) and cores > 0):
         message = f"SLIPWAY_CPUS is {cpus!r}; expected a number of cores over 0"
         raise DevicesError(message)
-    return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)), workers=int(environment.get(WORKERS_NOW, "1")))
+    said = environment.get(PROCESSES, "")
+    if said and not (said.isdecimal() and int(said)):
+        message = f"{PROCESSES} is {said!r}; expected a whole number from 1 on, or nothing"
+        raise DevicesError(message)
+    workers, processes = int(environment.get(WORKERS_NOW, "1")), int(said) if said else None
+    return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)), workers=workers, processes=processes)

@@ -21,6 +21,7 @@ from services.inference.rows import Rows
 from services.inference.running.admission import Admission
 from services.inference.running.expected import Expected
 from services.inference.running.runtime import Feeds, InlineRuntime, Result, Runtime
+from services.inference.running.warmth import Warmth
 from services.inference.telling.meter import Meter
 
 INLINE_SECONDS = 0.002
@@ -113,6 +114,8 @@ class Engine:
         self._queued_since: float | None = None
         """Since when requests waited at every run's end; None: at the last one nobody did."""
         self._runs = 0
+        self._warmth = Warmth()
+        self._started = clock()
         self.draining = False
 
     @property
@@ -139,7 +142,18 @@ class Engine:
                 break
             before = took
         self._admission.reckon()
+        self._started = self._clock()
         return result
+
+    @property
+    def warm(self) -> bool:
+        """Tell whether runs take about as long as one another by now."""
+        return self._warmth.warm
+
+    @property
+    def seconds_up(self) -> float:
+        """How long it is ready, in seconds."""
+        return self._clock() - self._started
 
     async def stop(self) -> None:
         """Let go of the model."""
@@ -291,6 +305,8 @@ class Engine:
         self._admission.ended(queued, now)
         self._ask_for_more(queued, now)
         self._meter.ran(began - batch[0].since, rows, took)
+        if not self._warmth.warm:
+            self._warmth.ran(took / rows)
         self._runs += 1
         if not self._runs % BOUND_RUNS:
             self._expected.lanes = self._runtime.lanes

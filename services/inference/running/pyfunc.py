@@ -1,37 +1,42 @@
-"""Models without ONNX: run by MLflow in a child process, so that nothing they do blocks or ends the service."""
+"""Models without ONNX: run by MLflow in child processes, so that nothing they do blocks or ends the service."""
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
-from services.inference.running.frames import HEADER, pack, pack_array, unpack_array
+from services.inference.running.frames import pack_array, unpack_array
+from services.inference.running.memory import available_bytes, resident_bytes
+from services.inference.running.pyfunc_child import Child
 from services.inference.running.runtime import Feeds, Result, unwritable
 
-STOP_SECONDS = 10
-"""How long the child may take to end after its pipe is closed."""
+SPARE = 1.25
+"""Free memory that another process needs, as a multiple of what the first one has."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Of each further process: the first one has threads for all cores already."""
+
+log = logging.getLogger("slipway.inference")
 
 
 class PyfuncRuntime:
-    """One child process, one request in it at a time; a child that died is started again by the next request."""
+    """Child processes, one request in each at a time: more while requests wait, as far as cores and memory allow."""
 
-    def __init__(self, manifest: Manifest, path: Path) -> None:
-        """Remember what to load."""
-        self._manifest, self._path = manifest, path
-        self._turn = asyncio.Lock()
-        self._child: Process | None = None
+    def __init__(
+        self, manifest: Manifest, path: Path, processes: int = 1, available: Callable[[], int] = available_bytes
+    ) -> None:
+        """Remember what to load, in how many processes at most, and how many bytes of memory are to be had."""
+        self._manifest, self._path, self._most, self._available = manifest, path, max(1, processes), available
+        self._children = [Child(path)]
+        self._growing: asyncio.Task[None] | None = None
 
     @property
-    def child_pid(self) -> int | None:
-        """The child's process id; None: it was not started, or was let go."""
-        return None if self._child is None else self._child.pid
+    def child_pids(self) -> list[int]:
+        """The process ids of those that run."""
+        return [child.pid for child in self._children if child.pid is not None]
 
     @property
     def device(self) -> str:
@@ -40,16 +45,38 @@ class PyfuncRuntime:
 
     @property
     def lanes(self) -> int:
-        """One process, one lane."""
-        return 1
-
-    def grow(self) -> None:
-        """Nothing: there is one process."""
+        """The processes that have loaded the model."""
+        return len(self._children)
 
     async def start(self) -> None:
-        """Start the child and wait until it has loaded the model; raise ModelFailed."""
-        async with self._turn:
-            await self._ensure_child()
+        """Start the first process and wait until it has loaded the model; raise ModelFailed."""
+        await self._children[0].start()
+
+    def grow(self) -> None:
+        """Begin to start another process, if there may be one more and memory is there for it."""
+        if self.lanes >= self._most or (self._growing is not None and not self._growing.done()):
+            return
+        needed = int(SPARE * max(map(resident_bytes, self.child_pids), default=0))
+        free = self._available()
+        if needed > free:
+            log.warning("requests wait, and memory for another process is missing: %d bytes of %d", free, needed)
+            self._most = self.lanes
+            return
+        self._growing = asyncio.get_running_loop().create_task(self._add())
+
+    async def _add(self) -> None:
+        child = Child(self._path, ONE_THREAD)
+        try:
+            await child.start()
+        except ModelFailed as failed:
+            log.warning("requests wait, and another process can't load the model: %s", failed)
+            self._most = self.lanes
+            return
+        except asyncio.CancelledError:
+            await child.stop()
+            raise
+        self._children.append(child)
+        log.info("requests wait: %d processes run the model now", self.lanes)
 
     def feeds(self, rows: Rows) -> Feeds:
         """Return arrays by column; one named "" is the whole input of a model that takes a tensor."""
@@ -63,67 +90,32 @@ class PyfuncRuntime:
         return {column.name: matrix[:, place].astype(column.kind, copy=False) for place, column in enumerate(columns)}
 
     async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Have the child run the requests, one after another."""
+        """Have a process run the requests, one after another."""
         return [await self._asked(feeds) for feeds in requests]
 
     async def _asked(self, feeds: Feeds) -> Result:
         columns = {name: pack_array(values) for name, values in feeds.items()}
+        child = next((one for one in self._children if not one.busy), self._children[0])
         try:
-            async with self._turn:
-                child = await self._ensure_child()
-                answer = await self._exchange(child, {"columns": columns})
+            answer = await child.ask(columns)
         except ModelFailed as failed:
+            self._died(child)
             return failed
         if "error" in answer:
             return ModelFailed(answer["error"])
         outputs = {"prediction": unpack_array(answer["prediction"])}
         return unwritable(outputs, len(next(iter(feeds.values())))) or outputs
 
+    def _died(self, child: Child) -> None:
+        """Replace a process that died: the only one by the next request, another one beside those that are left."""
+        if self.lanes > 1 and child in self._children:
+            self._children.remove(child)
+            self.grow()
+
     async def stop(self) -> None:
-        """Close the child's pipe after the request in flight; kill it when it does not end."""
-        async with self._turn:
-            await self._end_child()
-
-    async def _ensure_child(self) -> Process:
-        if self._child is not None and self._child.returncode is None:
-            return self._child
-        command = (sys.executable, "-m", "services.inference.running.pyfunc_worker", str(self._path))
-        root = Path(__file__).parents[3]  # the folder that holds `services`
-        self._child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, cwd=root)
-        greeting = await self._exchange(self._child, None)
-        if "error" in greeting:
-            await self._end_child()
-            raise ModelFailed(greeting["error"])
-        return self._child
-
-    async def _exchange(self, child: Process, message: dict[str, Any] | None) -> dict[str, Any]:
-        """Send a message (or none) and return the next answer. Cancelled half-way, the child is of no use any more."""
-        if child.stdin is None or child.stdout is None:
-            message_ = "the model's process has no pipes"
-            raise ModelFailed(message_)
-        try:
-            if message is not None:
-                child.stdin.write(pack(message))
-                await child.stdin.drain()
-            header = await child.stdout.readexactly(HEADER.size)
-            answer: dict[str, Any] = orjson.loads(await child.stdout.readexactly(HEADER.unpack(header)[0]))
-        except (OSError, asyncio.IncompleteReadError) as error:
-            await self._end_child()
-            died = f"the model's process ended with code {child.returncode}; see the service's log"
-            raise ModelFailed(died) from error
-        except asyncio.CancelledError:
-            child.kill()
-            raise
-        return answer
-
-    async def _end_child(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        if child.stdin is not None:
-            child.stdin.close()
-        try:
-            await asyncio.wait_for(child.wait(), STOP_SECONDS)
-        except TimeoutError:
-            child.kill()
-            await child.wait()
+        """End all processes after the requests in flight."""
+        if self._growing is not None:
+            self._growing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._growing
+        await asyncio.gather(*(child.stop() for child in self._children))

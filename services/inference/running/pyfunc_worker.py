@@ -57,7 +57,16 @@ def _series(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - a column of a
 
 def _array(result: Any) -> NDArray[np.generic]:  # noqa: ANN401 - whatever a model returns
     values = np.asarray(result.to_numpy() if hasattr(result, "to_numpy") else result)
+    values = _without_holes(values) if values.dtype == object else values
     return values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values  # noqa: PLR2004 - a matrix
+
+
+def _without_holes(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return objects that are numbers but for some that are missing as numbers and NaN, and not as texts ("nan")."""
+    whole = values.ravel().tolist()
+    missing = [one is None or one != one for one in whole]  # noqa: PLR0124 - only NaN is not itself
+    numbers = all(lost or isinstance(one, int | float) for one, lost in zip(whole, missing, strict=True))
+    return values.astype(np.float64) if any(missing) and numbers else values
 
 
 def _said(error: Exception) -> str:

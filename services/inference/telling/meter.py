@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from services.inference.telling.cells import FOLDER, SLOT, Cells
 
 PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
-CODES = (200, 400, 404, 405, 408, 413, 415, 429, 500, 503, 504)
-"""The statuses that inference requests end with."""
+CODES = (200, 400, 404, 405, 408, 413, 415, 429, 499, 500, 503, 504)
+"""The statuses that inference requests end with; 499: the client went away before its answer was written."""
+KINDS = {
+    "right": (200,),
+    "refused": (400, 404, 405, 413, 415),
+    "shed": (429, 503),
+    "failed": (500, 504),
+    "not_the_versions": (408, 499),
+}
+"""What an answer is to its client: a closed list, by the statuses that mean it. 503 comes with retry-after."""
 _MILLISECONDS = (
     *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300),
     *(400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000),
@@ -136,6 +144,13 @@ class Reading:
             for row, protocol in enumerate(PROTOCOLS)
             for column, code in enumerate(CODES)
         }
+
+    def answers(self) -> dict[str, float]:
+        """Return answered requests by kind, those never seen too."""
+        by_code: dict[int, float] = dict.fromkeys(CODES, 0.0)
+        for (_, code), count in self.requests().items():
+            by_code[code] += count
+        return {kind: sum(by_code[code] for code in codes) for kind, codes in KINDS.items()}
 
     def native(self) -> NDArray[np.int64]:
         """Return requests by native bucket, from NATIVE_LOWEST on."""

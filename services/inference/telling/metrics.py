@@ -31,7 +31,7 @@ class Page:
 
     def families(self, reading: Reading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
         """Return all metrics; `device` is None while the model is not loaded."""
-        return [*self._counted(reading), *self._predicted(summary), *self._info(device)]
+        return [*self._counted(reading), *self._predicted(summary), *self._warmth(summary), *self._info(device)]
 
     def write(self, reading: Reading, summary: dict[str, Any], device: str | None) -> bytes:
         """Return the page in Prometheus' text format; see `families`."""
@@ -55,6 +55,14 @@ class Page:
         yield requests
         yield self._by_status("slipway_rescued", RESCUED, reading.rescued())
         yield self._by_status("slipway_helped", HELPED, reading.helped())
+        answers = CounterMetricFamily(
+            "slipway_answers",
+            "Answered inference requests, by what they are to their clients.",
+            labels=[*names, "kind"],
+        )
+        for kind, count in reading.answers().items():
+            answers.add_metric([*own, kind], count)
+        yield answers
         in_flight = GaugeMetricFamily(
             "slipway_requests_in_flight", "Inference requests that have arrived and are not answered.", labels=names
         )
@@ -99,6 +107,15 @@ class Page:
             for label, count in summary["classes"].items():
                 classes.add_metric([*own, label], count)
             yield classes
+
+    def _warmth(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
+        text = "1 once runs of the model take about as long as one another in every worker, or many were done."
+        warm = GaugeMetricFamily("slipway_warm", text, labels=list(self._names))
+        if "warm" in summary:
+            warm.add_metric(list(self._names.values()), float(summary["warm"]))
+        yield warm
 
     def _info(self, device: str | None) -> "Iterable[Metric]":
         from prometheus_client.core import GaugeMetricFamily

@@ -71,9 +71,9 @@ class Summary:
     """What a revision says of its own predictions and inputs."""
 
     scores: Sums | None = None
-    """The first number of each predicted row; None where predictions are no numbers."""
-    classes: Mapping[str, int] = field(default_factory=dict)
-    """Predicted rows by label; empty where predictions are no labels."""
+    """The first number of each request's prediction (of several rows the mean); None where they are no numbers."""
+    classes: Mapping[str, float] = field(default_factory=dict)
+    """Requests by predicted label, of several rows each label's share; empty where predictions are no labels."""
     inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Rows per bin of the profile, by column; the last bin counts what is missing."""
     requests: int = 0

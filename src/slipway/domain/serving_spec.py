@@ -108,6 +108,11 @@ class ServingSpec(Document):
     """Taints that replicas bear."""
     grace_seconds: Annotated[PositiveSeconds, Field(le=LARGEST_GRACE)] = 30
     """How long a replica that stops may take for the requests it has."""
+    objective_milliseconds: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    """Within so long every answer has to be given: a request that can't be is refused, and none else; null: by its
+    client's deadline, and more than can be answered for long is refused soon."""
+    model_processes: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Most processes of one replica that run a model through MLflow; null: one per core, one with a GPU."""
     evidence: EvidenceSpec | None = None
     """Queries of your own; null: the cluster's preset (`slipway doctor` names it)."""
     capture_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
@@ -120,8 +125,15 @@ class ServingSpec(Document):
 
         >>> ServingSpec(capture_share=0.01).environment, ServingSpec().environment
         ({'SLIPWAY_CAPTURE': '0.01'}, {})
+        >>> ServingSpec(objective_milliseconds=250, model_processes=2).environment
+        {'SLIPWAY_OBJECTIVE_MILLISECONDS': '250', 'SLIPWAY_MODEL_PROCESSES': '2'}
         """
-        return {"SLIPWAY_CAPTURE": f"{self.capture_share:g}"} if self.capture_share else {}
+        said = {
+            "SLIPWAY_CAPTURE": f"{self.capture_share:g}" if self.capture_share else "",
+            "SLIPWAY_OBJECTIVE_MILLISECONDS": f"{self.objective_milliseconds or 0:g}",
+            "SLIPWAY_MODEL_PROCESSES": str(self.model_processes or ""),
+        }
+        return {name: value for name, value in said.items() if value not in {"", "0"}}
 
     @model_validator(mode="after")
     def _limit_is_over_the_request(self) -> Self:

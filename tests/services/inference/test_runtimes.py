@@ -28,6 +28,8 @@ class Odd(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         print("models may print what they like")
         numbers, words = model_input["number"], model_input["word"]
+        if (words == "hole").any():
+            return [1.5, None][-len(words):]
         if (words == "die").any():
             os._exit(3)
         if (numbers < 0).any():
@@ -70,21 +72,22 @@ def test_a_pyfunc_model_answers_fails_dies_and_comes_back(odd_model: Path, manif
 
     async def story() -> list[object]:
         await runtime.start()
-        first = runtime.child_pid
+        (first,) = runtime.child_pids
         os.kill(first, signal.SIGTERM)
         said: list[object] = []
-        for number, word in ((4, "a"), (-1, "b"), (1, "die"), (5, "c")):
+        for number, word in ((4, "a"), (-1, "b"), (2, "hole"), (1, "die"), (5, "c")):
             rows = parse(body(number, word), None, manifest).rows
             (result,) = await runtime.exchange([runtime.feeds(rows)])
             said.append(str(result) if isinstance(result, ModelFailed) else result["prediction"].tolist())
-        second = runtime.child_pid
+        (second,) = runtime.child_pids
         await runtime.stop()
         return [*said, first != second, psutil.pid_exists(second)]
 
-    good, failed, died, again, replaced, left = asyncio.run(story())
+    good, failed, hole, died, again, replaced, left = asyncio.run(story())
 
     assert (good, again) == (["a4"], ["c5"])
     assert failed == "ValueError: negative numbers confuse me"
+    assert hole == "output 'prediction' is not a finite number in row 0"
     assert died == "the model's process ended with code 3; see the service's log"
     assert (replaced, left) == (True, False)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from math import fsum
 
 from slipway.domain.readings import Summary, Sums
 from slipway.domain.shadow import Answer
@@ -9,14 +10,16 @@ from slipway.pages import read_answers, read_summary
 
 
 def summary(pages: Sequence[object]) -> Summary:
-    """Return the sum of pods' summaries. Raises ValueError for a page that is none, or bins that do not match."""
+    """Return the sum of pods' summaries. Raises ValueError for a page that is none, or bins that do not match.
+
+    Sums of floats don't depend on the order of the pods, or they would seem to go back.
+    """
     read = list(map(read_summary, pages))
     scores = [one.scores for one in read if one.scores is not None]
-    classes: dict[str, int] = {}
+    labels = dict.fromkeys(label for one in read for label in one.classes)
+    classes = {label: fsum(one.classes.get(label, 0) for one in read) for label in labels}
     inputs: dict[str, tuple[int, ...]] = {}
     for one in read:
-        for label, rows in one.classes.items():
-            classes[label] = classes.get(label, 0) + rows
         for column, bins in one.inputs.items():
             before = inputs.get(column, (0,) * len(bins))
             inputs[column] = tuple(ours + theirs for ours, theirs in zip(before, bins, strict=True))
@@ -49,6 +52,6 @@ def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]
 def _sum(scores: Sequence[Sums]) -> Sums:
     return Sums(
         count=sum(one.count for one in scores),
-        total=sum(one.total for one in scores),
-        squares=sum(one.squares for one in scores),
+        total=fsum(one.total for one in scores),
+        squares=fsum(one.squares for one in scores),
     )

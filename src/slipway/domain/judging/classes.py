@@ -7,7 +7,8 @@ n_s predictions of the class, and two shares q_c and q_s that were guessed from 
 
 (Turner, Ly & Gruenwald, arXiv 2106.02693). Where both arms have the same true share q, its expectation is
 A^n_c B^n_s with A = q q_c/q_0 + (1-q) (1-q_c)/(1-q_0), B the same with q_s; by the inequality of weighted means that
-is at most ((n_c A + n_s B) / n)^n = (q + 1 - q)^n = 1, for any q: the base may drift from look to look.
+is at most ((n_c A + n_s B) / n)^n = (q + 1 - q)^n = 1, for any q: the base may drift from look to look. A prediction of
+several labels counts for each by its share; by the same inequality its factor's expectation is no larger.
 
 q_s is the stable arm's recent share; q_c has odds r times as large, where r is one of a few fixed ratios or a power
 of the Mantel-Haenszel odds ratio of the earlier looks (stratified by look, so that drift does not fool it). The mean
@@ -58,9 +59,9 @@ class ClassEvidence:
     """What the looks so far say of two class mixes; only looks where both arms predicted something."""
 
     labels: tuple[str, ...] = ()
-    canary: tuple[int, ...] = ()
-    """Predictions, one number per label."""
-    stable: tuple[int, ...] = ()
+    canary: tuple[float, ...] = ()
+    """Predictions, one number per label; one with several labels counts for each by its share."""
+    stable: tuple[float, ...] = ()
     information: float = 0.0
     """Sum of n_c n_s / n."""
     stakes: tuple[float, ...] = ()
@@ -84,7 +85,7 @@ class ClassShift:
     """E-value against "no shift of this class beyond the margin"."""
 
 
-def grow(evidence: ClassEvidence, canary: Mapping[str, int], stable: Mapping[str, int]) -> ClassEvidence:
+def grow(evidence: ClassEvidence, canary: Mapping[str, float], stable: Mapping[str, float]) -> ClassEvidence:
     """Return the evidence after one more look; the counts are of predictions since the last one.
 
     A look where one arm has no prediction adds nothing. Raises ValueError for counts below 0.
@@ -102,8 +103,8 @@ def grow(evidence: ClassEvidence, canary: Mapping[str, int], stable: Mapping[str
     n_c, n_s = float(x.sum()), float(y.sum())
     return ClassEvidence(
         labels=evidence.labels,
-        canary=tuple((np.array(evidence.canary) + x.astype(int)).tolist()),
-        stable=tuple((np.array(evidence.stable) + y.astype(int)).tolist()),
+        canary=tuple((np.array(evidence.canary) + x).tolist()),
+        stable=tuple((np.array(evidence.stable) + y).tolist()),
         information=evidence.information + n_c * n_s / (n_c + n_s),
         stakes=evidence.stakes,
         sums=_summed(sums, x, y),
@@ -179,7 +180,7 @@ def interval(evidence: ClassEvidence, alpha: float) -> tuple[float, float]:
     return (float(max(0.0, (distance - reach).max())), float(min(1.0, (distance + reach).sum() / 2)))
 
 
-def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, int]) -> ClassEvidence:
+def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEvidence:
     """Let new classes enter, in the order of their names, with no past and their part of the stake."""
     seen = {label for arm in arms for label, count in arm.items() if count}
     new = sorted(seen.difference(evidence.labels, {OTHER}))
@@ -202,7 +203,7 @@ def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, int]) -> ClassEvid
     )
 
 
-def _counts(labels: tuple[str, ...], arm: Mapping[str, int]) -> Floats:
+def _counts(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
     """Return the arm's count per label; labels that have no place of their own are counted under `OTHER`."""
     counts = np.array([arm.get(label, 0) for label in labels], dtype=float)
     if OTHER in labels:

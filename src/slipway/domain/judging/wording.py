@@ -152,7 +152,7 @@ def tell_classes(evidence: ClassEvidence, margin: float, alpha: float, outcome: 
     low, high = classes.interval(evidence, alpha)
     numbers = _finite(distance=distance, distance_low=low, distance_high=high)
     label = f"{worst.label!r} is {_percent(worst.canary_share)} of the canary's answers"
-    counted = f"{sum(evidence.canary):,} answers against {sum(evidence.stable):,}"
+    counted = f"{sum(evidence.canary):,.0f} answers against {sum(evidence.stable):,.0f}"
     return f"{label} and {_percent(worst.stable_share)} of stable's; {counted}", numbers
 
 

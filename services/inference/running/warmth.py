@@ -1,0 +1,44 @@
+"""Whether a replica is warm: its runs take about as long as one another, or it has answered many."""
+
+from statistics import median
+
+WINDOW = 32
+"""Runs whose median is compared with that of those before them."""
+SETTLED = 1.25
+"""They have settled when neither median is more than so many times the other."""
+MANY = 1000
+"""After so many runs it is warm, however they vary."""
+
+
+class Warmth:
+    """Follows the first runs after the start; warm once, warm for ever.
+
+    >>> warmth = Warmth()
+    >>> for number in range(64):
+    ...     warmth.ran(0.03 if number < 40 else 0.01)
+    >>> warmth.warm
+    False
+    >>> for _ in range(32):
+    ...     warmth.ran(0.01)
+    >>> warmth.warm
+    True
+    """
+
+    def __init__(self) -> None:
+        """Begin cold."""
+        self.warm = False
+        self._runs = 0
+        self._seconds: list[float] = []
+        self._before: float | None = None
+
+    def ran(self, seconds: float) -> None:
+        """Learn how long a run took, for each of its rows."""
+        self._runs += 1
+        self._seconds.append(seconds)
+        if self._runs >= MANY:
+            self.warm = True
+        elif len(self._seconds) == WINDOW:
+            now, before = median(self._seconds), self._before
+            if before is not None and max(now, before) <= SETTLED * min(now, before):
+                self.warm = True
+            self._before, self._seconds = now, []
