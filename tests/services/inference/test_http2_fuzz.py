@@ -1,11 +1,8 @@
 """Any bytes at the port for gRPC: however they are cut, they get the same answers; and none is a failure of ours."""
 
-import asyncio
 import itertools
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,75 +11,14 @@ from hyperframe.frame import RstStreamFrame, WindowUpdateFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.grpc_doors.server import LIMITS, GrpcServer
-from services.inference.http2.connection import Connection
-from services.inference.loading import open_runtime
-from services.inference.manifest import parse_manifest
-from services.inference.model import Model
 from tests.services.inference.grpc_serving import INFER, oip
-from tests.services.inference.http2_peer import CHECK, EMPTY, HELLO, Reader, block, call, data, fields_of, headers, raw
+from tests.services.inference.http2_peer import CHECK, EMPTY, HELLO, block, call, data, fields_of, headers, raw
+from tests.services.inference.http2_place import Kept, Place
 
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
 ROW = oip(np.array([[2, 0, 0]], dtype=np.float32).tobytes()).SerializeToString()
 WRONG = oip(b"short").SerializeToString()
 FRAMED = b"\0" + len(ROW).to_bytes(4, "big") + ROW
-
-
-class Kept(asyncio.Transport):
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        super().__init__()
-        self.written = bytearray()
-        self.closed = False
-
-    def write(self, data: Any) -> None:  # noqa: ANN401 - any bytes
-        """Keep them."""
-        assert not self.closed, "nothing may be said behind the end"
-        self.written += data
-
-    def close(self) -> None:
-        """End."""
-        self.closed = True
-
-    abort = close
-
-
-class Place:
-    """The real application, with a model that is loaded, and an event loop that goes on when it is told to."""
-
-    def __init__(self, folder: Path) -> None:
-        """Load the model."""
-        self.loop = asyncio.new_event_loop()
-        self.failures: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _, context: self.failures.append(context))
-        manifest = parse_manifest(json.loads((folder / "slipway.json").read_text()))
-        self._model = Model(manifest=manifest, runtime=open_runtime(manifest, folder))
-        self.loop.run_until_complete(self._model.start())
-        self._server = GrpcServer(self._model, "127.0.0.1:0")
-
-    def left(self) -> tuple[int, int, float]:
-        """Return what is under way: calls, bytes that are kept for them, and requests that are counted as in flight."""
-        calls = self._server.calls
-        return calls.under_way, calls.held, self._model.meter.read().in_flight
-
-    def told(self, pieces: Sequence[bytes]) -> Kept:
-        """Return what a connection says to these pieces, once all that they asked for is answered."""
-        return self.loop.run_until_complete(self._told(pieces))
-
-    async def _told(self, pieces: Sequence[bytes]) -> Kept:
-        transport = Kept()
-        connection = Connection(self._server, LIMITS)
-        connection.connection_made(transport)
-        for piece in pieces:
-            if not transport.closed:
-                connection.data_received(piece)
-        for _ in range(10):  # turns of the loop: the model is run at the end of one
-            await asyncio.sleep(0)
-        transport.closed = True
-        connection.connection_lost(None)
-        return transport
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +53,8 @@ SAID = conversation()
 
 def answers(transport: Kept) -> dict[int, tuple[list[tuple[str, str]], bytes, bool, int | None]]:
     """Return what was said of each stream."""
-    reader = Reader()
-    reader.feed(bytes(transport.written))
-    return {number: (one.fields, one.body, one.ended, one.reset) for number, one in reader.answers.items() if number}
+    said = transport.read().answers
+    return {number: (one.fields, one.body, one.ended, one.reset) for number, one in said.items() if number}
 
 
 @given(cuts=st.lists(st.integers(1, len(SAID) - 1), max_size=20, unique=True))
@@ -162,10 +97,8 @@ def test_any_bytes_are_answered_or_end_their_connection(
     place: Place, parts: list[bytes], noise: bytes, hello: bytes
 ) -> None:
     """With GOAWAY, or go on waiting for more; nothing is raised, nothing stays behind."""
-    transport = place.told([hello + b"".join(parts) + noise])
+    place.told([hello + b"".join(parts) + noise]).read()
 
-    reader = Reader()
-    reader.feed(bytes(transport.written))
     assert place.failures == []
     assert place.left() == (0, 0, 0)
 
