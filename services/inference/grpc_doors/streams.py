@@ -58,12 +58,14 @@ class _Asked:
 class InferStream(Several):
     """One stream. A refusal is an answer, and the stream goes on."""
 
-    __slots__ = ("_asked", "_deadline", "_streams")
+    __slots__ = ("_asked", "_deadline", "_sending", "_streams")
 
     def of(self, streams: Streams) -> "InferStream":
         """Be one of these; return itself."""
         self._streams = streams
         self._asked: deque[_Asked] = deque()
+        self._sending: Exchange | None = None
+        """The request whose answer is being sent: the client's windows may hold it up."""
         self._deadline = inf if self.head.whole_seconds is None else perf_counter() + self.head.whole_seconds
         streams.open.add(self)
         return self
@@ -83,6 +85,7 @@ class InferStream(Several):
             door.streamed,
             partial(self._answered, asked, partial(door.refused_in_stream, message)),
         )
+        asked.exchange.hold()
         deadline = min(self._deadline, perf_counter() + PATIENCE_SECONDS)
         asked.exchange.ask(HttpCall("POST", "", b"", {}, message), deadline)
 
@@ -97,6 +100,7 @@ class InferStream(Several):
 
     def drained(self) -> None:
         """Send the next answers, now that those before were taken."""
+        self._count()
         self._send()
 
     def lost(self) -> None:
@@ -117,13 +121,24 @@ class InferStream(Several):
     def _send(self) -> None:
         """Send the answers that are there, in order, while they are taken; then read on."""
         while self._asked and self._asked[0].answer is not None and not self.outbox:
-            self.write(self._asked.popleft().answer or b"")
+            asked = self._asked.popleft()
+            self._sending = asked.exchange
+            self.write(asked.answer or b"")
+            if not self.outbox:
+                self._count()
         if not self.closed:
             self.read()
 
+    def _count(self) -> None:
+        """Count the request whose answer was sent."""
+        if self._sending is not None:
+            self._sending.written()
+            self._sending = None
+
     def _leave(self) -> None:
         self._streams.open.discard(self)
-        while self._asked:
-            exchange = self._asked.popleft().exchange
+        for exchange in (self._sending, *(asked.exchange for asked in self._asked)):
             if exchange is not None:
                 exchange.lose()
+        self._asked.clear()
+        self._sending = None

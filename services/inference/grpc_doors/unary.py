@@ -46,6 +46,11 @@ class Unary(Call):
         else:
             self._whole(piece)
 
+    def sent(self) -> None:
+        """Count the request: its answer was sent."""
+        if self._exchange is not None:
+            self._exchange.written()
+
     def lost(self) -> None:
         """Count a request that nobody waits for any more."""
         super().lost()
@@ -120,13 +125,15 @@ class Unary(Call):
             self._exchange.refuse(refusal)
 
     def _answered(self, answer: Answer) -> None:
-        """Send the answer, in one piece where that is possible."""
+        """Send the answer, in one piece where that is possible; what the client's windows hold up is counted later."""
         if self.closed:
             return
         if answer.status != 200 or answer.headers:  # noqa: PLR2004 - HTTP's OK
             self._answered_with_more(answer)
         else:
             self.session.outflow.answer(self, KIND, framed(answer.body), self.head.good)
+        if not self.closed and self._exchange is not None:
+            self._exchange.hold()
 
     def _answered_with_more(self, answer: Answer) -> None:
         if answer.status == 200:  # noqa: PLR2004 - HTTP's OK

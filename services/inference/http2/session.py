@@ -256,6 +256,7 @@ class Session:
     def _finished(self, stream: Stream) -> None:
         """Forget a stream that is answered; tell the peer if it is still sending."""
         self._forget(stream)
+        stream.sent()
         if not stream.received_whole:
             self._write(frame(Kind.RST_STREAM, 0, stream.id, Code.NO_ERROR.to_bytes(4, "big")))
             self._note_early(stream.id)

@@ -55,6 +55,9 @@ class Stream:
     def drained(self) -> None:
         """Go on, now that nothing waits any more."""
 
+    def sent(self) -> None:
+        """Know that the last frame was sent."""
+
     def lost(self) -> None:
         """Let go: nobody waits for an answer."""
 

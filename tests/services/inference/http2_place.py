@@ -60,6 +60,10 @@ class Place:
         calls = self.server.calls
         return calls.under_way, calls.held, self._model.meter.read().in_flight
 
+    def counted(self) -> dict[tuple[str, int], float]:
+        """Return how many requests were answered, by protocol and status."""
+        return {key: count for key, count in self._model.meter.read().requests().items() if count}
+
     def told(self, pieces: Sequence[bytes]) -> Kept:
         """Return what a connection says to these pieces, once all that they asked for is answered."""
         return self.loop.run_until_complete(self._told(pieces))

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hpack import Encoder
-from hyperframe.frame import GoAwayFrame, PingFrame
+from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from services.inference.grpc_doors.calls import MOST_HELD
 from services.inference.running.admission import MOST_WAITING
-from tests.services.inference.grpc_serving import INFER
+from tests.services.inference.grpc_serving import INFER, oip
 from tests.services.inference.http2_peer import CHECK, HELLO, block, call, fields_of, headers, piece, raw
 from tests.services.inference.http2_place import Kept, Place
 
+STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+ROW = oip(np.array([[2, 0, 0]], dtype=np.float32).tobytes()).SerializeToString()
 LAST = (1 << 31) - 1
 REFUSED_STREAM = 7
 
@@ -101,6 +104,33 @@ def test_a_client_that_goes_away_leaves_nothing(place: Place) -> None:
     place.loop.run_until_complete(go())
 
     assert place.left() == (0, 0, 0)
+
+
+NO_WINDOW = SettingsFrame(0, {4: 0}).serialize()
+WIDER = WindowUpdateFrame(1, window_increment=1 << 20).serialize()
+
+
+def asked_without_a_window(method: str) -> bytes:
+    """Return what a client says that asks for a prediction, and takes no byte of it yet."""
+    framed = b"\0" + len(ROW).to_bytes(4, "big") + ROW
+    return HELLO + NO_WINDOW + headers(1, block(fields_of(method))) + raw(0, 1, 1, framed)
+
+
+@pytest.mark.parametrize("method", [INFER, STREAM])
+@pytest.mark.parametrize(("then", "status"), [(WIDER, 200), (RstStreamFrame(1).serialize(), 499), (b"", 499)])
+def test_a_request_is_counted_by_what_its_client_got(place: Place, method: str, then: bytes, status: int) -> None:
+    """When its answer was sent, as windows allow; or as one of a client that went away before."""
+
+    async def ask() -> None:
+        async with place.connected() as (connection, _):
+            connection.data_received(asked_without_a_window(method))
+            await place.idle()
+            assert (place.left(), place.counted()) == ((1, 0, 1), {})
+            connection.data_received(then)
+
+    place.loop.run_until_complete(ask())
+
+    assert (place.left(), place.counted()) == ((0, 0, 0), {("oip-grpc", status): 1})
 
 
 def test_messages_that_are_not_whole_are_bounded_together(place: Place) -> None:
