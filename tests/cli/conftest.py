@@ -30,7 +30,7 @@ def slipway(tmp_path: Path) -> Run:
         given = {f"SLIPWAY_{name.upper()}": value for name, value in settings.items()}
         command = [str(Path(sys.executable).parent / "slipway"), *arguments]
         return subprocess.run(
-            command, env=clean | ours | given, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+            command, env=clean | ours | given, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
 
     return run

@@ -65,7 +65,7 @@ def test_standard_input_is_json_lines(tmp_path: Path) -> None:
         env=os.environ | {"SLIPWAY_HOME": str(tmp_path / ".slipway")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

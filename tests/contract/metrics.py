@@ -19,7 +19,7 @@ Saying = Callable[[str, Summary], str]
 Answering = Callable[[str, list[int]], str]
 """Serves a model with one revision, and has it answer with these HTTP statuses; returns the revision's name."""
 
-LATE_SECONDS = 10.0
+LATE_SECONDS = 60.0
 """Counters may show a request later than its client has its answer, histograms later still."""
 
 

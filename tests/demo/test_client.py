@@ -97,7 +97,7 @@ def prepared(folder: Path, address: str, digits: Digits, trained: list[Trained])
     return traffic
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait on a condition, for a bounded time."""
     ends, pause = time.monotonic() + seconds, threading.Event()
     while not condition():

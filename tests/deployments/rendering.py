@@ -40,7 +40,7 @@ def template(values: Document, namespace: str = NAMESPACE) -> subprocess.Complet
         input=yaml.safe_dump(values),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -19,7 +19,7 @@ import yaml
 
 from tests.deployments.rendering import CHART, LEAST, Document, one, render
 
-SECONDS = 40.0
+SECONDS = 120.0
 """How long Prometheus may take to start, and a rule to see what it looks for."""
 WANTED = {
     **LEAST,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.decisions.played import World, play_many
 from slipway.domain import judge
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import NO_EVIDENCE
@@ -39,7 +40,8 @@ STEPS = [
 
 def spec_of(**rollout: object) -> ReleaseSpec:
     """Return a spec with these steps, no shadow unless asked for."""
-    document = {"shadow": None, "steps": STEPS, "deadline_seconds": 1800, **rollout}
+    document = {"shadow": None, "steps": STEPS, "deadline_seconds": 1800, "warm_up_seconds": 0, "hold_back_percent": 0}
+    document |= rollout
     return ReleaseSpec.model_validate(
         {"model": "digits", "data": {"path": "rows.csv", "label": "digit"}, "rollout": document, "judge": {}}
     )
@@ -281,7 +283,7 @@ def simulated(plan: Plan, metrics: dict[str, Metric], ratio: float, traces: int)
 
 DEFAULTS = RolloutSpec().model_dump(mode="json")["steps"]
 """1, 5, 25 and 50 %."""
-LONG = {"steps": DEFAULTS, "shadow": {"duration_seconds": 300}, "deadline_seconds": 3600}
+LONG = {"steps": DEFAULTS, "shadow": {"duration_seconds": 300, "at_least_seconds": None}, "deadline_seconds": 3600}
 
 
 @pytest.mark.parametrize(
@@ -420,7 +422,7 @@ def test_nothing_is_seen_without_traffic() -> None:
 
 def test_a_shadow_finds_what_copies_show_at_no_cost() -> None:
     """What shows live only is found later, and costs failed answers."""
-    spec = spec_of(shadow={"duration_seconds": 300})
+    spec = spec_of(shadow={"duration_seconds": 300, "at_least_seconds": None})
 
     seen = forecast(spec, Service(requests_per_second=50, error_rate=0.005))
 
@@ -556,3 +558,38 @@ def test_numbers_that_make_no_sense_are_refused(make: Callable[[], object], mess
     """With what was given, and what is expected."""
     with pytest.raises(ValueError, match=f"{message}; expected"):
         make()
+
+
+def test_copies_that_show_enough_end_the_shadow_before_its_time() -> None:
+    """An equal canary leaves it after some three minutes, in rollouts played look by look as predicted."""
+    spec = spec_of(shadow={"duration_seconds": 900})
+    good = forecast(spec, Service(requests_per_second=50, error_rate=0.005)).good
+    world = World(history_minutes=20, longest_seconds=950, rollout={"warm_up_seconds": 0})
+    seen = np.mean([min(one.shadow_seconds or 900.0, 900.0) for one in play_many(world, 12)])
+
+    assert good.entered[1] == pytest.approx(200, abs=60)
+    assert seen == pytest.approx(good.entered[1], abs=90)
+
+
+def test_what_comes_while_replicas_are_cold_is_not_counted_in() -> None:
+    """A doubling is found half a minute later in a step of ten minutes; clients get the answers all the same."""
+    service = Service(requests_per_second=50, error_rate=0.005)
+    steps = [{"weight_percent": 25, "duration_seconds": 600}]
+    cold, warm = (forecast(spec_of(steps=steps, warm_up_seconds=seconds), service).bad["2x"] for seconds in (30, 0))
+
+    later = (cold.found.quantile(0.5) or 0.0) - (warm.found.quantile(0.5) or 0.0)
+    assert later == pytest.approx(30, abs=15)
+    assert cold.bad_requests > warm.bad_requests
+
+
+def test_a_plan_says_what_comes_before_between_and_after_the_steps() -> None:
+    """How long the shadow takes, what is not weighed, and what the requests held back cost and find."""
+    service = Service(requests_per_second=50, error_rate=0.005)
+    spec = spec_of(shadow={"duration_seconds": 900}, warm_up_seconds=30, hold_back_percent=5)
+    said = "\n".join(wording.sentences(forecast(spec, service)))
+    without = "\n".join(wording.sentences(forecast(spec_of(), service)))
+
+    assert "leaves it after 3 min (mean), at the earliest after 60 s, at the latest after 15 min" in said
+    assert "The first 30 s after a rise are not weighed" in said
+    assert "After promotion 5 % of the requests get the old version for 60 min more (9,000 requests)" in said
+    assert not any(word in without for word in ("shadow", "weighed", "After promotion"))

@@ -55,7 +55,7 @@ def test_one_of_two_processes_gets_each_lease(place: Place, rollouts: Kubernetes
         racer.stdin.write("go\n")
         racer.stdin.flush()
 
-    taken = [int(racer.communicate(timeout=60)[0]) for racer in racers]
+    taken = [int(racer.communicate(timeout=240)[0]) for racer in racers]
 
     assert sum(taken) == 20
     tokens = [lease.token for model, lease in rollouts.in_force().items() if model.startswith("race-")]

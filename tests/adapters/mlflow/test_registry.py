@@ -277,7 +277,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(server: "Server", digits: "Regis
     assert digits.version == 2
 
     command = [sys.executable, "-c", FULL, server.uri, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
 
     assert "artifact of digits-v2: can't be written to the store: File too large" in done.stdout
     assert "Next: free disk space" in done.stdout
@@ -373,7 +373,7 @@ def test_nothing_of_mlflow_is_imported(server: "Server") -> None:
         f"MlflowRegistry({server.uri!r}, 10).models(); sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=240)
 
     assert done.returncode == 0
     assert httpx.get(f"{server.uri}/health").is_success

@@ -14,11 +14,13 @@ from slipway.domain.judging.rates import Floats
 from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.planning.boundaries import Served
-from slipway.domain.spec import ReleaseSpec, RolloutSpec
+from slipway.domain.spec import ReleaseSpec, RolloutSpec, ShadowSpec
 
 ALL_BUT = 0.999
 """A weight of 100 % leaves no reference; it is followed as if one request in a thousand went to stable."""
 
+HARDLY = 1e-3
+"""Seconds that count though replicas are cold: nothing at all has no variance."""
 MANY = 10**9
 """Requests of stable from which its share is known."""
 
@@ -54,6 +56,8 @@ class Leg:
     """Weight that follows; None: promotion."""
     copies: bool = False
     """Shadow: every request goes to both, nobody gets the canary's answers."""
+    cold_seconds: float = 0.0
+    """From its beginning on nothing is weighed for so long: replicas may be cold."""
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -63,7 +67,7 @@ class Leg:
     @property
     def asks_for_pass(self) -> bool:
         """Return whether only a PASS of all that is waited for ends it early (`looking.step_is_over`)."""
-        return self.next_percent is None or self.next_percent > CROWDED_PERCENT
+        return self.copies or self.next_percent is None or self.next_percent > CROWDED_PERCENT
 
     @property
     def exposed(self) -> float:
@@ -90,7 +94,16 @@ def legs_of(rollout: RolloutSpec, *, copies: bool = True) -> tuple[Leg, ...]:
     first = (
         ()
         if shadow is None
-        else (Leg(share=1.0, seconds=shadow.duration_seconds, copies=True, next_percent=weights[0]),)
+        else (
+            Leg(
+                share=1.0,
+                seconds=shadow.duration_seconds,
+                at_least=_at_least(shadow),
+                copies=True,
+                next_percent=weights[0],
+                cold_seconds=min(rollout.warm_up_seconds, shadow.duration_seconds / 2),
+            ),
+        )
     )
     return first + tuple(
         Leg(
@@ -98,9 +111,16 @@ def legs_of(rollout: RolloutSpec, *, copies: bool = True) -> tuple[Leg, ...]:
             seconds=step.duration_seconds,
             at_least=step.at_least_seconds,
             next_percent=following,
+            cold_seconds=min(rollout.warm_up_seconds, step.duration_seconds / 2),
         )
         for step, following in zip(rollout.steps, [*weights[1:], None], strict=True)
     )
+
+
+def _at_least(shadow: ShadowSpec) -> float | None:
+    """Return from when copies may end the shadow; None: never before its time."""
+    least = shadow.at_least_seconds
+    return None if least is None or least >= shadow.duration_seconds else least
 
 
 def metrics_of(spec: ReleaseSpec, service: Service) -> dict[str, Metric]:
@@ -176,9 +196,9 @@ class Plan:
         )
 
     def served(self, before: Floats, number: int, seconds: Floats) -> Served:
-        """Return the requests after `seconds` (moments,) in a leg, with `before` seconds spent in each leg (legs,)."""
+        """Return the requests that weigh after `seconds` (moments,) in a leg, with `before` seconds weighed in each."""
         spent = np.repeat(before[None], len(seconds), axis=0)
-        spent[:, number] += seconds
+        spent[:, number] += np.maximum(seconds - self.legs[number].cold_seconds, np.minimum(seconds, HARDLY))
         rates = np.array([self.counted(leg) for leg in self.legs])
         return Served(canary=spent * rates[:, 0], stable=spent * rates[:, 1], odds=rates[:, 0] / rates[:, 1])
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import ndtri, pdtrc
 
+from slipway.domain.baking import spec_after_promotion
 from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
 from slipway.domain.planning import boundaries
 from slipway.domain.planning.course import Leg, Metric, Plan, Service, metrics_of, on_copies, plan_of
-from slipway.domain.planning.walk import Chances, Outcome, Rest, after_copies, walk
+from slipway.domain.planning.walk import Chances, Outcome, Rest, after_copies, ends_after, walk
 from slipway.domain.spec import ReleaseSpec
 
 SEEN = 0.8
 """Chance from which a change is said to be seen."""
 SHOWN = (1.5, 2.0, 5.0)
 """Ratios that are told of; and a canary that fails everything."""
+LATE_RATIO = 5.0
+"""What is told of faults that begin after promotion."""
 DAY = 86400.0
 LARGEST = 1e3
 CLOSE = 0.02
@@ -57,6 +60,10 @@ class Forecast:
     """One that fails twice as often in live requests, and as often as stable on copies."""
     good: Outcome
     """A canary as good as stable: its errors."""
+    late: Outcome | None
+    """One that fails `LATE_RATIO` times as often from its promotion on; None: nothing is held back."""
+    held_back: tuple[int, float]
+    """Percent of the requests that the old version keeps after promotion, and for how many seconds."""
 
     @property
     def promotion(self) -> Chances:
@@ -79,7 +86,18 @@ def forecast(spec: ReleaseSpec, service: Service, ratios: Sequence[float] = SHOW
         bad=bad,
         live_only=canaries.outcome(2.0, ratio_of_copies=1.0),
         good=canaries.outcome(1.0),
+        late=_late(spec, plan, service),
+        held_back=(spec.rollout.hold_back_percent, spec.rollout.bake_seconds),
     )
+
+
+def _late(spec: ReleaseSpec, plan: Plan, service: Service) -> Outcome | None:
+    """Return what becomes of a fault that begins at promotion, beside the requests held back."""
+    if not spec.rollout.compares_while_baking or service.error_rate * LATE_RATIO >= 1:
+        return None
+    errors = metrics_of(spec_after_promotion(spec), service)[ERRORS]
+    leg = Leg(share=1 - spec.rollout.hold_back_percent / 100, seconds=spec.rollout.bake_seconds)
+    return walk(replace(plan, legs=(leg,), wait_seconds=0.0), errors, LATE_RATIO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +108,7 @@ class _Canaries:
     metrics: dict[str, Metric]
     rest: Rest | None
     walked: dict[float, Outcome] = field(default_factory=dict)
-    copied: dict[float, Chances] = field(default_factory=dict)
+    copied: dict[float, Outcome] = field(default_factory=dict)
 
     def outcome(self, ratio: float, ratio_of_copies: float | None = None) -> Outcome:
         if ratio not in self.walked:
@@ -101,8 +119,9 @@ class _Canaries:
         if shadow is None:
             return self.walked[ratio]
         if same not in self.copied:
-            self.copied[same] = walk(shadow, *on_copies(self.metrics[COPIES], same)).found
-        return after_copies(self.copied[same], self.walked[ratio], shadow.seconds)
+            self.copied[same] = walk(shadow, *on_copies(self.metrics[COPIES], same), ends_with_pass=True)
+        copies = self.copied[same]
+        return after_copies(copies.found, self.walked[ratio], ends_after(copies, shadow.seconds))
 
 
 def name_of(ratio: float) -> str:

@@ -157,7 +157,9 @@ def propose(spec: ReleaseSpec, service: Service, costs: Costs, wanted: Wanted | 
 
 def price_spec(spec: ReleaseSpec, service: Service, costs: Costs) -> Priced:
     """Return what the spec's own steps cost, without the shadow."""
-    return price(plan_of(spec, service, copies=False), metrics_of(spec, service), costs)
+    plan = plan_of(spec, service, copies=False)
+    warm = tuple(replace(leg, cold_seconds=0.0) for leg in plan.legs)  # as the family's
+    return price(replace(plan, legs=warm), metrics_of(spec, service), costs)
 
 
 def bad_ratios(errors: Metric) -> tuple[float, ...]:

@@ -112,7 +112,7 @@ class Group:
     at: float
     """Seconds since the plan began."""
     spent: Floats
-    """Seconds in each leg so far."""
+    """Seconds in each leg so far of which looks weighed."""
     cells: Cells
 
 
@@ -155,7 +155,8 @@ class _Walker:
         final = last or (self.ends_with_pass and leg.asks_for_pass)
         for moment, (begins, ends) in enumerate(pairwise(times.tolist())):
             self.bad += shown * (ends - begins) * cells.mass
-            cells = grown(cells, rate * (ends - begins), moves[moment])
+            weighed = max(ends - max(begins, leg.cold_seconds), 0.0)
+            cells = grown(cells, rate * weighed, moves[moment])
             if came is not None:
                 cells = cells.ready(came[moment])
             when = (group.at + min(begins + self.plan.look_seconds, ends), group.at + ends, number)
@@ -186,9 +187,9 @@ class _Walker:
     def _enough(self, leg: Leg, counted: Served, times: Floats) -> Floats:
         """Return up to how many events a canary leaves the leg before its time is over, at every moment."""
         guard, base, beta = self.metric.guard, self.metric.base, self.metric.beta
-        least = leg.seconds if leg.at_least is None and leg.next_percent is None else leg.at_least
+        least = leg.seconds if leg.at_least is None and leg.next_percent is None and not leg.copies else leg.at_least
         never = np.full((len(times), boundaries.STATES), -1.0)
-        if least is None or leg.copies or times[-1] < least - 1e-9:
+        if least is None or times[-1] < least - 1e-9:
             waits = never
         elif leg.asks_for_pass and self.rest is not None and not guard.required:
             waits = np.full_like(never, ANY)
@@ -202,7 +203,7 @@ class _Walker:
 
     def _left(self, group: Group, number: int, seconds: float, cells: Cells) -> Group:
         spent = group.spent.copy()
-        spent[number] += seconds
+        spent[number] += max(seconds - self.plan.legs[number].cold_seconds, 0.0)
         return Group(at=group.at + seconds, spent=spent, cells=cells)
 
     def _moments(self, number: int, group: Group) -> Floats:
@@ -243,6 +244,15 @@ def walk(
         entered=tuple(entered),
         bad_requests=walker.bad,
     )
+
+
+def ends_after(copies: Outcome, longest: float) -> float:
+    """Return the mean seconds after which the shadow ends for a canary that is not found on its copies."""
+    open_ = 1 - copies.found.ever
+    passed = copies.promoted
+    if open_ <= SETTLED:
+        return longest
+    return float((passed.chance @ passed.last) + (open_ - passed.ever) * longest) / open_
 
 
 def after_copies(copies: Chances | None, live: Outcome, seconds: float) -> Outcome:

@@ -83,6 +83,30 @@ def sentences(seen: Forecast) -> Iterator[str]:
     if shadow is not None:
         yield f"One that is as good as stable on copies, and fails twice as often live, {_found(seen.live_only)}."
     yield _good(seen)
+    yield from _around(seen)
+
+
+def _around(seen: Forecast) -> Iterator[str]:
+    """Yield what comes before, between and after the steps."""
+    legs, begins = seen.plan.legs, seen.good.entered
+    if legs[0].copies and legs[0].at_least is not None and len(begins) > 1 and begins[1] is not None:
+        yield (
+            f"The shadow costs no client an answer: one that is as good on copies leaves it after "
+            f"{duration(begins[1])} (mean), at the earliest after {duration(legs[0].at_least)}, at the latest after "
+            f"{duration(legs[0].seconds)}."
+        )
+    cold = max(leg.cold_seconds for leg in legs)
+    if cold:
+        yield f"The first {duration(cold)} after a rise are not weighed, unless both versions say that they are warm."
+    percent_, seconds = seen.held_back
+    if seen.late is None or not seconds:
+        return
+    kept = seen.service.requests_per_second * percent_ / 100 * seconds
+    yield (
+        f"After promotion {percent_} % of the requests get the old version for {duration(seconds)} more "
+        f"({number(kept)} requests). One that fails {seen.late.ratio:g} times as often from then on "
+        f"{_found(seen.late)}."
+    )
 
 
 def _found(one: Outcome) -> str:
