@@ -89,7 +89,7 @@ def gusts(service: Gusty, count: int = 4000) -> dict[str, float]:
         plain += likelihoods
         tempered += likelihoods / (1 + 2 * known * share * (1 - share) * (x + y))[:, None]
         block = n_c * service.block_minutes, n_s * service.block_minutes
-        expected = bursts.expected(known, np.full(count, service.error_share), *block)
+        expected = bursts.expected(known, np.full(count, service.error_share), block)
         bursts.count(tally, np.stack([n_c, x, n_s, y, x], axis=-1), GRID, np.full(count, NEGLIGIBLE))
         if minute % service.block_minutes == 0:
             bursts.close(tally, expected, GRID, np.full(count, NEGLIGIBLE))
@@ -97,7 +97,7 @@ def gusts(service: Gusty, count: int = 4000) -> dict[str, float]:
         for name, logs in (
             ("plain", rates.log_against(plain, GRID)),
             ("tempered", rates.log_against(tempered, GRID)),
-            ("slipway", rates.log_against(bursts.total(tally, expected), GRID)),
+            ("slipway", rates.log_against(bursts.total(tally, expected, GRID), GRID)),
             ("clone", logsumexp(cloned, axis=1) - np.log(len(BETS))),
         ):
             ever[name] |= logs >= -np.log(ALPHA)

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from benchmarks.decisions.channels import Arms
 from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.traces import Traces
-from slipway.domain.judge import copies_guard
+from slipway.domain.judge import copies_guard, rate_guards
 from slipway.domain.judge_spec import ClassesSpec, Guard, JudgeSpec, ScoresSpec
 from slipway.domain.judging import classes, means
 from slipway.domain.readings import Sums
+from slipway.domain.spec import RolloutSpec
 
 LOOK_TICKS = 2
 """Ticks between looks, for time."""
@@ -21,6 +22,17 @@ SUMMED: dict[Metric, Guard] = {Metric.SCORES: SCORES, Metric.CLASSES: CLASSES}
 """What the spec says where a scenario is about them: any shift counts."""
 
 
+ALPHA = JudgeSpec().alpha * (1 - RolloutSpec().part_of_alpha_while_baking)
+"""What checks before promotion share."""
+
+
+def usual_guards() -> list[Guard]:
+    """Return the checks of the default spec, with a shadow phase: times of copies have a third of live ones' weight."""
+    judge = JudgeSpec()
+    copied = Guard(weight=(judge.latency.weight if judge.latency else 0.0) / 3)
+    return [*rate_guards(judge).values(), copies_guard(judge), copied]
+
+
 class Walk(ABC):
     """One such metric on all traces, looked at every few ticks; in between, what was said stands."""
 
@@ -28,9 +40,8 @@ class Walk(ABC):
 
     def __init__(self, traces: Traces, guard: Guard) -> None:
         """Begin with nothing seen."""
-        spec = JudgeSpec()
-        others = [one.weight for one in (spec.errors, copies_guard(spec), spec.latency) if one is not None]
-        self._alpha, self._beta = spec.alpha * guard.weight / (sum(others) + guard.weight), spec.beta
+        others = sum(one.weight for one in usual_guards())
+        self._alpha, self._beta = ALPHA * guard.weight / (others + guard.weight), JudgeSpec().beta
         self._channel = traces.channels[traces.scenario.metric]
         self._failed = np.zeros(traces.count, dtype=bool)
         self.passed = np.zeros(traces.count, dtype=bool)

@@ -26,6 +26,7 @@ from benchmarks.decisions.scenario import (
 from benchmarks.decisions.schedule import TICK_SECONDS, TICKS, TICKS_PER_MINUTE, WEIGHTS
 
 HISTORY_MINUTES = 60
+HISTORY_TICKS = HISTORY_MINUTES * TICKS_PER_MINUTE
 LABEL_DELAY_SECONDS = 300.0
 OVER_500_MS = "over_500ms"
 """Channel beside SLOW: answers over half a second, which is what a limit of 500 ms on the 99th percentile counts."""
@@ -36,7 +37,7 @@ Cells = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The stable version's hour before the rollout, by minute: (HISTORY_MINUTES, traces) each."""
+    """The stable version's hour before the rollout, by tick: (HISTORY_TICKS, traces) each."""
 
     requests: NDArray[Any]
     events: NDArray[Any]
@@ -136,6 +137,10 @@ def _by_tick(levels: Floats) -> Floats:
     return np.repeat(levels[HISTORY_MINUTES:], TICKS_PER_MINUTE, axis=0)
 
 
+def _history(levels: Floats) -> Floats:
+    return np.repeat(levels[:HISTORY_MINUTES], TICKS_PER_MINUTE, axis=0)
+
+
 def _shares(scenario: Scenario, levels: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
     """Return the share by tick in the canary, in a canary that is equal, and in stable: (TICKS, traces or 1)."""
     seconds = TICK_SECONDS * np.arange(TICKS, dtype=np.float64)[:, None]
@@ -159,8 +164,8 @@ def _events(
     changed, equal, base = _shares(scenario, levels)
     stable = rng.binomial(requests, base[..., None])
     canary = rng.binomial(requests, changed[..., None]) if scenario.arms_apart else stable
-    past = rng.poisson(60 * scenario.requests_per_second, (HISTORY_MINUTES, requests.shape[1]))
-    past_events = rng.binomial(past, np.clip(scenario.shares[0] * levels[1][:HISTORY_MINUTES], 0, 1))
+    past = rng.poisson(TICK_SECONDS * scenario.requests_per_second, (HISTORY_TICKS, requests.shape[1]))
+    past_events = rng.binomial(past, np.clip(scenario.shares[0] * _history(levels[1]), 0, 1))
     base_sums = cumulative(stable)
     sums = base_sums if canary is stable else cumulative(canary), base_sums
     channel: Channel
@@ -188,8 +193,8 @@ def _scores(
     shift = scenario.score_shift
     plain = cumulative(total), cumulative(squares)
     moved = plain[0] + shift * served, plain[1] + 2 * shift * plain[0] + shift**2 * served
-    past = rng.poisson(60 * scenario.requests_per_second, (HISTORY_MINUTES, requests.shape[1]))
-    past_total, past_squares = _sums(rng, past, levels[1][:HISTORY_MINUTES] - 1)
+    past = rng.poisson(TICK_SECONDS * scenario.requests_per_second, (HISTORY_TICKS, requests.shape[1]))
+    past_total, past_squares = _sums(rng, past, _history(levels[1]) - 1)
     return (
         Counts.of(served, moved[0], plain[0], squares=(moved[1], plain[1])),
         Harm(requests=served, bad=served, excess=served if shift else np.zeros_like(served)),

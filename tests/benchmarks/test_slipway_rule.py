@@ -8,15 +8,14 @@ import pytest
 from benchmarks.decisions.decisions import Decision
 from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.scenarios import SCENARIOS
-from benchmarks.decisions.schedule import TICK_SECONDS, TICKS, index_of
+from benchmarks.decisions.schedule import TICK_SECONDS, TICKS, TICKS_PER_MINUTE, index_of
 from benchmarks.decisions.slipway_rule import Slipway, error_alpha, look_milliseconds
-from benchmarks.decisions.traces import Traces, draw
+from benchmarks.decisions.traces import HISTORY_MINUTES, Traces, draw
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import score
 from slipway.domain.evidence import Evidence
-from slipway.domain.judging import bursts
-from slipway.domain.judging.bursts import Dispersion
 from slipway.domain.judging.counts import CountEvidence
+from slipway.domain.judging.dispersion import NOTHING_LEARNED, note
 from slipway.domain.judging.shared_faults import SharedFault
 from slipway.domain.judging.wording import ERRORS
 from slipway.domain.moving import Observation
@@ -49,20 +48,13 @@ def revision(name: str, version: int) -> Revision:
 
 def beginning(traces: Traces, trace: int) -> RolloutStatus:
     """Return a rollout at its first step that knows stable's hour before."""
-    requests, events = (
-        one[:, trace].astype(float)
-        for one in (traces.history[Metric.ERRORS].requests, traces.history[Metric.ERRORS].events)
-    )
-    excess, scale = bursts.excess_and_scale(requests[:-1], events[:-1], requests[1:], events[1:])
-    learned = Dispersion(
-        requests_before=int(requests[-1]),
-        events_before=int(events[-1]),
-        excess=float(excess.sum()),
-        scale=float(scale.sum()),
-        pairs=int(((requests[:-1] > 0) & (requests[1:] > 0)).sum()),
-        all_requests=int(requests.sum()),
-        all_events=int(events.sum()),
-    )
+    past = traces.history[Metric.ERRORS]
+    looks = zip(past.requests[:, trace].tolist(), past.events[:, trace].tolist(), strict=True)
+    began = int(BEGINS // SPEC.judge.burst_seconds) + 1 - HISTORY_MINUTES
+    learned = NOTHING_LEARNED
+    for number, (requests, events) in enumerate(looks):
+        learned = note(learned, began + number // TICKS_PER_MINUTE, requests, events)
+    requests, events = past.requests[:, trace].sum(), past.events[:, trace].sum()
     nothing = {name: Reading(requests=Counters(requests=0, errors=0)) for name in READY}
     return RolloutStatus(
         model="m",
@@ -77,7 +69,7 @@ def beginning(traces: Traces, trace: int) -> RolloutStatus:
         heartbeat_at=BEGINS,
         evidence=Evidence(
             rates={ERRORS: CountEvidence(dispersion=learned)},
-            fault=SharedFault(usual=events.sum() / requests.sum(), requests=int(requests.sum())),
+            fault=SharedFault(usual=events / requests, requests=int(requests)),
             cursors={"requests": Cursor(last=nothing)},
         ),
     )

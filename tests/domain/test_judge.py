@@ -17,7 +17,7 @@ from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import Decision, Scored, decide, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
 from slipway.domain.judge import Arms, When, copies_guard, knows_bursts, learn, look, look_at_pairs, may_rise, remember
-from slipway.domain.judge_spec import JudgeSpec, RateGuard
+from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.judging import counts
 from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY
 from slipway.domain.readings import Sums
@@ -443,7 +443,7 @@ def test_the_weight_rises_early_once_a_broken_canary_is_excluded() -> None:
 # the promises in the long run
 
 TRACES, LOOKS = 1000, 48
-GUARD = RateGuard(margin=1.0, tolerance=1.5, negligible=0.01)
+GUARD = SPEC.judge.errors
 
 
 def simulated(ratio: float, seed: int, *, traces: int = TRACES) -> tuple[NDArray[np.bool_], list[Evidence]]:

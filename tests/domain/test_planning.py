@@ -203,7 +203,8 @@ class Judged:
         self.negligible = np.full(traces, metric.guard.negligible)
         self.tally = bursts.nothing((traces,), len(self.grid.ratios))
         self.canary = np.zeros((2, traces))
-        self.calm = bursts.Gusts(squared_cv=np.zeros(traces), rate=np.zeros(traces), gusty=np.zeros(traces))
+        none = np.zeros(traces)
+        self.calm = bursts.Gusts(squared_cv=none, rate=none, gusty=none, clusters=np.ones(traces))
 
     def look(self, n_c: Floats, x: Floats, n_s: Floats, y: Floats) -> None:
         """Weigh one look."""
@@ -213,7 +214,7 @@ class Judged:
     @property
     def total(self) -> Floats:
         """Log-likelihood by ratio."""
-        return bursts.total(self.tally, self.calm)
+        return bursts.total(self.tally, self.calm, self.grid)
 
     @property
     def failed(self) -> NDArray[np.bool_]:

@@ -239,6 +239,7 @@ def _tell_rate(
     if outcome is Outcome.NO_DATA:
         return wording.nothing_counted(check, evidence.threshold_milliseconds, one.canary), {}
     total, grid = counts.likelihoods(one, guard, judge.burst_cv)
+    passing, nearer = counts.ratio_passes(one, guard, judge.burst_cv)
     ratio = wording.Ratio(rates.estimate(total, grid), *rates.interval(total, grid, INTERVAL_ALPHA))
     said = wording.Rate(
         check=check,
@@ -247,8 +248,8 @@ def _tell_rate(
         ratio=ratio,
         evidence=_number(against),
         threshold_milliseconds=evidence.threshold_milliseconds,
-        under_tolerance=bool(rates.log_favour(total, grid) >= -math.log(judge.beta)),
-        nearer=bool(rates.nearer(total, grid)),
+        under_tolerance=passing >= -math.log(judge.beta),
+        nearer=nearer,
     )
     return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
 

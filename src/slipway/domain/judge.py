@@ -20,14 +20,13 @@ from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
 from slipway.domain.judging.counts import CountEvidence, Look
+from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY, NONFINITE, REFUSED, SHED
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
 from slipway.domain.shadow import ShadowComparison
 
 FEWEST_FOR_A_THRESHOLD = 100
 """Answers of stable from which its slowest ones are known well enough."""
-KNOWN_BLOCKS = 10
-"""Neighbouring blocks of stable from which its gusts are known well enough for more than `UNKNOWN_PERCENT`."""
 UNKNOWN_PERCENT = 5
 """Weight up to which a canary may go while stable's gusts are not known."""
 SMOOTHING = 0.2

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -11,20 +9,20 @@ from slipway.domain.judging.bursts import (
     CALM,
     COUNTS,
     HALF,
-    NOTHING_LEARNED,
-    Dispersion,
+    MOST_SAID,
+    WINDOW,
     Gusts,
     Tally,
     close,
     count,
-    excess_and_scale,
     expected,
-    note,
     nothing,
+    parts,
     small_total,
-    squared_cv,
     total,
+    total_favour,
 )
+from slipway.domain.judging.dispersion import RECENT
 from slipway.domain.judging.rates import (
     SMALLER,
     Floats,
@@ -55,9 +53,11 @@ def tally_of(*looks: tuple[float, float, float, float, float]) -> Tally:
     return tally
 
 
-def gusts_of(squared: float, rate: float = 0.01, *, gusty: bool = False) -> Gusts:
+def gusts_of(squared: float, rate: float = 0.01, *, gusty: bool = False, clusters: float = 1.0) -> Gusts:
     """Return what is expected of a block."""
-    return Gusts(squared_cv=np.array(squared), rate=np.array(rate), gusty=np.array(float(gusty)))
+    return Gusts(
+        squared_cv=np.array(squared), rate=np.array(rate), gusty=np.array(float(gusty)), clusters=np.array(clusters)
+    )
 
 
 # calm traffic
@@ -69,12 +69,12 @@ def test_without_gusts_a_block_is_weighed_as_counts() -> None:
     counted = likelihoods(*(np.array(v, float) for v in ((3, 1), (9, 7), (200, 150), (800, 900))), GRID).sum(axis=0)
     alone = small_likelihoods(np.array(4.0), np.array(350.0), np.array(NEGLIGIBLE))
 
-    under_way = total(tally, calm), small_total(tally, calm)
+    under_way = total(tally, calm, GRID), small_total(tally, calm)
     close(tally, calm, GRID, np.array(NEGLIGIBLE))
 
     assert under_way[0] == pytest.approx(counted)
     assert under_way[1] == pytest.approx(alone)
-    assert total(tally, calm) == pytest.approx(counted)
+    assert total(tally, calm, GRID) == pytest.approx(counted)
     assert small_total(tally, calm) == pytest.approx(alone)
     assert not any(part.any() for part in (tally.open, tally.small_open, tally.counts))
 
@@ -83,10 +83,10 @@ def test_in_nearly_calm_traffic_little_is_taken_off() -> None:
     """Gusts of 5 % and a hundred errors a minute: tempered by less than a tenth, as their variance is inflated."""
     tally = tally_of((2500, 50, 2500, 50, 50))
 
-    weighed = total(tally, gusts_of(0.05**2))
+    weighed = total(tally, gusts_of(0.05**2), GRID)
 
     inflation = 2 * 0.05**2 * 0.5 * 0.5 * 100
-    assert weighed == pytest.approx(total(tally, gusts_of(0.0)) / (1 + inflation))
+    assert weighed == pytest.approx(total(tally, gusts_of(0.0), GRID) / (1 + inflation))
     assert inflation < 0.15
 
 
@@ -119,7 +119,7 @@ def test_a_gusty_block_speaks_when_it_is_over() -> None:
     """By the scale likelihood of two gammas, their common mean integrated out under 1/mu: by scipy, numerically."""
     tally, gusty = tally_of((1000, 30, 4000, 60, 30)), gusts_of(0.25, rate=0.02, gusty=True)
 
-    silent = total(tally, gusty)
+    silent = total(tally, gusty, GRID)
     close(tally, gusty, GRID, np.array(NEGLIGIBLE))
 
     assert not silent.any()
@@ -134,22 +134,89 @@ def test_a_gusty_block_speaks_when_it_is_over() -> None:
         )
         for ratio in GRID.ratios
     ]
-    ours = total(tally, gusty)
+    ours = total_favour(tally, gusty, GRID)
     assert ours - ours[-1] == pytest.approx(np.log(marginal) - np.log(marginal[-1]), abs=1e-6)
 
 
-def test_gusty_blocks_add_up_each_with_its_own_base_rate() -> None:
-    """Ten times the errors in both arms change nothing but how much the block knows."""
-    gusty = gusts_of(0.25, rate=0.02, gusty=True)
-    both, quiet, loud = (nothing((), len(GRID.ratios)) for _ in range(3))
+def closed(*blocks: tuple[float, ...], gusts: Gusts, recent: Floats | None = None) -> Tally:
+    """Return the tally of blocks that are over, one look each."""
+    tally = nothing((), len(GRID.ratios))
+    for block in blocks:
+        count(tally, np.array((*block, block[1])), GRID, np.array(NEGLIGIBLE))
+        close(tally, gusts, GRID, np.array(NEGLIGIBLE), recent)
+    return tally
 
-    for tally, looks in ((both, (1, 10)), (quiet, (1,)), (loud, (10,))):
-        for times in looks:
-            count(tally, np.array([1000, 20 * times, 4000, 60 * times, 20.0]), GRID, np.array(NEGLIGIBLE))
-            close(tally, gusty, GRID, np.array(NEGLIGIBLE))
 
-    assert total(both, gusty) == pytest.approx(total(quiet, gusty) + total(loud, gusty))
-    assert int(np.argmax(total(quiet, gusty))) == int(np.argmax(total(loud, gusty)))
+QUIET, LOUD = (1000.0, 20.0, 4000.0, 60.0), (1000.0, 60.0, 4000.0, 180.0)
+GUSTY = gusts_of(0.25, rate=0.02, gusty=True)
+
+
+def test_blocks_of_a_window_have_one_mean() -> None:
+    """By scipy: the mean of all gammas of a window is integrated out at once, under 1/mu."""
+    tally = closed(QUIET, LOUD, gusts=GUSTY)
+
+    kappas = 1 / (0.25 + 1 / np.array([20.0, 80.0]))
+    means = np.geomspace(1e-6, 1e4, 20_001)
+    marginal = []
+    for ratio in GRID.ratios:
+        logs = np.zeros_like(means)
+        for _, x, _, y in (QUIET, LOUD):
+            rates = np.array([x / 1000, y / 4000]) + HALF / 5000
+            logs += stats.gamma.logpdf(rates[0], kappas[0], scale=ratio * means / kappas[0])
+            logs += stats.gamma.logpdf(rates[1], kappas[1], scale=means / kappas[1])
+        marginal.append(np.trapezoid(np.exp(logs), np.log(means)))
+    ours = total_favour(tally, GUSTY, GRID)
+    assert ours - ours[-1] == pytest.approx(np.log(marginal) - np.log(marginal[-1]), abs=1e-6)
+
+
+def test_windows_add_up_each_with_its_own_base_rate() -> None:
+    """After WINDOW blocks, and where the canary's share of requests moved, another mean begins."""
+    moved = (4000.0, 80.0, 1000.0, 15.0)
+
+    both, alone, next_to_it = (
+        closed(*blocks, gusts=GUSTY) for blocks in ((QUIET,) * WINDOW + (LOUD,), (QUIET,) * WINDOW, (LOUD,))
+    )
+    apart, behind = closed(QUIET, moved, gusts=GUSTY), closed(moved, gusts=GUSTY)
+
+    assert total(both, GUSTY, GRID) == pytest.approx(total(alone, GUSTY, GRID) + total(next_to_it, GUSTY, GRID))
+    one = total(closed(QUIET, gusts=GUSTY), GUSTY, GRID)
+    assert total(apart, GUSTY, GRID) == pytest.approx(one + total(behind, GUSTY, GRID))
+
+
+def test_what_stable_did_before_speaks_for_a_canary_and_never_against_it() -> None:
+    """Its last blocks tell what its rate is; what holds against the canary stays as it was."""
+    recent = np.zeros((RECENT, 2))
+    recent[-8:] = 4000.0, 60.0
+
+    alone, known = closed(QUIET, gusts=GUSTY), closed(QUIET, gusts=GUSTY, recent=recent)
+
+    assert total(known, GUSTY, GRID) == pytest.approx(total(alone, GUSTY, GRID))
+    without, having = (total_favour(one, GUSTY, GRID) for one in (alone, known))
+    assert np.ptp(having) > 1.3 * np.ptp(without)
+
+
+def test_a_window_says_so_much_and_no_more() -> None:
+    """A gust as long as a window, thirty times the usual: MOST_SAID for every ratio over the margin."""
+    broken = (4000.0, 3000.0, 4000.0, 100.0)
+
+    said = total(closed(*(broken,) * WINDOW, gusts=GUSTY), GUSTY, GRID)
+
+    assert said.max() - said[-2] == pytest.approx(MOST_SAID)
+    assert log_against(said, GRID) < np.log(1 / ALPHA)
+    twice = total(closed(*(broken,) * (2 * WINDOW), gusts=GUSTY), GUSTY, GRID)
+    assert log_against(twice, GRID) > np.log(1 / ALPHA)
+
+
+def test_clusters_make_all_counts_weigh_less() -> None:
+    """Calm: by phi. Gusty: the noise of counting is phi times as large. Against negligible: the same."""
+    looks = (1000, 30, 4000, 60, 30)
+
+    plain, clustered = gusts_of(0.0), gusts_of(0.0, clusters=4.0)
+    assert total(tally_of(looks), clustered, GRID) == pytest.approx(total(tally_of(looks), plain, GRID) / 4)
+    assert small_total(tally_of(looks), clustered) == pytest.approx(small_total(tally_of(looks), plain) / 4)
+    gusty = [gusts_of(0.25, rate=0.02, gusty=True, clusters=clusters) for clusters in (1.0, 4.0)]
+    few, many = (np.ptp(total_favour(closed(QUIET, gusts=one), one, GRID)) for one in gusty)
+    assert many < few / 1.1
 
 
 def test_a_single_gust_can_not_decide() -> None:
@@ -159,7 +226,7 @@ def test_a_single_gust_can_not_decide() -> None:
 
     close(tally, gusty, GRID, np.array(NEGLIGIBLE))
 
-    assert 0 < log_against(total(tally, gusty), GRID) < np.log(1 / ALPHA)
+    assert 0 < log_against(total(tally, gusty, GRID), GRID) < np.log(1 / ALPHA)
 
 
 @pytest.mark.parametrize("looks", [[(0, 0, 800, 9, 0)], [(800, 9, 0, 0, 9)], [(0, 0, 0, 0, 0)]])
@@ -170,7 +237,7 @@ def test_a_block_without_one_arm_compares_nothing(looks: list[tuple[float, ...]]
 
     close(tally, gusts_of(0.5, gusty=gusty), GRID, np.array(NEGLIGIBLE))
 
-    assert not total(tally, gusts_of(0.5, gusty=gusty)).any()
+    assert not total(tally, gusts_of(0.5, gusty=gusty), GRID).any()
 
 
 def test_what_is_expected_says_which_blocks_are_gusty() -> None:
@@ -178,7 +245,7 @@ def test_what_is_expected_says_which_blocks_are_gusty() -> None:
     squared = np.array([0.0, 0.25, 0.25, 0.25])
     rates, n_c, n_s = np.array([0.01, 0.01, 0.01, 1e-5]), np.array([5e3, 5e3, 1.0, 5e3]), np.full(4, 5e3)
 
-    found = expected(squared, rates, n_c, n_s)
+    found = expected(squared, rates, (n_c, n_s))
 
     assert found.gusty.tolist() == [0, 1, 0, 0]
     assert found.squared_cv is squared
@@ -199,25 +266,27 @@ def rollouts(
     random = np.random.default_rng(seed)
     tally = nothing((count_of,), len(GRID.ratios))
     known, negligible = np.full(count_of, squared), np.full(count_of, NEGLIGIBLE)
+    recent = np.zeros((count_of, RECENT, 2))
     ever, stable = np.zeros((2, count_of), bool), np.full((2, count_of), [[1e5], [1e5 * base[0]]])
     for rate, share in zip(base, RAMP, strict=True):
         n_c = np.full(count_of, round(3000 * share))
         n_s = 3000 - n_c
-        gusts = expected(known, stable[1] / stable[0], n_c.astype(float), n_s.astype(float))
+        gusts = expected(known, stable[1] / stable[0], (n_c.astype(float), n_s.astype(float)))
         shocks = random.gamma(1 / squared, squared, (2, count_of)) if squared else np.ones((2, count_of))
         x = random.binomial(n_c, np.minimum(ratio * rate * shocks[0], 1))
         y = random.binomial(n_s, np.minimum(rate * shocks[1], 1))
         count(tally, np.stack([n_c, x, n_s, y, x], axis=-1).astype(float), GRID, negligible)
-        close(tally, gusts, GRID, negligible)
+        close(tally, gusts, GRID, negligible, recent)
+        recent = np.concatenate([recent[:, 1:], np.stack([n_s, y], axis=-1)[:, None]], axis=1)
         stable += n_s, y
         ever |= _said(tally, gusts)
     return ever[0], ever[1]
 
 
 def _said(tally: Tally, gusts: Gusts) -> NDArray[np.bool_]:
-    whole = total(tally, gusts)
+    whole = total(tally, gusts, GRID)
     small = log_mixed(small_total(tally, gusts), np.full(len(SMALLER), -np.log(len(SMALLER))))
-    favour = np.logaddexp(log_favour(whole, GRID), small) - np.log(2)
+    favour = np.logaddexp(log_favour(total_favour(tally, gusts, GRID), GRID), small) - np.log(2)
     return np.stack([log_against(whole, GRID) >= -np.log(ALPHA), favour >= -np.log(BETA)])
 
 
@@ -261,122 +330,25 @@ def test_a_canary_twice_as_bad_is_found(cv: float, least: float) -> None:
     assert failed.mean() >= least
 
 
-# how gusts are learned
-
-
-def learned(blocks: list[tuple[int, int, int]]) -> Dispersion:
-    """Return the dispersion after looks at (block, requests, events)."""
-    found = NOTHING_LEARNED
-    for block, requests, events in blocks:
-        found = note(found, block, requests, events)
-    return found
-
-
-def estimated(found: Dispersion, margin: bool = True) -> float:  # noqa: FBT001, FBT002 - a switch of the formula
-    """Return c^2 as the judge uses it, or without its margin."""
-    pairs = np.array(float(found.pairs if margin else 1e12))
-    return float(squared_cv(np.array(found.excess), np.array(found.scale), pairs))
-
-
-@pytest.mark.parametrize("squared", [0.25, 1.0])
-def test_sixty_blocks_tell_the_size_of_the_gusts(squared: float) -> None:
-    """In the mean over 300 hours the estimate is c^2; with its margin it is under half of it in few of them."""
-    random = np.random.default_rng(7)
-    rates = 0.02 * random.gamma(1 / squared, squared, (300, 60))
-    events = random.binomial(3000, np.minimum(rates, 1))
-
-    found = [learned([(block, 3000, int(one)) for block, one in enumerate(row)]) for row in events]
-
-    whole = sum(one.excess for one in found) / sum(one.scale for one in found)
-    assert whole == pytest.approx(squared, rel=0.15)
-    assert np.mean([estimated(one) < squared / 2 for one in found]) < 0.1
-    assert {one.pairs for one in found} == {58}
-
-
-def test_poisson_noise_and_slow_drift_are_no_gusts() -> None:
-    """A base rate that doubles within an hour is not taken for gusts: successive blocks hardly differ."""
-    random = np.random.default_rng(8)
-    events = random.poisson(3000 * np.linspace(0.01, 0.02, 60), (200, 60))
-
-    found = [learned([(block, 3000, int(one)) for block, one in enumerate(row)]) for row in events]
-
-    whole = sum(one.excess for one in found) / sum(one.scale for one in found)
-    assert abs(whole) < 0.003
-
-
-def test_three_pairs_of_blocks_are_the_least_that_says_anything() -> None:
-    """Before that gusts are taken as none; the spec may ask for more (`burst_cv`)."""
-    wild = [(block, 1000, 5 if block % 2 else 200) for block in range(5)]
-
-    assert estimated(learned(wild[:4])) == 0.0
-    assert estimated(learned(wild)) > 0.25
-
-
-def test_rare_outages_are_no_endless_gusts() -> None:
-    """The estimate is capped: one block in which everything fails says little about gusts."""
-    assert estimated(learned([(block, 1000, 1000 if block == 3 else 1) for block in range(8)])) == 4.0
-
-
-def test_blocks_with_a_gap_between_them_are_no_neighbours() -> None:
-    """A night lies between two rollouts: its drift is no gust."""
-    close_by = learned([(1, 1000, 10), (2, 1000, 50), (3, 1000, 10)])
-    apart = learned([(1, 1000, 10), (3, 1000, 50), (5, 1000, 10)])
-
-    assert (close_by.pairs, apart.pairs) == (1, 0)
-    assert (apart.excess, apart.scale) == (0.0, 0.0)
-    assert (apart.all_requests, apart.all_events) == (close_by.all_requests, close_by.all_events) == (2000, 60)
-
-
-def test_a_block_without_requests_has_no_neighbour() -> None:
-    """Nothing is compared with silence."""
-    found = learned([(1, 1000, 10), (2, 0, 0), (3, 1000, 50), (4, 1000, 20), (5, 0, 0)])
-
-    assert found.pairs == 1
-
-
-@given(looks=st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=6))
-def test_how_a_block_is_cut_into_looks_does_not_matter(looks: list[tuple[int, int]]) -> None:
-    """Only the block's sums are compared."""
-    cut = [(4, max(pair), min(pair)) for pair in looks]
-    whole = [(4, sum(one[1] for one in cut), sum(one[2] for one in cut))]
-    before, behind = [(3, 700, 9)], [(5, 800, 12)]
-
-    assert learned(before + cut + behind) == learned(before + whole + behind)
-
-
-def test_the_excess_is_free_of_poisson_noise() -> None:
-    """Its expectation is 0 for equal Poisson rates, and 2 c^2 rate^2 with gusts, in squared events of a block."""
-    random = np.random.default_rng(9)
-    n = np.full(400_000, 1000.0), np.full(400_000, 3000.0)
-    for squared in (0.0, 0.5):
-        shocks = random.gamma(1 / squared, squared, (2, 400_000)) if squared else np.ones((2, 400_000))
-        y = [random.poisson(0.01 * size * shock).astype(float) for size, shock in zip(n, shocks, strict=True)]
-
-        excess, scale = excess_and_scale(n[0], y[0], n[1], y[1])
-
-        size = 2 / (1 / 1000 + 1 / 3000)
-        assert scale.mean() == pytest.approx(2 * (0.01 * size) ** 2, rel=0.02)
-        assert excess.mean() == pytest.approx(squared * 2 * (0.01 * size) ** 2, abs=10)
-
-
 # the tally
 
 
 def test_a_tally_may_be_views_into_one_array() -> None:
     """What is done to it is done to the array: that is how the judge's state is kept."""
-    ratios, small = len(GRID.ratios), len(SMALLER)
-    state = np.zeros((2, 2 * ratios + 2 * small + COUNTS))
-    tally = Tally(*np.split(state, np.cumsum([ratios, ratios, small, small]), axis=1))
+    lengths = parts(len(GRID.ratios))
+    state = np.zeros((2, sum(lengths)))
+    tally = Tally(*np.split(state, np.cumsum(lengths)[:-1], axis=1))
+    counted = sum(lengths[:4])
 
     count(tally, np.array([[10, 1, 90, 2, 1], [0, 0, 0, 0, 0.0]]), GRID, np.full(2, NEGLIGIBLE))
 
-    assert state[0, -COUNTS:].tolist() == [10, 1, 90, 2, pytest.approx(0.1 * 0.9 * 3), 0.1]
+    assert state[0, counted : counted + COUNTS].tolist() == [10, 1, 90, 2, pytest.approx(0.1 * 0.9 * 3), 0.1]
     assert not state[1].any()
     close(tally, gusts_of(0.0), GRID, np.full(2, NEGLIGIBLE))
-    assert state[0, :ratios] == pytest.approx(tally_of_one(10, 1, 90, 2))
-    assert not state[:, -COUNTS:].any()
+    assert state[0, : len(GRID.ratios)] == pytest.approx(tally_of_one(10, 1, 90, 2))
+    assert not state[:, counted : counted + COUNTS].any()
 
 
 def tally_of_one(*look: float) -> Floats:
     """Return what one look at calm traffic says."""
-    return total(tally_of((*look, look[1])), gusts_of(0.0))  # type: ignore[arg-type]  # five numbers
+    return total(tally_of((*look, look[1])), gusts_of(0.0), GRID)  # type: ignore[arg-type]  # five numbers

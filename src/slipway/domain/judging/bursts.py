@@ -2,34 +2,35 @@ r"""Bursts: errors that come in gusts in one arm, and what they do to the compar
 
 A bad node, a slow disk or a chatty client makes one arm fail more for a minute, then less. Two arms that are equal in
 the long run then differ wildly within a minute, and a test that takes every error for an independent one rolls healthy
-canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So the size of stable's own gusts is
-learned before and during the rollout, and evidence is weighed by the block (a minute) once they matter.
-
-**How large the gusts are.** With counts y_t of n_t requests per block and gusts G_t (mean 1, variance c^2), the squared
-difference of the rates of two successive blocks, less what Poisson noise adds, has expectation 2 c^2 times the squared
-rate. Successive blocks, so that a base rate that drifts slowly adds nothing. Few blocks know little, so the estimate is
-used with a margin.
+canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So how stable's own errors come together
+is learned before and during the rollout (`dispersion`: c^2 from block to block, phi within one), and evidence is
+weighed by the block (a minute) once gusts matter.
 
 **Calm** (expected inflation of the variance, 2 c^2 V with V = sum p (1 - p) k over a block's errors k, below CALM): the
-likelihood of `rates`, tempered by 1/(1 + 2 c^2 V).
+likelihood of `rates`, tempered by 1/(phi (1 + 2 c^2 V)).
 
 **Gusty**: the rates of both arms in a block are gamma with a common mean mu and the ratio w; shapes kappa_c, kappa_s
-with 1/kappa = c^2 + 1/(expected events), which adds the Poisson noise. mu is not known; under the right Haar prior
-1/mu it drops out, and with C and S, kappa times each arm's rate, the block adds
+with 1/kappa = c^2 + phi/(expected events), which adds the counting noise. mu is not known; under the right Haar prior
+1/mu it drops out. Up to WINDOW blocks with the same share of requests are taken to have one mean; with K_c, K_s the
+sums of their shapes, and C and S the sums of kappa times each arm's rate, such a window adds
 
-    l(w) = -kappa_c log w - (kappa_c + kappa_s) log(C/w + S)
+    l(w) = -K_c log w - (K_c + K_s) log(C/w + S)
 
 Ratios of it are e-values for every mu (scale invariance: Perez-Ortiz, Lardy, de Heide & Gruenwald, arXiv 2208.07610).
-mu is another one in every block: sums of C and S over blocks would say more where it never moves, and hold the base
-rate against the canary where it rises with the weight (Simpson: measured 8 % false rollbacks at alpha 1 %). Counts of
-few events are zero more often than a gamma is near it, so HALF an event is added, shared by the arms as requests are.
-What one gust can say is bounded by its kappa; a canary that is worse in every block is still found.
+mu is another one in every window: sums over more blocks would say more where it never moves, and hold the base rate
+against the canary where it rises with the weight (Simpson: one mean for the whole rollout rolls 10 to 60 % of healthy
+canaries back where the base rate moves). In favour of the canary alone, stable's last blocks before the window count
+too: there a base rate that moves can only be mistaken at promotion (docs/decisions/0019 has the price).
 
-Which of the two a block is weighed by is decided before the block, from earlier ones; the product of the two stays an
-e-process.
+Counts of few events are zero more often than a gamma is near it, so HALF an event is added to each block, shared by the
+arms as requests are. What one gust can say is bounded by its kappa; a canary that is worse in every block is still
+found.
+
+How a block is weighed is decided before it, from earlier ones; the product stays an e-process, as far as the gamma is
+right: its counts are not quite those of a negative binomial (`HALF`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,14 +38,22 @@ from slipway.domain.judging.rates import SMALLER, Floats, Grid, likelihoods, sma
 
 CALM = 0.5
 """Inflation of a block's variance up to which errors count as independent, tempered."""
-MARGIN = 3.0
-"""The estimate of c^2 is used times 1 + MARGIN / sqrt(blocks)."""
 COUNTS = 6
 """Numbers in `Tally.counts`."""
 HALF = 0.5
-"""Events added to a gusty block: with it the expectation of what a block says is at most about 1."""
-FEWEST_BLOCKS = 3
-"""Fewer differences of blocks say nothing about gusts."""
+"""Events added to a gusty block. The expectation of what a block says for a worse canary is then 0.9 to 1.1 at c^2 of
+0.5 and more, up to 1.8 at 0.25, and more for the smaller; there few blocks are gusty, and c^2 has its margin. The part
+held against `negligible` adds none: in a gusty block of a canary just negligible it expects 1.9 to 2.7. Wrong passes
+stayed under beta all the same (2.6 %, 26 of 1,000, a canary at twice 0.2 % with CV 1)."""
+WINDOW = 5
+"""Gusty blocks that are taken to have one mean."""
+SAME_SHARE = 0.3
+"""Relative change of the canary's share of requests with which a window ends."""
+MOST_SAID = 3.0
+"""Log of the most that one window may say against the canary for any ratio over the margin: one gust as long as a
+window, however strong, does not roll back."""
+WINDOWED = 8
+"""Numbers in `Tally.window`."""
 
 
 @dataclass(slots=True)
@@ -52,7 +61,7 @@ class Tally:
     """What was counted, by the block; arrays with leading dimensions of metrics or simulated rollouts."""
 
     closed: Floats
-    """Log-likelihoods of the blocks that are over, shape (..., ratios)."""
+    """Log-likelihoods of the blocks and windows that are over, shape (..., ratios)."""
     open: Floats
     """The same of the block under way, not tempered."""
     small_closed: Floats
@@ -61,6 +70,16 @@ class Tally:
     counts: Floats
     """Of the block under way: canary's requests and events, stable's requests and events, V, and the canary's events
     if they were just negligible. Shape (..., 6)."""
+    favour: Floats
+    """As `closed`, with stable's blocks before each window: what a PASS rests on."""
+    window: Floats
+    """Of the window under way: K_c, K_s, C, S, its blocks, the canary's share of requests; and what stable's blocks
+    before it add to K_s and S in favour. Shape (..., 8)."""
+
+
+def parts(ratios: int) -> list[int]:
+    """Return how many numbers each part of a tally has, in order."""
+    return [ratios, ratios, len(SMALLER), len(SMALLER), COUNTS, ratios, WINDOWED]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +92,13 @@ class Gusts:
     """Stable's events per request."""
     gusty: Floats
     """1 where a block is weighed by the scale likelihood, 0 where by the counts."""
+    clusters: Floats
+    """phi, with its margin."""
 
 
 def nothing(shape: tuple[int, ...], ratios: int) -> Tally:
     """Return a tally of nothing."""
-    zeros = np.zeros
-    return Tally(
-        closed=zeros((*shape, ratios)),
-        open=zeros((*shape, ratios)),
-        small_closed=zeros((*shape, len(SMALLER))),
-        small_open=zeros((*shape, len(SMALLER))),
-        counts=zeros((*shape, COUNTS)),
-    )
+    return Tally(*(np.zeros((*shape, length)) for length in parts(ratios)))
 
 
 def count(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
@@ -102,127 +116,122 @@ def count(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
     tally.counts[..., 5] += negligible * n_c
 
 
-def close(tally: Tally, gusts: Gusts, grid: Grid, negligible: Floats) -> None:
-    """End the block, in place: weigh it for good."""
-    closed, small = _weighed(tally, gusts)
-    n_c, x, n_s, y = (tally.counts[..., part] for part in range(4))
-    both = gusts.gusty * (n_c > 0) * (n_s > 0)
-    kappa_c = both / (gusts.squared_cv + 1 / np.maximum(gusts.rate * n_c, 1e-9))
-    kappa_s = both / (gusts.squared_cv + 1 / np.maximum(gusts.rate * n_s, 1e-9))
-    rate_c, rate_s = x / np.maximum(n_c, 1), y / np.maximum(n_s, 1)
-    added = HALF / np.maximum(n_c + n_s, 1)
-    scaled = (kappa_c * (rate_c + added))[..., None] / grid.ratios + (kappa_s * (rate_s + added))[..., None]
-    shapes = kappa_c[..., None], (kappa_c + kappa_s)[..., None]
-    closed += np.where(scaled > 0, -shapes[0] * np.log(grid.ratios) - shapes[1] * np.log(np.maximum(scaled, 1e-300)), 0)
-    alone = gusts.gusty / (gusts.squared_cv + 1 / np.maximum(negligible * n_c, 1e-9)) * (n_c > 0)
-    small += -alone[..., None] * (np.log(SMALLER) + (rate_c / negligible)[..., None] * (1 / SMALLER - 1))
-    tally.closed[...], tally.small_closed[...] = closed, small
+def close(tally: Tally, gusts: Gusts, grid: Grid, negligible: Floats, recent: Floats | None = None) -> None:
+    """End the block, in place: weigh it for good.
+
+    `recent`: requests and events of stable's blocks before this one, shape (..., RECENT, 2), zeros where not known.
+    """
+    tempered, alone = _tempered(tally, gusts)
+    tally.closed += tally.open * tempered[..., None]
+    tally.favour += tally.open * tempered[..., None]
+    tally.small_closed += tally.small_open * alone[..., None] + _small(tally, gusts, negligible)
+    block = _block(tally, gusts)
+    _end_windows(tally, block, grid)
+    begins = (tally.window[..., 4] == 0) & (block[..., 4] > 0)
+    if recent is not None and begins.any():
+        tally.window[..., 6:] += begins[..., None] * _reference(gusts, recent)
+    tally.window[..., :5] += block[..., :5]
+    tally.window[..., 5] = np.where(block[..., 4] > 0, block[..., 5], tally.window[..., 5])
     for part in (tally.open, tally.small_open, tally.counts):
         part[...] = 0.0
 
 
-def total(tally: Tally, gusts: Gusts) -> Floats:
+def total(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
     """Return l(w) of everything so far, shape (..., ratios). A gusty block speaks when it is over."""
-    return _weighed(tally, gusts)[0]
+    return tally.closed + tally.open * _tempered(tally, gusts)[0][..., None] + _bounded(tally.window, grid)
+
+
+def total_favour(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
+    """Return the same as a PASS rests on it: with what stable did before each window."""
+    window = tally.window[..., :4].copy()
+    window[..., [1, 3]] += tally.window[..., 6:]
+    return tally.favour + tally.open * _tempered(tally, gusts)[0][..., None] + _window(window, grid)
 
 
 def small_total(tally: Tally, gusts: Gusts) -> Floats:
     """Return the log-likelihood ratios against "not negligible" of everything so far, shape (..., SMALLER)."""
-    return _weighed(tally, gusts)[1]
+    whole: Floats = tally.small_closed + tally.small_open * _tempered(tally, gusts)[1][..., None]
+    return whole
 
 
-def _weighed(tally: Tally, gusts: Gusts) -> tuple[Floats, Floats]:
-    """Return both likelihoods with the block under way: tempered where calm, left out where gusty.
+def _tempered(tally: Tally, gusts: Gusts) -> tuple[Floats, Floats]:
+    """Return what the block under way counts for: by the ratio, and against "not negligible"; 0 where it is gusty.
 
     The canary alone is tempered by the events that a rate just negligible would make, not by those it had: tempered
     less where it happened to have few, it would pass too often.
     """
-    calm = 1 - gusts.gusty
-    tempered = calm / (1 + 2 * gusts.squared_cv * tally.counts[..., 4])
-    alone = calm / (1 + gusts.squared_cv * tally.counts[..., 5])
-    return tally.closed + tally.open * tempered[..., None], tally.small_closed + tally.small_open * alone[..., None]
+    calm = (1 - gusts.gusty) / gusts.clusters
+    counts = tally.counts
+    return calm / (1 + 2 * gusts.squared_cv * counts[..., 4]), calm / (1 + gusts.squared_cv * counts[..., 5])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dispersion:
-    """What stable's blocks say of its gusts."""
-
-    block: int | None = None
-    """Number of the block under way; None: nothing seen."""
-    requests: int = 0
-    events: int = 0
-    """Counted in the block under way."""
-    requests_before: int = 0
-    events_before: int = 0
-    """Counted in the block before it; no requests: that block is not known."""
-    excess: float = 0.0
-    """Sum over pairs of blocks: squared difference beyond Poisson noise."""
-    scale: float = 0.0
-    """Sum over pairs of blocks: twice the squared rate."""
-    pairs: int = 0
-    all_requests: int = 0
-    all_events: int = 0
-    """Counted in all blocks that are over."""
+def _block(tally: Tally, gusts: Gusts) -> Floats:
+    """Return what a gusty block adds to its window, shape (..., 6): zeros where it is calm or lacks an arm."""
+    n_c, x, n_s, y = (tally.counts[..., part] for part in range(4))
+    both = gusts.gusty * (n_c > 0) * (n_s > 0)
+    kappa_c, kappa_s = both * _kappa(gusts, gusts.rate * n_c), both * _kappa(gusts, gusts.rate * n_s)
+    added = HALF / np.maximum(n_c + n_s, 1)
+    scaled_c, scaled_s = kappa_c * (x / np.maximum(n_c, 1) + added), kappa_s * (y / np.maximum(n_s, 1) + added)
+    return np.stack([kappa_c, kappa_s, scaled_c, scaled_s, both, both * n_c / np.maximum(n_c + n_s, 1)], axis=-1)
 
 
-NOTHING_LEARNED = Dispersion()
+def _end_windows(tally: Tally, block: Floats, grid: Grid) -> None:
+    """End windows that a gusty block no longer fits into: they are full, or the canary's share of requests moved."""
+    window = tally.window
+    moved = np.abs(block[..., 5] - window[..., 5]) > SAME_SHARE * np.maximum(block[..., 5], window[..., 5])
+    ends = (block[..., 4] > 0) & (window[..., 4] > 0) & (moved | (window[..., 4] >= WINDOW))
+    if not ends.any():
+        return
+    favour = window[..., :4].copy()
+    favour[..., [1, 3]] += window[..., 6:]
+    tally.closed += ends[..., None] * _bounded(window, grid)
+    tally.favour += ends[..., None] * _window(favour, grid)
+    window[...] = np.where(ends[..., None], 0.0, window)
 
 
-def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
-    """Return the dispersion after a look in the block with this number; every field is named, as `replace` is slow."""
-    old = before if before.block in {None, block} else _ended(before, follows=block == (before.block or 0) + 1)
-    return Dispersion(
-        block=block,
-        requests=old.requests + requests,
-        events=old.events + events,
-        requests_before=old.requests_before,
-        events_before=old.events_before,
-        excess=old.excess,
-        scale=old.scale,
-        pairs=old.pairs,
-        all_requests=old.all_requests,
-        all_events=old.all_events,
+def _bounded(window: Floats, grid: Grid) -> Floats:
+    """Return what a window says against the canary, beside what it says of the margin: at most MOST_SAID."""
+    logs = _window(window[..., :4], grid)
+    return np.asarray(np.minimum(logs - logs[..., -2:-1], MOST_SAID))
+
+
+def _window(sums: Floats, grid: Grid) -> Floats:
+    """Return l(w) of a window from its K_c, K_s, C and S, shape (..., ratios); zeros where it has no block."""
+    if not sums.any():
+        return np.zeros((*sums.shape[:-1], grid.ratios.shape[-1]))
+    shape_c, shape_s, scaled_c, scaled_s = (sums[..., part, None] for part in range(4))
+    scaled = scaled_c / grid.ratios + scaled_s
+    logs = -shape_c * np.log(grid.ratios) - (shape_c + shape_s) * np.log(np.maximum(scaled, 1e-300))
+    return np.where((shape_c > 0) & (scaled > 0), logs, 0.0)
+
+
+def _reference(gusts: Gusts, recent: Floats) -> Floats:
+    """Return K_s and S of stable's blocks before a window, shape (..., 2)."""
+    requests, events = recent[..., 0], recent[..., 1]
+    kappa = (requests > 0) / (
+        gusts.squared_cv[..., None] + gusts.clusters[..., None] / np.maximum(gusts.rate[..., None] * requests, 1e-9)
     )
+    return np.stack([kappa.sum(axis=-1), (kappa * events / np.maximum(requests, 1)).sum(axis=-1)], axis=-1)
 
 
-def _ended(old: Dispersion, *, follows: bool) -> Dispersion:
-    """Close the block under way; one that no look follows at once has no neighbour."""
-    pair = (old.requests_before, old.events_before, old.requests, old.events)
-    excess, scale = excess_and_scale(*np.array(pair, dtype=float))
-    return replace(
-        old,
-        requests=0,
-        events=0,
-        requests_before=old.requests if follows else 0,
-        events_before=old.events if follows else 0,
-        excess=old.excess + float(excess),
-        scale=old.scale + float(scale),
-        pairs=old.pairs + bool(old.requests_before and old.requests),
-        all_requests=old.all_requests + old.requests,
-        all_events=old.all_events + old.events,
-    )
+def _small(tally: Tally, gusts: Gusts, negligible: Floats) -> Floats:
+    """Return what a gusty block says against "not negligible", shape (..., SMALLER)."""
+    n_c, x = tally.counts[..., 0], tally.counts[..., 1]
+    kappa = gusts.gusty * _kappa(gusts, negligible * n_c) * (n_c > 0)
+    times = x / np.maximum(n_c, 1) / negligible
+    said: Floats = -kappa[..., None] * (np.log(SMALLER) + times[..., None] * (1 / SMALLER - 1))
+    return said
 
 
-def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tuple[Floats, Floats]:
-    """Return, for two successive blocks, the squared difference beyond Poisson noise, and its yardstick 2 rate^2.
-
-    Both in squared events of a block of the harmonic mean size; zero where a block had no request.
-    """
-    known = (n_0 > 0) & (n_1 > 0)
-    m_0, m_1 = np.maximum(n_0, 1), np.maximum(n_1, 1)
-    r_0, r_1 = y_0 / m_0, y_1 / m_1
-    size = known * (2 / (1 / m_0 + 1 / m_1)) ** 2
-    return size * ((r_0 - r_1) ** 2 - r_0 / m_0 - r_1 / m_1), size * 2 * r_0 * r_1
+def _kappa(gusts: Gusts, events: Floats) -> Floats:
+    shape: Floats = 1 / (gusts.squared_cv + gusts.clusters / np.maximum(events, 1e-9))
+    return shape
 
 
-def squared_cv(excess: Floats, scale: Floats, pairs: Floats) -> Floats:
-    """Return c^2 with its margin; 0 while too few blocks are known, at most 4 (gusts that are rarer are outages)."""
-    raw = np.maximum(excess, 0.0) / np.maximum(scale, 1e-9) * (1 + MARGIN / np.sqrt(np.maximum(pairs, 1)))
-    return np.where((pairs >= FEWEST_BLOCKS) & (scale > 0), np.minimum(raw, 4.0), 0.0)
-
-
-def expected(cv2: Floats, rate: Floats, n_c: Floats, n_s: Floats) -> Gusts:
-    """Return what to expect of a block of so many requests in each arm."""
+def expected(cv2: Floats, rate: Floats, requests: tuple[Floats, Floats], clusters: Floats | float = 1.0) -> Gusts:
+    """Return what to expect of a block of so many requests in each arm: canary's, stable's."""
+    n_c, n_s = requests
     share = n_c / np.maximum(n_c + n_s, 1)
     inflation = 2 * cv2 * share * (1 - share) * rate * (n_c + n_s)
-    return Gusts(squared_cv=cv2, rate=rate, gusty=(inflation > CALM).astype(float))
+    gusty = (inflation > CALM).astype(float)
+    return Gusts(squared_cv=cv2, rate=rate, gusty=gusty, clusters=np.broadcast_to(clusters, gusty.shape))

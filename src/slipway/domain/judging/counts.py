@@ -11,8 +11,9 @@ import numpy as np
 
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import bursts, rates
-from slipway.domain.judging.bursts import Dispersion, Gusts, Tally
+from slipway.domain.judging import bursts, dispersion, rates
+from slipway.domain.judging.bursts import Gusts, Tally
+from slipway.domain.judging.dispersion import Dispersion
 from slipway.domain.judging.rates import SMALLER, Floats, Grid
 
 LARGEST_LOG = 690.0
@@ -21,7 +22,7 @@ LARGEST_LOG = 690.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountEvidence:
-    """One metric's evidence: about 150 numbers, however much was counted."""
+    """One metric's evidence: about 250 numbers, however much was counted."""
 
     canary: Counters = ZERO
     """Requests and events counted so far."""
@@ -32,8 +33,8 @@ class CountEvidence:
     """Number of the block under way."""
     gusty: bool = False
     """How the block under way is weighed."""
-    dispersion: Dispersion = bursts.NOTHING_LEARNED
-    """How stable's own share comes in gusts."""
+    dispersion: Dispersion = dispersion.NOTHING_LEARNED
+    """How stable's own events come together."""
 
 
 NOTHING = CountEvidence()
@@ -64,12 +65,13 @@ def grow(
     begins = np.array([one.block != block for one in before])
     if any(one.block not in {None, block} for one in before):
         ended = state.copy()
-        bursts.close(_tally(ended, grid), _gusts(before, least_cv), grid, negligible)
+        known = dispersion.learned([one.dispersion for one in before])
+        bursts.close(_tally(ended, grid), _gusts(before, least_cv), grid, negligible, known.recent)
         state[begins] = ended[begins]
     rows = np.array([look.row for look in looks], dtype=float)
     bursts.count(_tally(state, grid), rows, grid, negligible)
     learned = [
-        bursts.note(one.dispersion, block, look.stable.requests, look.stable.errors)
+        dispersion.note(one.dispersion, block, look.stable.requests, look.stable.errors)
         for one, look in zip(before, looks, strict=True)
     ]
     gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
@@ -105,16 +107,24 @@ def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEv
 
 def learn(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
     """Return the evidence after stable alone was counted: only its gusts are learned."""
-    return replace(before, dispersion=bursts.note(before.dispersion, block, stable.requests, stable.errors))
+    return replace(before, dispersion=dispersion.note(before.dispersion, block, stable.requests, stable.errors))
 
 
 def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_cv: float) -> tuple[Floats, Floats]:
     """Return the log e-values against the canary, and for it: shape (metrics,) each."""
     grid, gusts = _grid(guards), _gusts(evidence, least_cv)
     tally = _tally(_state(evidence, grid), grid)
-    total = bursts.total(tally, gusts)
-    favour = rates.log_either(rates.log_passing(total, grid), rates.log_mean(bursts.small_total(tally, gusts)))
-    return np.minimum(rates.log_against(total, grid), LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
+    against = rates.log_against(bursts.total(tally, gusts, grid), grid)
+    ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
+    favour = rates.log_either(ratio, rates.log_mean(bursts.small_total(tally, gusts)))
+    return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
+
+
+def ratio_passes(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[float, bool]:
+    """Return the log e-value for the canary by its ratio alone, and whether that is nearer the margin than halfway."""
+    grid = _grid((guard,))
+    total = bursts.total_favour(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
+    return float(rates.log_favour(total, grid)[0]), bool(rates.nearer(total, grid)[0])
 
 
 def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_cv: float) -> tuple[float, float]:
@@ -130,7 +140,7 @@ def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_c
 def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
     """Return one metric's log-likelihood by ratio, and the grid it is on."""
     grid = _grid((guard,))
-    total = bursts.total(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv))
+    total = bursts.total(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
     return total[0], rates.grid_of(guard.margin, guard.tolerance)
 
 
@@ -151,22 +161,31 @@ def _stacked(bounds: tuple[tuple[float, float], ...]) -> Grid:
 
 def _state(evidence: Sequence[CountEvidence], grid: Grid) -> Floats:
     """Return the tallies as one array, shape (metrics, numbers); zeros where nothing was seen."""
-    length = 2 * grid.ratios.shape[-1] + 2 * len(SMALLER) + bursts.COUNTS
-    empty = (0.0,) * length
-    return np.array([one.tally if len(one.tally) == length else empty for one in evidence])
+    return np.array([_numbers(one.tally, grid.ratios.shape[-1]) for one in evidence])
+
+
+def _numbers(tally: tuple[float, ...], ratios: int) -> tuple[float, ...]:
+    """Return a tally as it is kept now: one written before there were windows has none."""
+    length, before = sum(bursts.parts(ratios)), 2 * ratios + 2 * len(SMALLER) + bursts.COUNTS
+    if len(tally) == length:
+        return tally
+    return (*tally, *tally[:ratios], *(0.0,) * bursts.WINDOWED) if len(tally) == before else (0.0,) * length
 
 
 def _tally(state: Floats, grid: Grid) -> Tally:
     """Return views into the array: what is done to the tally is done to it."""
-    ratios, small = grid.ratios.shape[-1], len(SMALLER)
-    ends = np.cumsum([ratios, ratios, small, small])
-    return Tally(*np.split(state, ends, axis=1))
+    return Tally(*np.split(state, np.cumsum(bursts.parts(grid.ratios.shape[-1]))[:-1], axis=1))
 
 
 def _gusts(evidence: Sequence[CountEvidence], least_cv: float) -> Gusts:
     """Return what is expected of the blocks under way."""
-    cv2, rate = _cv2_and_rate([one.dispersion for one in evidence], least_cv)
-    return Gusts(squared_cv=cv2, rate=rate, gusty=np.array([float(one.gusty) for one in evidence]))
+    known = dispersion.learned([one.dispersion for one in evidence])
+    return Gusts(
+        squared_cv=dispersion.squared_cv(known, least_cv),
+        rate=known.rate,
+        gusty=np.array([float(one.gusty) for one in evidence]),
+        clusters=dispersion.clusters(known),
+    )
 
 
 def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:
@@ -174,13 +193,8 @@ def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> 
 
     Requests, unlike errors, may be known: how many an arm gets says nothing about how it fails.
     """
-    cv2, rate = _cv2_and_rate(dispersions, least_cv)
+    known = dispersion.learned(dispersions)
+    cv2 = dispersion.squared_cv(known, least_cv)
     share = rows[:, 2] / np.maximum(rows[:, 0] + rows[:, 2], 1)
     size = np.array([one.requests_before for one in dispersions]) / np.maximum(share, 0.01)
-    return bursts.expected(cv2, rate, size * (1 - share), size * share).gusty
-
-
-def _cv2_and_rate(dispersions: Sequence[Dispersion], least_cv: float) -> tuple[Floats, Floats]:
-    known = np.array([(d.excess, d.scale, d.pairs, d.all_events, d.all_requests) for d in dispersions])
-    cv2 = np.maximum(bursts.squared_cv(known[:, 0], known[:, 1], known[:, 2]), least_cv**2)
-    return cv2, known[:, 3] / np.maximum(known[:, 4], 1)
+    return bursts.expected(cv2, known.rate, (size * (1 - share), size * share)).gusty

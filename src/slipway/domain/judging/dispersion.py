@@ -1,0 +1,291 @@
+r"""How stable's events come together, learned from stable alone: what chance it takes to explain a difference.
+
+Three ways in which events are fewer witnesses than they are many, each learned from stable's own counts:
+
+**Within a minute** (`clusters`, phi). A request that failed is sent again by its client and fails again: one fault,
+counted three times. The variance of a look's events is phi times that of independent ones. Successive looks of one
+block have the same rate, whatever gusts do from block to block, so with counts y of n requests in each
+
+    E[(y_0/n_0 - y_1/n_1)^2]  =  phi (r/n_0 + r/n_1)
+
+**From block to block** (c^2). Gusts G_t multiply a block's rate, with mean 1 and variance c^2. The squared difference
+of the rates of two successive blocks, less what counting adds, has expectation 2 c^2 times the squared rate.
+Successive blocks, so that a base rate that drifts slowly adds nothing.
+
+**Over several blocks**. A gust of length L blocks is seen in few differences of successive blocks, and counts L times.
+The same formula over spans of 2, 4 and 8 blocks gives the variance v_L of a span's mean; L v_L is c^2 where blocks are
+independent, and L times a gust's own variance where a gust lasts L of them: what a sum of blocks scatters by, per
+block. The largest of them is used. Few spans are known, so each counts for less by its own noise (`SURE`).
+
+Few blocks know little: c^2 is used with a margin, and until `KNOWN_BLOCKS` are known the canary's share stays small
+(`judge.knows_bursts`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MARGIN = 10.0
+"""c^2 is used times 1 + MARGIN / (pairs of blocks it is from)."""
+CLUSTER_MARGIN = 3.0
+"""phi - 1 is used times 1 + CLUSTER_MARGIN / sqrt(pairs of looks it is from), after a standard deviation of what
+chance alone shows was taken off: where there are no clusters nothing is lost."""
+FEWEST_BLOCKS = 3
+"""Fewer differences of blocks say nothing about gusts."""
+FEWEST_LOOKS = 15
+"""Fewer differences of looks say nothing about clusters."""
+KNOWN_BLOCKS = 10
+"""Differences of blocks from which stable's gusts are known well enough."""
+SPANS = (2, 4, 8)
+"""Lengths of gusts that are looked for, in blocks."""
+SURE = 1.5
+"""Standard deviations of its own estimate that are taken off a span's v_L: of what the gusts it saw leave open, and of
+what counting alone shows."""
+LARGEST = 4.0
+"""Most that a block may scatter (c^2): gusts that are rarer and larger are outages."""
+LARGEST_LONG = 16.0
+"""The same for spans."""
+RECENT = 10
+"""Blocks of stable that are remembered one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Differences of neighbours: two looks of a block, two blocks, two spans of blocks."""
+
+    excess: float = 0.0
+    """Sum of squared differences beyond what counting adds."""
+    scale: float = 0.0
+    """Sum of what they are measured by."""
+    count: int = 0
+
+
+NO_PAIRS = Pairs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Some blocks in a row, taken as one."""
+
+    blocks: int = 0
+    """Blocks in the span under way."""
+    requests: int = 0
+    events: int = 0
+    requests_before: int = 0
+    events_before: int = 0
+    """Counted in the span before it; no requests: that span is not known."""
+    pairs: Pairs = NO_PAIRS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispersion:
+    """What stable's looks and blocks say of how its events come together."""
+
+    block: int | None = None
+    """Number of the block under way; None: nothing seen."""
+    requests: int = 0
+    events: int = 0
+    """Counted in the block under way."""
+    requests_before: int = 0
+    events_before: int = 0
+    """Counted in the block before it; no requests: that block is not known."""
+    excess: float = 0.0
+    """Sum over pairs of blocks: squared difference beyond Poisson noise."""
+    scale: float = 0.0
+    """Sum over pairs of blocks: twice the squared rate."""
+    pairs: int = 0
+    all_requests: int = 0
+    all_events: int = 0
+    """Counted in all blocks that are over."""
+    last_requests: int = 0
+    last_events: int = 0
+    """Counted in the last look of the block under way that had requests."""
+    looks_here: Pairs = NO_PAIRS
+    """Of successive looks within the block under way."""
+    looks: Pairs = NO_PAIRS
+    """The same within all blocks that are over."""
+    spans: tuple[Span, ...] = ()
+    """One per length in `SPANS`; empty: none seen."""
+    recent: tuple[tuple[int, int], ...] = ()
+    """Requests and events of the last blocks that are over, oldest first; a block without requests is not kept."""
+
+
+NOTHING_LEARNED = Dispersion()
+
+
+def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
+    """Return the dispersion after a look in the block with this number; every field is named, as `replace` is slow."""
+    old = before if before.block in {None, block} else _ended(before, follows=block == (before.block or 0) + 1)
+    return Dispersion(
+        block=block,
+        requests=old.requests + requests,
+        events=old.events + events,
+        requests_before=old.requests_before,
+        events_before=old.events_before,
+        excess=old.excess,
+        scale=old.scale,
+        pairs=old.pairs,
+        all_requests=old.all_requests,
+        all_events=old.all_events,
+        last_requests=requests or old.last_requests,
+        last_events=events if requests else old.last_events,
+        looks_here=_looked(old, requests, events),
+        looks=old.looks,
+        spans=old.spans,
+        recent=old.recent,
+    )
+
+
+def _looked(old: Dispersion, requests: int, events: int) -> Pairs:
+    """Compare a look with the one before it in the same block."""
+    if not requests or not old.last_requests:
+        return old.looks_here
+    excess, scale = within(old.last_requests, old.last_events, requests, events)
+    return _with(old.looks_here, excess, scale, 1)
+
+
+def _with(known: Pairs, excess: float, scale: float, count: int) -> Pairs:
+    return Pairs(excess=known.excess + excess, scale=known.scale + scale, count=known.count + count)
+
+
+def _ended(old: Dispersion, *, follows: bool) -> Dispersion:
+    """Close the block under way; one that no look follows at once has no neighbour."""
+    pair = (old.requests_before, old.events_before, old.requests, old.events)
+    excess, scale = excess_and_scale(*np.array(pair, dtype=float))
+    here = ((old.requests, old.events),) if old.requests else ()
+    spans = old.spans or tuple(Span() for _ in SPANS)
+    return replace(
+        old,
+        requests=0,
+        events=0,
+        requests_before=old.requests if follows else 0,
+        events_before=old.events if follows else 0,
+        excess=old.excess + float(excess),
+        scale=old.scale + float(scale),
+        pairs=old.pairs + bool(old.requests_before and old.requests),
+        all_requests=old.all_requests + old.requests,
+        all_events=old.all_events + old.events,
+        last_requests=0,
+        last_events=0,
+        looks_here=NO_PAIRS,
+        looks=_with(old.looks, old.looks_here.excess, old.looks_here.scale, old.looks_here.count),
+        spans=tuple(_lengthened(span, length, old, follows) for span, length in zip(spans, SPANS, strict=True)),
+        recent=(*old.recent, *here)[-RECENT:],
+    )
+
+
+def _lengthened(span: Span, length: int, block: Dispersion, follows: bool) -> Span:  # noqa: FBT001 - see `_ended`
+    """Take a block that is over into a span; at its length the span is compared with the one before it."""
+    if not block.requests:
+        return Span(pairs=span.pairs)
+    grown = replace(
+        span, blocks=span.blocks + 1, requests=span.requests + block.requests, events=span.events + block.events
+    )
+    if grown.blocks == length:
+        pair = (grown.requests_before, grown.events_before, grown.requests, grown.events)
+        excess, scale = excess_and_scale(*np.array(pair, dtype=float))
+        pairs = _with(grown.pairs, float(excess), float(scale), bool(grown.requests_before and grown.requests))
+        grown = Span(requests_before=grown.requests, events_before=grown.events, pairs=pairs)
+    return grown if follows else Span(pairs=grown.pairs)
+
+
+def within(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple[float, float]:
+    """Return, for two looks with requests, the squared difference beyond counting noise, and that noise.
+
+    Both in squared events of a look of the harmonic mean size: phi - 1 is the ratio of their sums.
+
+    >>> within(100, 4, 100, 10), within(100, 4, 300, 12)
+    ((22.0, 14.0), (-12.0, 12.0))
+    """
+    size = 2 * n_0 * n_1 / (n_0 + n_1)
+    r_0, r_1 = y_0 / n_0, y_1 / n_1
+    noise = size * size * (r_0 / n_0 + r_1 / n_1)
+    return (size * (r_0 - r_1)) ** 2 - noise, noise
+
+
+def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tuple[Floats, Floats]:
+    """Return, for two successive blocks, the squared difference beyond Poisson noise, and its yardstick 2 rate^2.
+
+    Both in squared events of a block of the harmonic mean size; zero where a block had no request.
+    """
+    known = (n_0 > 0) & (n_1 > 0)
+    m_0, m_1 = np.maximum(n_0, 1), np.maximum(n_1, 1)
+    r_0, r_1 = y_0 / m_0, y_1 / m_1
+    size = known * (2 / (1 / m_0 + 1 / m_1)) ** 2
+    return size * ((r_0 - r_1) ** 2 - r_0 / m_0 - r_1 / m_1), size * 2 * r_0 * r_1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """The sums of some dispersions as arrays: leading dimensions are metrics, or simulated rollouts."""
+
+    looks: Floats
+    """Excess, scale and count of looks within blocks: (..., 3)."""
+    blocks: Floats
+    """The same of blocks, then of each length of span: (..., 1 + len(SPANS), 3)."""
+    counted: Floats
+    """Requests and events of all blocks that are over: (..., 2)."""
+    recent: Floats
+    """Requests and events of the last blocks, zeros where none is known: (..., RECENT, 2)."""
+
+    @property
+    def rate(self) -> Floats:
+        """Stable's events per request."""
+        return np.asarray(self.counted[..., 1] / np.maximum(self.counted[..., 0], 1))
+
+
+def learned(dispersions: Sequence[Dispersion]) -> Learned:
+    """Return the sums of several metrics."""
+    count = len(dispersions)
+    blocks, recent = np.zeros((count, 1 + len(SPANS), 3)), np.zeros((count, RECENT, 2))
+    for row, one in enumerate(dispersions):
+        blocks[row, 0] = one.excess, one.scale, one.pairs
+        for number, span in enumerate(one.spans, start=1):
+            blocks[row, number] = span.pairs.excess, span.pairs.scale, span.pairs.count
+        if one.recent:
+            recent[row, -len(one.recent) :] = one.recent
+    return Learned(
+        looks=np.array([(one.looks.excess, one.looks.scale, one.looks.count) for one in dispersions], dtype=float),
+        blocks=blocks,
+        counted=np.array([(one.all_requests, one.all_events) for one in dispersions], dtype=float),
+        recent=recent,
+    )
+
+
+def clusters(known: Learned) -> Floats:
+    """Return phi with its margin, shape (...): 1 where too few looks are known."""
+    excess, scale, count = np.moveaxis(known.looks, -1, 0)
+    pairs = np.maximum(count, 1)
+    chance = np.sqrt((2 + pairs / np.maximum(scale, 1e-9)) / pairs)
+    beyond = np.maximum(0.0, _ratio(excess, scale) - chance)
+    phi: Floats = 1 + beyond * (1 + CLUSTER_MARGIN / np.sqrt(pairs)) * (count >= FEWEST_LOOKS)
+    return phi
+
+
+def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
+    """Return c^2 with its margin, shape (...): what blocks scatter by, or gusts that last several of them.
+
+    0 while too few blocks are known, and never less than `least_cv` squared.
+    """
+    excess, scale, count = np.moveaxis(known.blocks, -1, 0)
+    seen = _ratio(excess, scale) * (count >= FEWEST_BLOCKS)
+    lengths = np.array(SPANS)
+    noise = seen[..., 1:] / np.sqrt(np.maximum(count[..., 1:], 1)) + 2 / np.sqrt(np.maximum(scale[..., 1:], 1e-9))
+    long = (lengths * np.maximum(0.0, seen[..., 1:] - SURE * noise)).max(axis=-1)
+    whole = np.maximum(np.minimum(seen[..., 0], LARGEST), np.minimum(long, LARGEST_LONG))
+    pairs = count[..., 0]
+    # what clusters add to the scatter of blocks is charged by phi
+    spread = np.where(known.looks[..., 2] >= FEWEST_LOOKS, _ratio(known.looks[..., 0], known.looks[..., 1]), 0.0)
+    events = known.counted[..., 1] / np.maximum(pairs + 1, 1)
+    alone = np.maximum(0.0, whole - spread / np.maximum(events, 0.1))
+    most = np.where(whole > LARGEST, LARGEST_LONG, LARGEST)
+    c2 = np.minimum(alone * (1 + MARGIN / np.maximum(pairs, 1)), most)
+    return np.asarray(np.maximum(c2, least_cv**2))
+
+
+def _ratio(excess: Floats, scale: Floats) -> Floats:
+    return np.where(scale > 0, np.maximum(excess, 0.0) / np.maximum(scale, 1e-9), 0.0)
