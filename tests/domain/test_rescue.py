@@ -68,7 +68,9 @@ def test_it_is_on_by_default_and_bounded() -> None:
     assert release_spec(rescue=None).rollout.rescue is None
 
 
-@pytest.mark.parametrize("wrong", [{"at_once": 0}, {"at_once": 1001}, {"after_seconds": 0}, {"percent": 5}])
+@pytest.mark.parametrize(
+    "wrong", [{"at_once": 0}, {"at_once": 1001}, {"after_seconds": 0}, {"after_seconds": 31}, {"percent": 5}]
+)
 def test_bounds_that_bound_nothing_are_refused(wrong: dict[str, float]) -> None:
     """The error names the key."""
     with pytest.raises(ValidationError, match=next(iter(wrong))):

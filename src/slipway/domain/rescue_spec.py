@@ -13,8 +13,8 @@ class RescueSpec(Document):
     at_once: Annotated[int, Field(ge=1, le=1000)] = 16
     """Most requests at a time that are answered so: beyond it clients get the new version's own answer, as the old one
     must not be overloaded by them."""
-    after_seconds: PositiveSeconds = 10
+    after_seconds: Annotated[PositiveSeconds, Field(le=30)] = 10
     """How long the new version may hold a request before the old one is asked too; the first good answer counts.
 
-    Less than clients wait: who leaves before is not rescued.
+    Less than clients wait: who leaves before is not rescued. A service gives up by itself after 30 s.
     """

@@ -146,6 +146,23 @@ def test_what_the_canary_cant_answer_is_rescued(
     assert metrics.counters("saved", [one.name]) == {one.name: before[one.name]}
 
 
+def test_a_deadline_before_the_rescue_counts_against_the_canary(
+    place: Place, metrics: EnvoyMetrics, channel: grpc.Channel
+) -> None:
+    """It hangs, and its client does not wait until stable is asked: its failure, counted once; stable has nothing."""
+    one, two = place.running("hanging", 1, grpc=True), place.running("hanging", 2, grpc=True)
+    rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=10)
+    place.target.route("hanging", Traffic(stable=one.name, canary=two.name, canary_percent=100, rescue=rescue))
+
+    late = ask(channel, f"{two.name}! wait 3".encode(), "hanging", timeout=0.3)
+    own = ask(channel, b"status 4", "hanging")
+    ask(channel, b"row", "hanging")
+
+    assert [late.status, own.status] == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
+    assert counted(metrics, "hanging", two.name, 3) == Counters(requests=3, errors=2)
+    assert metrics.counters("hanging", [one.name])[one.name].requests == 0
+
+
 def test_copies_reach_the_comparison(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
     """A shadow sees every gRPC request; both versions keep their answers under the same id."""
     one, two = place.running("mirrored", 1, grpc=True), place.running("mirrored", 2, grpc=True)

@@ -25,11 +25,13 @@ _TAGS = {
     "grpc": "%GRPC_STATUS_NUMBER%",
     # the first digit of when to come again: whether it was said, and no more than ten statistics of it
     "later": "%RESP(retry-after?grpc-retry-pushback-ms):1%%TRAILER(grpc-retry-pushback-ms):1%",
+    # the first letter of who answered; empty: Envoy did
+    "by": "%RESP(x-slipway-revision):1%%TRAILER(x-slipway-revision):1%",
     "flags": "%RESPONSE_FLAGS%",
 }
 _NAME = re.compile(
     rf"(?P<log>{ASKED}|{TRIED})\.requests\.cluster\.(?P<cluster>.*?)\.host\.(?P<host>.*?)\.code\.(?P<code>\d+)"
-    r"\.grpc\.(?P<grpc>-?\d*)\.later\.(?P<later>.*?)\.flags\.(?P<flags>.*)"
+    r"\.grpc\.(?P<grpc>-?\d*)\.later\.(?P<later>.*?)\.by\.(?P<by>.*?)\.flags\.(?P<flags>.*)"
 )
 
 CLIENT_GONE = frozenset({"DC", "DR", "DPE"})
@@ -37,6 +39,8 @@ CLIENT_GONE = frozenset({"DC", "DR", "DPE"})
 BROKEN_OFF = frozenset({"UC", "UR", "LR", "UPE", "SI", "UMSDR"})
 """Its flags of an answer that ended before it was whole: connection closed, stream reset, no HTTP, no more bytes."""
 TOO_LATE = "UT"
+DEADLINE_EXCEEDED = "4"
+"""Of gRPC; Envoy says so a moment before the client's own deadline."""
 
 
 def logger(prefix: str) -> Json:
@@ -62,6 +66,7 @@ class Counted:
     code: int
     grpc: str
     later: str
+    by: str
     flags: frozenset[str]
 
     @property
@@ -72,9 +77,12 @@ class Counted:
     @property
     def counts(self) -> bool:
         """Whether it counts requests, once: the first try where there is a rescue, else the whole request."""
-        if RESCUE in self.cluster:
-            return self.log == TRIED and self.host == self.revision
-        return self.log == ASKED
+        if RESCUE not in self.cluster:
+            return self.log == ASKED
+        if self.host != self.revision:
+            return False
+        # a deadline of the client's that passed during the first try ends the request, and leaves no mark on the try
+        return self.log == TRIED or (self.grpc == DEADLINE_EXCEEDED and not self.by)
 
     @property
     def answered(self) -> bool:
@@ -98,20 +106,20 @@ class Counted:
 def read_name(name: str) -> Counted | None:
     """Read a statistic's name; None: it is none of ours.
 
-    >>> read_name("slipway_asked.requests.cluster.digits-v2.host.digits-v2.code.200.grpc..later..flags.UPE").kind.value
+    >>> read_name("slipway_asked.requests.cluster.a-v2.host.a-v2.code.200.grpc..later..by..flags.UPE").kind.value
     'failed'
     """
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    log, cluster, host, code, grpc, later, flags = found.groups()
-    return Counted(log, cluster, host, int(code), grpc, later, frozenset(flags.split(",")) - {"-", ""})
+    log, cluster, host, code, grpc, later, by, flags = found.groups()
+    return Counted(log, cluster, host, int(code), grpc, later, by, frozenset(flags.split(",")) - {"-", ""})
 
 
 def add_up(seen: Mapping[str, int]) -> dict[str, Counters]:
     """Return the counters of each revision that has any; `seen` are statistics by name.
 
-    >>> add_up({"slipway_asked.requests.cluster.a-v1.host.a-v1.code.400.grpc..later..flags.-": 3})["a-v1"]
+    >>> add_up({"slipway_asked.requests.cluster.a-v1.host.a-v1.code.400.grpc..later..by..flags.-": 3})["a-v1"]
     Counters(requests=3, errors=0, refused=3, shed=0)
     """
     totals: dict[str, Counters] = {}
