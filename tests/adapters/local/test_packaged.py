@@ -116,6 +116,20 @@ def test_nobody_sees_what_a_version_refuses(served: Served) -> None:
     assert counted(served.metrics, "sum", served.two.name, before.requests + 1).refused == before.refused + 1
 
 
+def test_nobody_sees_what_a_version_refuses_over_grpc(served: Served) -> None:
+    """INVALID_ARGUMENT comes as trailers alone: the other version answers, and it counts as refused."""
+    rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
+    traffic = Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100, rescue=rescue)
+    served.target.route("sum", traffic)
+    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
+
+    status, value, beside = served.ask()
+
+    assert (status, value) == (grpc.StatusCode.OK, 3.0)
+    assert (beside["x-slipway-revision"], beside["x-slipway-rescued"]) == (served.one.name, served.two.name)
+    assert counted(served.metrics, "sum", served.two.name, before.requests + 1).refused == before.refused + 1
+
+
 def test_copies_over_grpc_are_compared(served: Served) -> None:
     """Both versions keep their answers under the same id."""
     traffic = Traffic(stable=served.one.name, canary=served.two.name, shadow=served.two.name)
