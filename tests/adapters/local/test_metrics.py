@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from slipway.adapters.local.counting import ASKED, TRIED
 from slipway.adapters.local.metrics import EDGES_MILLISECONDS, EnvoyMetrics, histogram
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.waiting import until
@@ -121,6 +122,25 @@ def test_no_envoy_is_no_evidence(tmp_path: Path) -> None:
 
     with pytest.raises(MetricsUnavailable, match="counters of digits"):
         metrics.counters("digits", ["digits-v1"])
+
+
+def test_an_envoy_that_counts_otherwise_is_no_evidence(new_place: Callable[[str], Place]) -> None:
+    """One that another Slipway started goes on after an upgrade: its answers are never taken for none."""
+    place = new_place("upgraded")
+    bootstrap = place.home / "envoy" / "bootstrap.json"
+    place.target.supervisor.remove("envoy")
+    bootstrap.write_text(bootstrap.read_text().replace(TRIED, "tried_before").replace(ASKED, "asked_before"))
+    place.target.supervisor.add(place.target.envoy.program(place.target.supervisor.logs))
+    assert until(place.target.envoy.ready, 20)
+    revision = place.running("counted", 1)
+    place.target.route("counted", Traffic(stable=revision.name))
+    metrics = EnvoyMetrics(place.home, place.admin_port, place.host)
+
+    for _ in range(12):
+        httpx.post(f"{place.url}/counted/x", content=b"row")
+
+    with pytest.raises(MetricsUnavailable, match=r"answered 12 requests and counts none .* run `slipway down`"):
+        metrics.counters("counted", [revision.name])
 
 
 def test_answers_of_nobody_are_unavailable(place: Place, metrics: EnvoyMetrics) -> None:

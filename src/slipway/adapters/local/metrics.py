@@ -24,6 +24,9 @@ _UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 100
 EDGES_MILLISECONDS = tuple(map(float, (*_LOWER, *_UPPER)))
 """Two digits at most: bins of Envoy begin there, so that counts are exact. It knows no time below 1 ms."""
 
+UNCOUNTED = 10
+"""So many answers, and no statistic of ours: never zeros then. One or two may be between their answer and its count."""
+
 
 class EnvoyMetrics:
     """Reads Envoy's admin port and the revisions' own pages.
@@ -48,12 +51,18 @@ class EnvoyMetrics:
 
     def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
-        pattern = rf"{_statistics(revisions, 'upstream_rq_total')}|{counting.pattern(revisions)}"
+        pattern = (
+            f"{_statistics(revisions, 'upstream_rq_total', 'upstream_rq_completed')}|{counting.pattern(revisions)}"
+        )
         try:
             seen = self._envoy.counted(pattern)
         except TargetUnavailable as error:
             raise _unavailable(f"counters of {model}", error) from error
-        counted = counting.add_up(seen)
+        counted, known = counting.add_up(seen), counting.revisions_in(seen)
+        for name in revisions:
+            answered = sum(_of(seen, name, "upstream_rq_completed"))
+            if name not in known and answered >= UNCOUNTED:
+                raise _not_counted(model, answered)
         return {name: counted.get(name, ZERO) for name in _known(seen, revisions)}
 
     def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
@@ -126,6 +135,15 @@ def _known(seen: Mapping[str, int], revisions: Sequence[str]) -> list[str]:
 
 def _unavailable(what: str, error: TargetUnavailable) -> MetricsUnavailable:
     return MetricsUnavailable(what, seen=error.seen, expected=error.expected, do=error.do)
+
+
+def _not_counted(model: str, answered: int) -> MetricsUnavailable:
+    return MetricsUnavailable(
+        f"counters of {model}",
+        seen=f"an Envoy that answered {answered} requests and counts none as this Slipway does: another one started it",
+        expected="an Envoy that this Slipway started",
+        do="run `slipway down` and `slipway up`",
+    )
 
 
 def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
