@@ -1,7 +1,7 @@
 """A model of two columns, its clients over HTTP and gRPC, and a version of it that wants a third column."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
@@ -70,8 +70,8 @@ def register(stack: Stack, model: str, rows: Path, columns: list[str]) -> None:
 
 
 @contextmanager
-def asked(stack: Stack, model: str, doors: Sequence[str] = ("http", "grpc")) -> Iterator[Sent]:
-    """Send rows of two columns at a steady rate, as the clients of version 1 do: over each door in turn."""
+def asked(stack: Stack, model: str) -> Iterator[Sent]:
+    """Send rows of two columns at a steady rate, as the clients of version 1 do: over HTTP and gRPC in turn."""
     sent, done, lock = Sent(), threading.Event(), threading.Lock()
     address = f"{stack.front_door}/{model}/v2/models/{model}/infer"
 
@@ -89,11 +89,11 @@ def asked(stack: Stack, model: str, doors: Sequence[str] = ("http", "grpc")) -> 
             grpc.insecure_channel(stack.front_door.removeprefix("http://")) as channel,
             ThreadPoolExecutor(8) as senders,
         ):
-            asks = {"http": lambda: over_http(client, address), "grpc": lambda: over_grpc(channel, model)}
-            for door in cycle(doors):
+            asks = (lambda: over_http(client, address), lambda: over_grpc(channel, model))
+            for ask in cycle(asks):
                 if done.wait(1 / PER_SECOND):
                     return
-                senders.submit(one, asks[door])
+                senders.submit(one, ask)
 
     thread = threading.Thread(target=run)
     thread.start()
