@@ -10,8 +10,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import httpx
-
 from benchmarks.kubernetes.figures import Row
 from slipway.domain.status import Phase
 from tests.cluster import Cluster
@@ -73,6 +71,11 @@ def _under_load(place: Place, model: str, kind: str, load: Load) -> tuple[Row, d
     }
     if kind == "rollback":
         bad = f"{model}-v{1 + list(MADE).index(kind)}"
-        wrong = [one for one in load.of(bad) if one.status != httpx.codes.OK]
-        counted |= {"bad_to_zero_weight_seconds": bad_seconds(load, bad), "bad_answers": len(wrong)}
+        wrong = [one for one in load.of(bad) if one.wrong]
+        seen = [one for one in wrong if not one.rescued]
+        counted |= {
+            "bad_to_zero_weight_seconds": bad_seconds(load, bad),
+            "bad_answers": len(wrong),
+            "bad_answers_clients_saw": len(seen),
+        }
     return row, counted

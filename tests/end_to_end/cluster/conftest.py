@@ -15,12 +15,15 @@ from tests.end_to_end.cluster.place import Place, a_place, push_images
 LONGER = {"steps": [{"weight_percent": 50, "duration_seconds": 8}]}
 """Time for hands."""
 SPECS: dict[str, dict[str, Any]] = {
-    **{model: {} for model in ("story", "broken", "blind", "deaf", *(phase.value for phase in stories.KILLED_IN))},
+    **{
+        model: {}
+        for model in ("story", "broken", "refusing", "blind", "deaf", *(phase.value for phase in stories.KILLED_IN))
+    },
     "edited": {"rollout": LONGER},
     "deleted": {"rollout": LONGER},
     "twice": {"rollout": {"steps": [{"weight_percent": 50, "duration_seconds": 5}], "look_interval_seconds": 1}},
     scaling.MODEL: scaling.SPEC,
-    **{f"quiet{number}": {} for number in range(8)},
+    **{f"quiet{number}": {} for number in range(7)},
 }
 """Twenty models; all that differs from the usual spec."""
 STORIES: dict[str, Callable[[Place], Any]] = {

@@ -95,7 +95,14 @@ def _revision(spec: ReleaseSpec, job: Mapping[str, Any]) -> Revision:
         runtime="onnx",
         image=job["image"],
     )
-    return Revision(name=name, model=spec.model, version=job["version"], package=package, serving=spec.serving)
+    return Revision(
+        name=name,
+        model=spec.model,
+        version=job["version"],
+        package=package,
+        serving=spec.serving,
+        rescue=spec.rollout.rescue,
+    )
 
 
 def main() -> None:

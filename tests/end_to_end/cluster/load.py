@@ -27,8 +27,20 @@ class Answer:
     """0: no answer."""
     revision: str
     """Who wrote the answer; empty: no revision did."""
+    rescued: str = ""
+    """Who was asked first and could not answer; empty: who wrote the answer."""
     said: str = ""
     """What came back where no revision answered."""
+
+    @property
+    def first(self) -> str:
+        """Who was asked first."""
+        return self.rescued or self.revision
+
+    @property
+    def wrong(self) -> bool:
+        """Whether who was asked first could not answer, whatever the client got."""
+        return bool(self.rescued) or self.status != httpx.codes.OK
 
     @property
     def lost(self) -> bool:
@@ -74,9 +86,14 @@ class Load:
         """Revisions' answers that were errors, by revision."""
         return Counter(one.revision for one in list(self.answers) if not one.lost and one.status != httpx.codes.OK)
 
+    @property
+    def rescued(self) -> Counter[str]:
+        """Requests that another revision answered, by the one that could not."""
+        return Counter(one.rescued for one in list(self.answers) if one.rescued)
+
     def of(self, revision: str) -> list[Answer]:
-        """Return a revision's answers, oldest first."""
-        return sorted((one for one in list(self.answers) if one.revision == revision), key=lambda one: one.sent_at)
+        """Return the answers to what a revision was asked first, oldest first."""
+        return sorted((one for one in list(self.answers) if one.first == revision), key=lambda one: one.sent_at)
 
     def p99_milliseconds(self, since: float, before: float) -> float:
         """Return how long all but the slowest hundredth of the requests sent in a time took."""
@@ -101,11 +118,13 @@ class Load:
         at, began = time.time(), time.perf_counter()
         try:
             answer = await client.post(self._url, content=row)
-            status, revision, said = answer.status_code, answer.headers.get("x-slipway-revision", ""), answer.text[:80]
+            status, said = answer.status_code, answer.text[:80]
+            revision, rescued = (answer.headers.get(f"x-slipway-{name}", "") for name in ("revision", "rescued"))
         except httpx.HTTPError as error:
-            status, revision, said = 0, "", repr(error)
+            status, revision, rescued, said = 0, "", "", repr(error)
         seconds = time.perf_counter() - began
-        self.answers.append(Answer(sent_at=at, seconds=seconds, status=status, revision=revision, said=said))
+        answered = Answer(sent_at=at, seconds=seconds, status=status, revision=revision, rescued=rescued, said=said)
+        self.answers.append(answered)
 
 
 def p99_milliseconds(answers: Iterable[Answer]) -> float:
@@ -120,5 +139,5 @@ def bad_seconds(load: Load, revision: str) -> float:
     What it was sent by then counts until it was answered.
     """
     answers = load.of(revision)
-    first = next(one.sent_at + one.seconds for one in answers if one.status != httpx.codes.OK)
+    first = next(one.sent_at + one.seconds for one in answers if one.wrong)
     return max(0.0, max(one.sent_at + one.seconds for one in answers) - first)

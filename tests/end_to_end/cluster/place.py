@@ -26,7 +26,7 @@ from tests.end_to_end.cluster.load import Load
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = Path(__file__).parent / "image"
-MADE = ("good", "fails", "slow", "exits", "hungry")
+MADE = ("good", "fails", "refuses", "slow", "exits", "hungry")
 """How the test service's images are made; see image/service.py."""
 ROLLOUT: dict[str, Any] = {
     "shadow": None,
@@ -38,7 +38,7 @@ ROLLOUT: dict[str, Any] = {
     "hold_back_percent": 0,
     "lease_seconds": 10,
 }
-JUDGE: dict[str, Any] = {"errors": {"negligible": 0.1}, "latency": None}
+JUDGE: dict[str, Any] = {**{one: {"negligible": 0.1} for one in ("errors", "refused", "shed")}, "latency": None}
 SERVING: dict[str, Any] = {"cpu": 0.02, "memory_mebibytes": 64, "grace_seconds": 1}
 
 
@@ -55,7 +55,7 @@ class Driver:
         self.process.kill()
         self.process.wait(10)
 
-    def finish(self, seconds: float = 120) -> dict[str, Any]:
+    def finish(self, seconds: float = 240) -> dict[str, Any]:
         """Wait for its end and return what it reported: `ends` (one per job), `calls`, `seconds`."""
         try:
             code = self.process.wait(seconds)
@@ -64,7 +64,7 @@ class Driver:
         assert code == 0, f"the driver did not end well ({code}):\n{self.log.read_text()[-4000:]}"
         return dict(json.loads(self.report.read_text()))
 
-    def end(self, seconds: float = 120) -> dict[str, str]:
+    def end(self, seconds: float = 240) -> dict[str, str]:
         """Wait for its end and return what came of its only job."""
         (end,) = self.finish(seconds)["ends"]
         return dict(end)
@@ -187,7 +187,7 @@ class Place:
 
     def left_of(self, label: str) -> list[str]:
         """Return the names of everything in the namespace with a label."""
-        kinds = "all,hpa,pdb,networkpolicy,httproute,configmap,lease,endpointslice"
+        kinds = "all,hpa,pdb,networkpolicy,httproute,grpcroute,configmap,lease,endpointslice"
         return self.kubectl("get", kinds, "-l", label, "-o", "name").split()
 
     def models(self, name: str) -> Path:

@@ -36,20 +36,23 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Releases:
-    """Versions that are good, fail, and can't start."""
+    """Versions that are good, fail, refuse what their clients send, and can't start."""
 
     story: Told
     """2 is good, 3 fails on some inputs."""
+    refusing: Told
+    """2 wants a column that no client sends."""
     broken: Told
     """2 ends at once, 3 needs more memory than it may have."""
 
 
 def releases(place: Place) -> Releases:
-    """Release good and bad versions one after another, two models at once."""
+    """Release good and bad versions one after another, three models at once."""
     with ThreadPoolExecutor() as pool:
         story = pool.submit(_one_by_one, place, "story", {2: "good", 3: "fails"})
         broken = pool.submit(_one_by_one, place, "broken", {2: "exits", 3: "hungry"})
-        return Releases(story=story.result(), broken=broken.result())
+        refusing = pool.submit(_one_by_one, place, "refusing", {2: "refuses"})
+        return Releases(story=story.result(), refusing=refusing.result(), broken=broken.result())
 
 
 def _one_by_one(place: Place, model: str, made: Mapping[int, str]) -> Told:

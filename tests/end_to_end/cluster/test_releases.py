@@ -34,14 +34,32 @@ def test_a_good_version_is_promoted_without_a_lost_request(releases: Releases, f
 
 
 def test_a_version_that_fails_on_some_inputs_is_rolled_back(releases: Releases, figures: dict[str, object]) -> None:
-    """All that clients saw of it are its own errors; the version before it serves on."""
+    """The judge counts its errors, and no client sees one: the version before it answers in its place."""
     told = releases.story
     figures["bad_to_zero_weight_seconds"] = bad_seconds(told.load, "story-v3")
+    figures["client_visible_failures"] = sum(told.load.failed.values())
 
     assert told.end(3)[0] == Phase.ROLLED_BACK
     assert "fails where stable never does" in told.end(3)[1]
-    assert set(told.load.failed) == {"story-v3"}
+    assert told.load.rescued["story-v3"] > 0
+    assert told.load.failed == {}
     assert told.traffic == Traffic(stable="story-v2")
+
+
+def test_a_version_that_refuses_its_clients_rows_is_rolled_back_and_nobody_is_refused(
+    releases: Releases, figures: dict[str, object]
+) -> None:
+    """It wants a column that they don't send, and no gate stopped it: two looks, and no client got a 400."""
+    told = releases.refusing
+    figures["refused_that_clients_saw"] = sum(told.load.failed.values())
+    looks = [moment for moment in told.status.timeline if moment.phase is Phase.SHIFTING]
+
+    assert told.end(2)[0] == Phase.ROLLED_BACK
+    assert "refuse" in told.end(2)[1]
+    assert len(looks) <= 2, looks
+    assert told.load.rescued["refusing-v2"] > 0
+    assert (told.load.failed, told.load.lost) == ({}, [])
+    assert told.traffic == Traffic(stable="refusing-v1")
 
 
 def test_versions_that_cannot_start_never_get_a_request(releases: Releases) -> None:
@@ -58,10 +76,10 @@ def test_versions_that_cannot_start_never_get_a_request(releases: Releases) -> N
 
 def test_no_request_is_lost_by_any_release(releases: Releases, figures: dict[str, object]) -> None:
     """Promoted, rolled back, or never started: every request was answered by a revision."""
-    loads = [releases.story.load, releases.broken.load]
+    loads = [releases.story.load, releases.refusing.load, releases.broken.load]
     figures |= {"requests_sent": sum(load.sent for load in loads), "requests_lost": sum(len(one.lost) for one in loads)}
 
-    assert [load.lost for load in loads] == [[], []]
+    assert [load.lost for load in loads] == [[], [], []]
     assert [load.sent for load in loads] == [len(load.answers) for load in loads]
 
 

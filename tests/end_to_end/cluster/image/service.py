@@ -1,7 +1,8 @@
 """A small real service in a pod, named by its pod (`digits-v1-6c9f-x2x` serves digits-v1) and made as its image says.
 
-The file `made` beside this one says how: `good`, `fails` (on rows of the odd kind), `slow` (0.4 s per answer), `exits`
-(at once) or `hungry` (takes more memory than it may have, before it is ready).
+The file `made` beside this one says how: `good`, `fails` (on rows of the odd kind), `refuses` (every row: it lacks a
+column), `slow` (0.4 s per answer), `exits` (at once) or `hungry` (takes more memory than it may have, before it is
+ready). What it can't answer it hands on as the real service does, where the route says to whom.
 """
 
 import bisect
@@ -11,6 +12,8 @@ import socket
 import sys
 import threading
 import time
+import urllib.request
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +22,7 @@ MODEL = REVISION.rpartition("-")[0]
 MADE = Path(__file__).with_name("made").read_text().strip()
 PORT = 3000
 SLOW_SECONDS = 0.4
+OK = 200
 _LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
 _UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
 EDGES_SECONDS = [milliseconds / 1000 for milliseconds in (*_LOWER, *_UPPER)]
@@ -32,7 +36,9 @@ class Numbers:
         """Begin at zero, with every series there from the start."""
         self.lock = threading.Lock()
         self.in_flight = 0
-        self.codes = {200: 0, 500: 0}
+        self.codes = {200: 0, 400: 0, 500: 0}
+        self.rescued = {400: 0, 500: 0}
+        self.helped = 0
         self.slots = [0] * (len(EDGES_SECONDS) + 1)
         self.total_seconds = 0.0
 
@@ -49,6 +55,17 @@ class Numbers:
             self.slots[bisect.bisect_left(EDGES_SECONDS, seconds)] += 1
             self.total_seconds += seconds
 
+    def help(self) -> None:
+        """Note an answer in another revision's place."""
+        with self.lock:
+            self.in_flight -= 1
+            self.helped += 1
+
+    def rescue(self, code: int) -> None:
+        """Note an answer of another revision in the place of one with this code."""
+        with self.lock:
+            self.rescued[code] += 1
+
     def page(self) -> str:
         """Return all of it as text."""
         names = f'model="{MODEL}",revision="{REVISION}"'
@@ -59,6 +76,10 @@ class Numbers:
                 f"slipway_requests_in_flight{{{names}}} {self.in_flight}",
                 "# TYPE slipway_requests_total counter",
                 *(f'slipway_requests_total{{{names},code="{code}"}} {count}' for code, count in self.codes.items()),
+                "# TYPE slipway_rescued_total counter",
+                *(f'slipway_rescued_total{{{names},code="{code}"}} {count}' for code, count in self.rescued.items()),
+                "# TYPE slipway_helped_total counter",
+                f"slipway_helped_total{{{names}}} {self.helped}",
                 f"# TYPE {histogram} histogram",
             ]
             count = 0
@@ -83,7 +104,7 @@ class Service(BaseHTTPRequestHandler):
             "/v2/health/ready": "{}",
             "/livez": "{}",
             "/metrics": NUMBERS.page(),
-            "/slipway/summary": '{"scores": null, "classes": {}, "inputs": {}}',
+            "/slipway/summary": '{"scores": null, "classes": {}, "inputs": {}, "warm": true}',
             "/slipway/answers": '{"answers": []}',
         }
         self._send(200 if self.path in pages else 404, pages.get(self.path, "{}"))
@@ -95,18 +116,42 @@ class Service(BaseHTTPRequestHandler):
         row = self.rfile.read(int(self.headers["content-length"]))
         if MADE == "slow":
             time.sleep(SLOW_SECONDS)
-        code = 500 if MADE == "fails" and row == b"odd" else 200
-        NUMBERS.end(code, time.perf_counter() - began)
-        self._send(code, '{"prediction": 1}')
+        code = 400 if MADE == "refuses" else 500 if MADE == "fails" and row == b"odd" else 200
+        if self.headers.get("x-slipway-rescued-from"):
+            NUMBERS.help()
+        else:
+            NUMBERS.end(code, time.perf_counter() - began)
+        by = self._rescuer() if code != OK else ""
+        rescuer = _handed_on(by, self.path, row) if by else ""
+        if rescuer:
+            NUMBERS.rescue(code)
+            self._send(OK, '{"prediction": 1}', rescuer, f"x-slipway-rescued: {REVISION}\r\n")
+        else:
+            self._send(code, '{"prediction": 1}')
 
-    def _send(self, status: int, text: str) -> None:
+    def _rescuer(self) -> str:
+        """Return HOST:PORT of whoever answers in this revision's place, by the route's word; empty: nobody."""
+        said = dict(part.strip().split("=") for part in self.headers.get("x-slipway-rescue", "").split(";") if part)
+        return said["by"] if said.get("of") == REVISION and "x-slipway-rescued-from" not in self.headers else ""
+
+    def _send(self, status: int, text: str, revision: str = REVISION, more: str = "") -> None:
         body = text.encode()
         kind = "text/plain; version=0.0.4" if self.path == "/metrics" else "application/json"
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n"
-        self.wfile.write(f"{head}x-slipway-revision: {REVISION}\r\n\r\n".encode() + body)
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}"
+        self.wfile.write(f"{head}x-slipway-revision: {revision}\r\n\r\n".encode() + body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing per request."""
+
+
+def _handed_on(by: str, path: str, row: bytes) -> str:
+    """Return who answered a row rightly at HOST:PORT; empty: nobody."""
+    asked = urllib.request.Request(f"http://{by}{path}", row, {"x-slipway-rescued-from": REVISION})
+    try:
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - the route's own address
+            return str(answer.headers["x-slipway-revision"])
+    except (OSError, HTTPException):
+        return ""
 
 
 class Server(ThreadingHTTPServer):
