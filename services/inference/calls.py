@@ -66,7 +66,7 @@ class Inference:
 class Route:
     """What one path does, by method."""
 
-    door: "Door"
+    door: "Refusing"
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     inference: Inference | None = None
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from services.inference.bodies import Gone, packed, read_body
-from services.inference.calls import Answer, App, Call, Door, Header, Inference, Receive, Route, Scope, Send
+from services.inference.calls import Answer, App, Call, Door, Header, Inference, Receive, Refusing, Route, Scope, Send
 from services.inference.exchange import Exchange, refused
 from services.inference.model import Model
 from services.inference.pages.upkeep import Upkeep
@@ -50,7 +50,7 @@ class Front:
         else:
             await self._answer(route, scope, receive, send)
 
-    async def _infer(self, door: Door, inference: Inference, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _infer(self, door: Refusing, inference: Inference, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         came: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -79,11 +79,11 @@ class Front:
         """Answer a request that does not run the model, or refuse it."""
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
-        door = self._door(path) if route is None else route.door
+        door: Refusing = self._door(path) if route is None else route.door
         allowed = "POST" if route is None else ", ".join(route.handlers) or "POST"
         try:
             if route is None:
-                raise door.missing(path)
+                raise self._door(path).missing(path)
             handler = route.handlers.get(method)
             if handler is None:
                 raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")

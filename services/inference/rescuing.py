@@ -119,7 +119,8 @@ class Rescuer:
 
     def watch(self, call: Call, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
         """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
-        if not self.trusts or ORDER not in call.headers or FROM in call.headers or call.headers.get(COMPARE) == b"1":
+        asked = call.headers
+        if not (self.trusts and call.path and ORDER in asked) or FROM in asked or asked.get(COMPARE) == b"1":
             return None
         order = order_of(call.headers[ORDER], self.revision)
         return None if order is None else Rescue(self, order, call, protocol, deadline, reply)

@@ -5,6 +5,7 @@ from asyncio import TimerHandle, get_running_loop
 from services.inference.bodies import LIMIT
 from services.inference.calls import Answer
 from services.inference.exchange import refused
+from services.inference.front import REVISION
 from services.inference.grpc_doors.heads import Head
 from services.inference.grpc_doors.statuses import KIND, Ending, ending_of_answer, framed
 from services.inference.http2.session import Session
@@ -73,7 +74,10 @@ class Call(Stream):
 
     def end_with(self, answer: Answer) -> None:
         """End as an answer says that is not right, or that has nothing more to say."""
-        self.end(ending_of_answer(answer, self.head.about))
+        about = self.head.about
+        if any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
+            about = self.head.without_revision
+        self.end(ending_of_answer(answer, about))
 
     def end(self, ending: Ending) -> None:
         """End."""

@@ -11,12 +11,13 @@ from services.inference.grpc_doors.statuses import Ending, Status, ending_of, re
 from services.inference.http2.fields import Field, written
 from services.inference.http2.streams import request_of
 from services.inference.refusals import SHOWN, BadRequest, Refused
+from services.inference.rescuing import FROM, ORDER
 from services.inference.telling.watching import REQUEST_ID, TRACE_PARENT, TRACE_STATE
 
 ID_LENGTH = 256
 """Characters of a request id that is echoed; longer ones would fill the metadata too."""
 KIND = b"application/grpc"
-KEPT = (REQUEST_ID, COMPARE, TRACE_PARENT, TRACE_STATE)
+KEPT = (REQUEST_ID, COMPARE, TRACE_PARENT, TRACE_STATE, ORDER, FROM)
 UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 FIELDS = 16384
@@ -35,6 +36,8 @@ class Head:
     """A header block with what is said beside every answer: the revision, and the request's id."""
     good: bytes
     """The block of the trailers behind an answer that is right."""
+    without_revision: bytes = b""
+    """What `about` says but for the revision."""
     encoding: bytes = b"identity"
     """Of messages that are packed."""
     seconds: float = PATIENCE_SECONDS
@@ -87,6 +90,7 @@ class Heads:
             headers=headers,
             about=about,
             good=written((b"grpc-status", b"0")) + about,
+            without_revision=written(*_echoed(headers)),
             encoding=found.get(b"grpc-encoding", b"identity"),
             seconds=seconds if whole_seconds is None else min(seconds, whole_seconds),
             whole_seconds=whole_seconds,
@@ -98,8 +102,12 @@ class Heads:
         return Head(method=None, headers=headers, about=about, good=b"", ending=ending(about))
 
     def _about(self, headers: Mapping[bytes, bytes]) -> bytes:
-        name = headers.get(REQUEST_ID)
-        return written(self._revision, *([(REQUEST_ID, name)] if name is not None else []))
+        return written(self._revision, *_echoed(headers))
+
+
+def _echoed(headers: Mapping[bytes, bytes]) -> list[Field]:
+    name = headers.get(REQUEST_ID)
+    return [(REQUEST_ID, name)] if name is not None else []
 
 
 _TOO_LONG = b" " * (ID_LENGTH + 1)

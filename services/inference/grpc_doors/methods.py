@@ -23,6 +23,8 @@ class Method:
     """One method: one of `inference`, `tell` and `begin`."""
 
     door: Refusing
+    path: str = ""
+    """Where another revision takes a message of it over HTTP, as it is: handed on for want of an answer."""
     inference: Inference | None = None
     """It runs the model: it is counted, limited and compared."""
     tell: Tell | None = None

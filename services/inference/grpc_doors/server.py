@@ -4,8 +4,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.inference.bodies import LIMIT
+from services.inference.calls import Route
 from services.inference.grpc_doors import health, open_inference, tensorflow
 from services.inference.grpc_doors.calls import Call, Calls
 from services.inference.grpc_doors.heads import FIELDS, Head, Heads
@@ -23,6 +25,8 @@ from services.inference.protocols.tensorflow import labels_of
 from services.inference.running.admission import MOST_WAITING
 
 BACKLOG = 2048
+HANDED_ON = "/slipway/grpc"
+"""Before a method's path, over HTTP."""
 LIMITS = Limits(streams=MOST_WAITING, stream_window=LIMIT + 65536, fields=FIELDS)
 """A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
 KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
@@ -45,15 +49,20 @@ class GrpcServer:
             health.SERVICE: self._health.methods(),
         }
         methods = {
-            f"/{service}/{name}".encode(): method
+            f"/{service}/{name}".encode(): replace(method, path=f"{HANDED_ON}/{service}/{name}")
             for service, named in services.items()
             for name, method in named.items()
         }
+        self._methods = methods.values()
         self._heads = Heads(methods, model.manifest.revision)
         self._connections: set[Connection] = set()
         self._listening: asyncio.Server | None = None
         self._ending = False
         self._empty = asyncio.Event()
+
+    def routes(self) -> dict[str, Route]:
+        """Return where another revision's service asks over HTTP what it was asked over gRPC, message for message."""
+        return {one.path: Route(door=one.door, inference=one.inference) for one in self._methods if one.inference}
 
     async def start(self) -> int:
         """Begin to listen; return the port."""

@@ -44,8 +44,12 @@ STATUSES = {
     504: Status.DEADLINE_EXCEEDED,
 }
 """gRPC's word for what an answer's status says over HTTP."""
-KIND = written((b":status", b"200"), (b"content-type", b"application/grpc"))
-"""The block before the first message."""
+_ALONE = written((b":status", b"200"), (b"content-type", b"application/grpc"))
+"""The block before trailers that are all that is sent."""
+_ANNOUNCED = b"grpc-status, grpc-message, x-slipway-revision, x-slipway-rescued, x-request-id, traceresponse"
+KIND = _ALONE + written((b"trailer", _ANNOUNCED))
+"""The block before the first message. Routers see a status that comes behind messages only where it is announced:
+Traefik counts every other answer as UNKNOWN, and needs all of the trailers' names for that."""
 FRAME_HEAD = 5
 """Bytes before a message: whether it is packed, and its length."""
 
@@ -55,7 +59,7 @@ class Ending:
 
     __slots__ = ("alone", "trailers")
 
-    def __init__(self, trailers: bytes, before: bytes = KIND) -> None:
+    def __init__(self, trailers: bytes, before: bytes = _ALONE) -> None:
         """Take the block of the trailers; and what stands before it, where they are all that is sent."""
         self.trailers, self.alone = trailers, before + trailers
 

@@ -97,8 +97,9 @@ class Unary(Call):
             self._run(message)
 
     def _run(self, message: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.ask(HttpCall("POST", "", b"", self.head.headers, message), self._deadline)
+        method = self.head.method
+        if self._exchange is not None and method is not None:
+            self._exchange.ask(HttpCall("POST", method.path, b"", self.head.headers, message), self._deadline)
         else:
             self._tell(message)
 

@@ -63,6 +63,9 @@ class Worker(uvicorn.Server):
         await self._siblings.start()
         if self._grpc_address is not None:
             self._grpc = await _grpc_server(self._model, self._grpc_address)
+            front = self.config.app
+            assert isinstance(front, Front)  # noqa: S101 - as `main` made it
+            front.routes.update(self._grpc.routes())
         self._write_a_page()
         gc.collect()
         gc.freeze()

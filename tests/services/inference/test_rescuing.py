@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+import grpc
 import httpx
 import numpy as np
 import onnx
@@ -16,12 +17,14 @@ from onnx import numpy_helper
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.inference.calls import Answer, Call
+from services.inference.messages import message, parsed
 from services.inference.rescuing import Rescue, Rescuer, order_of
 from services.inference.telling.meter import Meter
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
 
 INFER = "/v2/models/toy/infer"
+CALL = "/inference.GRPCInferenceService/ModelInfer"
 
 
 def body(number: float) -> bytes:
@@ -41,6 +44,8 @@ class Pair:
 
     stable: Served
     canary: Served
+    grpc: str
+    """Where the canary is asked over gRPC."""
 
     def ask(self, content: bytes, **headers: str) -> httpx.Response:
         """Ask the canary, by a route that says who answers in its place."""
@@ -77,13 +82,14 @@ def pair(table_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     changes = {"columns": [{"name": "x", "kind": "float32"}], "inputs": ["x"], "outputs": ["y"]}
     (older / "slipway.json").write_text(json.dumps(manifest_of(**changes, version="2", revision="toy-v2")))
     homes = [tmp_path_factory.mktemp(name) for name in ("stable", "canary")]
+    ports = [str(free_port()) for _ in homes]
     with (
-        served(older, homes[0], SLIPWAY_RESCUE="route") as stable,
-        served(table_model, homes[1], SLIPWAY_RESCUE="route") as canary,
+        served(older, homes[0], "--grpc-port", ports[0], SLIPWAY_RESCUE="route") as stable,
+        served(table_model, homes[1], "--grpc-port", ports[1], SLIPWAY_RESCUE="route") as canary,
     ):
         stable.wait_ready()
         canary.wait_ready()
-        yield Pair(stable=stable, canary=canary)
+        yield Pair(stable=stable, canary=canary, grpc=f"127.0.0.1:{ports[1]}")
 
 
 def test_what_the_canary_fails_the_stable_version_answers(pair: Pair) -> None:
@@ -147,6 +153,68 @@ def test_other_protocols_and_long_ways_are_rescued_too(pair: Pair) -> None:
     assert packed.headers["content-encoding"] == "gzip"
     assert tensorflow.is_success
     assert {one.headers["x-slipway-revision"] for one in (csv, packed, tensorflow)} == {"toy-v2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What came of a call of gRPC."""
+
+    status: str
+    value: float | None
+    trailers: dict[str, list[str]]
+    announced: list[str]
+
+
+def called(pair: Pair, number: float, metadata: dict[str, str]) -> Called:
+    """Ask the canary over gRPC."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "contents": {"fp32_contents": [number]}}
+    asked = message("inference.ModelInferRequest")(model_name="toy", id="7", inputs=[tensor])
+    with grpc.insecure_channel(pair.grpc) as channel:
+        call = channel.unary_unary(CALL)
+        answer, came = None, None
+        try:
+            answer, came = call.with_call(asked.SerializeToString(), metadata=tuple(metadata.items()), timeout=20)
+        except grpc.RpcError as error:
+            came = error
+    trailers: dict[str, list[str]] = {}
+    for name, value in came.trailing_metadata():
+        trailers.setdefault(name, []).append(value)
+    announced = dict(came.initial_metadata() or ()).get("trailer", "")
+    read = answer and parsed(message("inference.ModelInferResponse"), answer)
+    value = read.outputs[0].contents.fp32_contents[0] if read else None
+    return Called(status=came.code().name, value=value, trailers=trailers, announced=announced.split(", "))
+
+
+def test_what_the_canary_fails_over_grpc_is_answered_too(pair: Pair) -> None:
+    """Message for message; the answer says who gave it and who did not, and each side counts it apart."""
+    before = pair.counted()
+
+    answer = called(pair, 7, {**order(pair.stable.port), "x-request-id": "seven"})
+
+    assert (answer.status, answer.value) == ("OK", 70.0)
+    said = {"x-slipway-revision": ["toy-v2"], "x-slipway-rescued": ["toy-v3"], "x-request-id": ["seven"]}
+    assert said.items() <= answer.trailers.items()
+    assert pair.came(before) == {
+        "slipway_requests_total v3": {("oip-grpc", "500"): 1},
+        "slipway_rescued_total v3": {("oip-grpc", "500"): 1},
+        "slipway_helped_total v2": {("oip-grpc", "200"): 1},
+    }
+
+
+def test_what_neither_answers_over_grpc_is_the_canarys_own_status(pair: Pair) -> None:
+    """As if there were no other."""
+    answer = called(pair, 99, order(pair.stable.port))
+
+    assert (answer.status, answer.value) == ("INTERNAL", None)
+    assert answer.trailers["x-slipway-revision"] == ["toy-v3"]
+
+
+def test_routers_are_told_of_the_trailers_before_a_message(pair: Pair) -> None:
+    """All of them: a router that reads only what was announced sees gRPC's own status."""
+    answers = [called(pair, number, {**order(pair.stable.port), "x-request-id": "n"}) for number in (1, 7)]
+
+    for answer in answers:
+        assert {"grpc-status", "grpc-message", *answer.trailers} <= {*answer.announced}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +314,7 @@ def test_a_right_answer_of_its_own_ends_the_asking(pair: Pair) -> None:
     async def overtaken() -> tuple[bool, bool]:
         rescuer = Rescuer("toy-v3", Meter(), trusts=True)
         one = watched(pair, rescuer, after=0.001)
-        while not rescuer.under_way:
+        while not rescuer.under_way:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
         taken = one.rescue.takes(Answer(200, b""))
         await rescuer.close()
