@@ -2,12 +2,11 @@
 
 Three things make a queue. Clients come together, and it is worked off; the machine, the garbage collector or a slow run
 holds everything up, and it is worked off after that; or more requests come than can be answered, and it only grows.
-Only the last one is overload, so only a queue that goes on growing while answers are given is cut short: nobody who is
-refused could have been answered sooner by anything but another replica.
+Only the last one is overload, so only a queue that grows, or stands, while answers are given is cut short. It stands
+where those who send more are held back themselves, by the number of their connections.
 
 The rule is related to CoDel's (Nichols & Jacobson, "Controlling Queue Delay", ACM Queue 2012), which also looks at the
-shortest queue of an interval; theirs drops what stands, this one what grows: clients that each wait for an answer
-before they ask again make a queue that stands for ever, and overload nothing.
+shortest queue of an interval; theirs drops as soon as one is too long, this one lets a long one be worked off.
 """
 
 from collections.abc import Mapping
@@ -25,6 +24,8 @@ INTERVAL_SECONDS = 0.1
 """The shortest queue of such an interval is compared with those of the intervals before it."""
 GROWING = 2
 """After so many intervals in a row in which it did not shrink, and grew by a tight queue in all, it is overload."""
+STANDING = 5
+"""Or after so many in a row in which it was never shorter than before."""
 CALM_SECONDS, CALM_RUNS = 0.1, 16
 """Overload is over after so long without a refusal (or as long as a tight queue takes, if that is longer) in which so
 many runs ended: a stall in the middle of it is no end."""
@@ -121,7 +122,7 @@ class Admission:
         self._calm_runs += 1
         if queued <= self._tight or self._objective < inf or (self._overload and not self._is_over(now)):
             self._growth.forget()
-        elif self._growth.saw(queued, now, self._tight):
+        elif self._growth.saw(queued, now, self._tight, self._expected.slowness):
             self._growth.forget()
             self._overload, self._last_refusal, self._calm_runs = True, now, 0
 
@@ -141,26 +142,27 @@ class _Growth:
         self._since: float | None = None
         self._shortest = self._before = self._least = 0
         """Of this interval, the one before, and all of them."""
-        self._grew = 0
+        self._grew = self._stood = 0
 
     def forget(self) -> None:
         """Begin anew: the queue is no longer than it may always be."""
         self._since = None
 
-    def saw(self, queued: int, now: float, much: int) -> bool:
-        """Tell whether it has gone on growing, and by `much` in all."""
+    def saw(self, queued: int, now: float, much: int, slowness: float) -> bool:
+        """Tell whether it has gone on growing, by `much` in all, or stands; on a slow machine intervals are longer."""
         if self._since is None:
-            self._since, self._grew = now, 0
+            self._since, self._grew, self._stood = now, 0, 0
             self._shortest = self._before = self._least = queued
             return False
         self._shortest = min(self._shortest, queued)
-        if now - self._since < INTERVAL_SECONDS:
+        if now - self._since < INTERVAL_SECONDS * slowness:
             return False
         grown = self._shortest >= self._before and self._shortest >= self._least + much
         self._grew = self._grew + 1 if grown else 0
+        self._stood = self._stood + 1 if self._shortest >= self._least else 0
         self._least = min(self._least, self._shortest)
         self._before, self._shortest, self._since = self._shortest, queued, now
-        return self._grew >= GROWING
+        return self._grew >= GROWING or self._stood >= STANDING
 
 
 def _ms(seconds: float, about: str = "some ") -> str:

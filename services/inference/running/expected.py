@@ -25,12 +25,17 @@ class Expected:
         """Rows of one request."""
         self.lanes = 1
         """Runs at the same time."""
-        self._paced = 0.0
+        self._paced = self._usual = 0.0
 
     @property
     def pace(self) -> float:
         """Seconds from one answer to the next while requests wait: what the event loop does between runs is in it."""
         return max(self._each / self.lanes, self._paced)
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long as usual it takes from one answer to the next: more than 1 on a busy machine."""
+        return max(1.0, self._paced / self._usual) if self._usual else 1.0
 
     def seconds(self, rows: int) -> float:
         """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
@@ -56,6 +61,7 @@ class Expected:
     def paced(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
+        self._usual = _nearer(self._usual or share, share)
         known = self._paced or share
         self._paced = known + SMOOTHING * (min(share, 2 * known) - known)  # one stall tells little
 

@@ -135,16 +135,27 @@ def test_a_collection_of_garbage_refuses_nobody() -> None:
     assert course.refused == []
 
 
-def test_clients_that_each_wait_for_their_answer_overload_nothing() -> None:
-    """Two hundred of them make a queue that stands; every request is answered within what two hundred take."""
+def test_a_queue_that_stands_is_overload_after_half_a_second() -> None:
+    """As those who send more are held back by the number of their connections; it neither grows nor shrinks then."""
     expected = Expected()
     expected.saw(1, 1, RUN)
     admission = Admission(expected, together=False)
     admission.reckon()
 
-    for number in range(10_000):
+    refused = []
+    for number in range(1000):
         admission.ended(199, number * RUN)
-        assert admission.refusal(199, number * RUN, PATIENCE) is None
+        if admission.refusal(199, number * RUN, PATIENCE) is not None:
+            refused.append(number * RUN)
+
+    assert 0.4 < refused[0] < 0.7
+
+
+def test_a_machine_that_is_slow_for_seconds_refuses_nobody() -> None:
+    """Runs take fifteen times as long for two seconds: more comes than is answered then, and is worked off later."""
+    course = play(poisson(40, 10), lambda now: 15 * RUN if 4 < now < 6 else RUN)
+
+    assert course.refused == []
 
 
 @pytest.mark.parametrize("run", [0.0002, RUN, 0.05])
