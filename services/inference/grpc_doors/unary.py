@@ -35,6 +35,10 @@ class Unary(Call):
         if refusal is not None:
             self._refuse(refusal)
 
+    def waits(self) -> None:
+        """Give the message its time."""
+        self.start_timer(min(SECONDS, self.head.seconds))
+
     def came(self, piece: bytes) -> None:
         """Take a piece of the body; answer when all of it is there."""
         if self.closed:
@@ -68,7 +72,6 @@ class Unary(Call):
         """Keep a piece of a body that has not come whole."""
         self._body += piece
         refusal = self.calls.hold(len(piece))
-        self.start_timer(min(SECONDS, self.head.seconds))
         if length_of(self._body) > LIMIT or len(self._body) > FRAME_HEAD + LIMIT:
             refusal = too_large()
         if refusal is not None:

@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
             self._rest.clear()
         try:
             self._frames(data, 0 if self._begun else self._preface(data))
+            self._session.turned()
         except Fault as fault:
             log.info("a connection of HTTP/2 is ended: %s", fault)
             self._end(fault)

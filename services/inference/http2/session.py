@@ -1,14 +1,13 @@
 """The streams of one connection: frames are told to those that they are of (RFC 9113)."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from services.inference.http2 import frames
 from services.inference.http2.blocks import MALFORMED, Blocks
 from services.inference.http2.frames import FRAME_SIZE, Code, Fault, Kind, Setting, frame, window_update
 from services.inference.http2.outflow import Outflow
 from services.inference.http2.rations import Rations
-from services.inference.http2.streams import Application, Limits, Stream
+from services.inference.http2.streams import Application, Events, Limits, Stream
 
 EARLY = 1024
 """Streams that ended before their requests did, of which more may come."""
@@ -22,13 +21,15 @@ class Session:
         application: Application,
         limits: Limits,
         write: Callable[[bytes], None],
-        events: "Events",
+        events: Events,
         rations: Rations,
     ) -> None:
         """Begin requests by an application, and answer by `write`."""
         self._application, self.limits, self._write, self._events = application, limits, write, events
         self._rations = rations
         self._streams: dict[int, Stream] = {}
+        self._begun: list[Stream] = []
+        """Those that began in this turn, and had not come whole then."""
         self._blocks = Blocks(application, limits.fields)
         self.outflow = Outflow(write, self._finished)
         self._block: tuple[int, int, bytearray] | None = None
@@ -55,6 +56,14 @@ class Session:
             self._handlers[kind](flags, number, payload)
         else:
             self._rations.take()
+
+    def turned(self) -> None:
+        """Tell streams that began in this turn if their requests did not come whole with it."""
+        if self._begun:
+            for stream in self._begun:
+                if not (stream.received_whole or stream.closed):
+                    stream.waits()
+            self._begun.clear()
 
     def refuse_new(self) -> None:
         """Refuse what the peer begins from now on."""
@@ -152,11 +161,12 @@ class Session:
             self.reset(number, Code.REFUSED_STREAM)
         else:
             stream = self._streams[number] = self._application.begun(self, number, head)
-            if ended:
-                stream.received_whole = True
+            stream.received_whole = bool(ended)
             stream.begin()
             if ended:
                 stream.came(b"")
+            else:
+                self._begun.append(stream)
 
     def _trailers(self, number: int, ended: int) -> None:
         stream = self._streams.get(number)
@@ -283,16 +293,6 @@ class Session:
     def _tell_when_empty(self) -> None:
         if self._ceiling != frames.STREAM_BITS and not self._streams:
             self._events.over()
-
-
-class Events(Protocol):
-    """What the connection wants to hear of."""
-
-    def answered(self, payload: bytes) -> None:
-        """Take a PING that came back."""
-
-    def over(self) -> None:
-        """Know that nothing is left to be answered, and nothing new is taken."""
 
 
 def _expect_stream(kind: Kind, number: int) -> None:

@@ -49,6 +49,9 @@ class Stream:
     def begin(self) -> None:
         """Go on, now that the connection knows the stream. Nothing of the body has come."""
 
+    def waits(self) -> None:
+        """Know that the rest of the request did not come together with its beginning."""
+
     def came(self, piece: bytes) -> None:
         """Take a piece of the body; `received_whole` says whether it is the last."""
 
@@ -82,6 +85,16 @@ class Application(Protocol):
 
     def closed(self, connection: "Connection") -> None:
         """Forget a connection."""
+
+
+class Events(Protocol):
+    """What the connection wants to hear of."""
+
+    def answered(self, payload: bytes) -> None:
+        """Take a PING that came back."""
+
+    def over(self) -> None:
+        """Know that nothing is left to be answered, and nothing new is taken."""
 
 
 class Malformed(Exception):

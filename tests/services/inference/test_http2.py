@@ -325,13 +325,14 @@ def test_a_body_that_is_no_message_is_refused(service: GrpcServed, name: str, pa
     assert (said["grpc-status"], said["grpc-message"].replace("%25", "%")) == (status, words)
 
 
-def test_a_slow_message_is_late(service: GrpcServed) -> None:
+@pytest.mark.parametrize("begun", [b"", b"\0\0\0\1\0abc"], ids=["nothing", "a part"])
+def test_a_slow_message_is_late(service: GrpcServed, begun: bytes) -> None:
     """By the client's own time: it waits for the rest no longer, and counts the request."""
     before = service.counted("slipway_requests_total", protocol="oip-grpc", code="504")
-    begun = headers(1, block(fields_of(INFER, ("grpc-timeout", "100m"))))
+    head = headers(1, block(fields_of(INFER, ("grpc-timeout", "100m"))))
 
     with connected(service.grpc) as peer:
-        answer = peer.send(HELLO, begun, piece(1, b"\0\0\0\1\0abc")).answer(1)
+        answer = peer.send(HELLO, head, piece(1, begun) * bool(begun)).answer(1)
 
     assert answer.said["grpc-status"] == "4"
     assert service.counted("slipway_requests_total", protocol="oip-grpc", code="504") == before + 1
