@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import NO_EVIDENCE
+from slipway.domain import judge
+from slipway.domain.counters import ZERO, Counters
+from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judging import counts
 from slipway.domain.judging.wording import ERRORS
 from slipway.domain.moving import Observation, wanted_traffic
@@ -66,6 +67,16 @@ def spec_of() -> ReleaseSpec:
     return ReleaseSpec.model_validate(document | {"judge": {"latency": None}, "rollout": {"shadow": None}})
 
 
+def _watched(spec: ReleaseSpec, seed: int) -> Evidence:
+    """Return what an hour of stable alone has taught, a look a minute."""
+    evidence, counted, random = NO_EVIDENCE, ZERO, np.random.default_rng([seed, 1])
+    for minute in range(-60, 0):
+        requests = int(random.poisson(60 * REQUESTS_PER_SECOND))
+        counted += Counters(requests=requests, errors=int(random.binomial(requests, ERROR_SHARE)))
+        evidence = judge.learn(evidence, {"stable": counted}, spec.judge, judge.When(at=60.0 * minute))
+    return evidence
+
+
 @lru_cache
 def course_of(ratio: float, seed: int = SEED, copies: int = 0) -> Course:
     """Simulate one rollout through the real state machine: 50 requests/s of which stable fails 0.5 %.
@@ -75,7 +86,7 @@ def course_of(ratio: float, seed: int = SEED, copies: int = 0) -> Course:
     """
     spec, random = spec_of(), np.random.default_rng(seed)
     canary, stable = _revision(2), _revision(1)
-    status = begin(_pending(), canary, stable, 0.0)
+    status = begin(replace(_pending(), evidence=_watched(spec, seed)), canary, stable, 0.0)
     if copies:
         status = replace(status, evidence=replace(status.evidence, rates={ERRORS: _copied(random, copies)}))
     counted = {canary.name: Counters(requests=0, errors=0), stable.name: Counters(requests=0, errors=0)}

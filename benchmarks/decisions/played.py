@@ -1,9 +1,13 @@
 """Worlds that the vectorised benchmark has not, played through the real state machine, look by look.
 
 Replicas that are cold after each rise, copies under shadow, a fault that begins after promotion: what decides there is
-the order of phases as much as the evidence. `python -m benchmarks.decisions.played NAME COUNT` plays one world.
+the order of phases as much as the evidence. `python -m benchmarks.decisions.played FIGURE COUNT` plays so many
+rollouts of a figure.
 """
 
+import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +79,7 @@ class Played:
     """When the shadow phase ended; 0: there was none."""
     bad_answers: int
     """Failed answers of the canary that clients got."""
+    promoted_at: float = np.inf
     late_seconds: float = np.inf
     """From the beginning of a late fault to the look that found it."""
 
@@ -162,6 +167,7 @@ class _Stage:
             found_in=self.found_in,
             shadow_seconds=self.shadow_ended,
             bad_answers=self.bad,
+            promoted_at=self.promoted_at,
             late_seconds=late,
         )
 
@@ -249,3 +255,73 @@ def _histogram(counts: Any) -> Latencies:  # noqa: ANN401 - an array
 def _revision(name: str, version: int) -> Revision:
     package = Package(model="m", version=version, path=Path(name), digest="sha256:0", tag=name, runtime="onnx")
     return Revision(name=name, model="m", version=version, package=package)
+
+
+TEN_TO_FIFTY = {"steps": [{"weight_percent": percent, "duration_seconds": 60} for percent in (10, 20, 30, 40, 50)]}
+AT_ONCE = {"shadow": None, "steps": [{"weight_percent": 50, "duration_seconds": 60, "at_least_seconds": 30}]}
+"""Soon promoted: for what is about the time after it."""
+
+
+def false_rollback_cold_replicas(count: int, seed: int = 1) -> dict[str, float]:
+    """Return the share of equal canaries rolled back whose replicas are 2 or 3 times as slow for 20 s after a rise."""
+    shares = {}
+    for slower in (2.0, 3.0):
+        world = World(
+            cold_seconds=20, cold_slower=slower, cold_errors=0.05, rollout={"shadow": None, "bake_seconds": 0}
+        )
+        shares[f"{slower:g}x"] = _share(play_many(world, count, seed), lambda one: one.found_in is not None)
+    return shares
+
+
+def found_in_shadow_2x(count: int, seed: int = 2) -> dict[str, float]:
+    """Return the share of canaries with twice the errors found on copies; and when equal ones leave the shadow."""
+    bad = play_many(World(ratio=2, rollout={"bake_seconds": 0}), count, seed)
+    good = play_many(World(rollout={"bake_seconds": 0}, longest_seconds=950), count, seed)
+    return {
+        "found": _share(bad, lambda one: one.found_in is Phase.SHADOW),
+        "equal_leaves_median_seconds": _median([one.shadow_seconds or 950.0 for one in good]),
+        "equal_rolled_back": _share(good, lambda one: one.found_in is not None),
+    }
+
+
+def late_fault_seconds(count: int, seed: int = 3) -> dict[str, float]:
+    """Return how soon five times the errors are found that begin 9 or 50 minutes after promotion; and false alarms."""
+    found = {}
+    for minutes in (9, 50):
+        world = World(late_seconds=60.0 * minutes, rollout=AT_ONCE | {"bake_seconds": 4500})
+        baking = [one for one in play_many(world, count, seed) if one.promoted_at < np.inf]
+        found[f"after_{minutes}_minutes"] = _median([one.late_seconds for one in baking])
+        found[f"found_after_{minutes}_minutes"] = _share(baking, lambda one: one.found_in is Phase.BAKING)
+    equal = [one for one in play_many(World(rollout=AT_ONCE), count, seed) if one.promoted_at < np.inf]
+    return found | {"equal_rolled_back": _share(equal, lambda one: one.found_in is Phase.BAKING)}
+
+
+def equal_promotion_seconds(count: int, seed: int = 4) -> dict[str, float]:
+    """Return when equal canaries are promoted at 20 requests/s, with steps of 10 to 50 % a minute each."""
+    seconds = {}
+    for name, shadow in (("without_shadow", None), ("with_shadow", {"duration_seconds": 180})):
+        world = World(requests_per_second=20, rollout=TEN_TO_FIFTY | {"shadow": shadow, "bake_seconds": 0})
+        played = play_many(world, count, seed)
+        seconds[name] = _median([one.seconds if one.found_in is None else np.inf for one in played])
+    return seconds
+
+
+FIGURES: dict[str, Callable[[int], dict[str, float]]] = {
+    "false_rollback_cold_replicas": false_rollback_cold_replicas,
+    "found_in_shadow_2x": found_in_shadow_2x,
+    "late_fault_seconds": late_fault_seconds,
+    "equal_promotion_seconds": equal_promotion_seconds,
+}
+"""By the name in `results.json`."""
+
+
+def _share(played: list[Played], chosen: Callable[[Played], bool]) -> float:
+    return round(sum(map(chosen, played)) / max(1, len(played)), 4)
+
+
+def _median(values: list[float]) -> float:
+    return float(np.quantile(values, 0.5, method="higher"))
+
+
+if __name__ == "__main__":
+    print(json.dumps({sys.argv[1]: FIGURES[sys.argv[1]](int(sys.argv[2]))}))

@@ -14,7 +14,7 @@ from slipway.domain.counters import Counters
 from slipway.domain.deciding import decide, score
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judging import counts, rates
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY, NONFINITE, REFUSED, SHED
+from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY, NONFINITE, REFUSED, SHED, SLOWDOWN
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase
@@ -78,16 +78,15 @@ def test_the_worked_example_is_what_the_judge_says() -> None:
 
 
 def test_alpha_is_split_as_the_page_says() -> None:
-    """Half for errors; without a shadow three fifths."""
+    """Parts of four fifths; the last fifth is for the time after promotion."""
     shares = {one.check: one.alpha / SPEC.judge.alpha for one in score(EXAMPLE, SPEC)}
     alone = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update={"shadow": None})})
 
-    assert shares == pytest.approx(
-        {ERRORS: 1 / 2, REFUSED: 1 / 18, SHED: 1 / 18, NONFINITE: 1 / 18, COPIES: 1 / 6, LATENCY: 1 / 6}
-    )
-    assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.6 * SPEC.judge.alpha)
-    assert ("required, 1/2 of `alpha` |" in PAGE, "with a shadow phase, 1/6;" in PAGE) == (True, True)
-    assert "Without a shadow phase errors have three fifths of `alpha`" in FLAT
+    parts = {ERRORS: 9, COPIES: 3, LATENCY: 3} | dict.fromkeys((REFUSED, SHED, NONFINITE, SLOWDOWN), 1)
+    assert shares == pytest.approx({check: 0.8 * part / 19 for check, part in parts.items()})
+    assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.48 * SPEC.judge.alpha)
+    assert ("required, 38 % of `alpha` |" in PAGE, "with a shadow phase, 13 %;" in PAGE) == (True, True)
+    assert "Without a shadow phase errors have 48 % of `alpha`" in FLAT
 
 
 @pytest.mark.parametrize("ratio", [1.41, 2, 2.38, 4, 8])
