@@ -218,11 +218,11 @@ def test_limits_are_as_measured() -> None:
 
 
 def test_copies_that_are_counted_with_live_errors_hide_a_canary_that_is_bad_live() -> None:
-    """Of a few rollouts about half are found: the reason why copies are a check of their own."""
+    """Of a few rollouts some are missed: the reason why copies are a check of their own."""
     found = experiments.diluted(count=20)
 
-    assert "45 in 100" in FLAT
-    assert found == pytest.approx(0.45, abs=0.25)
+    assert "78 in 100" in FLAT
+    assert found == pytest.approx(0.78, abs=0.2)
 
 
 def test_a_higher_weight_costs_little() -> None:
