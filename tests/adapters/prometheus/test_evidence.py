@@ -184,6 +184,41 @@ def test_evidence_that_lags_is_none(show: Show, made: Made, namespace: str) -> N
     assert caught.value.do.startswith("see in Prometheus")
 
 
+def test_arms_that_are_scraped_at_different_times_move_together(show: Show, made: Made, namespace: str) -> None:
+    """One arm alone is newer: both stay as they were, latencies too; once both are, both move."""
+    metrics, began = made("pods"), time.time() - 8
+    read = []
+    for number, (first, second) in enumerate([(0, 0), (2, 0), (4, 3), (5, 6)], start=1):
+        pages = {"digits-v1": first, "digits-v2": second}
+        show(*(pod(namespace, name, 10 * number, number, at=began + at) for name, at in pages.items()))
+        read.append((metrics.counters("digits", BOTH), metrics.latencies("digits", BOTH)))
+
+    counted = [[one[name].requests for name in BOTH] for one, _ in read]
+    timed = [[one[name].requests for name in BOTH] for _, one in read]
+    assert counted == [[11, 11], [11, 11], [33, 33], [44, 44]]
+    assert timed == counted
+
+
+def test_a_gateway_and_pods_that_are_scraped_at_different_times_move_together(
+    show: Show, made: Made, namespace: str
+) -> None:
+    """What went wrong behind the gateway's 200 is never read without its requests, nor they without it."""
+    metrics, began = made("traefik"), time.time() - 8
+    read = []
+    for number, at in enumerate([0, 0, 3], start=1):
+        rescued = own(namespace, rescued={(HTTP, 500): 10 * number}, requests={(HTTP, 200): 0}).replace(
+            "\n", f" {1000 * (began + at):.0f}\n"
+        )
+        show(traefik(namespace, {200: 10 * number}, v2={200: 10 * number}), rescued)
+        read.append(metrics.counters("digits", ["digits-v2"])["digits-v2"])
+
+    assert read == [
+        Counters(requests=10, errors=10),
+        Counters(requests=10, errors=10),
+        Counters(requests=30, errors=30),
+    ]
+
+
 def test_a_target_that_stops_is_evidence_for_seconds_only(
     show: Show, exporters: list[Exporter], prometheus: OwnPrometheus, made: Made, namespace: str
 ) -> None:

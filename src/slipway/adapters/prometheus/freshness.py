@@ -1,6 +1,7 @@
 """How old evidence is: a series whose scrapes stopped still has a last value, and would look like a calm revision."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.adapters.prometheus.question import Parts
@@ -9,6 +10,8 @@ STEP = "[3m:1s]"
 """Looks back three minutes, second by second: at least three scrapes of any usual interval (a minute at most)."""
 LEAST_SECONDS = 15.0
 """Evidence of that age is fresh, however often is scraped."""
+NEWEST, OWN = "newest", "newest_own"
+"""Parts of an answer: the time of the newest sample of whoever is asked, and of what pods count beside them."""
 INTERVALS = 3
 """A scrape may be missed, and the next one be late."""
 
@@ -34,14 +37,25 @@ def questions(alive: str) -> dict[str, str]:
     times = f"timestamp({alive}){STEP}"
     span = f"max_over_time({times}) - min_over_time({times})"
     return {
-        "newest": f"max(timestamp({alive}) or max_over_time({times}))",
+        NEWEST: f"max(timestamp({alive}) or max_over_time({times}))",
         "interval": f"max(({span}) / (changes({times}) > 0))",
     }
 
 
+def own_question(series: str) -> dict[str, str]:
+    """Return what to ask about what pods count beside a gateway: its newest sample's time, while they are scraped."""
+    return {OWN: f"max(timestamp({series}))"}
+
+
+def times(parts: Parts, revisions: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Return the newest samples' times, by who counts and for which revision."""
+    found = {(what, name): _only(parts, what, name) for name in revisions for what in (NEWEST, OWN)}
+    return {who: at for who, at in found.items() if not math.isnan(at)}
+
+
 def freshness(parts: Parts, revision: str) -> Freshness | None:
     """Return how fresh a revision's evidence is; None: there was no sample in three minutes."""
-    newest, interval = (_only(parts, what, revision) for what in ("newest", "interval"))
+    newest, interval = (_only(parts, what, revision) for what in (NEWEST, "interval"))
     if math.isnan(newest):
         return None
     limit = max(LEAST_SECONDS, INTERVALS * (0.0 if math.isnan(interval) else interval))

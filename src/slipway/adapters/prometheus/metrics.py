@@ -5,14 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from slipway.adapters.prometheus import freshness, presets
 from slipway.adapters.prometheus import pages as pods
-from slipway.adapters.prometheus import presets
 from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, latencies
 from slipway.adapters.prometheus.client import PrometheusClient
 from slipway.adapters.prometheus.counting import Joined, counters_of
 from slipway.adapters.prometheus.presets import Preset
 from slipway.adapters.prometheus.question import Parts
 from slipway.adapters.prometheus.source import ROUTE, Source
+from slipway.adapters.prometheus.steps import Steps
 from slipway.adapters.prometheus.strays import Strays
 from slipway.adapters.prometheus.totals import Totals
 from slipway.domain.answers import AnswerKind
@@ -54,6 +55,8 @@ class PrometheusMetrics:
         self._namespace, self._preset = namespace, presets.preset(preset)
         self._known, self._pages, self._queries = known, pages, queries
         self._strays: dict[str, Strays] = {}
+        self._counted: defaultdict[str, Steps[Counters]] = defaultdict(Steps)
+        self._timed: defaultdict[str, Steps[Latencies]] = defaultdict(Steps)
         self._joined: defaultdict[tuple[str, str], Joined] = defaultdict(Joined)
         self._order: dict[str, list[str]] = {}
 
@@ -68,10 +71,15 @@ class PrometheusMetrics:
         preset = presets.of_spec(own) if own else self._preset
         source = self._source(model, "counters", preset)
         asked = {"answers": preset.answers, "hidden": preset.hidden, **preset.counted}
-        parts = source.ask(revisions, {what: text for what, text in asked.items() if text}, preset.by_route)
+        beside = freshness.own_question(presets.OWN_SERIES) if preset.hidden else {}
+        parts = source.ask(revisions, {what: text for what, text in asked.items() if text} | beside, preset.by_route)
         present = source.present(parts, revisions, "requests" if preset.counted else "answers")
+        times, steps = freshness.times(parts, present), self._counted[model]
+        before = steps.waiting(present, times)
+        if before is not None:
+            return before
         counted = {name: self._joined[model, name].look(_counters(source, parts, name)) for name in present}
-        return self._with_strays(source, parts, counted) if preset.by_route and counted else counted
+        return steps.took(times, self._with_strays(source, parts, counted) if preset.by_route and counted else counted)
 
     def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
@@ -81,6 +89,10 @@ class PrometheusMetrics:
         source = self._source(model, "latencies", preset)
         parts = source.ask(revisions, {"buckets": preset.buckets}, {})
         present = source.present(parts, revisions, "buckets")
+        times, steps = freshness.times(parts, present), self._timed[model]
+        before = steps.waiting(present, times)
+        if before is not None:
+            return before
         series = {name: source.samples(parts, "buckets", name) for name in present}
         try:
             drawn = at_common_edges({name: latencies(found) for name, found in series.items() if found})
@@ -88,7 +100,7 @@ class PrometheusMetrics:
             raise source.refusal(str(error), "histograms, one number per `le` in seconds") from error
         if present and not drawn:
             raise source.refusal(f"no histogram of {' or '.join(present)}", "one number per `le` in seconds")
-        return {name: drawn.get(name) or _nothing(next(iter(drawn.values()))) for name in present}
+        return steps.took(times, {name: drawn.get(name) or _nothing(next(iter(drawn.values()))) for name in present})
 
     def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
         """Return what each revision says of itself, all its ready pods together; see the port."""

@@ -60,6 +60,8 @@ _INGRESS = (
     'nginx_ingress_controller_requests{namespace="$namespace",canary=~"$namespace-$service-[^-]+"',
 )
 _OWN = 'slipway_requests_total{namespace="$namespace",revision="$revision"'
+OWN_SERIES = f'{_OWN},code="200"}}'
+"""What pods show from their start on: how new what they count is."""
 _POD_BUCKETS = 'slipway_request_duration_seconds_bucket{namespace="$namespace",revision="$revision"}'
 _RESCUED = 'slipway_rescued_total{namespace="$namespace",revision="$revision"'
 _CLUSTERS = '{envoy_cluster_name=~"(http|grpc)route/$namespace/$model/rule/.+"}'
@@ -126,7 +128,7 @@ _ALL = (
     Preset(
         name=PODS,
         about="$revision's pods",
-        alive=f'{_OWN},code="200"}}',
+        alive=OWN_SERIES,
         answers=_sum(f"{_OWN}}}", by="instance, pod, code"),
         buckets=_sum(_POD_BUCKETS, by="instance, pod, le"),
     ),
