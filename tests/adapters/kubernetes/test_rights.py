@@ -67,6 +67,8 @@ def test_the_inventory_says_what_the_cluster_has(place: Place) -> None:
     assert [name for name, one in found.items() if one.health is Health.PROBLEM] == []
     assert f"{place.namespace}/models (class traefik)" in found["Gateway API"].seen
     assert "can't copy requests (no HTTPRouteRequestMirror)" in found["route"].seen
+    assert "shares gRPC out" in found["route"].seen
+    assert "a crash or a cut connection is not rescued" in found["rescue"].seen
     assert "scales by requests in flight at 4 per replica" in found["autoscaling"].seen
     assert all(one.do for one in found.values() if one.health is not Health.OK)
 

@@ -52,7 +52,8 @@ def test_a_version_that_refuses_its_clients_rows_is_rolled_back_and_nobody_is_re
     """It wants a column that they don't send, and no gate stopped it: two looks, and no client got a 400."""
     told = releases.refusing
     figures["refused_that_clients_saw"] = sum(told.load.failed.values())
-    looks = [moment for moment in told.status.timeline if moment.phase is Phase.SHIFTING]
+    shifting = [moment for moment in told.status.timeline if moment.phase is Phase.SHIFTING]
+    looks = {moment.canary for moment in shifting if moment.canary and moment.canary.requests}  # with news
 
     assert told.end(2)[0] == Phase.ROLLED_BACK
     assert "refuse" in told.end(2)[1]

@@ -23,6 +23,7 @@ def inventory(cluster: Cluster, target: KubernetesTarget, serving: ServingSpec |
         ("Kubernetes", lambda: _version(cluster)),
         ("Gateway API", lambda: _gateways(cluster)),
         ("route", lambda: _route(target, spec)),
+        ("rescue", lambda: _rescue(target, spec)),
         ("metrics.k8s.io", lambda: _resource_metrics(cluster)),
         ("custom.metrics.k8s.io", lambda: _custom_metrics(cluster)),
         ("autoscaling", lambda: Finding(part="autoscaling", health=Health.OK, seen=_signals(target, spec))),
@@ -81,6 +82,14 @@ def _route(target: KubernetesTarget, serving: ServingSpec) -> Finding:
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
     return Finding(part="route", health=Health.OK if full else Health.WARNING, seen=can.why, do=do)
+
+
+def _rescue(target: KubernetesTarget, serving: ServingSpec) -> Finding:
+    if target.abilities("", serving).rescues:
+        seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
+        return Finding(part="rescue", health=Health.OK, seen=seen)
+    do = "nothing, if clients may see a bad canary's answers; else let a Gateway share the requests out"
+    return Finding(part="rescue", health=Health.WARNING, seen="none: no route tells services whom to ask", do=do)
 
 
 def _resource_metrics(cluster: Cluster) -> Finding:
