@@ -175,6 +175,8 @@ def drawn(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type, or an 
             return st.one_of([drawn(one) for one in inner])
         case collections.abc.Mapping | builtins.dict:
             return st.dictionaries(drawn(inner[0]), drawn(inner[1]), max_size=2)
+        case builtins.tuple if inner[1:] != (...,):
+            return st.tuples(*map(drawn, inner))
         case builtins.tuple:
             return st.lists(drawn(inner[0]), max_size=3).map(tuple)
         case _:
