@@ -27,13 +27,12 @@ from slipway.domain.status import Phase, RolloutStatus
 
 BEGINS = 6_000_000.0 - TICK_SECONDS / 2
 """So that the looks of a minute fall into one block."""
-# latency is not in these traces: it keeps its share of alpha and is not waited for; no replica is cold in them
+# latency is not in these traces: it keeps its share of alpha and is not waited for
 SPEC = ReleaseSpec.model_validate(
     {
         "model": "m",
         "data": {"path": "x.csv", "label": "y"},
         "judge": {"latency": {"required": False}},
-        "rollout": {"warm_up_seconds": 0},
     }
 )
 ENDS = {Phase.ROLLING_BACK: Decision.ROLL_BACK, Phase.PROMOTING: Decision.PROMOTE}

@@ -171,7 +171,7 @@ def test_scores_have_the_variance_of_standard_normal_numbers() -> None:
 
 
 def test_history_has_the_same_bursts() -> None:
-    """The hour before: the stable version's share, and its over-dispersion by minute."""
+    """The hour before: the stable version's share, and its over-dispersion by look."""
     calm, bursty = (
         draw(Scenario(name="h", says="", error_share=0.05, bursts=cv), 50).history[Metric.ERRORS] for cv in (0.0, 1.0)
     )
@@ -181,7 +181,7 @@ def test_history_has_the_same_bursts() -> None:
     ]
 
     assert spreads[0] == pytest.approx(1.0, rel=0.1)
-    assert spreads[1] == pytest.approx(1 + 3000 * 0.05 / 0.95, rel=0.2)  # binomial and a factor of variance 1
+    assert spreads[1] == pytest.approx(1 + 500 * 0.05 / 0.95, rel=0.2)  # binomial and a factor of variance 1
 
 
 def test_a_weight_that_traces_are_not_cut_at_is_refused() -> None:

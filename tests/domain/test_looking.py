@@ -45,7 +45,7 @@ from tests.domain.looks import (
 FAULT = SharedFault(usual=0.004, requests=9000, now=True, stable_share=0.34, canary_share=0.31)
 FAULT_SAID = "both versions fail together (stable on 34 %, canary on 31 %, usual 0.4 %): a dependency is down"
 WELL = {"new": counted(590), "old": counted(590)}
-MISMATCH = RouteEvidence(weight_percent=50, canary=900, stable=100, largest=60.0)
+MISMATCH = RouteEvidence(weight_percent=50, canary=900, stable=100)
 
 
 def knowing(status: RolloutStatus, **more: Any) -> RolloutStatus:  # noqa: ANN401 - parts of the evidence

@@ -257,7 +257,7 @@ def _routed(evidence: Evidence, came: Mapping[str, Pairs], when: When) -> Eviden
     whole = canary.requests + stable.requests
     return replace(
         evidence,
-        route=route.grow(evidence.route, when.weight_percent, canary.requests, stable.requests),
+        route=route.grow(evidence.route, when.weight_percent, canary.requests, stable.requests, when.at),
         fault=shared_faults.grow(evidence.fault, canary, stable),
         requests_per_look=seen + SMOOTHING * (whole - seen) if seen else float(whole),
     )

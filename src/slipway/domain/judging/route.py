@@ -19,6 +19,8 @@ PRIOR_REQUESTS = 100.0
 TOLERANCE = 0.1
 """Relative deviation of the canary's share that is nobody's fault."""
 LARGEST_LOG = 690.0
+WINDOW_SECONDS = 300.0
+"""The requests of the last one to two of these decide: an arm that was scraped late is no fault for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +31,34 @@ class RouteEvidence:
     """What the router was told when they were counted; another weight begins anew."""
     canary: int = 0
     stable: int = 0
-    largest: float = 0.0
-    """Largest log e-value of this weight: a fault does not heal by more of the same requests."""
+    """Of this window and the one before it."""
+    canary_here: int = 0
+    stable_here: int = 0
+    """Of this window alone."""
+    began: float | None = None
+    """Unix seconds: when this window began; None: nothing was counted yet."""
 
 
-def grow(before: RouteEvidence, weight_percent: int, canary: int, stable: int) -> RouteEvidence:
-    """Return the evidence after one look; the first look of a weight still holds requests sent before it: left out."""
+def grow(before: RouteEvidence, weight_percent: int, canary: int, stable: int, at: float = 0.0) -> RouteEvidence:
+    """Return the evidence after one look at `at`, Unix seconds.
+
+    The first look of a weight still holds requests sent before it: left out. What is older than two windows is
+    forgotten: a fault that is over heals.
+    """
     if before.weight_percent != weight_percent:
         return RouteEvidence(weight_percent=weight_percent)
-    counted = replace(before, canary=before.canary + canary, stable=before.stable + stable)
-    return replace(counted, largest=max(counted.largest, log_mismatch(counted)))
+    began = at if before.began is None else before.began
+    if at - began >= WINDOW_SECONDS:
+        before = replace(before, canary=before.canary_here, stable=before.stable_here, canary_here=0, stable_here=0)
+        began = at
+    return replace(
+        before,
+        canary=before.canary + canary,
+        stable=before.stable + stable,
+        canary_here=before.canary_here + canary,
+        stable_here=before.stable_here + stable,
+        began=began,
+    )
 
 
 def log_mismatch(evidence: RouteEvidence) -> float:
@@ -62,8 +82,8 @@ def log_mismatch(evidence: RouteEvidence) -> float:
 
 
 def mismatched(evidence: RouteEvidence, alpha: float) -> bool:
-    """Whether the shares can't be what the router was told; wrong with a chance of at most alpha per weight."""
-    return evidence.largest >= -math.log(alpha)
+    """Whether the shares can't be what the router was told; wrong with a chance of at most alpha per window."""
+    return log_mismatch(evidence) >= -math.log(alpha)
 
 
 def sentence(evidence: RouteEvidence) -> str:
