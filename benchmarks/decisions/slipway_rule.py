@@ -149,7 +149,7 @@ class Rollouts:
         if self._adaptive:
             may = waited >= np.array([step.at_least_seconds or step.duration_seconds for step in STEPS])[self._step]
             crowded = np.array([step.weight_percent for step in (*STEPS[1:], STEPS[-1])])[self._step] > CROWDED_PERCENT
-            over |= may & np.where(last | crowded, passed, self._may_rise())
+            over |= may & ~self._gusts_unknown() & np.where(last | crowded, passed, self._may_rise())
         on = under_way & ~back & ~self._fault & over
         promoted = on & last & passed
         for chosen, decision in ((back, Decision.ROLL_BACK), (promoted, Decision.PROMOTE)):
@@ -180,8 +180,13 @@ class Rollouts:
         ratio = np.clip(share / usual, SPEC.errors.tolerance * 1.25, WORST_RATIO)
         alone = rates.small_likelihoods(errors.canary[1], errors.canary[0], np.minimum(share, WORST_SHARE))
         risen: NDArray[np.bool_] = rates.log_either(errors.under(ratio), rates.log_mean(alone)) >= -math.log(SPEC.beta)
-        unknown = (weights > UNKNOWN_PERCENT / 100) & (errors.learned.known.blocks[:, 0, 2] < KNOWN_BLOCKS)
-        return risen & (errors.canary[0] > 0) & ~unknown
+        return risen & (errors.canary[0] > 0)
+
+    def _gusts_unknown(self) -> NDArray[np.bool_]:
+        """See `slipway.domain.judge.knows_bursts`: no step over a small weight begins early before."""
+        weights = np.array([step.weight_percent for step in (*STEPS[1:], STEPS[0])])[self._step]
+        unknown: NDArray[np.bool_] = self._shares[0].learned.known.blocks[:, 0, 2] < KNOWN_BLOCKS
+        return (weights > UNKNOWN_PERCENT) & unknown
 
     def _too_bad_for_cold(self, look: Floats, tick: int, cold: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `slipway.domain.warming.more_than_cold`; the first look of all is where it begins to count."""

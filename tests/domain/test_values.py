@@ -162,7 +162,7 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
 
 
 @cache
-def drawn(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type, or an alias such as tuple[int, ...]
+def drawn(kind: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, PLR0911 - a type, or an alias such as tuple[int, ...]
     """Return a strategy for a type that evidence is made of, down to its numbers: finite, as JSON wants them."""
     if kind in KNOWN:
         return KNOWN[kind]
