@@ -20,6 +20,7 @@ from tests.domain.looks import GOOD, NEW, NOTHING, NOW, SHADOWED, TENTH, given, 
 
 STEPS = [{"weight_percent": 10, "duration_seconds": 600}, {"weight_percent": 50, "duration_seconds": 600}]
 SPEC = release_spec(warm_up_seconds=30, shadow={"duration_seconds": 600}, steps=STEPS)
+SPEC_OF_ALL = release_spec({"refused": {}}, warm_up_seconds=30, shadow=None, steps=STEPS)
 WARM = {name: Summary(warm=True) for name in ("new", "old")}
 
 
@@ -152,6 +153,30 @@ def test_a_canary_that_answers_nothing_right_is_found_while_cold() -> None:
 
     assert found.status.phase is Phase.ROLLING_BACK
     assert found.reason.startswith("canary failed, refused or shed 12 of its first 12 requests")
+
+
+def test_refusals_weigh_while_cold() -> None:
+    """No cold replica refuses what a warm one takes: a third of the requests, on a canary that is well otherwise."""
+    live = {"new": Counters(requests=30, errors=9, refused=10), "old": Counters(requests=270, errors=0)}
+
+    found = advance(SPEC_OF_ALL, given(Phase.SHIFTING), seen(traffic=TENTH, live=live), NOW)
+
+    assert found.status.warming.cold
+    assert found.status.phase is Phase.ROLLING_BACK
+    assert found.reason.startswith("canary refuses ")
+    assert found.status.evidence.canary == ZERO, "its errors do not weigh yet"
+
+
+def test_a_canary_that_answers_no_copy_right_is_found_while_cold() -> None:
+    """Nobody waits for the window's end to know that."""
+    bad, half = (ShadowComparison(compared=100, canary_failed=failed) for failed in (100, 50))
+
+    found, patient = (
+        advance(SPEC, given(Phase.SHADOW), seen(traffic=SHADOWED, shadow=one), NOW) for one in (bad, half)
+    )
+
+    assert (found.status.phase, patient.status.phase) == (Phase.ROLLING_BACK, Phase.SHADOW)
+    assert found.reason.startswith("canary failed, refused or shed 100 of its first 100 requests")
 
 
 @pytest.mark.parametrize(

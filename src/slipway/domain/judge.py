@@ -36,6 +36,8 @@ BEARABLE_ERRORS = 12.0
 WORST_RATIO = 16.0
 """Beyond it a canary is broken: its evidence grows by several nats per error."""
 WORST_SHARE = 0.5
+OF_COLD_REPLICAS = frozenset({ERRORS, SHED, LATENCY})
+"""Checks that a replica may look bad in while it is cold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,17 @@ def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidenc
         came = {source: pairs for source, pairs in came.items() if source == "labels"}
     evidence = _counted(evidence, _looks(came, slow_from), spec, int(when.at // spec.burst_seconds))
     return _summed(evidence, came, spec)
+
+
+def look_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after a look at which replicas may be cold: what that explains is remembered, not weighed.
+
+    A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
+    """
+    evidence, came = _news(evidence, arms, spec)
+    looks = {check: one for check, one in _looks(came, None).items() if check not in OF_COLD_REPLICAS}
+    evidence = _counted(evidence, looks, spec, int(when.at // spec.burst_seconds))
+    return _summed(evidence, {source: pairs for source, pairs in came.items() if source != "latencies"}, spec)
 
 
 def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:

@@ -149,16 +149,21 @@ def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
 
 def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
     """Return the evidence after a look at live requests; what a cold replica explains is remembered, not weighed."""
-    if not cold:
-        return judge.look(evidence, live, spec.judge, when)
-    remembered = judge.remember(evidence, replace(live, summaries={}, labels={}), spec.judge)
-    return judge.look(remembered, replace(live, counters={}, latencies={}), spec.judge, when)
+    look = judge.look_while_cold if cold else judge.look
+    return look(evidence, live, spec.judge, when)
 
 
 def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
     """Say what the canary does that no cold replica does, while looks do not weigh; empty: nothing."""
     canary, stable = name_of(status.canary), name_of(status.stable)
-    if not status.warming.cold or canary is None or stable is None or status.phase not in {Phase.SHIFTING, Phase.HELD}:
+    if not status.warming.cold or canary is None or stable is None:
+        return ""
+    if status.copying:
+        copies = status.shadow
+        ours = Counters(requests=copies.compared, errors=copies.canary_failed)
+        theirs = Counters(requests=copies.compared, errors=copies.stable_failed)
+        return warming.worse_than_cold(ours, theirs, spec.judge.alpha)
+    if status.phase not in {Phase.SHIFTING, Phase.HELD}:
         return ""
     return warming.more_than_cold(status.warming, (canary, stable), seen.live or {}, spec.judge.alpha)
 

@@ -77,15 +77,21 @@ def begun(before: Warming, counters: Mapping[str, Counters] | None, *, cold: boo
 def more_than_cold(warming: Warming, names: tuple[str, str], now: Mapping[str, Counters], alpha: float) -> str:
     """Say what the canary does in the window that no cold replica does; `names`: canary, stable. Empty: nothing.
 
-    The mean over r in `WORSE_SHARES` of the likelihood ratio of r and `COLD_SHARE` is an e-value against "at most half
-    of its answers are bad": it reaches 1/alpha with a chance of at most alpha. Where stable fails too, it says nothing.
-
     >>> counted = {"new": Counters(requests=5, errors=0), "old": Counters(requests=495, errors=2)}
     >>> later = {"new": Counters(requests=17, errors=0, refused=12), "old": Counters(requests=1683, errors=9)}
     >>> more_than_cold(Warming(counted=counted), ("new", "old"), later, 0.01)
     'canary failed, refused or shed 12 of its first 12 requests; a cold replica does so to at most half of them'
     """
     ours, theirs = (_came(warming, name, now) for name in names)
+    return worse_than_cold(ours, theirs, alpha)
+
+
+def worse_than_cold(ours: Counters, theirs: Counters, alpha: float) -> str:
+    """Say that the canary gives more bad answers than any cold replica, beside stable's; empty: it does not.
+
+    The mean over r in `WORSE_SHARES` of the likelihood ratio of r and `COLD_SHARE` is an e-value against "at most half
+    of its answers are bad": it reaches 1/alpha with a chance of at most alpha. Where stable fails too, it says nothing.
+    """
     bad = _bad(ours)
     if _bad(theirs) > WELL_SHARE * theirs.requests or bad <= COLD_SHARE * ours.requests:
         return ""

@@ -198,8 +198,8 @@ def within(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple[float, float
 
     Both in squared events of a look of the harmonic mean size: phi - 1 is the ratio of their sums.
 
-    >>> within(100, 4, 100, 10), within(100, 4, 300, 12)
-    ((22.0, 14.0), (-12.0, 12.0))
+    >>> within(128, 4, 128, 12), within(128, 4, 384, 12)
+    ((48.0, 16.0), (-12.0, 12.0))
     """
     size = 2 * n_0 * n_1 / (n_0 + n_1)
     r_0, r_1 = y_0 / n_0, y_1 / n_1
