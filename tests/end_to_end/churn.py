@@ -41,7 +41,7 @@ def write_spec(stack: Stack, model: str, rows: Path, **more: object) -> None:
         "optimization": {"variants": []},
         "rehearsal": {"requests": 20},
         "rollout": QUICK,
-        "judge": {"errors": {"negligible": 0.05}, "latency": None},
+        "judge": {**{one: {"negligible": 0.05} for one in ("errors", "refused", "shed")}, "latency": None},
     }
     (stack.models / f"{model}.yaml").write_text(yaml.safe_dump(document | more))
 

@@ -74,7 +74,9 @@ class Stack:
             "optimization": {"variants": []},
             "rehearsal": {"requests": 20},
             "rollout": QUICK | rollout,
-            "judge": {"errors": {"negligible": 0.05}, "latency": None} | (judge or {}),
+            "judge": {one: {"negligible": 0.05} for one in ("errors", "refused", "shed")}
+            | {"latency": None}
+            | (judge or {}),
             "serving": serving or {},
         }
         (self.models / f"{model}.yaml").write_text(yaml.safe_dump(document))
