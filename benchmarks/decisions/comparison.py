@@ -50,9 +50,19 @@ def compare(rule: str, scenarios: Iterable[Scenario], rows: Rows, kind: str = DE
 
 
 def _false(every: tuple[Scenario, ...], mine: Mapping[str, Row]) -> dict[str, Any]:
-    false = {one.name: mine[one.name]["rolled_back"] for one in every if one.equal}
+    false = {one.name: mine[one.name]["rolled_back"] for one in every if one.equal and not one.figure}
     worst = max(false, key=lambda name: false[name]["share"])
+    apart = {one.figure for one in every if one.figure}
     return {
+        **{
+            figure: max(mine[one.name]["rolled_back"]["share"] for one in every if one.figure == figure)
+            for figure in sorted(apart)
+        },
+        **{
+            figure: mine[name]["promoted"]["share"]
+            for figure, name in (("promoted_1_5x", "1.5x"), ("promoted_cv1_within_hour", "bursts-one"))
+            if name in mine
+        },
         "false_rollback_max": false[worst]["share"],
         "false_rollback_max_interval": [false[worst]["low"], false[worst]["high"]],
         "false_rollback_worst_scenario": worst,

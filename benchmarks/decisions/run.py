@@ -33,6 +33,10 @@ ALPHA = 0.01
 PROCESSES = 2
 HEADLINES = (
     "false_rollback_max",
+    "false_rollback_first_release",
+    "false_rollback_gusts_unknown_length",
+    "promoted_1_5x",
+    "promoted_cv1_within_hour",
     "missed_2x_at_50rps",
     "exposure_ratio_vs_best_tuned_peer",
     "median_delay_ratio_vs_sprt",
@@ -98,7 +102,7 @@ def results(played: Played, share: float) -> dict[str, Any]:
     compared = {name: comparison.compare(name, played.scenarios, played.rows, kind) for name, kind in rules}
     ours = [rule.name for rule in line_up.ours()]
     return {
-        **{name: compared[ours[0]][name] if ours else None for name in HEADLINES},
+        **{name: compared[ours[0]].get(name) if ours else None for name in HEADLINES},
         "look_milliseconds": slipway_rule.look_milliseconds(),
         "comparisons": compared,
         "scenarios": [_scenario(scenario, played.rows) for scenario in played.scenarios],

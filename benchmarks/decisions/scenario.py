@@ -88,14 +88,21 @@ class Scenario:
     cycle: Cycle = Cycle.NONE
     bursts: float = 0.0
     """Coefficient of variation of gamma shocks of mean 1 on the share, one a minute."""
+    burst_minutes: int = 1
+    """How long a burst lasts; where over 1, each trace's begin at a minute of its own."""
     bursts_shared: bool = False
     """True: both arms get the same shocks; False: each arm its own."""
+    history_minutes: int = 60
+    """How long stable was watched before, at most an hour."""
     outage: bool = False
     """A dependency is down: both arms fail on 40 % of requests for five minutes."""
     stops_at: int | None = None
     """From here on there is no traffic."""
     leak_to: float | None = None
     """The canary's ratio grows from 1 to this over the hour."""
+    figure: str = ""
+    """The figure at the top of the results that its false rollbacks are, instead of `false_rollback_max`; peers are not
+    tuned on it."""
     tuned_on: bool = False
     """A regression by which the peers' settings are chosen, on other traces."""
 

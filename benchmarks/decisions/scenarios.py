@@ -46,6 +46,11 @@ SCENARIOS: tuple[Scenario, ...] = tuple(Scenario(**row) for row in (
     {"name": "2x-daily", "says": "twice the errors, daily drift", "ratio": 2, "cycle": Cycle.DAILY},
     {"name": "2x-bursts", "says": "twice the errors, bursts in each arm (CV 0.5)", "ratio": 2, "bursts": 0.5},
     {"name": "2x-outage", "says": "twice the errors, both arms fail on 40 % for five minutes", "ratio": 2, "outage": True},
+    # what a judge knows too little of: gusts longer than a minute, and a model's second release
+    {"name": "gusts-two-minutes", "says": "equal, bursts of two minutes in each arm (CV 1)", "bursts": 1.0, "burst_minutes": 2, "figure": "false_rollback_gusts_unknown_length"},
+    {"name": "first-release", "says": "equal, bursts in each arm (CV 1), stable was watched for eleven minutes", "bursts": 1.0, "history_minutes": 11, "figure": "false_rollback_first_release"},
+    {"name": "first-release-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 11, "figure": "false_rollback_first_release"},
+    {"name": "2x-bursts-one-hourly", "says": "twice the errors, bursts in each arm (CV 1), the error rate moves by half within the hour", "ratio": 2, "bursts": 1.0, "cycle": Cycle.HOURLY},
     # 50 requests/s, 5 % errors
     {"name": "faulty-equal", "says": "equal", "error_share": 0.05},
     {"name": "faulty-bursts", "says": "equal, bursts in each arm (CV 1)", "error_share": 0.05, "bursts": 1.0},

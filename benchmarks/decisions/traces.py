@@ -119,10 +119,20 @@ def _levels(scenario: Scenario, rng: np.random.Generator, count: int) -> tuple[F
     )
     if not scenario.bursts:
         return base, base
-    shape = scenario.bursts**-2
-    stable = rng.gamma(shape, 1 / shape, (minutes, count))
-    canary = stable if scenario.bursts_shared else rng.gamma(shape, 1 / shape, (minutes, count))
+    stable = _gusts(scenario, rng, (minutes, count))
+    canary = stable if scenario.bursts_shared else _gusts(scenario, rng, (minutes, count))
     return base * canary, base * stable
+
+
+def _gusts(scenario: Scenario, rng: np.random.Generator, size: tuple[int, int]) -> Floats:
+    """Draw gamma factors by minute and trace; each holds for the scenario's minutes."""
+    minutes, count = size
+    shape, length = scenario.bursts**-2, scenario.burst_minutes
+    if length == 1:
+        return rng.gamma(shape, 1 / shape, size)
+    drawn = rng.gamma(shape, 1 / shape, (minutes // length + 2, count))
+    number = (np.arange(minutes)[:, None] + rng.integers(0, length, count)) // length
+    return np.take_along_axis(drawn, number, axis=0)
 
 
 def _requests(scenario: Scenario, rng: np.random.Generator, count: int) -> Cells:
@@ -179,8 +189,14 @@ def _events(
         channel,
         Harm(requests=served, bad=bad, excess=sums[0] - sums[1]),
         Truth(canary=changed, equal=equal),
-        History(requests=past, events=past_events, squares=past_events),
+        _latest(scenario, History(requests=past, events=past_events, squares=past_events)),
     )
+
+
+def _latest(scenario: Scenario, history: History) -> History:
+    """Return the last minutes of an hour, as many as the scenario says."""
+    begin = HISTORY_TICKS - scenario.history_minutes * TICKS_PER_MINUTE
+    return History(requests=history.requests[begin:], events=history.events[begin:], squares=history.squares[begin:])
 
 
 def _scores(

@@ -76,7 +76,7 @@ def work(scenarios: Iterable[Scenario], share: float = 1.0) -> list[Lot]:
     return [
         lot
         for scenario in scenarios
-        if (scenario.equal and scenario.stops_at is None) or scenario.tuned_on
+        if (scenario.equal and scenario.stops_at is None and not scenario.figure) or scenario.tuned_on
         for lot in lots(
             scenario, max(1, round(share * (TUNING_EQUAL_TRACES if scenario.equal else TUNING_REGRESSION_TRACES)))
         )

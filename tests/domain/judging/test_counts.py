@@ -102,6 +102,25 @@ def test_what_is_kept_does_not_grow() -> None:
     assert len(DOCUMENT.dump_json([last])) < 5000
 
 
+def test_what_was_written_before_there_were_windows_goes_on() -> None:
+    """A rollout under way when Slipway is updated keeps its evidence: calm blocks weigh the same both ways."""
+    [now] = grown([[look_of(1004, 20, 4016, 30)], [look_of(1000, 21, 4000, 41)]], GUARDS[:1])
+    before = DOCUMENT.dump_python([now])[0]
+    ratios = len(rates.grid_of(1.0, 1.5).ratios)
+    before["tally"] = before["tally"][: 2 * ratios + 2 * len(rates.SMALLER) + 6]
+    for name in ("last_requests", "last_events", "looks_here", "looks", "spans", "recent"):
+        del before["dispersion"][name]
+
+    [old] = DOCUMENT.validate_python([before])
+
+    assert logs([old], GUARDS[:1], 0.0) == (
+        pytest.approx(logs([now], GUARDS[:1], 0.0)[0]),
+        pytest.approx(logs([now], GUARDS[:1], 0.0)[1]),
+    )
+    [later] = grow([old], [look_of(900, 8, 3600, 31)], GUARDS[:1], 1, 0.0)
+    assert later.canary == now.canary + counted(900, 8)
+
+
 def test_without_gusts_the_counts_decide() -> None:
     """Two looks with the same share weigh as one: the likelihood of the ratio, nothing taken off."""
     [evidence] = grown([[look_of(1004, 20, 4016, 30)], [look_of(1000, 21, 4000, 41)]], GUARDS[:1])
