@@ -14,6 +14,8 @@ from slipway.domain import counters
 from slipway.domain.counters import Counters
 
 Kind = TypeVar("Kind")
+_ROUNDING = 1e-6
+"""Sums of shares may fall by so little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ def _latencies(before: Latencies, after: Latencies) -> Latencies | None:
 
 def _summary(before: Summary, after: Summary) -> Summary | None:
     scores = _both(sums_since, before.scores or NO_SUMS, after.scores)
-    classes = {name: count - before.classes.get(name, 0) for name, count in after.classes.items()}
+    classes = {name: _fallen(count - before.classes.get(name, 0)) for name, count in after.classes.items()}
     inputs = {name: _bins(before.inputs.get(name, ()), counts) for name, counts in after.inputs.items()}
     lost = before.classes.keys() - after.classes.keys() or before.inputs.keys() - after.inputs.keys()
     negative = any(count < 0 for counts in (classes.values(), *inputs.values()) for count in counts)
@@ -181,6 +183,11 @@ def sums_since(before: Sums, after: Sums) -> Sums | None:
         return NO_SUMS
     total, squares = after.total - before.total, after.squares - before.squares
     return Sums(count=after.count - before.count, total=total, squares=squares)
+
+
+def _fallen(difference: float) -> float:
+    """Return a difference of sums of shares, without what rounding took from it."""
+    return 0.0 if -_ROUNDING < difference < 0 else difference
 
 
 def _bins(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:

@@ -302,3 +302,25 @@ def test_counts_below_zero_are_refused() -> None:
     """An error that shows them."""
     with pytest.raises(ValueError, match="need counts of 0 or more"):
         grow(ClassEvidence(), {"a": 3}, {"a": -1})
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.02])
+@pytest.mark.parametrize("alike", [1.0, 0.5])
+def test_requests_of_several_rows_count_once(margin: float, alike: float) -> None:
+    """200 rollouts of equal arms, batches of ten rows that are alike or half alike: each request is one witness."""
+    random, rolled = np.random.default_rng(17), 0
+    for _ in range(200):
+        evidence, ever = ClassEvidence(), 0.0
+        for n_c in [5] * 6 + [25] * 20 + [125] * 20:
+            arms = []
+            for requests in (n_c, 250 - n_c):
+                own = random.random(requests) < 0.1
+                same = random.binomial(10, alike, requests)
+                rows = np.where(own, same, 0) + random.binomial(10 - same, 0.1)
+                share = float(rows.sum() / 10)
+                arms.append({"a": share, "b": requests - share})
+            evidence = grow(evidence, *arms)
+            ever = max(ever, against(evidence, margin))
+        rolled += ever >= 100
+
+    assert rolled <= 5  # 1 % of 200 is 2; five or more come with a chance of 5 %

@@ -304,3 +304,17 @@ def test_a_profile_survives_json() -> None:
 
     assert adapter.validate_json(adapter.dump_json(SMALL)) == SMALL
     assert json.loads(adapter.dump_json(SMALL))["counts"] == [14, 9, 0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_bound_is_the_largest_likelihood_of_the_ball(seed: int) -> None:
+    """The least of the dual, as twenty thousand weights find it: a coarse grid alone was off by up to 6 nats."""
+    random = np.random.default_rng(seed)
+    shares = random.dirichlet(np.ones(11))
+    rows = tuple(random.multinomial(int(random.integers(50, 3000)), shares).tolist())
+    null = drift._prepared((ColumnProfile(name="x", edges=tuple(map(float, range(9))), counts=rows),), 0.1)  # noqa: SLF001
+    live = random.multinomial(int(random.integers(20, 20_000)), shares)[None].astype(float)
+
+    weights = np.geomspace(1e-4, 1e5, 20_001)[:, None] * live.sum()
+    least = drift._dual(null, live, weights)[:, 0].min()  # noqa: SLF001
+    assert drift._log_largest(null, live)[0] == pytest.approx(least, abs=0.05)  # noqa: SLF001

@@ -15,6 +15,10 @@ of the Mantel-Haenszel odds ratio of the earlier looks (stratified by look, so t
 over these alternatives is an e-value. Each class owns a fixed part of the stake from the look in which it first
 appeared, and nothing is bet on it in that look; a part is kept for classes to come. So the whole is an e-process too.
 
+A request of several rows counts once, for the shares of its labels: x is then a sum of numbers v between 0 and 1, and
+a^v b^(1-v) is at most v a + (1 - v) b, so all of this holds. Rows of one request counted one by one would not be
+independent: batches of ten rolled back three of four healthy canaries.
+
 With a margin ("shares differ by the margin at most"), for the interval, and in favour, sums of the walk of means.py
 are used with Y = 1 for the class; these hold in the limit of many requests.
 """

@@ -18,7 +18,7 @@ often it is looked at. The largest has a dual: for any weight l >= 0 its log is 
 
     sum_j (c_j + l q_j) log((c_j + l q_j) / (n + l))  -  l sum_j q_j log q_j  +  l room
 
-and the least over a grid of weights is used: a bit more than the largest, so E is a bit too small, never too large.
+and its least is looked for from a grid of weights: never less than the largest, so E is never too large.
 That distance hardly sees new mass where the profile has next to none. So two shares have a limit of their own, in
 the null hypothesis and in the e-value (half the ball's, a quarter each of these): the last two bins, that is any other
 value (of numbers: the topmost) and what is missing. The limit is the u with u log(u/v) + (1-u) log((1-u)/(1-v)) =
@@ -53,7 +53,8 @@ UNLUCKY: Final = 0.001
 PRIORS: Final = (5.0, 50.0)
 """Weights, in rows, of the profile in the two alternatives: spread wide, and rather near the profile."""
 _DUALS: Floats = np.geomspace(0.02, 500, 9)
-"""Weights l of the dual, as multiples of the live rows."""
+"""Weights l of the dual, as multiples of the live rows, from which its least is looked for."""
+_NEWTON_STEPS: Final = 5
 _NEAR, _TINY = 1e-6, 1e-100  # how near, in proportion, a number is the same constant; nothing, but no zero
 
 
@@ -262,14 +263,32 @@ def _log_alternative(null: _Null, live: Floats) -> Floats:
 
 
 def _log_largest(null: _Null, live: Floats) -> Floats:
-    """Return at least the largest log-probability that an undrifted distribution gives the live rows, by column."""
-    totals = live.sum(axis=1)
-    weights = _DUALS[:, None] * np.maximum(totals, _TINY)
-    both = live + weights[:, :, None] * np.maximum(null.shares, _TINY)
-    whole = totals + weights
+    """Return at least the largest log-probability that an undrifted distribution gives the live rows, by column.
+
+    The dual is convex in its weight: from the best of the grid some steps of Newton's method go to its least. Every
+    weight on the way gives a bound too, so nothing rests on their having arrived.
+    """
+    totals = np.maximum(live.sum(axis=1), _TINY)
+    weights = _DUALS[:, None] * totals
+    bounds = _dual(null, live, weights)
+    best = np.take_along_axis(weights, bounds.argmin(axis=0)[None], axis=0)
+    least = bounds.min(axis=0)
+    for _ in range(_NEWTON_STEPS):
+        both = live + best[..., None] * np.maximum(null.shares, _TINY)
+        slope = (null.shares * np.log(both)).sum(axis=-1) - np.log(totals + best) + null.room - null.entropies
+        bend = (null.shares**2 / both).sum(axis=-1) - 1 / (totals + best)
+        best = np.clip(best - slope / np.maximum(bend, _TINY), best / 3, best * 3)
+        least = np.minimum(least, _dual(null, live, best)[0])
+    return np.asarray(least)
+
+
+def _dual(null: _Null, live: Floats, weights: Floats) -> Floats:
+    """Return the dual at some weights by column: shape (weights, columns)."""
+    both = live + weights[..., None] * np.maximum(null.shares, _TINY)
+    whole = live.sum(axis=1) + weights
     bounds = np.einsum("wcb,wcb->wc", both, np.log(both)) - whole * np.log(whole)
     bounds += weights * (null.room - null.entropies)
-    return np.asarray(bounds.min(axis=0))
+    return np.asarray(bounds)
 
 
 def _numeric(name: str, values: Floats) -> ColumnProfile:

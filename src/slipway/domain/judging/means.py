@@ -135,6 +135,8 @@ def favour(evidence: MeanEvidence, tolerance: float, direction: Direction) -> fl
     Rare large scores show in the mean and in the variance at the same time, so a canary that had none yet looks
     better than it is, and surer. Hence `LEAST_TO_PASS` and `UNSEEN`: without them a canary that scores 1 on two
     percent of its requests where stable never does passed a tolerance of 0.02 in 12 of 100 rollouts, with them in 6.
+    Rarer and larger scores are not covered: where one in 500 requests scores a hundred deviations more, and the mean
+    is at the tolerance by that, half of 300 passed; at one in 2,000 and four hundred deviations most did.
 
     Where every score so far was the same there is no spread to judge by. Then this is the e-value against "at least
     `RARE` of the requests score otherwise", which passes 20 with the 299th request of the smaller arm.
