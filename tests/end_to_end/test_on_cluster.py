@@ -22,7 +22,7 @@ spec:
 """
 SERVING = {"cpu": 0.1, "memory_mebibytes": 512}
 MODEL = "digits-on-cluster"
-OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,configmaps,leases,pods"
+OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,grpcroutes,configmaps,leases,pods"
 
 
 @pytest.fixture(scope="module")

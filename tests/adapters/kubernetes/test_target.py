@@ -248,7 +248,7 @@ def test_a_removed_model_leaves_nothing(place: Place) -> None:
 
     place.target.remove("leaves")
 
-    kinds = "httproute,networkpolicy,deployment,replicaset,pod,service,hpa,pdb"
+    kinds = "httproute,grpcroute,networkpolicy,deployment,replicaset,pod,service,hpa,pdb"
     assert until(lambda: not place.kubectl("get", kinds, "-l", "slipway.dev/model=leaves", "-o", "name"))
 
 
