@@ -14,7 +14,8 @@ from tests.end_to_end.cluster.place import Place
 
 MODEL, STABLE, CANARY = "scaled", "scaled-v1", "scaled-v2"
 SPEC: dict[str, Any] = {
-    "rollout": {"steps": [{"weight_percent": 50, "duration_seconds": 600}]},
+    # without rescue, for which stable would keep replicas: here the autoscaler's own arithmetic is watched
+    "rollout": {"steps": [{"weight_percent": 50, "duration_seconds": 600}], "rescue": None},
     "serving": {
         "cpu": 0.1,
         "replicas": {"minimum": 1, "maximum": 4, "in_flight": 4, "scale_down_seconds": 15},
