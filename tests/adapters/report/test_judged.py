@@ -10,6 +10,7 @@ from slipway.adapters.report.html import HtmlReporter
 from slipway.adapters.report.intervals import Mark, Scale, chart
 from slipway.adapters.report.judged import Judged, judged, remarks
 from slipway.adapters.report.pauses import pauses
+from slipway.domain.baking import AFTER
 from slipway.domain.release import ReleaseRecord
 from slipway.domain.status import Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
@@ -71,6 +72,17 @@ def test_the_pages_order_of_ratios_is_the_judges(records: dict[str, ReleaseRecor
     }
     assert len(drawn) == 5
     assert [drawn[ratio] for ratio in sorted(drawn)] == sorted(drawn.values())
+
+
+def test_a_metric_is_drawn_after_promotion_as_before(records: dict[str, ReleaseRecord]) -> None:
+    """The same interval beside the same margin and tolerance."""
+    record = records["everything"]
+    late = replace(record, judged=tuple(replace(one, check=AFTER + one.check) for one in record.judged))
+
+    before, after = ([one.chart for one in judged(each)] for each in (record, late))
+
+    assert any(before)
+    assert after == before
 
 
 def test_the_evidence_is_told_beside_where_it_decides(records: dict[str, ReleaseRecord]) -> None:

@@ -9,6 +9,7 @@ from slipway.adapters.report.intervals import Chart, Mark, Scale, chart
 from slipway.adapters.report.pauses import pauses
 from slipway.adapters.report.view import parameter
 from slipway.adapters.report.wording import duration, short
+from slipway.domain.baking import AFTER
 from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.judging import wording
 from slipway.domain.release import ReleaseRecord
@@ -99,16 +100,21 @@ def _told(value: float) -> str:
 
 
 def _chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None:
-    numbers = verdict.numbers
-    if verdict.check == wording.SCORES:
+    numbers, metric = verdict.numbers, _metric(verdict)
+    if metric == wording.SCORES:
         return _difference(verdict, record)
-    if verdict.check in SHARES:
-        name, path = SHARES[verdict.check]
+    if metric in SHARES:
+        name, path = SHARES[metric]
         marks = _marks(record, ("limit", path))
         top = 1.2 * max([numbers.get(f"{name}_high", 0.0), *(mark.at for mark in marks), 1e-6])
         percent = Scale(low=0.0, high=top, tell=lambda share: f"{short(100 * share)} %")
         return chart(numbers, name, percent, marks)
     return chart(numbers, "ratio", axis, _ratio_marks(verdict, record))
+
+
+def _metric(verdict: Verdict) -> str:
+    """Return what a verdict is about, before promotion or after."""
+    return verdict.check.removeprefix(AFTER)
 
 
 def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
@@ -126,10 +132,10 @@ def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
 
 
 def _ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
-    if verdict.check == wording.SLOWDOWN:
+    if _metric(verdict) == wording.SLOWDOWN:
         limit = verdict.numbers.get("limit") or parameter(record, "rollout.shadow.slowdown_limit", math.nan)
         return (Mark(at=limit, kind="limit"),) if math.isfinite(limit) else ()
-    path = SPECS.get(verdict.check)
+    path = SPECS.get(_metric(verdict))
     if path is None:
         return ()
     return _marks(record, ("margin", f"{path}.margin"), ("tolerance", f"{path}.tolerance"))
