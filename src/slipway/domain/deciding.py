@@ -102,7 +102,7 @@ def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, 
     """Say which input drifted from the validation rows; empty: none, or nothing is known."""
     if spec.drift is None or not profiles or not evidence.drift.counts:
         return ""
-    worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance)
+    worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance, evidence.drift.rows_together)
     return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
 
 

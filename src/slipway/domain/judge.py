@@ -348,5 +348,5 @@ def _summed(evidence: Evidence, came: Mapping[str, Pairs], spec: JudgeSpec) -> E
     if spec.classes is not None:
         evidence = replace(evidence, classes=classes.grow(evidence.classes, ours.classes, theirs.classes))
     if spec.drift is not None:
-        evidence = replace(evidence, drift=drift.grow(evidence.drift, theirs.inputs))
+        evidence = replace(evidence, drift=drift.grow(evidence.drift, theirs.inputs, theirs.requests))
     return evidence

@@ -236,6 +236,14 @@ def test_rows_that_come_together_count_once() -> None:
     assert against(often, (SMALL,), 0.1) > 1000 * against(once, (SMALL,), 0.1)
 
 
+def test_how_many_rows_come_together_is_counted() -> None:
+    """Over all looks, from requests; a service that does not say how many they were is taken to get single rows."""
+    silent = grow(grow(DriftEvidence(), {"x": (3, 40, 1)}), {"x": (3, 40, 1)})
+    told = grow(grow(DriftEvidence(), {"x": (30, 0, 10)}, 4), {"x": (10, 10, 0)}, 2)
+
+    assert (silent.rows_together, told.rows_together) == (1.0, 10.0)
+
+
 # promises
 
 

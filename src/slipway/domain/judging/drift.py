@@ -88,6 +88,18 @@ class DriftEvidence:
     """Live rows per bin so far, by column."""
 
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    requests: int = 0
+    """Requests that the rows came in; 0: not said."""
+
+    @property
+    def rows_together(self) -> float:
+        """Rows of one request, in the mean; 1 where nothing says.
+
+        >>> DriftEvidence(counts={"x": (30, 10)}, requests=4).rows_together
+        10.0
+        """
+        rows = max(map(sum, self.counts.values()), default=0)
+        return max(1.0, rows / self.requests) if self.requests else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +150,10 @@ def psi(profile: Sequence[int], live: Sequence[int]) -> float:
     return float(((after - before) * np.log(after / before)).sum())
 
 
-def grow(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]]) -> DriftEvidence:
+def grow(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]], requests: int = 0) -> DriftEvidence:
     """Return the evidence after one more look; the counts are of rows since the last one, by column.
+
+    `requests` are those that the rows came in; 0: not said.
 
     Raises ValueError where a count is below 0 or a column's number of bins is not as before.
     """
@@ -149,7 +163,7 @@ def grow(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]]) -> DriftE
             message = f"column {name}: {counts} after {before.get(name)}; need as many bins as before, none below 0"
             raise ValueError(message)
     grown = {name: tuple(map(add, before[name], more)) if name in before else more for name, more in news.items()}
-    return DriftEvidence(counts={**before, **grown})
+    return DriftEvidence(counts={**before, **grown}, requests=evidence.requests + requests)
 
 
 def against(
