@@ -33,7 +33,7 @@ def columns(rows: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, Any]:
 def test_a_process_sums_up_all_that_it_answered(
     request: pytest.FixtureRequest, package: str, digits_rows: Path, expected: Predictions, tmp_path: Path
 ) -> None:
-    """Classes and bins of 100 rows, asked one by one, together and by column; a refused request leaves no trace."""
+    """Bins of 100 rows, classes of 22 requests of one row, of many, and by column; a refused one leaves no trace."""
     rows = pd.read_csv(digits_rows)[list(PIXELS)].to_numpy()[:100]
     bodies = [*(matrix(rows[i : i + 1]) for i in range(20)), matrix(rows[20:60]), columns(rows[60:])]
 
@@ -52,7 +52,12 @@ def test_a_process_sums_up_all_that_it_answered(
         for name, value in zip(PIXELS, row, strict=True):
             counts[name][bisect.bisect_right([1, 4, 8, 12, 15], value)] += 1
     assert (statuses, refused) == ({200}, 400)
-    assert before == {"scores": None, "classes": {}, "inputs": {name: [0] * 7 for name in PIXELS}}
-    assert after["classes"] == Counter(map(str, expected[:100].tolist()))
+    shares: Counter[str] = Counter()
+    for number, label in enumerate(map(str, expected[:100].tolist())):
+        shares[label] += 1 if number < 20 else 1 / 40
+    assert (before["classes"], before["inputs"]) == ({}, {name: [0] * 7 for name in PIXELS})
+    assert [before[name] for name in ("scores", "requests", "rows", "nonfinite")] == [None, 0, 0, 0]
+    assert after["classes"] == pytest.approx(shares)
+    assert [after[name] for name in ("requests", "rows", "nonfinite")] == [22, 100, 0]
     assert after["inputs"] == counts
     assert after["scores"] is None
