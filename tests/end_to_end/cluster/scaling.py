@@ -71,6 +71,10 @@ class Watch:
         """Return what was seen since then."""
         return [sample for sample in list(self.samples) if sample.at >= at]
 
+    def grown(self) -> bool:
+        """Say whether both sides were last seen with more than one replica: a busy machine may ask for three."""
+        return all(one.ready(side) > 1 for one in self.samples[-1:] for side in (STABLE, CANARY))
+
     def both(self, ready: int, *, more_than: float = 0.0) -> bool:
         """Say whether both sides were last seen with so many replicas, and so much to do for each."""
         last = self.samples[-1:]
@@ -119,7 +123,7 @@ def scaled(place: Place) -> Scaled:
         load.per_second = USUAL
         place.until("usual load", lambda: watch.both(1, more_than=2.5), seconds=90)
         load.per_second = DOUBLE
-        place.until("both sides grew", lambda: watch.both(2), seconds=90)
+        place.until("both sides grew", watch.grown, seconds=90)
         load.per_second, dropped_at = USUAL, time.time()
         place.until("both sides shrank", lambda: watch.both(1, more_than=2.5), seconds=180)
         load.more(int(USUAL * SETTLED_SECONDS))
