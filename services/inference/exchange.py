@@ -9,16 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.calls import Answer, Call, Inference, Outputs, Refusing
+from services.inference.calls import COMPARE, DEADLINES, Answer, Call, Inference, Outputs, Refusing
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
 from services.inference.rescuing import Rescue
 from services.inference.telling.watching import REQUEST_ID, Headers, Told
 
-COMPARE = b"x-slipway-compare"
-"""Header of requests whose answers are remembered, set by the router while it copies live requests."""
-DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
-"""Headers that say how many milliseconds the client (or the router for it) waits."""
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""
 RIGHT = 200

@@ -15,7 +15,8 @@ from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from services.inference.calls import Answer, Call, Header
+from services.inference.calls import COMPARE, DEADLINES, Answer, Call, Header
+from services.inference.telling.meter import KINDS
 
 if TYPE_CHECKING:
     import httpx
@@ -28,15 +29,11 @@ FROM = b"x-slipway-rescued-from"
 """On a request that was handed on: the revision that could not answer it."""
 RESCUED = b"x-slipway-rescued"
 """On its answer, the same; who gave it says `x-slipway-revision`."""
-COMPARE = b"x-slipway-compare"
-TIMEOUT = b"x-request-timeout-ms"
 SUCCESSES = range(200, 300)
-ELSEWHERE = frozenset({401, 403, 407, 408, 499})
-"""Statuses that are not the revision's doing: nobody else would answer better."""
 LEAST_SECONDS = 0.005
 """With less time left nobody is asked."""
 LONGEST_SECONDS = 600.0
-_OURS = frozenset([ORDER, FROM, COMPARE, TIMEOUT, b"x-envoy-expected-rq-timeout-ms"])
+_OURS = frozenset([ORDER, FROM, COMPARE, *DEADLINES])
 _OF_CONNECTION = frozenset([
     *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
     *(b"content-length", b"content-encoding", b"accept-encoding", b"proxy-connection"),
@@ -167,7 +164,7 @@ class Rescuer:
     def _headers(self, asked: Mapping[bytes, bytes], seconds: float) -> list[Header]:
         kept = [(name, value) for name, value in asked.items() if name not in _OURS and name not in _OF_CONNECTION]
         timeout = b"%d" % max(1, int(1000 * seconds))
-        return [*kept, (b"accept-encoding", b"identity"), (TIMEOUT, timeout), (FROM, self.revision.encode())]
+        return [*kept, (b"accept-encoding", b"identity"), (DEADLINES[0], timeout), (FROM, self.revision.encode())]
 
     def _tell(self, what: str) -> None:
         if not self._failed:  # once until it answers again
@@ -213,7 +210,7 @@ class Rescue:
         if self._replied:
             self._rescuer.count(self._protocol, own.status)
             return True
-        if own.status in SUCCESSES or own.status in ELSEWHERE:
+        if own.status in SUCCESSES or own.status in KINDS["not_the_versions"]:
             self.stop()
             return False
         if self._asking is None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.inference.exchange import COMPARE, PATIENCE_SECONDS, deadline_of
+from services.inference.calls import COMPARE
+from services.inference.exchange import PATIENCE_SECONDS, deadline_of
 from services.inference.front import REVISION
 from services.inference.grpc_doors.methods import Method
 from services.inference.grpc_doors.statuses import Ending, Status, ending_of, refused_by_http

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from services.inference.bodies import LIMIT, SECONDS, UNPACKED
-from services.inference.exchange import DEADLINES, PATIENCE_SECONDS
+from services.inference.calls import DEADLINES
+from services.inference.exchange import PATIENCE_SECONDS
 from services.inference.front import REVISION
 from services.inference.manifest import Manifest
 from services.inference.model import TensorKind

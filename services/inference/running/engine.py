@@ -205,20 +205,6 @@ class Engine:
         """Note that the event loop begins another turn."""
         self._answered = False
 
-    async def predict(self, rows: Rows, deadline: float) -> Outputs:
-        """Return the model's outputs for these rows; raise Overloaded, Draining, TooLate or ModelFailed."""
-        self.admit(deadline)
-        came: asyncio.Future[Outputs | Refused] = self._loop.create_future()
-        waiting = self.submit(rows, deadline, lambda result: None if came.done() else came.set_result(result))
-        try:
-            result = await came
-        except asyncio.CancelledError:
-            waiting.tell = None  # what nobody waits for any more is not run
-            raise
-        if isinstance(result, Refused):
-            raise result
-        return result
-
     def _overloaded(self, seen: str, waiting: int) -> Overloaded | Draining:
         if self.draining:
             return Draining(f"this replica is ending and {seen}; ask another one")

@@ -21,6 +21,7 @@ from services.inference.running.admission import MOST_WAITING
 from services.inference.running.engine import ALONE, Engine
 from services.inference.running.runtime import warm_up_rows
 from services.inference.telling.meter import Meter
+from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]
 FOREVER = float("inf")
@@ -88,7 +89,7 @@ class Watched:
         matrix = np.zeros((len(values), width), dtype=np.float32)
         matrix[:, 0] = values
         try:
-            outputs = await self.engine.predict(Rows(matrix, {}), deadline)
+            outputs = await predict(self.engine, Rows(matrix, {}), deadline)
         except Refused as refusal:
             return refusal
         answers: list[float] = outputs["prediction"].tolist()

@@ -18,6 +18,7 @@ from services.inference.running.engine import GROW_SECONDS, Engine
 from services.inference.running.pyfunc import PyfuncRuntime
 from services.inference.running.runtime import warm_up_rows
 from services.inference.telling.meter import Meter
+from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]
 PLENTY = 1 << 40
@@ -168,7 +169,7 @@ def test_the_engine_asks_for_more_while_requests_wait(met_model: Path, manifest:
             engine.submit(row(0), 1e9, future.set_result)
         await asyncio.gather(*told)
         await wait_for(lambda: runtime.lanes == 2)
-        both = await asyncio.gather(*(engine.predict(row(2), 1e9) for _ in range(2)))
+        both = await asyncio.gather(*(predict(engine, row(2), 1e9) for _ in range(2)))
         await engine.stop()
         return {int(outputs["prediction"][0]) for outputs in both if not isinstance(outputs, Refused)}
 
