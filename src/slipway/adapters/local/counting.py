@@ -81,8 +81,10 @@ class Counted:
             return self.log == ASKED
         if self.host != self.revision:
             return False
-        # a deadline of the client's that passed during the first try ends the request, and leaves no mark on the try
-        return self.log == TRIED or (self.grpc == DEADLINE_EXCEEDED and not self.by)
+        # a deadline of the client's that passes during the first try ends the request, and may leave a mark on the try
+        # too: a gRPC server that sees it pass at the same moment says so, without having asked the version
+        overtaken = self.grpc == DEADLINE_EXCEEDED and not self.by
+        return self.log == (ASKED if overtaken else TRIED)
 
     @property
     def answered(self) -> bool:
