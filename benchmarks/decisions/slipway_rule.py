@@ -299,6 +299,7 @@ class Shares:
         self._negligible = np.full(traces.count, guard.negligible)
         self._tally: Tally = bursts.nothing((traces.count,), len(self._grid.ratios))
         self._gusts = self.learned.expects(np.zeros((traces.count, 4)))
+        self._rare = self.learned.known.rate < self._negligible
         self._begins = np.ones(traces.count, dtype=bool)
         self.canary, self.stable = np.zeros((2, traces.count)), np.zeros((2, traces.count))
         self.against = self.favour = np.zeros(traces.count)
@@ -321,7 +322,8 @@ class Shares:
         self._total = bursts.total(self._tally, self._gusts, self._grid)
         self.against = rates.log_against(self._total, self._grid)
         ratio = rates.log_passing(bursts.total_favour(self._tally, self._gusts, self._grid), self._grid)
-        self.favour = rates.log_either(ratio, rates.log_mean(bursts.small_total(self._tally, self._gusts)))
+        small = rates.log_mean(bursts.small_total(self._tally, self._gusts))
+        self.favour = rates.log_pass(ratio, small, self._rare)
 
     def _begin_block(self, look: Floats, begins: NDArray[np.bool_], *, first: bool) -> None:
         """End the block before in these traces, and say how the one that begins is weighed."""

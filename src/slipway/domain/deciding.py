@@ -167,7 +167,7 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
     """
     both = [evidence.rate(wording.ERRORS), evidence.rate(wording.COPIES)]
     whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
-    return max(favour, min(whole - math.log(2), alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
+    return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
 
 
 def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:

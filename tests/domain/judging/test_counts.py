@@ -1,6 +1,7 @@
 """Shares of requests as the judge keeps them: several at once, in a document, of constant size."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -239,3 +240,28 @@ def test_far_worse_ratios_are_excluded_first() -> None:
 
     assert excluded == sorted(excluded)
     assert excluded[0] < 1 < math.log(20) < excluded[-1]
+
+
+@pytest.mark.parametrize(("share", "rare"), [(0.005, False), (0.001, True), (None, True)])
+def test_how_a_canary_may_pass_is_weighed_by_what_was_known_of_stable_before(share: float | None, *, rare: bool) -> None:
+    """And never by what came since: weights that follow the data would not be an e-value's."""
+    guard = RateGuard(margin=1.0, tolerance=2.0, negligible=0.002)
+    before = NOTHING
+    if share is not None:
+        for block in range(12):
+            before = learn(before, counted(6000, round(6000 * share)), block)
+
+    begun = grow([before], [look_of(500, 3, 1500, 9)], [guard], 12, 0.0)
+    later = grow(begun, [look_of(500, 0, 15_000, 0 if not rare else 900)], [guard], 13, 0.0)
+
+    assert [begun[0].rare, later[0].rare] == [rare, rare]
+
+
+def test_where_stable_fails_more_than_negligibly_the_ratio_decides_sooner() -> None:
+    """The same counts, with and without knowing it: nearly twice the evidence."""
+    guard = RateGuard(margin=1.0, tolerance=2.0, negligible=0.002)
+    begun = grow([NOTHING], [look_of(6000, 30, 24_000, 120)], [guard], 0, 0.0)[0]
+
+    favour = [float(logs([replace(begun, rare=rare)], [guard], 0.0)[1][0]) for rare in (False, True)]
+
+    assert favour[0] - favour[1] == pytest.approx(math.log(0.95 / 0.5))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from slipway.domain.judging.rates import (
+    EQUAL,
     NEAREST,
     SMALLER,
     Floats,
@@ -51,6 +52,15 @@ def test_alternatives_lie_beyond_what_they_are_held_against(margin: float, toler
     assert grid.ratios[-2:].tolist() == [margin, tolerance]
     assert (grid.ratios[worse > 0] > margin * NEAREST).all()
     assert (grid.ratios[fine > 0] < tolerance / NEAREST).all()
+
+
+@pytest.mark.parametrize(("margin", "tolerance", "nearest"), [(1.0, 2.0, 1.0), (1.25, 2.0, 1.0), (1.5, 16.0, 2.0)])
+def test_as_good_as_stable_has_half_of_the_prior_in_favour(margin: float, tolerance: float, nearest: float) -> None:
+    """Most versions are; where it is too far from the tolerance to be an alternative, the one nearest to it has it."""
+    grid = grid_of(margin, tolerance)
+
+    assert np.exp(grid.fine).max() > EQUAL
+    assert grid.ratios[np.argmax(grid.fine)] == pytest.approx(nearest)
 
 
 def test_grids_of_several_metrics_are_stacked() -> None:

@@ -33,6 +33,8 @@ class CountEvidence:
     """Number of the block under way."""
     gusty: bool = False
     """How the block under way is weighed."""
+    rare: bool = True
+    """Whether stable's events were known to be rarer than negligible, or not known, when this began."""
     dispersion: Dispersion = dispersion.NOTHING_LEARNED
     """How stable's own events come together."""
 
@@ -82,9 +84,12 @@ def grow(
             tally=tuple(numbers),
             block=block,
             gusty=bool(weighed),
+            rare=rare,
             dispersion=dispersion,
         )
-        for one, look, numbers, weighed, dispersion in zip(before, looks, state.tolist(), gusty, learned, strict=True)
+        for one, look, numbers, weighed, rare, dispersion in zip(
+            before, looks, state.tolist(), gusty, _rare(before, guards), learned, strict=True
+        )
     ]
 
 
@@ -116,7 +121,8 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     tally = _tally(_state(evidence, grid), grid)
     against = rates.log_against(bursts.total(tally, gusts, grid), grid)
     ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
-    favour = rates.log_either(ratio, rates.log_mean(bursts.small_total(tally, gusts)))
+    rare = np.array([one.rare for one in evidence])
+    favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, gusts)), rare)
     return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
 
 
@@ -131,10 +137,12 @@ def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_c
     """Return the log e-values for the canary by its ratio: of all this evidence together, and of the first alone.
 
     Likelihoods of looks at other requests multiply: together they are an e-value where the ratio is the same in all.
+    That of all has the weight that a ratio has in `logs`.
     """
     alone, grid = likelihoods(evidence[0], guard, least_cv)
     whole = alone + sum(likelihoods(one, guard, least_cv)[0] for one in evidence[1:])
-    return float(rates.log_passing(whole, grid)), float(rates.log_favour(alone, grid))
+    weight = np.log(rates.ratio_weight(np.array(evidence[0].rare)))
+    return float(rates.log_passing(whole, grid) + weight), float(rates.log_favour(alone, grid))
 
 
 def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
@@ -186,6 +194,15 @@ def _gusts(evidence: Sequence[CountEvidence], least_cv: float) -> Gusts:
         gusty=np.array([float(one.gusty) for one in evidence]),
         clusters=dispersion.clusters(known),
     )
+
+
+def _rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> list[bool]:
+    """Say of each metric whether stable's events are rarer than negligible: as was known when it began."""
+    known = dispersion.learned([one.dispersion for one in before]).rate
+    return [
+        one.rare if one.tally else bool(rate < guard.negligible)
+        for one, rate, guard in zip(before, known, guards, strict=True)
+    ]
 
 
 def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:

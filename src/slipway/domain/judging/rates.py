@@ -36,7 +36,13 @@ BROKEN = 0.2
 """Prior weight of those farther off: a canary that fails on half of its requests is found within few of them."""
 NEAREST = 1.05
 """Alternatives closer to the null than this can't be told from it within any rollout."""
-NEARER = 0.7
+EQUAL = 0.5
+"""Prior weight of the alternative nearest to "as good as stable" among those that speak for the canary: most versions
+are. The claim is the same with any weights; with all alike equal ones pass later (docs/decisions/0019)."""
+RARE, COMMON = 0.5, 0.95
+"""Weight of passing by the ratio, the rest on passing by a negligible share: where stable's own events are rarer than
+negligible, and where they are not. There a canary that is no better has no hope of the other way."""
+NEARER = 1.1
 """A canary passes by its ratio only while halfway to the tolerance explains its errors at most exp(-NEARER) as well as
 the margin does: of canaries in between few are promoted then, and equal ones hardly later (docs/decisions/0019)."""
 SMALLER = np.array([1 / 64, 1 / 16, 1 / 4, 1 / 2])
@@ -70,11 +76,13 @@ def grid_of(margin: float, tolerance: float) -> Grid:
     spaced = np.geomspace(1 / WIDEST, WIDEST, count)
     above, far = spaced > NEAREST * margin, spaced > FARTHEST * NEAREST * margin
     below = (spaced < tolerance / NEAREST) & (spaced > tolerance / FARTHEST / NEAREST)
+    equal = np.argmin(np.where(below, np.abs(np.log(spaced)), np.inf))
+    fine = (1 - EQUAL) * below / below.sum() + EQUAL * (np.arange(count) == equal)
     worse = (1 - BROKEN) * (above & ~far) / (above & ~far).sum() + BROKEN * far / far.sum()
     return Grid(
         ratios=np.append(spaced, [margin, tolerance]),
         worse=_log_prior(worse),
-        fine=_log_prior(below / below.sum()),
+        fine=_log_prior(fine),
         halfway=np.append(_interpolating(spaced, np.sqrt(margin * tolerance)), [0.0, 0.0]),
     )
 
@@ -192,6 +200,22 @@ def log_mixed(logs: Floats, weights: Floats) -> Floats:
 def log_mean(logs: Floats) -> Floats:
     """Return log(mean(exp(logs))) over the last axis: e-values mixed with equal weights."""
     return log_mixed(logs, np.full(logs.shape[-1], -np.log(logs.shape[-1])))
+
+
+def log_pass(by_ratio: Floats, by_share: Floats, rare: NDArray[np.bool_]) -> Floats:
+    """Return the log e-value for the canary by its ratio or by a negligible share, weighed as stable was known before.
+
+    >>> np.exp(log_pass(np.log([30.0, 30.0]), np.log([2.0, 2.0]), np.array([True, False]))).round(2).tolist()
+    [16.0, 28.6]
+    """
+    ratio = ratio_weight(rare)
+    passing: Floats = np.logaddexp(by_ratio + np.log(ratio), by_share + np.log(1 - ratio))
+    return passing
+
+
+def ratio_weight(rare: NDArray[np.bool_]) -> Floats:
+    """Return the weight of passing by the ratio."""
+    return np.where(rare, RARE, COMMON)
 
 
 def log_either(one: Floats, other: Floats) -> Floats:
