@@ -243,7 +243,7 @@ def test_far_worse_ratios_are_excluded_first() -> None:
 
 
 @pytest.mark.parametrize(("share", "rare"), [(0.005, False), (0.001, True), (None, True)])
-def test_how_a_canary_may_pass_is_weighed_by_what_was_known_of_stable_before(share: float | None, *, rare: bool) -> None:
+def test_how_a_canary_may_pass_is_weighed_as_stable_was_known_before(share: float | None, *, rare: bool) -> None:
     """And never by what came since: weights that follow the data would not be an e-value's."""
     guard = RateGuard(margin=1.0, tolerance=2.0, negligible=0.002)
     before = NOTHING
