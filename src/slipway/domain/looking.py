@@ -8,6 +8,7 @@ from slipway.domain.deciding import Decision, decide, drifted, score, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import DriftAction
 from slipway.domain.judging import route, shared_faults
+from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.wording import COPIES, DISAGREEMENT, SLOWDOWN
 from slipway.domain.moving import Observation, name_of, state_in
 from slipway.domain.readings import Summary
@@ -110,7 +111,10 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
         case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
             learned = judge.learn(noted, _alone(live, stable), spec.judge, when)
-            return learned if cold else judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when)
+            if cold:
+                return learned
+            patient = _may_wait(spec)
+            return judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when, patient=patient)
         case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
             return _weighed(status.evidence, live, spec, when, cold=cold)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
@@ -182,8 +186,19 @@ def why_copying_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observatio
     return ""
 
 
+def _may_wait(spec: ReleaseSpec) -> bool:
+    """Say whether the shadow is long enough to learn stable's gusts in it, before copies count against the canary."""
+    shadow, needed = spec.rollout.shadow, (KNOWN_BLOCKS + 1) * spec.judge.burst_seconds
+    return shadow is not None and shadow.duration_seconds > needed
+
+
 def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
-    """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out."""
+    """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out.
+
+    Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
+    """
+    if _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge):
+        return False
     said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
     return said.get(COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
 

@@ -26,6 +26,9 @@ Counts of few events are zero more often than a gamma is near it, so HALF an eve
 arms as requests are. What one gust can say is bounded by its kappa; a canary that is worse in every block is still
 found.
 
+**Not known yet**: before enough blocks of stable were seen, a gust in one arm looks like the canary's doing. Blocks then
+speak for the canary alone; against it counts only a ratio that no gust explains (`counts.BEYOND_GUSTS`).
+
 How a block is weighed is decided before it, from earlier ones; the product stays an e-process, as far as the gamma is
 right: its counts are not quite those of a negative binomial (`HALF`).
 """
@@ -94,6 +97,8 @@ class Gusts:
     """1 where a block is weighed by the scale likelihood, 0 where by the counts."""
     clusters: Floats
     """phi, with its margin."""
+    known: Floats | float = 1.0
+    """1 where it is learned from enough blocks, 0 where it is not: such a block does not speak against the canary."""
 
 
 def nothing(shape: tuple[int, ...], ratios: int) -> Tally:
@@ -122,7 +127,7 @@ def close(tally: Tally, gusts: Gusts, grid: Grid, negligible: Floats, recent: Fl
     `recent`: requests and events of stable's blocks before this one, shape (..., RECENT, 2), zeros where not known.
     """
     tempered, alone = _tempered(tally, gusts)
-    tally.closed += tally.open * tempered[..., None]
+    tally.closed += tally.open * (gusts.known * tempered)[..., None]
     tally.favour += tally.open * tempered[..., None]
     tally.small_closed += tally.small_open * alone[..., None] + _small(tally, gusts, negligible)
     block = _block(tally, gusts)
@@ -138,7 +143,8 @@ def close(tally: Tally, gusts: Gusts, grid: Grid, negligible: Floats, recent: Fl
 
 def total(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
     """Return l(w) of everything so far, shape (..., ratios). A gusty block speaks when it is over."""
-    return tally.closed + tally.open * _tempered(tally, gusts)[0][..., None] + _bounded(tally.window, grid)
+    tempered = gusts.known * _tempered(tally, gusts)[0]
+    return tally.closed + tally.open * tempered[..., None] + _bounded(tally.window, grid)
 
 
 def total_favour(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
@@ -168,7 +174,7 @@ def _tempered(tally: Tally, gusts: Gusts) -> tuple[Floats, Floats]:
 def _block(tally: Tally, gusts: Gusts) -> Floats:
     """Return what a gusty block adds to its window, shape (..., 6): zeros where it is calm or lacks an arm."""
     n_c, x, n_s, y = (tally.counts[..., part] for part in range(4))
-    both = gusts.gusty * (n_c > 0) * (n_s > 0)
+    both = gusts.known * gusts.gusty * (n_c > 0) * (n_s > 0)
     kappa_c, kappa_s = both * _kappa(gusts, gusts.rate * n_c), both * _kappa(gusts, gusts.rate * n_s)
     added = HALF / np.maximum(n_c + n_s, 1)
     scaled_c, scaled_s = kappa_c * (x / np.maximum(n_c, 1) + added), kappa_s * (y / np.maximum(n_s, 1) + added)

@@ -13,9 +13,13 @@ from slipway.domain.counters import ZERO, Counters
 from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging import bursts, dispersion, rates
 from slipway.domain.judging.bursts import Gusts, Tally
-from slipway.domain.judging.dispersion import Dispersion
+from slipway.domain.judging.dispersion import KNOWN_BLOCKS, Dispersion
 from slipway.domain.judging.rates import SMALLER, Floats, Grid
 
+BEYOND_GUSTS = 8.0
+"""Ratio of the two arms that no gust explains: alone more than that counts against the canary before stable's are known."""
+PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
+"""After so many blocks everything counts, whatever is known of gusts: who looks rarely never learns."""
 LARGEST_LOG = 690.0
 """Evidence is capped at 1e300, so that it stays a number in any document."""
 
@@ -33,6 +37,10 @@ class CountEvidence:
     """Number of the block under way."""
     gusty: bool = False
     """How the block under way is weighed."""
+    began: int | None = None
+    """Number of the first block."""
+    known: bool = True
+    """Whether stable's gusts were known as the block under way began, or it is not waited for that they are."""
     rare: bool = True
     """Whether stable's events were known to be rarer than negligible, or not known, when this began."""
     dispersion: Dispersion = dispersion.NOTHING_LEARNED
@@ -59,9 +67,17 @@ class Look:
 
 
 def grow(
-    before: Sequence[CountEvidence], looks: Sequence[Look], guards: Sequence[RateGuard], block: int, least_cv: float
+    before: Sequence[CountEvidence],
+    looks: Sequence[Look],
+    guards: Sequence[RateGuard],
+    block: int,
+    least_cv: float,
+    waits: Sequence[bool] = (),
 ) -> list[CountEvidence]:
-    """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in."""
+    """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in.
+
+    `waits`: of which metrics stable's gusts must be known before all of it counts against the canary; none if empty.
+    """
     grid, negligible = _grid(guards), np.array([guard.negligible for guard in guards])
     state = _state(before, grid)
     begins = np.array([one.block != block for one in before])
@@ -77,6 +93,10 @@ def grow(
         for one, look in zip(before, looks, strict=True)
     ]
     gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
+    known = [
+        knows(one, block, least_cv) or not wait if begin else one.known
+        for one, begin, wait in zip(before, begins, waits or [False] * len(before), strict=True)
+    ]
     return [
         CountEvidence(
             canary=one.canary + look.canary,
@@ -84,13 +104,21 @@ def grow(
             tally=tuple(numbers),
             block=block,
             gusty=bool(weighed),
+            began=block if one.began is None else one.began,
+            known=counts,
             rare=rare,
             dispersion=dispersion,
         )
-        for one, look, numbers, weighed, rare, dispersion in zip(
-            before, looks, state.tolist(), gusty, _rare(before, guards), learned, strict=True
+        for one, look, numbers, weighed, counts, rare, dispersion in zip(
+            before, looks, state.tolist(), gusty, known, _rare(before, guards), learned, strict=True
         )
     ]
+
+
+def knows(evidence: CountEvidence, block: int, least_cv: float) -> bool:
+    """Return whether stable's gusts are known, or it was waited long enough; with `least_cv` the spec says them."""
+    waited = 0 if evidence.began is None else block - evidence.began
+    return least_cv > 0 or evidence.dispersion.pairs >= KNOWN_BLOCKS or waited >= PATIENCE_BLOCKS
 
 
 def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
@@ -119,8 +147,11 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     """Return the log e-values against the canary, and for it: shape (metrics,) each."""
     grid, gusts = _grid(guards), _gusts(evidence, least_cv)
     tally = _tally(_state(evidence, grid), grid)
+    whole = bursts.total_favour(tally, gusts, grid)
+    ratio = rates.log_passing(whole, grid)
     against = rates.log_against(bursts.total(tally, gusts, grid), grid)
-    ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
+    if not all(one.known for one in evidence):
+        against = np.where(gusts.known, against, rates.log_beyond(whole, grid, BEYOND_GUSTS))
     rare = np.array([one.rare for one in evidence])
     favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, gusts)), rare)
     return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
@@ -139,16 +170,19 @@ def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_c
     Likelihoods of looks at other requests multiply: together they are an e-value where the ratio is the same in all.
     That of all has the weight that a ratio has in `logs`.
     """
-    alone, grid = likelihoods(evidence[0], guard, least_cv)
-    whole = alone + sum(likelihoods(one, guard, least_cv)[0] for one in evidence[1:])
+    grid = _grid((guard,))
+    each = bursts.total_favour(_tally(_state(evidence, grid), grid), _gusts(evidence, least_cv), grid)
+    alone, whole = each[0], each.sum(axis=0)
     weight = np.log(rates.ratio_weight(np.array(evidence[0].rare)))
-    return float(rates.log_passing(whole, grid) + weight), float(rates.log_favour(alone, grid))
+    one = rates.grid_of(guard.margin, guard.tolerance)
+    return float(rates.log_passing(whole, one) + weight), float(rates.log_favour(alone, one))
 
 
 def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
-    """Return one metric's log-likelihood by ratio, and the grid it is on."""
+    """Return one metric's log-likelihood by ratio, and the grid it is on; of all that was seen, whatever it counts."""
     grid = _grid((guard,))
-    total = bursts.total(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
+    seen = bursts.total if evidence.known else bursts.total_favour
+    total = seen(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
     return total[0], rates.grid_of(guard.margin, guard.tolerance)
 
 
@@ -193,6 +227,7 @@ def _gusts(evidence: Sequence[CountEvidence], least_cv: float) -> Gusts:
         rate=known.rate,
         gusty=np.array([float(one.gusty) for one in evidence]),
         clusters=dispersion.clusters(known),
+        known=np.array([float(one.known) for one in evidence]),
     )
 
 

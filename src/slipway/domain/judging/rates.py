@@ -118,6 +118,19 @@ def log_against(total: Floats, grid: Grid) -> Floats:
     return log_mixed(total, grid.worse) - total[..., -2]
 
 
+def log_beyond(total: Floats, grid: Grid, ratio: float) -> Floats:
+    """Return the log e-value against "the canary fails at most `ratio` times as often as stable, and the margin"."""
+    spaced = grid.ratios[..., :-2]
+    null = np.maximum(ratio, grid.ratios[..., -2:-1])
+    far = spaced >= null * (1 - 1e-9)
+    weights = np.where(far & (spaced > NEAREST * null), 0.0, -np.inf)
+    weights = weights - np.log(np.exp(weights).sum(axis=-1, keepdims=True))
+    beyond: Floats = log_mixed(total[..., :-2], weights) - np.take_along_axis(
+        total, far.argmax(axis=-1)[..., None], axis=-1
+    )[..., 0]
+    return beyond
+
+
 def log_favour(total: Floats, grid: Grid) -> Floats:
     """Return the log e-value against "ratio >= tolerance": the mean over the alternatives below it."""
     return log_mixed(total, grid.fine) - total[..., -1]
