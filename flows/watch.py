@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from tasks.watching import models_to_watch, watch_model
+from tasks.watching import AT_ONCE, times_to_watch, watch_model
 
 Duration = Annotated[float, Field(gt=0, le=3600)]
 
@@ -14,13 +14,14 @@ Duration = Annotated[float, Field(gt=0, le=3600)]
 @flow(
     name="watch",
     description="End bake windows, take back what fails in them, keep judging what is held.",
-    task_runner=ThreadPoolTaskRunner(max_workers=16),  # type: ignore[arg-type]  # the runner is generic over futures
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),  # type: ignore[arg-type]  # the runner is generic over futures
 )
 def watch(duration_seconds: Duration = 50) -> dict[str, str]:
-    """Look after every model that bakes or is held; return what became of each.
+    """Look after every model that bakes or is held, learn from first versions; return what became of each.
 
     Args:
         duration_seconds: How long this run keeps looking.
     """
-    futures = {model: watch_model.submit(model, duration_seconds) for model in models_to_watch()}
+    times = times_to_watch(duration_seconds)
+    futures = {model: watch_model.submit(model, seconds) for model, seconds in times.items()}
     return {model: future.result() for model, future in futures.items()}

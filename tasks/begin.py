@@ -76,7 +76,9 @@ def _lease(spec: ReleaseSpec, wanted: ModelVersion, holder: str) -> Lease:
 def _refuse_older(wanted: ModelVersion, holder: str) -> None:
     """Never take a newer version's place."""
     under_way = wiring.rollouts().load(wanted.model)
-    if under_way is not None and not under_way.phase.terminal and under_way.version > wanted.version:
+    if under_way is None or under_way.phase.terminal or under_way.alone:
+        return
+    if under_way.version > wanted.version:
         raise PermanentError(
             f"release {holder}",
             seen=f"version {under_way.version} is being released already",

@@ -95,6 +95,8 @@ def _measured(spec: ReleaseSpec, status: RolloutStatus) -> Measured:
         return {}
     judge, metrics = spec.judge, wiring.metrics()
     measured: Measured = {"live": _read("counters", status, metrics.counters)}
+    if status.alone:
+        return measured
     if judge.latency is not None:
         measured["latencies"] = _read("latencies", status, metrics.latencies)
     if judge.scores is not None or judge.classes is not None or judge.drift is not None:

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
 from slipway.domain.pending import attempt_of, interrupted, may_need_a_run, waiting
-from slipway.domain.status import RolloutStatus
+from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names
@@ -52,8 +52,8 @@ def reconcile_model(model: str) -> str:
 
 
 def _waits(status: RolloutStatus | None, version: int) -> bool:
-    """Say whether a version's rollout is held: it waits on purpose."""
-    return status is not None and status.version == version and not (status.phase.driven or status.phase.terminal)
+    """Say whether a version's rollout is held: it waits on purpose. One that bakes must be recorded as promoted."""
+    return status is not None and status.version == version and status.phase is Phase.HELD
 
 
 def _interruption(status: RolloutStatus | None) -> str:

@@ -32,7 +32,7 @@ def take_back(model: str, reason: str) -> str:
     trigger = f"rollback: {reason}"
     with keeping(lease, spec.rollout.lease_seconds):
         status = _status(model)
-        if status.phase.terminal:
+        if status.phase.terminal or status.alone:
             return _bring_back(reopened(status, lease, trigger), status, reason)
         undone = drive_to_rest(spec, undo(status, reason, time.time()), lease)  # traffic first: MLflow may be down
         record(reopened(undone, lease, trigger), state_of(undone), undone.reason, (), undone)

@@ -3,6 +3,7 @@
 import pytest
 
 from slipway.domain.moving import Route, Start, Stop
+from slipway.domain.revision import Health
 from slipway.domain.status import Phase
 from tests.domain.looks import (
     ABSENT,
@@ -11,11 +12,13 @@ from tests.domain.looks import (
     FAILED,
     GOOD,
     HALF,
+    NEW,
     NO,
     OLD,
     PROMOTED,
     STARTING,
     UNREADY,
+    WORSE,
     YES,
     Case,
     given,
@@ -212,11 +215,65 @@ FIRST_CASES = [
         then=Phase.ROLLED_BACK,
     ),
     Case(
-        case="routed: succeeded, there is nothing to bake beside",
+        case="routed: serves alone, its errors are learned",
+        given=given(Phase.PROMOTING, **FIRST),
+        when=seen(old=ABSENT, traffic=AFTER),
+        then=Phase.BAKING,
+        because="so far; it serves alone, and how its errors come together is learned until 1970-01-01 00:18:20 UTC",
+    ),
+    Case(
+        case="routed, no bake window: succeeded",
         given=given(Phase.PROMOTING, **FIRST),
         when=seen(old=ABSENT, traffic=AFTER),
         then=Phase.SUCCEEDED,
+        spec=release_spec(bake_seconds=0),
     ),
+    *[
+        Case(
+            case=f"alone and {health}: nothing to go back to",
+            given=given(Phase.BAKING, **FIRST),
+            when=seen(health, old=ABSENT, traffic=AFTER),
+            then=Phase.BAKING,
+            do=(Start(revision=NEW),) if health is ABSENT else (),
+        )
+        for health in Health
+    ],
+    Case(
+        case="alone: a lost route comes back",
+        given=given(Phase.BAKING, **FIRST),
+        when=seen(old=ABSENT, traffic=None),
+        then=Phase.BAKING,
+        do=(Route(traffic=AFTER),),
+    ),
+    Case(
+        case="alone: whatever fails",
+        given=given(Phase.BAKING, **FIRST),
+        when=seen(old=ABSENT, traffic=AFTER, live=WORSE),
+        then=Phase.BAKING,
+    ),
+    Case(
+        case="alone, learned: succeeded",
+        given=given(Phase.BAKING, 100, **FIRST),
+        when=seen(old=ABSENT, traffic=AFTER),
+        then=Phase.SUCCEEDED,
+        because="new serves; while it was alone, its errors were learned from 0 differences of successive blocks",
+    ),
+    Case(
+        case="alone, learned, its route lost: that first",
+        given=given(Phase.BAKING, 100, **FIRST),
+        when=seen(old=ABSENT, traffic=None),
+        then=Phase.BAKING,
+        do=(Route(traffic=AFTER),),
+    ),
+    *[
+        Case(
+            case=f"alone, {health}, and a newer version waits: at once",
+            given=given(Phase.BAKING, **FIRST),
+            when=seen(health, old=ABSENT, traffic=AFTER, superseded_by=3),
+            then=Phase.SUCCEEDED,
+        )
+        for health in Health
+    ],
     Case(
         case="died once routed: no success yet, and nothing to go back to",
         given=given(Phase.PROMOTING, **FIRST),

@@ -329,7 +329,7 @@ class Rollout(RuleBasedStateMachine):
         """Somebody approves, rejects, or takes the answer back."""
         self.approval = None if approve is None else Approval(by="ann", approve=approve)
 
-    @precondition(lambda self: not self.status.phase.terminal)
+    @precondition(lambda self: not (self.status.phase.terminal or self.status.alone))
     @rule()
     def person_takes_it_back(self) -> None:
         """`slipway rollback`, at any moment."""

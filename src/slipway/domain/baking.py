@@ -3,14 +3,19 @@
 What begins after promotion (a leak, a cache that fills, a new client) is found so, and nobody has compared it before:
 the evidence begins anew, with a part of alpha of its own. The new version is still the canary of the comparison. Labels
 go on where they were: they are about answers given before.
+
+A model's first version bakes alone. Nothing is compared, and nothing can be taken back; what is learned is how its
+errors come together (`judging.dispersion`), which the second release must know.
 """
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from slipway.domain.deciding import Decision, decide, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge import rate_guards
 from slipway.domain.judging import counts
+from slipway.domain.judging.wording import ERRORS
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.verdict import Verdict
@@ -31,6 +36,19 @@ def held_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
     if status.stable is None or status.direct or not spec.rollout.compares_while_baking:
         return 0
     return spec.rollout.hold_back_percent
+
+
+def serves_alone(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
+    """Say that a first version serves, and until when its errors are learned."""
+    until = datetime.fromtimestamp(now + spec.rollout.bake_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{status.reason}; it serves alone, and how its errors come together is learned until {until}"
+
+
+def served_alone(status: RolloutStatus) -> str:
+    """Say what was learned of a first version that served alone."""
+    pairs = status.evidence.rate(ERRORS).dispersion.pairs
+    name = status.canary.name if status.canary else "it"
+    return f"{name} serves; while it was alone, its errors were learned from {pairs} differences of successive blocks"
 
 
 def compares(status: RolloutStatus) -> bool:

@@ -1,5 +1,6 @@
 """The judge within a rollout: what it looks at in each phase, and what it lets the weights do."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from slipway.domain import baking, judge, warming
@@ -76,8 +77,8 @@ def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: flo
         evidence=_looked(spec, status, seen, when),
         evidence_after_promotion=_looked_after_promotion(spec, status, seen, when),
     )
-    if looked == status:
-        return replace(status, shadow=shadow)
+    if looked == status or status.alone:
+        return replace(looked, shadow=shadow)
     said = decision_of(spec, looked)
     return replace(
         looked,
@@ -103,14 +104,14 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
     """
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None:
-        return status.evidence
+        return _learned(status, _alone(seen.live or {}, canary), spec, when) if status.alone else status.evidence
     live = _arms(canary, stable, seen)
     ready = state_in(seen, stable).health is Health.READY
     cold = status.warming.cold
     match status.phase:
         case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
-            learned = judge.learn(noted, _alone(live, stable), spec.judge, when)
+            learned = judge.learn(noted, _alone(live.counters, stable), spec.judge, when)
             if cold:
                 return learned
             patient = _may_wait(spec)
@@ -120,7 +121,7 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
             return judge.remember(status.evidence, live, spec.judge)
         case Phase.BAKING:
-            learned = judge.learn(status.evidence, _alone(live, canary), spec.judge, when)
+            learned = _learned(status, _alone(live.counters, canary), spec, when)
             return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
         case _:
             return status.evidence
@@ -172,8 +173,14 @@ def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation
     return warming.more_than_cold(status.warming, (canary, stable), seen.live or {}, spec.judge.alpha)
 
 
-def _alone(live: judge.Arms, name: str) -> dict[str, Counters]:
-    return {name: live.counters[name]} if name in live.counters else {}
+def _learned(status: RolloutStatus, counters: Mapping[str, Counters], spec: ReleaseSpec, when: judge.When) -> Evidence:
+    """Return the evidence after a look at what serves now; what a cold replica explains is remembered, not learned."""
+    learned = judge.learn(status.evidence, counters, spec.judge, when)
+    return replace(status.evidence, cursors=learned.cursors) if status.warming.cold else learned
+
+
+def _alone(counters: Mapping[str, Counters], name: str | None) -> dict[str, Counters]:
+    return {name: counters[name]} if name is not None and name in counters else {}
 
 
 def why_copying_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:

@@ -11,7 +11,7 @@ the end.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from slipway.domain.baking import held_back
+from slipway.domain.baking import held_back, served_alone, serves_alone
 from slipway.domain.capacity import raised, settled, shortages
 from slipway.domain.evidence import carried
 from slipway.domain.judging import quantiles
@@ -99,11 +99,11 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
 
 
 def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
-    """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over.
+    """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over, or serves alone.
 
     Where nothing was started yet, it is STOPPED at once.
     """
-    if status.phase.terminal:
+    if status.phase.terminal or status.alone:
         message = f"rollout {status.release_id} is {status.phase}: there is nothing to take back"
         raise ValueError(message)
     return _enter(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
@@ -294,13 +294,19 @@ def _promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now:
     if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
         told = replace(status, reason=_missing(status, seen) or status.reason)
         return Step(status=told, actions=way(status, seen, overloading=_late(spec, status, now)))
-    if status.stable is None:
+    if status.stable is None and not spec.rollout.bake_seconds:
         return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+    if status.stable is None:
+        return Step(status=_enter(status, Phase.BAKING, serves_alone(spec, status, now), now))
     anew = replace(status, evidence_after_promotion=carried(status.evidence))
     return Step(status=_enter(anew, Phase.BAKING, status.reason, now))
 
 
 def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    return (_alone if status.alone else _beside_the_old)(spec, status, seen, now)
+
+
+def _beside_the_old(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     canary, old = state_in(seen, name_of(status.canary)), state_in(seen, name_of(status.stable))
     if canary.health is not Health.READY:
         if old.health is not Health.READY:
@@ -319,6 +325,15 @@ def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
     if release or stop:
         return Step(status=status, actions=(*release, *stop))
     return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+
+
+def _alone(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Keep it there whatever it does: there is nothing to go back to. A newer version is not kept waiting."""
+    step, release = _move(status, seen), _release(seen, status.canary)
+    learning = now - status.entered_at < spec.rollout.bake_seconds or bool(step.actions)
+    if release or (learning and seen.superseded_by is None):
+        return replace(step, actions=(*step.actions, *release))
+    return Step(status=_enter(status, Phase.SUCCEEDED, served_alone(status), now))
 
 
 def _rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:

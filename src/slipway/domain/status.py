@@ -25,7 +25,8 @@ class Phase(StrEnum):
     PROMOTING = "promoting"
     """All traffic is on its way to it."""
     BAKING = "baking"
-    """It serves nearly everything; the old revision keeps a small share, or is warm."""
+    """It serves nearly everything; the old revision keeps a small share, or is warm. A model's first version serves
+    alone: how its errors come is learned."""
     SUCCEEDED = "succeeded"
     """It is the champion; the old revision is gone."""
     HELD = "held"
@@ -127,6 +128,11 @@ class RolloutStatus:
     def copying(self) -> bool:
         """Whether the canary gets copies of live requests: under shadow, or held there."""
         return self.phase is Phase.SHADOW or (self.phase is Phase.HELD and self.held_from is Phase.SHADOW)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it bakes without an old revision, as a model's first version: nothing is compared or taken back."""
+        return self.phase is Phase.BAKING and self.stable is None
 
     @property
     def champion(self) -> Revision | None:

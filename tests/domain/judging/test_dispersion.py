@@ -127,6 +127,19 @@ def test_the_last_blocks_are_remembered() -> None:
     assert found.recent == tuple((100 + block, block) for block in range(2, RECENT + 3) if block != 5)
 
 
+@pytest.mark.parametrize(("gap", "kept"), [(1, RECENT), (2, RECENT), (RECENT, RECENT), (RECENT + 1, 0), (6000, 0)])
+def test_blocks_of_long_ago_are_no_last_ones(gap: int, kept: int) -> None:
+    """At the next release stable's rate may be another; what is known of its gusts stays."""
+    found = NOTHING_LEARNED
+    for block in range(RECENT + 2):
+        found = note(found, block, 100, block)
+
+    later = note(found, RECENT + 1 + gap, 100, 3)
+
+    assert len(later.recent) == kept
+    assert later.pairs == RECENT + 1
+
+
 # from block to block
 
 

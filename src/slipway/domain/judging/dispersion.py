@@ -111,7 +111,8 @@ class Dispersion:
     spans: tuple[Span, ...] = ()
     """One per length in `SPANS`; empty: none seen."""
     recent: tuple[tuple[int, int], ...] = ()
-    """Requests and events of the last blocks that are over, oldest first; a block without requests is not kept."""
+    """Requests and events of the last blocks that are over, oldest first; a block without requests is not kept, none is
+    after a gap of `RECENT` blocks: what stable's rate was at its own release says nothing of now."""
 
 
 NOTHING_LEARNED = Dispersion()
@@ -119,7 +120,7 @@ NOTHING_LEARNED = Dispersion()
 
 def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
     """Return the dispersion after a look in the block with this number; every field is named, as `replace` is slow."""
-    old = before if before.block in {None, block} else _ended(before, follows=block == (before.block or 0) + 1)
+    old = before if before.block in {None, block} else _ended(before, block - (before.block or 0))
     return Dispersion(
         block=block,
         requests=old.requests + requests,
@@ -152,8 +153,9 @@ def _with(known: Pairs, excess: float, scale: float, count: int) -> Pairs:
     return Pairs(excess=known.excess + excess, scale=known.scale + scale, count=known.count + count)
 
 
-def _ended(old: Dispersion, *, follows: bool) -> Dispersion:
-    """Close the block under way; one that no look follows at once has no neighbour."""
+def _ended(old: Dispersion, blocks: int) -> Dispersion:
+    """Close the block under way, so many blocks before the next; one that no look follows at once has no neighbour."""
+    follows = blocks == 1
     pair = (old.requests_before, old.events_before, old.requests, old.events)
     excess, scale = excess_and_scale(*np.array(pair, dtype=float))
     here = ((old.requests, old.events),) if old.requests else ()
@@ -174,7 +176,7 @@ def _ended(old: Dispersion, *, follows: bool) -> Dispersion:
         looks_here=NO_PAIRS,
         looks=_with(old.looks, old.looks_here.excess, old.looks_here.scale, old.looks_here.count),
         spans=tuple(_lengthened(span, length, old, follows) for span, length in zip(spans, SPANS, strict=True)),
-        recent=(*old.recent, *here)[-RECENT:],
+        recent=(*old.recent, *here)[-RECENT:] if blocks <= RECENT else (),
     )
 
 
