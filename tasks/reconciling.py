@@ -4,8 +4,8 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from slipway import wiring
-from slipway.domain.pending import attempt_of, interrupted, may_need_a_run, waiting
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.pending import attempt_of, interrupted, may_need_a_run, waiting, waits
+from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names
@@ -42,18 +42,13 @@ def reconcile_model(model: str) -> str:
         return "a release is under way"
     status = wiring.rollouts().load(model)
     begun = interrupted(versions)
-    if begun is not None and not _waits(status, begun.version):
+    if begun is not None and not waits(status, begun.version):
         run = submit_release(begun, "schedule", attempt_of(begun), resume=_interruption(status))
         return f"version {begun.version} was left under way: resumed by run {run}"
     new = waiting(versions)
     if new is not None:
         return f"version {new.version} waits: released by run {submit_release(new, 'schedule')}"
     return "nothing to do"
-
-
-def _waits(status: RolloutStatus | None, version: int) -> bool:
-    """Say whether a version's rollout is held: it waits on purpose. One that bakes must be recorded as promoted."""
-    return status is not None and status.version == version and status.phase is Phase.HELD
 
 
 def _interruption(status: RolloutStatus | None) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.domain.model import CHAMPION, ModelVersion, ReleaseState
-from slipway.domain.pending import interrupted, may_need_a_run, waiting
+from slipway.domain.pending import interrupted, may_need_a_run, waiting, waits
 from slipway.domain.status import Phase, RolloutStatus
 from tests.domain.looks import given
 
@@ -71,3 +71,11 @@ def test_what_is_left_under_way_or_was_not_begun_may_need_one(
 def test_what_waits_on_purpose_is_left_to_the_watch(phase: Phase) -> None:
     """Nobody drives a bake window, or a rollout that waits for a person."""
     assert not may_need_a_run(version(3, ReleaseState.PROMOTED, CHAMPION), given(phase))
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_only_what_is_held_waits_on_purpose(phase: Phase) -> None:
+    """A run that died right after promotion wrote no record: the next one does, though the version bakes."""
+    assert waits(given(phase), 2) is (phase is Phase.HELD)
+    assert not waits(given(phase), 3)
+    assert not waits(None, 2)

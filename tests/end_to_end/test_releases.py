@@ -1,5 +1,7 @@
 """Releases as people live them, on a whole stack: schedule, approval, a newer version, a rollback, things that die."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import psutil
 import pytest
 
 from slipway.adapters.prefect.orchestrator import PrefectOrchestrator
-from tests.end_to_end.conftest import Stack, kill
+from tests.end_to_end.conftest import ROOT, Stack, kill
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
 Register = Callable[[str, int], int]
@@ -23,9 +25,43 @@ def test_without_a_webhook_only_the_delay_changes(stack: Stack, register: Regist
 
     stack.until("the release", lambda: stack.state("scheduled", 1) == "promoted", seconds=240)
 
-    assert stack.status("scheduled")["phase"] == "succeeded"
     history = stack.slipway("history", "scheduled", "--json")
     assert '"promoted"' in history
+
+
+def test_a_first_version_is_learned_from_while_it_serves_alone(
+    stack: Stack, register: Register, traffic: Traffic
+) -> None:
+    """The watch looks at it, and keeps nobody waiting: the next version, or a person who takes the model away."""
+    stack.spec("only", shadow=None)
+    register("only", 2)
+    stack.slipway("release", "only")
+    assert stack.status("only")["phase"] == "baking"
+    assert "it serves alone, and how its errors come together is learned until " in stack.slipway("status", "only")
+
+    with traffic("only") as sent:
+        stack.until("what it learns", lambda: _watched(stack, "only") > 0)
+        refused = stack.slipway("rollback", "only", "--reason", "a person says no", code=1)
+        register("only", 2)
+        stack.slipway("release", "only", "--no-wait")
+        stack.until("the canary", lambda: _at(stack, "only", 2, "shifting"))
+
+    assert "failed" in refused
+    assert stack.status("only")["stable"]["name"] == "only-v1"
+    assert stack.state("only", 1) == "promoted"
+    assert sent.lost == []
+
+
+def _watched(stack: Stack, model: str) -> int:
+    """Let the watch look for a second; return how many requests it has learned from."""
+    watch = f"from tasks.watching import watch_model; print(watch_model.fn('{model}', 1.0))"
+    subprocess.run([sys.executable, "-c", watch], env=stack.env, cwd=ROOT, check=True, timeout=60)
+    return _requests_seen(stack, model)
+
+
+def _requests_seen(stack: Stack, model: str) -> int:
+    dispersion = stack.status(model)["evidence"]["rates"].get("error rate", {}).get("dispersion", {})
+    return int(dispersion.get("requests", 0) + dispersion.get("all_requests", 0))
 
 
 def test_a_run_that_broke_is_started_anew(stack: Stack) -> None:

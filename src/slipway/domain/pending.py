@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from slipway.domain.model import CHAMPION, ModelVersion, ReleaseState
-from slipway.domain.status import RolloutStatus
+from slipway.domain.status import Phase, RolloutStatus
 
 
 def release_id(model: str, version: int, attempt: int) -> str:
@@ -41,6 +41,14 @@ def interrupted(versions: Sequence[ModelVersion]) -> ModelVersion | None:
     """Return the newest version whose release began and did not end; None: none."""
     begun = [version for version in versions if version.state is ReleaseState.RELEASING]
     return max(begun, key=lambda version: version.version, default=None)
+
+
+def waits(status: RolloutStatus | None, version: int) -> bool:
+    """Say whether a version's rollout is held: it waits on purpose.
+
+    One that bakes does not: while its release counts as begun, nobody wrote down that it was promoted.
+    """
+    return status is not None and status.version == version and status.phase is Phase.HELD
 
 
 def may_need_a_run(newest: ModelVersion, status: RolloutStatus | None) -> bool:

@@ -252,7 +252,9 @@ class RolloutSpec(Document):
     approval: bool = False
     """Ask a person before promotion."""
     bake_seconds: Seconds = 3600
-    """How long the old revision stays warm after promotion."""
+    """How long the old revision stays warm after promotion; and how long a model's first version, which has none, is
+    watched alone to learn how its errors come.
+    """
     hold_back_percent: Annotated[int, Field(ge=0, le=50)] = 5
     """Share of live requests that the old revision keeps meanwhile, so that both go on being compared; 0: none."""
     while_busy: Busy = Busy.SUPERSEDE
