@@ -141,6 +141,31 @@ def test_what_is_bad_on_copies_never_serves() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("longest", "watched", "ratio", "blocks"),
+    [(900, False, 3, KNOWN_BLOCKS), (900, True, 3, 0), (300, False, 3, 0), (900, False, 60, 0)],
+    ids=["gusts are learned first", "known already", "no time to learn them", "no gust explains it"],
+)
+def test_copies_count_against_it_once_stables_gusts_are_known(
+    longest: float, ratio: int, blocks: int, *, watched: bool
+) -> None:
+    """In one arm a gust looks like the canary's doing, and the shadow costs nobody anything but its time."""
+    shadow = {"duration_seconds": longest, "at_least_seconds": 60}
+    spec = release_spec({"refused": None, "shed": None, "nonfinite": None, "latency": None}, shadow=shadow)
+    status = knowing_gusts(given(Phase.SHADOW)) if watched else given(Phase.SHADOW)
+    for number in range(1, 90):
+        live = {"new": ZERO, "old": counted(500 * number, 3 * number)}
+        copies = ShadowComparison(
+            compared=500 * number, canary_failed=3 * ratio * number, stable_failed=3 * number, both_failed=0
+        )
+        status = advance(spec, status, seen(traffic=SHADOWED, live=live, shadow=copies), NOW + 10 * number).status
+        if status.phase is not Phase.SHADOW:
+            break
+
+    assert status.phase is Phase.ROLLING_BACK
+    assert blocks <= (10 * number) / 60 <= blocks + 3
+
+
 def found_after(spec: ReleaseSpec, status: RolloutStatus) -> tuple[RolloutStatus, int]:
     """Return a rollout whose canary fails twice as often on live requests, taken back, and the looks it took."""
     for number in range(100):
