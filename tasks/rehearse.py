@@ -8,12 +8,14 @@ from prefect import task
 
 from slipway import wiring
 from slipway.domain.contract.difference import Difference
+from slipway.domain.contract.recorded import Recorded
 from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, remark
 from slipway.domain.contract.verdict import judge_contract, needs_person
 from slipway.domain.rehearsal import judge_answers, judge_limits
 from slipway.domain.revision import Package
 from slipway.domain.spec import Contract, ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
+from slipway.errors import SlipwayError
 from slipway.ports.rehearsal import Promise
 from slipway.rows import input_columns
 from tasks.caching import by_content
@@ -33,6 +35,17 @@ def promise_of(opened: Opened, fetched: Fetched) -> Promise | None:
     return Promise(package=stable.package, signature=fetched.promised, columns=columns)
 
 
+def recorded_of(champion: Package) -> Recorded:
+    """Return what its clients sent lately, where it records that; a log that can't be read stops nothing.
+
+    Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
+    """
+    try:
+        return wiring.recorded().newest(champion.model, f"{champion.model}-v{champion.version}")
+    except SlipwayError as error:
+        return Recorded(missing=f"recorded live requests can't be read: {error.seen}")
+
+
 @task(
     name="rehearse",
     tags=["slipway", "gate"],
@@ -47,7 +60,8 @@ def rehearse(
     p50, p99 and memory are measured, answers compared; the value says whether a person must agree.
     """
     watch = begin_stage("rehearse")
-    seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, promise)
+    asked = promise and replace(promise, recorded=recorded_of(promise.package))
+    seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, asked)
     half, tail = np.percentile(seen.latencies_milliseconds, [50, 99])
     found = compare_exchanges(seen.replayed.exchanges) if seen.replayed else ()
     verdicts = (

@@ -12,7 +12,7 @@ from slipway.domain.contract.difference import Difference, Kind, breaking, compa
 from slipway.domain.contract.inputs import Doors
 from slipway.domain.contract.kinds import refused
 from slipway.domain.contract.outputs import compare_labels
-from slipway.domain.contract.replay import Answer, Exchange, Given, Replayed, compare_exchanges, remark
+from slipway.domain.contract.replay import RECORDED, Answer, Exchange, Given, Replayed, compare_exchanges, remark
 from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
 from slipway.domain.model import Column, Param, Signature
 from slipway.domain.spec import Contract
@@ -276,6 +276,8 @@ def test_a_replay_says_what_it_compared() -> None:
     said = "2 requests made from the champion's signature, on 2 doors"
     assert remark(Replayed(exchanges=exchanges)) == said
     assert remark(Replayed(exchanges=exchanges, skipped="it took long")) == f"{said}; it took long"
+    live = (*exchanges, exchange(GOOD, GOOD, RECORDED))
+    assert remark(Replayed(exchanges=live, unrecorded="2 gone")) == f"{said}; 1 recorded live request; 2 gone"
 
 
 KINDS = ("bool", "int8", "uint8", "int32", "int64", "float32", "float64", "str")

@@ -48,14 +48,30 @@ def write_spec(stack: Stack, model: str, rows: Path, **more: object) -> None:
 
 def register(stack: Stack, model: str, rows: Path, columns: list[str]) -> None:
     """Train on these columns and register the next version, as a team does."""
-    import mlflow
     import pandas as pd
-    from mlflow.models import infer_signature
     from sklearn.svm import LinearSVC
 
     table = pd.read_csv(rows)
-    estimator = LinearSVC(random_state=0).fit(table[columns], table["left"])
-    example = table[columns].head(3)
+    _log(stack, model, LinearSVC(random_state=0).fit(table[columns], table["left"]), table[columns].head(3))
+
+
+def register_plans(stack: Stack, model: str, rows: Path, unknown: str) -> None:
+    """Register the next version of a model of texts; `unknown` is what its encoder does with others than it knows."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    table = pd.read_csv(rows)
+    estimator = make_pipeline(OneHotEncoder(handle_unknown=unknown), LogisticRegression())
+    estimator.fit(table[["plan"]], table["left"])
+    _log(stack, model, estimator, table[["plan"]].head(3))
+
+
+def _log(stack: Stack, model: str, estimator: Any, example: Any) -> None:  # noqa: ANN401 - scikit-learn's and pandas' own
+    import mlflow
+    from mlflow.models import infer_signature
+
     mlflow.set_tracking_uri(stack.mlflow)
     mlflow.set_experiment("churn")
     with mlflow.start_run():

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.end_to_end.churn import CLIENTS, PER_SECOND, asked, register, write_rows, write_spec
+from tests.end_to_end.churn import CLIENTS, PER_SECOND, asked, register, register_plans, write_rows, write_spec
 from tests.end_to_end.conftest import QUICK, Stack
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
@@ -63,3 +64,25 @@ def test_without_a_shadow_stable_answers_for_it_until_it_is_taken_back(stack: St
     assert "refuse" in stack.status("bold")["reason"]
     assert max(moment["canary"]["requests"] for moment in undecided) < PER_SECOND  # one look of these has 10, usually
     assert (sent.failed, sent.right) == ({}, sent.sent)
+
+
+def test_a_plan_that_only_clients_know_stops_a_version_that_fails_at_it(stack: Stack, tmp_path: Path) -> None:
+    """No rows file and no signature has it: live requests that were recorded show it, and nobody reads the value."""
+    rows = tmp_path / "plans.csv"
+    rows.write_text("plan,left\n" + "gold,1\nblue,0\n" * 60)
+    write_spec(stack, "plans", rows, serving={"capture_share": 1})
+    register_plans(stack, "plans", rows, unknown="ignore")
+    stack.slipway("release", "plans")
+    plan = {"name": "plan", "shape": [1], "datatype": "BYTES", "data": ["client-4711"]}
+    answer = httpx.post(f"{stack.front_door}/plans/v2/models/plans/infer", json={"inputs": [plan]}, timeout=20)
+    register_plans(stack, "plans", rows, unknown="error")
+
+    said = stack.slipway("release", "plans", code=3)
+
+    words = " ".join(said.split())
+    assert answer.is_success
+    assert "1 of 1 request that the champion answers are refused or fail (values of column 'plan', str)" in words
+    assert "1 recorded live request" in words
+    assert stack.state("plans", 2) == "stopped"
+    logs = [path.read_text(errors="replace") for path in (stack.home / "rehearsals").rglob("*.log")]
+    assert "client-4711" not in " ".join([said, *logs])

@@ -31,7 +31,9 @@ TRACE_PARENT, TRACE_STATE = b"traceparent", b"tracestate"
 REQUEST_ID = b"x-request-id"
 FAILURES = 500
 VALUES_KEPT = 64
-"""Values of one request's rows, and of its prediction, that a sample holds."""
+"""Values of one request's rows by column, and of its prediction, that a sample holds: whole rows of them."""
+ROW_KEPT = 4096
+"""Values of its first row by column, that it holds in any case."""
 
 log = logging.getLogger("slipway.inference")
 samples = logging.getLogger("slipway.inference.samples")
@@ -106,7 +108,9 @@ class Watch:
 
     def _sample(self, told: Told, rows: Rows) -> None:
         columns = {"": rows.matrix} if rows.matrix is not None else rows.columns
-        inputs = {name: values.ravel()[:VALUES_KEPT].tolist() for name, values in columns.items()}
+        widest = max(values.size // max(1, rows.count) for values in columns.values())
+        whole = max(1, VALUES_KEPT // max(1, widest))
+        inputs = {name: values[:whole].ravel()[:ROW_KEPT].tolist() for name, values in columns.items()}
         prediction = None if told.prediction is None else told.prediction.ravel()[:VALUES_KEPT].tolist()
         fields = {**self._fields(told), "rows": rows.count, "inputs": inputs, "prediction": prediction}
         samples.info("a request that was sampled", extra={"fields": fields})
@@ -216,7 +220,9 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the line; a sample is for programs, as JSON."""
+        if record.name == samples.name:
+            return JsonLines().format(record)
         fields = getattr(record, "fields", {})
         return super().format(record) + "".join(f" {name}={value}" for name, value in fields.items())
 

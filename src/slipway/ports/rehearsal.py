@@ -1,12 +1,13 @@
 """Trying a package as a real process, before any traffic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.domain.contract.recorded import Recorded
 from slipway.domain.contract.replay import Replayed
 from slipway.domain.model import Signature
 from slipway.domain.revision import Package
@@ -21,6 +22,8 @@ class Promise:
     signature: Signature
     columns: tuple[str, ...]
     """Of the rows file, those that go into the champion."""
+    recorded: Recorded = field(default_factory=Recorded)
+    """What its clients sent lately, as far as it was recorded; no part of what is promised."""
 
     @property
     def digest(self) -> str:
@@ -58,6 +61,6 @@ class Rehearsal(Protocol):
         """Start it, send the rows one by one over HTTP, stop it. Raises RevisionFailed; leaves nothing running.
 
         With a promise the champion is started beside it afterwards, and both are sent requests of the champion's
-        clients, on every door.
+        clients, on every door, and those that were recorded.
         """
         ...

@@ -13,6 +13,7 @@ from slipway.ports.notifier import Notifier
 from slipway.ports.optimizer import Optimizer
 from slipway.ports.orchestrator import Orchestrator
 from slipway.ports.packager import Packager
+from slipway.ports.recorded import RecordedRequests
 from slipway.ports.registry import ModelRegistry
 from slipway.ports.rehearsal import Rehearsal
 from slipway.ports.reporter import Reporter
@@ -131,6 +132,16 @@ def metrics() -> MetricSource:
     from slipway.adapters.local.metrics import EnvoyMetrics
 
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
+
+
+@once
+def recorded() -> RecordedRequests:
+    """Return the live requests that revisions recorded: in their logs."""
+    if _on_cluster():
+        return cluster.recorded()
+    from slipway.adapters.local.recorded import LoggedRequests
+
+    return LoggedRequests(settings().target_home)
 
 
 @once

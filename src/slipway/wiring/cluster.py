@@ -7,6 +7,7 @@ from slipway.domain.finding import Finding, Health
 from slipway.errors import SettingsError
 from slipway.ports.images import ImageStore
 from slipway.ports.metrics import MetricSource
+from slipway.ports.recorded import RecordedRequests
 from slipway.settings import settings
 from slipway.specs import find_spec
 from slipway.wiring.once import once
@@ -53,6 +54,14 @@ def metrics() -> MetricSource:
     pages = PodPages(cluster())
     address, namespace = settings().prometheus, cluster().namespace
     return PrometheusMetrics(address, namespace, preset(), known=_known, pages=pages, queries=_queries)
+
+
+@once
+def recorded() -> RecordedRequests:
+    """Return the live requests that revisions recorded: in their pods' logs."""
+    from slipway.adapters.kubernetes.recorded import PodRequests
+
+    return PodRequests(cluster())
 
 
 def preset() -> str:

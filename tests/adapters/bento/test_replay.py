@@ -15,7 +15,8 @@ import pytest
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.adapters.bento.replaying.requests import Door
 from slipway.domain.contract.difference import Difference, Kind
-from slipway.domain.contract.replay import Replayed, compare_exchanges
+from slipway.domain.contract.recorded import Recorded
+from slipway.domain.contract.replay import RECORDED, Replayed, compare_exchanges, remark
 from slipway.domain.model import Column, Signature
 from slipway.domain.revision import Package
 from slipway.domain.spec import RehearsalSpec
@@ -96,8 +97,11 @@ def play(tmp_path: Path) -> Iterator[Play]:
     rows = tmp_path / "rows.csv"
     rows.write_text(ROWS)
 
-    def run(champion: tuple[Package, Signature], challenger: tuple[Package, Signature]) -> Replayed:
-        promise = Promise(package=champion[0], signature=champion[1], columns=champion[1].columns)
+    def run(
+        champion: tuple[Package, Signature], challenger: tuple[Package, Signature], *recorded: dict[str, Any]
+    ) -> Replayed:
+        sent = Recorded(requests=recorded, unreadable=len(recorded) // 3)
+        promise = Promise(package=champion[0], signature=champion[1], columns=champion[1].columns, recorded=sent)
         rehearsal = ProcessRehearsal(tmp_path / "logs")
         seen = rehearsal.rehearse(challenger[0], rows, challenger[1].columns, RehearsalSpec(requests=3), promise)
         assert seen.replayed is not None
@@ -182,3 +186,88 @@ def test_rows_that_the_champion_can_not_fill_are_zeros(make: Make, play: Play) -
     found = compare_exchanges(play(make(1, AB | {"gone": "float64", "word": "str"}), make(2, AB)).exchanges)
 
     assert where(found) >= {Door.OIP.value, Door.OIP_GRPC.value, Door.TENSORFLOW.value}
+
+
+SECRET = 987_654_321_987
+"""What a client sent."""
+TABLE = {"a": "int64", "b": "float64"}
+
+
+def test_recorded_requests_are_sent_again(make: Make, play: Play) -> None:
+    """In either form of a record, a batch too, whose last row is cut; what does not fit the champion is said."""
+    recorded = (
+        {"": [1, 2, 3, 4, 5]},
+        {"a": [1, 2], "b": [0.5, 1]},
+        {"a": [1, 2], "b": [0.5, None]},  # the champion has no answer to it
+        {"a": ["x"], "b": [1]},
+        {"a": [1]},
+        {"": []},
+        {"a": [0.5], "b": [1]},
+    )
+
+    replayed = play(make(1, TABLE), make(2, TABLE), *recorded)
+
+    live = [one for one in replayed.exchanges if one.door == RECORDED]
+    assert [one.form for one in live] == ["named tensors (2 rows)"] * 2
+    assert compare_exchanges(replayed.exchanges) == ()
+    assert remark(replayed).endswith(
+        "; 2 recorded live requests; 2 recorded requests could not be read; "
+        "4 recorded requests had not the champion's columns, whole"
+    )
+
+
+def test_a_value_that_only_the_challenger_refuses_is_found_and_not_told(
+    make: Make, play: Play, tmp_path: Path
+) -> None:
+    """The rows file has none such. The column and its type are said; the value is in no sentence and in no log."""
+    narrow = make(2, TABLE | {"a": "int32"})
+    recorded = ({"a": [5], "b": [1.5]}, {"a": [SECRET], "b": [1.5]}, {"a": [7, SECRET], "b": [1.5, 2]})
+
+    replayed = play(make(1, TABLE), narrow, *recorded)
+
+    (found,) = [one for one in compare_exchanges(replayed.exchanges) if one.where == RECORDED]
+    assert found.kind is Kind.BREAKING
+    assert found.sentence == (
+        "recorded live requests: 2 of 3 requests that the champion answers are refused or fail "
+        "(values of column 'a', int64): refused"
+    )
+    assert str(SECRET) not in f"{replayed} {written(tmp_path / 'logs')}"
+
+
+def test_a_value_that_the_challenger_fails_at_is_found_and_not_told(make: Make, play: Play, tmp_path: Path) -> None:
+    """Its service writes why into its own log, with the value: that is taken out again."""
+    table = make(2, TABLE)
+    (table[0].path / "src" / "model" / "model.onnx").write_bytes(looking_up(11))
+
+    replayed = play(make(1, TABLE), table, {"a": [3], "b": [1]}, {"a": [7_654_321], "b": [2]}, {"a": [99_999], "b": [99_999]})
+
+    sentences = [one.sentence for one in compare_exchanges(replayed.exchanges) if one.where == RECORDED]
+    assert sentences == [
+        "recorded live requests: 2 of 3 requests that the champion answers are refused or fail "
+        "(values of column 'a', int64, values of more than one column, or a number of rows): failed"
+    ]
+    assert "digits-v2" in written(tmp_path / "logs")
+    assert not re.search("7654321|99999", f"{replayed} {written(tmp_path / 'logs')}")
+
+
+def written(folder: Path) -> str:
+    """Return all that lies in a folder's files."""
+    return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def looking_up(size: int) -> bytes:
+    """Return an ONNX file that looks all values up in a table of so many, and fails at those beyond it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    given = helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 2])
+    answer = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None])
+    table = numpy_helper.from_array(np.arange(size, dtype=np.float32), "table")
+    axis = numpy_helper.from_array(np.array([1], dtype=np.int64), "axis")
+    nodes = [
+        helper.make_node("Cast", ["X"], ["places"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "places"], ["found"]),
+        helper.make_node("ReduceSum", ["found", "axis"], ["y"], keepdims=0),
+    ]
+    graph = helper.make_graph(nodes, "table", [given], [answer], initializer=[table, axis])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())

@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import pytest
 from services.inference.messages import message, parsed
 from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local.metrics import EnvoyMetrics
+from slipway.adapters.local.recorded import LoggedRequests
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
+from slipway.domain.contract.recorded import Recorded
 from slipway.domain.revision import Health, Rescue, Revision, Traffic
+from slipway.domain.serving_spec import ServingSpec
 from tests.adapters.local.packaged import packaged
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted
@@ -128,6 +131,27 @@ def test_nobody_sees_what_a_version_refuses_over_grpc(served: Served) -> None:
     assert (status, value) == (grpc.StatusCode.OK, 3.0)
     assert (beside["x-slipway-revision"], beside["x-slipway-rescued"]) == (served.one.name, served.two.name)
     assert counted(served.metrics, "sum", served.two.name, before.requests + 1).refused == before.refused + 1
+
+
+def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, tmp_path: Path) -> None:
+    """In its log, for programs, and in the one before it; of a version that records nothing the log is not read."""
+    told = replace(packaged(tmp_path, "told", 1, columns=2), serving=ServingSpec(capture_share=1.0))
+    served.target.start(told)
+    assert until(lambda: served.target.observe("told")[told.name].health is Health.READY, 60)
+    served.target.route("told", Traffic(stable=told.name))
+    logs = LoggedRequests(served.place.home)
+    assert logs.newest("told", told.name).missing == "no live request was recorded yet"
+
+    httpx.post(f"{served.place.url}/told/v2/models/told/infer", json=ROW)
+    httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
+
+    assert until(lambda: bool(logs.newest("told", told.name).requests), 10)
+    rotated = served.target.supervisor.logs / f"{told.name}.log.1"
+    line = {"logger": "slipway.inference.samples", "time": "2026-01-01T00:00:00Z", "inputs": {"": [7, 8]}}
+    rotated.write_text(f"{json.dumps(line)}\n{json.dumps(line)[:-9]}")
+    assert logs.newest("told", told.name) == Recorded(requests=({"": [7, 8]}, {"": [1.0, 2.0]}), unreadable=1)
+    assert logs.newest("sum", served.one.name) == logs.newest("sum", "sum-v9") == Recorded()
+    served.target.remove("told")
 
 
 def test_copies_over_grpc_are_compared(served: Served) -> None:

@@ -130,7 +130,7 @@ def test_failures_are_told_with_their_request_and_trace(table_model: Path, tmp_p
 def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
     manifest_document: Maker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Drawn for each request; cut to their first values."""
+    """Drawn for each request; cut to their first values, in whole rows."""
     draws = iter([0.1, 0.3])
     watch = Watch(parse_manifest(manifest_document()), share=0.25, draw=lambda: next(draws))
     rows = Rows(np.arange(300.0).reshape(100, 3), {})
@@ -141,9 +141,25 @@ def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
 
     (sample,) = [json.loads(JsonLines().format(record)) for record in caplog.records]
     assert sample["rows"] == 100
-    assert sample["inputs"] == {"": [float(n) for n in range(64)]}
+    assert sample["inputs"] == {"": [float(n) for n in range(63)]}
     assert sample["prediction"] == list(range(64))
-    assert "r" in TextLines().format(caplog.records[0])
+    assert json.loads(TextLines().format(caplog.records[0])) == sample  # in a log for people too
+
+
+def test_a_sample_holds_a_whole_row_of_many_values(
+    manifest_document: Maker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An image, say; beside it the same number of rows of narrower columns. What is larger still is cut."""
+    watch = Watch(parse_manifest(manifest_document()), share=1.0)
+    columns = {"image": np.ones((3, 28, 28)), "word": np.array(["a", "b", "c"], dtype=object)}
+
+    with caplog.at_level(logging.INFO):
+        watch.tell(Told("oip", 200, 0.001, {}, Rows(None, columns), None, ""))
+        watch.tell(Told("oip", 200, 0.001, {}, Rows(np.ones((1, 5000)), {}), None, ""))
+
+    small, large = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    assert (len(small["inputs"]["image"]), small["inputs"]["word"]) == (784, ["a"])
+    assert len(large["inputs"][""]) == 4096
 
 
 def test_without_a_wish_only_failures_are_wanted(manifest_document: Maker) -> None:

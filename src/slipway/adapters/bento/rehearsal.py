@@ -1,5 +1,6 @@
 """A package tried as a real process, before any traffic: the recorded rows, and what the champion's clients may ask."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.payloads import payloads, prediction, stacked
 from slipway.adapters.bento.process import PortTaken, Service, running
 from slipway.adapters.bento.replaying.asking import opened, replay
+from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import samples
 from slipway.domain.contract.replay import Replayed
 from slipway.domain.revision import Package
@@ -56,12 +58,19 @@ class ProcessRehearsal:
         """
         frame = read_rows(rows, columns)
         end_leftovers(self._logs)
-        with self._ready(package, spec.ready_timeout_seconds) as (service, ready_seconds):
+        with ExitStack() as stopped, self._ready(package, spec.ready_timeout_seconds) as (service, ready_seconds):
             seen = _Client(service).send(frame, spec.requests, ready_seconds)
-            return seen if promise is None else replace(seen, replayed=self._replay(promise, service, rows, spec))
+            if promise is None:
+                return seen
+            return replace(seen, replayed=self._replay(promise, service, rows, spec, stopped))
 
-    def _replay(self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec) -> Replayed:
-        """Ask both what the champion's clients may ask; a champion that can't be tried here stops nothing."""
+    def _replay(
+        self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec, stopped: ExitStack
+    ) -> Replayed:
+        """Ask both what the champion's clients may ask; a champion that can't be tried here stops nothing.
+
+        `stopped` ends when both services have: what they wrote about recorded requests is taken from their logs then.
+        """
         if not promise.package.path.is_dir():
             return Replayed(skipped="nothing was replayed: the champion's package is not on this machine")
         asked = samples(read_table(rows), promise.signature, promise.columns)
@@ -71,7 +80,11 @@ class ProcessRehearsal:
                 opened(champion) as before,
                 opened(challenger) as after,
             ):
-                return replay(before, after, promise.package.model, asked)
+                made = replay(before, after, asked)
+                for log in (champion.log, challenger.log):
+                    stopped.callback(os.truncate, log, log.stat().st_size)
+                live = replay_live(before, after, promise.recorded, asked[0])
+                return replace(made, exchanges=(*made.exchanges, *live.exchanges), unrecorded=live.unrecorded)
         except (RevisionFailed, OSError) as error:
             return Replayed(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
 

@@ -158,6 +158,13 @@ class Cluster:
         reply = self._found(_Sent(asked=asked, path=where, query=[]))
         return None if reply is None else reply.json()
 
+    def log(self, pod: str, container: str, *, lines: int, size: int) -> bytes:
+        """Return the last lines of a container's log, at most so many and so many bytes; of a pod that is gone none."""
+        asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="log")
+        query = [("container", container), ("tailLines", str(lines)), ("limitBytes", str(size))]
+        reply = self._found(_Sent(asked=asked, path=KINDS["Pod"].path(self.namespace, pod) + "/log", query=query))
+        return b"" if reply is None else reply.body
+
     def _request(  # noqa: PLR0913 - all of what one request may carry
         self,
         verb: str,

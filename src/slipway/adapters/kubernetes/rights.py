@@ -42,6 +42,7 @@ NAMESPACED: tuple[Rule, ...] = (
     Rule(group="", resource="configmaps", verbs=_SWAPPED),
     Rule(group="", resource="events", verbs=("create",)),
     Rule(group="", resource="pods", verbs=("list",)),
+    Rule(group="", resource="pods/log", verbs=("get",)),
     Rule(group="", resource="pods/proxy", verbs=("get",)),
     Rule(group="", resource="services", verbs=(*_APPLIED, "delete")),
 )

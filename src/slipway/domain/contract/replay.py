@@ -8,6 +8,8 @@ from slipway.domain.contract.difference import Difference, breaking, compatible,
 from slipway.domain.contract.kinds import WORDS
 
 CHECK = "replay"
+RECORDED = "recorded live requests"
+"""The door, in words, of requests that clients sent before: they are all sent again in one form."""
 NAMELESS = ""
 """Name of an output on a door that gives it none."""
 FORMS = 2
@@ -58,6 +60,8 @@ class Replayed:
     exchanges: tuple[Exchange, ...] = ()
     skipped: str = ""
     """Why there was none, or why it ended early; empty: all requests were made."""
+    unrecorded: str = ""
+    """Why recorded requests were not all sent again; empty: they were, or there is no record."""
 
 
 def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
@@ -114,6 +118,9 @@ def _word(given: Given) -> str:
 def remark(replayed: Replayed) -> str:
     """Say in words what was compared."""
     compared = [one for one in replayed.exchanges if one.compared]
-    doors = len({one.door for one in compared})
-    said = f"{counted(len(compared), 'request')} made from the champion's signature, on {counted(doors, 'door')}"
-    return f"{said}; {replayed.skipped}" if replayed.skipped else said
+    made = [one for one in compared if one.door != RECORDED]
+    doors = len({one.door for one in made})
+    said = f"{counted(len(made), 'request')} made from the champion's signature, on {counted(doors, 'door')}"
+    live = len(compared) - len(made)
+    again = f"{counted(live, 'recorded live request')}" if live else ""
+    return "; ".join(filter(None, (said, replayed.skipped, again, replayed.unrecorded)))

@@ -34,6 +34,8 @@ LONGEST = 300
 class Doors:
     """Connections to one service."""
 
+    model: str
+    """The name under which it is asked."""
     http: httpx.Client
     grpc: grpc.Channel
     messages: Messages
@@ -81,12 +83,13 @@ def opened(service: Service) -> Iterator[Doors]:
         channel = stack.enter_context(grpc.insecure_channel(service.grpc))
         with suppress(grpc.FutureTimeoutError):  # one that never listens is told by its requests
             grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
-        yield Doors(http=client, grpc=channel, messages=messages)
+        yield Doors(model=service.package.model, http=client, grpc=channel, messages=messages)
 
 
-def replay(champion: Doors, challenger: Doors, model: str, samples: Sequence[Sample]) -> Replayed:
+def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> Replayed:
     """Ask both, the challenger only what the champion answers; end early where that takes too long."""
     ends = time.monotonic() + REPLAY_SECONDS
+    model = champion.model
     exchanges: list[Exchange] = []
     for sample in samples:
         for request in chain(http_requests(model, sample), champion.messages.requests(model, sample)):

@@ -49,6 +49,11 @@ def http_requests(model: str, sample: Sample) -> Iterator[Request]:
     yield from _mlflow(sample)
 
 
+def binary_request(model: str, sample: Sample) -> Request:
+    """Return rows as one request that carries every value as it is."""
+    return _oip_binary(f"/v2/models/{model}/infer", worded("named tensors", sample), sample.values)
+
+
 def worded(form: str, sample: Sample) -> str:
     """Return a form's words, with how many rows it has."""
     return f"{form} ({sample.rows} row{'s' * (sample.rows != 1)})"

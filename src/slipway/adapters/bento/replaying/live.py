@@ -1,0 +1,120 @@
+"""Live requests of the champion's clients, sent again to both services; their values go nowhere else.
+
+They go as bytes over the Open Inference Protocol, which carries every value as it is, NaN too. What a service says
+of one that it does not answer is left out of all sentences: it may quote the value.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.adapters.bento.replaying.asking import Doors
+from slipway.adapters.bento.replaying.requests import binary_request
+from slipway.adapters.bento.replaying.samples import Sample
+from slipway.domain.answers import AnswerKind
+from slipway.domain.contract.difference import counted
+from slipway.domain.contract.recorded import Recorded, Value
+from slipway.domain.contract.replay import RECORDED, Answer, Exchange, Replayed
+from slipway.domain.model import Column
+
+LIVE_SECONDS = 20.0
+"""After it no further recorded request is sent."""
+TOGETHER = ""
+"""The name under which the values of all columns stand together."""
+
+
+def replay_live(champion: Doors, challenger: Doors, recorded: Recorded, ordinary: Sample) -> Replayed:
+    """Ask both, the challenger only what the champion answers; `ordinary` is a row that both are known to take."""
+    ends = time.monotonic() + LIVE_SECONDS
+    known = [sample_of(one, ordinary.columns) for one in recorded.requests]
+    samples = [one for one in known if one is not None]
+    said = [recorded.remark] if recorded.remark else []
+    if len(samples) < len(known):
+        said.append(f"{counted(len(known) - len(samples), 'recorded request')} had not the champion's columns, whole")
+    search = _Search(challenger=challenger, ordinary=ordinary, ends=ends)
+    exchanges: list[Exchange] = []
+    for place, sample in enumerate(samples):
+        if time.monotonic() > ends:
+            said.append(f"{counted(len(samples) - place, 'recorded request')} not sent: it took {LIVE_SECONDS:g} s")
+            break
+        request = binary_request(champion.model, sample)
+        before = champion.ask(request)
+        if before.kind is AnswerKind.RIGHT:
+            after = challenger.ask(request)
+            form = request.form if after.kind is AnswerKind.RIGHT else search.blame(sample)
+            exchanges.append(Exchange(door=RECORDED, form=form, champion=before, challenger=_quiet(after)))
+    return Replayed(exchanges=tuple(exchanges), unrecorded="; ".join(said))
+
+
+def _quiet(answer: Answer) -> Answer:
+    """Leave out what a service said: only the kind of its answer is told."""
+    return answer if answer.kind is AnswerKind.RIGHT else replace(answer, message=answer.kind.value)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Search:
+    """Finds which column it is: the one without whose own values the request is answered."""
+
+    challenger: Doors
+    ordinary: Sample
+    ends: float
+    found: list[Column] = field(default_factory=list)
+    """Columns that were at fault before: tried first."""
+
+    def blame(self, sample: Sample) -> str:
+        """Return in words whose values the challenger does not take."""
+        others = [column for column in sample.columns if column not in self.found]
+        for column in (*self.found, *others):
+            if time.monotonic() > self.ends:
+                return "no time to find the column"
+            usual = np.repeat(self.ordinary.values[column.name][:1], sample.rows, axis=0)
+            request = binary_request(self.challenger.model, sample.with_values({column.name: usual}))
+            if self.challenger.ask(request).kind is AnswerKind.RIGHT:
+                self.found = [column, *(one for one in self.found if one != column)]
+                return f"values of column {column.name!r}, {column.kind}"
+        return "values of more than one column, or a number of rows"
+
+
+def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> Sample | None:
+    """Return the whole rows among recorded values, as the champion's columns; None: they do not fit those.
+
+    A record is cut after some values, so the last row may not be whole. What is missing (NaN) is null in it.
+    """
+    widths = [math.prod(column.shape[1:]) for column in columns]
+    with suppress(ValueError, KeyError, TypeError, OverflowError):
+        lists = _apart(inputs[TOGETHER], widths) if inputs.keys() == {TOGETHER} else [inputs[c.name] for c in columns]
+        rows = min(len(values) // width for values, width in zip(lists, widths, strict=True))
+        values = {
+            column.name: _typed(ours[: rows * width], column.kind).reshape(rows, *column.shape[1:])
+            for column, ours, width in zip(columns, lists, widths, strict=True)
+        }
+        return Sample(columns=tuple(columns), values=values) if rows and len(inputs) in {1, len(columns)} else None
+    return None
+
+
+def _apart(values: list[Value], widths: Sequence[int]) -> list[list[Value]]:
+    """Return the values of each column, from rows of all of them."""
+    rows = len(values) // sum(widths)
+    table = np.array(values[: rows * sum(widths)], dtype=object).reshape(rows, -1)
+    return [part.ravel().tolist() for part in np.split(table, np.cumsum(widths)[:-1], axis=1)]
+
+
+def _typed(values: list[Value], kind: str) -> NDArray[np.generic]:
+    """Return values as the type of their column; raise ValueError or TypeError for others."""
+    if kind == "str":
+        if not all(isinstance(value, str) for value in values):
+            raise TypeError(kind)
+        return np.array(values, dtype=object)
+    numbers = np.array([math.nan if value is None else value for value in values])
+    if numbers.dtype.kind not in "biuf":
+        raise TypeError(kind)
+    with np.errstate(invalid="ignore", over="ignore"):
+        typed = numbers.astype(kind)
+    if typed.dtype.kind != "f" and not (typed == numbers).all():
+        raise ValueError(kind)
+    return typed

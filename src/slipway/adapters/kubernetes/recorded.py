@@ -1,0 +1,36 @@
+"""Live requests that revisions recorded: the end of their pods' logs, by way of the API server."""
+
+from slipway.adapters.kubernetes.cluster import Cluster
+from slipway.adapters.kubernetes.kinds import Manifest
+from slipway.adapters.kubernetes.names import CONTAINER, REVISION, of_model
+from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.domain.contract.recorded import Recorded, read_samples
+
+PODS = 4
+"""Replicas that are asked: they get the same kind of requests."""
+READ_LINES = 1_000
+READ_BYTES = 4 * 2**20
+"""Of each pod, so many of its last lines: the whole answer is held in memory."""
+CAPTURE = "SLIPWAY_CAPTURE"
+
+
+class PodRequests:
+    """Implements the port RecordedRequests for one namespace of a cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Ask nothing yet."""
+        self._cluster = cluster
+
+    def newest(self, model: str, revision: str) -> Recorded:
+        """Return the newest requests of a revision; see the port. Pods that went meanwhile are left out."""
+        pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
+        names = sorted(pod["metadata"]["name"] for pod in staying(pods, revision) if is_ready(pod) and _records(pod))
+        if not names:
+            return Recorded()
+        logs = (self._cluster.log(name, CONTAINER, lines=READ_LINES, size=READ_BYTES) for name in names[:PODS])
+        return read_samples(line for log in logs for line in log.splitlines())
+
+
+def _records(pod: Manifest) -> bool:
+    """Tell whether a pod records requests."""
+    return any(one["name"] == CAPTURE for each in pod["spec"]["containers"] for one in each.get("env") or [])

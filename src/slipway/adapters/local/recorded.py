@@ -1,0 +1,35 @@
+"""Live requests that revisions recorded: the end of their logs, as the supervisor keeps them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from slipway.adapters.local.records import Records
+from slipway.adapters.local.supervisor import Supervisor
+from slipway.domain.contract.recorded import Recorded, read_samples
+
+READ_BYTES = 8 * 2**20
+"""Of the end of each file: the log, and the one before it (they are rotated at 10 MB)."""
+
+
+class LoggedRequests:
+    """Implements the port RecordedRequests for one machine; `home` is the local target's."""
+
+    def __init__(self, home: Path) -> None:
+        """Look at nothing yet."""
+        self._records, self._logs = Records(home), Supervisor(home / "supervisor").logs
+
+    def newest(self, model: str, revision: str) -> Recorded:
+        """Return the newest requests of a revision; see the port."""
+        record = self._records.of(model).get(revision)
+        if record is None or not record.revision.serving.capture_share:
+            return Recorded()
+        files = (self._logs / f"{revision}.log.1", self._logs / f"{revision}.log")
+        return read_samples(line for file in files for line in _end(file).splitlines())
+
+
+def _end(file: Path) -> bytes:
+    """Return the end of a file; of one that is not there, or was rotated away just now, nothing."""
+    with suppress(FileNotFoundError), file.open("rb") as log:
+        log.seek(max(0, log.seek(0, 2) - READ_BYTES))
+        return log.read(READ_BYTES)
+    return b""

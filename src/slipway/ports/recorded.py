@@ -1,0 +1,16 @@
+"""Live requests that revisions recorded, where their release asked for it."""
+
+from typing import Protocol
+
+from slipway.domain.contract.recorded import Recorded
+
+
+class RecordedRequests(Protocol):
+    """What clients sent, as far as `serving.capture_share` let it be kept."""
+
+    def newest(self, model: str, revision: str) -> Recorded:
+        """Return the newest requests of a revision that runs; none where its `capture_share` is 0, and no look then.
+
+        How much of a log is read is bounded. Raises TransientError or PermanentError where it can't be.
+        """
+        ...
