@@ -116,8 +116,8 @@ class ServingSpec(Document):
     evidence: EvidenceSpec | None = None
     """Queries of your own; null: the cluster's preset (`slipway doctor` names it)."""
     capture_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
-    """Share of the requests whose rows and predictions are written to the revision's log; 0: none, as people's data
-    may be in them."""
+    """Share of the requests whose rows and predictions are written to the revision's log, and sent to the next version
+    before it is released; 0: none, as people's data may be in them."""
 
     @property
     def environment(self) -> dict[str, str]:

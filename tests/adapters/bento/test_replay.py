@@ -216,9 +216,7 @@ def test_recorded_requests_are_sent_again(make: Make, play: Play) -> None:
     )
 
 
-def test_a_value_that_only_the_challenger_refuses_is_found_and_not_told(
-    make: Make, play: Play, tmp_path: Path
-) -> None:
+def test_a_value_that_only_the_challenger_refuses_is_found_and_not_told(make: Make, play: Play, tmp_path: Path) -> None:
     """The rows file has none such. The column and its type are said; the value is in no sentence and in no log."""
     narrow = make(2, TABLE | {"a": "int32"})
     recorded = ({"a": [5], "b": [1.5]}, {"a": [SECRET], "b": [1.5]}, {"a": [7, SECRET], "b": [1.5, 2]})
@@ -239,13 +237,14 @@ def test_a_value_that_the_challenger_fails_at_is_found_and_not_told(make: Make, 
     table = make(2, TABLE)
     (table[0].path / "src" / "model" / "model.onnx").write_bytes(looking_up(11))
 
-    replayed = play(make(1, TABLE), table, {"a": [3], "b": [1]}, {"a": [7_654_321], "b": [2]}, {"a": [99_999], "b": [99_999]})
+    recorded = ({"a": [3], "b": [1]}, {"a": [7_654_321], "b": [2]}, {"a": [99_999], "b": [99_999]})
+    replayed = play(make(1, TABLE), table, *recorded)
 
-    sentences = [one.sentence for one in compare_exchanges(replayed.exchanges) if one.where == RECORDED]
-    assert sentences == [
+    (sentence,) = [one.sentence for one in compare_exchanges(replayed.exchanges) if one.where == RECORDED]
+    assert sentence == (
         "recorded live requests: 2 of 3 requests that the champion answers are refused or fail "
         "(values of column 'a', int64, values of more than one column, or a number of rows): failed"
-    ]
+    )
     assert "digits-v2" in written(tmp_path / "logs")
     assert not re.search("7654321|99999", f"{replayed} {written(tmp_path / 'logs')}")
 

@@ -7,6 +7,7 @@ import pytest
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.inventory import inventory, missing_rights
 from slipway.adapters.kubernetes.pages import PodPages
+from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
@@ -14,7 +15,7 @@ from slipway.domain.finding import Health
 from slipway.domain.revision import Traffic
 from slipway.domain.status import Phase
 from slipway.errors import PermanentError
-from tests.adapters.kubernetes.place import Place
+from tests.adapters.kubernetes.place import SMALL, Place
 from tests.cluster import Cluster
 from tests.contract.rollouts import a_status
 
@@ -30,10 +31,11 @@ def test_every_right_that_is_listed_is_used_and_no_other(place: Place) -> None:
     with pytest.raises(PermanentError, match="PodDisruptionBudget rights-v1"):
         target.start(place.revision("rights", 1))
     place.kubectl("delete", "poddisruptionbudget", "rights-v1")
-    revision = place.running("rights", 1)
+    revision = place.running("rights", 1, serving=SMALL.model_copy(update={"capture_share": 1.0}))
     target.route("rights", Traffic(stable=revision.name))
     target.scale("rights", {revision.name: 1})
     PodPages(place.api)("rights", revision.name, "/slipway/summary")
+    PodRequests(place.api).newest("rights", revision.name)
     lease = rollouts.acquire("rights", "one", 30)
     for phase in (Phase.STARTING, Phase.SHADOW):
         rollouts.save(replace(a_status("rights"), phase=phase, canary=revision), rollouts.renew(lease, 30))

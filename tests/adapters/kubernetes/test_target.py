@@ -8,7 +8,9 @@ import pytest
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.manifests import deployment
 from slipway.adapters.kubernetes.pages import PodPages
+from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.target import KubernetesTarget
+from slipway.domain.contract.recorded import Recorded
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.serving_spec import ReplicasSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, MetricsUnavailable, NotFound, PermanentError
@@ -63,6 +65,21 @@ def test_pages_come_from_every_ready_pod(place: Place, pair: Revision) -> None:
         pages("pair", pair.name, "/slipway/text")
     with pytest.raises(MetricsUnavailable, match="no such page"):
         pages("pair", pair.name, "/slipway/nothing")
+
+
+def test_live_requests_come_from_the_logs_of_pods_that_record_them(place: Place, pair: Revision) -> None:
+    """A long line too, which a container's log keeps in pieces; of a revision that records nothing no log is read."""
+    told = place.running("told", 1, serving=SMALL.model_copy(update={"capture_share": 1.0}))
+    place.target.route("told", Traffic(stable=told.name))
+    logs = PodRequests(place.api)
+    assert logs.newest("told", told.name).missing == "no live request was recorded yet"
+
+    place.ask("told", 1, "sample blue")
+
+    assert until(lambda: bool(logs.newest("told", told.name).requests))
+    assert logs.newest("told", told.name) == Recorded(requests=({"x": ["blue"] * 9000},))
+    assert logs.newest("pair", pair.name) == logs.newest("told", "told-v9") == Recorded()
+    assert place.api.log("told-v1-gone", "model", lines=1, size=1) == b""
 
 
 def test_floors_move_and_a_second_start_leaves_them(place: Place) -> None:

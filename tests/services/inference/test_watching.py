@@ -146,9 +146,7 @@ def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
     assert json.loads(TextLines().format(caplog.records[0])) == sample  # in a log for people too
 
 
-def test_a_sample_holds_a_whole_row_of_many_values(
-    manifest_document: Maker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_sample_holds_a_whole_row_of_many_values(manifest_document: Maker, caplog: pytest.LogCaptureFixture) -> None:
     """An image, say; beside it the same number of rows of narrower columns. What is larger still is cut."""
     watch = Watch(parse_manifest(manifest_document()), share=1.0)
     columns = {"image": np.ones((3, 28, 28)), "word": np.array(["a", "b", "c"], dtype=object)}

@@ -1,7 +1,7 @@
 """A small real service in a pod: the paths that a packaged model has, without a model.
 
 It is named by its pod (`digits-v1-6c9f-x2x` serves digits-v1) and behaves as its model's name says: `crash` ends with
-code 3 at once, `late` is never ready. It ends, or takes all memory, when it is asked to.
+code 3 at once, `late` is never ready. It ends, or takes all memory, when it is asked to; `sample` has it record one.
 """
 
 import json
@@ -50,6 +50,9 @@ class Service(BaseHTTPRequestHandler):
         if word == "end":
             print("asked to end", flush=True)  # noqa: T201 - the last line of the log
             os._exit(3)
+        if word == "sample":
+            line = {"logger": "slipway.inference.samples", "time": "2026-01-01T00:00:00Z"}
+            print(json.dumps(line | {"inputs": {"x": [seconds] * 9000}}), flush=True)  # noqa: T201 - as services do
         if word == "hog":
             taken = []
             while True:
