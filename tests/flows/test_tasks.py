@@ -9,7 +9,10 @@ import pytest
 from prefect import flow, task
 from prefect.testing.utilities import prefect_test_harness
 
+from slipway import wiring
+from slipway.adapters.local.recorded import LoggedRequests
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
+from slipway.domain.revision import Package
 from slipway.domain.spec import Contract, DataSpec, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed, NotFound, RegistryUnavailable
@@ -17,6 +20,7 @@ from slipway.rows import read_labels
 from slipway.store import file_digest
 from tasks.check_contract import check_contract
 from tasks.fetch import Fetched, Holdout
+from tasks.rehearse import recorded_of
 from tasks.retrying import RETRIED
 from tasks.stage import begin_stage, require
 from tasks.validate_data import validate_data
@@ -153,3 +157,15 @@ def test_a_label_that_is_gone_breaks_clients_and_a_person_may_decide(digits_mode
         ("quality", Outcome.PASS, True),
         ("labels", Outcome.FAIL, False),
     ]
+
+
+def test_recorded_requests_that_can_not_be_read_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said why: the requests made from the signature are there all the same."""
+    (tmp_path / "models" / "digits").mkdir(parents=True)
+    (tmp_path / "models" / "digits" / "digits-v1.json").write_text("{")
+    monkeypatch.setattr(wiring, "recorded", lambda: LoggedRequests(tmp_path))
+    champion = Package(model="digits", version=1, path=tmp_path, digest="d", tag="digits:v1", runtime="onnx")
+
+    said = recorded_of(champion).remark
+
+    assert said == "recorded live requests can't be read: it can't be read (ValidationError)"
