@@ -24,6 +24,7 @@ from slipway.domain.planning import Costs, Service, Wanted, boundaries, clocks, 
 from slipway.domain.planning.cells import START, Cells, grown, pooled
 from slipway.domain.planning.course import Leg, Metric, Plan, metrics_of, plan_of, to_exclude
 from slipway.domain.planning.forecast import SEEN, name_of, smallest_seen
+from slipway.domain.planning.groups import Group, pools
 from slipway.domain.planning.schedule import price, price_spec
 from slipway.domain.planning.walk import walk
 from slipway.domain.spec import ReleaseSpec, RolloutSpec
@@ -58,7 +59,7 @@ def evidence(x: float, y: float, n_c: float, n_s: float, guard: RateGuard = GUAR
     arrays = [np.array([one], dtype=float) for one in (x, y, n_c, n_s)]
     total = rates.likelihoods(*arrays, grid)
     small = rates.log_mixed(rates.small_likelihoods(arrays[0], arrays[2], np.array([guard.negligible])), _even())
-    favour = np.logaddexp(rates.log_favour(total, grid), small) - np.log(2)
+    favour = np.logaddexp(rates.log_passing(total, grid), small) - np.log(2)
     return float(rates.log_against(total, grid)[0]), float(favour[0])
 
 
@@ -145,6 +146,22 @@ def test_wide_cells_keep_mean_and_variance() -> None:
     assert (centres - mean) ** 2 @ share == pytest.approx(40_000, rel=0.02)
 
 
+def test_groups_that_left_at_other_times_keep_what_they_have_over_the_expected() -> None:
+    """Ten events in a minute and forty in four are both as expected: so are the thirty of their mean time."""
+    groups = []
+    for minutes, mass in ((1.0, 0.05), (4.0, 0.1), (5.0, 0.85)):  # the last one goes on by itself
+        cells = grown(START, 10.0 * minutes, np.eye(boundaries.STATES))
+        cells = replace(cells, chances=mass * cells.chances)
+        groups.append(Group(at=60 * minutes, spent=np.array([60 * minutes]), cells=cells))
+
+    both, _ = pools(groups, rates=np.array([10 / 60]))
+
+    counts = both.cells.low + np.arange(both.cells.chances.shape[1])
+    chances = both.cells.chances.sum(axis=0) / both.cells.mass
+    assert (both.at, both.spent[0]) == pytest.approx((180, 180))
+    assert (counts @ chances, (counts - 30) ** 2 @ chances) == pytest.approx((30, 30), abs=0.01)
+
+
 def test_groups_that_go_on_together_keep_their_chances() -> None:
     """Cells of other widths and begins are added up."""
     one = Cells(low=3, width=1, chances=np.full((boundaries.STATES, 5), 0.01))
@@ -225,7 +242,7 @@ class Judged:
     def passed(self) -> NDArray[np.bool_]:
         """Where it passes."""
         small = rates.log_mixed(bursts.small_total(self.tally, self.calm), _even())
-        favour = np.logaddexp(rates.log_favour(self.total, self.grid), small) - np.log(2)
+        favour = np.logaddexp(rates.log_passing(self.total, self.grid), small) - np.log(2)
         return favour >= -np.log(self.metric.beta)
 
     def under(self, bad: tuple[float, float]) -> NDArray[np.bool_]:
@@ -351,6 +368,7 @@ def test_what_shows_live_only_is_found_as_without_a_shadow() -> None:
         (LONG, 12.0, 0.02),
         (LONG, 12.0, 0.06),
         (LONG, 2.0, 0.05),
+        ({}, 400.0, 0.02),
     ],
 )
 def test_good_canaries_are_promoted_when_the_judge_passes_them(
@@ -359,9 +377,12 @@ def test_good_canaries_are_promoted_when_the_judge_passes_them(
     """Simulated with the judge's arithmetic: errors and latency, steps that end early, and the wait after the last."""
     spec, service = spec_of(**rollout), Service(requests_per_second=rate, error_rate=base)
 
-    told = forecast(spec, service, ()).promotion
+    metrics = metrics_of(spec, service)
+    good = forecast(spec, service, ()).good
+    told = good.promoted
 
-    seen = simulated(plan_of(spec, service), metrics_of(spec, service), 1.0, 1000)["promoted"]
+    seen = simulated(plan_of(spec, service), metrics, 1.0, 2000)["promoted"]
+    assert good.found.ever <= sum(one.alpha for name, one in metrics.items() if name in {ERRORS, COPIES})
     assert told.ever == pytest.approx(np.isfinite(seen).mean(), abs=0.03)
     for share in (0.5, 0.9):
         when = float(np.quantile(seen, share, method="higher"))
@@ -590,7 +611,7 @@ def test_a_plan_says_what_comes_before_between_and_after_the_steps() -> None:
     said = "\n".join(wording.sentences(forecast(spec, service)))
     without = "\n".join(wording.sentences(forecast(spec_of(), service)))
 
-    assert "leaves it after 3 min (mean), at the earliest after 60 s, at the latest after 15 min" in said
+    assert "leaves it after 4 min (mean), at the earliest after 60 s, at the latest after 15 min" in said
     assert "The first 30 s after a rise are not weighed" in said
     assert "After promotion 5 % of the requests get the old version for 60 min more (9,000 requests)" in said
     assert not any(word in without for word in ("shadow", "weighed", "After promotion"))

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging.rates import SMALLER, STEPS_PER_DOUBLING, Floats, grid_of
+from slipway.domain.judging.rates import NEARER, SMALLER, STEPS_PER_DOUBLING, Floats, grid_of
 
 STATES = 7
 """Values of z: a binomial of 6 fair coins, scaled; enough for chances within a percent."""
@@ -69,10 +69,23 @@ def fails(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats
 def passes(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
     """Return up to how many events of the canary it passes, shape (moments, STATES); negative: it can't yet.
 
-    Two ways, each with half the weight: the ratio is under the tolerance, or the canary's share is negligible.
+    Two ways, each with half the weight: the ratio is under the tolerance, or the canary's share is negligible. The
+    ratio helps only up to as many events as are `rates.nearer` the margin; beyond, its evidence counts as 1 at most.
     """
     grid = grid_of(guard.margin, guard.tolerance)
-    return _under(served, base, beta, _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible))
+    both = _under(served, base, beta, _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible))
+    slope, offset = _small(served, guard.negligible)
+    alone = _crossing(slope, offset, np.log(2 / beta - 1))[:, None]
+    return np.maximum(np.minimum(both, _nearer(served, guard, base)), np.floor(alone + 1e-9))
+
+
+def _nearer(served: Served, guard: RateGuard, base: float) -> Floats:
+    """Return up to how many events the margin explains them clearly better than a ratio halfway to the tolerance."""
+    grid = grid_of(guard.margin, guard.tolerance)
+    beside = grid.halfway > 0
+    slope, offset = _lines(served, base, grid.ratios[beside], guard.margin)
+    weights = grid.halfway[beside]
+    return np.floor((-NEARER - offset @ weights) / (slope @ weights)[:, None] + 1e-9)
 
 
 def excludes(served: Served, base: float, beta: float, bad: tuple[float, float]) -> Floats:
@@ -100,14 +113,18 @@ class _Bad(NamedTuple):
 def _under(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
     slope, offset = _lines(served, base, bad.ratios, bad.null)
     chosen = np.isfinite(bad.weights)
-    requests = served.canary.sum(axis=1)
-    good = np.log1p(-bad.share * SMALLER) - np.log1p(-bad.share)
-    small_slope = np.broadcast_to(np.log(SMALLER) - good, (len(requests), 1, len(SMALLER)))
-    small = (requests[:, None] * good - np.log(len(SMALLER)))[:, None]
-    small = np.broadcast_to(small, (*offset.shape[:2], len(SMALLER)))
+    small_slope, small = _small(served, bad.share)
+    small_slope = np.broadcast_to(small_slope, (len(small), 1, len(SMALLER)))
+    small = np.broadcast_to(small[:, None], (*offset.shape[:2], len(SMALLER)))
     slopes = np.concatenate([slope[:, None, chosen], small_slope], axis=2)
     offsets = np.concatenate([offset[..., chosen] + bad.weights[chosen], small], axis=2) - np.log(2)
     return np.floor(_crossing(slopes, offsets, -np.log(beta)) + 1e-9)
+
+
+def _small(served: Served, share: float) -> tuple[Floats, Floats]:
+    """Return slope (multiples,) and offset (moments, multiples) of the evidence that the canary is under a share."""
+    good = np.log1p(-share * SMALLER) - np.log1p(-share)
+    return np.log(SMALLER) - good, served.canary.sum(axis=1)[:, None] * good - np.log(len(SMALLER))
 
 
 def noise_moves(variance: Floats) -> Floats:

@@ -49,6 +49,10 @@ class Cells:
         """Return these shares of the cells."""
         return Cells(low=self.low, width=self.width, chances=self.chances * shares)
 
+    def moved(self, events: int) -> "Cells":
+        """Return the cells with so many events more."""
+        return Cells(low=self.low + events, width=self.width, chances=self.chances)
+
     def waiting(self) -> "Cells":
         """Return the cells with all of them waiting for another metric, from where that matters on."""
         if self.chances.ndim > NOISE_CHANCES.ndim + 1:

@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from slipway.domain.judging.rates import Floats
 from slipway.domain.planning import boundaries
 from slipway.domain.planning.boundaries import Served
-from slipway.domain.planning.cells import START, Cells, grown, pooled
+from slipway.domain.planning.cells import START, Cells, grown
 from slipway.domain.planning.course import Leg, Metric, Plan, to_exclude
+from slipway.domain.planning.groups import Group, pools
 
 FINENESS = 0.04
 """Looks are taken together until the expected events grew by this share."""
@@ -29,8 +30,6 @@ NEXT_TO_NOTHING = 0.25
 """Expected events of the canary under which looks are taken together."""
 MOMENTS = 6
 """A leg has at least so many moments, where it has so many looks."""
-POOLS = 5
-"""Canaries that leave a leg at different times go on as so many groups."""
 BLOCK = 24
 """Moments whose boundaries are worked out together."""
 JUST_BEFORE = 1e-6
@@ -103,17 +102,6 @@ class Rest:
     def by(self, number: int, seconds: Floats) -> Floats:
         """Return the chance that it has passed so many seconds after a leg began."""
         return self.passed.by(self.begins[number] + seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Canaries that entered a leg together."""
-
-    at: float
-    """Seconds since the plan began."""
-    spent: Floats
-    """Seconds in each leg so far of which looks weighed."""
-    cells: Cells
 
 
 @dataclass(slots=True)
@@ -232,11 +220,12 @@ def walk(
     """
     walker = _Walker(plan=plan, metric=metric, ratio=ratio, rest=rest, ends_with_pass=ends_with_pass)
     groups = [Group(at=0.0, spent=np.zeros(len(plan.legs)), cells=START)]
+    rates = metric.base * np.array([plan.counted(leg)[0] for leg in plan.legs])
     entered: list[float | None] = []
     for number in range(len(plan.legs)):
         whole = sum(group.cells.mass for group in groups)
         entered.append(sum(group.at * group.cells.mass for group in groups) / whole if groups else None)
-        groups = _pools([one for group in groups for one in walker.leg(number, group)])
+        groups = pools([one for group in groups for one in walker.leg(number, group)], rates)
     return Outcome(
         ratio=ratio,
         found=_chances(walker.found),
@@ -282,26 +271,3 @@ def after_copies(copies: Chances | None, live: Outcome, seconds: float) -> Outco
 def _chances(events: Sequence[Noted]) -> Chances:
     many = np.array(sorted((one for one in events if one[3] > 0), key=lambda one: one[1])).reshape(-1, 4)
     return Chances(first=many[:, 0], last=many[:, 1], legs=many[:, 2].astype(np.int64), chance=many[:, 3])
-
-
-def _pools(groups: Sequence[Group]) -> list[Group]:
-    """Return few groups instead of many: those that left at about the same time go on together."""
-    many = sorted(groups, key=lambda group: group.at)
-    whole = sum(group.cells.mass for group in many)
-    pools: list[list[Group]] = [[] for _ in range(POOLS)]
-    before = 0.0
-    for group in many:
-        middle = before + group.cells.mass / 2
-        pools[min(int(POOLS * middle / whole), POOLS - 1)].append(group)
-        before += group.cells.mass
-    return [_pool(pool) for pool in pools if pool]
-
-
-def _pool(groups: Sequence[Group]) -> Group:
-    shares = np.array([group.cells.mass for group in groups])
-    shares /= shares.sum()
-    return Group(
-        at=float(shares @ [group.at for group in groups]),
-        spent=shares @ np.array([group.spent for group in groups]),
-        cells=pooled([group.cells for group in groups]),
-    )
