@@ -30,7 +30,10 @@ BUCKETS = (0.1, 1.0, 2.0)
 
 
 class Pods(BaseHTTPRequestHandler):
-    """A metrics page of two revisions: `digits-v1` is well, every second answer of `digits-v2` is an error and slow."""
+    """A metrics page of two revisions: `digits-v1` is well; of `digits-v2` every second answer is an error and slow.
+
+    It refuses one of five requests beside that, sheds one of 50, and has half of its errors answered by `digits-v1`.
+    """
 
     def do_GET(self) -> None:
         """Count on with every scrape."""
@@ -42,6 +45,13 @@ class Pods(BaseHTTPRequestHandler):
                 f'slipway_requests_total{{{names},code="200"}} {scrapes * 100 * (1 - share)}',
                 f'slipway_requests_total{{{names},code="500"}} {scrapes * 100 * share}',
                 f"slipway_requests_in_flight{{{names}}} 1",
+                f'slipway_rescued_total{{{names},code="500"}} {scrapes * 50 * share}',
+                f'slipway_helped_total{{{names},code="200"}} {scrapes * 50 * (0.5 - share)}',
+            ]
+            kinds = {"failed": share, "refused": share * 0.4, "shed": share * 0.04, "not_the_versions": 0.0}
+            lines += [
+                f'slipway_answers_total{{{names},kind="{kind}"}} {scrapes * 100 * part}'
+                for kind, part in (kinds | {"right": 1 - sum(kinds.values())}).items()
             ]
             fast = 100 * (1 - share)
             for edge, below in zip((*BUCKETS, "+Inf"), (fast, fast, 100, 100), strict=True):
@@ -176,19 +186,20 @@ def test_prometheus_takes_every_rule(prometheus: str, documents: list[Document])
 
     rules = rules_of(prometheus)
 
-    assert len(rules) == text.count('"alert"') == 8
+    assert len(rules) == text.count('"alert"') == 9
     assert {rule["health"] for rule in rules} == {"ok"}
     assert not re.search(r"[A-Z]+_[A-Z]+|NAMESPACES|WORKER", text)
 
 
 def test_alerts_name_the_revision_that_fails_and_leave_the_other_alone(prometheus: str) -> None:
     """`digits-v2` fails and is slow, `digits-v3` has no numbers, `search-v2` was taken back; `digits-v1` is well."""
-    failing = {"SlipwayErrors", "SlipwaySlow", "SlipwayEvidenceMissing"}
+    failing = {"SlipwayErrors", "SlipwayRefused", "SlipwaySlow", "SlipwayEvidenceMissing"}
     names = failing | {"SlipwayRolloutUnfinished", "SlipwayRolledBack", "SlipwayWorkerAway"}
 
     seen = wait_for(prometheus, names)
 
     assert [labels["revision"] for labels in seen["SlipwayErrors"]] == ["digits-v2"]
+    assert [(labels["revision"], labels["kind"]) for labels in seen["SlipwayRefused"]] == [("digits-v2", "refused")]
     assert [labels["revision"] for labels in seen["SlipwaySlow"]] == ["digits-v2"]
     assert [labels["deployment"] for labels in seen["SlipwayEvidenceMissing"]] == ["digits-v3"]
     assert [labels["model"] for labels in seen["SlipwayRolloutUnfinished"]] == ["digits"]
@@ -215,14 +226,20 @@ def test_the_dashboard_shows_what_the_pods_export(prometheus: str) -> None:
     wait_for(prometheus, {"SlipwayErrors"})
     shown = {}
 
-    for panel in dashboard["panels"][:5]:
+    for panel in dashboard["panels"][:7]:
         query = filled(panel["targets"][0]["expr"])
         result = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=5).json()["data"]["result"]
-        shown[panel["title"]] = {line["metric"]["revision"]: float(line["value"][1]) for line in result}
+        lines = [(line["metric"], float(line["value"][1])) for line in result]
+        shown[panel["title"]] = {tuple(metric[name] for name in sorted(metric)): value for metric, value in lines}
 
-    assert all(values.keys() == {"digits-v1", "digits-v2"} for values in shown.values()), shown
+    answers, rescued = shown.pop("Answers by kind"), shown.pop("Rescued answers")
+    assert all(values.keys() == {("digits-v1",), ("digits-v2",)} for values in shown.values()), shown
     assert sum(shown["Share of requests"].values()) == pytest.approx(1)
-    assert shown["Error rate"] == pytest.approx({"digits-v1": 0, "digits-v2": 0.5})
+    assert shown["Error rate"] == pytest.approx({("digits-v1",): 0, ("digits-v2",): 0.5})
+    assert answers["refused", "digits-v2"] == pytest.approx(0.2)
+    assert answers["shed", "digits-v2"] == pytest.approx(0.02)
+    assert len(answers) == 2 * 4
+    assert (rescued[("digits-v1",)], rescued[("digits-v2",)] > 0) == (0, True)
 
 
 def filled(expression: str) -> str:
