@@ -11,16 +11,15 @@ measured as it goes.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import ceil, inf
 from time import perf_counter
 
-from services.inference.calls import Outputs
-from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
+from services.inference.refusals import Draining, ModelFailed, Overloaded, TooLate
 from services.inference.rows import Rows
 from services.inference.running.admission import Admission
 from services.inference.running.expected import Expected
-from services.inference.running.runtime import Feeds, InlineRuntime, Result, Runtime
+from services.inference.running.runtime import InlineRuntime, Result, Runtime
+from services.inference.running.waiting import Run, Tell, Waiting
 from services.inference.running.warmth import Warmth
 from services.inference.telling.meter import Meter
 
@@ -44,37 +43,6 @@ WARM_SECONDS, WARM_RUNS, WARM_TIMES = 1.0, 30, 1.5
 other), for no longer than that and no more often. The first run is the slowest, and tells nothing of the others."""
 
 
-Tell = Callable[[Outputs | Refused], None]
-"""Takes what became of a request; called once, on the event loop."""
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A request that is not run yet."""
-
-    feeds: Feeds
-    rows: int
-    since: float
-    deadline: float
-    tell: "Tell | None"
-    """Takes the result; None: it was told already."""
-
-    def answer(self, result: Outputs | Refused) -> None:
-        """Tell the result, once."""
-        tell, self.tell = self.tell, None
-        if tell is not None:
-            tell(result)
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """What is run beside the event loop."""
-
-    batch: list[_Waiting]
-    rows: int
-    began: float
-
-
 class Engine:
     """Runs one model for many requests."""
 
@@ -95,10 +63,10 @@ class Engine:
         self._inline = runtime if isinstance(runtime, InlineRuntime) else None
         self._most = BATCH_REQUESTS if batchable else 1
         self._meter, self._clock = meter, clock
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._under_way = 0
         """Requests that are run."""
-        self._beside: list[_Run] = []
+        self._beside: list[Run] = []
         self._full = False
         """The runtime can't do another run beside those."""
         self._kept: asyncio.AbstractEventLoop | None = None
@@ -184,9 +152,9 @@ class Engine:
         late = min(now - run.began - self._expected.seconds(run.rows) for run in self._beside)
         return max(0.0, late)
 
-    def submit(self, rows: Rows, deadline: float, tell: Tell) -> "_Waiting":
+    def submit(self, rows: Rows, deadline: float, tell: Tell) -> Waiting:
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
-        waiting = _Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
+        waiting = Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
         if self._answered:
             self._alone = 0  # somebody else came in the same turn
         if self._scheduled or self._full:
@@ -221,7 +189,7 @@ class Engine:
                 return
             self._run(batch, rows)
 
-    def _run(self, batch: list[_Waiting], rows: int) -> None:
+    def _run(self, batch: list[Waiting], rows: int) -> None:
         self._under_way += len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
         began = self._clock()
@@ -229,7 +197,7 @@ class Engine:
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
             self._settle(batch, rows, began, self._inline.run(feeds))
             return
-        run = _Run(batch, rows, began)
+        run = Run(batch, rows, began)
         self._beside.append(run)
         self._full = len(self._beside) >= self._runtime.lanes
         if not self._watching:
@@ -238,9 +206,9 @@ class Engine:
         task = self._loop.create_task(self._runtime.exchange(feeds))
         task.add_done_callback(lambda done: self._came(run, done))
 
-    def _taken(self) -> tuple[list[_Waiting], int]:
+    def _taken(self) -> tuple[list[Waiting], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         rows, now = 0, self._clock()
         while self._queue and len(batch) < self._most:
             one = self._queue[0]
@@ -269,7 +237,7 @@ class Engine:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
         self._loop.call_later(WATCH_SECONDS, self._watch)
 
-    def _came(self, run: _Run, done: "asyncio.Future[list[Result]]") -> None:
+    def _came(self, run: Run, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
         self._beside.remove(run)
         self._full = len(self._beside) >= self._runtime.lanes
@@ -279,7 +247,7 @@ class Engine:
         results: Sequence[Result] = [ModelFailed(failed) for _ in run.batch] if failed is not None else done.result()
         self._settle(run.batch, run.rows, run.began, results)
 
-    def _settle(self, batch: list[_Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
         now = self._clock()
         took = now - began
         self._expected.saw(rows, len(batch), took)
