@@ -59,7 +59,7 @@ def evidence(x: float, y: float, n_c: float, n_s: float, guard: RateGuard = GUAR
     arrays = [np.array([one], dtype=float) for one in (x, y, n_c, n_s)]
     total = rates.likelihoods(*arrays, grid)
     small = rates.log_mixed(rates.small_likelihoods(arrays[0], arrays[2], np.array([guard.negligible])), _even())
-    favour = np.logaddexp(rates.log_passing(total, grid), small) - np.log(2)
+    favour = rates.log_pass(rates.log_passing(total, grid), small, np.array(METRIC.base < guard.negligible))
     return float(rates.log_against(total, grid)[0]), float(favour[0])
 
 
@@ -242,7 +242,8 @@ class Judged:
     def passed(self) -> NDArray[np.bool_]:
         """Where it passes."""
         small = rates.log_mixed(bursts.small_total(self.tally, self.calm), _even())
-        favour = np.logaddexp(rates.log_passing(self.total, self.grid), small) - np.log(2)
+        rare = np.array(self.metric.base < self.metric.guard.negligible)
+        favour = rates.log_pass(rates.log_passing(self.total, self.grid), small, rare)
         return favour >= -np.log(self.metric.beta)
 
     def under(self, bad: tuple[float, float]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging.rates import NEARER, SMALLER, STEPS_PER_DOUBLING, Floats, grid_of
+from slipway.domain.judging.rates import NEARER, SMALLER, STEPS_PER_DOUBLING, Floats, grid_of, ratio_weight
 
 STATES = 7
 """Values of z: a binomial of 6 fair coins, scaled; enough for chances within a percent."""
@@ -69,13 +69,15 @@ def fails(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats
 def passes(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
     """Return up to how many events of the canary it passes, shape (moments, STATES); negative: it can't yet.
 
-    Two ways, each with half the weight: the ratio is under the tolerance, or the canary's share is negligible. The
-    ratio helps only up to as many events as are `rates.nearer` the margin; beyond, its evidence counts as 1 at most.
+    Two ways, weighed as `rates.log_pass` does for a stable version that was seen before: the ratio is under the
+    tolerance, or the canary's share is negligible. The ratio helps only up to as many events as are `rates.nearer` the
+    margin; beyond, its evidence counts as 1 at most.
     """
-    grid = grid_of(guard.margin, guard.tolerance)
-    both = _under(served, base, beta, _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible))
+    grid, weight = grid_of(guard.margin, guard.tolerance), float(ratio_weight(np.array(base < guard.negligible)))
+    bad = _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible, weight)
+    both = _under(served, base, beta, bad)
     slope, offset = _small(served, guard.negligible)
-    alone = _crossing(slope, offset, np.log(2 / beta - 1))[:, None]
+    alone = _crossing(slope, offset, np.log((1 / beta - weight) / (1 - weight)))[:, None]
     return np.maximum(np.minimum(both, _nearer(served, guard, base)), np.floor(alone + 1e-9))
 
 
@@ -108,6 +110,8 @@ class _Bad(NamedTuple):
     ratios: Floats
     weights: Floats
     share: float
+    ratio_weight: float = 0.5
+    """How much the evidence against the ratio weighs, the rest that against the share."""
 
 
 def _under(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
@@ -115,9 +119,9 @@ def _under(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
     chosen = np.isfinite(bad.weights)
     small_slope, small = _small(served, bad.share)
     small_slope = np.broadcast_to(small_slope, (len(small), 1, len(SMALLER)))
-    small = np.broadcast_to(small[:, None], (*offset.shape[:2], len(SMALLER)))
+    small = np.broadcast_to(small[:, None], (*offset.shape[:2], len(SMALLER))) + np.log(1 - bad.ratio_weight)
     slopes = np.concatenate([slope[:, None, chosen], small_slope], axis=2)
-    offsets = np.concatenate([offset[..., chosen] + bad.weights[chosen], small], axis=2) - np.log(2)
+    offsets = np.concatenate([offset[..., chosen] + bad.weights[chosen] + np.log(bad.ratio_weight), small], axis=2)
     return np.floor(_crossing(slopes, offsets, -np.log(beta)) + 1e-9)
 
 
