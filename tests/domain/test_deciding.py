@@ -374,7 +374,7 @@ COPIED = {"shadow": {"duration_seconds": 600}}
 def with_copies(live: tuple[int, int, int, int], copies: tuple[int, int], spec: ReleaseSpec) -> Evidence:
     """Return the evidence of live requests, and of 20,000 copies on which so many fail."""
     compared = ShadowComparison(compared=20_000, canary_failed=copies[0], stable_failed=copies[1])
-    before = look_at_pairs(NO_EVIDENCE, ShadowComparison(), compared, spec.judge, When(at=0.0))
+    before = look_at_pairs(NO_EVIDENCE, compared, spec.judge, When(at=0.0))
     return replace(before, rates={**before.rates, ERRORS: after(live, spec=spec).rate(ERRORS)})
 
 

@@ -266,7 +266,7 @@ def test_labels_are_weighed_while_both_fail() -> None:
 
 def paired(spec: ReleaseSpec = COPIED, **came: Any) -> Evidence:  # noqa: ANN401 - parts of the comparison
     """Return the evidence after one look at copies."""
-    return look_at_pairs(NO_EVIDENCE, NOTHING_COMPARED, ShadowComparison(**came), spec.judge, NOW)
+    return look_at_pairs(NO_EVIDENCE, ShadowComparison(**came), spec.judge, NOW)
 
 
 def copies(evidence: Evidence, spec: ReleaseSpec = COPIED) -> Scored:
@@ -313,7 +313,7 @@ def test_copies_begin_with_what_is_known_of_stable_now() -> None:
         now = {"old": counted(4000 * number, 40 * number)}
         learned = learn(learned, now, COPIED.judge, When(at=60.0 * number))
 
-    copied = look_at_pairs(learned, NOTHING_COMPARED, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
+    copied = look_at_pairs(learned, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
 
     assert COPIES in earlier.rates
     assert copied.rate(COPIES).dispersion.pairs == learned.rate(ERRORS).dispersion.pairs == 37
@@ -364,7 +364,7 @@ def test_a_comparison_that_began_anew_is_left_out() -> None:
     before = ShadowComparison(compared=100, canary_failed=9, log_latency_ratios=Sums(count=9, total=1.0, squares=2.0))
 
     for later in (NOTHING_COMPARED, ShadowComparison(compared=120, canary_failed=8), before):
-        assert look_at_pairs(NO_EVIDENCE, before, later, SPEC.judge, NOW) == NO_EVIDENCE
+        assert look_at_pairs(NO_EVIDENCE, later.since(before), SPEC.judge, NOW) == NO_EVIDENCE
 
 
 # evidence in a document

@@ -141,23 +141,16 @@ def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
 
 
 def look_at_pairs(
-    evidence: Evidence,
-    before: ShadowComparison,
-    after: ShadowComparison,
-    spec: JudgeSpec,
-    when: When,
-    *,
-    patient: bool = False,
+    evidence: Evidence, came: ShadowComparison | None, spec: JudgeSpec, when: When, *, patient: bool = False
 ) -> Evidence:
-    """Return the evidence after one look at shadow pairs: the same request, answered by both.
+    """Return the evidence after one look at shadow pairs: the same request, answered by both. None: no look.
 
     A check of its own: a canary that is fine on copies and fails live would be found late if one diluted the other.
     Requests on which both fail tell nothing apart; those on which one fails are compared (McNemar's pairs). With a
     margin over 1 they count for both, as live ones do: a ratio of failures within it may be any among those of one.
-    Counts that went backwards were begun anew: such a look is left out. Nobody gets these answers: who is `patient`
-    lets them count against the canary only once stable's gusts are known (or where no gust explains them).
+    Nobody gets these answers: who is `patient` lets them count against the canary only once stable's gusts are known,
+    or where no gust explains them.
     """
-    came = after.since(before)
     if came is None or not came.compared:
         return evidence
     both = came.both_failed if spec.errors.margin == 1 else 0
@@ -165,12 +158,13 @@ def look_at_pairs(
         canary=Counters(requests=came.compared, errors=came.canary_failed - both),
         stable=Counters(requests=came.compared, errors=came.stable_failed - both),
         canary_alone=came.canary_failed,
+        patient=patient,
     )
     block = int(when.at // spec.burst_seconds)
     copied = evidence.rate(COPIES)
     if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
         copied = CountEvidence(dispersion=evidence.rate(ERRORS).dispersion)
-    copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv, [patient])[0]
+    copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
     pairs = paired.grow(
         evidence.pairs, pairs=came.answered, disagreeing=came.disagreed, log_ratios=came.log_latency_ratios
     )

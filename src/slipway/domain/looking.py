@@ -112,10 +112,8 @@ def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: j
         case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
             noted = judge.remember(status.evidence, live, spec.judge)
             learned = judge.learn(noted, _alone(live.counters, stable), spec.judge, when)
-            if cold:
-                return learned
-            patient = _may_wait(spec)
-            return judge.look_at_pairs(learned, status.shadow, seen.shadow, spec.judge, when, patient=patient)
+            came = None if cold else seen.shadow.since(status.shadow)
+            return judge.look_at_pairs(learned, came, spec.judge, when, patient=_may_wait(spec))
         case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
             return _weighed(status.evidence, live, spec, when, cold=cold)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:

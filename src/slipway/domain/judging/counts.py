@@ -17,7 +17,7 @@ from slipway.domain.judging.dispersion import KNOWN_BLOCKS, Dispersion
 from slipway.domain.judging.rates import SMALLER, Floats, Grid
 
 BEYOND_GUSTS = 8.0
-"""Ratio of the two arms that no gust explains: alone more than that counts against the canary before stable's are known."""
+"""Ratio of the two arms that no gust explains: more than that counts against the canary before stable's are known."""
 PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
 """After so many blocks everything counts, whatever is known of gusts: who looks rarely never learns."""
 LARGEST_LOG = 690.0
@@ -58,6 +58,8 @@ class Look:
     stable: Counters
     canary_alone: int | None = None
     """All of the canary's events, where `canary` leaves out those that both arms share (pairs); None: the same."""
+    patient: bool = False
+    """Whether stable's gusts must be known before all of it counts against the canary."""
 
     @property
     def row(self) -> tuple[int, int, int, int, int]:
@@ -67,17 +69,9 @@ class Look:
 
 
 def grow(
-    before: Sequence[CountEvidence],
-    looks: Sequence[Look],
-    guards: Sequence[RateGuard],
-    block: int,
-    least_cv: float,
-    waits: Sequence[bool] = (),
+    before: Sequence[CountEvidence], looks: Sequence[Look], guards: Sequence[RateGuard], block: int, least_cv: float
 ) -> list[CountEvidence]:
-    """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in.
-
-    `waits`: of which metrics stable's gusts must be known before all of it counts against the canary; none if empty.
-    """
+    """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in."""
     grid, negligible = _grid(guards), np.array([guard.negligible for guard in guards])
     state = _state(before, grid)
     begins = np.array([one.block != block for one in before])
@@ -92,26 +86,20 @@ def grow(
         dispersion.note(one.dispersion, block, look.stable.requests, look.stable.errors)
         for one, look in zip(before, looks, strict=True)
     ]
-    gusty = np.where(begins, _gusty(learned, rows, least_cv), [one.gusty for one in before])
-    known = [
-        knows(one, block, least_cv) or not wait if begin else one.known
-        for one, begin, wait in zip(before, begins, waits or [False] * len(before), strict=True)
-    ]
+    gusty, rare = _gusty(learned, rows, least_cv), _rare(before, guards)
     return [
         CountEvidence(
             canary=one.canary + look.canary,
             stable=one.stable + look.stable,
-            tally=tuple(numbers),
+            tally=tuple(state[row].tolist()),
             block=block,
-            gusty=bool(weighed),
             began=block if one.began is None else one.began,
-            known=counts,
-            rare=rare,
-            dispersion=dispersion,
+            gusty=bool(gusty[row]) if begins[row] else one.gusty,
+            known=not look.patient or knows(one, block, least_cv) if begins[row] else one.known,
+            rare=rare[row],
+            dispersion=learned[row],
         )
-        for one, look, numbers, weighed, counts, rare, dispersion in zip(
-            before, looks, state.tolist(), gusty, known, _rare(before, guards), learned, strict=True
-        )
+        for row, (one, look) in enumerate(zip(before, looks, strict=True))
     ]
 
 

@@ -125,9 +125,9 @@ def log_beyond(total: Floats, grid: Grid, ratio: float) -> Floats:
     far = spaced >= null * (1 - 1e-9)
     weights = np.where(far & (spaced > NEAREST * null), 0.0, -np.inf)
     weights = weights - np.log(np.exp(weights).sum(axis=-1, keepdims=True))
-    beyond: Floats = log_mixed(total[..., :-2], weights) - np.take_along_axis(
-        total, far.argmax(axis=-1)[..., None], axis=-1
-    )[..., 0]
+    beyond: Floats = (
+        log_mixed(total[..., :-2], weights) - np.take_along_axis(total, far.argmax(axis=-1)[..., None], axis=-1)[..., 0]
+    )
     return beyond
 
 
