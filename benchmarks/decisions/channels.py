@@ -1,6 +1,6 @@
 """What a rule can read of one metric: counts (or sums) of both arms between two ticks, for the weights it chose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -85,6 +85,41 @@ class Counts:
         """See Channel."""
         index = path[begin]
         return _below(self.requests, begin, end, index), _below(self.canary, begin, end, index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cold:
+    """Counts of a canary whose replicas are cold for some ticks after its share of the requests rose."""
+
+    warm: Counts
+    cold: Counts
+    """What they would be if its replicas were always cold."""
+    ticks: int
+
+    def window(self, begin: int, end: int, path: Path) -> Arms:
+        """See Channel."""
+        arms = self.warm.window(begin, end, path)
+        more = self._more(begin, end, path)
+        return replace(arms, canary=arms.canary + more, canary_squares=arms.canary_squares + more)
+
+    def canary_window(self, begin: int, end: int, path: Path) -> tuple[Array, Array]:
+        """See Channel."""
+        requests, events = self.warm.canary_window(begin, end, path)
+        return requests, events + self._more(begin, end, path)
+
+    def _more(self, begin: int, end: int, path: Path) -> Array:
+        """Return the events more of the window's ticks in which replicas are cold: they follow a rise."""
+        more = np.zeros(self.warm.requests.shape[1], dtype=np.int64)
+        for tick in range(begin, min(end, begin + self.ticks)):
+            usual, cold = (one.canary_window(tick, tick + 1, path)[1] for one in (self.warm, self.cold))
+            more += (cold - usual) * self._rose(tick, path)
+        return more
+
+    def _rose(self, tick: int, path: Path) -> Array:
+        """Return whether the weight rose within the last ticks, this one included: (traces,) or one for all."""
+        ticks = range(max(0, tick + 1 - self.ticks), tick + 1)
+        rose: Array = np.any([path[one] > (path[one - 1] if one else 0) for one in ticks], axis=0)
+        return rose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

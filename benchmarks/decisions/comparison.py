@@ -1,6 +1,6 @@
 """The figures that a rule is held to: against the peers as tuned, and against the floor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -14,15 +14,21 @@ FEW_ERRORS = 0.002
 """A share of errors that the default spec calls negligible: below it, a doubling may be passed within the plan."""
 FOUND = 0.5
 """A peer that rolls back fewer worse canaries than this share leaves them at some weight, or promotes them."""
+PROMOTED = {"promoted_1_5x": "1.5x", "promoted_cv1_within_hour": "bursts-one"}
+"""Shares promoted in scenarios that other figures are from too."""
 Rows = Mapping[tuple[str, str, str], Row]
 """By scenario, rule, and kind of setting."""
 Ratios = Mapping[str, float | None]
 
 
-def compare(rule: str, scenarios: Iterable[Scenario], rows: Rows, kind: str = DEFAULT) -> dict[str, Any]:
-    """Return the figures of one rule. Ratios are by scenario, and the worst of them; None where there is none."""
-    every = tuple(scenarios)
-    mine = {scenario.name: rows[scenario.name, rule, kind] for scenario in every}
+def compare(rule: str, scenarios: Sequence[Scenario], rows: Rows, kind: str = DEFAULT) -> dict[str, Any]:
+    """Return the figures of one rule. Ratios are by scenario, and the worst of them; None where there is none.
+
+    Scenarios with a figure of their own are in that one alone.
+    """
+    apart = [one for one in scenarios if one.figure]
+    every = tuple(one for one in scenarios if not one.figure)
+    mine = {scenario.name: rows[scenario.name, rule, kind] for scenario in scenarios}
     worse = [one.name for one in every if one.regression]
     exposure = {name: _exposure(mine[name], name, rows, TUNED) for name in worse}
     known = {name: _exposure(mine[name], name, rows, PER_SERVICE) for name in worse}
@@ -30,6 +36,7 @@ def compare(rule: str, scenarios: Iterable[Scenario], rows: Rows, kind: str = DE
     delay = {name: _delay(mine[name], name, rows) for name in worse}
     return {
         **_false(every, mine),
+        **_apart(apart, mine),
         **_missed(every, mine),
         "exposure_ratio_vs_best_tuned_peer": _worst(exposure),
         "exposure_ratio_by_scenario": exposure,
@@ -50,23 +57,24 @@ def compare(rule: str, scenarios: Iterable[Scenario], rows: Rows, kind: str = DE
 
 
 def _false(every: tuple[Scenario, ...], mine: Mapping[str, Row]) -> dict[str, Any]:
-    false = {one.name: mine[one.name]["rolled_back"] for one in every if one.equal and not one.figure}
+    false = {one.name: mine[one.name]["rolled_back"] for one in every if one.equal}
     worst = max(false, key=lambda name: false[name]["share"])
-    apart = {one.figure for one in every if one.figure}
     return {
-        **{
-            figure: max(mine[one.name]["rolled_back"]["share"] for one in every if one.figure == figure)
-            for figure in sorted(apart)
-        },
-        **{
-            figure: mine[name]["promoted"]["share"]
-            for figure, name in (("promoted_1_5x", "1.5x"), ("promoted_cv1_within_hour", "bursts-one"))
-            if name in mine
-        },
         "false_rollback_max": false[worst]["share"],
         "false_rollback_max_interval": [false[worst]["low"], false[worst]["high"]],
         "false_rollback_worst_scenario": worst,
     }
+
+
+def _apart(apart: Iterable[Scenario], mine: Mapping[str, Row]) -> dict[str, Any]:
+    """Return the largest share of each figure's scenarios: rolled back where the canary is equal, else promoted."""
+    found: dict[str, float] = {
+        figure: mine[name]["promoted"]["share"] for figure, name in PROMOTED.items() if name in mine
+    }
+    for one in apart:
+        share = mine[one.name]["rolled_back" if one.equal else "promoted"]["share"]
+        found[one.figure] = max(share, found.get(one.figure, 0.0))
+    return found
 
 
 def _missed(every: tuple[Scenario, ...], mine: Mapping[str, Row]) -> dict[str, Any]:
@@ -128,8 +136,14 @@ def _over_floor(mine: Row, scenario: str, rows: Rows) -> float | None:
 
 
 def _delay(mine: Row, scenario: str, rows: Rows) -> float | None:
-    """Median time to rollback, over the floor's on the same weights; for peers, on the default plan's."""
-    floor = rows.get((scenario, line_up.FLOOR, along(mine["rule"])), rows[scenario, line_up.FLOOR, DEFAULT])
+    """Median time to rollback, over the floor's on the same weights; for peers, on the default plan's.
+
+    None with a shadow: what is found before any live request has no weights.
+    """
+    floor = rows.get((scenario, line_up.FLOOR, along(mine["rule"])))
+    if floor is None and mine["rule"] in {one.name for one in line_up.ours()}:
+        return None
+    floor = floor or rows[scenario, line_up.FLOOR, DEFAULT]
     return _ratio(mine["seconds_to_rollback"]["median"], floor["seconds_to_rollback"]["median"])
 
 

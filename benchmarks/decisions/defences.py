@@ -8,7 +8,8 @@ from benchmarks.decisions.outcomes import DEFAULT, Outcome, row
 from benchmarks.decisions.outcomes import outcome as outcome_of
 from benchmarks.decisions.rules.clone import Clone
 from benchmarks.decisions.scenarios import SCENARIOS
-from benchmarks.decisions.slipway_rule import Defence, Slipway, error_alpha
+from benchmarks.decisions.slipway_rule import Slipway, error_alpha
+from benchmarks.decisions.slipway_shares import Defence
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot, lots
 
@@ -19,10 +20,10 @@ TRACES = 2_000
 def rules() -> tuple[Rule, ...]:
     """Return the defences, each on steps of full length."""
     return (
-        Slipway("none", adaptive=False, defence=Defence.NONE),
-        Slipway("tempered", adaptive=False, defence=Defence.TEMPERED),
+        Slipway("none", adaptive=False, shadow=False, defence=Defence.NONE),
+        Slipway("tempered", adaptive=False, shadow=False, defence=Defence.TEMPERED),
         Clone("clone", error_alpha()),
-        Slipway("ours", adaptive=False),
+        Slipway("ours", adaptive=False, shadow=False),
     )
 
 

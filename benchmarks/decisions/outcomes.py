@@ -46,13 +46,13 @@ def play(lot: Lot, tuned: dict[tuple[Scope, str], Any]) -> list[Outcome]:
     ours, found = {rule.name for rule in line_up.ours()}, []
     for rule in line_up.everyone(lot.chunk):
         settings: list[tuple[str, Any]] = [(DEFAULT, rule.default(traces))]
-        for kind, scope in ((TUNED, lot.scenario.metric), (PER_SERVICE, lot.scenario.service)):
+        for kind, scope in ((TUNED, lot.scenario.service.metric), (PER_SERVICE, lot.scenario.service)):
             if (scope, rule.name) in tuned:
                 settings.append((kind, tuned[scope, rule.name]))
         for kind, setting in settings:
             decided = rule.decide(traces, setting)
             found.append(outcome(lot, rule.name, kind, decided))
-            if rule.name in ours and lot.scenario.regression:
+            if rule.name in ours and lot.scenario.regression and not setting.shadow:
                 floor = Sprt().along(traces, decided.path)
                 found.append(outcome(lot, line_up.FLOOR, along(rule.name), floor))
     return found

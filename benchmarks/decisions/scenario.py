@@ -18,6 +18,11 @@ LATENCY_MEDIAN = 100.0
 SLOW_SHARE = 0.05
 """Slow means slower than the stable version's 95th percentile."""
 OUTAGE_SHARE, OUTAGE_SECONDS = 0.4, (1000, 1300)
+COLD_SECONDS, COLD_ERRORS = 20, 0.05
+"""How long replicas are cold after their share of requests rose, and the share of requests that then fail beside the
+usual ones."""
+ALIKE = 0.5
+"""Correlation of the rows of one request."""
 TOLERATED = 2.0
 """Slipway's default tolerance for shares of requests, canary over stable: below it, promoting is no mistake."""
 TOLERATED_MIX, TOLERATED_SHIFT = 1.5, 0.2
@@ -37,6 +42,10 @@ class Metric(StrEnum):
     """The answer is class A."""
     SCORES = "scores"
     """The answer is a number: standard normal, moved by the shift."""
+    REFUSED = "refused"
+    """The version says that the request is wrong (400). Rules that count failures (5xx) do not see it."""
+    SHED = "shed"
+    """The version turns the request away for want of time (429). Rules that count failures do not see it."""
 
 
 class Cycle(StrEnum):
@@ -90,10 +99,24 @@ class Scenario:
     """Coefficient of variation of gamma shocks of mean 1 on the share, one a minute."""
     burst_minutes: int = 1
     """How long a burst lasts; where over 1, each trace's begin at a minute of its own."""
+    pareto_gusts: bool = False
+    """Gusts in each arm that multiply its share by 4, one every 20 minutes on average; how long they last is Pareto
+    distributed from a minute on, with exponent 1.5: some last for a quarter of an hour."""
+    repeats: float = 1.0
+    """How many times a request that failed is sent in all, on average (geometric): by its client, to the same arm."""
+    rows: int = 1
+    """Rows of a request; where over 1, rows of one request are alike. A request counts once: its mean score, each
+    class by its share of the rows."""
+    cold_factor: float = 1.0
+    """How much slower a canary's replicas answer for 20 s after their share of the requests rose; 5 % fail then."""
+    base_to: float = 1.0
+    """Both arms' share moves to so many times its size within half an hour."""
     bursts_shared: bool = False
     """True: both arms get the same shocks; False: each arm its own."""
     history_minutes: int = 60
-    """How long stable was watched before, at most an hour."""
+    """How long stable was watched before, at most an hour; 0: never."""
+    shadow: bool = True
+    """False: no copies are sent before the first step."""
     outage: bool = False
     """A dependency is down: both arms fail on 40 % of requests for five minutes."""
     stops_at: int | None = None
@@ -101,15 +124,16 @@ class Scenario:
     leak_to: float | None = None
     """The canary's ratio grows from 1 to this over the hour."""
     figure: str = ""
-    """The figure at the top of the results that its false rollbacks are, instead of `false_rollback_max`; peers are not
-    tuned on it."""
+    """The figure at the top of the results that it is for: shares rolled back by mistake, or promoted. Its scenarios
+    are left out of the figures over all others, and peers are not tuned on them."""
     tuned_on: bool = False
     """A regression by which the peers' settings are chosen, on other traces."""
 
     @property
     def service(self) -> Service:
-        """The service that a peer would be tuned for."""
-        return Service(requests_per_second=self.requests_per_second, error_share=self.error_share, metric=self.metric)
+        """The service that a peer would be tuned for: it counts failures where answers are refused or shed."""
+        metric = Metric.ERRORS if self.metric in {Metric.REFUSED, Metric.SHED} else self.metric
+        return Service(requests_per_second=self.requests_per_second, error_share=self.error_share, metric=metric)
 
     @property
     def equal(self) -> bool:
@@ -131,6 +155,10 @@ class Scenario:
                 base = 0.05
             case Metric.CLASSES:
                 base = 0.1
+            case Metric.REFUSED:
+                base = 0.01
+            case Metric.SHED:
+                base = 0.001
         return base, base * self.ratio if self.canary_share is None else self.canary_share
 
     @property
@@ -145,7 +173,7 @@ class Scenario:
     @property
     def arms_apart(self) -> bool:
         """True where an equal canary may answer a request otherwise than the stable version would."""
-        return not self.equal or (self.bursts > 0 and not self.bursts_shared)
+        return not self.equal or self.pareto_gusts or (self.bursts > 0 and not self.bursts_shared)
 
     def ratios(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return canary's share over stable's at these times; for leaks only, else `shares` says it."""
@@ -153,6 +181,7 @@ class Scenario:
             return np.ones_like(seconds)
         return 1 + (self.leak_to - 1) * np.clip(seconds / 3600, 0, 1)
 
-    def cycle_at(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the wave of the cycle, between -0.5 and 0.5."""
-        return 0.5 * np.sin(2 * np.pi * seconds / (3600 * self.cycle.hours))
+    def base_at(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by what both arms' share is multiplied at these times: the cycle's wave, and what moves once."""
+        wave = 1 + 0.5 * np.sin(2 * np.pi * seconds / (3600 * self.cycle.hours))
+        return wave * self.base_to ** np.clip(seconds / 1800, 0, 1)

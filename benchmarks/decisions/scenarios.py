@@ -46,11 +46,28 @@ SCENARIOS: tuple[Scenario, ...] = tuple(Scenario(**row) for row in (
     {"name": "2x-daily", "says": "twice the errors, daily drift", "ratio": 2, "cycle": Cycle.DAILY},
     {"name": "2x-bursts", "says": "twice the errors, bursts in each arm (CV 0.5)", "ratio": 2, "bursts": 0.5},
     {"name": "2x-outage", "says": "twice the errors, both arms fail on 40 % for five minutes", "ratio": 2, "outage": True},
-    # what a judge knows too little of: gusts longer than a minute, and a model's second release
+    # gusts whose length nobody knows, and bursts of CV 1 beside a worse canary
     {"name": "gusts-two-minutes", "says": "equal, bursts of two minutes in each arm (CV 1)", "bursts": 1.0, "burst_minutes": 2, "figure": "false_rollback_gusts_unknown_length"},
-    {"name": "first-release", "says": "equal, bursts in each arm (CV 1), stable was watched for eleven minutes", "bursts": 1.0, "history_minutes": 11, "figure": "false_rollback_first_release"},
-    {"name": "first-release-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 11, "figure": "false_rollback_first_release"},
-    {"name": "2x-bursts-one-hourly", "says": "twice the errors, bursts in each arm (CV 1), the error rate moves by half within the hour", "ratio": 2, "bursts": 1.0, "cycle": Cycle.HOURLY},
+    {"name": "gusts-pareto", "says": "equal, gusts of 4 times the errors in each arm, every 20 minutes, Pareto lengths from a minute", "pareto_gusts": True, "figure": "false_rollback_gusts_unknown_length"},
+    {"name": "2x-bursts-one", "says": "twice the errors, bursts in each arm (CV 1)", "ratio": 2, "bursts": 1.0, "figure": "promoted_cv1_2x"},
+    {"name": "2x-bursts-one-hourly", "says": "twice the errors, bursts in each arm (CV 1), the error rate moves by half within the hour", "ratio": 2, "bursts": 1.0, "cycle": Cycle.HOURLY, "figure": "promoted_cv1_2x"},
+    {"name": "2x-bursts-one-halves", "says": "twice the errors, bursts in each arm (CV 1), the error rate halves within half an hour", "ratio": 2, "bursts": 1.0, "base_to": 0.5, "figure": "promoted_cv1_2x"},
+    # a model's second release: stable was watched for minutes, or never; no copies show how its errors come
+    {"name": "first-release", "says": "equal, bursts in each arm (CV 1), stable was watched for eleven minutes", "bursts": 1.0, "history_minutes": 11, "shadow": False, "figure": "false_rollback_first_release"},
+    {"name": "first-release-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 11, "shadow": False, "figure": "false_rollback_first_release"},
+    {"name": "never-watched", "says": "equal, bursts in each arm (CV 1), stable was never watched", "bursts": 1.0, "history_minutes": 0, "shadow": False, "figure": "false_rollback_never_watched"},
+    {"name": "never-watched-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 0, "shadow": False, "figure": "false_rollback_never_watched"},
+    # requests that depend on one another: repeats by one client, replicas that are cold, batches of rows
+    {"name": "repeats-3", "says": "equal, a failed request is sent three times", "repeats": 3.0, "figure": "false_rollback_clusters"},
+    {"name": "repeats-8", "says": "equal, a failed request is sent eight times", "repeats": 8.0, "figure": "false_rollback_clusters"},
+    {"name": "big-repeats-8", "says": "equal, a failed request is sent eight times", "requests_per_second": E2000, "repeats": 8.0, "figure": "false_rollback_clusters"},
+    {"name": "cold-2x", "says": "equal, replicas twice as slow for 20 s after a rise", "metric": SLOW, "cold_factor": 2.0, "figure": "false_rollback_cold_replicas"},
+    {"name": "cold-3x", "says": "equal, replicas three times as slow for 20 s after a rise", "metric": SLOW, "cold_factor": 3.0, "figure": "false_rollback_cold_replicas"},
+    {"name": "batches-scores", "says": "equal, ten rows that are alike in a request", "metric": SCORES, "rows": 10, "figure": "false_rollback_batches"},
+    {"name": "batches-classes", "says": "equal, ten rows that are alike in a request", "metric": CLASSES, "rows": 10, "figure": "false_rollback_batches"},
+    # what is no failure to a router
+    {"name": "refusing", "says": "refuses every request, of which stable refuses 1 %", "metric": Metric.REFUSED, "canary_share": 1.0, "shadow": False, "figure": "refusing_canary_promoted"},
+    {"name": "shedding", "says": "sheds a third of its requests", "metric": Metric.SHED, "canary_share": 1 / 3, "shadow": False, "figure": "shedding_canary_promoted"},
     # 50 requests/s, 5 % errors
     {"name": "faulty-equal", "says": "equal", "error_share": 0.05},
     {"name": "faulty-bursts", "says": "equal, bursts in each arm (CV 1)", "error_share": 0.05, "bursts": 1.0},

@@ -1,12 +1,14 @@
 """Slipway's scores and class mixes, trace by trace with the domain's own functions, a look every 20 seconds."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.decisions.channels import Arms
 from benchmarks.decisions.scenario import Metric
+from benchmarks.decisions.schedule import NOTHING
 from benchmarks.decisions.traces import Traces
 from slipway.domain.judge import copies_guard, rate_guards
 from slipway.domain.judge_spec import ClassesSpec, Guard, JudgeSpec, ScoresSpec
@@ -20,17 +22,20 @@ SCORES = ScoresSpec(tolerance=0.2)
 CLASSES = ClassesSpec(margin=0.0, tolerance=0.05)
 SUMMED: dict[Metric, Guard] = {Metric.SCORES: SCORES, Metric.CLASSES: CLASSES}
 """What the spec says where a scenario is about them: any shift counts."""
-
-
 ALPHA = JudgeSpec().alpha * (1 - RolloutSpec().part_of_alpha_while_baking)
 """What checks before promotion share."""
 
 
-def usual_guards() -> list[Guard]:
-    """Return the checks of the default spec, with a shadow phase: times of copies have a third of live ones' weight."""
+def usual_guards(*, shadow: bool) -> list[Guard]:
+    """Return the checks of the default spec; under shadow times of copies have a third of live ones' weight."""
     judge = JudgeSpec()
     copied = Guard(weight=(judge.latency.weight if judge.latency else 0.0) / 3)
-    return [*rate_guards(judge).values(), copies_guard(judge), copied]
+    return [*rate_guards(judge).values(), *((copies_guard(judge), copied) if shadow else ())]
+
+
+def share_of_alpha(guard: Guard, guards: Iterable[Guard]) -> float:
+    """Return a check's share of alpha, of all that it is split over."""
+    return ALPHA * guard.weight / sum(one.weight for one in guards)
 
 
 class Walk(ABC):
@@ -38,10 +43,9 @@ class Walk(ABC):
 
     passed: NDArray[np.bool_]
 
-    def __init__(self, traces: Traces, guard: Guard) -> None:
-        """Begin with nothing seen."""
-        others = sum(one.weight for one in usual_guards())
-        self._alpha, self._beta = ALPHA * guard.weight / (others + guard.weight), JudgeSpec().beta
+    def __init__(self, traces: Traces, guard: Guard, guards: list[Guard]) -> None:
+        """Begin with nothing seen; `guards` are all that share alpha."""
+        self._alpha, self._beta = share_of_alpha(guard, guards), JudgeSpec().beta
         self._channel = traces.channels[traces.scenario.metric]
         self._failed = np.zeros(traces.count, dtype=bool)
         self.passed = np.zeros(traces.count, dtype=bool)
@@ -49,8 +53,11 @@ class Walk(ABC):
     def failed(self, tick: int, path: NDArray[np.int8], under_way: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Weigh what came for traces that are under way, and return where the canary is to be rolled back."""
         if (tick + 1) % LOOK_TICKS == 0:
-            ticks = [self._channel.window(one, one + 1, path) for one in range(tick + 1 - LOOK_TICKS, tick + 1)]
-            arms = Arms(**{name: np.sum([getattr(arms, name) for arms in ticks], axis=0) for name in Arms.__slots__})
+            ticks = range(tick + 1 - LOOK_TICKS, tick + 1)
+            came = [(self._channel.window(one, one + 1, path), path[one] != NOTHING) for one in ticks]
+            arms = Arms(
+                **{name: np.sum([getattr(one, name) * live for one, live in came], axis=0) for name in Arms.__slots__}
+            )
             for row in np.flatnonzero(under_way):
                 against, favour = self._weigh(int(row), arms)
                 self._failed[row] |= against >= 1 / self._alpha
@@ -63,8 +70,8 @@ class Walk(ABC):
 
 
 class _Scores(Walk):
-    def __init__(self, traces: Traces) -> None:
-        super().__init__(traces, SCORES)
+    def __init__(self, traces: Traces, guards: list[Guard]) -> None:
+        super().__init__(traces, SCORES, guards)
         self._evidence = [means.MeanEvidence()] * traces.count
 
     def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
@@ -80,19 +87,19 @@ class _Scores(Walk):
 
 
 class _Classes(Walk):
-    def __init__(self, traces: Traces) -> None:
-        super().__init__(traces, CLASSES)
+    def __init__(self, traces: Traces, guards: list[Guard]) -> None:
+        super().__init__(traces, CLASSES, guards)
         self._evidence = [classes.ClassEvidence()] * traces.count
 
     def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
         canary, stable = (
-            {"A": int(x[row]), "B": int(n[row] - x[row])}
+            {"A": float(x[row]), "B": float(n[row] - x[row])}
             for n, x in ((arms.canary_requests, arms.canary), (arms.stable_requests, arms.stable))
         )
         grown = self._evidence[row] = classes.grow(self._evidence[row], canary, stable)
         return classes.against(grown, CLASSES.margin), classes.favour(grown, CLASSES.tolerance)
 
 
-def walk(traces: Traces) -> Walk:
+def walk(traces: Traces, guards: list[Guard]) -> Walk:
     """Return the scenario's own metric."""
-    return _Scores(traces) if traces.scenario.metric is Metric.SCORES else _Classes(traces)
+    return (_Scores if traces.scenario.metric is Metric.SCORES else _Classes)(traces, guards)
