@@ -44,6 +44,7 @@ def compare(rule: str, scenarios: Sequence[Scenario], rows: Rows, kind: str = DE
         "exposure_ratio_per_service_by_scenario": known,
         "exposure_ratio_vs_floor": _worst(floor),
         "exposure_ratio_vs_floor_by_scenario": floor,
+        "exposure_ratio_vs_floor_median": _median(floor),
         "exposure_ratio_medians": {
             "vs_best_tuned_peer": _median(exposure),
             "vs_best_peer_tuned_per_service": _median(known),

@@ -50,6 +50,13 @@ class Decisions:
         return self._sum(self.traces.harm.requests, self._sent(NOTHING))
 
     @cached_property
+    def copied(self) -> NDArray[Any]:
+        """Ticks before the canary gets its first live request, at most until the decision."""
+        path = self.path[:, None] if self.path.ndim == 1 else self.path
+        waits: NDArray[Any] = np.where((path > NOTHING).any(axis=0), (path > NOTHING).argmax(axis=0), TICKS)
+        return np.minimum(waits, self.tick)
+
+    @cached_property
     def _whole(self) -> NDArray[Any]:
         return self._sent(np.where(self.decision == Decision.PROMOTE, EVERYTHING, NOTHING))
 

@@ -126,7 +126,7 @@ def play(lot: Lot) -> list[outcomes.Row]:
     return rows
 
 
-def table(scenario: Scenario, rows: list[outcomes.Row]) -> outcomes.Row:
+def table(scenario: str, rows: list[outcomes.Row]) -> outcomes.Row:
     """Return what came of a scenario: the state machine's decisions, the rule's on the same traces, how many agree."""
     shares = {
         name: {
@@ -135,7 +135,7 @@ def table(scenario: Scenario, rows: list[outcomes.Row]) -> outcomes.Row:
         }
         for name, key in (("advance", "decision"), ("rule", "ruled"))
     }
-    return {"scenario": scenario.name, "traces": len(rows), **shares, "alike": sum(row["same"] for row in rows)}
+    return {"scenario": scenario, "traces": len(rows), **shares, "alike": sum(row["same"] for row in rows)}
 
 
 def work(share: float = 1.0) -> list[Lot]:
@@ -242,4 +242,4 @@ def _revision(name: str, version: int) -> Revision:
 
 if __name__ == "__main__":
     asked = next(one for one in SCENARIOS if one.name == sys.argv[1])
-    print(table(asked, play(Lot(scenario=asked, chunk=0, size=int(sys.argv[2])))))
+    print(table(asked.name, play(Lot(scenario=asked, chunk=0, size=int(sys.argv[2])))))

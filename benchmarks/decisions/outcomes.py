@@ -38,6 +38,8 @@ class Outcome:
     bad: NDArray[Any]
     excess: NDArray[Any]
     served: NDArray[Any]
+    copied: NDArray[Any]
+    """Ticks before the first live request that the canary was to get: copies alone."""
 
 
 def play(lot: Lot, tuned: dict[tuple[Scope, str], Any]) -> list[Outcome]:
@@ -69,13 +71,15 @@ def outcome(lot: Lot, rule: str, kind: str, decided: Decisions) -> Outcome:
         bad=decided.bad,
         excess=decided.excess,
         served=decided.served,
+        copied=decided.copied,
     )
 
 
 def row(lots: Sequence[Outcome]) -> Row:
     """Return the figures of one rule and kind in one scenario; seconds are None where most traces never got there."""
-    decision, tick, bad, excess, served = (
-        np.concatenate([getattr(lot, name) for lot in lots]) for name in ("decision", "tick", "bad", "excess", "served")
+    decision, tick, bad, excess, served, copied = (
+        np.concatenate([getattr(lot, name) for lot in lots])
+        for name in ("decision", "tick", "bad", "excess", "served", "copied")
     )
     seconds = TICK_SECONDS * tick.astype(float)
     back, on = decision == Decision.ROLL_BACK, decision == Decision.PROMOTE
@@ -87,6 +91,8 @@ def row(lots: Sequence[Outcome]) -> Row:
         "rolled_back": share(back),
         "promoted": share(on),
         "rolled_back_within_plan": share(back & (tick <= PLAN_TICKS)),
+        "found_in_shadow": share(back & (tick <= copied)),
+        "shadow_ends_seconds": spread(np.where(back & (tick <= copied), np.inf, TICK_SECONDS * copied.astype(float))),
         "seconds_to_decision": spread(np.where(back | on, seconds, np.inf)),
         "seconds_to_rollback": spread(until_back),
         "seconds_to_promotion": spread(until_on),

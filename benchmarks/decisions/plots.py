@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 INK = "#7d8590"
 COLOURS = {
     "slipway": "#2f81f7",
+    "slipway-no-shadow": "#79c0ff",
     "slipway-fixed-steps": "#db61a2",
     "flagger": "#d29922",
     "argo-rollouts": "#f0673e",

@@ -22,8 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.decisions import comparison, defences, line_up, outcomes, page, plots, slipway_rule, tuning
-from benchmarks.decisions.scenario import EQUAL_TRACES, REGRESSION_TRACES, Metric, Scenario
+from benchmarks.decisions import comparison, defences, driven, line_up, outcomes, page, plots, slipway_rule, tuning
+from benchmarks.decisions.played import figures, worlds
+from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
 from benchmarks.release.run import machine
 
@@ -33,18 +34,28 @@ ALPHA = 0.01
 PROCESSES = 2
 HEADLINES = (
     "false_rollback_max",
+    "false_rollback_cold_replicas",
+    "false_rollback_clusters",
+    "false_rollback_batches",
     "false_rollback_first_release",
+    "false_rollback_never_watched",
     "false_rollback_gusts_unknown_length",
     "promoted_1_5x",
     "promoted_cv1_within_hour",
+    "promoted_cv1_2x",
+    "refusing_canary_promoted",
+    "shedding_canary_promoted",
     "missed_2x_at_50rps",
     "exposure_ratio_vs_best_tuned_peer",
-    "median_delay_ratio_vs_sprt",
     "promotion_delay_ratio_vs_best_tuned_peer",
     "promotion_exposure_ratio_vs_best_tuned_peer",
     "exposure_ratio_vs_best_peer_tuned_per_service",
     "exposure_ratio_vs_floor",
+    "exposure_ratio_vs_floor_median",
 )
+"""Of the rule that stands first."""
+OF_LIVE_REQUESTS = ("median_delay_ratio_vs_sprt", "median_delay_ratio_median")
+"""Of the rule without a shadow: on the same weights."""
 
 
 class Played(NamedTuple):
@@ -55,6 +66,10 @@ class Played(NamedTuple):
     rows: dict[tuple[str, str, str], outcomes.Row]
     seconds: dict[str, float]
     defences: list[dict[str, Any]]
+    driven: list[outcomes.Row]
+    """The state machine along the traces of scenarios with a figure."""
+    played: list[dict[str, Any]]
+    """Its rollouts in worlds of their own."""
 
 
 def main() -> int:
@@ -68,14 +83,15 @@ def main() -> int:
     docs = asked.out or ROOT / "docs"
     plots.write(found, docs)
     (docs / "decision-benchmark.md").write_text(page.write(found), encoding="utf-8")
-    for name in (*HEADLINES, "look_milliseconds"):
-        print(f"{name}: {found[name]}")
+    for name, value in found.items():
+        if isinstance(value, int | float) or value is None:
+            print(f"{name}: {value}")
     print(f"{found['wall_seconds']['all']} s")
     return 0
 
 
 def play(scenarios: tuple[Scenario, ...], share: float) -> Played:
-    """Tune the peers, then let every rule decide on every trace; two processes."""
+    """Tune the peers, let every rule decide on every trace, then play the state machine itself; two processes."""
     began = time.monotonic()
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         tried = [one for found in _each(pool, tuning.attempt, tuning.work(scenarios, share)) for one in found]
@@ -83,15 +99,36 @@ def play(scenarios: tuple[Scenario, ...], share: float) -> Played:
         tuned_in = time.monotonic() - began
         print(f"tuned {len(chosen)} settings in {tuned_in:.0f} s", flush=True)
         settings = {(one.scope, one.rule): one.setting for one in chosen}
-        work = [lot for scenario in scenarios for lot in tuning.lots(scenario, _traces(scenario, share))]
+        work = [lot for scenario in scenarios for lot in tuning.lots(scenario, max(1, round(share * scenario.traces)))]
         lots: dict[tuple[str, str, str], list[outcomes.Outcome]] = defaultdict(list)
         for found in _each(pool, partial(outcomes.play, tuned=settings), work):
             for one in found:
                 lots[one.scenario, one.rule, one.kind].append(one)
         defended = [one for found in _each(pool, defences.play, defences.work(share)) for one in found]
+        ruled_in = time.monotonic() - began
+        print(f"many traces at once: {ruled_in:.0f} s; now the state machine itself, look by look", flush=True)
+        driven_ones, played = _driven(pool, share), _played(pool, share)
     rows = {key: outcomes.row(found) for key, found in lots.items()}
-    seconds = {"tuning": round(tuned_in, 1), "all": round(time.monotonic() - began, 1)}
-    return Played(scenarios, chosen, rows, seconds, defences.table(defended))
+    whole = time.monotonic() - began
+    seconds = {"tuning": tuned_in, "many_at_once": ruled_in, "state_machine": whole - ruled_in, "all": whole}
+    rounded = {name: round(value, 1) for name, value in seconds.items()}
+    return Played(scenarios, chosen, rows, rounded, defences.table(defended), driven_ones, played)
+
+
+def _driven(pool: ProcessPoolExecutor, share: float) -> list[outcomes.Row]:
+    work = driven.work(share)
+    found: dict[str, list[outcomes.Row]] = defaultdict(list)
+    for lot, rows in zip(work, _each(pool, driven.play, work), strict=True):
+        found[lot.scenario.name] += rows
+    return [driven.table(name, rows) for name, rows in found.items()]
+
+
+def _played(pool: ProcessPoolExecutor, share: float) -> list[dict[str, Any]]:
+    work = figures.work(share)
+    found: dict[tuple[str, str], list[worlds.Played]] = defaultdict(list)
+    for lot, rollouts in zip(work, _each(pool, figures.play_lot, work), strict=True):
+        found[lot[:2]] += rollouts
+    return [figures.table(*world, rollouts) for world, rollouts in found.items()]
 
 
 def results(played: Played, share: float) -> dict[str, Any]:
@@ -100,12 +137,17 @@ def results(played: Played, share: float) -> dict[str, Any]:
     rules += [(rule.name, outcomes.TUNED) for rule in line_up.tuned()]
     rules += [(rule.name, "default") for rule in line_up.floors()]
     compared = {name: comparison.compare(name, played.scenarios, played.rows, kind) for name, kind in rules}
-    ours = [rule.name for rule in line_up.ours()]
+    first, live = (rule.name for rule in line_up.ours()[:2])
     return {
-        **{name: compared[ours[0]].get(name) if ours else None for name in HEADLINES},
+        **{name: compared[first].get(name) for name in HEADLINES},
+        **{name: compared[live].get(name) for name in OF_LIVE_REQUESTS},
+        "found_in_shadow_2x": played.rows["2x", first, outcomes.DEFAULT]["found_in_shadow"]["share"],
+        "equal_leaves_shadow_seconds": played.rows["equal", first, outcomes.DEFAULT]["shadow_ends_seconds"]["median"],
+        **figures.figures(played.played),
         "look_milliseconds": slipway_rule.look_milliseconds(),
         "comparisons": compared,
         "scenarios": [_scenario(scenario, played.rows) for scenario in played.scenarios],
+        "state_machine": {"along_the_same_traces": played.driven, "played": played.played},
         "burst_defences": played.defences,
         "tuned_settings": [
             {
@@ -129,16 +171,12 @@ def results(played: Played, share: float) -> dict[str, Any]:
     }
 
 
-def _each(pool: ProcessPoolExecutor, act: Callable[[tuning.Lot], Any], work: list[tuning.Lot]) -> Iterable[Any]:
+def _each(pool: ProcessPoolExecutor, act: Callable[[Any], Any], work: list[Any]) -> Iterable[Any]:
     """Yield what came of each lot, in order; says how far it is once in a while."""
     for number, found in enumerate(pool.map(act, work), start=1):
         if number % 50 == 0:
             print(f"{number} of {len(work)} lots", flush=True)
         yield found
-
-
-def _traces(scenario: Scenario, share: float) -> int:
-    return max(1, round(share * (EQUAL_TRACES if scenario.equal else REGRESSION_TRACES)))
 
 
 def _scenario(scenario: Scenario, rows: dict[tuple[str, str, str], outcomes.Row]) -> dict[str, Any]:
@@ -148,6 +186,7 @@ def _scenario(scenario: Scenario, rows: dict[tuple[str, str, str], outcomes.Row]
         "service": str(scenario.service),
         "equal": scenario.equal,
         "regression": scenario.regression,
+        "figure": scenario.figure,
         "rules": [row for (name, _, _), row in rows.items() if name == scenario.name],
     }
 

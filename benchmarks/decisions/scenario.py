@@ -126,8 +126,15 @@ class Scenario:
     figure: str = ""
     """The figure at the top of the results that it is for: shares rolled back by mistake, or promoted. Its scenarios
     are left out of the figures over all others, and peers are not tuned on them."""
+    many: bool = False
+    """As many traces as an equal canary has, though it is worse: what is to happen in none of 10,000."""
     tuned_on: bool = False
     """A regression by which the peers' settings are chosen, on other traces."""
+
+    @property
+    def traces(self) -> int:
+        """How many are played."""
+        return EQUAL_TRACES if self.equal or self.many else REGRESSION_TRACES
 
     @property
     def service(self) -> Service:

@@ -66,8 +66,8 @@ SCENARIOS: tuple[Scenario, ...] = tuple(Scenario(**row) for row in (
     {"name": "batches-scores", "says": "equal, ten rows that are alike in a request", "metric": SCORES, "rows": 10, "figure": "false_rollback_batches"},
     {"name": "batches-classes", "says": "equal, ten rows that are alike in a request", "metric": CLASSES, "rows": 10, "figure": "false_rollback_batches"},
     # what is no failure to a router
-    {"name": "refusing", "says": "refuses every request, of which stable refuses 1 %", "metric": Metric.REFUSED, "canary_share": 1.0, "shadow": False, "figure": "refusing_canary_promoted"},
-    {"name": "shedding", "says": "sheds a third of its requests", "metric": Metric.SHED, "canary_share": 1 / 3, "shadow": False, "figure": "shedding_canary_promoted"},
+    {"name": "refusing", "says": "refuses every request, of which stable refuses 1 %", "metric": Metric.REFUSED, "canary_share": 1.0, "shadow": False, "figure": "refusing_canary_promoted", "many": True},
+    {"name": "shedding", "says": "sheds a third of its requests", "metric": Metric.SHED, "canary_share": 1 / 3, "shadow": False, "figure": "shedding_canary_promoted", "many": True},
     # 50 requests/s, 5 % errors
     {"name": "faulty-equal", "says": "equal", "error_share": 0.05},
     {"name": "faulty-bursts", "says": "equal, bursts in each arm (CV 1)", "error_share": 0.05, "bursts": 1.0},

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.decisions.played import World, play_many
+from benchmarks.decisions.played.stage import play_many
+from benchmarks.decisions.played.worlds import World
 from slipway.domain.baking import AFTER, decide_after_promotion, held_back, spec_after_promotion, start_anew
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import score

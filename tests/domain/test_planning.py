@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.decisions.played import World, play_many
+from benchmarks.decisions.played.stage import play_many
+from benchmarks.decisions.played.worlds import World
 from slipway.domain import judge
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import NO_EVIDENCE

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.decisions.played import World, play_many
+from benchmarks.decisions.played.stage import play_many
+from benchmarks.decisions.played.worlds import World
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.looking import judged, warmed
 from slipway.domain.moving import Observation

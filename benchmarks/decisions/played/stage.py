@@ -1,19 +1,14 @@
-"""Worlds that the vectorised benchmark has not, played through the real state machine, look by look.
+"""One rollout under way: the real state machine, look by look, and all that it sees."""
 
-Replicas that are cold after each rise, copies under shadow, a fault that begins after promotion: what decides there is
-the order of phases as much as the evidence. `python -m benchmarks.decisions.played FIGURE COUNT` plays so many
-rollouts of a figure.
-"""
-
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.decisions.played.scrapes import Scrapes, scraped
+from benchmarks.decisions.played.worlds import LOOK_SECONDS, Played, World, spec_of
 from slipway.domain import judge
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
@@ -22,80 +17,24 @@ from slipway.domain.readings import Latencies
 from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout import advance, begin
 from slipway.domain.shadow import NOTHING_COMPARED
-from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 
 EDGES = (2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0)
 MEDIAN_MILLISECONDS, SPREAD = 20.0, 0.5
 """Of stable's latencies: lognormal, with this standard deviation of the logarithm."""
-LOOK_SECONDS = 10.0
 BRISK_SECONDS = 0.25
 JUDGED = {Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.BAKING}
 OVER = {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.ROLLING_BACK, Phase.STOPPED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """A service, a canary, and what replicas do when they get more requests."""
-
-    requests_per_second: float = 50.0
-    base: float = 0.005
-    """Stable's share of failed requests."""
-    ratio: float = 1.0
-    """How many times as often the canary fails."""
-    copies_ratio: float | None = None
-    """The same on copies; None: as often as live."""
-    slower: float = 1.0
-    """How many times as long the canary takes."""
-    late_seconds: float = np.inf
-    """Seconds after promotion from which on the canary fails `late_ratio` times as often."""
-    late_ratio: float = 5.0
-    cold_seconds: float = 0.0
-    """How long a canary that got more requests is slower, and fails more."""
-    cold_slower: float = 1.0
-    cold_errors: float = 0.0
-    """Share of requests that fail beside the usual ones while it is cold."""
-    watch_seconds: float = LOOK_SECONDS
-    """Time between looks while baking."""
-    history_minutes: int = 60
-    """How long stable was watched while it served alone."""
-    longest_seconds: float = 3600.0
-    """Undecided after so long is undecided."""
-    rollout: dict[str, Any] = field(default_factory=dict)
-    """The spec's section, where it is not the default."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """How one rollout ended."""
-
-    phase: Phase
-    """The last one: baking where it was promoted and not taken back."""
-    seconds: float
-    """When it ended, since the rollout began; for one that was promoted: when it was promoted."""
-    found_in: Phase | None
-    """The phase in which it was taken back; None: it was not."""
-    shadow_seconds: float
-    """When the shadow phase ended; 0: there was none."""
-    bad_answers: int
-    """Failed answers of the canary that clients got."""
-    promoted_at: float = np.inf
-    late_seconds: float = np.inf
-    """From the beginning of a late fault to the look that found it."""
-
-
-def spec_of(world: World) -> ReleaseSpec:
-    """Return the default spec, with what the world says otherwise."""
-    document = {"model": "m", "data": {"path": "rows.csv", "label": "y"}, "rollout": world.rollout}
-    return ReleaseSpec.model_validate(document)
-
-
 def play(world: World, seed: int) -> Played:
     """Play one rollout until it is over, the world's time is, or a promoted one was watched for its bake window."""
-    stage = _Stage(world, seed)
-    while stage.status.phase not in OVER and stage.now < world.longest_seconds + stage.baked:
-        stage.look()
-    return stage.played()
+    with ExitStack() as opened:
+        scrapes = opened.enter_context(scraped(world.scrape_seconds, seed)) if world.scrape_seconds else None
+        stage = _Stage(world, seed, scrapes)
+        while stage.status.phase not in OVER and stage.now < world.longest_seconds + stage.baked:
+            stage.look()
+        return stage.played()
 
 
 def play_many(world: World, count: int, seed: int = 1) -> list[Played]:
@@ -106,8 +45,9 @@ def play_many(world: World, count: int, seed: int = 1) -> list[Played]:
 class _Stage:
     """One rollout under way: counters, the route, the time."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, scrapes: Scrapes | None) -> None:
         self.world, self.spec, self.draw = world, spec_of(world), np.random.default_rng(seed)
+        self.scrapes = scrapes
         self.old, self.new = _revision("old", 1), _revision("new", 2)
         self.traffic, self.there = Traffic(stable="old"), {"old": Health.READY}
         self.live = {"old": ZERO, "new": ZERO}
@@ -188,6 +128,8 @@ class _Stage:
             errors = self.draw.binomial(requests, min(1.0, share))
             self.bad += errors * ours
             self.live[name] += Counters(requests=requests, errors=errors)
+            if self.scrapes is not None:
+                self.scrapes.count(name, self.now, seconds, (requests, errors))
             early = self.draw.binomial(requests, cold * ours)
             self.slow[name] += self._slower(early, self.world.slower * self.world.cold_slower)
             self.slow[name] += self._slower(requests - early, self.world.slower if ours else 1.0)
@@ -230,10 +172,13 @@ class _Stage:
         return Observation(
             revisions={name: RevisionState(name=name, health=health) for name, health in self.there.items()},
             traffic=self.traffic,
-            live=dict(self.live) if judged else None,
+            live=self._counted() if judged else None,
             latencies={name: _histogram(counts) for name, counts in self.slow.items()} if judged else None,
             shadow=self.shadow if self.traffic.shadow else None,
         )
+
+    def _counted(self) -> dict[str, Counters]:
+        return dict(self.live) if self.scrapes is None else self.scrapes.counters(self.now)
 
     def _act(self, action: Action) -> None:
         match action:
@@ -255,73 +200,3 @@ def _histogram(counts: Any) -> Latencies:  # noqa: ANN401 - an array
 def _revision(name: str, version: int) -> Revision:
     package = Package(model="m", version=version, path=Path(name), digest="sha256:0", tag=name, runtime="onnx")
     return Revision(name=name, model="m", version=version, package=package)
-
-
-TEN_TO_FIFTY = {"steps": [{"weight_percent": percent, "duration_seconds": 60} for percent in (10, 20, 30, 40, 50)]}
-AT_ONCE = {"shadow": None, "steps": [{"weight_percent": 50, "duration_seconds": 60, "at_least_seconds": 30}]}
-"""Soon promoted: for what is about the time after it."""
-
-
-def false_rollback_cold_replicas(count: int, seed: int = 1) -> dict[str, float]:
-    """Return the share of equal canaries rolled back whose replicas are 2 or 3 times as slow for 20 s after a rise."""
-    shares = {}
-    for slower in (2.0, 3.0):
-        world = World(
-            cold_seconds=20, cold_slower=slower, cold_errors=0.05, rollout={"shadow": None, "bake_seconds": 0}
-        )
-        shares[f"{slower:g}x"] = _share(play_many(world, count, seed), lambda one: one.found_in is not None)
-    return shares
-
-
-def found_in_shadow_2x(count: int, seed: int = 2) -> dict[str, float]:
-    """Return the share of canaries with twice the errors found on copies; and when equal ones leave the shadow."""
-    bad = play_many(World(ratio=2, rollout={"bake_seconds": 0}), count, seed)
-    good = play_many(World(rollout={"bake_seconds": 0}, longest_seconds=950), count, seed)
-    return {
-        "found": _share(bad, lambda one: one.found_in is Phase.SHADOW),
-        "equal_leaves_median_seconds": _median([one.shadow_seconds or 950.0 for one in good]),
-        "equal_rolled_back": _share(good, lambda one: one.found_in is not None),
-    }
-
-
-def late_fault_seconds(count: int, seed: int = 3) -> dict[str, float]:
-    """Return how soon five times the errors are found that begin 9 or 50 minutes after promotion; and false alarms."""
-    found = {}
-    for minutes in (9, 50):
-        world = World(late_seconds=60.0 * minutes, rollout=AT_ONCE | {"bake_seconds": 4500})
-        baking = [one for one in play_many(world, count, seed) if one.promoted_at < np.inf]
-        found[f"after_{minutes}_minutes"] = _median([one.late_seconds for one in baking])
-        found[f"found_after_{minutes}_minutes"] = _share(baking, lambda one: one.found_in is Phase.BAKING)
-    equal = [one for one in play_many(World(rollout=AT_ONCE), count, seed) if one.promoted_at < np.inf]
-    return found | {"equal_rolled_back": _share(equal, lambda one: one.found_in is Phase.BAKING)}
-
-
-def equal_promotion_seconds(count: int, seed: int = 4) -> dict[str, float]:
-    """Return when equal canaries are promoted at 20 requests/s, with steps of 10 to 50 % a minute each."""
-    seconds = {}
-    for name, shadow in (("without_shadow", None), ("with_shadow", {"duration_seconds": 180})):
-        world = World(requests_per_second=20, rollout=TEN_TO_FIFTY | {"shadow": shadow, "bake_seconds": 0})
-        played = play_many(world, count, seed)
-        seconds[name] = _median([one.seconds if one.found_in is None else np.inf for one in played])
-    return seconds
-
-
-FIGURES: dict[str, Callable[[int], dict[str, float]]] = {
-    "false_rollback_cold_replicas": false_rollback_cold_replicas,
-    "found_in_shadow_2x": found_in_shadow_2x,
-    "late_fault_seconds": late_fault_seconds,
-    "equal_promotion_seconds": equal_promotion_seconds,
-}
-"""By the name in `results.json`."""
-
-
-def _share(played: list[Played], chosen: Callable[[Played], bool]) -> float:
-    return round(sum(map(chosen, played)) / max(1, len(played)), 4)
-
-
-def _median(values: list[float]) -> float:
-    return float(np.quantile(values, 0.5, method="higher"))
-
-
-if __name__ == "__main__":
-    print(json.dumps({sys.argv[1]: FIGURES[sys.argv[1]](int(sys.argv[2]))}))
