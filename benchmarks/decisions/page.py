@@ -121,7 +121,7 @@ def count(value: float) -> str:
 def _headlines(found: Found) -> Iterable[str]:
     yield from ("| figure | " + " | ".join(found["comparisons"]) + " |", "|---|" + "---|" * len(found["comparisons"]))
     for name, says in HEADLINES.items():
-        values = [one[name] for one in found["comparisons"].values()]
+        values = [one.get(name) for one in found["comparisons"].values()]
         yield f"| {says} | " + " | ".join("-" if value is None else f"{value:.3g}" for value in values) + " |"
     yield ""
 
@@ -143,9 +143,9 @@ def _reach(found: Found) -> Iterable[str]:
 
 - **A fifth of the best tuned peer's bad answers**: {exposed} in the median scenario. In the worst one nothing can: the
   test that knows the truth has {_figure(best)} of that peer's. In the median scenario Slipway has {floored} times that
-  test's: it has no shadow, which finds before any live request what copies show. Without one Slipway has {without} times
-  as many. On live requests no sequential test with these error rates needs fewer observations on average than Wald's
-  (Wald & Wolfowitz 1948).
+  test's: it has no shadow, which finds before any live request what copies show. Without one Slipway has {without}
+  times as many. On live requests no sequential test with these error rates needs fewer observations on average than
+  Wald's (Wald & Wolfowitz 1948).
 - **1.5 times the delay of the test that knows the truth**, on the same weights, without a shadow: {within}.
   Not in {", ".join(late)}. That test knows each minute's gust, that a service never fails, and how bad this canary is;
   latency is held against a margin of 1.25, while it tests against equal.

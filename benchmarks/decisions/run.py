@@ -41,7 +41,7 @@ HEADLINES = (
     "false_rollback_never_watched",
     "false_rollback_gusts_unknown_length",
     "promoted_1_5x",
-    "promoted_cv1_within_hour",
+    "promoted_1_5x",
     "promoted_cv1_2x",
     "refusing_canary_promoted",
     "shedding_canary_promoted",
@@ -141,8 +141,7 @@ def results(played: Played, share: float) -> dict[str, Any]:
     return {
         **{name: compared[first].get(name) for name in HEADLINES},
         **{name: compared[live].get(name) for name in OF_LIVE_REQUESTS},
-        "found_in_shadow_2x": played.rows["2x", first, outcomes.DEFAULT]["found_in_shadow"]["share"],
-        "equal_leaves_shadow_seconds": played.rows["equal", first, outcomes.DEFAULT]["shadow_ends_seconds"]["median"],
+        **_with_and_without_copies(played.rows, first, live),
         **figures.figures(played.played),
         "look_milliseconds": slipway_rule.look_milliseconds(),
         "comparisons": compared,
@@ -168,6 +167,25 @@ def results(played: Played, share: float) -> dict[str, Any]:
         | {"python": platform.python_version()},
         "machine": machine(),
         "command": "make bench-decisions",
+    }
+
+
+SHARED = (
+    ("found_in_shadow_2x", "2x", 0, ("found_in_shadow", "share")),
+    ("equal_leaves_shadow_seconds", "equal", 0, ("shadow_ends_seconds", "median")),
+    ("promoted_1_5x_without_shadow", "1.5x", 1, ("promoted", "share")),
+    ("promoted_cv1_within_hour", "bursts-one", 1, ("promoted", "share")),
+    ("promoted_cv1_within_hour_with_shadow", "bursts-one", 0, ("promoted", "share")),
+)
+"""Figures of one scenario: its name, whether with a shadow (0) or without (1), and where in the row."""
+
+
+def _with_and_without_copies(rows: dict[tuple[str, str, str], outcomes.Row], *ours: str) -> dict[str, Any]:
+    """Return what a shadow brings and costs. Without one, the hour is one of live requests."""
+    return {
+        name: rows[scenario, ours[number], outcomes.DEFAULT][what][part]
+        for name, scenario, number, (what, part) in SHARED
+        if (scenario, ours[number], outcomes.DEFAULT) in rows
     }
 
 

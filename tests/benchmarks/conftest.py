@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.decisions.channels import Counts, cumulative
+from benchmarks.decisions.copies import Copies
 from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.schedule import TICKS, TICKS_PER_MINUTE, WEIGHTS
 from benchmarks.decisions.traces import Harm, Traces, Truth
@@ -27,6 +28,7 @@ def craft() -> Craft:
         requests, canary_errors, stable_errors = (
             cumulative(_cells(np.where(there, values, 0))) for values in (100, *arms)
         )
+        nothing = np.zeros((TICKS, len(canary)), dtype=np.int64)
         return Traces(
             scenario=Scenario(name="hand-made", says="as told"),
             count=len(canary),
@@ -34,6 +36,7 @@ def craft() -> Craft:
             history={},
             truth=Truth(canary=np.nan_to_num(arms[0]) / 100, equal=np.nan_to_num(arms[1]) / 100),
             harm=Harm(requests=requests, bad=canary_errors, excess=canary_errors - stable_errors),
+            copies=Copies.draw(np.random.default_rng(0), nothing, (nothing, nothing)),
         )
 
     return made

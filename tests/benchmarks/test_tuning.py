@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from benchmarks.decisions import comparison, defences, line_up, outcomes, page, plots, run, tuning
+from benchmarks.decisions import comparison, defences, driven, line_up, outcomes, page, plots, run, tuning
 from benchmarks.decisions.decisions import Decision
+from benchmarks.decisions.played import figures
+from benchmarks.decisions.played.worlds import Played
 from benchmarks.decisions.scenario import Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
+from slipway.domain.status import Phase
 
+PROMOTED = Played(
+    phase=Phase.SUCCEEDED, seconds=500.0, found_in=None, shadow_seconds=0.0, bad_answers=20, promoted_at=500.0
+)
+FOUND_LATE = replace(PROMOTED, phase=Phase.ROLLING_BACK, found_in=Phase.BAKING, late_seconds=340.0)
 EQUAL = Scenario(name="equal", says="equal")
 WORSE = Scenario(name="2x", says="twice", ratio=2.0, tuned_on=True)
 
@@ -99,6 +106,7 @@ def test_medians_count_traces_that_never_got_there() -> None:
         bad=np.array([1, 20, 30]),
         excess=np.array([0, 10, 15]),
         served=np.array([9, 900, 99]),
+        copied=np.array([3, 18, 0]),
     )
 
     row = outcomes.row([lot])
@@ -108,6 +116,8 @@ def test_medians_count_traces_that_never_got_there() -> None:
     assert row["bad_requests_before_rollback"] == {"mean": 1.0, "median": 1.0}
     assert row["canary_requests_before_promotion"] == {"mean": 900.0, "median": 900.0}
     assert row["promoted"]["share"] == 0.33333
+    assert row["found_in_shadow"]["share"] == 0.33333
+    assert row["shadow_ends_seconds"] == {"median": 180.0, "p95": None}
 
 
 def test_the_whole_benchmark_in_small(tmp_path: Path) -> None:
@@ -120,14 +130,18 @@ def test_the_whole_benchmark_in_small(tmp_path: Path) -> None:
     rows = {(one.scenario, one.rule, one.kind): outcomes.row([one]) for one in lots}
 
     tried_defences = defences.table([one for lot in defences.work(0.001) for one in defences.play(lot)])
-    found = run.results(run.Played(few, chosen, rows, {"tuning": 1.0, "all": 2.0}, tried_defences), 0.005)
+    alone = [driven.table(few[0].name, driven.play(tuning.lots(few[-1], 1)[0]))]
+    rolled_out = [figures.table(*world, [PROMOTED, FOUND_LATE]) for world in {lot[:2] for lot in figures.work()}]
+    played = run.Played(few, chosen, rows, {"tuning": 1.0, "all": 2.0}, tried_defences, alone, rolled_out)
+    found = run.results(played, 0.005)
     plots.write(found, tmp_path)
     text = page.write(found)
 
     assert json.loads(json.dumps(found)) == found
     assert set(run.HEADLINES) <= found.keys()
     kinds = len(line_up.everyone()) + 2 * len(line_up.tuned())
-    assert len(rows) == len(few) * kinds + sum(one.regression for one in few) * len(line_up.ours())
+    floors = sum(len(line_up.ours()) - one.shadow for one in few if one.regression)
+    assert len(rows) == len(few) * kinds + floors
     assert all(f"| {scenario.name}: " in text for scenario in few)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "decision-benchmark-delay.svg",
