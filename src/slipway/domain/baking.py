@@ -11,6 +11,7 @@ errors come together (`judging.dispersion`), which the second release must know.
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from slipway.domain.asked_again import worked_out_once
 from slipway.domain.deciding import Decision, decide, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge import rate_guards
@@ -56,6 +57,7 @@ def compares(status: RolloutStatus) -> bool:
     return status.phase is Phase.BAKING and status.weight_percent < 100  # noqa: PLR2004 - percent
 
 
+@worked_out_once
 def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
     """Return the spec as this comparison has it: its own part of alpha, live requests only."""
     alpha = spec.judge.alpha * spec.rollout.part_of_alpha_while_baking * AT_ONCE

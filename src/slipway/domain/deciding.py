@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from slipway.domain.asked_again import worked_out_once
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge import copies_guard, rate_guards
 from slipway.domain.judge_spec import Guard, JudgeSpec, RateGuard
@@ -61,6 +62,7 @@ class Decision:
     """The least evidence for it among the metrics that are required; it passes at 1/beta."""
 
 
+@worked_out_once
 def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
     """Return what the evidence says now, with the sentence of the metric that decides it.
 
@@ -106,6 +108,7 @@ def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, 
     return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
 
 
+@worked_out_once
 def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
     """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
 
