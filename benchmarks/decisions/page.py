@@ -14,6 +14,7 @@ HEADLINES = {
     "false_rollback_clusters": "the same, failed requests that are sent again",
     "false_rollback_batches": "the same, ten rows in a request",
     "false_rollback_first_release": "the same, stable was watched for eleven minutes",
+    "false_rollback_second_release": "the same, stable is watched from the shadow on",
     "false_rollback_never_watched": "the same, stable was never watched",
     "false_rollback_gusts_unknown_length": "the same, gusts that last longer than a minute",
     "promoted_1_5x": "1.5 times the errors, promoted",

@@ -22,7 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.decisions import comparison, defences, driven, line_up, outcomes, page, plots, slipway_rule, tuning
+from benchmarks.decisions import comparison, defences, driven, line_up, outcomes, page, plots, tuning
+from benchmarks.decisions.look_time import look_milliseconds
 from benchmarks.decisions.played import figures, worlds
 from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
@@ -38,6 +39,7 @@ HEADLINES = (
     "false_rollback_clusters",
     "false_rollback_batches",
     "false_rollback_first_release",
+    "false_rollback_second_release",
     "false_rollback_never_watched",
     "false_rollback_gusts_unknown_length",
     "promoted_1_5x",
@@ -143,7 +145,7 @@ def results(played: Played, share: float) -> dict[str, Any]:
         **{name: compared[live].get(name) for name in OF_LIVE_REQUESTS},
         **_with_and_without_copies(played.rows, first, live),
         **figures.figures(played.played),
-        "look_milliseconds": slipway_rule.look_milliseconds(),
+        "look_milliseconds": look_milliseconds(),
         "comparisons": compared,
         "scenarios": [_scenario(scenario, played.rows) for scenario in played.scenarios],
         "state_machine": {"along_the_same_traces": played.driven, "played": played.played},

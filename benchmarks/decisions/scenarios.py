@@ -52,9 +52,11 @@ SCENARIOS: tuple[Scenario, ...] = tuple(Scenario(**row) for row in (
     {"name": "2x-bursts-one", "says": "twice the errors, bursts in each arm (CV 1)", "ratio": 2, "bursts": 1.0, "figure": "promoted_cv1_2x"},
     {"name": "2x-bursts-one-hourly", "says": "twice the errors, bursts in each arm (CV 1), the error rate moves by half within the hour", "ratio": 2, "bursts": 1.0, "cycle": Cycle.HOURLY, "figure": "promoted_cv1_2x"},
     {"name": "2x-bursts-one-halves", "says": "twice the errors, bursts in each arm (CV 1), the error rate halves within half an hour", "ratio": 2, "bursts": 1.0, "base_to": 0.5, "figure": "promoted_cv1_2x"},
-    # a model's second release: stable was watched for minutes, or never; no copies show how its errors come
+    # a model's second release: stable was watched for minutes, or never, or for the first time as the shadow begins
     {"name": "first-release", "says": "equal, bursts in each arm (CV 1), stable was watched for eleven minutes", "bursts": 1.0, "history_minutes": 11, "shadow": False, "figure": "false_rollback_first_release"},
     {"name": "first-release-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 11, "shadow": False, "figure": "false_rollback_first_release"},
+    {"name": "second-release", "says": "equal, bursts in each arm (CV 1), stable is watched from the shadow on", "bursts": 1.0, "history_minutes": 0, "figure": "false_rollback_second_release"},
+    {"name": "second-release-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 0, "figure": "false_rollback_second_release"},
     {"name": "never-watched", "says": "equal, bursts in each arm (CV 1), stable was never watched", "bursts": 1.0, "history_minutes": 0, "shadow": False, "figure": "false_rollback_never_watched"},
     {"name": "never-watched-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "history_minutes": 0, "shadow": False, "figure": "false_rollback_never_watched"},
     # requests that depend on one another: repeats by one client, replicas that are cold, batches of rows

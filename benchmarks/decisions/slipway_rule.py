@@ -9,7 +9,6 @@ after promotion.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +22,6 @@ from benchmarks.decisions.slipway_copies import Shadow
 from benchmarks.decisions.slipway_shares import Defence, Learned, Shares, look_of
 from benchmarks.decisions.slipway_sums import SUMMED, share_of_alpha, usual_guards, walk
 from benchmarks.decisions.traces import Traces
-from slipway.domain.counters import Counters
 from slipway.domain.judge import (
     BEARABLE_ERRORS,
     SMOOTHING,
@@ -32,7 +30,7 @@ from slipway.domain.judge import (
     WORST_SHARE,
 )
 from slipway.domain.judge_spec import Guard, JudgeSpec, LabelsSpec, RateGuard
-from slipway.domain.judging import counts, rates, shared_faults
+from slipway.domain.judging import rates, shared_faults
 from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.rates import Floats
 from slipway.domain.looking import CROWDED_PERCENT
@@ -82,6 +80,8 @@ class Slipway:
         for tick in range(TICKS):
             path[tick] = rollouts.weights
             rollouts.look(tick, path)
+            if rollouts.over:
+                break
         return settle(traces, path, rollouts.decision, rollouts.ended)
 
     def sweep(self, traces: Traces) -> Iterator[tuple[SlipwaySetting, Decisions]]:  # noqa: ARG002 - nothing to tune
@@ -126,6 +126,11 @@ class Rollouts:
         self._came = np.zeros((self._count, 4))
         self.decision = np.full(self._count, Decision.UNDECIDED, dtype=np.int8)
         self.ended = np.full(self._count, TICKS, dtype=np.int64)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can change any more: all are decided, and no label is waited for."""
+        return self._traces.scenario.metric is not Metric.LABELS and bool(np.all(self.decision != Decision.UNDECIDED))
 
     @property
     def weights(self) -> NDArray[np.int8]:
@@ -268,19 +273,6 @@ class Rollouts:
 def error_alpha() -> float:
     """Return the error rate's share of alpha where a scenario is about errors."""
     return share_of_alpha(SPEC.errors, usual_guards(shadow=True))
-
-
-def look_milliseconds(metrics: int = 20, looks: int = 300) -> float:
-    """Return the median time of one look at so many metrics: new counts weighed, evidence on both sides read."""
-    guards = [RateGuard(margin=1 + number / 100) for number in range(metrics)]
-    one = counts.Look(canary=Counters(requests=100, errors=3), stable=Counters(requests=900, errors=20))
-    state, took = [counts.NOTHING] * metrics, []
-    for number in range(looks):
-        began = time.perf_counter()
-        state = counts.grow(state, [one] * metrics, guards, number // TICKS_PER_MINUTE, 0.0)
-        counts.logs(state, guards, 0.0)
-        took.append(time.perf_counter() - began)
-    return round(1000 * float(np.median(took)), 3)
 
 
 def _guards(traces: Traces) -> Iterator[tuple[Metric, RateGuard]]:

@@ -24,7 +24,7 @@ NO_BAKE: dict[str, Any] = {"bake_seconds": 0}
 WORLDS: Mapping[str, Mapping[str, World]] = {
     "late_fault_seconds": {
         "5x, 9 minutes after promotion": World(late_seconds=540.0, rollout=AT_ONCE | {"bake_seconds": 3600}),
-        "5x, 50 minutes after promotion": World(late_seconds=3000.0, rollout=AT_ONCE | {"bake_seconds": 4500}),
+        "5x, 30 minutes after promotion": World(late_seconds=1800.0, rollout=AT_ONCE | {"bake_seconds": 3600}),
         "equal, while baking": World(rollout=AT_ONCE),
     },
     "equal_promotion_seconds": {
