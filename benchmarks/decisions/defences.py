@@ -8,7 +8,8 @@ from benchmarks.decisions.outcomes import DEFAULT, Outcome, row
 from benchmarks.decisions.outcomes import outcome as outcome_of
 from benchmarks.decisions.rules.clone import Clone
 from benchmarks.decisions.scenarios import SCENARIOS
-from benchmarks.decisions.slipway_rule import Slipway, error_alpha
+from benchmarks.decisions.slipway_guards import error_alpha
+from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.slipway_shares import Defence
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot, lots

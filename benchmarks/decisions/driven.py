@@ -17,8 +17,9 @@ from benchmarks.decisions.decisions import Decision
 from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
 from benchmarks.decisions.schedule import TICK_SECONDS, TICKS, TICKS_PER_MINUTE, index_of
+from benchmarks.decisions.slipway_guards import CLASSES, SCORES, SUMMED
 from benchmarks.decisions.slipway_rule import Slipway
-from benchmarks.decisions.slipway_sums import CLASSES, LOOK_TICKS, SCORES, SUMMED
+from benchmarks.decisions.slipway_sums import LOOK_TICKS
 from benchmarks.decisions.traces import History, Traces, draw
 from benchmarks.decisions.tuning import Lot
 from slipway.domain.counters import ZERO, Counters

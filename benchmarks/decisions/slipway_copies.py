@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmarks.decisions.copies import MOST_TICKS, Copies
 from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
+from benchmarks.decisions.slipway_guards import share_of_alpha
 from benchmarks.decisions.slipway_shares import Learned, Shares
-from benchmarks.decisions.slipway_sums import share_of_alpha
 from slipway.domain.deciding import LIVE_ALONE
 from slipway.domain.judge import copies_guard
 from slipway.domain.judge_spec import Guard, JudgeSpec
@@ -58,6 +58,7 @@ class Shadow:
             return
         if self.shares is None:
             self.shares = Shares(Metric.ERRORS, self._guard, self._alpha, copy.deepcopy(errors))
+        self.shares.rows = np.flatnonzero(copying)
         self.shares.look(np.stack([n, x - both, n, y - both], axis=1), tick // TICKS_PER_MINUTE, copying & (n > 0), x)
         for row in np.flatnonzero(copying & (self._copies.timed[tick] > 0)):
             self._time(tick, int(row))
@@ -88,7 +89,10 @@ class Shadow:
         """Return the evidence for live errors, with what copies showed; see `deciding`."""
         if self.shares is None:
             return errors.favour
-        whole = rates.log_passing(errors.total + self.shares.total, errors.grid) - math.log(2)
-        alone = rates.log_favour(errors.total, errors.grid) - math.log(LIVE_ALONE) - math.log(self._beta)
-        together = np.where(self.shares.begun, np.minimum(whole, alone), -np.inf)
-        return np.maximum(errors.favour, together)
+        rows, grid = errors.rows, errors.grid
+        whole = rates.log_passing(errors.total[rows] + self.shares.total[rows], grid) - math.log(2)
+        alone = rates.log_favour(errors.total[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
+        together = np.where(self.shares.begun[rows], np.minimum(whole, alone), -np.inf)
+        favour = errors.favour.copy()
+        favour[rows] = np.maximum(favour[rows], together)
+        return favour

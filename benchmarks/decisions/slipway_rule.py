@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.decisions.decisions import Decision, Decisions, Rule, settle
-from benchmarks.decisions.scenario import Metric, Scenario
+from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import EVERYTHING, NOTHING, TICK_SECONDS, TICKS, TICKS_PER_MINUTE, index_of
 from benchmarks.decisions.slipway_copies import Shadow
+from benchmarks.decisions.slipway_guards import SPEC, SUMMED, all_guards, guards_of, share_of_alpha
 from benchmarks.decisions.slipway_shares import Defence, Learned, Shares, look_of
-from benchmarks.decisions.slipway_sums import SUMMED, share_of_alpha, usual_guards, walk
+from benchmarks.decisions.slipway_sums import walk
 from benchmarks.decisions.traces import Traces
 from slipway.domain.judge import (
     BEARABLE_ERRORS,
@@ -29,7 +30,7 @@ from slipway.domain.judge import (
     WORST_RATIO,
     WORST_SHARE,
 )
-from slipway.domain.judge_spec import Guard, JudgeSpec, LabelsSpec, RateGuard
+from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging import rates, shared_faults
 from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.rates import Floats
@@ -43,7 +44,6 @@ COLD_SECONDS = np.array([min(ROLLOUT.warm_up_seconds, step.duration_seconds / 2)
 """After a step began, by step: looks do not weigh, replicas may be cold."""
 COLD_COPIES_SECONDS = min(ROLLOUT.warm_up_seconds, COPYING.duration_seconds / 2)
 """The same after the shadow began."""
-SPEC = JudgeSpec(labels=LabelsSpec(required=True))
 BAD = (Metric.ERRORS, Metric.REFUSED, Metric.SHED)
 """What is no answer to a client."""
 
@@ -104,7 +104,7 @@ class Rollouts:
     def __init__(self, traces: Traces, setting: SlipwaySetting) -> None:
         """Begin with the shadow, or at the first step, knowing stable's time before."""
         self._traces, self._adaptive, self._count = traces, setting.adaptive, traces.count
-        guards = _all_guards(traces.scenario, shadow=setting.shadow)
+        guards = all_guards(traces.scenario, shadow=setting.shadow)
         self._shares = [
             Shares(
                 metric,
@@ -112,7 +112,7 @@ class Rollouts:
                 share_of_alpha(guard, guards),
                 Learned(traces.history[metric], setting.defence, SPEC.burst_cv),
             )
-            for metric, guard in _guards(traces)
+            for metric, guard in guards_of(traces)
         ]
         self._sums = walk(traces, guards) if traces.scenario.metric in SUMMED else None
         self._shadow = Shadow(traces.copies, SPEC, guards) if setting.shadow else None
@@ -130,7 +130,11 @@ class Rollouts:
     @property
     def over(self) -> bool:
         """Whether nothing can change any more: all are decided, and no label is waited for."""
-        return self._traces.scenario.metric is not Metric.LABELS and bool(np.all(self.decision != Decision.UNDECIDED))
+        return not self._waits_for_labels and bool(np.all(self.decision != Decision.UNDECIDED))
+
+    @property
+    def _waits_for_labels(self) -> bool:
+        return self._traces.scenario.metric is Metric.LABELS
 
     @property
     def weights(self) -> NDArray[np.int8]:
@@ -167,6 +171,10 @@ class Rollouts:
         """Weigh the looks of all shares of requests, and of copies; under shadow stable's own are learned from."""
         minute, live = tick // TICKS_PER_MINUTE, ~self._copying
         self._asked += live * (cold | ~fault) * looks[Metric.ERRORS][:, 0]
+        if not self._waits_for_labels:
+            rows = np.flatnonzero(self.decision == Decision.UNDECIDED)
+            for share in self._shares:
+                share.rows = rows if rows.size < self._count else slice(None)
         for share in self._shares:
             match share.metric:
                 case Metric.LABELS:
@@ -233,8 +241,11 @@ class Rollouts:
         usual = (errors.stable[1] + 1) / (errors.stable[0] + 100)
         share = BEARABLE_ERRORS / np.maximum(self._per_look * weights, 1e-9)
         ratio = np.clip(share / usual, SPEC.errors.tolerance * 1.25, WORST_RATIO)
-        alone = rates.small_likelihoods(errors.canary[1], errors.canary[0], np.minimum(share, WORST_SHARE))
-        risen: NDArray[np.bool_] = rates.log_either(errors.under(ratio), rates.log_mean(alone)) >= -math.log(SPEC.beta)
+        rows, risen = errors.rows, np.zeros(self._count, dtype=bool)
+        alone = rates.small_likelihoods(
+            errors.canary[1][rows], errors.canary[0][rows], np.minimum(share, WORST_SHARE)[rows]
+        )
+        risen[rows] = rates.log_either(errors.under(ratio), rates.log_mean(alone)) >= -math.log(SPEC.beta)
         return risen & (errors.canary[0] > 0)
 
     def _gusts_unknown(self) -> NDArray[np.bool_]:
@@ -268,28 +279,3 @@ class Rollouts:
         smoothed = self._per_look + SMOOTHING * (whole - self._per_look)
         grown = np.where(self._per_look > 0, smoothed, whole)
         self._per_look = np.where(cold | self._copying, self._per_look, grown)
-
-
-def error_alpha() -> float:
-    """Return the error rate's share of alpha where a scenario is about errors."""
-    return share_of_alpha(SPEC.errors, usual_guards(shadow=True))
-
-
-def _guards(traces: Traces) -> Iterator[tuple[Metric, RateGuard]]:
-    """Return the shares that there is something to see of; errors first."""
-    yield Metric.ERRORS, SPEC.errors
-    others = {
-        Metric.SLOW: SPEC.latency,
-        Metric.LABELS: SPEC.labels,
-        Metric.REFUSED: SPEC.refused,
-        Metric.SHED: SPEC.shed,
-    }
-    for metric, guard in others.items():
-        if metric in traces.channels and guard is not None:
-            yield metric, guard
-
-
-def _all_guards(scenario: Scenario, *, shadow: bool) -> list[Guard]:
-    """Return what alpha is split over: what the default spec has, and what the scenario is about."""
-    more = {Metric.LABELS: SPEC.labels, **SUMMED}.get(scenario.metric)
-    return [*usual_guards(shadow=shadow), *([] if more is None else [more])]

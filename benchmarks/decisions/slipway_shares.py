@@ -1,8 +1,8 @@
 """Slipway's shares of requests on many traces at once, a row each: `judging.counts` and `judging.dispersion`."""
 
-import copy
 from dataclasses import fields, replace
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from slipway.domain.judging import bursts, dispersion, rates
 from slipway.domain.judging.bursts import Gusts, Tally
 from slipway.domain.judging.rates import Floats, Grid
 
+Rows = slice | NDArray[np.intp]
+Parts = TypeVar("Parts", Tally, Gusts)
 NONE_YET = -(10**6)
 """Number of a minute before any."""
 
@@ -126,8 +128,10 @@ class Shares:
         self._gusts = learned.expects(np.zeros((traces, 4)))
         self._minute = np.full(traces, NONE_YET)
         self.canary, self.stable = np.zeros((2, traces)), np.zeros((2, traces))
-        self.against = self.favour = np.zeros(traces)
-        self.total = self._tally.closed
+        self.against, self.favour = np.zeros((2, traces))
+        self.total = np.zeros_like(self._tally.closed)
+        self.rows: Rows = slice(None)
+        """Traces that are still to be decided: of the others nothing is worked out any more."""
 
     @property
     def begun(self) -> NDArray[np.bool_]:
@@ -140,8 +144,8 @@ class Shares:
         `alone`: the canary's events where `look` leaves out those that both arms share.
         """
         begins = here & (self._minute != minute)
-        closes = begins & self.begun
-        if closes.any():
+        closes = np.flatnonzero(begins & self.begun)
+        if closes.size:
             self._close(closes)
         self._minute = np.where(here, minute, self._minute)
         self.learned.note(look[:, 2:].T, minute, here)
@@ -150,18 +154,20 @@ class Shares:
         look = np.where(here[:, None], look, 0.0)
         self.stable, self.canary = self.stable + look[:, 2:].T, self.canary + look[:, :2].T
         events = look[:, 1] if alone is None else np.where(here, alone, 0.0)
-        bursts.count(self._tally, np.column_stack([look, events]), self.grid, self._negligible)
-        self.total = bursts.total(self._tally, self._gusts, self.grid)
-        self.against = rates.log_against(self.total, self.grid)
-        ratio = rates.log_passing(bursts.total_favour(self._tally, self._gusts, self.grid), self.grid)
-        self.favour = rates.log_either(ratio, rates.log_mean(bursts.small_total(self._tally, self._gusts)))
+        rows, grid = self.rows, self.grid
+        tally, gusts = _taken(self._tally, rows), _taken(self._gusts, rows)
+        bursts.count(tally, np.column_stack([look, events])[rows], grid, self._negligible[rows])
+        _put(self._tally, rows, tally)
+        total = self.total[rows] = bursts.total(tally, gusts, grid)
+        self.against[rows] = rates.log_against(total, grid)
+        ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
+        self.favour[rows] = rates.log_either(ratio, rates.log_mean(bursts.small_total(tally, gusts)))
 
-    def _close(self, closes: NDArray[np.bool_]) -> None:
+    def _close(self, rows: NDArray[np.intp]) -> None:
         """End the block before in these traces."""
-        ended = copy.deepcopy(self._tally)
-        bursts.close(ended, self._gusts, self.grid, self._negligible, self.learned.known.recent)
-        for field in fields(Tally):
-            np.copyto(getattr(self._tally, field.name), getattr(ended, field.name), where=closes[:, None])
+        ended, recent = _taken(self._tally, rows), self.learned.known.recent[rows]
+        bursts.close(ended, _taken(self._gusts, rows), self.grid, self._negligible[rows], recent)
+        _put(self._tally, rows, ended)
 
     def _expect(self, look: Floats, begins: NDArray[np.bool_]) -> None:
         """Say how the block that begins in these traces is weighed."""
@@ -174,8 +180,18 @@ class Shares:
         )
 
     def under(self, ratios: Floats) -> Floats:
-        """Return the log e-value against "the canary fails at least so many times as often"."""
-        return rates.log_under(self.total, self.grid, ratios)
+        """Return the log e-value against "the canary fails at least so many times as often", for `rows`."""
+        return rates.log_under(self.total[self.rows], self.grid, ratios[self.rows])
+
+
+def _taken(parts: Parts, rows: Rows) -> Parts:
+    """Return these traces of a tally, or of what is expected of a block: views where they are all."""
+    return type(parts)(**{field.name: getattr(parts, field.name)[rows] for field in fields(parts)})
+
+
+def _put(tally: Tally, rows: Rows, part: Tally) -> None:
+    for field in fields(Tally):
+        getattr(tally, field.name)[rows] = getattr(part, field.name)
 
 
 def look_of(arms: Arms) -> Floats:

@@ -1,7 +1,6 @@
 """Slipway's scores and class mixes, trace by trace with the domain's own functions, a look every 20 seconds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,33 +8,14 @@ from numpy.typing import NDArray
 from benchmarks.decisions.channels import Arms
 from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import NOTHING
+from benchmarks.decisions.slipway_guards import CLASSES, SCORES, share_of_alpha
 from benchmarks.decisions.traces import Traces
-from slipway.domain.judge import copies_guard, rate_guards
-from slipway.domain.judge_spec import ClassesSpec, Guard, JudgeSpec, ScoresSpec
+from slipway.domain.judge_spec import Guard, JudgeSpec
 from slipway.domain.judging import classes, means
 from slipway.domain.readings import Sums
-from slipway.domain.spec import RolloutSpec
 
 LOOK_TICKS = 2
 """Ticks between looks, for time."""
-SCORES = ScoresSpec(tolerance=0.2)
-CLASSES = ClassesSpec(margin=0.0, tolerance=0.05)
-SUMMED: dict[Metric, Guard] = {Metric.SCORES: SCORES, Metric.CLASSES: CLASSES}
-"""What the spec says where a scenario is about them: any shift counts."""
-ALPHA = JudgeSpec().alpha * (1 - RolloutSpec().part_of_alpha_while_baking)
-"""What checks before promotion share."""
-
-
-def usual_guards(*, shadow: bool) -> list[Guard]:
-    """Return the checks of the default spec; under shadow times of copies have a third of live ones' weight."""
-    judge = JudgeSpec()
-    copied = Guard(weight=(judge.latency.weight if judge.latency else 0.0) / 3)
-    return [*rate_guards(judge).values(), *((copies_guard(judge), copied) if shadow else ())]
-
-
-def share_of_alpha(guard: Guard, guards: Iterable[Guard]) -> float:
-    """Return a check's share of alpha, of all that it is split over."""
-    return ALPHA * guard.weight / sum(one.weight for one in guards)
 
 
 class Walk(ABC):

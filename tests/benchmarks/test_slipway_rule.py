@@ -5,7 +5,8 @@ import pytest
 from benchmarks.decisions.driven import LEFT_OUT, driven, play, table, work
 from benchmarks.decisions.look_time import look_milliseconds
 from benchmarks.decisions.scenarios import SCENARIOS
-from benchmarks.decisions.slipway_rule import Slipway, error_alpha
+from benchmarks.decisions.slipway_guards import error_alpha
+from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot
 from slipway.domain.deciding import score
