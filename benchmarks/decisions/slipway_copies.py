@@ -57,7 +57,7 @@ class Shadow:
         if cold:
             return
         if self.shares is None:
-            self.shares = Shares(Metric.ERRORS, self._guard, self._alpha, copy.deepcopy(errors))
+            self.shares = Shares(Metric.ERRORS, self._guard, self._alpha, copy.deepcopy(errors), patient=True)
         self.shares.rows = np.flatnonzero(copying)
         self.shares.look(np.stack([n, x - both, n, y - both], axis=1), tick // TICKS_PER_MINUTE, copying & (n > 0), x)
         for row in np.flatnonzero(copying & (self._copies.timed[tick] > 0)):
@@ -90,8 +90,8 @@ class Shadow:
         if self.shares is None:
             return errors.favour
         rows, grid = errors.rows, errors.grid
-        whole = rates.log_passing(errors.total[rows] + self.shares.total[rows], grid) - math.log(2)
-        alone = rates.log_favour(errors.total[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
+        whole = rates.log_passing(errors.whole[rows] + self.shares.whole[rows], grid) + errors.ratio_weight
+        alone = rates.log_favour(errors.whole[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
         together = np.where(self.shares.begun[rows], np.minimum(whole, alone), -np.inf)
         favour = errors.favour.copy()
         favour[rows] = np.maximum(favour[rows], together)

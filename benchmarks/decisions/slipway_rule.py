@@ -229,7 +229,7 @@ class Rollouts:
         self._step[rises] += 1
         self._entered[rises] = now
         if self._shadow is not None:
-            enough = (waited >= (COPYING.at_least_seconds or math.inf)) & self._shadow.passed
+            enough = (waited >= (COPYING.at_least_seconds or math.inf)) & self._shadow.passed & self._gusts_known
             begins = under_way & self._copying & ~back & (enough | (waited >= COPYING.duration_seconds))
             self._copying &= ~begins
             self._entered[begins] = now
@@ -251,8 +251,12 @@ class Rollouts:
     def _gusts_unknown(self) -> NDArray[np.bool_]:
         """See `slipway.domain.judge.knows_bursts`: no step over a small weight begins early before."""
         weights = np.array([step.weight_percent for step in (*STEPS[1:], STEPS[0])])[self._step]
-        unknown: NDArray[np.bool_] = self._shares[0].learned.known.blocks[:, 0, 2] < KNOWN_BLOCKS
-        return (weights > UNKNOWN_PERCENT) & unknown
+        return (weights > UNKNOWN_PERCENT) & ~self._gusts_known
+
+    @property
+    def _gusts_known(self) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = self._shares[0].learned.known.blocks[:, 0, 2] >= KNOWN_BLOCKS
+        return known
 
     def _too_bad_for_cold(self, looks: dict[Metric, Floats], tick: int, cold: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `slipway.domain.warming.more_than_cold`; the first look of all is where it begins to count."""

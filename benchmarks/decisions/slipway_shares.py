@@ -12,8 +12,9 @@ from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
 from benchmarks.decisions.traces import History
 from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import bursts, dispersion, rates
+from slipway.domain.judging import bursts, counts, dispersion, rates
 from slipway.domain.judging.bursts import Gusts, Tally
+from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.rates import Floats, Grid
 
 Rows = slice | NDArray[np.intp]
@@ -118,20 +119,29 @@ def _pairs(before: Floats, here: Floats) -> Floats:
 class Shares:
     """One share of requests on all traces, as `judging.counts`."""
 
-    def __init__(self, metric: Metric, guard: RateGuard, alpha: float, learned: Learned) -> None:
-        """Begin with nothing counted; `alpha` is this check's own."""
+    def __init__(
+        self, metric: Metric, guard: RateGuard, alpha: float, learned: Learned, *, patient: bool = False
+    ) -> None:
+        """Begin with nothing counted; `alpha` is this check's own. `patient`: see `counts.Look`."""
         self.metric, self.guard, self.alpha, self.learned = metric, guard, alpha, learned
         self.grid: Grid = rates.grid_of(guard.margin, guard.tolerance)
         traces = len(learned.known.looks)
         self._negligible = np.full(traces, guard.negligible)
         self._tally: Tally = bursts.nothing((traces,), len(self.grid.ratios))
-        self._gusts = learned.expects(np.zeros((traces, 4)))
-        self._minute = np.full(traces, NONE_YET)
+        self._patient, self._rare = patient, learned.known.rate < guard.negligible
+        self._minute, self._began = np.full(traces, NONE_YET), np.full(traces, NONE_YET)
+        self._gusts = replace(learned.expects(np.zeros((traces, 4))), known=np.ones(traces))
         self.canary, self.stable = np.zeros((2, traces)), np.zeros((2, traces))
         self.against, self.favour = np.zeros((2, traces))
-        self.total = np.zeros_like(self._tally.closed)
+        self.total, self.whole = np.zeros((2, *self._tally.closed.shape))
+        """Log-likelihoods by ratio: what speaks against the canary, and all that speaks for it."""
         self.rows: Rows = slice(None)
         """Traces that are still to be decided: of the others nothing is worked out any more."""
+
+    @property
+    def ratio_weight(self) -> Floats:
+        """Log weight of passing by the ratio, for `rows`."""
+        return np.log(rates.ratio_weight(self._rare[self.rows]))
 
     @property
     def begun(self) -> NDArray[np.bool_]:
@@ -159,9 +169,13 @@ class Shares:
         bursts.count(tally, np.column_stack([look, events])[rows], grid, self._negligible[rows])
         _put(self._tally, rows, tally)
         total = self.total[rows] = bursts.total(tally, gusts, grid)
-        self.against[rows] = rates.log_against(total, grid)
-        ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
-        self.favour[rows] = rates.log_either(ratio, rates.log_mean(bursts.small_total(tally, gusts)))
+        whole = self.whole[rows] = bursts.total_favour(tally, gusts, grid)
+        against = rates.log_against(total, grid)
+        if self._patient:
+            against = np.where(gusts.known, against, rates.log_beyond(whole, grid, counts.BEYOND_GUSTS))
+        self.against[rows] = against
+        small = rates.log_mean(bursts.small_total(tally, gusts))
+        self.favour[rows] = rates.log_pass(rates.log_passing(whole, grid), small, self._rare[rows])
 
     def _close(self, rows: NDArray[np.intp]) -> None:
         """End the block before in these traces."""
@@ -171,7 +185,10 @@ class Shares:
 
     def _expect(self, look: Floats, begins: NDArray[np.bool_]) -> None:
         """Say how the block that begins in these traces is weighed."""
-        now = self.learned.expects(look)
+        self._began = np.where(begins & (self._began == NONE_YET), self._minute, self._began)
+        waited = self._minute - self._began >= counts.PATIENCE_BLOCKS
+        known = np.full(len(begins), not self._patient) | (self.learned.known.blocks[:, 0, 2] >= KNOWN_BLOCKS) | waited
+        now = replace(self.learned.expects(look), known=known.astype(float))
         self._gusts = Gusts(
             **{
                 field.name: np.where(begins, getattr(now, field.name), getattr(self._gusts, field.name))

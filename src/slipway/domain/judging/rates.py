@@ -119,16 +119,14 @@ def log_against(total: Floats, grid: Grid) -> Floats:
 
 
 def log_beyond(total: Floats, grid: Grid, ratio: float) -> Floats:
-    """Return the log e-value against "the canary fails at most `ratio` times as often as stable, and the margin"."""
+    """Return the log e-value against "the canary fails at most `ratio` times as often as stable, or as the margin"."""
     spaced = grid.ratios[..., :-2]
     null = np.maximum(ratio, grid.ratios[..., -2:-1])
-    far = spaced >= null * (1 - 1e-9)
-    weights = np.where(far & (spaced > NEAREST * null), 0.0, -np.inf)
-    weights = weights - np.log(np.exp(weights).sum(axis=-1, keepdims=True))
-    beyond: Floats = (
-        log_mixed(total[..., :-2], weights) - np.take_along_axis(total, far.argmax(axis=-1)[..., None], axis=-1)[..., 0]
-    )
-    return beyond
+    beyond = spaced > NEAREST * null
+    weights = np.where(beyond, -np.log(beyond.sum(axis=-1, keepdims=True)), -np.inf)
+    at = np.broadcast_to(np.argmax(spaced >= null * (1 - 1e-9), axis=-1)[..., None], (*total.shape[:-1], 1))
+    said: Floats = log_mixed(total[..., :-2], weights) - np.take_along_axis(total, at, axis=-1)[..., 0]
+    return said
 
 
 def log_favour(total: Floats, grid: Grid) -> Floats:
