@@ -157,7 +157,7 @@ class Rollouts:
         fault = before | self._fault
         self._weigh(looks, tick, fault, cold)
         failed = np.any([share.against >= -math.log(share.alpha) for share in self._shares], axis=0)
-        failed |= self._too_bad_for_cold(looks, tick, cold)
+        failed |= self._too_bad_for_cold(looks, tick, cold | (self._copying & ~self._gusts_known))
         passed = self._passed()
         live = ~self._copying
         if self._sums is not None:

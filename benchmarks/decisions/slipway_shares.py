@@ -170,10 +170,7 @@ class Shares:
         _put(self._tally, rows, tally)
         total = self.total[rows] = bursts.total(tally, gusts, grid)
         whole = self.whole[rows] = bursts.total_favour(tally, gusts, grid)
-        against = rates.log_against(total, grid)
-        if self._patient:
-            against = np.where(gusts.known, against, rates.log_beyond(whole, grid, counts.BEYOND_GUSTS))
-        self.against[rows] = against
+        self.against[rows] = rates.log_against(total, grid)
         small = rates.log_mean(bursts.small_total(tally, gusts))
         self.favour[rows] = rates.log_pass(rates.log_passing(whole, grid), small, self._rare[rows])
 

@@ -143,7 +143,7 @@ def test_what_is_bad_on_copies_never_serves() -> None:
 
 @pytest.mark.parametrize(
     ("longest", "watched", "ratio", "blocks"),
-    [(900, False, 3, KNOWN_BLOCKS), (900, True, 3, 0), (300, False, 3, 0), (900, False, 60, 0)],
+    [(900, False, 3, KNOWN_BLOCKS), (900, True, 3, 0), (300, False, 3, 0), (900, False, 140, 0)],
     ids=["gusts are learned first", "known already", "no time to learn them", "no gust explains it"],
 )
 def test_copies_count_against_it_once_stables_gusts_are_known(

@@ -148,8 +148,7 @@ def look_at_pairs(
     A check of its own: a canary that is fine on copies and fails live would be found late if one diluted the other.
     Requests on which both fail tell nothing apart; those on which one fails are compared (McNemar's pairs). With a
     margin over 1 they count for both, as live ones do: a ratio of failures within it may be any among those of one.
-    Nobody gets these answers: who is `patient` lets them count against the canary only once stable's gusts are known,
-    or where no gust explains them.
+    Nobody gets these answers: who is `patient` lets them count against the canary only once stable's gusts are known.
     """
     if came is None or not came.compared:
         return evidence

@@ -157,9 +157,9 @@ def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judg
 
 
 def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
-    """Say what the canary does that no cold replica does, while looks do not weigh; empty: nothing."""
+    """Say what the canary does that no cold replica does, and no gust, while looks do not weigh; empty: nothing."""
     canary, stable = name_of(status.canary), name_of(status.stable)
-    if not status.warming.cold or canary is None or stable is None:
+    if not (status.warming.cold or _learns_first(spec, status)) or canary is None or stable is None:
         return ""
     if status.copying:
         copies = status.shadow
@@ -197,12 +197,17 @@ def _may_wait(spec: ReleaseSpec) -> bool:
     return shadow is not None and shadow.duration_seconds > needed
 
 
+def _learns_first(spec: ReleaseSpec, status: RolloutStatus) -> bool:
+    """Say whether copies don't count against the canary yet: stable's gusts are being learned meanwhile."""
+    return status.copying and _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge)
+
+
 def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
     """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out.
 
     Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
     """
-    if _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge):
+    if _learns_first(spec, status):
         return False
     said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
     return said.get(COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}

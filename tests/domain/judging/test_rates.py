@@ -21,7 +21,6 @@ from slipway.domain.judging.rates import (
     interval,
     likelihoods,
     log_against,
-    log_beyond,
     log_favour,
     log_mixed,
     log_passing,
@@ -70,17 +69,6 @@ def test_grids_of_several_metrics_are_stacked() -> None:
 
     assert both.ratios.shape == both.worse.shape == both.fine.shape == (2, len(GRID.ratios))
     assert both.ratios[1].tolist() == grid_of(1.25, 2.0).ratios.tolist()
-
-
-@pytest.mark.parametrize(("counts", "least"), [((500, 40, 500, 10), -10.0), ((500, 60, 500, 0), 5.0)])
-def test_a_ratio_beyond_another_is_told_from_it(counts: tuple[int, int, int, int], least: float) -> None:
-    """Four times is no evidence against "at most eight times"; all of sixty are."""
-    seen = total(counts)
-
-    alone = log_beyond(seen, GRID, 8.0)
-    assert least < alone < least + 10
-    assert log_beyond(np.stack([seen, seen]), GRID, 8.0).tolist() == [alone, alone]
-    assert alone < log_against(seen, GRID)
 
 
 # the likelihood

@@ -27,8 +27,7 @@ arms as requests are. What one gust can say is bounded by its kappa; a canary th
 found.
 
 **Not known yet**: before enough blocks of stable were seen, a gust in one arm looks like the canary's doing. Where
-there is time to wait, blocks then speak for the canary alone; against it counts only a ratio that no gust explains
-(`counts.BEYOND_GUSTS`).
+there is time to wait, blocks then speak for the canary alone, and not against it.
 
 How a block is weighed is decided before it, from earlier ones; the product stays an e-process, as far as the gamma is
 right: its counts are not quite those of a negative binomial (`HALF`).

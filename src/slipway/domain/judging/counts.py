@@ -16,8 +16,6 @@ from slipway.domain.judging.bursts import Gusts, Tally
 from slipway.domain.judging.dispersion import KNOWN_BLOCKS, Dispersion
 from slipway.domain.judging.rates import SMALLER, Floats, Grid
 
-BEYOND_GUSTS = 8.0
-"""Ratio of the two arms that no gust explains: more than that counts against the canary before stable's are known."""
 PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
 """After so many blocks everything counts, whatever is known of gusts: who looks rarely never learns."""
 LARGEST_LOG = 690.0
@@ -59,7 +57,7 @@ class Look:
     canary_alone: int | None = None
     """All of the canary's events, where `canary` leaves out those that both arms share (pairs); None: the same."""
     patient: bool = False
-    """Whether stable's gusts must be known before all of it counts against the canary."""
+    """Whether it counts against the canary only once stable's gusts are known."""
 
     @property
     def row(self) -> tuple[int, int, int, int, int]:
@@ -135,11 +133,8 @@ def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_c
     """Return the log e-values against the canary, and for it: shape (metrics,) each."""
     grid, gusts = _grid(guards), _gusts(evidence, least_cv)
     tally = _tally(_state(evidence, grid), grid)
-    whole = bursts.total_favour(tally, gusts, grid)
-    ratio = rates.log_passing(whole, grid)
     against = rates.log_against(bursts.total(tally, gusts, grid), grid)
-    if not all(one.known for one in evidence):
-        against = np.where(gusts.known, against, rates.log_beyond(whole, grid, BEYOND_GUSTS))
+    ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
     rare = np.array([one.rare for one in evidence])
     favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, gusts)), rare)
     return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)

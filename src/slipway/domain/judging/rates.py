@@ -118,17 +118,6 @@ def log_against(total: Floats, grid: Grid) -> Floats:
     return log_mixed(total, grid.worse) - total[..., -2]
 
 
-def log_beyond(total: Floats, grid: Grid, ratio: float) -> Floats:
-    """Return the log e-value against "the canary fails at most `ratio` times as often as stable, or as the margin"."""
-    spaced = grid.ratios[..., :-2]
-    null = np.maximum(ratio, grid.ratios[..., -2:-1])
-    beyond = spaced > NEAREST * null
-    weights = np.where(beyond, -np.log(beyond.sum(axis=-1, keepdims=True)), -np.inf)
-    at = np.broadcast_to(np.argmax(spaced >= null * (1 - 1e-9), axis=-1)[..., None], (*total.shape[:-1], 1))
-    said: Floats = log_mixed(total[..., :-2], weights) - np.take_along_axis(total, at, axis=-1)[..., 0]
-    return said
-
-
 def log_favour(total: Floats, grid: Grid) -> Floats:
     """Return the log e-value against "ratio >= tolerance": the mean over the alternatives below it."""
     return log_mixed(total, grid.fine) - total[..., -1]
