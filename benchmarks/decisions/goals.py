@@ -50,8 +50,10 @@ class Goal:
         match self.unit:
             case Unit.SHARE:
                 return f"{100 * value:.3g} %"
-            case Unit.SECONDS | Unit.MILLISECONDS:
-                return f"{value:.3g} {self.unit}"
+            case Unit.SECONDS:
+                return f"{value:,.0f} s"
+            case Unit.MILLISECONDS:
+                return f"{value:.3g} ms"
             case Unit.COUNT | Unit.RATIO:
                 return f"{value:.3g}"
 
@@ -80,8 +82,8 @@ GOALS: tuple[Goal, ...] = tuple(Goal(**row) for row in (
     {"name": "refusing_canary_promoted", "says": "canaries that refuse every request (400) and are promoted", "most": 0.0},
     {"name": "shedding_canary_promoted", "says": "canaries that shed a third of their requests (429) and are promoted", "most": 0.0},
     {"name": "exposure_ratio_vs_floor_median", "says": "bad answers over those of the test that knows the truth, median scenario", "unit": Unit.RATIO, "most": 1.5},
-    {"name": "equal_promotion_seconds", "says": "an equal canary promoted at 20/s, steps of 10 to 50 % a minute each, no shadow (median)", "unit": Unit.SECONDS, "most": 528},
-    {"name": "equal_promotion_seconds_with_shadow", "says": "the same with the default shadow, its time included", "unit": Unit.SECONDS},
+    {"name": "equal_promotion_seconds", "says": "an equal canary promoted at 20/s, steps of 10 to 50 % a minute each, after a shadow of three minutes, its time included (median)", "unit": Unit.SECONDS, "most": 528, "limit": "what it claims (less than twice the errors, wrong in fewer than 1 of 20) takes some 40 errors of each version, at 20 requests/s and 0.5 % those of minutes; a threshold claims nothing"},
+    {"name": "equal_promotion_seconds_without_shadow", "says": "the same without a shadow", "unit": Unit.SECONDS},
     {"name": "look_milliseconds", "says": "one look at 20 metrics", "unit": Unit.MILLISECONDS, "most": 1.0},
 ))  # fmt: skip
 """In the order of the page."""
@@ -97,4 +99,4 @@ def rows(found: dict[str, Any]) -> list[str]:
         reached = {True: "reached", False: "not reached", None: ""}[goal.reached(value)]
         lines.append(f"| {goal.says} | {goal.written(value)} | {sign} | {reached} |")
     open_ones = [goal for goal in GOALS if goal.limit and goal.reached(found.get(goal.name)) is not True]
-    return [*lines, "", *(f"- **{goal.says[0].upper()}{goal.says[1:]}**: {goal.limit}." for goal in open_ones), ""]
+    return [*lines, "", *(f"- `{goal.name}`: {goal.limit}." for goal in open_ones), ""]

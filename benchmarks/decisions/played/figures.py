@@ -29,7 +29,9 @@ WORLDS: Mapping[str, Mapping[str, World]] = {
     },
     "equal_promotion_seconds": {
         "without a shadow": World(requests_per_second=20, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": None}),
-        "with a shadow": World(requests_per_second=20, rollout=TEN_TO_FIFTY | NO_BAKE),
+        "with a shadow of three minutes": World(
+            requests_per_second=20, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": {"duration_seconds": 180}}
+        ),
     },
     "held_by_scrape_times": {
         "scraped every 15 s": World(scrape_seconds=15.0, rollout=NO_BAKE),
@@ -89,8 +91,8 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "late_fault_slowest_seconds": _largest(row["found_seconds"]["slowest"] for row in late),
         "late_fault_found": min(round(row["found_after_promotion"] / max(row["promoted"], 1), 5) for row in late),
         "late_fault_false_rollback": by["late_fault_seconds", "equal, half an hour of baking"]["rolled_back"]["share"],
-        "equal_promotion_seconds": promoted["without a shadow"],
-        "equal_promotion_seconds_with_shadow": promoted["with a shadow"],
+        "equal_promotion_seconds": promoted["with a shadow of three minutes"],
+        "equal_promotion_seconds_without_shadow": promoted["without a shadow"],
         "held_by_scrape_times": max(row["held"] for row in scraped),
     }
 
