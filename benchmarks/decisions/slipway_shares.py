@@ -154,6 +154,9 @@ class Shares:
         `alone`: the canary's events where `look` leaves out those that both arms share.
         """
         begins = here & (self._minute != minute)
+        first = begins & ~self.begun
+        if first.any():  # as stable was known before this look: the shadow may have shown it first
+            self._rare = np.where(first, self.learned.known.rate < self._negligible, self._rare)
         closes = np.flatnonzero(begins & self.begun)
         if closes.size:
             self._close(closes)

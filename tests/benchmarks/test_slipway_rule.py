@@ -21,7 +21,7 @@ BY_NAME = {one.name: one for one in SCENARIOS}
     "name",
     [
         *("2x", "5x", "broken", "equal", "outage", "bursts-one", "faulty-bursts", "clean-2x", "slow-50", "slow-bursts"),
-        *("repeats-3", "cold-3x", "gusts-pareto", "never-watched", "refusing", "shedding"),
+        *("repeats-3", "cold-3x", "gusts-pareto", "never-watched", "second-release", "refusing", "shedding"),
     ],
 )
 def test_the_state_machine_decides_as_the_benchmark_says(name: str) -> None:

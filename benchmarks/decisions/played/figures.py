@@ -19,6 +19,7 @@ LOT = 10
 TEN_TO_FIFTY = {"steps": [{"weight_percent": percent, "duration_seconds": 60} for percent in (10, 20, 30, 40, 50)]}
 AT_ONCE = {"shadow": None, "steps": [{"weight_percent": 50, "duration_seconds": 60, "at_least_seconds": 30}]}
 """Soon promoted: for what is about the time after it."""
+AT_TWENTY: dict[str, Any] = {"requests_per_second": 20, "says_warm": True}
 NO_BAKE: dict[str, Any] = {"bake_seconds": 0}
 
 WORLDS: Mapping[str, Mapping[str, World]] = {
@@ -28,9 +29,9 @@ WORLDS: Mapping[str, Mapping[str, World]] = {
         "equal, half an hour of baking": World(rollout=AT_ONCE | {"bake_seconds": 1800}),
     },
     "equal_promotion_seconds": {
-        "without a shadow": World(requests_per_second=20, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": None}),
-        "with a shadow of three minutes": World(
-            requests_per_second=20, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": {"duration_seconds": 180}}
+        "without a shadow": World(**AT_TWENTY, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": None}),
+        "with a shadow of a minute": World(
+            **AT_TWENTY, rollout=TEN_TO_FIFTY | NO_BAKE | {"shadow": {"duration_seconds": 60}}
         ),
     },
     "held_by_scrape_times": {
@@ -91,7 +92,7 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "late_fault_slowest_seconds": _largest(row["found_seconds"]["slowest"] for row in late),
         "late_fault_found": min(round(row["found_after_promotion"] / max(row["promoted"], 1), 5) for row in late),
         "late_fault_false_rollback": by["late_fault_seconds", "equal, half an hour of baking"]["rolled_back"]["share"],
-        "equal_promotion_seconds": promoted["with a shadow of three minutes"],
+        "equal_promotion_seconds": promoted["with a shadow of a minute"],
         "equal_promotion_seconds_without_shadow": promoted["without a shadow"],
         "held_by_scrape_times": max(row["held"] for row in scraped),
     }

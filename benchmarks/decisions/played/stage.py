@@ -13,7 +13,7 @@ from slipway.domain import judge
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
 from slipway.domain.moving import Action, Observation, Route, Start, Stop
-from slipway.domain.readings import Latencies
+from slipway.domain.readings import Latencies, Summary
 from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout import advance, begin
 from slipway.domain.shadow import NOTHING_COMPARED
@@ -174,6 +174,7 @@ class _Stage:
             traffic=self.traffic,
             live=self._counted() if judged else None,
             latencies={name: _histogram(counts) for name, counts in self.slow.items()} if judged else None,
+            summaries=dict.fromkeys(self.live, Summary(warm=True)) if judged and self.world.says_warm else None,
             shadow=self.shadow if self.traffic.shadow else None,
         )
 

@@ -32,6 +32,8 @@ class World:
     cold_slower: float = 1.0
     cold_errors: float = 0.0
     """Share of requests that fail beside the usual ones while it is cold."""
+    says_warm: bool = False
+    """Whether both services say that they are warm, as Slipway's own do; else the warm-up window is waited for."""
     watch_seconds: float = LOOK_SECONDS
     """Time between looks while baking."""
     history_minutes: int = 60
