@@ -1,7 +1,8 @@
 """Readings that move only once everybody who counts was scraped anew: both arms then tell of the same time.
 
 A gateway, stable's pods and the canary's are scraped at times of their own (of several pods the newest scrape counts).
-Read in between, one arm has requests and the other none, or requests came and their errors did not: a comparison of such looks says nothing, however many come.
+Read in between, one arm has requests and the other none, or requests came and their errors did not: a
+comparison of such looks says nothing, however many come.
 """
 
 from collections.abc import Mapping
