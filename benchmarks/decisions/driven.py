@@ -98,7 +98,7 @@ class Counted:
             count, total, squares = self._sums[Metric.SCORES]
             return Summary(scores=Sums(count=int(count), total=total, squares=squares))
         count, total, _ = self._sums.get(Metric.CLASSES, (0.0, 0.0, 0.0))
-        return Summary(classes={"A": total, "B": count - total})
+        return Summary(classes={"A": total, "B": max(0.0, count - total)})
 
 
 def driven(traces: Traces, trace: int) -> tuple[Decision, int]:

@@ -73,7 +73,7 @@ class _Classes(Walk):
 
     def _weigh(self, row: int, arms: Arms) -> tuple[float, float]:
         canary, stable = (
-            {"A": float(x[row]), "B": float(n[row] - x[row])}
+            {"A": float(x[row]), "B": max(0.0, float(n[row] - x[row]))}  # shares of ten rows add up to a hair more
             for n, x in ((arms.canary_requests, arms.canary), (arms.stable_requests, arms.stable))
         )
         grown = self._evidence[row] = classes.grow(self._evidence[row], canary, stable)
