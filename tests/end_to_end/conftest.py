@@ -94,7 +94,7 @@ class Stack:
         tags = answer.raise_for_status().json()["model_version"].get("tags", [])
         return str({tag["key"]: tag["value"] for tag in tags}.get("slipway.state", ""))
 
-    def until(self, what: str, holds: Callable[[], bool], seconds: float = 150) -> None:
+    def until(self, what: str, holds: Callable[[], bool], seconds: float = 400) -> None:
         """Wait until a condition holds."""
         ends = time.monotonic() + seconds
         while not holds():
