@@ -60,7 +60,7 @@ def test_a_release_is_started_from_its_form(
     _field(browser, "model").send_keys("clicked")
     labels = [label.text for label in browser.find_elements(By.CSS_SELECTOR, ".p-label__text, label")]
     browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-    stack.until("the release", lambda: stack.state("clicked", 1) == "promoted", seconds=240)
+    stack.until("the release", lambda: stack.state("clicked", 1) == "promoted")
     run = _run(stack, "clicked")
     browser.get(f"{pages}/runs/flow-run/{run}")
 
