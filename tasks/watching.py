@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -73,9 +74,9 @@ def _watched(opened: Opened, status: RolloutStatus, duration_seconds: float) -> 
 
 def _learned(spec: ReleaseSpec, before: RolloutStatus, duration_seconds: float) -> str:
     """Look at a first version that serves alone. The lease is free between looks: nobody waits for what only learns."""
-    status = before
+    status, holder = before, f"watch-{uuid4().hex[:8]}"  # two runs that overlap don't take it from each other
     for _ in _turns(spec, duration_seconds):
-        lease = wiring.leases().acquire(before.model, "watch", spec.rollout.lease_seconds)
+        lease = wiring.leases().acquire(before.model, holder, spec.rollout.lease_seconds)
         try:
             now = wiring.rollouts().load(before.model)
             if now is None or not now.alone:

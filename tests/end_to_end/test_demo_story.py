@@ -80,7 +80,16 @@ def test_the_story_goes_as_told_and_no_request_is_lost(home: Path) -> None:
     assert left_running(home) == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let what is started be interrupted: a shell's background job ignores SIGINT, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_story_leaves_nothing_running(home: Path) -> None:
     """Ctrl-C while servers come up: exit code 130, and every process has ended."""
     with subprocess.Popen(

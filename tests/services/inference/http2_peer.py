@@ -157,6 +157,12 @@ class Peer(Reader):
             self.read_some()
         return self.answers[stream]
 
+    def begun(self, stream: int) -> "Peer":
+        """Read until the head of a stream's answer has come."""
+        while not (self.closed or (stream in self.answers and self.answers[stream].fields)):
+            self.read_some()
+        return self
+
     def ended(self, stream: int) -> bool:
         """Tell whether nothing more comes of a stream."""
         answer = self.answers.get(stream)

@@ -210,7 +210,7 @@ def test_header_blocks_mean_what_the_table_says_by_then(service: GrpcServed) -> 
 def test_an_answer_waits_for_the_clients_windows(service: GrpcServed) -> None:
     """Not a byte more than they allow is sent, and all of it in the end, with its status."""
     with connected(service.grpc) as peer:
-        peer.send(PREFACE, settings(4, 0), call(1, INFER, ROW)).ping(b"nothing!")
+        peer.send(PREFACE, settings(4, 0), call(1, INFER, ROW)).begun(1).ping(b"nothing!")
         first = len(peer.answers[1].body)
         peer.send(settings(4, 10)).ping(b"by the s")
         second = len(peer.answers[1].body)
