@@ -6,6 +6,7 @@ what is expected, and where a tensor has more values than there were bytes.
 """
 
 import argparse
+import resource
 import sys
 
 import atheris
@@ -28,6 +29,7 @@ SIZES = [0, 1, 2, 3, 4, 7, -1, 2**31, 2**32, 2**62, 2**63, 2**70]
 
 MOST_OF_JSON = 2**64 - 1
 MOST_ROWS = 3
+MOST_MEBIBYTES = 1024
 LIES = 3
 """Kinds of lies about a tensor: its datatype, its shape, its size."""
 
@@ -129,7 +131,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("path", nargs="?")
     asked = parser.parse_args()
-    words = [asked.path] if asked.path else [f"-max_total_time={asked.seconds}", "-rss_limit_mb=1024", "-timeout=5"]
+    # what libFuzzer takes for its own memory begins with that of whoever started it
+    most = MOST_MEBIBYTES + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    bounds = [f"-rss_limit_mb={most}", f"-malloc_limit_mb={MOST_MEBIBYTES}", "-timeout=5"]
+    words = [asked.path] if asked.path else [f"-max_total_time={asked.seconds}", *bounds]
     atheris.Setup([sys.argv[0], *words, "-print_final_stats=1"], fuzz)
     atheris.Fuzz()
 
