@@ -5,8 +5,6 @@ SMOOTHING = 0.1
 FALLING, RISING = 0.3, 0.02
 """Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
 machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
-STALLED = 10
-"""So many times as long as expected is the most that one run tells: a stall of seconds tells little of the next run."""
 
 
 class Expected:
@@ -70,4 +68,4 @@ class Expected:
 
 def _nearer(expected: float, took: float) -> float:
     """Return what is expected after one more run."""
-    return expected + (FALLING if took < expected else RISING) * (min(took, STALLED * expected) - expected)
+    return expected + (FALLING if took < expected else RISING) * (took - expected)
