@@ -11,6 +11,7 @@ from slipway.domain.contract.difference import Difference
 from slipway.domain.contract.recorded import Recorded
 from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, remark
 from slipway.domain.contract.verdict import judge_contract, needs_person
+from slipway.domain.model import revision_name
 from slipway.domain.rehearsal import judge_answers, judge_limits
 from slipway.domain.revision import Package
 from slipway.domain.spec import Contract, ReleaseSpec
@@ -41,7 +42,7 @@ def recorded_of(champion: Package) -> Recorded:
     Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
     """
     try:
-        return wiring.recorded().newest(champion.model, f"{champion.model}-v{champion.version}")
+        return wiring.recorded().newest(champion.model, revision_name(champion.model, champion.version))
     except SlipwayError as error:
         return Recorded(missing=f"recorded live requests can't be read: {error.seen}")
 
@@ -90,5 +91,5 @@ def _kept(
     if not any(one.compared for one in replayed.exchanges):
         reason = replayed.skipped or "the champion answered none of the requests made from its signature"
         return (Verdict(check=CHECK, outcome=Outcome.NO_DATA, reason=reason, blocking=False),)
-    verdict = judge_contract(CHECK, found, choice, f"{promise.package.model}-v{promise.package.version}")
+    verdict = judge_contract(CHECK, found, choice, revision_name(promise.package.model, promise.package.version))
     return (replace(verdict, reason=f"{verdict.reason} ({remark(replayed)})"),)

@@ -18,6 +18,7 @@ from tasks.opened import Opened, reopened, spec_of
 from tasks.record import record, state_of
 
 WATCHED = {Phase.BAKING, Phase.HELD}
+TAKEN_OVER = "taken over by a release or a rollback"
 AT_ONCE = 16
 """Models that one run watches side by side."""
 
@@ -42,7 +43,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
         return f"driven by another: {taken.seen}"
     except LeaseLost as lost:
         get_run_logger().info("%s", lost)
-        return "taken over by a release or a rollback"
+        return TAKEN_OVER
 
 
 def times_to_watch(duration_seconds: float) -> dict[str, float]:
@@ -80,7 +81,7 @@ def _learned(spec: ReleaseSpec, before: RolloutStatus, duration_seconds: float) 
         try:
             now = wiring.rollouts().load(before.model)
             if now is None or not now.alone:
-                return "taken over by a release or a rollback"
+                return TAKEN_OVER
             status = look_once(spec, now, lease)
         finally:
             wiring.leases().release(lease)

@@ -6,7 +6,6 @@ COUNT` says how many decide alike.
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from benchmarks.decisions import outcomes
 from benchmarks.decisions.channels import Arms
 from benchmarks.decisions.decisions import Decision
+from benchmarks.decisions.revisions import revision
 from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
 from benchmarks.decisions.schedule import TICK_SECONDS, TICKS, TICKS_PER_MINUTE, index_of
@@ -30,7 +30,7 @@ from slipway.domain.judging.shared_faults import SharedFault
 from slipway.domain.judging.wording import ERRORS, LATENCY, REFUSED, SHED
 from slipway.domain.moving import Observation
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums
-from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
+from slipway.domain.revision import Health, RevisionState, Traffic
 from slipway.domain.rollout import advance
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.spec import ReleaseSpec
@@ -172,8 +172,8 @@ def beginning(traces: Traces, trace: int) -> RolloutStatus:
         version=2,
         release_id="m-v2-a1",
         phase=Phase.SHADOW if scenario.shadow else Phase.SHIFTING,
-        stable=_revision("old", 1),
-        canary=_revision("new", 2),
+        stable=revision("old", 1),
+        canary=revision("new", 2),
         weight_percent=0 if scenario.shadow else spec.rollout.steps[0].weight_percent,
         started_at=BEGINS,
         entered_at=BEGINS,
@@ -239,11 +239,6 @@ def _seen(traces: Traces, status: RolloutStatus, counted: dict[str, Counted], sh
 
 def _no_latencies() -> Latencies:
     return Latencies(requests=0, edges_milliseconds=(SLOW_MILLISECONDS,), slower=(0,))
-
-
-def _revision(name: str, version: int) -> Revision:
-    package = Package(model="m", version=version, path=Path(name), digest="sha256:0", tag=name, runtime="onnx")
-    return Revision(name=name, model="m", version=version, package=package)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,6 @@ HEADLINES = (
     "false_rollback_never_watched",
     "false_rollback_gusts_unknown_length",
     "promoted_1_5x",
-    "promoted_1_5x",
     "promoted_cv1_2x",
     "refusing_canary_promoted",
     "shedding_canary_promoted",

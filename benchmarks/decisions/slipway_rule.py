@@ -207,7 +207,7 @@ class Rollouts:
         """Return the evidence for a canary of which nothing in these traces is refused or shed."""
         nothing = np.zeros(self._count)
         small = rates.small_likelihoods(nothing, self._asked, np.full(self._count, guard.negligible))
-        return rates.log_either(nothing, rates.log_mean(small))
+        return rates.log_pass(nothing, rates.log_mean(small), np.ones(self._count, dtype=bool))
 
     def _decide(self, failed: NDArray[np.bool_], passed: NDArray[np.bool_], now: int) -> None:
         under_way = self.decision == Decision.UNDECIDED

@@ -8,7 +8,8 @@ import pytest
 
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge import KNOWN_BLOCKS, may_rise
+from slipway.domain.judge import may_rise
+from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.drift import profile_of
 from slipway.domain.judging.route import RouteEvidence
 from slipway.domain.judging.shared_faults import SharedFault

@@ -2,19 +2,19 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.decisions.played.scrapes import Scrapes, scraped
 from benchmarks.decisions.played.worlds import LOOK_SECONDS, Played, World, spec_of
+from benchmarks.decisions.revisions import revision
 from slipway.domain import judge
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
 from slipway.domain.moving import Action, Observation, Route, Start, Stop
 from slipway.domain.readings import Latencies, Summary
-from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
+from slipway.domain.revision import Health, RevisionState, Traffic
 from slipway.domain.rollout import advance, begin
 from slipway.domain.shadow import NOTHING_COMPARED
 from slipway.domain.status import Phase, RolloutStatus
@@ -37,18 +37,13 @@ def play(world: World, seed: int) -> Played:
         return stage.played()
 
 
-def play_many(world: World, count: int, seed: int = 1) -> list[Played]:
-    """Play many rollouts with seeds of their own."""
-    return [play(world, 1000 * seed + number) for number in range(count)]
-
-
 class _Stage:
     """One rollout under way: counters, the route, the time."""
 
     def __init__(self, world: World, seed: int, scrapes: Scrapes | None) -> None:
         self.world, self.spec, self.draw = world, spec_of(world), np.random.default_rng(seed)
         self.scrapes = scrapes
-        self.old, self.new = _revision("old", 1), _revision("new", 2)
+        self.old, self.new = revision("old", 1), revision("new", 2)
         self.traffic, self.there = Traffic(stable="old"), {"old": Health.READY}
         self.live = {"old": ZERO, "new": ZERO}
         self.slow = {"old": np.zeros(len(EDGES) + 1, dtype=int), "new": np.zeros(len(EDGES) + 1, dtype=int)}
@@ -196,8 +191,3 @@ class _Stage:
 
 def _histogram(counts: Any) -> Latencies:  # noqa: ANN401 - an array
     return Latencies(requests=int(counts[0]), edges_milliseconds=EDGES, slower=tuple(int(one) for one in counts[1:]))
-
-
-def _revision(name: str, version: int) -> Revision:
-    package = Package(model="m", version=version, path=Path(name), digest="sha256:0", tag=name, runtime="onnx")
-    return Revision(name=name, model="m", version=version, package=package)

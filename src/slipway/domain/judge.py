@@ -20,7 +20,7 @@ from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
 from slipway.domain.judging.counts import CountEvidence, Look
-from slipway.domain.judging.dispersion import KNOWN_BLOCKS
+from slipway.domain.judging.dispersion import knows_gusts
 from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY, NONFINITE, REFUSED, SHED
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
 from slipway.domain.shadow import ShadowComparison
@@ -200,7 +200,7 @@ def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
     one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
     the spec says what to expect.
     """
-    return spec.burst_cv > 0 or evidence.rate(ERRORS).dispersion.pairs >= KNOWN_BLOCKS
+    return knows_gusts(evidence.rate(ERRORS).dispersion, spec.burst_cv)
 
 
 def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:

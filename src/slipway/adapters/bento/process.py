@@ -17,6 +17,7 @@ import psutil
 
 from slipway.adapters.bento.leftovers import noted
 from slipway.adapters.bento.serving import serve_command
+from slipway.domain.model import revision_name
 from slipway.domain.revision import Package
 from slipway.errors import RevisionFailed
 
@@ -60,7 +61,7 @@ class Service:
     @property
     def name(self) -> str:
         """The revision that it is."""
-        return f"{self.package.model}-v{self.package.version}"
+        return revision_name(self.package.model, self.package.version)
 
     def memory_mebibytes(self) -> float:
         """Return the resident memory of all its processes; pages they share count in each."""

@@ -19,6 +19,7 @@ from slipway.adapters.bento.replaying.asking import opened, replay
 from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import samples
 from slipway.domain.contract.replay import Replayed
+from slipway.domain.model import revision_name
 from slipway.domain.revision import Package
 from slipway.domain.spec import RehearsalSpec
 from slipway.errors import RevisionFailed
@@ -111,7 +112,7 @@ class ProcessRehearsal:
 
 def _no_port(package: Package) -> RevisionFailed:
     return RevisionFailed(
-        f"revision {package.model}-v{package.version}",
+        f"revision {revision_name(package.model, package.version)}",
         seen=f"{ATTEMPTS} ports in a row taken by others",
         expected="a free port on the loopback address",
         do="release again; see which processes listen with `ss -lntp`",

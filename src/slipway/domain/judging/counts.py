@@ -102,9 +102,9 @@ def grow(
 
 
 def knows(evidence: CountEvidence, block: int, least_cv: float) -> bool:
-    """Return whether stable's gusts are known, or it was waited long enough; with `least_cv` the spec says them."""
+    """Return whether stable's gusts are known, or it was waited long enough."""
     waited = 0 if evidence.began is None else block - evidence.began
-    return least_cv > 0 or evidence.dispersion.pairs >= KNOWN_BLOCKS or waited >= PATIENCE_BLOCKS
+    return dispersion.knows_gusts(evidence.dispersion, least_cv) or waited >= PATIENCE_BLOCKS
 
 
 def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:

@@ -221,6 +221,11 @@ def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tupl
     return size * ((r_0 - r_1) ** 2 - r_0 / m_0 - r_1 / m_1), size * 2 * r_0 * r_1
 
 
+def knows_gusts(known: Dispersion, least_cv: float) -> bool:
+    """Return whether stable's gusts are known well enough; with `least_cv` the spec says what to expect."""
+    return least_cv > 0 or known.pairs >= KNOWN_BLOCKS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """The sums of some dispersions as arrays: leading dimensions are metrics, or simulated rollouts."""
