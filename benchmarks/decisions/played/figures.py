@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.decisions.outcomes import share
-from benchmarks.decisions.played.stage import play
+from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import Played, World
 from slipway.domain.status import Phase
 
@@ -59,7 +59,7 @@ def play_lot(lot: Lot) -> list[Played]:
     """Play the rollouts of a lot; seeds are their numbers, another thousand for each world."""
     figure, name, begin, count = lot
     number = [*WORLDS].index(figure) * 10 + [*WORLDS[figure]].index(name) + 1
-    return [play(WORLDS[figure][name], 1000 * number + one) for one in range(begin, begin + count)]
+    return play_many(WORLDS[figure][name], count, first_seed=1000 * number + begin)
 
 
 def table(figure: str, name: str, played: Sequence[Played]) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def play(world: World, seed: int) -> Played:
         return stage.played()
 
 
+def play_many(world: World, count: int, first_seed: int = 1000) -> list[Played]:
+    """Play many rollouts, each with a seed of its own."""
+    return [play(world, first_seed + number) for number in range(count)]
+
+
 class _Stage:
     """One rollout under way: counters, the route, the time."""
 
