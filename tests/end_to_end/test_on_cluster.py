@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster, cluster_or_skip
-from tests.end_to_end.churn import CLIENTS, register, write_rows, write_spec
-from tests.end_to_end.conftest import Stack, registering, running, sending
+from tests.end_to_end.churn import CLIENTS, asked, register, write_rows, write_spec
+from tests.end_to_end.conftest import QUICK, Stack, registering, running, sending
 
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -22,6 +22,7 @@ spec:
 """
 SERVING = {"cpu": 0.1, "memory_mebibytes": 512}
 MODEL = "digits-on-cluster"
+CHURN = "churn-on-cluster"
 OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,grpcroutes,configmaps,leases,pods"
 
 
@@ -93,16 +94,36 @@ def test_versions_travel_from_mlflow_into_a_cluster_s_traffic(cluster: Cluster, 
     assert [one for one in left.split() if not one.startswith("pod/")] == []  # pods end what they have
 
 
+@pytest.fixture(scope="module")
+def churn_rows(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return validation rows that have a column more than clients send, while a version without it serves."""
+    rows = write_rows(tmp_path_factory.mktemp("rows") / "churn.csv")
+    write_spec(stack, CHURN, rows, serving=SERVING)
+    register(stack, CHURN, rows, CLIENTS)
+    stack.slipway("release", CHURN)
+    yield rows
+    stack.slipway("target", "uninstall", CHURN, "--yes")
+
+
 @pytest.mark.timeout(300)
-def test_a_version_that_clients_can_not_ask_never_comes_to_the_cluster(stack: Stack, tmp_path: Path) -> None:
+def test_a_version_that_clients_can_not_ask_never_comes_to_the_cluster(stack: Stack, churn_rows: Path) -> None:
     """It wants a column that they do not send: stopped by its contract, before there is an image."""
-    rows = write_rows(tmp_path / "churn.csv")
-    write_spec(stack, "churn-on-cluster", rows, serving=SERVING)
-    register(stack, "churn-on-cluster", rows, CLIENTS)
-    stack.slipway("release", "churn-on-cluster")
-    register(stack, "churn-on-cluster", rows, [*CLIENTS, "tenure"])
+    register(stack, CHURN, churn_rows, [*CLIENTS, "tenure"])
 
-    said = " ".join(stack.slipway("release", "churn-on-cluster", code=3).split())
+    said = " ".join(stack.slipway("release", CHURN, code=3).split())
 
-    stack.slipway("target", "uninstall", "churn-on-cluster", "--yes")
-    assert "clients of churn-on-cluster-v1 break: column 'tenure' is new" in said
+    assert f"clients of {CHURN}-v1 break: column 'tenure' is new" in said
+
+
+@pytest.mark.timeout(420)
+def test_where_the_spec_allows_it_nobody_is_refused_over_either_protocol(stack: Stack, churn_rows: Path) -> None:
+    """It gets half of the requests, its own pods hand on what they refuse, and it is rolled back."""
+    write_spec(stack, CHURN, churn_rows, serving=SERVING, contract="allow", rollout=QUICK | {"shadow": None})
+    with asked(stack, CHURN) as sent:
+        register(stack, CHURN, churn_rows, [*CLIENTS, "tenure"])
+        stack.slipway("release", CHURN, code=3)
+
+    told = story(stack, CHURN)
+    assert told["phase"] == "rolled-back"
+    assert "refuse" in told["reason"]
+    assert (sent.failed, sent.right) == ({}, sent.sent)

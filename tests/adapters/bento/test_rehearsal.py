@@ -43,14 +43,17 @@ def test_an_onnx_package_answers_as_the_original_does(
 ) -> None:
     """One prediction per request, the rows again from the first when they end; time and memory are measured."""
     spec = RehearsalSpec(requests=330)
+    began = time.monotonic()
 
     seen = rehearsal.rehearse(onnx_package, digits_rows, PIXELS, spec)
 
+    took = time.monotonic() - began
     assert seen.predictions.tolist() == [*expected, *expected[:30]]
     assert seen.latencies_milliseconds.shape == (330,)
-    assert 0 < seen.latencies_milliseconds.min() < 100
+    assert seen.latencies_milliseconds.min() > 0.01  # seconds would be less
+    assert seen.latencies_milliseconds.max() < 1000 * took
     assert 50 < seen.memory_mebibytes < 2000
-    assert 0 < seen.ready_seconds < 60
+    assert 0 < seen.ready_seconds < took
     assert not list(onnx_package.path.parent.glob(".serving-*"))
 
 

@@ -1,6 +1,7 @@
 """What Prometheus reads of a real process, beside what it was asked."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def fresh(table_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_counts_begin_at_zero_and_follow_the_requests(fresh: Served) -> None:
     """Each answer under its status; probes, pages and other paths are no requests."""
-    before = fresh.samples()
+    before, began = fresh.samples(), time.monotonic()
 
     for content in (body(0), body(1), body(7), b"not json"):
         fresh.client.post(INFER, content=content)
@@ -47,7 +48,7 @@ def test_counts_begin_at_zero_and_follow_the_requests(fresh: Served) -> None:
     assert fresh.requests() == {"200": 2, "500": 1, "400": 1}
     after = fresh.samples()
     assert after["slipway_request_duration_seconds_count"] == {frozenset(): 4}
-    assert 0 < after["slipway_request_duration_seconds_sum"][frozenset()] < 5
+    assert 0 < after["slipway_request_duration_seconds_sum"][frozenset()] < time.monotonic() - began
     assert after["slipway_requests_in_flight"] == {frozenset(): 0}
 
 

