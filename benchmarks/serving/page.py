@@ -27,6 +27,8 @@ def tables(document: Mapping[str, Any]) -> str:
         blocks.append(_grpc(figures))
     if rows.get("overload"):
         blocks.append(_overload(figures))
+    if rows.get("hiccups"):
+        blocks.append(_hiccups(rows["hiccups"], figures))
     if rows.get("stages"):
         blocks.append(_stages(rows["stages"], figures))
     if rows.get("workers") or rows.get("cold_start"):
@@ -158,6 +160,17 @@ def _overload(figures: Figures) -> str:
             if any(cells):
                 lines.append(_row(f"{model}, {rows} row{'s' * (rows > 1)} a request", server, *cells))
     return "### Overload\n\n" + "\n".join(lines)
+
+
+def _hiccups(rows: Sequence[Mapping[str, Any]], figures: Figures) -> str:
+    lines = _table("model", "requests", "not answered with 200", "p99 from when they were due, ms")
+    for row in rows:
+        names = (f"hiccups_{name}_{row['model']}" for name in ("not_answered", "p99_milliseconds"))
+        cells = (_cell(figures[name], digits) for name, digits in zip(names, (0, 1), strict=True))
+        lines.append(_row(row["model"], f"{row['rate'] * row['seconds']:,.0f}", *cells))
+    spinning = rows[0]["spinning"]
+    told = f"{spinning} processes that spin keep the {spinning} cores busy; {rows[0]['rate']:.0f} requests a second."
+    return f"### A small load while other work keeps every core busy\n\n{told}\n\n{chr(10).join(lines)}"
 
 
 def _stages(rows: Sequence[Mapping[str, Any]], figures: Figures) -> str:
