@@ -66,6 +66,7 @@ GOALS: tuple[Goal, ...] = tuple(Goal(**row) for row in (
     {"name": "false_rollback_first_release", "says": "the same, stable was watched for eleven minutes only (bursts of CV 1, no shadow)", "most": 0.01},
     {"name": "false_rollback_second_release", "says": "the same, stable is watched from the shadow on: a model's second release by default", "most": 0.01},
     {"name": "false_rollback_never_watched", "says": "the same, stable was never watched", "limit": "errors that come in gusts look like the canary's doing until stable's were seen: a minute's gust is all that is known. A shadow or ten minutes of any rollout show them"},
+    {"name": "false_rollback_gusts_any_time", "says": "the same, gusts (CV 1) that begin at any second; stable known for an hour, for eleven minutes, or from the shadow on", "most": 0.01},
     {"name": "false_rollback_gusts_unknown_length", "says": "the same, gusts of two minutes, and gusts whose lengths are Pareto distributed", "most": 0.03, "limit": "a gust of ten minutes that hits the canary alone, in a service whose hour before had hardly any, is a fault like any other ([0019](decisions/0019-witnesses-that-depend.md)). Only time tells them apart"},
     {"name": "held_by_scrape_times", "says": "rollouts held because pods are scraped at different times (15 s, 30 s apart)", "unit": Unit.COUNT, "most": 0},
     {"name": "promoted_1_5x", "says": "canaries with 1.5 times the errors that are promoted", "most": 0.12},

@@ -21,29 +21,25 @@ def levels(scenario: Scenario, rng: np.random.Generator, count: int) -> Levels:
     """Draw the factors on the share."""
     minutes = HISTORY_MINUTES + TICKS // TICKS_PER_MINUTE
     seconds = 60.0 * np.arange(-HISTORY_MINUTES, minutes - HISTORY_MINUTES, dtype=np.float64)
-    base = _by_tick(scenario.base_at(seconds)[:, None])
+    base = np.repeat(scenario.base_at(seconds)[:, None], TICKS_PER_MINUTE, axis=0)
     if scenario.pareto_gusts:
         return base * _pareto(rng, count), base * _pareto(rng, count)
     if not scenario.bursts:
         return base, base
-    stable = _by_tick(_gusts(scenario, rng, (minutes, count)))
-    canary = stable if scenario.bursts_shared else _by_tick(_gusts(scenario, rng, (minutes, count)))
+    stable = _gusts(scenario, rng, count)
+    canary = stable if scenario.bursts_shared else _gusts(scenario, rng, count)
     return base * canary, base * stable
 
 
-def _by_tick(minutes: Floats) -> Floats:
-    return np.repeat(minutes, TICKS_PER_MINUTE, axis=0)
-
-
-def _gusts(scenario: Scenario, rng: np.random.Generator, size: tuple[int, int]) -> Floats:
-    """Draw gamma factors by minute and trace; each holds for the scenario's minutes."""
-    minutes, count = size
-    shape, length = scenario.bursts**-2, scenario.burst_minutes
-    if length == 1:
-        return rng.gamma(shape, 1 / shape, size)
-    drawn = rng.gamma(shape, 1 / shape, (minutes // length + 2, count))
-    number = (np.arange(minutes)[:, None] + rng.integers(0, length, count)) // length
-    return np.take_along_axis(drawn, number, axis=0)
+def _gusts(scenario: Scenario, rng: np.random.Generator, count: int) -> Floats:
+    """Draw gamma factors by tick and trace; each holds for the scenario's minutes."""
+    shape, length = scenario.bursts**-2, scenario.burst_minutes * TICKS_PER_MINUTE
+    ticks = np.arange(HISTORY_TICKS + TICKS)[:, None]
+    begin = TICKS_PER_MINUTE * rng.integers(0, scenario.burst_minutes, count)
+    if scenario.bursts_any_time:
+        begin = rng.integers(0, length, count)
+    drawn = rng.gamma(shape, 1 / shape, (len(ticks) // length + 2, count))
+    return np.take_along_axis(drawn, (ticks + begin) // length, axis=0)
 
 
 def _pareto(rng: np.random.Generator, count: int) -> Floats:

@@ -16,6 +16,7 @@ HEADLINES = {
     "false_rollback_first_release": "the same, stable was watched for eleven minutes",
     "false_rollback_second_release": "the same, stable is watched from the shadow on",
     "false_rollback_never_watched": "the same, stable was never watched",
+    "false_rollback_gusts_any_time": "the same, gusts of a minute that begin at any second",
     "false_rollback_gusts_unknown_length": "the same, gusts that last longer than a minute",
     "promoted_1_5x": "1.5 times the errors, promoted",
     "promoted_cv1_within_hour": "equal, bursts of CV 1, promoted within the hour",

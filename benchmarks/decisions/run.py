@@ -41,6 +41,7 @@ HEADLINES = (
     "false_rollback_first_release",
     "false_rollback_second_release",
     "false_rollback_never_watched",
+    "false_rollback_gusts_any_time",
     "false_rollback_gusts_unknown_length",
     "promoted_1_5x",
     "promoted_cv1_2x",

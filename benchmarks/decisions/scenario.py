@@ -99,6 +99,8 @@ class Scenario:
     """Coefficient of variation of gamma shocks of mean 1 on the share, one a minute."""
     burst_minutes: int = 1
     """How long a burst lasts; where over 1, each trace's begin at a minute of its own."""
+    bursts_any_time: bool = False
+    """True: each trace's begin at seconds of its own; False: as a minute begins, which is when the judge's do."""
     pareto_gusts: bool = False
     """Gusts in each arm that multiply its share by 4, one every 20 minutes on average; how long they last is Pareto
     distributed from a minute on, with exponent 1.5: some last for a quarter of an hour."""

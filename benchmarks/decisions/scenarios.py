@@ -49,6 +49,10 @@ SCENARIOS: tuple[Scenario, ...] = tuple(Scenario(**row) for row in (
     # gusts whose length nobody knows, and bursts of CV 1 beside a worse canary
     {"name": "gusts-two-minutes", "says": "equal, bursts of two minutes in each arm (CV 1)", "bursts": 1.0, "burst_minutes": 2, "figure": "false_rollback_gusts_unknown_length"},
     {"name": "gusts-pareto", "says": "equal, gusts of 4 times the errors in each arm, every 20 minutes, Pareto lengths from a minute", "pareto_gusts": True, "figure": "false_rollback_gusts_unknown_length"},
+    {"name": "any-time", "says": "equal, bursts in each arm (CV 1) that begin within a minute", "bursts": 1.0, "bursts_any_time": True, "figure": "false_rollback_gusts_any_time"},
+    {"name": "any-time-faulty", "says": "the same at 5 % errors", "error_share": 0.05, "bursts": 1.0, "bursts_any_time": True, "figure": "false_rollback_gusts_any_time"},
+    {"name": "any-time-first", "says": "the same at 0.5 %, stable was watched for eleven minutes", "bursts": 1.0, "bursts_any_time": True, "history_minutes": 11, "shadow": False, "figure": "false_rollback_gusts_any_time"},
+    {"name": "any-time-second", "says": "the same, stable is watched from the shadow on", "bursts": 1.0, "bursts_any_time": True, "history_minutes": 0, "figure": "false_rollback_gusts_any_time"},
     {"name": "2x-bursts-one", "says": "twice the errors, bursts in each arm (CV 1)", "ratio": 2, "bursts": 1.0, "figure": "promoted_cv1_2x"},
     {"name": "2x-bursts-one-hourly", "says": "twice the errors, bursts in each arm (CV 1), the error rate moves by half within the hour", "ratio": 2, "bursts": 1.0, "cycle": Cycle.HOURLY, "figure": "promoted_cv1_2x"},
     {"name": "2x-bursts-one-halves", "says": "twice the errors, bursts in each arm (CV 1), the error rate halves within half an hour", "ratio": 2, "bursts": 1.0, "base_to": 0.5, "figure": "promoted_cv1_2x"},

@@ -44,13 +44,13 @@ class Learned:
         spans = len(dispersion.SPANS)
         self.known = dispersion.Learned(
             looks=np.zeros((traces, 3)),
-            blocks=np.zeros((traces, 1 + spans, 3)),
+            blocks=np.zeros((traces, 2 + spans, 3)),
             counted=np.zeros((traces, 2)),
             recent=np.zeros((traces, dispersion.RECENT, 2)),
         )
         self._minute = np.full(traces, NONE_YET)
         self._here, self._last = np.zeros((3, traces)), np.zeros((2, traces))
-        self._block, self._before = np.zeros((2, traces)), np.zeros((2, traces))
+        self._block, self._before, self._two_before = np.zeros((3, 2, traces))
         self._span, self._span_before = np.zeros((spans, 3, traces)), np.zeros((spans, 2, traces))
         began, everywhere = -len(history.requests) // TICKS_PER_MINUTE, np.ones(traces, dtype=bool)
         looks = zip(history.requests.astype(float), history.events.astype(float), strict=True)
@@ -76,6 +76,7 @@ class Learned:
         known.looks[...] += (ends * self._here).T
         known.counted[...] += block.T
         known.blocks[:, 0] += _pairs(self._before, block)
+        known.blocks[:, 1] += _pairs(self._two_before, block)
         seen = ends & (block[0] > 0)
         known.recent[seen] = np.roll(known.recent[seen], -1, axis=1)
         known.recent[seen, -1] = block.T[seen]
@@ -83,12 +84,13 @@ class Learned:
         full = (self._span[:, 0] == self._lengths) & seen
         for number in range(len(dispersion.SPANS)):
             whole = full[number] * self._span[number, 1:]
-            known.blocks[:, 1 + number] += _pairs(self._span_before[number], whole)
+            known.blocks[:, 2 + number] += _pairs(self._span_before[number], whole)
             self._span_before[number] = np.where(full[number], whole, self._span_before[number])
         self._span *= ~full[:, None]
         alone = ends & ((block[0] == 0) | ~follows)
         self._span *= ~alone
         self._span_before *= ~alone
+        self._two_before = np.where(ends, self._before * follows, self._two_before)
         self._before = np.where(ends, block * follows, self._before)
         self._block, self._here, self._last = (~ends * one for one in (self._block, self._here, self._last))
 

@@ -67,7 +67,7 @@ def test_clusters_are_no_gusts() -> None:
 
     found = [float(squared_cv(sums([watched(hour)]))[0]) for hour in first + again]
 
-    assert np.mean(found) < 0.1
+    assert np.mean(found) < 0.2
 
 
 def test_looks_of_any_size_are_compared() -> None:
@@ -100,10 +100,31 @@ def lasting(length: int, hours: int = 60, seed: int = 5) -> list[float]:
     return [float(squared_cv(sums([watched(hour)]))[0]) / (1 + MARGIN / 58) for hour in events]
 
 
-@pytest.mark.parametrize(("length", "least", "most"), [(1, 0.8, 1.3), (2, 1.0, 2.5), (4, 1.2, 5.0)])
+@pytest.mark.parametrize(("length", "least", "most"), [(1, 0.8, 1.5), (2, 1.0, 2.5), (4, 1.2, 5.0)])
 def test_long_gusts_count_for_more(length: int, least: float, most: float) -> None:
     """What a sum of blocks scatters by, per block: c^2 times their length, less what few spans leave open."""
     assert least < np.mean(lasting(length)) < most
+
+
+@pytest.mark.parametrize("late", range(LOOKS))
+def test_gusts_begin_at_any_time(late: int) -> None:
+    """One that begins within a block lies in two of them: these scatter less and are alike, their sum is as it was."""
+    random = np.random.default_rng(6)
+    rate = np.repeat(random.gamma(1, 1, (60, 61)), LOOKS, axis=1)[:, late : late + 60 * LOOKS]
+    events = random.poisson(2.5 * rate).reshape(60, 60, LOOKS)
+
+    found = [float(squared_cv(sums([watched(hour)]))[0]) / (1 + MARGIN / 59) for hour in events]
+
+    assert 0.8 < np.mean(found) < 1.4
+
+
+def test_gusts_in_every_second_block_are_seen() -> None:
+    """Blocks that have one between them are alike then; successive ones are not."""
+    regular = estimated(learned([(block, 1000, 2 if block % 2 else 18) for block in range(60)]))
+    random = estimated(learned([(block, 1000, 2 if block // 3 % 2 else 18) for block in range(60)]))
+
+    assert regular > 0.5
+    assert random > 0.5
 
 
 def test_a_silent_block_or_a_gap_ends_a_span() -> None:

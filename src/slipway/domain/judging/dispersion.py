@@ -8,9 +8,12 @@ block have the same rate, whatever gusts do from block to block, so with counts 
 
     E[(y_0/n_0 - y_1/n_1)^2]  =  phi (r/n_0 + r/n_1)
 
-**From block to block** (c^2). Gusts G_t multiply a block's rate, with mean 1 and variance c^2. The squared difference
-of the rates of two successive blocks, less what counting adds, has expectation 2 c^2 times the squared rate.
-Successive blocks, so that a base rate that drifts slowly adds nothing.
+**From block to block** (c^2). Gusts multiply a block's rate, with mean 1 and variance v_0. They begin when they like:
+one that lasts a block lies in two, which share v_1 of their variance. The squared difference of the rates of two
+blocks, less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and
+2 v_0 where there is one between them. c^2 = v_0 + 2 v_1 is what a sum of blocks scatters by, per block, whenever gusts
+begin; of gusts in every second block, where the second is nothing, the first is used. Blocks near each other, so that
+a base rate that drifts slowly adds next to nothing.
 
 **Over several blocks**. A gust of length L blocks is seen in few differences of successive blocks, and counts L times.
 The same formula over spans of 2, 4 and 8 blocks gives the variance v_L of a span's mean; L v_L is c^2 where blocks are
@@ -55,7 +58,7 @@ RECENT = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Differences of neighbours: two looks of a block, two blocks, two spans of blocks."""
+    """Differences of two looks of a block, of two blocks, of two spans of blocks."""
 
     excess: float = 0.0
     """Sum of squared differences beyond what counting adds."""
@@ -98,6 +101,11 @@ class Dispersion:
     scale: float = 0.0
     """Sum over pairs of blocks: twice the squared rate."""
     pairs: int = 0
+    requests_two_before: int = 0
+    events_two_before: int = 0
+    """Counted in the block before the one before."""
+    apart: Pairs = NO_PAIRS
+    """Of blocks that have one between them."""
     all_requests: int = 0
     all_events: int = 0
     """Counted in all blocks that are over."""
@@ -130,6 +138,9 @@ def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersi
         excess=old.excess,
         scale=old.scale,
         pairs=old.pairs,
+        requests_two_before=old.requests_two_before,
+        events_two_before=old.events_two_before,
+        apart=old.apart,
         all_requests=old.all_requests,
         all_events=old.all_events,
         last_requests=requests or old.last_requests,
@@ -146,18 +157,25 @@ def _looked(old: Dispersion, requests: int, events: int) -> Pairs:
     if not requests or not old.last_requests:
         return old.looks_here
     excess, scale = within(old.last_requests, old.last_events, requests, events)
-    return _with(old.looks_here, excess, scale, 1)
+    return _sum(old.looks_here, Pairs(excess=excess, scale=scale, count=1))
 
 
-def _with(known: Pairs, excess: float, scale: float, count: int) -> Pairs:
-    return Pairs(excess=known.excess + excess, scale=known.scale + scale, count=known.count + count)
+def _sum(known: Pairs, more: Pairs) -> Pairs:
+    return Pairs(excess=known.excess + more.excess, scale=known.scale + more.scale, count=known.count + more.count)
+
+
+def _compared(before: tuple[int, int], here: tuple[int, int]) -> Pairs:
+    """Compare two blocks, or two spans: requests and events of each."""
+    excess, scale = excess_and_scale(*np.array([*before, *here], dtype=float))
+    return Pairs(excess=float(excess), scale=float(scale), count=int(bool(before[0] and here[0])))
 
 
 def _ended(old: Dispersion, blocks: int) -> Dispersion:
     """Close the block under way, so many blocks before the next; one that no look follows at once has no neighbour."""
     follows = blocks == 1
-    pair = (old.requests_before, old.events_before, old.requests, old.events)
-    excess, scale = excess_and_scale(*np.array(pair, dtype=float))
+    block = (old.requests, old.events)
+    near = _compared((old.requests_before, old.events_before), block)
+    far = _compared((old.requests_two_before, old.events_two_before), block)
     here = ((old.requests, old.events),) if old.requests else ()
     spans = old.spans or tuple(Span() for _ in SPANS)
     return replace(
@@ -166,15 +184,18 @@ def _ended(old: Dispersion, blocks: int) -> Dispersion:
         events=0,
         requests_before=old.requests if follows else 0,
         events_before=old.events if follows else 0,
-        excess=old.excess + float(excess),
-        scale=old.scale + float(scale),
-        pairs=old.pairs + bool(old.requests_before and old.requests),
+        excess=old.excess + near.excess,
+        scale=old.scale + near.scale,
+        pairs=old.pairs + near.count,
+        requests_two_before=old.requests_before if follows else 0,
+        events_two_before=old.events_before if follows else 0,
+        apart=_sum(old.apart, far),
         all_requests=old.all_requests + old.requests,
         all_events=old.all_events + old.events,
         last_requests=0,
         last_events=0,
         looks_here=NO_PAIRS,
-        looks=_with(old.looks, old.looks_here.excess, old.looks_here.scale, old.looks_here.count),
+        looks=_sum(old.looks, old.looks_here),
         spans=tuple(_lengthened(span, length, old, follows) for span, length in zip(spans, SPANS, strict=True)),
         recent=(*old.recent, *here)[-RECENT:] if blocks <= RECENT else (),
     )
@@ -188,10 +209,8 @@ def _lengthened(span: Span, length: int, block: Dispersion, follows: bool) -> Sp
         span, blocks=span.blocks + 1, requests=span.requests + block.requests, events=span.events + block.events
     )
     if grown.blocks == length:
-        pair = (grown.requests_before, grown.events_before, grown.requests, grown.events)
-        excess, scale = excess_and_scale(*np.array(pair, dtype=float))
-        pairs = _with(grown.pairs, float(excess), float(scale), bool(grown.requests_before and grown.requests))
-        grown = Span(requests_before=grown.requests, events_before=grown.events, pairs=pairs)
+        found = _compared((grown.requests_before, grown.events_before), (grown.requests, grown.events))
+        grown = Span(requests_before=grown.requests, events_before=grown.events, pairs=_sum(grown.pairs, found))
     return grown if follows else Span(pairs=grown.pairs)
 
 
@@ -210,7 +229,7 @@ def within(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple[float, float
 
 
 def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tuple[Floats, Floats]:
-    """Return, for two successive blocks, the squared difference beyond Poisson noise, and its yardstick 2 rate^2.
+    """Return, for two blocks, the squared difference beyond Poisson noise, and its yardstick 2 rate^2.
 
     Both in squared events of a block of the harmonic mean size; zero where a block had no request.
     """
@@ -233,7 +252,7 @@ class Learned:
     looks: Floats
     """Excess, scale and count of looks within blocks: (..., 3)."""
     blocks: Floats
-    """The same of blocks, then of each length of span: (..., 1 + len(SPANS), 3)."""
+    """The same of successive blocks, of blocks with one between, of each length of span: (..., 2 + len(SPANS), 3)."""
     counted: Floats
     """Requests and events of all blocks that are over: (..., 2)."""
     recent: Floats
@@ -248,11 +267,11 @@ class Learned:
 def learned(dispersions: Sequence[Dispersion]) -> Learned:
     """Return the sums of several metrics."""
     count = len(dispersions)
-    blocks, recent = np.zeros((count, 1 + len(SPANS), 3)), np.zeros((count, RECENT, 2))
+    blocks, recent = np.zeros((count, 2 + len(SPANS), 3)), np.zeros((count, RECENT, 2))
     for row, one in enumerate(dispersions):
-        blocks[row, 0] = one.excess, one.scale, one.pairs
-        for number, span in enumerate(one.spans, start=1):
-            blocks[row, number] = span.pairs.excess, span.pairs.scale, span.pairs.count
+        near = Pairs(excess=one.excess, scale=one.scale, count=one.pairs)
+        for number, pairs in enumerate((near, one.apart, *(span.pairs for span in one.spans))):
+            blocks[row, number] = pairs.excess, pairs.scale, pairs.count
         if one.recent:
             recent[row, -len(one.recent) :] = one.recent
     return Learned(
@@ -274,16 +293,21 @@ def clusters(known: Learned) -> Floats:
 
 
 def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
-    """Return c^2 with its margin, shape (...): what blocks scatter by, or gusts that last several of them.
+    """Return c^2 with its margin, shape (...): by blocks, or by gusts that last several of them, whichever is larger.
 
     0 while too few blocks are known, and never less than `least_cv` squared.
     """
     excess, scale, count = np.moveaxis(known.blocks, -1, 0)
     seen = _ratio(excess, scale) * (count >= FEWEST_BLOCKS)
+    near, spans = seen[..., 0], slice(2, None)
+    apart = np.where(count[..., 1] >= FEWEST_BLOCKS, seen[..., 1], near)
+    block = np.maximum(near, apart + 2 * np.maximum(0.0, apart - near))
     lengths = np.array(SPANS)
-    noise = seen[..., 1:] / np.sqrt(np.maximum(count[..., 1:], 1)) + 2 / np.sqrt(np.maximum(scale[..., 1:], 1e-9))
-    long = (lengths * np.maximum(0.0, seen[..., 1:] - SURE * noise)).max(axis=-1)
-    whole = np.maximum(np.minimum(seen[..., 0], LARGEST), np.minimum(long, LARGEST_LONG))
+    noise = seen[..., spans] / np.sqrt(np.maximum(count[..., spans], 1)) + 2 / np.sqrt(
+        np.maximum(scale[..., spans], 1e-9)
+    )
+    long = (lengths * np.maximum(0.0, seen[..., spans] - SURE * noise)).max(axis=-1)
+    whole = np.maximum(np.minimum(block, LARGEST), np.minimum(long, LARGEST_LONG))
     pairs = count[..., 0]
     # what clusters add to the scatter of blocks is charged by phi
     spread = np.where(known.looks[..., 2] >= FEWEST_LOOKS, _ratio(known.looks[..., 0], known.looks[..., 1]), 0.0)
