@@ -90,6 +90,7 @@ def asked(stack: Stack, model: str) -> Iterator[Sent]:
     """Send rows of two columns at a steady rate, as the clients of version 1 do: over HTTP and gRPC in turn."""
     sent, done, lock = Sent(), threading.Event(), threading.Lock()
     address = f"{stack.front_door}/{model}/v2/models/{model}/infer"
+    door = httpx.URL(stack.front_door)
 
     def one(ask: Callable[[], tuple[bool, str]]) -> None:
         good, who = ask()
@@ -102,7 +103,7 @@ def asked(stack: Stack, model: str) -> Iterator[Sent]:
     def run() -> None:
         with (
             httpx.Client(timeout=20) as client,
-            grpc.insecure_channel(stack.front_door.removeprefix("http://")) as channel,
+            grpc.insecure_channel(f"{door.host}:{door.port or 80}") as channel,
             ThreadPoolExecutor(8) as senders,
         ):
             asks = (lambda: over_http(client, address), lambda: over_grpc(channel, model))
