@@ -47,6 +47,7 @@ def rollouts(rows: Sequence[Row]) -> dict[str, Figure]:
         "api_calls_per_release": spread([_calls(row) for row in kinds["promotion"]], "calls"),
         "bad_to_zero_weight_seconds": spread(_of(kinds["rollback"], "bad_to_zero_weight_seconds"), "s"),
         "bad_answers": spread(_of(kinds["rollback"], "bad_answers"), "answers"),
+        "client_visible_failures": total(_of(kinds["rollback"], "bad_answers_clients_saw"), "answers"),
         "rollback_p99_ratio": spread([ratio(row) for row in kinds["rollback"]], "x"),
         "promotion_p99_ratio": spread([ratio(row) for row in kinds["promotion"]], "x"),
     }

@@ -13,6 +13,7 @@ HEADLINES = {
     "second_pull_kilobytes": "what a node pulls for it",
     "bad_to_zero_weight_seconds": "from the first bad answer to the last request of the bad version",
     "bad_answers": "bad answers in that time",
+    "client_visible_failures": "of them, what clients saw: stable answers the others",
     "api_calls_per_release": "calls to the API server for a promotion",
     "lead_time_seconds": "lead time of a version that replaces a serving one, all gates, from its registration",
     "overhead_seconds": "of it, all that is not waiting for evidence",

@@ -21,7 +21,8 @@ def rollout(kind: str, during: float = 20.0, **more: Any) -> dict[str, Any]:  # 
     p99 = {f"p99_{when}_milliseconds": at for when, at in (("before", 10.0), ("during", during), ("after", 10.0))}
     calls = {"get configmaps": 3, "list pods": 2}
     row = {"kind": kind, "seconds": 5.0, "api_calls": calls, "sent": 100, "lost": 0, **p99}
-    return row | ({"bad_to_zero_weight_seconds": 2.0, "bad_answers": 7} if kind == "rollback" else {}) | more
+    bad = {"bad_to_zero_weight_seconds": 2.0, "bad_answers": 7, "bad_answers_clients_saw": 0}
+    return row | (bad if kind == "rollback" else {}) | more
 
 
 def survey(models: int, due: int = 0, lists: int = 2) -> dict[str, Any]:
@@ -46,6 +47,17 @@ def test_each_rollback_is_compared_with_the_time_before_itself() -> None:
     assert found["rollback_p99_ratio"] == {"value": 1.5, "interval": [1.0, 4.0], "unit": "x"}
     assert found["bad_to_zero_weight_seconds"]["value"] == 2.0
     assert found["api_calls_per_release"] == {"value": 5, "interval": [5, 5], "unit": "calls"}
+
+
+def test_what_clients_saw_is_added_up_over_all_rounds() -> None:
+    """One failure that the stable version did not take is in the figure."""
+    rows = [
+        rollout("first"),
+        rollout("promotion"),
+        *(rollout("rollback", bad_answers_clients_saw=saw) for saw in (0, 1)),
+    ]
+
+    assert figures({"rollouts": rows})["client_visible_failures"] == {"value": 1, "interval": [0, 1], "unit": "answers"}
 
 
 def test_requests_are_added_up_over_rollouts_and_releases() -> None:
