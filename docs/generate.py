@@ -165,6 +165,10 @@ def _tenths(figure: dict[str, Any], unit: str = " s") -> str:
     return f"{figure['value']:.1f}{unit} ({low:.1f} to {high:.1f})"
 
 
+WORLDS = ("cold_replicas", "clusters", "batches", "first_release", "second_release", "gusts_any_time")
+"""Of the benchmark of decisions: false rollbacks that a claim of 1 % is about."""
+
+
 def _decisions() -> str:
     found = _measured("decisions")
     ours = found["comparisons"]["slipway"]
@@ -173,6 +177,10 @@ def _decisions() -> str:
     medians = ours["exposure_ratio_medians"]
     rows = [
         (f"healthy canaries rolled back, worst of {len(equal)} scenarios", f"{_percent(ours['false_rollback_max'])}"),
+        (
+            "the same: cold replicas, repeats, batches, gusts, a model's first releases, worst",
+            _percent(max(found[f"false_rollback_{world}"] for world in WORLDS)),
+        ),
         ("doubled errors at 50 requests/s that the default plan misses", _percent(ours["missed_2x_at_50rps"])),
         (
             "bad answers until rollback, over those of the best peer tuned to the same rate of false rollbacks",
@@ -185,6 +193,11 @@ def _decisions() -> str:
         (
             "time to rollback, over that of the test that knows the truth",
             _ratios(live["median_delay_ratio_median"], live["median_delay_ratio_vs_sprt"]),
+        ),
+        ("doubled errors found before any live request, where copies show them", _percent(found["found_in_shadow_2x"])),
+        (
+            "five times the errors, from minutes after promotion on: found after",
+            f"{found['late_fault_seconds']:.0f} s (median), {found['late_fault_slowest_seconds']:.0f} s (slowest)",
         ),
         ("one look at 20 metrics", f"{found['look_milliseconds']:.2f} ms"),
     ]

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -13,6 +15,18 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "true"
 os.environ["DO_NOT_TRACK"] = "1"
 
 LABEL = "digit"
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1400,1300",
+)
+MISSING = "needs the programs chromium and chromedriver (Debian: apt install chromium chromium-driver)"
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +65,24 @@ def digits_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def chromium() -> str:
     """Return a Chromium program; without one the test is skipped with a sentence, and fails where one is required."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        missing = "needs the program chromium (Debian: apt install chromium chromium-driver)"
-        (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_BROWSER") else pytest.skip)(missing)
-    return program
+    return _program("chromium") if shutil.which("chromium") else _program("google-chrome")
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    """Return a headless Chromium with a profile of its own."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
+        options.add_argument(flag)
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(_program("chromedriver")))
+    yield chrome
+    chrome.quit()
+
+
+def _program(name: str) -> str:
+    """Return a program of a browser; without it the test is skipped, or fails where one is required."""
+    found = shutil.which(name)
+    if found is None:
+        (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_BROWSER") else pytest.skip)(MISSING)
+    return found

@@ -1,9 +1,6 @@
 """Prefect's own page in a real browser: start `release` from its form, and see it finish."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -16,35 +13,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.end_to_end.conftest import Stack
 
 pytestmark = pytest.mark.timeout(600)  # the first test also waits for the whole stack
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1400,1300",
-)
-MISSING = "needs the programs chromium and chromedriver (Debian: apt install chromium chromium-driver)"
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Return a headless Chromium with a profile of its own; without one the test is skipped with a sentence."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        if os.environ.get("SLIPWAY_REQUIRE_BROWSER"):
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
-        options.add_argument(flag)
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
 
 
 def test_a_release_is_started_from_its_form(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 from slipway.adapters.report.html import HtmlReporter
 from slipway.domain.model import ReleaseState
@@ -222,6 +223,22 @@ def test_a_browser_draws_the_page(tmp_path: Path, records: dict[str, ReleaseReco
 
     pixels = imread(picture)
     assert len({tuple(pixel) for pixel in pixels[::7, ::7].reshape(-1, pixels.shape[-1]).round(2)}) > 50
+
+
+def test_a_page_fits_a_telephone(tmp_path: Path, pages: dict[str, str], browser: webdriver.Chrome) -> None:
+    """Nothing is wider than a screen of 400 pixels, and no sentence stands in a column of a few letters."""
+    screen = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    narrow = "[...document.querySelectorAll('td, p')].filter(e => e.textContent.length > 60 && e.offsetWidth)"
+
+    for name, text in pages.items():
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+        browser.get((tmp_path / f"{name}.html").as_uri())
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        narrowest = browser.execute_script(f"return Math.min(1000, ...{narrow}.map(e => e.offsetWidth))")
+
+        assert width == 400, name
+        assert narrowest > 200, name
 
 
 def test_differences_for_clients_are_listed_breaking_first(records: dict[str, ReleaseRecord]) -> None:
