@@ -81,7 +81,8 @@ def main() -> int:
     found = results(played, asked.share)
     folder = asked.out or Path(__file__).parent
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(found, indent=1, default=lambda value: value.item())  # numpy's numbers
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
     docs = asked.out or ROOT / "docs"
     plots.write(found, docs)
     (docs / "decision-benchmark.md").write_text(page.write(found), encoding="utf-8")

@@ -189,7 +189,7 @@ def test_steps_that_end_early_are_as_measured() -> None:
     page = record("decisions/0009-steps-end-early.md")
     full, early = (
         {name: measured(name, rule) for name in ("equal", "1.5x", "2x", "leak")}
-        for rule in ("slipway-fixed-steps", "slipway")
+        for rule in ("slipway-fixed-steps", "slipway-no-shadow")
     )
 
     for name, part, key in (("equal", "seconds_to_promotion", "median"), ("2x", "seconds_to_rollback", "median")):

@@ -64,7 +64,7 @@ def play_lot(lot: Lot) -> list[Played]:
 
 def table(figure: str, name: str, played: Sequence[Played]) -> dict[str, Any]:
     """Return what came of one world."""
-    undecided = [one.found_in is None and one.promoted_at == np.inf for one in played]
+    undecided = [one.found_in is None and not np.isfinite(one.promoted_at) for one in played]
     promoted = [one for one in played if one.promoted_at < np.inf]
     late = [one.late_seconds for one in promoted if one.found_in is Phase.BAKING]
     back = [one.found_in is not None for one in played]
@@ -73,7 +73,7 @@ def table(figure: str, name: str, played: Sequence[Played]) -> dict[str, Any]:
         "world": name,
         "traces": len(played),
         "rolled_back": share(np.array(back)),
-        "held": sum(undecided),
+        "held": int(sum(undecided)),
         "promoted_median_seconds": _median([one.promoted_at for one in played]),
         "promoted": len(promoted),
         "found_after_promotion": len(late),
