@@ -1,5 +1,6 @@
 """Worlds in which requests, replicas or scrapes are not as independent as a formula would like: what they draw."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +16,7 @@ from benchmarks.decisions.played.scrapes import OF_REVISION, Scrapes, scraped
 from benchmarks.decisions.played.stage import play
 from benchmarks.decisions.scenario import ALIKE, Metric, Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
-from benchmarks.decisions.schedule import TICKS, WEIGHTS, index_of, path_of
+from benchmarks.decisions.schedule import TICKS, TICKS_PER_MINUTE, WEIGHTS, index_of, path_of
 from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
 from slipway.domain.counters import Counters
@@ -77,6 +78,16 @@ def test_replicas_are_cold_for_two_ticks_after_each_rise(name: str, factor: floa
     whole = slow.window(30, 36, path).canary
     assert whole.tolist() == sum(slow.window(tick, tick + 1, path).canary for tick in range(30, 36)).tolist()
     assert whole.tolist() == slow.canary_window(30, 36, path)[1].tolist()
+
+
+def test_gusts_that_begin_at_any_time_last_for_a_minute() -> None:
+    """Six ticks each; in a sixth of the traces they begin as minutes do."""
+    _, stable = levels(BY_NAME["any-time"], np.random.default_rng(5), 300)
+
+    begins = [np.flatnonzero(np.diff(one)) + 1 for one in stable.T]
+
+    assert {int(gap) for one in begins for gap in np.diff(one)} == {TICKS_PER_MINUTE}
+    assert np.mean([one[0] % TICKS_PER_MINUTE == 0 for one in begins]) == pytest.approx(1 / 6, abs=0.07)
 
 
 def test_gusts_of_pareto_lengths() -> None:
@@ -182,4 +193,7 @@ def test_an_undecided_rollout_counts_as_held() -> None:
     """It ends with its world's time, neither promoted nor taken back."""
     world = replace(WORLDS["held_by_scrape_times"]["scraped every 15 s"], longest_seconds=100.0, history_minutes=1)
 
-    assert table("held_by_scrape_times", "x", [play(world, 1)])["held"] == 1
+    row = table("held_by_scrape_times", "x", [play(world, 1)])
+
+    assert row["held"] == 1
+    assert json.loads(json.dumps(row)) == row
