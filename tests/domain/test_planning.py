@@ -405,7 +405,7 @@ def test_sparse_looks_say_little() -> None:
     assert chances[0] > chances[1] + 0.2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     rate=st.floats(0.5, 500),
     base=st.floats(0.0005, 0.2),

@@ -389,6 +389,6 @@ class Rollout(RuleBasedStateMachine):
 
 
 Rollout.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=25
 )
 TestRollout = Rollout.TestCase

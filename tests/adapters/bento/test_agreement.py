@@ -123,7 +123,7 @@ def refused(before: Signature, after: Signature) -> list[str]:
 
 
 @given(changed())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 def test_gate_and_doors_agree(pair: tuple[Signature, Signature]) -> None:
     """Breaking: some request that the champion takes is refused. Not breaking: none is.
 

@@ -8,7 +8,6 @@ from slipway.adapters.kubernetes.ratio import counts_for, reachable
 MAXIMA = st.integers(1, 15)
 
 
-@settings(deadline=None)
 @given(maximum=MAXIMA)
 def test_reachable_shares_ascend_and_all_can_be_made(maximum: int) -> None:
     """Each of them is made exactly, to a rounding, by counts within the maximum; everything to one is one of them."""
@@ -22,7 +21,6 @@ def test_reachable_shares_ascend_and_all_can_be_made(maximum: int) -> None:
         assert 1 <= min(counts.stable, counts.canary) <= max(counts.stable, counts.canary) <= maximum
 
 
-@settings(deadline=None)
 @given(percent=st.integers(1, 99), maximum=MAXIMA)
 def test_no_reachable_share_is_nearer_than_the_one_made(percent: int, maximum: int) -> None:
     """What can't be had becomes the nearest that can."""
@@ -31,7 +29,6 @@ def test_no_reachable_share_is_nearer_than_the_one_made(percent: int, maximum: i
     assert all(abs(made - percent) <= abs(other - percent) for other in reachable(maximum)[:-1])
 
 
-@settings(deadline=None)
 @given(percent=st.integers(1, 99), maximum=MAXIMA, least=st.integers(2, 70))
 def test_replicas_for_the_load_are_kept_where_the_share_allows_it(percent: int, maximum: int, least: int) -> None:
     """As many as are asked for; where the share can't be had with so many, as many as it can be had with."""

@@ -103,7 +103,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-LeaseMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+LeaseMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=12)
 TestLeaseMachine = LeaseMachine.TestCase
 
 

@@ -147,7 +147,7 @@ def test_requests_whose_rows_may_depend_on_one_another_run_alone(slow_model: Pat
     assert watched.runs() == (3, 3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(batches=st.lists(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=5), min_size=1, max_size=12))
 def test_company_changes_no_answer(table_model: Path, batches: list[list[float]]) -> None:
     """Requests of any sizes in one run get what each gets alone."""

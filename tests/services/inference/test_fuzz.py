@@ -105,7 +105,7 @@ def own(path: str, answer: httpx.Response) -> bool:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=bodies)
 def test_no_body_makes_the_service_fail(any_number: Ask, path: str, body: bytes) -> None:
     """Whatever stands in it, it is answered in the protocol's own form; never with 500."""
@@ -116,7 +116,7 @@ def test_no_body_makes_the_service_fail(any_number: Ask, path: str, body: bytes)
 
 
 @pytest.mark.parametrize("path", GOOD)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(data=st.data())
 def test_no_wrong_place_makes_the_service_fail(any_number: Ask, path: str, data: st.DataObject) -> None:
     """A good body in which up to two places hold something else, or nothing."""
@@ -133,7 +133,7 @@ def test_no_wrong_place_makes_the_service_fail(any_number: Ask, path: str, data:
     assert own(path, answer), answer.text
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(path=st.sampled_from(PATHS), body=bodies, headers=heads)
 def test_no_headers_make_the_service_fail(any_number: Ask, path: str, body: bytes, headers: dict[str, str]) -> None:
     """Nor content types, encodings and lengths that don't fit the body."""
@@ -144,7 +144,7 @@ def test_no_headers_make_the_service_fail(any_number: Ask, path: str, body: byte
 
 
 @pytest.mark.parametrize("path", ["/v2/", "/v1/models/", "/invocations/", "/slipway/", "/"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rest=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_no_path_makes_the_service_fail(any_number: Ask, path: str, rest: str) -> None:
     """What is not there is 404, and says what there is."""

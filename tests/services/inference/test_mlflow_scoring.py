@@ -521,7 +521,7 @@ def test_deep_json_is_refused(toy: Ask) -> None:
     assert "values that make no array" in answer.json()["message"]
 
 
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow])
 """Other work may share the machine."""
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),

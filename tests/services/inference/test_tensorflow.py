@@ -499,7 +499,7 @@ def test_a_long_text_among_texts_costs_no_memory(words: Ask) -> None:
     assert answer.json() == {"predictions": texts}
 
 
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(suppress_health_check=[HealthCheck.too_slow])
 """Other work may share the machine."""
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-MARGIN = 10.0
+MARGIN = 6.0
 """c^2 is used times 1 + MARGIN / (pairs of blocks it is from)."""
 CLUSTER_MARGIN = 3.0
 """phi - 1 is used times 1 + CLUSTER_MARGIN / sqrt(pairs of looks it is from), after a standard deviation of what
