@@ -7,7 +7,7 @@ as the real one does: read the status, look, decide, write the status, act; it m
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import TypeAdapter
@@ -388,7 +388,5 @@ class Rollout(RuleBasedStateMachine):
         assert set(self.world.health) <= serving, "what does not serve is stopped"
 
 
-Rollout.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25
-)
+Rollout.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestRollout = Rollout.TestCase

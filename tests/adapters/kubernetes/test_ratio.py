@@ -1,6 +1,6 @@
 """Shares from counts: what can be reached, and with which replicas."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.adapters.kubernetes.ratio import counts_for, reachable

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -521,8 +521,6 @@ def test_deep_json_is_refused(toy: Ask) -> None:
     assert "values that make no array" in answer.json()["message"]
 
 
-SLOW = settings(suppress_health_check=[HealthCheck.too_slow])
-"""Other work may share the machine."""
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "x", "word"]), inner, max_size=3),
@@ -534,7 +532,6 @@ FRAMES = st.fixed_dictionaries(
 ROWS_BY_NAME = st.lists(st.dictionaries(st.sampled_from(["number", "word", "flag"]), VALUES), max_size=3)
 
 
-@SLOW
 @given(form=st.sampled_from(["inputs", "instances", "dataframe_records"]), rows=VALUES | ROWS_BY_NAME)
 def test_no_rows_make_the_service_fail(echo: Ask, form: str, rows: object) -> None:
     """They are answered, or refused as the client's fault, in MLflow's form."""
@@ -544,7 +541,6 @@ def test_no_rows_make_the_service_fail(echo: Ask, form: str, rows: object) -> No
     assert answer.json().keys() in ({"predictions"}, {"error_code", "message"})
 
 
-@SLOW
 @given(frame=FRAMES)
 def test_no_frame_makes_the_service_fail(echo: Ask, frame: dict[str, object]) -> None:
     """As above."""
@@ -554,7 +550,6 @@ def test_no_frame_makes_the_service_fail(echo: Ask, frame: dict[str, object]) ->
     assert answer.json().keys() in ({"predictions"}, {"error_code", "message"})
 
 
-@SLOW
 @given(
     text=st.text(alphabet='abc,"\n\r 1.-einf_', max_size=30)
     | st.text(max_size=20).map("number,word,flag\n1,a,".__add__)

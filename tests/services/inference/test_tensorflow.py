@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inference.front import make_front
@@ -499,8 +499,6 @@ def test_a_long_text_among_texts_costs_no_memory(words: Ask) -> None:
     assert answer.json() == {"predictions": texts}
 
 
-SLOW = settings(suppress_health_check=[HealthCheck.too_slow])
-"""Other work may share the machine."""
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b64"]), inner, max_size=2),
@@ -514,7 +512,6 @@ BODIES = st.dictionaries(
 )
 
 
-@SLOW
 @given(verb=st.sampled_from(["predict", "classify"]), body=BODIES)
 def test_no_body_makes_the_service_fail(echo: Ask, verb: str, body: dict[str, object]) -> None:
     """It is answered, or refused as the client's fault, in the protocol's form."""
