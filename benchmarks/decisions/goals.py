@@ -71,7 +71,7 @@ GOALS: tuple[Goal, ...] = tuple(Goal(**row) for row in (
     {"name": "held_by_scrape_times", "says": "rollouts held because pods are scraped at different times (15 s, 30 s apart)", "unit": Unit.COUNT, "most": 0},
     {"name": "promoted_1_5x", "says": "canaries with 1.5 times the errors that are promoted", "most": 0.12},
     {"name": "promoted_1_5x_without_shadow", "says": "the same without a shadow"},
-    {"name": "found_in_shadow_2x", "says": "canaries with twice the errors found before any live request, where copies show it", "least": 0.99},
+    {"name": "found_in_shadow_2x", "says": "canaries with twice the errors found before any live request, where copies show it", "least": 0.99, "limit": "how strongly errors come in gusts is taken from the largest of several noisy estimates, so that gusts may begin at any second ([0019](decisions/0019-witnesses-that-depend.md)): where a minute has few errors copies weigh less than they could, and the others are found at the first step"},
     {"name": "equal_leaves_shadow_seconds", "says": "when an equal canary leaves the shadow (median)", "unit": Unit.SECONDS, "most": 200},
     {"name": "late_fault_found", "says": "5 times the errors from 9 or 30 minutes after promotion: found", "least": 1.0},
     {"name": "late_fault_seconds", "says": "the same: after how long (median)", "unit": Unit.SECONDS, "most": 360},
