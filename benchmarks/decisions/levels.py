@@ -35,9 +35,8 @@ def _gusts(scenario: Scenario, rng: np.random.Generator, count: int) -> Floats:
     """Draw gamma factors by tick and trace; each holds for the scenario's minutes."""
     shape, length = scenario.bursts**-2, scenario.burst_minutes * TICKS_PER_MINUTE
     ticks = np.arange(HISTORY_TICKS + TICKS)[:, None]
-    begin = TICKS_PER_MINUTE * rng.integers(0, scenario.burst_minutes, count)
-    if scenario.bursts_any_time:
-        begin = rng.integers(0, length, count)
+    apart = 1 if scenario.bursts_any_time else TICKS_PER_MINUTE
+    begin = apart * rng.integers(0, length // apart, count)
     drawn = rng.gamma(shape, 1 / shape, (len(ticks) // length + 2, count))
     return np.take_along_axis(drawn, (ticks + begin) // length, axis=0)
 

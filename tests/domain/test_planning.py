@@ -613,7 +613,7 @@ def test_a_plan_says_what_comes_before_between_and_after_the_steps() -> None:
     said = "\n".join(wording.sentences(forecast(spec, service)))
     without = "\n".join(wording.sentences(forecast(spec_of(), service)))
 
-    assert "leaves it after 4 min (mean), at the earliest after 60 s, at the latest after 15 min" in said
+    assert "leaves it after 4 min (mean), at the earliest after 2 min, at the latest after 15 min" in said
     assert "The first 30 s after a rise are not weighed" in said
     assert "After promotion 5 % of the requests get the old version for 60 min more (9,000 requests)" in said
     assert not any(word in without for word in ("shadow", "weighed", "After promotion"))

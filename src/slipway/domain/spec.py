@@ -180,7 +180,7 @@ class ShadowSpec(Document):
 
     duration_seconds: PositiveSeconds = 900
     """How long at the most, where there is something to compare; the steps begin then, whatever copies have shown."""
-    at_least_seconds: PositiveSeconds | None = 60
+    at_least_seconds: PositiveSeconds | None = 120
     """From when it may end earlier, once copies have shown that the canary is no worse; null: never earlier."""
     disagreement_limit: Ratio | None = None
     """Share of answers that may differ from the stable version's; null: shown only (a better model disagrees).

@@ -84,7 +84,7 @@ rehearsal:
 rollout:
   shadow:
     duration_seconds: 900  # a copy of live requests; its answers go to nobody
-    at_least_seconds: 60  # over from here on, once copies have shown that the canary is no worse
+    at_least_seconds: 120  # over from here on, once copies have shown that the canary is no worse
   steps:  # weights go up, from at_least_seconds on as soon as the evidence allows; `slipway plan` predicts how long
     - {{weight_percent: 1, duration_seconds: 300, at_least_seconds: 60}}
     - {{weight_percent: 5, duration_seconds: 600, at_least_seconds: 240}}

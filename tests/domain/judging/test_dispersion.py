@@ -67,7 +67,7 @@ def test_clusters_are_no_gusts() -> None:
 
     found = [float(squared_cv(sums([watched(hour)]))[0]) for hour in first + again]
 
-    assert np.mean(found) < 0.2
+    assert np.mean(found) < 0.15
 
 
 def test_looks_of_any_size_are_compared() -> None:
@@ -89,6 +89,17 @@ def test_a_look_without_requests_has_no_neighbour() -> None:
     assert (found.looks.count, found.looks.excess) == (1, pytest.approx(22.0))
 
 
+@pytest.mark.parametrize("events", [6, 15])
+def test_chance_is_no_gust(events: int) -> None:
+    """In most hours without gusts none are found; in the mean they add under a tenth to what counting scatters."""
+    hours = np.random.default_rng(7).poisson(events / LOOKS, (60, 60, LOOKS))
+
+    found = [float(squared_cv(sums([watched(hour)]))[0]) for hour in hours]
+
+    assert np.median(found) == 0.0
+    assert events * np.mean(found) < 0.1
+
+
 # over several blocks
 
 
@@ -100,7 +111,7 @@ def lasting(length: int, hours: int = 60, seed: int = 5) -> list[float]:
     return [float(squared_cv(sums([watched(hour)]))[0]) / (1 + MARGIN / 58) for hour in events]
 
 
-@pytest.mark.parametrize(("length", "least", "most"), [(1, 0.8, 1.5), (2, 1.0, 2.8), (4, 1.2, 5.0)])
+@pytest.mark.parametrize(("length", "least", "most"), [(1, 0.8, 1.4), (2, 1.0, 2.6), (4, 1.2, 5.0)])
 def test_long_gusts_count_for_more(length: int, least: float, most: float) -> None:
     """What a sum of blocks scatters by, per block: c^2 times their length, less what few spans leave open."""
     assert least < np.mean(lasting(length)) < most

@@ -93,18 +93,12 @@ def grow(
             block=block,
             began=block if one.began is None else one.began,
             gusty=bool(gusty[row]) if begins[row] else one.gusty,
-            known=not look.patient or knows(one, block, least_cv) if begins[row] else one.known,
+            known=not look.patient or _knows(learned[row], one.began, block, least_cv) if begins[row] else one.known,
             rare=rare[row],
             dispersion=learned[row],
         )
         for row, (one, look) in enumerate(zip(before, looks, strict=True))
     ]
-
-
-def knows(evidence: CountEvidence, block: int, least_cv: float) -> bool:
-    """Return whether stable's gusts are known, or it was waited long enough."""
-    waited = 0 if evidence.began is None else block - evidence.began
-    return dispersion.knows_gusts(evidence.dispersion, least_cv) or waited >= PATIENCE_BLOCKS
 
 
 def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
@@ -221,6 +215,12 @@ def _rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> list[
         one.rare if one.tally else bool(rate < guard.negligible)
         for one, rate, guard in zip(before, known, guards, strict=True)
     ]
+
+
+def _knows(known: Dispersion, began: int | None, block: int, least_cv: float) -> bool:
+    """Return whether stable's gusts are known as this block begins, or it was waited long enough."""
+    waited = 0 if began is None else block - began
+    return dispersion.knows_gusts(known, least_cv) or waited >= PATIENCE_BLOCKS
 
 
 def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:

@@ -12,8 +12,9 @@ block have the same rate, whatever gusts do from block to block, so with counts 
 one that lasts a block lies in two, which share v_1 of their variance. The squared difference of the rates of two
 blocks, less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and
 2 v_0 where there is one between them. c^2 = v_0 + 2 v_1 is what a sum of blocks scatters by, per block, whenever gusts
-begin; of gusts in every second block, where the second is nothing, the first is used. Blocks near each other, so that
-a base rate that drifts slowly adds next to nothing.
+begin: the first plus three times what the second has more. A standard deviation of what chance alone shows is taken
+off each: evidence would pay for it where there are no gusts, and gusts that small add little to what counting scatters
+a block by: after an hour a fifth. Blocks near each other, so that a base rate that drifts slowly adds next to nothing.
 
 **Over several blocks**. A gust of length L blocks is seen in few differences of successive blocks, and counts L times.
 The same formula over spans of 2, 4 and 8 blocks gives the variance v_L of a span's mean; L v_L is c^2 where blocks are
@@ -299,14 +300,11 @@ def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
     """
     excess, scale, count = np.moveaxis(known.blocks, -1, 0)
     seen = _ratio(excess, scale) * (count >= FEWEST_BLOCKS)
-    near, spans = seen[..., 0], slice(2, None)
-    apart = np.where(count[..., 1] >= FEWEST_BLOCKS, seen[..., 1], near)
-    block = np.maximum(near, apart + 2 * np.maximum(0.0, apart - near))
-    lengths = np.array(SPANS)
-    noise = seen[..., spans] / np.sqrt(np.maximum(count[..., spans], 1)) + 2 / np.sqrt(
-        np.maximum(scale[..., spans], 1e-9)
-    )
-    long = (lengths * np.maximum(0.0, seen[..., spans] - SURE * noise)).max(axis=-1)
+    chance = 2 / np.sqrt(np.maximum(scale, 1e-9))
+    near, apart, spans = seen[..., 0], seen[..., 1], slice(2, None)
+    block = np.maximum(0.0, near - chance[..., 0]) + 3 * np.maximum(0.0, apart - near - chance[..., 1])
+    noise = seen[..., spans] / np.sqrt(np.maximum(count[..., spans], 1)) + chance[..., spans]
+    long = (np.array(SPANS) * np.maximum(0.0, seen[..., spans] - SURE * noise)).max(axis=-1)
     whole = np.maximum(np.minimum(block, LARGEST), np.minimum(long, LARGEST_LONG))
     pairs = count[..., 0]
     # what clusters add to the scatter of blocks is charged by phi
