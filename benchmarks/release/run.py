@@ -243,15 +243,20 @@ def table(found: dict[str, Any]) -> str:
     figures: dict[str, Figure] = found["figures"]
     where, runs = found["machine"], figures["runs"]["value"]
     lost, sent = figures["requests_lost"]["value"], figures["requests_sent"]["value"]
+    seen, other = figures["client_visible_failures"]["value"], [one["load_average_before"] for one in found["runs"]]
     head = [
         "# Release benchmark",
         "",
         (
             f"The demo's story {runs} times in a row, {found['date']}, on {where['cores']} cores of {where['cpu']},"
             f" {where['memory_gibibytes']} GiB. Written by `{found['command']}`; do not edit."
+            f" Load average before each run (other work beside it): {min(other)} to {max(other)}."
         ),
         "",
-        f"Requests lost: **{lost} of {sent:,}**. Runs that did not go as told: {figures['runs_not_as_told']['value']}.",
+        (
+            f"Requests lost: **{lost} of {sent:,}**; failures of version 3 that a client saw: **{seen}**."
+            f" Runs that did not go as told: {figures['runs_not_as_told']['value']}."
+        ),
         "",
         "Seconds: median, smallest to largest. All else: lead time without waiting for evidence.",
         "",
