@@ -71,7 +71,7 @@ GOALS: tuple[Goal, ...] = tuple(Goal(**row) for row in (
     {"name": "held_by_scrape_times", "says": "rollouts held because pods are scraped at different times (15 s, 30 s apart)", "unit": Unit.COUNT, "most": 0},
     {"name": "promoted_1_5x", "says": "canaries with 1.5 times the errors that are promoted", "most": 0.12},
     {"name": "promoted_1_5x_without_shadow", "says": "the same without a shadow"},
-    {"name": "found_in_shadow_2x", "says": "canaries with twice the errors found before any live request, where copies show it", "least": 0.99, "limit": "how strongly errors come in gusts is taken from the largest of several noisy estimates, so that gusts may begin at any second ([0019](decisions/0019-witnesses-that-depend.md)): where a minute has few errors copies weigh less than they could, and the others are found at the first step"},
+    {"name": "found_in_shadow_2x", "says": "canaries with twice the errors found before any live request, where copies show it", "least": 0.99},
     {"name": "equal_leaves_shadow_seconds", "says": "when an equal canary leaves the shadow (median)", "unit": Unit.SECONDS, "most": 200},
     {"name": "late_fault_found", "says": "5 times the errors from 9 or 30 minutes after promotion: found", "least": 1.0},
     {"name": "late_fault_seconds", "says": "the same: after how long (median)", "unit": Unit.SECONDS, "most": 360},
@@ -83,7 +83,7 @@ GOALS: tuple[Goal, ...] = tuple(Goal(**row) for row in (
     {"name": "refusing_canary_promoted", "says": "canaries that refuse every request (400) and are promoted", "most": 0.0},
     {"name": "shedding_canary_promoted", "says": "canaries that shed a third of their requests (429) and are promoted", "most": 0.0},
     {"name": "exposure_ratio_vs_floor_median", "says": "bad answers over those of the test that knows the truth, median scenario", "unit": Unit.RATIO, "most": 1.5},
-    {"name": "equal_promotion_seconds", "says": "an equal canary promoted at 20/s, steps of 10 to 50 % a minute each, after a shadow of a minute, its time included (median)", "unit": Unit.SECONDS, "most": 528, "limit": "what it claims (less than twice the errors, wrong in fewer than 1 of 20) takes some 40 errors of each version, at 20 requests/s and 0.5 % those of minutes; a threshold claims nothing"},
+    {"name": "equal_promotion_seconds", "says": "an equal canary promoted at 20/s, steps of 10 to 50 % a minute each, after a shadow of a minute, its time included (median)", "unit": Unit.SECONDS, "most": 528},
     {"name": "equal_promotion_seconds_without_shadow", "says": "the same without a shadow", "unit": Unit.SECONDS},
     {"name": "look_milliseconds", "says": "one look at 20 metrics", "unit": Unit.MILLISECONDS, "most": 1.0},
 ))  # fmt: skip
