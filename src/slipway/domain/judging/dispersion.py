@@ -300,7 +300,7 @@ def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
     """
     excess, scale, count = np.moveaxis(known.blocks, -1, 0)
     seen = _ratio(excess, scale) * (count >= FEWEST_BLOCKS)
-    chance = 2 / np.sqrt(np.maximum(scale, 1e-9))
+    chance = 2 / np.sqrt(np.maximum(scale, 1e-9))  # standard deviation of the ratio of independent counts
     near, apart, spans = seen[..., 0], seen[..., 1], slice(2, None)
     block = np.maximum(0.0, near - chance[..., 0]) + 3 * np.maximum(0.0, apart - near - chance[..., 1])
     noise = seen[..., spans] / np.sqrt(np.maximum(count[..., spans], 1)) + chance[..., spans]
