@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.reconciling import models_to_reconcile, reconcile_model
+from slipway.usecases.reconcile import models_to_reconcile, reconcile_model
 
 
 @flow(

@@ -18,21 +18,21 @@ from slipway.domain.moving import Approval
 from slipway.domain.release import StageRecord
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import GateFailed, LeaseLost, PermanentError, SlipwayError
-from tasks.begin import NEWEST, begin, clear_up
-from tasks.check_contract import check_contract
-from tasks.convert import convert
-from tasks.fetch import fetch
-from tasks.lease import keeping
-from tasks.opened import Opened
-from tasks.optimize import optimize
-from tasks.package import package
-from tasks.predict import predict
-from tasks.record import record, state_of
-from tasks.rehearse import promise_of, rehearse
-from tasks.roll_out import drive_rollout, in_gates, start_rollout, status_of, stop_rollout, warm_up
-from tasks.stage import Stage, require
-from tasks.validate_data import validate_data
-from tasks.validate_model import compare, validate_model
+from slipway.usecases.active_release import Opened
+from slipway.usecases.begin import NEWEST, begin, clear_up
+from slipway.usecases.leases import keeping
+from slipway.usecases.record import record, state_of
+from slipway.usecases.roll_out import drive_rollout, in_gates, start_rollout, status_of, stop_rollout, warm_up
+from slipway.usecases.stages.check_contract import check_contract
+from slipway.usecases.stages.convert import convert
+from slipway.usecases.stages.fetch import fetch
+from slipway.usecases.stages.optimize import optimize
+from slipway.usecases.stages.package import package
+from slipway.usecases.stages.predict import predict
+from slipway.usecases.stages.rehearse import promise_of, rehearse
+from slipway.usecases.stages.stage import Stage, require
+from slipway.usecases.stages.validate_data import validate_data
+from slipway.usecases.stages.validate_model import compare, validate_model
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from tasks.taking_back import take_back
+from slipway.usecases.roll_back import take_back
 
 Model = Annotated[str, Field(min_length=1)]
 Reason = Annotated[str, Field(min_length=3)]

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from tasks.watching import AT_ONCE, times_to_watch, watch_model
+from slipway.usecases.watch import AT_ONCE, times_to_watch, watch_model
 
 Duration = Annotated[float, Field(gt=0, le=3600)]
 

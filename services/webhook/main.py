@@ -8,10 +8,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.webhook.app import create_app
-from slipway import triggers, wiring
+from slipway import wiring
 from slipway.domain.model import ModelVersion
 from slipway.errors import SettingsError, SlipwayError
 from slipway.settings import settings
+from slipway.usecases.submit import submit_release
 
 WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -44,7 +45,7 @@ def receiver() -> FastAPI:
     wiring.orchestrator()  # imported now, not within the first delivery's second
 
     def submit(version: ModelVersion) -> str:
-        return triggers.submit_release(version, trigger="webhook")
+        return submit_release(version, trigger="webhook")
 
     return create_app(webhook_secret(), submit, registry.version, settings().webhook_max_age_seconds, time.time)
 

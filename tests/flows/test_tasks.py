@@ -18,13 +18,13 @@ from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed, NotFound, RegistryUnavailable
 from slipway.rows import read_labels
 from slipway.store import file_digest
-from tasks.check_contract import check_contract
-from tasks.fetch import Fetched, Holdout
-from tasks.rehearse import recorded_of
+from slipway.usecases.stages.check_contract import check_contract
+from slipway.usecases.stages.fetch import Fetched, Holdout
+from slipway.usecases.stages.rehearse import recorded_of
+from slipway.usecases.stages.stage import begin_stage, require
+from slipway.usecases.stages.validate_data import validate_data
+from slipway.usecases.stages.validate_model import Compared, validate_model
 from tasks.retrying import RETRIED
-from tasks.stage import begin_stage, require
-from tasks.validate_data import validate_data
-from tasks.validate_model import Compared, validate_model
 
 PIXELS = tuple(f"pixel_{number}" for number in range(64))
 

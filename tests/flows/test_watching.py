@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STORY = """
 from slipway import wiring
 from slipway.domain.status import Phase, RolloutStatus
-from tasks.watching import watch_model
+from slipway.usecases.watch import watch_model
 
 lease = wiring.leases().acquire("asked", "asked-v1-a1", 30)
 fields = {"model": "asked", "version": 1, "release_id": "asked-v1-a1", "phase": Phase.HELD}
@@ -31,7 +31,7 @@ from pathlib import Path
 from slipway import wiring
 from slipway.domain.revision import Package, Revision
 from slipway.domain.status import Phase, RolloutStatus
-from tasks.watching import AT_ONCE, times_to_watch
+from slipway.usecases.watch import AT_ONCE, times_to_watch
 
 def serves(model, version):
     package = Package(model=model, version=version, path=Path("p"), digest="sha256:0", tag="t", runtime="onnx")

@@ -28,13 +28,13 @@ def release(  # noqa: PLR0913 - one parameter per option
     as_json: output.AsJson = False,
 ) -> None:
     """Take a version to production traffic, or learn why not."""
-    from slipway import triggers
     from slipway.cli.following import Release, follow_release
     from slipway.domain.pending import attempt_of, release_id
+    from slipway.usecases.submit import submit_release
 
     chosen = _pick(model, version, alias)
     attempt = attempt_of(chosen) + 1 if again else max(1, attempt_of(chosen))
-    run_id = triggers.submit_release(chosen, "command line", attempt)
+    run_id = submit_release(chosen, "command line", attempt)
     under_way = Release(
         model=model, version=chosen.version, release_id=release_id(model, chosen.version, attempt), run_id=run_id
     )
@@ -57,13 +57,13 @@ def rollback(
     """Take back the release under way, or the version that serves."""
     from uuid import uuid4
 
-    from slipway import triggers
     from slipway.cli.following import follow_rollback
+    from slipway.usecases.submit import submit_rollback
 
     if len(reason.strip()) < SHORTEST_REASON:
         message = "say why in a few words"
         raise typer.BadParameter(message, param_hint="--reason")
-    run_id = triggers.submit_rollback(model, reason, uuid4().hex)
+    run_id = submit_rollback(model, reason, uuid4().hex)
     if wait:
         follow_rollback(model, run_id, timeout_seconds, as_json=as_json)
     elif as_json:

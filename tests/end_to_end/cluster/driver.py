@@ -3,8 +3,8 @@
     python -m tests.end_to_end.cluster.driver '[{"model": ..., "version": 2, "image": ...}]' REPORT
 
 Each rollout is driven as a release drives it: the lease is taken and kept, the status is the only memory, looks are
-`tasks.looking`'s. Begun again with the same words it goes on where the status says. A job with `undo` is a person's
-word: the lease is taken over and the rollout taken back. What came of it is written to REPORT as JSON.
+`slipway.usecases.drive`'s. Begun again with the same words it goes on where the status says. A job with `undo` is a
+person's word: the lease is taken over and the rollout taken back. What came of it is written to REPORT as JSON.
 """
 
 import json
@@ -25,9 +25,9 @@ from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import RolloutStatus
 from slipway.errors import LeaseHeld, SlipwayError
 from slipway.ports.rollouts import Lease
-from tasks.lease import keeping
-from tasks.looking import drive_to_rest
-from tasks.opened import spec_of
+from slipway.usecases.active_release import spec_of
+from slipway.usecases.drive import drive_to_rest
+from slipway.usecases.leases import keeping
 
 log = logging.getLogger("driver")
 

@@ -9,8 +9,8 @@ from slipway.domain.contract.difference import Difference
 from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
 from slipway.domain.spec import Contract
 from slipway.domain.verdict import Outcome, Verdict
-from tasks.fetch import Fetched
-from tasks.stage import Stage, begin_stage
+from slipway.usecases.stages.fetch import Fetched
+from slipway.usecases.stages.stage import Stage, begin_stage
 
 
 @task(name="check contract", tags=["slipway", "gate"], cache_policy=NO_CACHE)

@@ -15,9 +15,9 @@ from slipway.domain.spec import Busy, ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, NotFound, PermanentError
 from slipway.ports.rollouts import Lease
-from tasks.looking import drive_to_rest
-from tasks.opened import Opened, reopened, spec_of
-from tasks.record import record
+from slipway.usecases.active_release import Opened, reopened, spec_of
+from slipway.usecases.drive import drive_to_rest
+from slipway.usecases.record import record
 from tasks.retrying import RETRIED
 
 POLL_SECONDS = 0.5

@@ -14,8 +14,8 @@ from slipway.domain.revision import Package
 from slipway.domain.spec import ReleaseSpec
 from slipway.rows import profiles
 from slipway.settings import settings
-from tasks.fetch import Holdout
-from tasks.stage import Stage, begin_stage
+from slipway.usecases.stages.fetch import Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 
 PACKAGE = TypeAdapter(Package)
 

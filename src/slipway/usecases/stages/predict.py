@@ -6,8 +6,8 @@ from prefect import task
 
 from slipway import wiring
 from slipway.domain.model import Artifact
+from slipway.usecases.stages.fetch import Holdout
 from tasks.caching import by_content
-from tasks.fetch import Holdout
 from tasks.retrying import RETRIED
 
 

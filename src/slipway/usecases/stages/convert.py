@@ -11,9 +11,9 @@ from slipway.domain.spec import ConversionSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ConversionRefused
 from slipway.settings import settings
+from slipway.usecases.stages.fetch import Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.caching import by_content
-from tasks.fetch import Holdout
-from tasks.stage import Stage, begin_stage
 
 CHECK = "conversion"
 

@@ -14,11 +14,11 @@ from slipway.domain.revision import Revision
 from slipway.domain.rollout import begin, undo
 from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
-from tasks.lease import keeping
-from tasks.looking import drive_to_rest
-from tasks.opened import Opened, reopened, revision_of, spec_of
-from tasks.package import packaged
-from tasks.record import record, state_of
+from slipway.usecases.active_release import Opened, reopened, revision_of, spec_of
+from slipway.usecases.drive import drive_to_rest
+from slipway.usecases.leases import keeping
+from slipway.usecases.record import record, state_of
+from slipway.usecases.stages.package import packaged
 
 
 @task(name="take back", task_run_name="take back {model}", tags=["slipway", "rollout"], cache_policy=NO_CACHE)

@@ -12,8 +12,8 @@ from slipway.errors import ArtifactChanged, DataBroken
 from slipway.rows import input_columns
 from slipway.settings import settings
 from slipway.store import file_digest
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.retrying import RETRIED
-from tasks.stage import Stage, begin_stage
 
 DIGEST_TAG = "slipway.digest"
 

@@ -11,9 +11,9 @@ from slipway.domain.spec import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import settings
 from slipway.store import file_digest
+from slipway.usecases.stages.fetch import Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.caching import by_content
-from tasks.fetch import Holdout
-from tasks.stage import Stage, begin_stage
 
 
 @task(

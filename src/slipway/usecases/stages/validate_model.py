@@ -15,11 +15,11 @@ from slipway.domain.quality import judge_quality
 from slipway.domain.spec import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels
+from slipway.usecases.stages.check_contract import told
+from slipway.usecases.stages.fetch import Fetched, Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.caching import by_content
-from tasks.check_contract import told
-from tasks.fetch import Fetched, Holdout
 from tasks.retrying import RETRIED
-from tasks.stage import Stage, begin_stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names
-from slipway.triggers import submit_release
+from slipway.usecases.submit import submit_release
 from tasks.retrying import RETRIED
 
 

@@ -16,9 +16,9 @@ from slipway.domain.release import ReleaseRecord, StageRecord
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
-from tasks.opened import Opened
+from slipway.usecases.active_release import Opened
+from slipway.usecases.roll_out import tell
 from tasks.retrying import RETRIED
-from tasks.roll_out import tell
 
 
 @task(name="record", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)

@@ -5,10 +5,10 @@ from prefect import task
 from slipway import wiring
 from slipway.domain.model import Signature
 from slipway.domain.spec import DataSpec
+from slipway.usecases.stages.fetch import Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.caching import by_content
-from tasks.fetch import Holdout
 from tasks.retrying import RETRIED
-from tasks.stage import Stage, begin_stage
 
 
 @task(

@@ -13,8 +13,8 @@ from slipway.domain.rollout import begin
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
 from slipway.ports.notifier import Decision
-from tasks.looking import Hints, drive
-from tasks.opened import Opened, revision_of
+from slipway.usecases.active_release import Opened, revision_of
+from slipway.usecases.drive import Hints, drive
 
 
 @task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)

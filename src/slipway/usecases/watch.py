@@ -12,10 +12,10 @@ from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
 from slipway.ports.rollouts import held
-from tasks.lease import keeping
-from tasks.looking import drive, look_once
-from tasks.opened import Opened, reopened, spec_of
-from tasks.record import record, state_of
+from slipway.usecases.active_release import Opened, reopened, spec_of
+from slipway.usecases.drive import drive, look_once
+from slipway.usecases.leases import keeping
+from slipway.usecases.record import record, state_of
 
 WATCHED = {Phase.BAKING, Phase.HELD}
 TAKEN_OVER = "taken over by a release or a rollback"

@@ -19,12 +19,12 @@ from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import SlipwayError
 from slipway.ports.rehearsal import Promise
 from slipway.rows import input_columns
+from slipway.usecases.active_release import Opened
+from slipway.usecases.roll_out import status_of
+from slipway.usecases.stages.check_contract import told
+from slipway.usecases.stages.fetch import Fetched, Holdout
+from slipway.usecases.stages.stage import Stage, begin_stage
 from tasks.caching import by_content
-from tasks.check_contract import told
-from tasks.fetch import Fetched, Holdout
-from tasks.opened import Opened
-from tasks.roll_out import status_of
-from tasks.stage import Stage, begin_stage
 
 
 def promise_of(opened: Opened, fetched: Fetched) -> Promise | None:
