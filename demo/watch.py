@@ -10,8 +10,7 @@ from demo.stages import GATES, Releases, RunSeen
 from demo.tally import Counts
 from slipway import wiring
 from slipway.domain.model import ReleaseState
-from slipway.domain.pending import release_id
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release import ReleaseRecord, make_release_id
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import ArtifactBroken, NotFound, SlipwayError
 
@@ -165,7 +164,7 @@ def finished(seen: Seen, version: int) -> bool:
 def decided(version: int) -> ReleaseRecord | None:
     """Return the record of a version's first release once its decision is written; None before."""
     try:
-        record = wiring.ledger().read(release_id(MODEL, version, 1))
+        record = wiring.ledger().read(make_release_id(MODEL, version, 1))
     except (NotFound, ArtifactBroken):
         return None  # broken: it is being written right now
     return record if record.state is not ReleaseState.RELEASING else None

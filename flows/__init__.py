@@ -1,1 +1,1 @@
-"""Prefect flows: release, rollback, watch, reconcile. They only order tasks."""
+"""Prefect flows: release, rollback, watch, reconcile."""

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from slipway.usecases.reconcile import models_to_reconcile, reconcile_model
+from tasks.rollouts import reconcile_model, survey
+from tasks.run_logs import show_logs_in_runs
 
 
 @flow(
@@ -11,5 +12,6 @@ from slipway.usecases.reconcile import models_to_reconcile, reconcile_model
 )
 def reconcile() -> dict[str, str]:
     """Compare registry and target for every model with a release spec; return what was done where something was due."""
-    futures = {model: reconcile_model.submit(model) for model in models_to_reconcile()}
+    show_logs_in_runs()
+    futures = {model: reconcile_model.submit(model) for model in survey()}
     return {model: future.result() for model, future in futures.items()}

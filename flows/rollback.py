@@ -5,7 +5,8 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
-from slipway.usecases.roll_back import take_back
+from tasks.rollouts import take_back
+from tasks.run_logs import show_logs_in_runs
 
 Model = Annotated[str, Field(min_length=1)]
 Reason = Annotated[str, Field(min_length=3)]
@@ -24,4 +25,5 @@ def rollback(model: Model, reason: Reason) -> str:
         model: Name of the model.
         reason: Why; kept in the record.
     """
+    show_logs_in_runs()
     return take_back(model, reason)

@@ -6,7 +6,9 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from slipway.usecases.watch import AT_ONCE, times_to_watch, watch_model
+from slipway.usecases.watch import AT_ONCE, find_watched_models
+from tasks.rollouts import watch_model
+from tasks.run_logs import show_logs_in_runs
 
 Duration = Annotated[float, Field(gt=0, le=3600)]
 
@@ -22,6 +24,7 @@ def watch(duration_seconds: Duration = 50) -> dict[str, str]:
     Args:
         duration_seconds: How long this run keeps looking.
     """
-    times = times_to_watch(duration_seconds)
+    show_logs_in_runs()
+    times = find_watched_models(duration_seconds)
     futures = {model: watch_model.submit(model, seconds) for model, seconds in times.items()}
     return {model: future.result() for model, future in futures.items()}

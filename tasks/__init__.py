@@ -1,1 +1,1 @@
-"""Prefect tasks, one module per stage: observe through a port, decide in the domain, act through a port."""
+"""Prefect tasks: the use cases of Slipway with names, retries and caching, reusable one by one in any flow."""

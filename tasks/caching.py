@@ -12,13 +12,17 @@ import slipway
 
 
 def by_content(*names: str) -> CacheKeyFnPolicy:
-    """Return a policy whose key is the content of the named parameters, the task's name and Slipway's version."""
+    """Return a policy whose key is the content of the named parameters, Slipway's version and the task's function.
+
+    A function that moves to another module gets other keys: results are pickled, and name the modules of their types.
+    """
     return CacheKeyFnPolicy(cache_key_fn=_key(names))
 
 
 def _key(names: tuple[str, ...]) -> Callable[[TaskRunContext, dict[str, Any]], str]:
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-        parts = [slipway.__version__, context.task.name, *(f"{name}={content(parameters[name])}" for name in names)]
+        step = f"{context.task.fn.__module__}.{context.task.fn.__qualname__}"
+        parts = [slipway.__version__, step, *(f"{name}={content(parameters[name])}" for name in names)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     return key

@@ -6,6 +6,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from slipway.errors import TransientError
+from slipway.usecases.retrying import JITTER, PAUSES_SECONDS
 
 
 class Retried(TypedDict):
@@ -17,12 +18,15 @@ class Retried(TypedDict):
     retry_condition_fn: Any
 
 
-def transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Say whether a failed task may succeed when it is tried again."""
+def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed task may succeed when it is tried again."""
     return isinstance(state.result(raise_on_failure=False), TransientError)
 
 
 RETRIED = Retried(
-    retries=3, retry_delay_seconds=[1.0, 3.0, 10.0], retry_jitter_factor=0.3, retry_condition_fn=transient
+    retries=len(PAUSES_SECONDS),
+    retry_delay_seconds=list(PAUSES_SECONDS),
+    retry_jitter_factor=JITTER,
+    retry_condition_fn=is_transient,
 )
 """For tasks that may be done twice without harm."""

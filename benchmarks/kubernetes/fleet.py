@@ -10,7 +10,7 @@ import httpx
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
-from slipway.domain.pending import release_id
+from slipway.domain.release import make_release_id
 from slipway.domain.revision import Package, Revision
 from slipway.domain.status import Moment, Phase, RolloutStatus
 from slipway.settings import Settings
@@ -52,7 +52,7 @@ class Fleet:
         self._ask("registered-models/create", {"name": model})
         self._register(model, 1, TAGS)
         self._ask("registered-models/alias", {"name": model, "alias": "champion", "version": "1"})
-        lease = self._rollouts.acquire(model, release_id(model, 1, 1), LEASE_SECONDS)
+        lease = self._rollouts.acquire(model, make_release_id(model, 1, 1), LEASE_SECONDS)
         self._rollouts.save(promoted(model), lease)
         self._rollouts.release(lease)
 
@@ -72,7 +72,7 @@ def promoted(model: str) -> RolloutStatus:
     return RolloutStatus(
         model=model,
         version=1,
-        release_id=release_id(model, 1, 1),
+        release_id=make_release_id(model, 1, 1),
         phase=Phase.SUCCEEDED,
         canary=Revision(name=name, model=model, version=1, package=package),
         weight_percent=100,

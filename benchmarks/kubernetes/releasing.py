@@ -10,7 +10,7 @@ from demo.lead_time import lead_time
 from slipway.adapters.mlflow.ledger import MlflowLedger
 from slipway.adapters.mlflow.registry import MlflowRegistry
 from slipway.domain.model import ReleaseState
-from slipway.domain.pending import release_id
+from slipway.domain.release import make_release_id
 from tests.adapters.kubernetes.place import GATEWAY
 from tests.cluster import Cluster
 from tests.end_to_end.conftest import Sent, Stack, registering, running, sending
@@ -68,7 +68,7 @@ def _settings(cluster: Cluster, namespace: str) -> dict[str, str]:
 
 
 def _row(stack: Stack, version: int, sent: Sent) -> Row:
-    record = MlflowLedger(stack.mlflow, TIMEOUT_SECONDS).read(release_id(MODEL, version, 1))
+    record = MlflowLedger(stack.mlflow, TIMEOUT_SECONDS).read(make_release_id(MODEL, version, 1))
     if record.state is not ReleaseState.PROMOTED:
         raise AssertionError(f"version {version}: {record.state}: {record.reason}")
     registered = MlflowRegistry(stack.mlflow, TIMEOUT_SECONDS).version(MODEL, str(version))

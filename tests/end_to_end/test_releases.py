@@ -54,10 +54,7 @@ def test_a_first_version_is_learned_from_while_it_serves_alone(
 
 def _watched(stack: Stack, model: str) -> int:
     """Let the watch look for a second; return how many requests it has learned from."""
-    watch = (
-        "from prefect.logging import disable_run_logger\nfrom slipway.usecases.watch import watch_model\n"
-        f"with disable_run_logger():\n    print(watch_model.fn('{model}', 1.0))"
-    )
+    watch = f"from slipway.usecases.watch import watch_model\nprint(watch_model('{model}', 1.0))"
     subprocess.run([sys.executable, "-c", watch], env=stack.env, cwd=ROOT, check=True, timeout=60)
     return _requests_seen(stack, model)
 

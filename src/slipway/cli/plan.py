@@ -209,11 +209,11 @@ def _checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
 
 
 def _draw(path: Path, model: str, seen: "Forecast") -> None:
-    from slipway.adapters.report.plan_plot import plan_plot
+    from slipway import wiring
     from slipway.errors import NotFound
 
     try:
-        path.write_bytes(plan_plot(model, seen, path.suffix.removeprefix(".")))
+        path.write_bytes(wiring.reporter().plot_plan(model, seen, path.suffix.removeprefix(".")))
     except OSError as error:
         raise NotFound(
             f"plot {path}",

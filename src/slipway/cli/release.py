@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and exit with its code.")]
 Timeout = Annotated[float, typer.Option("--timeout-seconds", min=1, help="How long to wait.")]
+Here = Annotated[
+    bool, typer.Option("--here", help="Run it in this process, without Prefect; ctrl-C leaves it to `reconcile`.")
+]
 
+TRIGGER = "command line"
 SHORTEST_REASON = 3
 """Characters; the rollback flow refuses shorter ones."""
 
@@ -23,20 +27,28 @@ def release(  # noqa: PLR0913 - one parameter per option
     version: Annotated[int | None, typer.Option(min=1, help="Which version; the newest without.")] = None,
     alias: Annotated[str | None, typer.Option(help="The version that this alias points at.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Release a version that was released before.")] = False,
+    here: Here = False,
     wait: Wait = True,
     timeout_seconds: Timeout = 7200,
     as_json: output.AsJson = False,
 ) -> None:
     """Take a version to production traffic, or learn why not."""
     from slipway.cli.following import Release, follow_release
-    from slipway.domain.pending import attempt_of, release_id
+    from slipway.domain.release import make_release_id
     from slipway.usecases.submit import submit_release
 
     chosen = _pick(model, version, alias)
-    attempt = attempt_of(chosen) + 1 if again else max(1, attempt_of(chosen))
-    run_id = submit_release(chosen, "command line", attempt)
+    attempt = chosen.attempt + 1 if again else max(1, chosen.attempt)
+    if here:
+        from slipway.cli.here import release_here
+        from slipway.usecases.release import ReleaseRequest
+
+        request = ReleaseRequest(model=model, version=str(chosen.version), attempt=attempt, trigger=TRIGGER)
+        release_here(request, as_json=as_json)
+        return
+    run_id = submit_release(chosen, TRIGGER, attempt)
     under_way = Release(
-        model=model, version=chosen.version, release_id=release_id(model, chosen.version, attempt), run_id=run_id
+        model=model, version=chosen.version, release_id=make_release_id(model, chosen.version, attempt), run_id=run_id
     )
     if wait:
         follow_release(under_way, timeout_seconds, as_json=as_json)
@@ -77,12 +89,19 @@ def approve(
     *,
     reject: Annotated[bool, typer.Option("--reject", help="Say no: the canary is rolled back.")] = False,
     by: Annotated[str | None, typer.Option(help="Who answers; your user name without.")] = None,
+    here: Here = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Answer a release that waits for a person."""
     from slipway import wiring
 
     who = by or _user()
+    if here:
+        from slipway.cli.here import approve_here
+        from slipway.domain.moving import Approval
+
+        approve_here(model, Approval(by=who, approve=not reject), as_json=as_json)
+        return
     run_id = wiring.orchestrator().answer(model, approve=not reject, by=who)
     if as_json:
         output.say_json({"model": model, "run_id": run_id, "approved": not reject, "by": who})
@@ -92,29 +111,14 @@ def approve(
 
 def _pick(model: str, version: int | None, alias: str | None) -> "ModelVersion":
     from slipway import wiring
+    from slipway.usecases.begin import find_newest
 
     if version is not None and alias is not None:
         message = "give --version or --alias, not both"
         raise typer.BadParameter(message)
     if version is not None or alias is not None:
         return wiring.registry().version(model, alias or str(version))
-    return newest(model)
-
-
-def newest(model: str) -> "ModelVersion":
-    """Return the version that was registered last; raises NotFound where there is none."""
-    from slipway import wiring
-    from slipway.errors import NotFound
-
-    versions = wiring.registry().versions(model)
-    if not versions:
-        raise NotFound(
-            f"model {model}",
-            seen="no version in the registry",
-            expected="at least one",
-            do="register a version in MLflow",
-        )
-    return max(versions, key=lambda one: one.version)
+    return find_newest(model, wiring.registry().versions(model))
 
 
 def _user() -> str:

@@ -98,8 +98,8 @@ def _say(name: str, problems: "list[Problem]") -> None:
 def _signature(model: str, *, allow_pickle: bool) -> "Signature":
     """Download the newest version into the store and return its signature."""
     from slipway import wiring
-    from slipway.cli.release import newest
     from slipway.settings import settings
+    from slipway.usecases.begin import find_newest
 
-    artifact = wiring.registry().download(newest(model), settings().store)
+    artifact = wiring.registry().download(find_newest(model, wiring.registry().versions(model)), settings().store)
     return wiring.runner().signature(artifact.path, allow_pickle=allow_pickle)

@@ -49,13 +49,13 @@ def _deployed(here: Settings, name: str) -> bool:
     return isinstance(answer, httpx.Response) and answer.is_success
 
 
-def webhook(here: Settings) -> Iterator[Finding]:
+def webhook(_here: Settings) -> Iterator[Finding]:
     """Ask whether MLflow tells us of new versions."""
-    from slipway.adapters.mlflow.webhooks import MlflowWebhooks
+    from slipway import wiring
 
     do = "`slipway webhook register`; until then the schedule finds new versions, later"
     try:
-        found = MlflowWebhooks(here.mlflow, TIMEOUT_SECONDS).find("slipway")
+        found = wiring.webhooks(TIMEOUT_SECONDS).find("slipway")
     except RegistryUnavailable:
         yield Finding(part="webhook", health=Health.WARNING, seen="unknown: MLflow does not answer", do="see MLflow")
     except SlipwayError as error:

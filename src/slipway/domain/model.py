@@ -1,5 +1,6 @@
 """A model version as the registry knows it, its artifact, and what goes in and comes out of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,21 @@ class ReleaseState(StrEnum):
     """A gate stopped it before it got any traffic."""
     SUPERSEDED = "superseded"
     """A newer version took its place before it was promoted."""
+
+
+class VersionTag(StrEnum):
+    """The tags that Slipway writes on a version in the registry, and reads back."""
+
+    STATE = "slipway.state"
+    """A `ReleaseState`."""
+    ATTEMPT = "slipway.attempt"
+    """Number of the latest attempt to release it."""
+    DIGEST = "slipway.digest"
+    """Of its artifact, as it was first downloaded."""
+    RELEASE = "slipway.release"
+    """The release that was recorded last."""
+    REASON = "slipway.reason"
+    """Why it was taken back."""
 
 
 CHAMPION = "champion"
@@ -50,8 +66,18 @@ class ModelVersion:
     @property
     def state(self) -> ReleaseState | None:
         """What Slipway did with it, if anything. Raises ValueError on a tag that Slipway never writes."""
-        tag = self.tags.get("slipway.state")
+        tag = self.tags.get(VersionTag.STATE)
         return ReleaseState(tag) if tag else None
+
+    @property
+    def attempt(self) -> int:
+        """Number of the latest attempt to release it; 0: none yet."""
+        return int(self.tags.get(VersionTag.ATTEMPT, "0"))
+
+
+def find_champion(versions: Iterable[ModelVersion]) -> ModelVersion | None:
+    """Return the version that serves, by the registry's alias; None: none."""
+    return next((version for version in versions if CHAMPION in version.aliases), None)
 
 
 def revision_name(model: str, version: int) -> str:

@@ -1,11 +1,40 @@
 """What a release leaves behind: the record that history and reports are made of."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from slipway.domain.model import ReleaseState
+from slipway.domain.model import ModelVersion, ReleaseState
 from slipway.domain.status import Moment
 from slipway.domain.verdict import Verdict
+
+
+class StageName(StrEnum):
+    """The stages of a release, in order; also the names under which records keep them."""
+
+    FETCH = "fetch"
+    CHECK_CONTRACT = "check contract"
+    VALIDATE_DATA = "validate data"
+    VALIDATE_MODEL = "validate model"
+    CONVERT = "convert"
+    OPTIMIZE = "optimize"
+    PACKAGE = "package"
+    REHEARSE = "rehearse"
+    ROLL_OUT = "roll out"
+
+
+def make_release_id(model: str, version: int, attempt: int) -> str:
+    """Return the one name of a release.
+
+    >>> make_release_id("digits", 7, 1)
+    'digits-v7-a1'
+    """
+    return f"{model}-v{version}-a{attempt}"
+
+
+def make_idempotency_key(version: ModelVersion, attempt: int) -> str:
+    """Return the key under which the orchestrator starts a release at most once: model, version, digest, attempt."""
+    return f"{make_release_id(version.model, version.version, attempt)}-{version.identity[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +42,7 @@ class StageRecord:
     """One stage of a release as it went: for the report and the lead time."""
 
     name: str
-    """`fetch`, `check contract`, `validate data`, `validate model`, `convert`, `optimize`, `package`, `rehearse`,
-    `roll out`."""
+    """A `StageName`; records of other versions of Slipway may have others."""
     started_at: float
     """Unix seconds."""
     ended_at: float

@@ -14,6 +14,8 @@ class Decision:
     kind: str
     """`started`, `stopped`, `promoted`, `rolled-back`, `held`."""
     reason: str
+    summary: str = ""
+    """The release's report in short, as Markdown; empty: there is none."""
 
 
 class Notifier(Protocol):

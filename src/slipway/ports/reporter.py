@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from slipway.domain.planning import Forecast
 from slipway.domain.release import ReleaseRecord
 
 
@@ -17,6 +18,10 @@ class Reporter(Protocol):
 
         Raises PermanentError where it can't be written.
         """
+        ...
+
+    def plot_plan(self, model: str, forecast: Forecast, kind: str) -> bytes:
+        """Return the figure of a plan as a file: `kind` is "svg" or "png". The same plan gives the same bytes."""
         ...
 
     def summary(self, record: ReleaseRecord) -> str:

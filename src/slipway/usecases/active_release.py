@@ -1,12 +1,11 @@
-"""A release that may go on: what every stage of it needs to know."""
+"""A release under way: what every step of it needs to know."""
 
 import logging
 from dataclasses import dataclass
 
 from slipway import wiring
 from slipway.domain.fitting import fitted
-from slipway.domain.model import ModelVersion
-from slipway.domain.pending import attempt_of, champion_of
+from slipway.domain.model import ModelVersion, find_champion
 from slipway.domain.revision import Package, Revision
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import RolloutStatus
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class ActiveRelease:
     """One release of one version, by its spec; it holds the model's lease."""
 
     release_id: str
@@ -30,7 +29,9 @@ class Opened:
     spec: ReleaseSpec
     lease: Lease
     trigger: str
+    """What started it: `webhook`, `schedule`, `command line`, ...; kept in the record."""
     started_at: float
+    """Unix seconds."""
 
     @property
     def model(self) -> str:
@@ -38,8 +39,11 @@ class Opened:
         return self.version.model
 
 
-def spec_of(model: str) -> ReleaseSpec:
-    """Return a model's release spec, fitted to what the router in front of it can do; changes are logged."""
+def find_release_spec(model: str) -> ReleaseSpec:
+    """Return a model's release spec, adapted to what the router in front of it can do; changes are logged.
+
+    Raises NotFound for a model without a spec, SpecError for one that is wrong.
+    """
     _path, spec = find_spec(settings().models, model)
     can = wiring.target().abilities(model, spec.serving)
     spec, said = fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
@@ -48,22 +52,22 @@ def spec_of(model: str) -> ReleaseSpec:
     return spec
 
 
-def revision_of(opened: Opened, package: Package) -> Revision:
-    """Return what is deployed of a release's package."""
+def make_revision(active: ActiveRelease, package: Package) -> Revision:
+    """Return the revision that a release deploys."""
     return Revision(
-        name=opened.version.name,
-        model=opened.model,
-        version=opened.version.version,
+        name=active.version.name,
+        model=active.model,
+        version=active.version.version,
         package=package,
-        memory_limit_mebibytes=opened.spec.rehearsal.memory_limit_mebibytes,
-        serving=opened.spec.serving,
-        rescue=opened.spec.rollout.rescue,
+        memory_limit_mebibytes=active.spec.rehearsal.memory_limit_mebibytes,
+        serving=active.spec.serving,
+        rescue=active.spec.rollout.rescue,
     )
 
 
-def reopened(status: RolloutStatus, lease: Lease, trigger: str) -> Opened:
-    """Return a release that another run began, from its status and the registry. Raises NotFound."""
-    spec = spec_of(status.model)
+def resume_release(status: RolloutStatus, lease: Lease, trigger: str) -> ActiveRelease:
+    """Return a release that another process began, from its status and the registry. Raises NotFound."""
+    spec = find_release_spec(status.model)
     versions = wiring.registry().versions(status.model)
     version = next((one for one in versions if one.version == status.version), None)
     if version is None:
@@ -73,11 +77,11 @@ def reopened(status: RolloutStatus, lease: Lease, trigger: str) -> Opened:
             expected="the version of the rollout under way",
             do="restore it in MLflow, or run `slipway rollback`",
         )
-    return Opened(
+    return ActiveRelease(
         release_id=status.release_id,
         version=version,
-        attempt=attempt_of(version),
-        champion=champion_of(versions),
+        attempt=version.attempt,
+        champion=find_champion(versions),
         spec=spec,
         lease=lease,
         trigger=trigger,

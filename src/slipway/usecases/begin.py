@@ -1,154 +1,109 @@
-"""The first stage: which version, by which spec, and the right to move the model's traffic."""
+"""The first step of a release: which version, by which spec, and the right to move the model's traffic."""
 
 import time
 from dataclasses import replace
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-
 from slipway import wiring
-from slipway.domain.evidence import NO_EVIDENCE, carried
-from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState
-from slipway.domain.pending import attempt_of, champion_of, release_id
+from slipway.domain.lifecycle import Cleanup, decide_cleanup, new_status
+from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag, find_champion
+from slipway.domain.release import make_release_id
 from slipway.domain.rollout import undo
-from slipway.domain.spec import Busy, ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
-from slipway.errors import LeaseHeld, NotFound, PermanentError
-from slipway.ports.rollouts import Lease
-from slipway.usecases.active_release import Opened, reopened, spec_of
+from slipway.domain.status import RolloutStatus
+from slipway.errors import NotFound, PermanentError
+from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release
 from slipway.usecases.drive import drive_to_rest
-from slipway.usecases.record import record
-from tasks.retrying import RETRIED
+from slipway.usecases.leases import take_lease
+from slipway.usecases.record import record_release
+from slipway.usecases.retrying import retry_transient
 
-POLL_SECONDS = 0.5
-"""Time between two tries to take a lease that another release holds."""
 NEWEST = "newest"
+"""In place of a version: the one that was registered last."""
 
 
-@task(name="begin", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
-def begin(model: str, version: str, attempt: int, trigger: str) -> Opened:
-    """Re-read the registry (an event is only a hint) and take the lease.
+def begin_release(model: str, version: str, attempt: int, trigger: str) -> ActiveRelease:
+    """Read the registry (an event is only a hint) and take the model's lease.
 
-    Raises NotFound for an unknown model, version or spec, PermanentError when a newer version is being released.
+    `version` is a number, an alias or `NEWEST`; `attempt` 0 continues the latest one. Raises NotFound for an unknown
+    model, version or spec, PermanentError while a newer version is being released.
     """
-    spec = spec_of(model)
+    spec = find_release_spec(model)
     versions = wiring.registry().versions(model)
-    wanted = _pick(model, version, versions)
-    number = attempt or max(1, attempt_of(wanted))
-    name = release_id(model, wanted.version, number)
-    return Opened(
-        release_id=name,
+    wanted = find_newest(model, versions) if version == NEWEST else wiring.registry().version(model, version)
+    number = attempt or max(1, wanted.attempt)
+    release_id = make_release_id(model, wanted.version, number)
+    return ActiveRelease(
+        release_id=release_id,
         version=wanted,
         attempt=number,
-        champion=champion_of(versions),
+        champion=find_champion(versions),
         spec=spec,
-        lease=_lease(spec, wanted, name),
+        lease=take_lease(spec, wanted.version, release_id),
         trigger=trigger,
         started_at=time.time(),
     )
 
 
-def _pick(model: str, version: str, versions: list[ModelVersion]) -> ModelVersion:
-    if version != NEWEST:
-        return wiring.registry().version(model, version)
+def find_newest(model: str, versions: list[ModelVersion]) -> ModelVersion:
+    """Return the version that was registered last; raise NotFound where there is none."""
     if not versions:
-        raise NotFound(f"model {model}", seen="no version", expected="at least one", do="register one in MLflow")
+        raise NotFound(
+            f"model {model}",
+            seen="no version in the registry",
+            expected="at least one",
+            do="register a version in MLflow",
+        )
     return max(versions, key=lambda one: one.version)
 
 
-def _lease(spec: ReleaseSpec, wanted: ModelVersion, holder: str) -> Lease:
-    """Take the lease; ask an older release to make room, or wait for its end, as the spec says."""
-    while True:
-        try:
-            lease = wiring.leases().acquire(wanted.model, holder, spec.rollout.lease_seconds)
-        except LeaseHeld as held:
-            _refuse_older(wanted, holder)
-            if spec.rollout.while_busy is Busy.SUPERSEDE:
-                wiring.leases().ask_to_yield(wanted.model, wanted.version)
-            get_run_logger().info("waiting: %s", held.seen)
-        else:
-            if not _waits_for_its_turn(spec, wanted.model, holder):
-                return lease
-            wiring.leases().release(lease)
-        time.sleep(POLL_SECONDS)
-
-
-def _refuse_older(wanted: ModelVersion, holder: str) -> None:
-    """Never take a newer version's place."""
-    under_way = wiring.rollouts().load(wanted.model)
-    if under_way is None or under_way.phase.terminal or under_way.alone:
-        return
-    if under_way.version > wanted.version:
-        raise PermanentError(
-            f"release {holder}",
-            seen=f"version {under_way.version} is being released already",
-            expected="no newer version under way",
-            do=f"wait for its end, then `slipway release {wanted.model} --version {wanted.version}`",
-        )
-
-
-def _waits_for_its_turn(spec: ReleaseSpec, model: str, holder: str) -> bool:
-    """Say whether an earlier release is held (nobody drives it) and this one queues behind it."""
-    status = wiring.rollouts().load(model)
-    held = status is not None and status.phase is Phase.HELD and status.release_id != holder
-    return held and spec.rollout.while_busy is Busy.QUEUE
-
-
-@task(name="clear up", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
-def clear_up(opened: Opened) -> None:
-    """Bring what an earlier release left to rest: end its bake window, or take it back. Then announce this one.
+def clear_previous(active: ActiveRelease) -> None:
+    """Bring the model's latest rollout to rest: end its bake window, or take it back. Then announce this release.
 
     Raises PermanentError for a version that serves already.
     """
-    status = wiring.rollouts().load(opened.model)
-    if status is None or status.release_id != opened.release_id:
-        status = _at_rest(opened, status)
-        _stop_strays(opened, status)
-        status = _fresh(opened, status)
-    wiring.rollouts().save(replace(status, heartbeat_at=time.time()), opened.lease)
-    tags = {"slipway.state": ReleaseState.RELEASING.value, "slipway.attempt": str(opened.attempt)}
-    wiring.registry().set_tags(opened.model, opened.version.version, tags)
-    if CHAMPION not in opened.version.aliases:
-        wiring.registry().set_alias(opened.model, CHALLENGER, opened.version.version)
-
-
-def _stop_strays(opened: Opened, status: RolloutStatus | None) -> None:
-    """Stop what an earlier release warmed up and did not live to use."""
-    target = wiring.target()
-    traffic = target.traffic(opened.model)
-    kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
-    for name in target.observe(opened.model):
-        if name not in kept:
-            target.stop(opened.model, name)
-
-
-def _at_rest(opened: Opened, status: RolloutStatus | None) -> RolloutStatus | None:
-    if status is not None and status.champion is not None and status.champion.name == opened.version.name:
+    before = wiring.rollouts().load(active.model)
+    cleanup = decide_cleanup(active.release_id, active.version.name, before)
+    if cleanup is Cleanup.REFUSE:
         raise PermanentError(
-            f"release {opened.release_id}",
-            seen=f"version {opened.version.version} serves already",
+            f"release {active.release_id}",
+            seen=f"version {active.version.version} serves already",
             expected="another version than the one in production",
-            do=f"run `slipway status {opened.model}`",
+            do=f"run `slipway status {active.model}`",
         )
-    if status is None or status.phase.terminal:
-        return status
-    if status.phase is Phase.BAKING:
-        return drive_to_rest(opened.spec, status, opened.lease, superseded_by=opened.version.version)
-    reason = f"superseded by version {opened.version.version}, which arrived meanwhile"
-    undone = drive_to_rest(opened.spec, undo(replace(status, yielded=True), reason, time.time()), opened.lease)
-    record(reopened(undone, opened.lease, opened.trigger), ReleaseState.SUPERSEDED, reason, (), undone)
+    if before is not None and cleanup is Cleanup.RESUME:
+        status = before
+    else:
+        at_rest = _bring_to_rest(active, before, cleanup)
+        _stop_unused(active, at_rest)
+        status = new_status(active.version, active.release_id, active.started_at, at_rest)
+        status = replace(status, reason="the gates run")
+    wiring.rollouts().save(replace(status, heartbeat_at=time.time()), active.lease)
+    _announce(active)
+
+
+def _bring_to_rest(active: ActiveRelease, before: RolloutStatus | None, cleanup: Cleanup) -> RolloutStatus | None:
+    if before is None or cleanup is Cleanup.NOTHING:
+        return before
+    if cleanup is Cleanup.END_BAKE:
+        return drive_to_rest(active.spec, before, active.lease, superseded_by=active.version.version)
+    reason = f"superseded by version {active.version.version}, which arrived meanwhile"
+    undone = drive_to_rest(active.spec, undo(replace(before, yielded=True), reason, time.time()), active.lease)
+    superseded = resume_release(undone, active.lease, active.trigger)
+    retry_transient(record_release, superseded, ReleaseState.SUPERSEDED, reason, (), undone)
     return undone
 
 
-def _fresh(opened: Opened, before: RolloutStatus | None) -> RolloutStatus:
-    return RolloutStatus(
-        model=opened.model,
-        version=opened.version.version,
-        release_id=opened.release_id,
-        stable=before.champion if before else None,
-        started_at=opened.started_at,
-        entered_at=opened.started_at,
-        heartbeat_at=opened.started_at,
-        reason="the gates are at work",
-        evidence=carried(before.evidence) if before else NO_EVIDENCE,
-    )
+def _stop_unused(active: ActiveRelease, status: RolloutStatus | None) -> None:
+    """Stop revisions that an earlier release started and that get no traffic."""
+    target = wiring.target()
+    traffic = target.traffic(active.model)
+    kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
+    for name in target.observe(active.model):
+        if name not in kept:
+            target.stop(active.model, name)
+
+
+def _announce(active: ActiveRelease) -> None:
+    tags: dict[str, str] = {VersionTag.STATE: ReleaseState.RELEASING.value, VersionTag.ATTEMPT: str(active.attempt)}
+    wiring.registry().set_tags(active.model, active.version.version, tags)
+    if CHAMPION not in active.version.aliases:
+        wiring.registry().set_alias(active.model, CHALLENGER, active.version.version)

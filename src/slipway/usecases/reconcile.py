@@ -1,21 +1,20 @@
-"""Reconcile: compare what the registry says with what is deployed, and ask for what is missing."""
+"""Reconcile: compare what the registry says with what is deployed, and ask for the runs that are missing."""
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+import logging
 
 from slipway import wiring
-from slipway.domain.pending import attempt_of, interrupted, may_need_a_run, waiting, waits
+from slipway.domain.lifecycle import find_due_release, may_need_run
 from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names
 from slipway.usecases.submit import submit_release
-from tasks.retrying import RETRIED
+
+log = logging.getLogger(__name__)
 
 
-@task(name="survey", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
-def models_to_reconcile() -> list[str]:
-    """Return the models that may need a run: three questions about all of them, however many there are.
+def find_models_to_reconcile() -> list[str]:
+    """Return the models that may need a run: three requests for all of them, however many there are.
 
     A model counts by its release spec, readable or not: one broken spec does not hide the others.
     """
@@ -25,15 +24,14 @@ def models_to_reconcile() -> list[str]:
     due = [
         model
         for model in models
-        if model in newest and model not in held and may_need_a_run(newest[model], under_way.get(model))
+        if model in newest and model not in held and may_need_run(newest[model], under_way.get(model))
     ]
-    get_run_logger().info("%d models, %d to look at: %s", len(models), len(due), ", ".join(due) or "none")
+    log.info("%d models, %d to look at: %s", len(models), len(due), ", ".join(due) or "none")
     return due
 
 
-@task(name="reconcile", task_run_name="reconcile {model}", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
 def reconcile_model(model: str) -> str:
-    """Ask for the release of a version that nobody began, or for the resumption of one that nobody drives."""
+    """Ask for the release of a version that was never begun, or for the resumption of one that was interrupted."""
     try:
         versions = wiring.registry().versions(model)
     except NotFound:
@@ -41,16 +39,16 @@ def reconcile_model(model: str) -> str:
     if wiring.leases().current(model) is not None:
         return "a release is under way"
     status = wiring.rollouts().load(model)
-    begun = interrupted(versions)
-    if begun is not None and not waits(status, begun.version):
-        run = submit_release(begun, "schedule", attempt_of(begun), resume=_interruption(status))
-        return f"version {begun.version} was left under way: resumed by run {run}"
-    new = waiting(versions)
-    if new is not None:
-        return f"version {new.version} waits: released by run {submit_release(new, 'schedule')}"
-    return "nothing to do"
+    due = find_due_release(versions, status)
+    if due is None:
+        return "nothing to do"
+    number = due.version.version
+    if due.interrupted:
+        run = submit_release(due.version, "schedule", due.version.attempt, resume=_name_interruption(status))
+        return f"version {number} was left under way: resumed by run {run}"
+    return f"version {number} waits: released by run {submit_release(due.version, 'schedule')}"
 
 
-def _interruption(status: RolloutStatus | None) -> str:
-    """Name the moment when its driver was last heard of: one new run per interruption."""
+def _name_interruption(status: RolloutStatus | None) -> str:
+    """Return a suffix for the run's key: the last heartbeat, so that every interruption starts one new run."""
     return f"-resume-{status.heartbeat_at:.0f}" if status else "-resume"

@@ -1,4 +1,4 @@
-"""Record: aliases, tags, the release's run in MLflow, its page, and a line for Prefect's UI."""
+"""Record a release: aliases, tags, its run in MLflow, its page, and a notification."""
 
 import time
 from dataclasses import replace
@@ -6,39 +6,34 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from prefect import task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-
 from slipway import wiring
-from slipway.domain.model import CHALLENGER, CHAMPION, ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.lifecycle import find_moved_aliases
+from slipway.domain.model import ReleaseState, VersionTag
+from slipway.domain.release import ReleaseRecord, StageName, StageRecord
+from slipway.domain.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
-from slipway.usecases.active_release import Opened
-from slipway.usecases.roll_out import tell
-from tasks.retrying import RETRIED
+from slipway.usecases.active_release import ActiveRelease
+from slipway.usecases.notify import notify
 
 
-@task(name="record", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)
-def record(
-    opened: Opened,
+def record_release(
+    active: ActiveRelease,
     state: ReleaseState,
     reason: str,
     stages: tuple[StageRecord, ...] = (),
-    timeline_of: RolloutStatus | None = None,
+    status: RolloutStatus | None = None,
 ) -> ReleaseRecord:
-    """Write down what was decided and why, where people and the next release look. Doing it twice changes nothing."""
-    kept = _written(opened, state, reason, stages, timeline_of)
-    _move_aliases(opened, kept)
-    page = wiring.reporter().page(kept, report_path(opened.model, opened.release_id))
-    wiring.ledger().write(kept, page)
-    create_markdown_artifact(
-        wiring.reporter().summary(kept), key=f"release-{opened.model}", description=f"{opened.release_id}: {state}"
-    )
-    tell(opened, state.value, reason)
-    return kept
+    """Write down what was decided and why, where people and the next release look. Doing it twice changes nothing.
+
+    `stages` are added to those of the record that is there. Without `status` the record keeps its timeline.
+    """
+    record = _continue_record(active, state, reason, stages, status)
+    _move_aliases(active, record)
+    page = wiring.reporter().page(record, report_path(active.model, active.release_id))
+    wiring.ledger().write(record, page)
+    notify(active, state.value, reason, wiring.reporter().summary(record))
+    return record
 
 
 def report_path(model: str, release_id: str) -> Path:
@@ -46,19 +41,8 @@ def report_path(model: str, release_id: str) -> Path:
     return settings().reports / model / f"{release_id}.html"
 
 
-def state_of(status: RolloutStatus) -> ReleaseState:
-    """Return what a rollout at rest means for its version."""
-    if status.phase.serving:
-        return ReleaseState.PROMOTED
-    if status.yielded:
-        return ReleaseState.SUPERSEDED
-    return {Phase.ROLLED_BACK: ReleaseState.ROLLED_BACK, Phase.STOPPED: ReleaseState.STOPPED}.get(
-        status.phase, ReleaseState.RELEASING
-    )
-
-
-def _written(
-    opened: Opened,
+def _continue_record(
+    active: ActiveRelease,
     state: ReleaseState,
     reason: str,
     stages: tuple[StageRecord, ...],
@@ -66,20 +50,20 @@ def _written(
 ) -> ReleaseRecord:
     """Continue the record that is there (a release that waited, or was watched), or begin one."""
     fresh = ReleaseRecord(
-        release_id=opened.release_id,
-        model=opened.model,
-        version=opened.version.version,
+        release_id=active.release_id,
+        model=active.model,
+        version=active.version.version,
         digest="",
         state=state,
         reason=reason,
         replaced=status.stable.version if status and status.stable else None,
-        trigger=opened.trigger,
-        started_at=opened.started_at,
+        trigger=active.trigger,
+        started_at=active.started_at,
         ended_at=time.time(),
-        parameters=_parameters(opened),
+        parameters=_read_parameters(active),
     )
     try:
-        earlier = wiring.ledger().read(opened.release_id)
+        earlier = wiring.ledger().read(active.release_id)
     except NotFound:
         earlier = fresh
     known = {stage.name: stage for stage in (*earlier.stages, *stages)}
@@ -87,17 +71,17 @@ def _written(
         fresh,
         started_at=min(earlier.started_at, fresh.started_at),
         trigger=earlier.trigger,
-        digest=known["fetch"].details.get("digest", "") if "fetch" in known else "",
+        digest=known[StageName.FETCH].details.get("digest", "") if StageName.FETCH in known else "",
         stages=tuple(sorted(known.values(), key=lambda stage: stage.started_at)),
         timeline=status.timeline if status else earlier.timeline,
         judged=(status.verdicts if status else ()) or earlier.judged,
     )
 
 
-def _parameters(opened: Opened) -> dict[str, Any]:
-    spec = opened.spec.model_dump(mode="json")
-    spec["data"]["path"] = opened.spec.data.path.name  # where it lies is this machine's business
-    page = f"{_public(settings().mlflow)}/#/models/{opened.model}/versions/{opened.version.version}"
+def _read_parameters(active: ActiveRelease) -> dict[str, Any]:
+    spec = active.spec.model_dump(mode="json")
+    spec["data"]["path"] = active.spec.data.path.name  # where it lies is this machine's business
+    page = f"{_public(settings().mlflow)}/#/models/{active.model}/versions/{active.version.version}"
     return spec | {"links": {"The version in MLflow": page}}
 
 
@@ -107,13 +91,11 @@ def _public(address: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _move_aliases(opened: Opened, kept: ReleaseRecord) -> None:
-    """Point `champion` at what serves, take `challenger` away, and say on the version what became of it."""
-    registry, model, version = wiring.registry(), opened.model, opened.version.version
-    if kept.state is ReleaseState.PROMOTED:
-        registry.set_alias(model, CHAMPION, version)
-    elif kept.replaced and CHAMPION in registry.version(model, str(version)).aliases:  # taken back after promotion
-        registry.set_alias(model, CHAMPION, kept.replaced)
-    if kept.state is not ReleaseState.RELEASING:
-        registry.set_alias(model, CHALLENGER, None)
-    registry.set_tags(model, version, {"slipway.state": kept.state.value, "slipway.release": opened.release_id})
+def _move_aliases(active: ActiveRelease, record: ReleaseRecord) -> None:
+    """Move the registry's aliases, and write on the version what became of it."""
+    registry, model, version = wiring.registry(), active.model, active.version.version
+    aliases = registry.version(model, str(version)).aliases
+    for alias, points_at in find_moved_aliases(record.state, version, record.replaced, aliases).items():
+        registry.set_alias(model, alias, points_at)
+    tags: dict[str, str] = {VersionTag.STATE: record.state.value, VersionTag.RELEASE: active.release_id}
+    registry.set_tags(model, version, tags)

@@ -1,87 +1,85 @@
-"""Roll out: start the revision, then look, decide and act until the rollout is at rest or waits."""
+"""The traffic part of a release: start the revision, then look, decide and act until the rollout rests or is held."""
 
+import logging
 import time
 from dataclasses import replace
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-
 from slipway import wiring
 from slipway.domain.moving import Approval
-from slipway.domain.revision import Package
+from slipway.domain.revision import Package, Revision
 from slipway.domain.rollout import begin
+from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.errors import NotFound
-from slipway.ports.notifier import Decision
-from slipway.usecases.active_release import Opened, revision_of
-from slipway.usecases.drive import Hints, drive
+from slipway.usecases.active_release import ActiveRelease, make_revision
+from slipway.usecases.drive import Hints, drive, drive_to_rest
+from slipway.usecases.leases import keep_lease, take_lease
+from slipway.usecases.notify import notify
+
+log = logging.getLogger(__name__)
 
 
-@task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
-def warm_up(opened: Opened, package: Package) -> None:
+def start_revision(active: ActiveRelease, package: Package) -> None:
     """Begin to start the revision while the rehearsal runs; without a route it gets no request."""
-    wiring.target().start(revision_of(opened, package))
+    wiring.target().start(make_revision(active, package))
 
 
-@task(name="begin rollout", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
-def start_rollout(opened: Opened, package: Package, *, needs_approval: bool) -> RolloutStatus:
-    """Write down what is going to be released; the first look starts it if it is not there."""
-    status = status_of(opened)
-    begun = begin(status, revision_of(opened, package), status.stable, time.time(), needs_approval=needs_approval)
-    wiring.rollouts().save(begun, opened.lease)
+def begin_rollout(active: ActiveRelease, package: Package, *, needs_approval: bool) -> RolloutStatus:
+    """Write down what is going to be rolled out; the first look starts the revision if it is missing."""
+    status = load_status(active)
+    revision = make_revision(active, package)
+    begun = begin(status, revision, status.stable, time.time(), needs_approval=needs_approval)
+    wiring.rollouts().save(begun, active.lease)
     return begun
 
 
-@task(name="roll out", tags=["slipway", "rollout"], cache_policy=NO_CACHE)
-def drive_rollout(opened: Opened, status: RolloutStatus, approval: Approval | None = None) -> RolloutStatus:
-    """Look, judge and act until the rollout is at rest, bakes or is held; tell what changed.
-
-    One task, not one per step: between two looks nothing waits for Prefect's server.
-    """
+def drive_rollout(active: ActiveRelease, status: RolloutStatus, approval: Approval | None = None) -> RolloutStatus:
+    """Look, decide and act until the rollout rests, bakes or is held; notify of holds and rollbacks."""
     while True:
-        status = drive(opened.spec, status, opened.lease, Hints(approval=approval))
+        status = drive(active.spec, status, active.lease, Hints(approval=approval))
         approval = None
-        get_run_logger().info("%s at %s %%: %s", status.phase, status.weight_percent, status.reason)
+        log.info("%s at %s %%: %s", status.phase, status.weight_percent, status.reason)
         if status.phase in {Phase.HELD, Phase.ROLLING_BACK}:
-            tell(opened, status.phase.value, status.reason)
+            notify(active, status.phase.value, status.reason)
         if not status.phase.driven:
             return status
 
 
-def stop_rollout(opened: Opened, reason: str) -> None:
-    """Write down that it got no traffic; what was warmed up goes."""
-    wiring.target().stop(opened.model, opened.version.name)
-    stopped = replace(status_of(opened), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
-    wiring.rollouts().save(stopped, opened.lease)
+def roll_out_revision(spec: ReleaseSpec, revision: Revision, fresh: RolloutStatus) -> RolloutStatus:
+    """Roll a revision out to its rest, without gates and without a registry; a rollout of the same release continues.
+
+    `fresh` is the status to begin with. Raises PermanentError while a newer version is being released.
+    """
+    lease = take_lease(spec, revision.version, fresh.release_id)
+    with keep_lease(lease, spec.rollout.lease_seconds):
+        before = wiring.rollouts().load(spec.model)
+        if before is not None and before.release_id == fresh.release_id and before.canary is not None:
+            return drive_to_rest(spec, before, lease)
+        champion = before.champion if before else None
+        return drive_to_rest(spec, begin(fresh, revision, champion, time.time()), lease)
 
 
-def in_gates(opened: Opened) -> bool:
-    """Say whether this release has started nothing yet."""
-    status = wiring.rollouts().load(opened.model)
-    return status is not None and status.release_id == opened.release_id and status.canary is None
+def stop_release(active: ActiveRelease, reason: str) -> None:
+    """Write down that the version got no traffic, and stop its revision if it was started."""
+    wiring.target().stop(active.model, active.version.name)
+    stopped = replace(load_status(active), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
+    wiring.rollouts().save(stopped, active.lease)
 
 
-def status_of(opened: Opened) -> RolloutStatus:
-    """Return the rollout's status as it is written."""
-    status = wiring.rollouts().load(opened.model)
+def is_in_gates(active: ActiveRelease) -> bool:
+    """Tell whether this release has not begun its rollout yet."""
+    status = wiring.rollouts().load(active.model)
+    return status is not None and status.release_id == active.release_id and status.canary is None
+
+
+def load_status(active: ActiveRelease) -> RolloutStatus:
+    """Return the rollout's status as it is stored; raise NotFound where it is missing."""
+    status = wiring.rollouts().load(active.model)
     if status is None:
         raise NotFound(
-            f"rollout {opened.release_id}",
+            f"rollout {active.release_id}",
             seen="no status",
-            expected="the status that `begin` wrote",
-            do=f"`slipway release {opened.model}` begins anew",
+            expected="the status that the release began with",
+            do=f"`slipway release {active.model}` begins again",
         )
     return status
-
-
-def tell(opened: Opened, kind: str, reason: str) -> None:
-    """Pass a decision on to whoever listens."""
-    wiring.notifier().tell(
-        Decision(
-            model=opened.model,
-            version=opened.version.version,
-            release_id=opened.release_id,
-            kind=kind,
-            reason=reason,
-        )
-    )

@@ -1,8 +1,8 @@
-"""Asking for a flow run: what the webhook, the command line and `reconcile` share."""
+"""Ask the orchestrator for a run: what the webhook, the command line and `reconcile` share."""
 
 from slipway import wiring
 from slipway.domain.model import ModelVersion
-from slipway.domain.pending import attempt_of, idempotency_key
+from slipway.domain.release import make_idempotency_key
 from slipway.settings import settings
 from slipway.specs import find_spec
 
@@ -15,9 +15,9 @@ def submit_release(version: ModelVersion, trigger: str, attempt: int | None = No
     OrchestratorUnavailable.
     """
     find_spec(settings().models, version.model)
-    number = attempt or max(1, attempt_of(version))
+    number = attempt or max(1, version.attempt)
     parameters = {"model": version.model, "version": str(version.version), "attempt": number, "trigger": trigger}
-    return wiring.orchestrator().submit("release", parameters, idempotency_key(version, number) + resume)
+    return wiring.orchestrator().submit("release", parameters, make_idempotency_key(version, number) + resume)
 
 
 def submit_rollback(model: str, reason: str, key: str) -> str:

@@ -47,12 +47,11 @@ def ledger() -> ReleaseLedger:
     return MlflowLedger(settings().mlflow, settings().registry_timeout_seconds)
 
 
-@once
-def webhooks() -> "MlflowWebhooks":
-    """Return MLflow's webhooks."""
+def webhooks(timeout_seconds: float | None = None) -> "MlflowWebhooks":
+    """Return MLflow's webhooks; `timeout_seconds` limits one call, None: as the settings say."""
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
-    return MlflowWebhooks(settings().mlflow, settings().registry_timeout_seconds)
+    return MlflowWebhooks(settings().mlflow, timeout_seconds or settings().registry_timeout_seconds)
 
 
 @once

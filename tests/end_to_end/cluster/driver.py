@@ -2,15 +2,13 @@
 
     python -m tests.end_to_end.cluster.driver '[{"model": ..., "version": 2, "image": ...}]' REPORT
 
-Each rollout is driven as a release drives it: the lease is taken and kept, the status is the only memory, looks are
-`slipway.usecases.drive`'s. Begun again with the same words it goes on where the status says. A job with `undo` is a
-person's word: the lease is taken over and the rollout taken back. What came of it is written to REPORT as JSON.
+It calls the use cases that a release calls: begun again with the same arguments it continues where the status says. A
+job with `undo` takes the lease over and the rollout back. What came of it is written to REPORT as JSON.
 """
 
 import json
 import logging
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,70 +16,45 @@ from pathlib import Path
 from typing import Any
 
 from slipway import wiring
-from slipway.domain.pending import release_id
+from slipway.domain.lifecycle import new_status
+from slipway.domain.model import ModelVersion
+from slipway.domain.release import make_release_id
 from slipway.domain.revision import Package, Revision
-from slipway.domain.rollout import begin, undo
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import RolloutStatus
-from slipway.errors import LeaseHeld, SlipwayError
-from slipway.ports.rollouts import Lease
-from slipway.usecases.active_release import spec_of
-from slipway.usecases.drive import drive_to_rest
-from slipway.usecases.leases import keeping
+from slipway.errors import SlipwayError
+from slipway.usecases.active_release import find_release_spec
+from slipway.usecases.leases import keep_lease
+from slipway.usecases.roll_back import HOLDER, take_back_rollout
+from slipway.usecases.roll_out import roll_out_revision
 
 log = logging.getLogger("driver")
 
-POLL_SECONDS = 0.5
 MOST_AT_ONCE = 32
 
 
 def run(job: Mapping[str, Any]) -> dict[str, str]:
     """Drive one rollout to its rest; return where it is, or the error that ended it."""
     try:
-        spec = spec_of(job["model"])
-        status = _take_back(spec, job["undo"]) if "undo" in job else _release(spec, job)
+        spec = find_release_spec(job["model"])
+        status = _take_back(spec, job["undo"]) if "undo" in job else _roll_out(spec, job)
     except SlipwayError as error:
         return {"error": type(error).__name__, "said": str(error)}
     return {"phase": status.phase.value, "said": status.reason}
 
 
-def _release(spec: ReleaseSpec, job: Mapping[str, Any]) -> RolloutStatus:
-    name, seconds = release_id(spec.model, job["version"], 1), spec.rollout.lease_seconds
-    lease = _lease(spec, job["version"], name)
-    with keeping(lease, seconds):
-        before = wiring.rollouts().load(spec.model)
-        if before is not None and before.release_id == name and before.canary is not None:
-            return drive_to_rest(spec, before, lease)
-        champion = before.champion if before else None
-        begun = begin(_fresh(name, job), _revision(spec, job), champion, time.time())
-        return drive_to_rest(spec, begun, lease)
+def _roll_out(spec: ReleaseSpec, job: Mapping[str, Any]) -> RolloutStatus:
+    version = ModelVersion(model=spec.model, version=job["version"], source="")
+    fresh = new_status(version, make_release_id(spec.model, version.version, 1), time.time(), None)
+    return roll_out_revision(spec, _revision(spec, job), fresh)
 
 
 def _take_back(spec: ReleaseSpec, reason: str) -> RolloutStatus:
-    lease = wiring.leases().take_over(spec.model, "rollback", spec.rollout.lease_seconds)
-    with keeping(lease, spec.rollout.lease_seconds):
+    lease = wiring.leases().take_over(spec.model, HOLDER, spec.rollout.lease_seconds)
+    with keep_lease(lease, spec.rollout.lease_seconds):
         status = wiring.rollouts().load(spec.model)
-        if status is None:
-            raise AssertionError(spec.model)
-        return drive_to_rest(spec, undo(status, reason, time.time()), lease)
-
-
-def _lease(spec: ReleaseSpec, version: int, holder: str) -> Lease:
-    """Take the lease; whoever holds it is asked to make room, and waited for."""
-    while True:
-        try:
-            return wiring.leases().acquire(spec.model, holder, spec.rollout.lease_seconds)
-        except LeaseHeld as held:
-            log.warning("waiting: %s", held)
-            wiring.leases().ask_to_yield(spec.model, version)
-        threading.Event().wait(POLL_SECONDS)
-
-
-def _fresh(name: str, job: Mapping[str, Any]) -> RolloutStatus:
-    now = time.time()
-    return RolloutStatus(
-        model=job["model"], version=job["version"], release_id=name, started_at=now, entered_at=now, heartbeat_at=now
-    )
+        assert status is not None, spec.model
+        return take_back_rollout(spec, status, reason, lease)
 
 
 def _revision(spec: ReleaseSpec, job: Mapping[str, Any]) -> Revision:

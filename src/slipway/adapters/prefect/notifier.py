@@ -1,6 +1,7 @@
 """Decisions as Prefect events: automations of Prefect can send them on to mail, chat or a webhook."""
 
 import logging
+import sys
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,27 +13,49 @@ log = logging.getLogger(__name__)
 
 
 class PrefectNotifier:
-    """Emits `slipway.release.KIND` for every decision."""
+    """Emits `slipway.release.KIND` for every decision, and shows the release's summary beside its flow run."""
 
     def __init__(self, api: str, timeout_seconds: float = 5) -> None:
         """Keep the API's address; nothing is called yet."""
         self._api, self._timeout = api, timeout_seconds
 
     def tell(self, decision: Decision) -> None:
-        """Post one event; a server that is down is logged, and the release goes on."""
-        event = {
-            "id": str(uuid4()),
-            "event": f"slipway.release.{decision.kind}",
-            "occurred": datetime.now(UTC).isoformat(),
-            "resource": {
-                "prefect.resource.id": f"slipway.model.{decision.model}",
-                "prefect.resource.name": decision.model,
-                "slipway.version": str(decision.version),
-                "slipway.release": decision.release_id,
-            },
-            "payload": {"model": decision.model, "version": decision.version, "reason": decision.reason},
-        }
+        """Post one event, and the summary as an artifact; a server that is down is logged, and the release goes on."""
         try:
-            httpx.post(f"{self._api}/events", json=[event], timeout=self._timeout).raise_for_status()
+            if decision.summary and _is_in_run():
+                _show_in_run(decision)
+            answer = httpx.post(f"{self._api}/events", json=[_make_event(decision)], timeout=self._timeout)
+            answer.raise_for_status()
         except httpx.HTTPError as no:
-            log.warning("%s: the event %s was not taken (%s)", decision.release_id, decision.kind, type(no).__name__)
+            log.warning("%s: Prefect was not notified: %s (%s)", decision.release_id, decision.kind, type(no).__name__)
+
+
+def _make_event(decision: Decision) -> dict[str, object]:
+    return {
+        "id": str(uuid4()),
+        "event": f"slipway.release.{decision.kind}",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {
+            "prefect.resource.id": f"slipway.model.{decision.model}",
+            "prefect.resource.name": decision.model,
+            "slipway.version": str(decision.version),
+            "slipway.release": decision.release_id,
+        },
+        "payload": {"model": decision.model, "version": decision.version, "reason": decision.reason},
+    }
+
+
+def _is_in_run() -> bool:
+    """Tell whether this code runs within a flow run or task run of Prefect."""
+    if "prefect.context" not in sys.modules:  # no run can be under way, and the import would take seconds
+        return False
+    from prefect.context import FlowRunContext, TaskRunContext
+
+    return TaskRunContext.get() is not None or FlowRunContext.get() is not None
+
+
+def _show_in_run(decision: Decision) -> None:
+    from prefect.artifacts import create_markdown_artifact
+
+    description = f"{decision.release_id}: {decision.kind}"
+    create_markdown_artifact(decision.summary, key=f"release-{decision.model}", description=description)

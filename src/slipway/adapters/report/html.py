@@ -7,7 +7,9 @@ from pathlib import Path
 from slipway.adapters.report import view
 from slipway.adapters.report.judged import judged, remarks
 from slipway.adapters.report.markdown import summary
+from slipway.adapters.report.plan_plot import plan_plot
 from slipway.adapters.report.plots import rollout_svg
+from slipway.domain.planning import Forecast
 from slipway.domain.release import ReleaseRecord
 from slipway.errors import PermanentError
 
@@ -31,6 +33,10 @@ class HtmlReporter:
                 do=f"make room or correct the rights; `slipway report {record.model} {record.version}` writes it again",
             ) from error
         return out
+
+    def plot_plan(self, model: str, forecast: Forecast, kind: str) -> bytes:
+        """Return the figure of a plan as a file: `kind` is "svg" or "png"."""
+        return plan_plot(model, forecast, kind)
 
     def summary(self, record: ReleaseRecord) -> str:
         """Return the report in short, as Markdown."""

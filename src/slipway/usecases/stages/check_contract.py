@@ -2,32 +2,29 @@
 
 from collections.abc import Iterable
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from slipway.domain.contract.difference import Difference
 from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
+from slipway.domain.release import StageName
 from slipway.domain.spec import Contract
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.usecases.stages.fetch import Fetched
 from slipway.usecases.stages.stage import Stage, begin_stage
 
 
-@task(name="check contract", tags=["slipway", "gate"], cache_policy=NO_CACHE)
 def check_contract(fetched: Fetched, choice: Contract) -> Stage[bool]:
     """Compare the challenger's signature with the champion's; the value says whether a person must agree.
 
     Before anything is converted or built: the signatures are enough.
     """
-    watch = begin_stage("check contract")
+    watch = begin_stage(StageName.CHECK_CONTRACT)
     if fetched.champion is None or fetched.promised is None:
         first = Verdict(check="signature", outcome=Outcome.PASS, reason="no champion: nobody's requests are to be kept")
         return watch.stage(value=False, verdicts=(first,))
     found = compare_signatures(fetched.promised, fetched.signature)
     verdict = judge_contract("signature", found, choice, fetched.champion.version.name)
-    return watch.stage(needs_person(found, choice), (verdict,), differences=told(found))
+    return watch.stage(needs_person(found, choice), (verdict,), differences=describe_differences(found))
 
 
-def told(found: Iterable[Difference]) -> list[dict[str, str]]:
+def describe_differences(found: Iterable[Difference]) -> list[dict[str, str]]:
     """Return differences as the record has them."""
     return [{"kind": one.kind.value, "where": one.where, "sentence": one.sentence} for one in found]

@@ -2,48 +2,42 @@
 
 from pathlib import Path
 
-from prefect import task
-
 from slipway import wiring
 from slipway.domain.conversion import Converted, spelled_out
 from slipway.domain.model import Artifact, Signature
+from slipway.domain.release import StageName
 from slipway.domain.spec import ConversionSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ConversionRefused
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.caching import by_content
 
 CHECK = "conversion"
 
 
-@task(
-    name="convert",
-    tags=["slipway", "gate"],
-    cache_policy=by_content("challenger", "signature", "rows", "spec"),
-    persist_result=True,
-)
-def convert(challenger: Artifact, signature: Signature, rows: Holdout, spec: ConversionSpec) -> Stage[Converted | None]:
+def convert_model(
+    challenger: Artifact, signature: Signature, rows: Holdout, spec: ConversionSpec
+) -> Stage[Converted | None]:
     """Convert and compare; a model that can't be converted, or that answers differently then, goes on as it is."""
-    watch = begin_stage("convert")
+    watch = begin_stage(StageName.CONVERT)
     if not spec.enabled:
-        return watch.stage(None, (_as_it_is("the spec turns conversion off"),))
+        return watch.stage(None, (_serve_unconverted("the spec turns conversion off"),))
     try:
         named = spelled_out(signature, rows.columns)
-        converted = wiring.optimizer().convert(challenger.path, named, rows.path, spec, _out(challenger))
+        converted = wiring.optimizer().convert(challenger.path, named, rows.path, spec, _find_folder(challenger))
     except ConversionRefused as no:
-        return watch.stage(None, (_as_it_is(no.seen),))
+        return watch.stage(None, (_serve_unconverted(no.seen),))
     if converted.parity.outcome is not Outcome.PASS:
-        return watch.stage(None, (_as_it_is(converted.parity.reason),))
+        return watch.stage(None, (_serve_unconverted(converted.parity.reason),))
     return watch.stage(converted, (converted.parity,), onnx_digest=converted.digest)
 
 
-def _out(challenger: Artifact) -> Path:
+def _find_folder(challenger: Artifact) -> Path:
     return settings().store / "onnx" / challenger.digest.removeprefix("sha256:")
 
 
-def _as_it_is(reason: str) -> Verdict:
+def _serve_unconverted(reason: str) -> Verdict:
     """Conversion is an optimization, never a precondition."""
     return Verdict(
         check=CHECK, outcome=Outcome.INCONCLUSIVE, reason=f"served as it is (pyfunc): {reason}", blocking=False

@@ -3,19 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import task
-
 from slipway import wiring
-from slipway.domain.model import Artifact, ModelVersion, Signature
+from slipway.domain.model import Artifact, ModelVersion, Signature, VersionTag
+from slipway.domain.release import StageName
 from slipway.domain.spec import ReleaseSpec
 from slipway.errors import ArtifactChanged, DataBroken
 from slipway.rows import input_columns
 from slipway.settings import settings
 from slipway.store import file_digest
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.retrying import RETRIED
-
-DIGEST_TAG = "slipway.digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +36,24 @@ class Holdout:
     columns: tuple[str, ...]
 
 
-@task(name="fetch", tags=["slipway"], **RETRIED)
-def fetch(version: ModelVersion, champion: ModelVersion | None, spec: ReleaseSpec) -> Stage[Fetched]:
+def fetch_artifacts(version: ModelVersion, champion: ModelVersion | None, spec: ReleaseSpec) -> Stage[Fetched]:
     """Download challenger and champion, whole or not at all; stop when an artifact changed behind its version.
 
     Both lie in the content-addressed store: what is there already is verified, not downloaded again.
     """
-    watch = begin_stage("fetch")
-    challenger = _unchanged(wiring.registry().download(version, settings().store))
+    watch = begin_stage(StageName.FETCH)
+    challenger = _check_unchanged(wiring.registry().download(version, settings().store))
     before = wiring.registry().download(champion, settings().store) if champion else None
     signature = wiring.runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
     promised = wiring.runner().signature(before.path, allow_pickle=True) if before else None  # read, not loaded
-    rows = holdout(spec, signature)
+    rows = read_holdout(spec, signature)
     fetched = Fetched(challenger=challenger, champion=before, signature=signature, promised=promised, rows=rows)
     return watch.stage(fetched, digest=challenger.digest, champion_digest=before.digest if before else None)
 
 
-def _unchanged(artifact: Artifact) -> Artifact:
+def _check_unchanged(artifact: Artifact) -> Artifact:
     version = artifact.version
-    before = version.tags.get(DIGEST_TAG)
+    before = version.tags.get(VersionTag.DIGEST)
     if before is not None and before != artifact.digest:
         raise ArtifactChanged(
             f"model {version.model}, version {version.version}",
@@ -66,11 +61,11 @@ def _unchanged(artifact: Artifact) -> Artifact:
             expected=f"{before}, as at its first release",
             do="register the changed model as a new version; a version never changes",
         )
-    wiring.registry().set_tags(version.model, version.version, {DIGEST_TAG: artifact.digest})
+    wiring.registry().set_tags(version.model, version.version, {VersionTag.DIGEST: artifact.digest})
     return artifact
 
 
-def holdout(spec: ReleaseSpec, signature: Signature) -> Holdout:
+def read_holdout(spec: ReleaseSpec, signature: Signature) -> Holdout:
     """Return the rows that gates judge with. Raises DataBroken for a file that can't be read."""
     data = spec.data
     try:

@@ -3,37 +3,31 @@
 from dataclasses import replace
 from typing import Any
 
-from prefect import task
-
 from slipway import wiring
 from slipway.domain.conversion import Converted, Optimized, Variant
+from slipway.domain.release import StageName
 from slipway.domain.spec import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import settings
 from slipway.store import file_digest
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.caching import by_content
 
 
-@task(
-    name="optimize",
-    tags=["slipway"],
-    cache_policy=by_content("converted", "rows", "spec"),
-    persist_result=True,
-)
-def optimize(converted: Converted | None, rows: Holdout, spec: OptimizationSpec) -> Stage[Converted | None]:
+def optimize_model(converted: Converted | None, rows: Holdout, spec: OptimizationSpec) -> Stage[Converted | None]:
     """Measure a few variants beside the plain model in a clean process, and hand on the one that ships."""
-    watch = begin_stage("optimize")
+    watch = begin_stage(StageName.OPTIMIZE)
     if converted is None:
         return watch.stage(None)
     out = settings().store / "variants" / converted.digest.removeprefix("sha256:")
     result = wiring.optimizer().optimize(converted, rows.path, spec, out)
     said = Verdict(check="speed", outcome=Outcome.PASS, reason=result.reason, blocking=False)
-    return watch.stage(_shipped(converted, result), (said,), table=[_row(variant, result) for variant in result.table])
+    return watch.stage(
+        _choose_file(converted, result), (said,), table=[_make_row(variant, result) for variant in result.table]
+    )
 
 
-def _shipped(converted: Converted, result: Optimized) -> Converted:
+def _choose_file(converted: Converted, result: Optimized) -> Converted:
     chosen = result.chosen
     if chosen.path is None:
         return converted
@@ -41,7 +35,7 @@ def _shipped(converted: Converted, result: Optimized) -> Converted:
     return replace(converted, path=chosen.path, digest=digest, rows_independent=chosen.rows_independent)
 
 
-def _row(variant: Variant, result: Optimized) -> dict[str, Any]:
+def _make_row(variant: Variant, result: Optimized) -> dict[str, Any]:
     return {
         "variant": variant.name,
         "chosen": variant.name == result.chosen.name,

@@ -4,12 +4,12 @@ import subprocess
 from dataclasses import replace
 from typing import Any
 
-from prefect import task
 from pydantic import TypeAdapter
 
 from slipway import wiring
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
+from slipway.domain.release import StageName
 from slipway.domain.revision import Package
 from slipway.domain.spec import ReleaseSpec
 from slipway.rows import profiles
@@ -20,20 +20,19 @@ from slipway.usecases.stages.stage import Stage, begin_stage
 PACKAGE = TypeAdapter(Package)
 
 
-@task(name="package", tags=["slipway"])
-def package(
+def build_package(
     challenger: Artifact, signature: Signature, onnx: Converted | None, spec: ReleaseSpec, rows: Holdout
 ) -> Stage[Package]:
     """Build the package, or find it by its digest: the packager itself is content-addressed; push it as an image.
 
     Where the spec watches for drift, the service counts its inputs by the bins of the rows' columns.
     """
-    watch = begin_stage("package")
+    watch = begin_stage(StageName.PACKAGE)
     labels = {
         "slipway.model": challenger.version.model,
         "slipway.version": str(challenger.version.version),
         "slipway.artifact": challenger.digest,
-        "slipway.commit": commit(),
+        "slipway.commit": find_commit(),
     }
     profile = profiles(rows.path, signature) if spec.judge.drift is not None else ()
     built = wiring.packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
@@ -43,12 +42,12 @@ def package(
     return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))
 
 
-def packaged(details: dict[str, Any]) -> Package:
+def read_package(details: dict[str, Any]) -> Package:
     """Rebuild a package from a release's record."""
     return PACKAGE.validate_python(details)
 
 
-def commit() -> str:
+def find_commit() -> str:
     """Return the commit of the checkout that releases, `+changes` behind it where some are uncommitted."""
     try:
         head = subprocess.run(

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
 
 from slipway import wiring
 from slipway.domain.contract.difference import Difference
@@ -13,30 +12,30 @@ from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, r
 from slipway.domain.contract.verdict import judge_contract, needs_person
 from slipway.domain.model import revision_name
 from slipway.domain.rehearsal import judge_answers, judge_limits
+from slipway.domain.release import StageName
 from slipway.domain.revision import Package
 from slipway.domain.spec import Contract, ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import SlipwayError
 from slipway.ports.rehearsal import Promise
 from slipway.rows import input_columns
-from slipway.usecases.active_release import Opened
-from slipway.usecases.roll_out import status_of
-from slipway.usecases.stages.check_contract import told
+from slipway.usecases.active_release import ActiveRelease
+from slipway.usecases.roll_out import load_status
+from slipway.usecases.stages.check_contract import describe_differences
 from slipway.usecases.stages.fetch import Fetched, Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.caching import by_content
 
 
-def promise_of(opened: Opened, fetched: Fetched) -> Promise | None:
+def make_promise(active: ActiveRelease, fetched: Fetched) -> Promise | None:
     """Return what the clients of the version that serves rely on; None: nothing serves."""
-    stable = status_of(opened).stable
+    stable = load_status(active).stable
     if stable is None or fetched.promised is None:
         return None
     columns = input_columns(fetched.rows.path, fetched.promised, fetched.rows.label)
     return Promise(package=stable.package, signature=fetched.promised, columns=columns)
 
 
-def recorded_of(champion: Package) -> Recorded:
+def read_recorded(champion: Package) -> Recorded:
     """Return what its clients sent lately, where it records that; a log that can't be read stops nothing.
 
     Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
@@ -47,28 +46,22 @@ def recorded_of(champion: Package) -> Recorded:
         return Recorded(missing=f"recorded live requests can't be read: {error.seen}")
 
 
-@task(
-    name="rehearse",
-    tags=["slipway", "gate"],
-    cache_policy=by_content("built", "rows", "spec", "promise"),
-    persist_result=True,
-)
-def rehearse(
+def rehearse_package(
     built: Package, rows: Holdout, original: NDArray[np.generic], spec: ReleaseSpec, promise: Promise | None
 ) -> Stage[bool]:
     """Send recorded rows through the package's HTTP door, and the champion's clients' requests through every door.
 
     p50, p99 and memory are measured, answers compared; the value says whether a person must agree.
     """
-    watch = begin_stage("rehearse")
-    asked = promise and replace(promise, recorded=recorded_of(promise.package))
+    watch = begin_stage(StageName.REHEARSE)
+    asked = promise and replace(promise, recorded=read_recorded(promise.package))
     seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, asked)
     half, tail = np.percentile(seen.latencies_milliseconds, [50, 99])
     found = compare_exchanges(seen.replayed.exchanges) if seen.replayed else ()
     verdicts = (
         judge_answers(original, seen.predictions, spec.conversion),
         *judge_limits(float(tail), seen.memory_mebibytes, spec.rehearsal),
-        *_kept(seen.replayed, found, spec.contract, promise),
+        *_judge_replay(seen.replayed, found, spec.contract, promise),
     )
     return watch.stage(
         needs_person(found, spec.contract),
@@ -78,11 +71,11 @@ def rehearse(
         p99_milliseconds=float(tail),
         memory_mebibytes=seen.memory_mebibytes,
         ready_seconds=seen.ready_seconds,
-        differences=told(found),
+        differences=describe_differences(found),
     )
 
 
-def _kept(
+def _judge_replay(
     replayed: Replayed | None, found: tuple[Difference, ...], choice: Contract, promise: Promise | None
 ) -> tuple[Verdict, ...]:
     """Return the verdict on the champion's clients' requests, where there is a champion."""

@@ -1,10 +1,10 @@
-"""What every stage hands on: its value, and its line in the release's record."""
+"""The result of a stage: its value for the stages after it, and its line in the release's record."""
 
 import time
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from slipway.domain.release import StageRecord
+from slipway.domain.release import StageName, StageRecord
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed
 
@@ -23,10 +23,11 @@ class Stage(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """Remembers when a stage began."""
+    """Measures how long a stage takes."""
 
-    name: str
+    name: StageName
     started_at: float
+    """Unix seconds."""
 
     def stage(self, value: T, verdicts: tuple[Verdict, ...] = (), **details: Any) -> Stage[T]:  # noqa: ANN401 - JSON values
         """Return the finished stage."""
@@ -36,12 +37,12 @@ class Stopwatch:
         return Stage(value=value, record=record)
 
 
-def begin_stage(name: str) -> Stopwatch:
+def begin_stage(name: StageName) -> Stopwatch:
     """Start the clock of a stage."""
     return Stopwatch(name, time.time())
 
 
-def require(stage: Stage[T]) -> T:
+def require_passed(stage: Stage[T]) -> T:
     """Return the stage's value; raise GateFailed when one of its blocking verdicts says no."""
     for verdict in stage.record.verdicts:
         if verdict.blocking and verdict.outcome in BLOCKS:

@@ -1,25 +1,15 @@
 """Validate data: the rows that the gates judge with, before anything is judged with them."""
 
-from prefect import task
-
 from slipway import wiring
 from slipway.domain.model import Signature
+from slipway.domain.release import StageName
 from slipway.domain.spec import DataSpec
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.caching import by_content
-from tasks.retrying import RETRIED
 
 
-@task(
-    name="validate data",
-    tags=["slipway", "gate"],
-    cache_policy=by_content("rows", "spec", "signature"),
-    persist_result=True,
-    **RETRIED,
-)
 def validate_data(rows: Holdout, spec: DataSpec, signature: Signature) -> Stage[None]:
     """Run the spec's expectations, completed from the model's signature; critical ones block, warnings are shown."""
-    watch = begin_stage("validate data")
+    watch = begin_stage(StageName.VALIDATE_DATA)
     verdicts = wiring.validator().validate(rows.path, spec, signature)
     return watch.stage(None, tuple(verdicts), rows_digest=rows.digest)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
 
 from slipway import wiring
 from slipway.domain.contract.difference import Difference
@@ -12,14 +11,13 @@ from slipway.domain.contract.outputs import compare_labels
 from slipway.domain.contract.verdict import judge_contract, needs_person
 from slipway.domain.model import Artifact
 from slipway.domain.quality import judge_quality
+from slipway.domain.release import StageName
 from slipway.domain.spec import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.rows import read_labels
-from slipway.usecases.stages.check_contract import told
+from slipway.usecases.stages.check_contract import describe_differences
 from slipway.usecases.stages.fetch import Fetched, Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-from tasks.caching import by_content
-from tasks.retrying import RETRIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,9 @@ class Compared:
         return f"{self.challenger.digest} {self.champion.digest if self.champion else None}"
 
 
-def compare(fetched: Fetched, predictions: NDArray[np.generic] | None, before: NDArray[np.generic] | None) -> Compared:
+def pair_predictions(
+    fetched: Fetched, predictions: NDArray[np.generic] | None, before: NDArray[np.generic] | None
+) -> Compared:
     """Put side by side what was fetched and what was predicted."""
     if predictions is None:
         message = "a challenger always has predictions"
@@ -47,34 +47,27 @@ def compare(fetched: Fetched, predictions: NDArray[np.generic] | None, before: N
     return Compared(challenger=fetched.challenger, champion=fetched.champion, predictions=predictions, before=before)
 
 
-@task(
-    name="validate model",
-    tags=["slipway", "gate"],
-    cache_policy=by_content("compared", "rows", "spec", "contract"),
-    persist_result=True,
-    **RETRIED,
-)
 def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec, contract: Contract) -> Stage[bool]:
     """Try the input example and compare both models row by row; the value says whether a person must agree."""
-    watch = begin_stage("validate model")
+    watch = begin_stage(StageName.VALIDATE_MODEL)
     wiring.runner().check_example(compared.challenger.path)
     truth = read_labels(rows.path, rows.label)
     quality = judge_quality(truth, compared.predictions, compared.before, spec)
     example = Verdict(check="input example", outcome=Outcome.PASS, reason="the model answers its own input example")
-    labels = _labels(truth, compared, spec)
-    verdicts = (example, _weighed(quality, spec), *_kept(compared, labels, contract))
+    labels = _compare_labels(truth, compared, spec)
+    verdicts = (example, _apply_policy(quality, spec), *_judge_labels(compared, labels, contract))
     asks = _needs_approval(quality, spec) or needs_person(labels, contract)
-    return watch.stage(asks, verdicts, differences=told(labels))
+    return watch.stage(asks, verdicts, differences=describe_differences(labels))
 
 
-def _labels(truth: NDArray[np.generic], compared: Compared, spec: QualitySpec) -> tuple[Difference, ...]:
+def _compare_labels(truth: NDArray[np.generic], compared: Compared, spec: QualitySpec) -> tuple[Difference, ...]:
     """Return the labels that are gone or new; numbers have none."""
     if compared.before is None or spec.metric != "accuracy":
         return ()
     return compare_labels(truth, compared.before, compared.predictions)
 
 
-def _kept(compared: Compared, labels: tuple[Difference, ...], contract: Contract) -> tuple[Verdict, ...]:
+def _judge_labels(compared: Compared, labels: tuple[Difference, ...], contract: Contract) -> tuple[Verdict, ...]:
     """Return the verdict on labels, where some are gone or new."""
     if not labels or compared.champion is None:
         return ()
@@ -85,7 +78,7 @@ def _needs_approval(quality: Verdict, spec: QualitySpec) -> bool:
     return quality.outcome is Outcome.INCONCLUSIVE and spec.on_inconclusive is Inconclusive.APPROVE
 
 
-def _weighed(quality: Verdict, spec: QualitySpec) -> Verdict:
+def _apply_policy(quality: Verdict, spec: QualitySpec) -> Verdict:
     """Let the spec say what an inconclusive comparison does."""
     if quality.outcome is Outcome.INCONCLUSIVE and spec.on_inconclusive is Inconclusive.STOP:
         return replace(quality, outcome=Outcome.FAIL, reason=f"{quality.reason}; the spec stops what is inconclusive")

@@ -1,4 +1,4 @@
-"""The watch and whoever drives: it looks after what nobody does, and takes nothing out of anybody's hands."""
+"""The watch: it looks after what no release drives, and takes no lease that is held."""
 
 import json
 import os
@@ -17,7 +17,7 @@ fields = {"model": "asked", "version": 1, "release_id": "asked-v1-a1", "phase": 
 times = dict.fromkeys(("started_at", "entered_at", "heartbeat_at"), 1.0)
 status = RolloutStatus(**fields, **times)
 wiring.rollouts().save(status, lease)
-print(watch_model.fn("asked", 1.0))
+print(watch_model("asked", 1.0))
 wiring.rollouts().save(status, lease)
 print(wiring.leases().current("asked").token == lease.token)
 """
@@ -31,7 +31,7 @@ from pathlib import Path
 from slipway import wiring
 from slipway.domain.revision import Package, Revision
 from slipway.domain.status import Phase, RolloutStatus
-from slipway.usecases.watch import AT_ONCE, times_to_watch
+from slipway.usecases.watch import AT_ONCE, find_watched_models
 
 def serves(model, version):
     package = Package(model=model, version=version, path=Path("p"), digest="sha256:0", tag="t", runtime="onnx")
@@ -48,7 +48,7 @@ for number in range(2 * AT_ONCE):
 save("bakes", Phase.BAKING, serves("bakes", 1))
 save("held", Phase.HELD, serves("held", 1))
 save("over", Phase.SUCCEEDED)
-print(json.dumps(times_to_watch(50)))
+print(json.dumps(find_watched_models(50)))
 """
 """Twice as many first versions as a run watches side by side, and rollouts that something may be taken back of."""
 
