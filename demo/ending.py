@@ -6,6 +6,7 @@ from typing import Any
 
 from demo.lead_time import LeadTime
 from demo.tally import Counts
+from slipway.domain.checks import Check
 from slipway.domain.model import ReleaseState
 from slipway.domain.release import HistoryEntry, ReleaseRecord
 from slipway.domain.status import Phase
@@ -134,7 +135,7 @@ def _rescues(story: Ending) -> list[str]:
 
 def _failed_quality(record: ReleaseRecord) -> bool:
     return any(
-        verdict.check == "quality" and verdict.outcome is Outcome.FAIL
+        verdict.check == Check.QUALITY and verdict.outcome is Outcome.FAIL
         for stage in record.stages
         for verdict in stage.verdicts
     )

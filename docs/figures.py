@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.domain import judge
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judging import counts
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.moving import Observation, wanted_traffic
 from slipway.domain.revision import Health, Package, Revision, RevisionState
 from slipway.domain.rollout import advance, begin
@@ -88,7 +88,7 @@ def course_of(ratio: float, seed: int = SEED, copies: int = 0) -> Course:
     canary, stable = _revision(2), _revision(1)
     status = begin(replace(_pending(), evidence=_watched(spec, seed)), canary, stable, 0.0)
     if copies:
-        status = replace(status, evidence=replace(status.evidence, rates={ERRORS: _copied(random, copies)}))
+        status = replace(status, evidence=replace(status.evidence, rates={Check.ERRORS: _copied(random, copies)}))
     counted = {canary.name: Counters(requests=0, errors=0), stable.name: Counters(requests=0, errors=0)}
     shares = {canary.name: ratio * ERROR_SHARE, stable.name: ERROR_SHARE}
     states = {name: RevisionState(name=name, health=Health.READY) for name in counted}

@@ -22,12 +22,12 @@ from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.slipway_sums import LOOK_TICKS
 from benchmarks.decisions.traces import History, Traces, draw
 from benchmarks.decisions.tuning import Lot
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
 from slipway.domain.judging.dispersion import NOTHING_LEARNED, Dispersion, note
 from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.judging.wording import ERRORS, LATENCY, REFUSED, SHED
 from slipway.domain.moving import Observation
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums
 from slipway.domain.revision import Health, RevisionState, Traffic
@@ -51,7 +51,12 @@ SLOW_MILLISECONDS = 100.0
 """The histogram's one edge: what is over it is slow."""
 ENDS = {Phase.ROLLING_BACK: Decision.ROLL_BACK, Phase.PROMOTING: Decision.PROMOTE}
 READY = {name: RevisionState(name=name, health=Health.READY) for name in ("old", "new")}
-CHECKS = {Metric.ERRORS: ERRORS, Metric.SLOW: LATENCY, Metric.REFUSED: REFUSED, Metric.SHED: SHED}
+CHECKS = {
+    Metric.ERRORS: Check.ERRORS,
+    Metric.SLOW: Check.LATENCY,
+    Metric.REFUSED: Check.REFUSED,
+    Metric.SHED: Check.SHED,
+}
 
 
 def spec_of(scenario: Scenario) -> ReleaseSpec:

@@ -18,6 +18,7 @@
         ├── GateFailed                a gate said no: the release stops, the champion keeps serving
         ├── PackagingFailed           the package could not be written
         ├── RevisionFailed            a revision never became ready, or died
+        ├── FormatTooNew              a document that a newer Slipway wrote
         ├── StackFailed               the embedded stack could not start or stop
         └── LeaseLost                 someone else took the lease: stop, do nothing more
 
@@ -112,6 +113,10 @@ class PackagingFailed(PermanentError):
 
 class RevisionFailed(PermanentError):
     """A revision never became ready, or died."""
+
+
+class FormatTooNew(PermanentError):
+    """A document has a format that this Slipway does not know yet."""
 
 
 class StackFailed(PermanentError):

@@ -9,9 +9,9 @@ from benchmarks.decisions.slipway_guards import error_alpha
 from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot
+from slipway.domain.checks import Check
 from slipway.domain.deciding import score
 from slipway.domain.evidence import Evidence
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.spec import ReleaseSpec
 
 BY_NAME = {one.name: one for one in SCENARIOS}
@@ -63,7 +63,7 @@ def test_alpha_is_shared_as_the_judge_shares_it() -> None:
 
     shares = {one.check: one.alpha for one in score(Evidence(), spec)}
 
-    assert shares[ERRORS] == pytest.approx(error_alpha())
+    assert shares[Check.ERRORS] == pytest.approx(error_alpha())
 
 
 def default_spec() -> ReleaseSpec:

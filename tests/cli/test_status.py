@@ -9,6 +9,7 @@ import pytest
 from slipway.adapters.local import envoy_config
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.cli.exit_codes import ExitCode
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
@@ -20,13 +21,13 @@ from tests.cli.conftest import Run
 SLOW = "canary is slow 3.10x as often as stable (1.6 to 6.2)"
 VERDICTS = (
     Verdict(
-        check="error rate",
+        check=Check.ERRORS,
         outcome=Outcome.INCONCLUSIVE,
         reason="not enough evidence yet either way; errors: 3 of 200 against 9 of 1,800",
         numbers={"ratio": 2.9, "ratio_low": 0.4, "evidence_against": 1.7, "alpha": 0.0075},
     ),
-    Verdict(check="latency", outcome=Outcome.FAIL, reason=SLOW, numbers={"ratio": 3.1}),
-    Verdict(check="wrong answers", outcome=Outcome.NO_DATA, reason="no label arrived yet", blocking=False),
+    Verdict(check=Check.LATENCY, outcome=Outcome.FAIL, reason=SLOW, numbers={"ratio": 3.1}),
+    Verdict(check=Check.LABELS, outcome=Outcome.NO_DATA, reason="no label arrived yet", blocking=False),
 )
 
 
@@ -45,7 +46,7 @@ def digits(tmp_path: Path) -> RolloutStatus:
         entered_at=0.0,
         heartbeat_at=0.0,
         reason="not enough evidence yet either way",
-        evidence=Evidence(rates={"error rate": counted}),
+        evidence=Evidence(rates={Check.ERRORS: counted}),
         evidence_against=17.0,
         verdicts=VERDICTS,
     )

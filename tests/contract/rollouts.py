@@ -10,10 +10,10 @@ from typing import Protocol
 
 import pytest
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.readings import Cursor, Reading
 from slipway.domain.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
@@ -28,8 +28,8 @@ def a_status(model: str, version: int = 2) -> RolloutStatus:
     """Return a status with something in every corner."""
     counted = Counters(requests=7, errors=1)
     evidence = Evidence(
-        rates={ERRORS: CountEvidence(canary=counted, tally=(0.1, -math.inf))},
-        cursors={ERRORS: Cursor(last={f"live/{model}-v2": Reading(requests=counted)})},
+        rates={Check.ERRORS: CountEvidence(canary=counted, tally=(0.1, -math.inf))},
+        cursors={Check.ERRORS: Cursor(last={f"live/{model}-v2": Reading(requests=counted)})},
     )
     moment = Moment(at=1.5, phase=Phase.SHIFTING, weight_percent=5, reason="a step", evidence_against=1e12)
     return RolloutStatus(

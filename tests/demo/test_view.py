@@ -12,6 +12,7 @@ from demo.screen import LineScreen, LiveScreen, news, screen_for
 from demo.stages import RunSeen, StageSeen, seen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
@@ -51,7 +52,7 @@ def rollout(phase: Phase, *, step: int = 0, weight: int = 0) -> RolloutStatus:
         entered_at=0.0,
         heartbeat_at=0.0,
         reason="not enough evidence yet either way; errors: 3 of 200 against 0 of 1,800",
-        evidence=Evidence(rates={"error rate": errors}),
+        evidence=Evidence(rates={Check.ERRORS: errors}),
         evidence_against=7.4,
         timeline=(Moment(at=0.0, phase=Phase.SHIFTING, weight_percent=10, reason=""),),
     )

@@ -10,11 +10,11 @@ import pytest
 
 from docs import experiments, figures
 from slipway.domain import judge
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import decide, score
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judging import counts, rates
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY, NONFINITE, REFUSED, SHED, SLOWDOWN
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase
@@ -58,7 +58,7 @@ def record(name: str) -> str:
 
 def logs(evidence: Evidence) -> tuple[float, float]:
     """Return the log e-values of errors, against and for."""
-    against, favour = counts.logs([evidence.rate(ERRORS)], [SPEC.judge.errors], SPEC.judge.burst_cv)
+    against, favour = counts.logs([evidence.rate(Check.ERRORS)], [SPEC.judge.errors], SPEC.judge.burst_cv)
     return float(against[0]), float(favour[0])
 
 
@@ -82,7 +82,9 @@ def test_alpha_is_split_as_the_page_says() -> None:
     shares = {one.check: one.alpha / SPEC.judge.alpha for one in score(EXAMPLE, SPEC)}
     alone = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update={"shadow": None})})
 
-    parts = {ERRORS: 9, COPIES: 3, LATENCY: 3} | dict.fromkeys((REFUSED, SHED, NONFINITE, SLOWDOWN), 1)
+    parts = {Check.ERRORS: 9, Check.COPIES: 3, Check.LATENCY: 3} | dict.fromkeys(
+        (Check.REFUSED, Check.SHED, Check.NONFINITE, Check.SLOWDOWN), 1
+    )
     assert shares == pytest.approx({check: 0.8 * part / 19 for check, part in parts.items()})
     assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.48 * SPEC.judge.alpha)
     assert ("required, 38 % of `alpha` |" in PAGE, "with a shadow phase, 13 %;" in PAGE) == (True, True)
@@ -92,7 +94,7 @@ def test_alpha_is_split_as_the_page_says() -> None:
 @pytest.mark.parametrize("ratio", [1.41, 2, 2.38, 4, 8])
 def test_the_table_of_the_worked_example_is_right(ratio: float) -> None:
     """An error's chance to be the canary's, and how much better the ratio explains them than 1 does."""
-    total, _ = counts.likelihoods(EXAMPLE.rate(ERRORS), SPEC.judge.errors, 0.0)
+    total, _ = counts.likelihoods(EXAMPLE.rate(Check.ERRORS), SPEC.judge.errors, 0.0)
     at = int(np.abs(GRID.ratios[:-2] - ratio).argmin())
     exact = float(GRID.ratios[at])
     times = math.exp(total[at] - total[-2])

@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
-from slipway.domain.baking import AFTER, decide_after_promotion, held_back, spec_after_promotion, start_anew
+from slipway.domain.baking import decide_after_promotion, held_back, spec_after_promotion, start_anew
+from slipway.domain.checks import AFTER_PROMOTION, Check
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import score
 from slipway.domain.evidence import NO_EVIDENCE
 from slipway.domain.judging import counts
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.moving import Route, Stop
 from slipway.domain.revision import Traffic
 from slipway.domain.rollout import advance
@@ -172,8 +172,8 @@ def test_verdicts_say_what_they_are_about() -> None:
     """Those of the rollout stay beside those after promotion, which nothing waits for."""
     status = advance(SPEC, baking(), seen(traffic=KEPT, live=BETTER), NOW).status
 
-    late = [one for one in status.verdicts if one.check.startswith(AFTER)]
-    assert [one.check for one in late] == [AFTER + ERRORS]
+    late = [one for one in status.verdicts if one.check.startswith(AFTER_PROMOTION)]
+    assert [one.check for one in late] == [AFTER_PROMOTION + Check.ERRORS]
     assert not any(one.blocking for one in late)
     assert len(status.verdicts) > len(late)
 
@@ -231,7 +231,7 @@ def test_a_start_is_added_where_a_block_begins() -> None:
     begun = start_anew(evidence, SPEC, 1030.0), start_anew(evidence, SPEC, 1100.0)
 
     assert begun[0] == evidence
-    assert begun[1].rates[ERRORS].tally != evidence.rates[ERRORS].tally
+    assert begun[1].rates[Check.ERRORS].tally != evidence.rates[Check.ERRORS].tally
     assert start_anew(NO_EVIDENCE, SPEC, 1000.0) == NO_EVIDENCE
 
 

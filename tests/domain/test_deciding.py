@@ -9,22 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipway.domain.checks import Check
 from slipway.domain.deciding import Scored, decide, drifted, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge import Arms, When, look_at_pairs
 from slipway.domain.judging.drift import ColumnProfile, profile_of
-from slipway.domain.judging.wording import (
-    CLASSES,
-    COPIES,
-    DISAGREEMENT,
-    DRIFT,
-    ERRORS,
-    LABELS,
-    LATENCY,
-    QUANTILES,
-    SCORES,
-    SLOWDOWN,
-)
 from slipway.domain.readings import Summary
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.spec import ReleaseSpec
@@ -56,7 +45,15 @@ def outcomes(evidence: Evidence, spec: ReleaseSpec) -> dict[str, Outcome]:
     return {one.check: one.outcome for one in verdicts(evidence, spec)}
 
 
-ONE_EACH = (LATENCY, COPIES, SCORES, CLASSES, QUANTILES, DISAGREEMENT, SLOWDOWN)
+ONE_EACH = (
+    Check.LATENCY,
+    Check.COPIES,
+    Check.SCORES,
+    Check.CLASSES,
+    Check.QUANTILES,
+    Check.DISAGREEMENT,
+    Check.SLOWDOWN,
+)
 
 
 # one metric
@@ -165,7 +162,7 @@ def test_alpha_is_split_by_weight() -> None:
     """Errors have three parts and those on copies one, labels two as the spec says, everything else one each."""
     shares = {one.check: one.alpha for one in score(NO_EVIDENCE, EVERYTHING)}
 
-    parts = {ERRORS: 3, LABELS: 2} | dict.fromkeys(ONE_EACH, 1)
+    parts = {Check.ERRORS: 3, Check.LABELS: 2} | dict.fromkeys(ONE_EACH, 1)
     assert shares == {check: pytest.approx(0.01 * part / 12) for check, part in parts.items()}
     assert sum(shares.values()) == pytest.approx(0.01)
 
@@ -192,7 +189,7 @@ def test_any_metric_that_fails_decides() -> None:
 
     said = decide(bench.evidence, spec)
 
-    assert (said.outcome, outcomes(bench.evidence, spec)) == (FAIL, {ERRORS: PASS, LABELS: FAIL})
+    assert (said.outcome, outcomes(bench.evidence, spec)) == (FAIL, {Check.ERRORS: PASS, Check.LABELS: FAIL})
     assert said.reason.startswith("canary is wrong 10.8")
     assert said.reason.endswith("120 of 400 against 100 of 3,600")
 
@@ -236,24 +233,24 @@ def test_every_metric_has_its_verdict() -> None:
     found = verdicts(NO_EVIDENCE, EVERYTHING)
 
     assert {one.check: one.reason for one in found} == {
-        ERRORS: "no answer of the canary was counted yet",
-        LATENCY: "how slow stable's slowest answers are is not known yet",
-        LABELS: "no label arrived yet for both versions",
-        COPIES: "no copied request was answered by both yet",
-        SCORES: "no score of both versions was seen yet",
-        CLASSES: "no predicted label of both versions was seen yet",
-        QUANTILES: "no latency of both versions was read yet",
-        DISAGREEMENT: "no copied request was answered by both yet",
-        SLOWDOWN: "no copied request was timed by both yet",
-        DRIFT: "no input was compared with the validation rows yet",
+        Check.ERRORS: "no answer of the canary was counted yet",
+        Check.LATENCY: "how slow stable's slowest answers are is not known yet",
+        Check.LABELS: "no label arrived yet for both versions",
+        Check.COPIES: "no copied request was answered by both yet",
+        Check.SCORES: "no score of both versions was seen yet",
+        Check.CLASSES: "no predicted label of both versions was seen yet",
+        Check.QUANTILES: "no latency of both versions was read yet",
+        Check.DISAGREEMENT: "no copied request was answered by both yet",
+        Check.SLOWDOWN: "no copied request was timed by both yet",
+        Check.DRIFT: "no input was compared with the validation rows yet",
     }
     assert {one.outcome for one in found} == {NO_DATA}
-    assert [one.check for one in found if one.blocking] == [ERRORS, LATENCY, SCORES, CLASSES]
+    assert [one.check for one in found if one.blocking] == [Check.ERRORS, Check.LATENCY, Check.SCORES, Check.CLASSES]
 
 
 @pytest.mark.parametrize(
     ("judge", "check"),
-    [({"latency": {}}, LATENCY), ({"scores": {"tolerance": 1}}, SCORES), ({"classes": {}}, CLASSES)],
+    [({"latency": {}}, Check.LATENCY), ({"scores": {"tolerance": 1}}, Check.SCORES), ({"classes": {}}, Check.CLASSES)],
 )
 @pytest.mark.parametrize(
     "read",
@@ -271,7 +268,7 @@ def test_a_metric_that_the_source_does_not_know_is_no_data(
 
     said = decide(bench.evidence, spec)
 
-    assert outcomes(bench.evidence, spec) == {ERRORS: PASS, check: NO_DATA}
+    assert outcomes(bench.evidence, spec) == {Check.ERRORS: PASS, check: NO_DATA}
     assert said.outcome is NO_DATA
     assert said.reason.endswith(("yet", "not known yet"))
 
@@ -299,11 +296,11 @@ def test_each_kind_of_metric_can_fail() -> None:
 
     found = outcomes(bench.evidence, spec)
 
-    assert {check: found[check] for check in (LATENCY, QUANTILES, SCORES, CLASSES)} == {
-        LATENCY: FAIL,
-        QUANTILES: FAIL,
-        SCORES: FAIL,
-        CLASSES: FAIL,
+    assert {check: found[check] for check in (Check.LATENCY, Check.QUANTILES, Check.SCORES, Check.CLASSES)} == {
+        Check.LATENCY: FAIL,
+        Check.QUANTILES: FAIL,
+        Check.SCORES: FAIL,
+        Check.CLASSES: FAIL,
     }
 
 
@@ -342,7 +339,7 @@ def test_drift_is_told_and_does_not_block(profiles: tuple[ColumnProfile, ...], *
 
     *_, drift = verdicts(bench.evidence, spec, profiles)
 
-    assert (drift.check, drift.outcome, drift.blocking) == (DRIFT, FAIL if moved else PASS, False)
+    assert (drift.check, drift.outcome, drift.blocking) == (Check.DRIFT, FAIL if moved else PASS, False)
     assert drift.reason.startswith("live values of 'age' are not" if moved else "live inputs look like")
     assert (drifted(bench.evidence, spec.judge, profiles) == drift.reason) == moved
     assert decide(bench.evidence, spec).outcome is NO_DATA
@@ -356,7 +353,7 @@ def test_drift_without_profiles_is_no_data() -> None:
         bench.look(Arms(canary="new", stable="old", summaries=both))
 
     assert drifted(bench.evidence, EVERYTHING.judge, ()) == ""
-    assert outcomes(bench.evidence, EVERYTHING)[DRIFT] is NO_DATA
+    assert outcomes(bench.evidence, EVERYTHING)[Check.DRIFT] is NO_DATA
 
 
 @given(seen=st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=5))
@@ -375,7 +372,7 @@ def with_copies(live: tuple[int, int, int, int], copies: tuple[int, int], spec: 
     """Return the evidence of live requests, and of 20,000 copies on which so many fail."""
     compared = ShadowComparison(compared=20_000, canary_failed=copies[0], stable_failed=copies[1])
     before = look_at_pairs(NO_EVIDENCE, compared, spec.judge, When(at=0.0))
-    return replace(before, rates={**before.rates, ERRORS: after(live, spec=spec).rate(ERRORS)})
+    return replace(before, rates={**before.rates, Check.ERRORS: after(live, spec=spec).rate(Check.ERRORS)})
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import carried
 from slipway.domain.judge import knows_bursts
 from slipway.domain.judging.dispersion import NOTHING_LEARNED, clusters, learned, squared_cv
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.rollout import advance, begin, undo
 from slipway.domain.status import Phase, RolloutStatus
 from tests.domain.judged import counted
@@ -92,7 +92,7 @@ def test_the_second_release_knows_how_the_first_ones_errors_come_in_gusts(
 
     assert all(knows_bursts(status.evidence, SPEC.judge) for status in found)
     assert all(status.evidence.canary == status.evidence.stable == ZERO for status in found)
-    known = learned([status.evidence.rate(ERRORS).dispersion for status in found])
+    known = learned([status.evidence.rate(Check.ERRORS).dispersion for status in found])
     assert np.all(known.blocks[:, 0, 2] >= 55)
     assert least < squared_cv(known).mean() < 1.5
     assert known.rate.mean() == pytest.approx(0.01, rel=0.2)
@@ -109,14 +109,14 @@ def test_clusters_within_a_minute_need_several_looks(
     """With one look a minute nothing is known of them."""
     found = [learned_by(Alone(np.random.default_rng(seed), size=size), pauses) for seed in range(2)]
 
-    assert least <= clusters(learned([one.evidence.rate(ERRORS).dispersion for one in found])).mean() <= most
+    assert least <= clusters(learned([one.evidence.rate(Check.ERRORS).dispersion for one in found])).mean() <= most
 
 
 def test_with_one_look_a_minute_clusters_count_as_gusts() -> None:
     """What they add to the scatter of minutes is charged all the same: five at once, six times a minute."""
     found = [learned_by(Alone(np.random.default_rng(seed), size=5), EACH_MINUTE) for seed in range(4)]
 
-    scatter = squared_cv(learned([one.evidence.rate(ERRORS).dispersion for one in found]))
+    scatter = squared_cv(learned([one.evidence.rate(Check.ERRORS).dispersion for one in found]))
     assert 0.08 < scatter.mean() < 0.6
 
 
@@ -144,8 +144,8 @@ def test_what_a_cold_replica_does_is_not_learned() -> None:
     *_, warm = (next(looks) for _ in range(3))
 
     assert world.now - NOW > SPEC.rollout.warm_up_seconds
-    assert cold.evidence.rate(ERRORS).dispersion == NOTHING_LEARNED
-    assert warm.evidence.rate(ERRORS).dispersion.requests == 3 * 250
+    assert cold.evidence.rate(Check.ERRORS).dispersion == NOTHING_LEARNED
+    assert warm.evidence.rate(Check.ERRORS).dispersion.requests == 3 * 250
     assert (warm.verdicts, warm.evidence_against, warm.evidence_for) == ((), 1.0, 1.0)
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import stats
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import Decision, Scored, decide, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
 from slipway.domain.judge import Arms, When, copies_guard, knows_bursts, learn, look, look_at_pairs, may_rise, remember
 from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.judging import counts
-from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY, SLOWDOWN
 from slipway.domain.readings import Sums
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.spec import ReleaseSpec
@@ -74,7 +74,7 @@ def test_a_look_weighs_what_came_since_the_last_one() -> None:
         17,
         0.0,
     )
-    assert evidence.rate(ERRORS).tally == pytest.approx(apart.tally)
+    assert evidence.rate(Check.ERRORS).tally == pytest.approx(apart.tally)
     assert (evidence.canary, evidence.stable) == (counted(25, 4), counted(180, 3))
 
 
@@ -153,9 +153,9 @@ def test_learning_alone_holds_nothing_for_or_against_a_canary() -> None:
         evidence = learn(evidence, now, SPEC.judge, When(at=60.0 * number))
 
     assert _said(evidence) == pytest.approx((0.0, 0.0))
-    assert evidence.rate(ERRORS).dispersion.pairs == 37
+    assert evidence.rate(Check.ERRORS).dispersion.pairs == 37
     assert evidence.fault.usual == pytest.approx(0.01)
-    assert carried(evidence).rate(ERRORS).dispersion == evidence.rate(ERRORS).dispersion
+    assert carried(evidence).rate(Check.ERRORS).dispersion == evidence.rate(Check.ERRORS).dispersion
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(1, False), (10, False), (12, True), (60, True)])
@@ -189,8 +189,8 @@ def test_the_threshold_is_where_stables_slowest_begin() -> None:
     bench.look(timed(latencies(100, 90, 80, 70), latencies(2000, 1300, 900, 800)))
 
     assert fixed == bench.evidence.threshold_milliseconds == 50.0
-    assert bench.evidence.rate(LATENCY).canary == counted(100, 80)
-    assert bench.evidence.rate(LATENCY).stable == counted(1000, 855)
+    assert bench.evidence.rate(Check.LATENCY).canary == counted(100, 80)
+    assert bench.evidence.rate(Check.LATENCY).stable == counted(1000, 855)
 
 
 def test_the_look_that_fixes_the_threshold_is_not_weighed_by_it() -> None:
@@ -201,7 +201,7 @@ def test_the_look_that_fixes_the_threshold_is_not_weighed_by_it() -> None:
         bench.look(timed(latencies(stable.requests, *stable.slower), stable))
 
     assert bench.evidence.threshold_milliseconds == 50.0
-    assert bench.evidence.rate(LATENCY).stable == counted(80, 4)
+    assert bench.evidence.rate(Check.LATENCY).stable == counted(80, 4)
 
 
 def test_a_service_level_is_the_edge_next_to_it() -> None:
@@ -223,8 +223,8 @@ def test_other_edges_than_before_are_no_data() -> None:
         now = latencies(1000 * number, 900 * number, 800 * number, edges=others)
         bench.look(timed(now, now))
 
-    assert bench.evidence.rate(LATENCY).canary == ZERO
-    assert {one.check: one.outcome for one in verdicts(bench.evidence, spec)}[LATENCY] is Outcome.NO_DATA
+    assert bench.evidence.rate(Check.LATENCY).canary == ZERO
+    assert {one.check: one.outcome for one in verdicts(bench.evidence, spec)}[Check.LATENCY] is Outcome.NO_DATA
 
 
 # both fail together
@@ -258,7 +258,7 @@ def test_labels_are_weighed_while_both_fail() -> None:
         bench.look(arms(done, done, labels=labels))
 
     assert bench.evidence.fault.now
-    assert bench.evidence.rate(LABELS).canary == counted(200, 4)
+    assert bench.evidence.rate(Check.LABELS).canary == counted(200, 4)
 
 
 # shadow pairs
@@ -271,7 +271,7 @@ def paired(spec: ReleaseSpec = COPIED, **came: Any) -> Evidence:  # noqa: ANN401
 
 def copies(evidence: Evidence, spec: ReleaseSpec = COPIED) -> Scored:
     """Return what errors on copies say."""
-    [said] = [one for one in score(evidence, spec) if one.check == COPIES]
+    [said] = [one for one in score(evidence, spec) if one.check == Check.COPIES]
     return said
 
 
@@ -284,9 +284,9 @@ def test_copies_hide_nothing_of_live_requests() -> None:
     one, other = (score(evidence, COPIED)[0] for evidence in (bench.evidence, after(*live)))
 
     assert (bench.evidence.canary, bench.evidence.stable) == (counted(200, 9), counted(1800, 36))
-    assert (one.check, one.against) == (ERRORS, pytest.approx(other.against))
+    assert (one.check, one.against) == (Check.ERRORS, pytest.approx(other.against))
     assert other.favour < one.favour < -math.log(COPIED.judge.beta)
-    assert bench.evidence.rate(COPIES).canary == counted(50_000, 500)
+    assert bench.evidence.rate(Check.COPIES).canary == counted(50_000, 500)
 
 
 def test_errors_on_copies_need_not_pass_and_can_take_it_back() -> None:
@@ -315,8 +315,8 @@ def test_copies_begin_with_what_is_known_of_stable_now() -> None:
 
     copied = look_at_pairs(learned, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
 
-    assert COPIES in earlier.rates
-    assert copied.rate(COPIES).dispersion.pairs == learned.rate(ERRORS).dispersion.pairs == 37
+    assert Check.COPIES in earlier.rates
+    assert copied.rate(Check.COPIES).dispersion.pairs == learned.rate(Check.ERRORS).dispersion.pairs == 37
 
 
 def test_only_copies_on_which_one_fails_are_compared() -> None:
@@ -324,7 +324,10 @@ def test_only_copies_on_which_one_fails_are_compared() -> None:
     with_shared = paired(compared=1000, canary_failed=203, stable_failed=204, both_failed=200)
     without = paired(compared=1000, canary_failed=3, stable_failed=4, both_failed=0)
 
-    assert (with_shared.rate(COPIES).canary, with_shared.rate(COPIES).stable) == (counted(1000, 3), counted(1000, 4))
+    assert (with_shared.rate(Check.COPIES).canary, with_shared.rate(Check.COPIES).stable) == (
+        counted(1000, 3),
+        counted(1000, 4),
+    )
     assert copies(with_shared).against == pytest.approx(copies(without).against)
     assert copies(with_shared).favour < copies(without).favour  # 203 of 1,000 are not negligible
 
@@ -467,7 +470,7 @@ def simulated(ratio: float, seed: int, *, traces: int = TRACES) -> tuple[NDArray
         sums = (int(part[: at + 1].sum()) for part in (n_c, x[0], 200 - n_c, y[0]))
         n, x_0, m, y_0 = sums
         told.append(bench.look(arms(counted(n, x_0), counted(m, y_0))))
-        assert told[-1].rate(ERRORS).tally == pytest.approx(state[0].tally, abs=1e-9)
+        assert told[-1].rate(Check.ERRORS).tally == pytest.approx(state[0].tally, abs=1e-9)
     return failed, told
 
 
@@ -500,5 +503,5 @@ def test_a_judge_without_options_looks_at_errors_and_latency() -> None:
 
     alone, copied = (verdicts(NO_EVIDENCE, release_spec(usual, **more)) for more in ({"shadow": None}, {}))
 
-    assert [one.check for one in alone] == [ERRORS, LATENCY]
-    assert [one.check for one in copied] == [ERRORS, LATENCY, COPIES, SLOWDOWN]
+    assert [one.check for one in alone] == [Check.ERRORS, Check.LATENCY]
+    assert [one.check for one in copied] == [Check.ERRORS, Check.LATENCY, Check.COPIES, Check.SLOWDOWN]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import decide, verdicts
 from slipway.domain.evidence import NO_EVIDENCE
 from slipway.domain.judge import When, learn
-from slipway.domain.judging.wording import ERRORS, NONFINITE, REFUSED, SHED
 from slipway.domain.readings import Summary
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
@@ -16,7 +16,7 @@ from tests.domain.judged import Bench, arms
 SPEC = ReleaseSpec.model_validate(
     {"model": "m", "data": {"path": "x", "label": "y"}, "judge": {"latency": None}, "rollout": {"shadow": None}}
 )
-KINDS = {REFUSED: "refused", SHED: "shed"}
+KINDS = {Check.REFUSED: "refused", Check.SHED: "shed"}
 
 
 def bench(**more: object) -> Bench:
@@ -31,7 +31,7 @@ def by_check(judge: Bench) -> dict[str, Verdict]:
     return {verdict.check: verdict for verdict in verdicts(judge.evidence, judge.spec)}
 
 
-@pytest.mark.parametrize("check", [REFUSED, SHED])
+@pytest.mark.parametrize("check", [Check.REFUSED, Check.SHED])
 @pytest.mark.parametrize(("canary", "stable"), [(5, 495), (25, 475), (250, 250)], ids=["1 %", "5 %", "50 %"])
 def test_a_canary_that_takes_nothing_is_found_within_two_looks(check: str, canary: int, stable: int) -> None:
     """At 50 requests/s and looks of 10 s, from the first step on."""
@@ -44,8 +44,8 @@ def test_a_canary_that_takes_nothing_is_found_within_two_looks(check: str, canar
     said = decide(judge.evidence, judge.spec)
     assert said.outcome is Outcome.FAIL
     assert by_check(judge)[check].outcome is Outcome.FAIL
-    assert by_check(judge)[ERRORS].outcome is not Outcome.FAIL
-    assert said.reason.startswith(f"canary {KINDS[check].replace('ed', 'es') if check == REFUSED else 'sheds'} ")
+    assert by_check(judge)[Check.ERRORS].outcome is not Outcome.FAIL
+    assert said.reason.startswith(f"canary {KINDS[check].replace('ed', 'es') if check == Check.REFUSED else 'sheds'} ")
 
 
 def test_a_canary_that_sheds_a_third_is_never_promoted() -> None:
@@ -76,12 +76,12 @@ def test_what_both_versions_refuse_alike_holds_nothing_against_the_canary(kind: 
             judge.look(arms(*both))
         outcomes.append({one.check: one.outcome for one in verdicts(judge.evidence, judge.spec)})
 
-    named = {"refused": REFUSED, "shed": SHED}[kind]
+    named = {"refused": Check.REFUSED, "shed": Check.SHED}[kind]
     assert sum(one[named] is Outcome.FAIL for one in outcomes) == 0
     assert sum(one[named] is Outcome.PASS for one in outcomes) >= 57
 
 
-@pytest.mark.parametrize("check", [REFUSED, SHED])
+@pytest.mark.parametrize("check", [Check.REFUSED, Check.SHED])
 def test_they_must_pass_before_promotion(check: str) -> None:
     """Fine errors are not enough."""
     judge = bench()
@@ -93,7 +93,7 @@ def test_they_must_pass_before_promotion(check: str) -> None:
         )
     )
 
-    assert by_check(judge)[ERRORS].outcome is Outcome.PASS
+    assert by_check(judge)[Check.ERRORS].outcome is Outcome.PASS
     assert decide(judge.evidence, judge.spec).outcome is Outcome.INCONCLUSIVE
     assert decide(judge.evidence, spec).outcome is Outcome.PASS
 
@@ -110,10 +110,10 @@ def test_answers_with_nan_roll_back_and_are_not_waited_for() -> None:
     worse.look(arms(*counted, summaries={"new": Summary(), "old": Summary()}))
     worse.look(arms(*counted, summaries={"new": bad, "old": fine}))
 
-    assert by_check(good)[NONFINITE].outcome is not Outcome.FAIL
-    assert not by_check(good)[NONFINITE].blocking
-    assert by_check(worse)[NONFINITE].outcome is Outcome.FAIL
-    assert "gives NaN or infinity where stable never does" in by_check(worse)[NONFINITE].reason
+    assert by_check(good)[Check.NONFINITE].outcome is not Outcome.FAIL
+    assert not by_check(good)[Check.NONFINITE].blocking
+    assert by_check(worse)[Check.NONFINITE].outcome is Outcome.FAIL
+    assert "gives NaN or infinity where stable never does" in by_check(worse)[Check.NONFINITE].reason
 
 
 def test_how_refusals_come_in_gusts_is_learned_while_a_version_serves_alone() -> None:
@@ -124,5 +124,5 @@ def test_how_refusals_come_in_gusts_is_learned_while_a_version_serves_alone() ->
         counters = Counters(requests=3000 * (number + 1), errors=0, refused=refused)
         evidence = learn(evidence, {"old": counters}, SPEC.judge, When(at=60.0 * number))
 
-    assert evidence.rate(REFUSED).dispersion.excess > 0
-    assert evidence.rate(SHED).dispersion.excess == 0
+    assert evidence.rate(Check.REFUSED).dispersion.excess > 0
+    assert evidence.rate(Check.SHED).dispersion.excess == 0

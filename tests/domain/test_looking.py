@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge import may_rise
@@ -13,8 +14,7 @@ from slipway.domain.judging.dispersion import KNOWN_BLOCKS
 from slipway.domain.judging.drift import profile_of
 from slipway.domain.judging.route import RouteEvidence
 from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY
-from slipway.domain.looking import decision_of, judged, step_is_over, why_it_stays
+from slipway.domain.looking import decision_of, find_hold, judged, step_is_over
 from slipway.domain.moving import Observation, Route
 from slipway.domain.readings import Summary
 from slipway.domain.rollout import advance
@@ -56,9 +56,9 @@ def knowing(status: RolloutStatus, **more: Any) -> RolloutStatus:  # noqa: ANN40
 
 def knowing_gusts(status: RolloutStatus) -> RolloutStatus:
     """Return the rollout with ten blocks of stable known, in which nothing came in gusts."""
-    errors = status.evidence.rate(ERRORS)
+    errors = status.evidence.rate(Check.ERRORS)
     known = replace(errors, dispersion=replace(errors.dispersion, pairs=KNOWN_BLOCKS))
-    return knowing(status, rates={**status.evidence.rates, ERRORS: known})
+    return knowing(status, rates={**status.evidence.rates, Check.ERRORS: known})
 
 
 def labels(canary: Counters, stable: Counters) -> dict[str, Counters]:
@@ -83,7 +83,7 @@ def test_live_requests_are_weighed_while_both_get_them(phase: Phase) -> None:
     assert (after.evidence.canary, after.evidence.stable) == (WORSE["new"], WORSE["old"])
     assert after.evidence_against > 1 / SPEC.judge.alpha
     outcomes = [(one.check, one.outcome) for one in after.verdicts]
-    assert outcomes == [(ERRORS, Outcome.FAIL), (COPIES, Outcome.NO_DATA)]
+    assert outcomes == [(Check.ERRORS, Outcome.FAIL), (Check.COPIES, Outcome.NO_DATA)]
 
 
 @pytest.mark.parametrize("phase", [Phase.SHADOW, Phase.SHIFTING, Phase.HELD])
@@ -103,10 +103,10 @@ def test_under_shadow_the_copies_are_weighed_and_the_originals_remembered() -> N
     again = judged(SPEC, after, seen(traffic=SHADOWED, live=GOOD, shadow=copies), NOW + 1)
 
     assert (after.evidence.canary, after.evidence.stable) == (ZERO, ZERO)
-    copied = after.evidence.rate(COPIES)
+    copied = after.evidence.rate(Check.COPIES)
     assert (copied.canary, copied.stable) == (counted(300, 1), counted(300, 0))
     assert after.evidence.cursors["requests"].last["new"].requests == GOOD["new"]
-    assert (again.evidence.rate(COPIES), again.shadow) == (copied, copies)
+    assert (again.evidence.rate(Check.COPIES), again.shadow) == (copied, copies)
 
 
 def test_under_shadow_the_gusts_of_stables_live_errors_are_learned() -> None:
@@ -118,7 +118,7 @@ def test_under_shadow_the_gusts_of_stables_live_errors_are_learned() -> None:
         status = judged(SPEC, status, seen(traffic=SHADOWED, live=live, shadow=copies), NOW + 60 * number)
 
     assert (status.evidence.canary, status.evidence.stable) == (ZERO, ZERO)
-    assert status.evidence.rate(ERRORS).dispersion.all_events == 160  # the block under way is not over
+    assert status.evidence.rate(Check.ERRORS).dispersion.all_events == 160  # the block under way is not over
     assert status.evidence.fault.usual == pytest.approx(0.01)
 
 
@@ -137,8 +137,8 @@ def test_what_is_bad_on_copies_never_serves() -> None:
     assert step.reason.startswith("canary fails 6.0")
     assert {moment.weight_percent for moment in status.timeline} == {0}
     assert [(one.check, one.outcome) for one in status.verdicts] == [
-        (ERRORS, Outcome.NO_DATA),
-        (COPIES, Outcome.FAIL),
+        (Check.ERRORS, Outcome.NO_DATA),
+        (Check.COPIES, Outcome.FAIL),
     ]
 
 
@@ -188,7 +188,7 @@ def test_what_is_equal_on_copies_and_worse_live_is_found_as_soon_as_without_a_sh
         live = {"new": ZERO, "old": counted(2500 * number, 50 * number)}
         step = advance(with_shadow, status, seen(traffic=SHADOWED, live=live, shadow=copies), NOW + number)
         status = step.status
-    assert (status.phase, status.evidence.rate(COPIES).canary) == (Phase.SHIFTING, counted(200_000, 4000))
+    assert (status.phase, status.evidence.rate(Check.COPIES).canary) == (Phase.SHIFTING, counted(200_000, 4000))
 
     found, looks = found_after(with_shadow, status)
     _, looks_without = found_after(without, shifting(0, step=0))
@@ -225,8 +225,8 @@ def test_while_it_bakes_labels_are_weighed_and_its_habits_learned() -> None:
         status = judged(spec, status, look, NOW + 60 * second)
 
     assert status.evidence.canary == ZERO
-    assert status.evidence.rate(LABELS).canary == counted(400, 20)
-    assert status.evidence.rate(ERRORS).dispersion.all_events == 300
+    assert status.evidence.rate(Check.LABELS).canary == counted(400, 20)
+    assert status.evidence.rate(Check.ERRORS).dispersion.all_events == 300
 
 
 def test_labels_alone_can_take_it_back_while_it_bakes() -> None:
@@ -365,7 +365,7 @@ def test_the_route_is_held_against_what_it_was_told() -> None:
 
     assert (status.weight_percent, status.evidence.route.weight_percent) == (50, 10)
     assert status.evidence.route.canary == 500
-    assert why_it_stays(SPEC, status, seen(traffic=TENTH)) == ""
+    assert find_hold(SPEC, status, seen(traffic=TENTH)) is None
 
 
 def test_a_wrong_route_is_found_and_blamed() -> None:
@@ -525,7 +525,7 @@ def test_a_metric_that_the_source_does_not_know_goes_on_and_holds_at_the_deadlin
     assert list(dict.fromkeys(phases)) == [(Phase.SHIFTING, 10), (Phase.SHIFTING, 50), (Phase.HELD, 50)]
     assert waits.startswith("no decision ")
     assert waits.endswith("how slow stable's slowest answers are is not known yet")
-    assert {one.check: one.outcome for one in status.verdicts}[LATENCY] is Outcome.NO_DATA
+    assert {one.check: one.outcome for one in status.verdicts}[Check.LATENCY] is Outcome.NO_DATA
 
 
 def test_a_rollout_without_a_stable_revision_has_nothing_to_look_at() -> None:

@@ -14,12 +14,12 @@ from scipy import stats
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
 from slipway.domain import judge
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import NO_EVIDENCE
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import bursts, rates
 from slipway.domain.judging.rates import SMALLER, Floats
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.planning import Costs, Service, Wanted, boundaries, clocks, forecast, propose, wording
 from slipway.domain.planning.cells import START, Cells, grown, pooled
@@ -262,7 +262,7 @@ def simulated(plan: Plan, metrics: dict[str, Metric], ratio: float, traces: int)
     """
     draws = np.random.default_rng(20)
     judged = {name: Judged(metric, traces) for name, metric in metrics.items()}
-    live = [one for name, one in judged.items() if name != COPIES]
+    live = [one for name, one in judged.items() if name != Check.COPIES]
     leg, spent, bad = np.zeros(traces, dtype=int), np.zeros(traces), np.zeros(traces)
     found, promoted = np.full(traces, np.inf), np.full(traces, np.inf)
     shares, copies = np.array([one.rates for one in plan.legs]), np.array([one.copies for one in plan.legs])
@@ -275,16 +275,16 @@ def simulated(plan: Plan, metrics: dict[str, Metric], ratio: float, traces: int)
         if not open_.any():
             break
         for name, one in judged.items():
-            often = 1.0 if name == LATENCY else ratio
+            often = 1.0 if name == Check.LATENCY else ratio
             events = [draws.binomial(n[arm].astype(int), min(one.metric.base * by, 1.0)).astype(float)
                       for arm, by in ((0, often), (1, 1.0))]  # fmt: skip
             both = np.zeros(traces)
-            if name == COPIES and one.metric.guard.margin == 1:
+            if name == Check.COPIES and one.metric.guard.margin == 1:
                 both = draws.binomial(events[1].astype(int), min(one.metric.base * ratio, 1.0)).astype(float)
                 both = np.minimum(both, events[0])
-            counts = copies[leg] == (name == COPIES)
+            counts = copies[leg] == (name == Check.COPIES)
             one.look(n[0] * counts, (events[0] - both) * counts, n[1] * counts, (events[1] - both) * counts)
-            if name == ERRORS:
+            if name == Check.ERRORS:
                 bad += events[0] * open_ * counts
         spent += 10
         found[open_ & np.any([one.failed for one in judged.values()], axis=0)] = 10 * look
@@ -293,8 +293,8 @@ def simulated(plan: Plan, metrics: dict[str, Metric], ratio: float, traces: int)
         goes = spent >= most[leg]
         for number, one in enumerate(plan.legs[:-1]):
             if one.next_percent is not None and one.next_percent <= CROWDED_PERCENT and not one.copies:
-                excluded = to_exclude(metrics[ERRORS], plan.requests_per_second * 10, one.next_percent)
-                goes |= (leg == number) & may & judged[ERRORS].under(excluded)
+                excluded = to_exclude(metrics[Check.ERRORS], plan.requests_per_second * 10, one.next_percent)
+                goes |= (leg == number) & may & judged[Check.ERRORS].under(excluded)
             else:
                 goes |= (leg == number) & may & passed & (not one.copies)
         leg, spent = leg + goes, spent * ~goes
@@ -355,7 +355,7 @@ def test_what_shows_live_only_is_found_as_without_a_shadow() -> None:
 
     told = forecast(spec, service).live_only
 
-    alone = {name: metric for name, metric in metrics.items() if name != COPIES}
+    alone = {name: metric for name, metric in metrics.items() if name != Check.COPIES}
     seen = 300 + simulated(plan.live, alone, 2.0, 1000)["found"]
     assert told.found.ever == pytest.approx(np.isfinite(seen).mean(), abs=0.04)
     assert told.found.quantile(0.5) == pytest.approx(np.median(seen), rel=0.1)
@@ -384,7 +384,7 @@ def test_good_canaries_are_promoted_when_the_judge_passes_them(
     told = good.promoted
 
     seen = simulated(plan_of(spec, service), metrics, 1.0, 2000)["promoted"]
-    assert good.found.ever <= sum(one.alpha for name, one in metrics.items() if name in {ERRORS, COPIES})
+    assert good.found.ever <= sum(one.alpha for name, one in metrics.items() if name in {Check.ERRORS, Check.COPIES})
     assert told.ever == pytest.approx(np.isfinite(seen).mean(), abs=0.03)
     for share in (0.5, 0.9):
         when = float(np.quantile(seen, share, method="higher"))
@@ -556,8 +556,8 @@ def test_slow_answers_are_a_metric_unless_left_out() -> None:
     """With their share of alpha, and the quantile's share of requests."""
     metrics = metrics_of(spec_of(), Service(requests_per_second=50, error_rate=0.005))
 
-    assert metrics[LATENCY].base == pytest.approx(0.05)
-    assert (metrics[ERRORS].alpha, metrics[LATENCY].alpha) == pytest.approx((0.006, 0.002))
+    assert metrics[Check.LATENCY].base == pytest.approx(0.05)
+    assert (metrics[Check.ERRORS].alpha, metrics[Check.LATENCY].alpha) == pytest.approx((0.006, 0.002))
 
 
 @pytest.mark.parametrize(

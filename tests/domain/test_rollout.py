@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.deciding import decide
 from slipway.domain.evidence import NO_EVIDENCE
-from slipway.domain.judging.wording import COPIES
 from slipway.domain.moving import Approval, Route, wanted_traffic
 from slipway.domain.revision import Health, Traffic
 from slipway.domain.rollout import Step, advance, begin, undo
@@ -90,7 +90,7 @@ def test_live_errors_begin_fresh_after_the_shadow() -> None:
 
     assert step.status.phase is Phase.SHIFTING
     assert (step.status.evidence.canary, step.status.evidence.stable) == (ZERO, ZERO)
-    assert step.status.evidence.rate(COPIES).canary == Counters(requests=120, errors=2)
+    assert step.status.evidence.rate(Check.COPIES).canary == Counters(requests=120, errors=2)
 
 
 # beginning and taking back
@@ -107,7 +107,7 @@ def test_a_rollout_begins_with_nothing_held_for_or_against_it() -> None:
     assert (begun.evidence.canary, begun.step, begun.weight_percent) == (ZERO, 0, 0)
     assert decide(begun.evidence, SPEC) == decide(NO_EVIDENCE, SPEC)
     assert (begun.evidence_against, begun.evidence_for, begun.verdicts) == (1.0, 1.0, ())
-    assert begun.evidence.rate("error rate").dispersion == earlier.evidence.rate("error rate").dispersion
+    assert begun.evidence.rate(Check.ERRORS).dispersion == earlier.evidence.rate(Check.ERRORS).dispersion
     assert (begun.entered_at, begun.heartbeat_at, begun.awaits_approval) == (NOW, NOW, True)
     assert [moment.phase for moment in begun.timeline] == [Phase.STARTING]
 

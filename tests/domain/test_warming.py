@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.looking import judged, warmed
 from slipway.domain.moving import Observation
@@ -84,8 +85,8 @@ def test_copies_do_not_weigh_while_replicas_are_cold() -> None:
     early = looked(given(Phase.SHADOW, 10), seen(traffic=SHADOWED, shadow=cold), NOW)
     late = looked(early, seen(traffic=SHADOWED, shadow=warm), NOW + 25)
 
-    assert early.evidence.rate("shadow errors").canary == ZERO
-    assert late.evidence.rate("shadow errors").canary == Counters(requests=60, errors=0)
+    assert early.evidence.rate(Check.COPIES).canary == ZERO
+    assert late.evidence.rate(Check.COPIES).canary == Counters(requests=60, errors=0)
 
 
 def test_services_that_say_they_are_warm_end_it() -> None:

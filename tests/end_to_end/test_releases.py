@@ -60,7 +60,7 @@ def _watched(stack: Stack, model: str) -> int:
 
 
 def _requests_seen(stack: Stack, model: str) -> int:
-    dispersion = stack.status(model)["evidence"]["rates"].get("error rate", {}).get("dispersion", {})
+    dispersion = stack.status(model)["evidence"]["rates"].get("error_rate", {}).get("dispersion", {})
     return int(dispersion.get("requests", 0) + dispersion.get("all_requests", 0))
 
 
@@ -131,7 +131,7 @@ def test_labels_that_come_late_take_a_promoted_version_back(
     assert "120 labels recorded" in said
     assert "canary is wrong where stable never is" in stack.status("late")["reason"]
     verdicts = {verdict["check"]: verdict["outcome"] for verdict in stack.status("late")["verdicts"]}
-    assert (verdicts["error rate"], verdicts["wrong answers"], verdicts["input drift"]) == ("PASS", "FAIL", "PASS")
+    assert (verdicts["error_rate"], verdicts["wrong_answers"], verdicts["input_drift"]) == ("PASS", "FAIL", "PASS")
 
 
 def test_a_killed_release_is_resumed_and_ends(stack: Stack, register: Register, traffic: Traffic) -> None:

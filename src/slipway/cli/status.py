@@ -130,4 +130,4 @@ def _model_row(one: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _verdict_row(one: "Verdict") -> tuple[str, ...]:
-    return (one.check, one.outcome.value.replace("_", " "), one.reason)
+    return (one.title, one.outcome.value.replace("_", " "), one.reason)

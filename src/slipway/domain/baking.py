@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from slipway.domain.asked_again import worked_out_once
+from slipway.domain.checks import AFTER_PROMOTION, Check
 from slipway.domain.deciding import Decision, decide, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge import rate_guards
 from slipway.domain.judging import counts
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.verdict import Verdict
@@ -47,7 +47,7 @@ def serves_alone(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
 
 def served_alone(status: RolloutStatus) -> str:
     """Say what was learned of a first version that served alone."""
-    pairs = status.evidence.rate(ERRORS).dispersion.pairs
+    pairs = status.evidence.rate(Check.ERRORS).dispersion.pairs
     name = status.canary.name if status.canary else "it"
     return f"{name} serves; while it was alone, its errors were learned from {pairs} differences of successive blocks"
 
@@ -95,4 +95,4 @@ def decide_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> Decision:
 def verdicts_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Verdict]:
     """Return one verdict per metric; none of them is waited for."""
     found = verdicts(evidence, spec_after_promotion(spec))
-    return [replace(one, check=AFTER + one.check, blocking=False) for one in found]
+    return [replace(one, check=AFTER_PROMOTION + one.check, blocking=False) for one in found]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from slipway.domain.asked_again import worked_out_once
+from slipway.domain.checks import Check
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge import copies_guard, rate_guards
 from slipway.domain.judge_spec import Guard, JudgeSpec, RateGuard
@@ -28,7 +29,7 @@ Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
 class Scored:
     """One metric's evidence, on the scale that decides."""
 
-    check: str
+    check: Check
     against: float
     """Log e-value against "the canary is healthy"."""
     favour: float
@@ -121,34 +122,34 @@ def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
     return [*_counted(evidence, spec, shares), *_summed(evidence, spec, shares)]
 
 
-def _guards(spec: ReleaseSpec) -> Iterator[tuple[str, Guard]]:
+def _guards(spec: ReleaseSpec) -> Iterator[tuple[Check, Guard]]:
     """Name what may roll a canary back."""
     judge, shadow = spec.judge, spec.rollout.shadow
     yield from _rates(spec).items()
     if judge.scores is not None:
-        yield wording.SCORES, judge.scores
+        yield Check.SCORES, judge.scores
     if judge.classes is not None:
-        yield wording.CLASSES, judge.classes
+        yield Check.CLASSES, judge.classes
     if judge.latency is not None and judge.latency.any_quantile:
-        yield wording.QUANTILES, judge.latency
+        yield Check.QUANTILES, judge.latency
     if shadow is not None and shadow.disagreement_limit is not None:
-        yield wording.DISAGREEMENT, Guard()
+        yield Check.DISAGREEMENT, Guard()
     if shadow is not None and spec.slowdown_limit is not None:
         aside = judge.latency if shadow.slowdown_limit is None else None
-        yield wording.SLOWDOWN, Guard(weight=aside.weight / 3 if aside else 1.0)
+        yield Check.SLOWDOWN, Guard(weight=aside.weight / 3 if aside else 1.0)
 
 
-def _rates(spec: ReleaseSpec) -> dict[str, RateGuard]:
+def _rates(spec: ReleaseSpec) -> dict[Check, RateGuard]:
     """Return the shares of requests that are looked at; errors first."""
-    copies = {wording.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
+    copies = {Check.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
     return {**rate_guards(spec.judge), **copies}
 
 
-def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
     judge = spec.judge
     rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
     against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
-    if evidence.rate(wording.COPIES).tally:
+    if evidence.rate(Check.COPIES).tally:
         favour[0] = _with_copies(evidence, judge, float(favour[0]))
     for number, (name, one, guard) in enumerate(rated):
         yield Scored(
@@ -168,66 +169,66 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
     The same processes answered both, so their evidence adds up where copies fail as live requests do. Where they don't,
     live requests must have shown `LIVE_ALONE` by themselves.
     """
-    both = [evidence.rate(wording.ERRORS), evidence.rate(wording.COPIES)]
+    both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
     whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
     return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
 
 
-def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
     """Score what is no share of requests."""
     judge = spec.judge
     if (scores := judge.scores) is not None:
         yield Scored(
-            check=wording.SCORES,
+            check=Check.SCORES,
             against=_log(means.against(evidence.scores, scores.margin, scores.worse)),
             favour=_log(means.favour(evidence.scores, scores.tolerance, scores.worse)),
-            alpha=shares[wording.SCORES],
+            alpha=shares[Check.SCORES],
             required=scores.required,
             seen=evidence.scores.canary_requests > 0,
             tell=partial(wording.tell_scores, evidence.scores, INTERVAL_ALPHA),
         )
     if (mix := judge.classes) is not None:
         yield Scored(
-            check=wording.CLASSES,
+            check=Check.CLASSES,
             against=_log(classes.against(evidence.classes, mix.margin)),
             favour=_log(classes.favour(evidence.classes, mix.tolerance)),
-            alpha=shares[wording.CLASSES],
+            alpha=shares[Check.CLASSES],
             required=mix.required,
             seen=bool(evidence.classes.labels),
             tell=partial(wording.tell_classes, evidence.classes, mix.margin, INTERVAL_ALPHA),
         )
-    if wording.QUANTILES in shares:
+    if Check.QUANTILES in shares:
         yield Scored(
-            check=wording.QUANTILES,
+            check=Check.QUANTILES,
             against=_log(quantiles.against(evidence.quantiles)),
             favour=0.0,
-            alpha=shares[wording.QUANTILES],
+            alpha=shares[Check.QUANTILES],
             required=False,
             seen=evidence.quantiles.canary_requests > 0,
-            tell=partial(wording.tell_quantiles, evidence.quantiles, shares[wording.QUANTILES]),
+            tell=partial(wording.tell_quantiles, evidence.quantiles, shares[Check.QUANTILES]),
         )
     yield from _paired(evidence, spec, shares)
 
 
-def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> Iterator[Scored]:
+def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
     """Score what two answers to the same request show; copies are over when live requests begin: none must pass."""
     shadow = spec.rollout.shadow
     if shadow is not None and shadow.disagreement_limit is not None:
         yield Scored(
-            check=wording.DISAGREEMENT,
+            check=Check.DISAGREEMENT,
             against=_log(paired.against(evidence.pairs, shadow.disagreement_limit)),
             favour=_log(paired.favour(evidence.pairs, shadow.disagreement_limit)),
-            alpha=shares[wording.DISAGREEMENT],
+            alpha=shares[Check.DISAGREEMENT],
             required=False,
             seen=evidence.pairs.pairs > 0,
             tell=partial(wording.tell_disagreement, evidence.pairs, shadow.disagreement_limit, INTERVAL_ALPHA),
         )
     if (limit := spec.slowdown_limit) is not None:
         yield Scored(
-            check=wording.SLOWDOWN,
+            check=Check.SLOWDOWN,
             against=_log(paired.against_slower(evidence.pairs, limit)),
             favour=_log(paired.favour_slower(evidence.pairs, limit)),
-            alpha=shares[wording.SLOWDOWN],
+            alpha=shares[Check.SLOWDOWN],
             required=False,
             seen=evidence.pairs.log_ratios.count > 0,
             tell=partial(wording.tell_slowdown, evidence.pairs, limit, INTERVAL_ALPHA),
@@ -235,7 +236,7 @@ def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[str, float]) -> 
 
 
 def _tell_rate(
-    check: str, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
+    check: Check, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
 ) -> tuple[str, dict[str, float]]:
     """Put one share of requests into words; the interval is worked out only where it is said."""
     one, guard, judge = evidence.rate(check), _rates(spec)[check], spec.judge
@@ -267,7 +268,7 @@ def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile,
     else:
         outcome, said = (Outcome.FAIL, sentence) if sentence else (Outcome.PASS, wording.no_drift(psi))
     numbers = {} if psi is None else {"largest_psi": psi}
-    yield Verdict(check=wording.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
+    yield Verdict(check=Check.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
 
 
 def _log(value: float) -> float:

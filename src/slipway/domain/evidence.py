@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.judging import counts
 from slipway.domain.judging.classes import ClassEvidence
@@ -13,7 +14,6 @@ from slipway.domain.judging.paired import PairEvidence
 from slipway.domain.judging.quantiles import QuantileEvidence
 from slipway.domain.judging.route import RouteEvidence
 from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.readings import Cursor
 
 
@@ -21,8 +21,8 @@ from slipway.domain.readings import Cursor
 class Evidence:
     """One part per question, each a value of its own module under `judging`."""
 
-    rates: Mapping[str, CountEvidence] = field(default_factory=dict)
-    """Shares of requests, by the check's name: errors, slow answers, wrong answers."""
+    rates: Mapping[Check, CountEvidence] = field(default_factory=dict)
+    """Shares of requests: errors, slow answers, wrong answers, ..."""
     threshold_milliseconds: float | None = None
     """From where an answer counts as slow; None: not known yet."""
     quantiles: QuantileEvidence = field(default_factory=QuantileEvidence)
@@ -37,19 +37,19 @@ class Evidence:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     """Where the last look at each source stood."""
 
-    def rate(self, check: str) -> CountEvidence:
+    def rate(self, check: Check) -> CountEvidence:
         """Return one share's evidence; nothing where nothing was counted."""
         return self.rates.get(check, counts.NOTHING)
 
     @property
     def canary(self) -> Counters:
         """The canary's requests and errors, live ones."""
-        return self.rate(ERRORS).canary
+        return self.rate(Check.ERRORS).canary
 
     @property
     def stable(self) -> Counters:
         """Stable's requests and errors, live ones."""
-        return self.rate(ERRORS).stable
+        return self.rate(Check.ERRORS).stable
 
 
 NO_EVIDENCE = Evidence()

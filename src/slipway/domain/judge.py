@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
 from slipway.domain.judging.counts import CountEvidence, Look
 from slipway.domain.judging.dispersion import knows_gusts
-from slipway.domain.judging.wording import COPIES, ERRORS, LABELS, LATENCY, NONFINITE, REFUSED, SHED
 from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
 from slipway.domain.shadow import ShadowComparison
 
@@ -36,7 +36,7 @@ BEARABLE_ERRORS = 12.0
 WORST_RATIO = 16.0
 """Beyond it a canary is broken: its evidence grows by several nats per error."""
 WORST_SHARE = 0.5
-OF_COLD_REPLICAS = frozenset({ERRORS, SHED, LATENCY})
+OF_COLD_REPLICAS = frozenset({Check.ERRORS, Check.SHED, Check.LATENCY})
 """Checks that a replica may look bad in while it is cold."""
 
 
@@ -83,15 +83,15 @@ Pairs = tuple[Reading, Reading]
 """What came since the last look: canary's, stable's."""
 
 
-def rate_guards(spec: JudgeSpec) -> dict[str, RateGuard]:
+def rate_guards(spec: JudgeSpec) -> dict[Check, RateGuard]:
     """Return the shares of requests that the spec asks for, by the check's name; errors first."""
     named = {
-        ERRORS: spec.errors,
-        REFUSED: spec.refused,
-        SHED: spec.shed,
-        NONFINITE: spec.nonfinite,
-        LATENCY: spec.latency,
-        LABELS: spec.labels,
+        Check.ERRORS: spec.errors,
+        Check.REFUSED: spec.refused,
+        Check.SHED: spec.shed,
+        Check.NONFINITE: spec.nonfinite,
+        Check.LATENCY: spec.latency,
+        Check.LABELS: spec.labels,
     }
     return {check: guard for check, guard in named.items() if guard is not None}
 
@@ -160,14 +160,14 @@ def look_at_pairs(
         patient=patient,
     )
     block = int(when.at // spec.burst_seconds)
-    copied = evidence.rate(COPIES)
+    copied = evidence.rate(Check.COPIES)
     if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
-        copied = CountEvidence(dispersion=evidence.rate(ERRORS).dispersion)
+        copied = CountEvidence(dispersion=evidence.rate(Check.ERRORS).dispersion)
     copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
     pairs = paired.grow(
         evidence.pairs, pairs=came.answered, disagreeing=came.disagreed, log_ratios=came.log_latency_ratios
     )
-    return replace(evidence, rates={**evidence.rates, COPIES: copies}, pairs=pairs)
+    return replace(evidence, rates={**evidence.rates, Check.COPIES: copies}, pairs=pairs)
 
 
 def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
@@ -200,7 +200,7 @@ def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
     one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
     the spec says what to expect.
     """
-    return knows_gusts(evidence.rate(ERRORS).dispersion, spec.burst_cv)
+    return knows_gusts(evidence.rate(Check.ERRORS).dispersion, spec.burst_cv)
 
 
 def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
@@ -214,7 +214,7 @@ def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
     if evidence.canary == ZERO:
         return False
     ratio, share = bearable(evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance)
-    by_ratio = counts.log_under(evidence.rate(ERRORS), spec.errors, float(ratio), spec.burst_cv)
+    by_ratio = counts.log_under(evidence.rate(Check.ERRORS), spec.errors, float(ratio), spec.burst_cv)
     by_share = log_share_under(evidence.canary, float(share))
     return float(rates.log_either(np.array(by_ratio), np.array(by_share))) >= -math.log(spec.beta)
 
@@ -276,7 +276,7 @@ def _routed(evidence: Evidence, came: Mapping[str, Pairs], when: When) -> Eviden
     )
 
 
-def _counted(evidence: Evidence, looks: Mapping[str, Look], spec: JudgeSpec, block: int) -> Evidence:
+def _counted(evidence: Evidence, looks: Mapping[Check, Look], spec: JudgeSpec, block: int) -> Evidence:
     """Weigh every share of requests of this look in one pass."""
     guards = rate_guards(spec)
     checks = [check for check in guards if check in looks]
@@ -287,17 +287,17 @@ def _counted(evidence: Evidence, looks: Mapping[str, Look], spec: JudgeSpec, blo
     return replace(evidence, rates={**evidence.rates, **dict(zip(checks, grown, strict=True))})
 
 
-def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[str, Look]:
-    looks: dict[str, Look | None] = {}
+def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[Check, Look]:
+    looks: dict[Check, Look | None] = {}
     if "labels" in came:
-        looks[LABELS] = _look([one.labels for one in came["labels"]])
+        looks[Check.LABELS] = _look([one.labels for one in came["labels"]])
     if "requests" in came:
         for check, kind in _OF_REQUESTS.items():
             looks[check] = _look(
                 [None if one.requests is None else _events(one.requests, kind) for one in came["requests"]]
             )
     if "summaries" in came:
-        looks[NONFINITE] = _look(
+        looks[Check.NONFINITE] = _look(
             [None if one.summary is None else _nonfinite(one.summary) for one in came["summaries"]]
         )
     if "latencies" in came and threshold is not None:
@@ -307,11 +307,11 @@ def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[str, Look
             else None  # counted by other edges than the threshold was one of
             for one in came["latencies"]
         ]
-        looks[LATENCY] = _look(slow)
+        looks[Check.LATENCY] = _look(slow)
     return {check: look for check, look in looks.items() if look is not None}
 
 
-_OF_REQUESTS = {ERRORS: "errors", REFUSED: "refused", SHED: "shed"}
+_OF_REQUESTS = {Check.ERRORS: "errors", Check.REFUSED: "refused", Check.SHED: "shed"}
 """Checks of what became of live requests, and the counter of each."""
 
 

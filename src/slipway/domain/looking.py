@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from slipway.domain import baking, judge, warming
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import Decision, decide, drifted, score, verdicts
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import DriftAction
 from slipway.domain.judging import route, shared_faults
 from slipway.domain.judging.dispersion import KNOWN_BLOCKS
-from slipway.domain.judging.wording import COPIES, DISAGREEMENT, SLOWDOWN
 from slipway.domain.moving import Observation, name_of, state_in
 from slipway.domain.readings import Summary
 from slipway.domain.revision import Health
 from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.status import Hold, HoldReason, Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.domain.warming import ready_replicas
 
@@ -26,7 +26,7 @@ CROWDED_PERCENT = 25
 WARMED_UP = {Phase.SHADOW, Phase.SHIFTING, Phase.BAKING}
 """Phases that begin with more requests for a revision than it had."""
 NO_SUMMARY = Summary()
-OF_COPIES = {COPIES, DISAGREEMENT, SLOWDOWN}
+OF_COPIES = {Check.COPIES, Check.DISAGREEMENT, Check.SLOWDOWN}
 """Checks that copies are judged by."""
 
 
@@ -181,14 +181,16 @@ def _alone(counters: Mapping[str, Counters], name: str | None) -> dict[str, Coun
     return {name: counters[name]} if name is not None and name in counters else {}
 
 
-def why_copying_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
-    """Say why no live request may follow the copies yet, whatever they show; empty: it may."""
+def find_copying_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
+    """Return why no live request may follow the copies yet, whatever they show; None: it may."""
     stable, shadow = state_in(seen, name_of(status.stable)), spec.rollout.shadow
     if stable.health is not Health.READY:
-        return f"{stable.name} is {stable.health}: no live request goes to the canary until it is ready"
+        sentence = f"{stable.name} is {stable.health}: no live request goes to the canary until it is ready"
+        return Hold(reason=HoldReason.STABLE_NOT_READY, sentence=sentence)
     if shadow is not None and shadow.disagreement_limit is not None and not status.shadow.compared:
-        return "no copied request was answered by both yet"  # a limit that nothing was held against is not kept
-    return ""
+        # a limit that nothing was held against is not kept
+        return Hold(reason=HoldReason.NOT_COPIED, sentence="no copied request was answered by both yet")
+    return None
 
 
 def _may_wait(spec: ReleaseSpec) -> bool:
@@ -210,29 +212,34 @@ def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
     if _learns_first(spec, status):
         return False
     said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
-    return said.get(COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
+    return said.get(Check.COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
 
 
-def why_it_stays(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
-    """Say why the weights stay, whatever the evidence says; empty: they need not."""
+def find_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
+    """Return what keeps the weights where they are, whatever the evidence says; None: nothing does."""
     stable = state_in(seen, name_of(status.stable))
     if stable.health is not Health.READY:
-        return f"{stable.name} is {stable.health}: the weights stay until it is ready"
+        sentence = f"{stable.name} is {stable.health}: the weights stay until it is ready"
+        return Hold(reason=HoldReason.STABLE_NOT_READY, sentence=sentence)
     if not {stable.name, name_of(status.canary)} <= (seen.live or {}).keys():
-        return "requests can't be counted now: the weights stay until they can"
-    return _fault(spec, status)
+        sentence = "requests can't be counted now: the weights stay until they can"
+        return Hold(reason=HoldReason.NOT_COUNTED, sentence=sentence)
+    return _find_fault(spec, status)
 
 
-def _fault(spec: ReleaseSpec, status: RolloutStatus) -> str:
-    """Say what is wrong that is not the canary's fault; empty: nothing is."""
+def _find_fault(spec: ReleaseSpec, status: RolloutStatus) -> Hold | None:
+    """Return what is wrong that is not the canary's fault; None: nothing is."""
     evidence, watched = status.evidence, spec.judge.drift
     if evidence.fault.now:
-        return f"{shared_faults.sentence(evidence.fault)}: the weights stay until it is over"
+        reason = HoldReason.BOTH_FAIL if evidence.fault.canary_share else HoldReason.STABLE_FAILS
+        sentence = f"{shared_faults.sentence(evidence.fault)}: the weights stay until it is over"
+        return Hold(reason=reason, sentence=sentence)
     if route.mismatched(evidence.route, spec.judge.alpha):
-        return f"{route.sentence(evidence.route)}: the weights stay"
+        return Hold(reason=HoldReason.WRONG_ROUTE, sentence=f"{route.sentence(evidence.route)}: the weights stay")
     if watched is not None and watched.action is DriftAction.GUARD and status.canary is not None:
-        return drifted(evidence, spec.judge, status.canary.package.profile)
-    return ""
+        sentence = drifted(evidence, spec.judge, status.canary.package.profile)
+        return Hold(reason=HoldReason.INPUTS_DRIFTED, sentence=sentence) if sentence else None
+    return None
 
 
 def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:

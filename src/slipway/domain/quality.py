@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from slipway.domain.checks import Check
 from slipway.domain.spec import QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 
 Predictions = NDArray[np.generic]
 Losses = NDArray[np.float64]
 
-CHECK = "quality"
 NUMBERS = "biuf"
 """Kinds of numpy types that are numbers."""
 BISECTIONS = 52
@@ -45,10 +45,10 @@ def judge_quality(
     'right on 100 of 100 rows (100.0 %); no champion to compare with'
     """
     if len(truth) == 0:
-        return Verdict(check=CHECK, outcome=Outcome.NO_DATA, reason="no labelled rows to judge with")
+        return Verdict(check=Check.QUALITY, outcome=Outcome.NO_DATA, reason="no labelled rows to judge with")
     problem = _incomparable(truth, challenger, spec)
     if problem:
-        return Verdict(check=CHECK, outcome=Outcome.FAIL, reason=f"the model {problem}")
+        return Verdict(check=Check.QUALITY, outcome=Outcome.FAIL, reason=f"the model {problem}")
     aside = _incomparable(truth, champion, spec) if champion is not None else ""
     peer = None if aside else champion
     judge = _judge_accuracy if spec.metric == "accuracy" else _judge_errors
@@ -57,7 +57,7 @@ def judge_quality(
         judged = judged.beside(_Finding(Outcome.INCONCLUSIVE, f"no comparison, for the champion {aside}"))
     elif peer is None:
         judged = judged.beside(_Finding(Outcome.PASS, "no champion to compare with"))
-    return Verdict(check=CHECK, outcome=judged.outcome, reason=judged.reason, numbers=judged.numbers)
+    return Verdict(check=Check.QUALITY, outcome=judged.outcome, reason=judged.reason, numbers=judged.numbers)
 
 
 def paired_interval(only_first: int, only_second: int, rows: int, confidence: float) -> tuple[float, float]:

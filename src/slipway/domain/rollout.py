@@ -18,12 +18,12 @@ from slipway.domain.judging import quantiles
 from slipway.domain.looking import (
     copies_pass,
     decision_of,
+    find_copying_hold,
+    find_hold,
     judged,
     step_is_over,
     too_bad_for_cold,
     warmed,
-    why_copying_stays,
-    why_it_stays,
 )
 from slipway.domain.moving import (
     Action,
@@ -41,7 +41,7 @@ from slipway.domain.moving import (
 from slipway.domain.revision import Health, Revision, Traffic
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.spec import Deadline, ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.status import Hold, HoldReason, Phase, RolloutStatus
 from slipway.domain.timeline import moment_of, remembered
 from slipway.domain.verdict import Outcome
 from slipway.domain.warming import NOTHING_WARMS
@@ -91,7 +91,8 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         raise ValueError(message)
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
-    status = _noted(replace(status, heartbeat_at=now), seen, now)
+    hold = status.hold if status.phase is Phase.HELD else None
+    status = _noted(replace(status, heartbeat_at=now, hold=hold), seen, now)
     status = judged(spec, warmed(spec, status, seen, now), seen, now)
     status = _interrupted(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
@@ -184,13 +185,14 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
 def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     shadow, waited = spec.rollout.shadow, now - status.entered_at
     longest = shadow.duration_seconds if shadow is not None else 0.0
-    stays = why_copying_stays(spec, status, seen)
-    if not stays and (waited >= longest or _early(spec, status, waited)):
+    hold = find_copying_hold(spec, status, seen)
+    if hold is None and (waited >= longest or _early(spec, status, waited)):
         return _first_step(spec, status, seen, now)
     if waited >= longest + spec.rollout.deadline_seconds:
-        reason = f"no decision {waited:.0f} s after the shadow began: {stays}"
-        return _move(_enter(replace(status, held_from=Phase.SHADOW), Phase.HELD, reason, now), seen)
-    return _move(replace(status, reason=f"shadow: {_told(status.shadow)}"), seen)
+        reason = f"no decision {waited:.0f} s after the shadow began: {hold.sentence if hold else ''}"
+        return _move(_hold(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, now), seen)
+    told = replace(status, reason=f"shadow: {_told(status.shadow)}", hold=hold.reason if hold else None)
+    return _move(told, seen)
 
 
 def _early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
@@ -213,21 +215,23 @@ def _told(compared: ShadowComparison) -> str:
 
 
 def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    stays = why_it_stays(spec, status, seen)
-    following = status if stays else _following(spec, status, now)
+    hold = find_hold(spec, status, seen)
+    following = status if hold else _following(spec, status, now)
     missing = _missing(following, seen)
-    if not stays and not missing:
+    if hold is None and missing:
+        hold = Hold(reason=HoldReason.REPLICAS, sentence=missing)
+    if hold is None:
         return _move(following, seen)
     waited = now - status.entered_at
     if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
-        reason = f"no decision {waited:.0f} s after this step began: {stays or missing}"
-        choice = Deadline.HOLD if stays else spec.rollout.on_deadline
+        reason = f"no decision {waited:.0f} s after this step began: {hold.sentence}"
+        choice = spec.rollout.on_deadline if hold.reason is HoldReason.REPLICAS else Deadline.HOLD
         if choice is Deadline.PROMOTE and following.phase is Phase.PROMOTING:
             return _move(following, seen)
         if choice is Deadline.ROLL_BACK:
             return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
-        return _keep(_enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now), seen)
-    return _keep(replace(status, reason=stays or missing), seen, reserve=following)
+        return _keep(_hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now), seen)
+    return _keep(replace(status, reason=hold.sentence, hold=hold.reason), seen, reserve=following)
 
 
 def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
@@ -244,8 +248,8 @@ def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutS
 
 def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
     if (spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
-        held = replace(status, held_from=Phase.PROMOTING, awaits_approval=True)
-        return _enter(held, Phase.HELD, f"waits for approval before promotion; {reason}", now)
+        waits = f"waits for approval before promotion; {reason}"
+        return _hold(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, now)
     return _promote(spec, status, reason, now)
 
 
@@ -262,18 +266,18 @@ def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float
         case Deadline.ROLL_BACK:
             return _enter(status, Phase.ROLLING_BACK, reason, now)
         case Deadline.HOLD:
-            return _enter(replace(status, held_from=Phase.SHIFTING), Phase.HELD, reason, now)
+            return _hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now)
 
 
 def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
     if status.copying:
         go_on = seen.approval is not None and seen.approval.approve
-        stays = "" if go_on else why_copying_stays(spec, status, seen)
-        return _move(status, seen) if stays else _first_step(spec, status, seen, now)
+        hold = None if go_on else find_copying_hold(spec, status, seen)
+        return _move(status, seen) if hold else _first_step(spec, status, seen, now)
     if seen.approval is not None and seen.approval.approve:
         approved = replace(status, approved_by=seen.approval.by)
         return _move(_promote(spec, approved, f"approved by {seen.approval.by}", now), seen)
-    if status.held_from is not Phase.SHIFTING or why_it_stays(spec, status, seen):
+    if status.held_from is not Phase.SHIFTING or find_hold(spec, status, seen):
         return _keep(status, seen)
     following = _resumed(spec, status, now)
     return _keep(status, seen, reserve=following) if _missing(following, seen) else _move(following, seen)
@@ -434,9 +438,16 @@ def _promote(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) 
     return _enter(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
 
 
-def _enter(status: RolloutStatus, phase: Phase, reason: str, now: float) -> RolloutStatus:
+def _hold(status: RolloutStatus, held_from: Phase, hold: HoldReason, reason: str, now: float) -> RolloutStatus:
+    """Return the status of a rollout that waits; `held_from` is the phase that it continues with."""
+    return _enter(replace(status, held_from=held_from), Phase.HELD, reason, now, hold)
+
+
+def _enter(
+    status: RolloutStatus, phase: Phase, reason: str, now: float, hold: HoldReason | None = None
+) -> RolloutStatus:
     weight = _WEIGHTS.get(phase, status.weight_percent)
-    entered = replace(status, phase=phase, reason=reason, entered_at=now, weight_percent=weight)
+    entered = replace(status, phase=phase, reason=reason, hold=hold, entered_at=now, weight_percent=weight)
     return replace(entered, timeline=(*entered.timeline, moment_of(entered, now)))
 
 

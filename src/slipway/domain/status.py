@@ -54,6 +54,39 @@ class Phase(StrEnum):
         return not self.terminal and self not in {Phase.BAKING, Phase.HELD}
 
 
+class HoldReason(StrEnum):
+    """Why the weights stay where they are, whatever the evidence says; or why a rollout is held."""
+
+    STABLE_NOT_READY = "stable-not-ready"
+    """The stable revision is not ready: there is nothing to compare with, and nothing to go back to."""
+    NOT_COUNTED = "not-counted"
+    """Requests can't be counted now."""
+    NOT_COPIED = "not-copied"
+    """No copied request was answered by both revisions yet."""
+    BOTH_FAIL = "both-fail"
+    """Both versions fail together."""
+    STABLE_FAILS = "stable-fails"
+    """Stable fails while the canary gets no request."""
+    WRONG_ROUTE = "wrong-route"
+    """The router shares requests otherwise than it was told."""
+    INPUTS_DRIFTED = "inputs-drifted"
+    """Live inputs are not as in the validation rows, and the spec lets that hold the weights."""
+    REPLICAS = "replicas"
+    """Replicas are missing for the next weight."""
+    NO_DECISION = "no-decision"
+    """The deadline passed without enough evidence either way."""
+    APPROVAL = "approval"
+    """A person must agree before promotion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps the weights where they are."""
+
+    reason: HoldReason
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """One line of the rollout's timeline: what changed, or what one look showed."""
@@ -70,6 +103,8 @@ class Moment:
     """E-value for the canary being fine (it may be promoted at 1/beta)."""
     canary: Counters = ZERO
     stable: Counters = ZERO
+    hold: HoldReason | None = None
+    """What kept the weights at this look; None: the evidence decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +136,8 @@ class RolloutStatus:
     """Why it is where it is: one sentence."""
     remark: str = ""
     """What else was seen at the last look: somebody edited the route, the autoscaler is blind."""
+    hold: HoldReason | None = None
+    """What kept the weights at the last look, or why it is held; None: the evidence decides."""
     held_from: Phase | None = None
     """The phase that it goes on with after HELD."""
     yielded: bool = False

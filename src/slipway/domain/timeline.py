@@ -34,4 +34,5 @@ def moment_of(status: RolloutStatus, now: float) -> Moment:
         evidence_for=status.evidence_for,
         canary=status.evidence.canary,
         stable=status.evidence.stable,
+        hold=status.hold,
     )

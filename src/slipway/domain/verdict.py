@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from slipway.domain.checks import title_of
+
 
 class Outcome(StrEnum):
     """The four answers of a gate or of the judge."""
@@ -23,7 +25,7 @@ class Verdict:
     """One check's answer, with the sentence that explains it and the numbers behind it."""
 
     check: str
-    """What was checked, as a noun: `quality`, `parity`, `error rate`."""
+    """The key of what was checked: a `Check`, or a name of the gate's own."""
     outcome: Outcome
     reason: str
     """One plain sentence, with numbers, readable without context."""
@@ -33,6 +35,11 @@ class Verdict:
     """False: shown, and the release goes on whatever the outcome."""
     do: str = ""
     """What to do where it says no; empty: what any gate advises."""
+
+    @property
+    def title(self) -> str:
+        """What was checked, as people read it."""
+        return title_of(self.check)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Outcome:

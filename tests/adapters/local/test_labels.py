@@ -12,7 +12,7 @@ import pytest
 from slipway.adapters.local.labels import LocalLabels
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.labels import Label
-from slipway.errors import MetricsUnavailable, PermanentError
+from slipway.errors import FormatTooNew, MetricsUnavailable, PermanentError
 from slipway.ports.labels import Recorded
 from tests.contract.labels import batch
 
@@ -135,3 +135,19 @@ def test_a_writer_that_waits_too_long_may_try_again(tmp_path: Path) -> None:
         other.execute("ROLLBACK")
 
     assert store.counts("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=1, errors=0)}
+
+
+def test_labels_from_before_there_were_numbers_are_counted_and_a_newer_file_is_refused(tmp_path: Path) -> None:
+    """Neither read nor written: its tables may mean something else."""
+    store = LocalLabels(tmp_path)
+    store.record("digits", batch("digits-v1", 1, 3))
+    with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as database:
+        database.execute("PRAGMA user_version = 0")
+    assert store.counts("digits", ["digits-v1"])["digits-v1"].requests == 3
+    with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as database:
+        database.execute("PRAGMA user_version = 2")
+
+    with pytest.raises(FormatTooNew, match="a file of labels of format 2"):
+        store.counts("digits", ["digits-v1"])
+    with pytest.raises(FormatTooNew, match="a file of labels of format 2"):
+        store.record("digits", batch("digits-v1", 4, 4))

@@ -1,5 +1,6 @@
 """Status and leases as files: under many writers, under kill -9, and when a file is broken."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +14,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from slipway.adapters.local.records import Records
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.waiting import until
-from slipway.errors import LeaseHeld, LeaseLost, PermanentError
+from slipway.errors import FormatTooNew, LeaseHeld, LeaseLost, PermanentError
 from slipway.ports.rollouts import Lease
 from tests.contract.rollouts import a_status
 
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 HOLDERS = st.sampled_from(["one", "two", "three"])
 
 
@@ -179,3 +182,35 @@ def test_a_broken_lease_file_gives_nobody_the_lease(tmp_path: Path) -> None:
 
     with pytest.raises(PermanentError, match=r"leases/m\.json"):
         rollouts.acquire("m", "two", 60)
+
+
+def test_a_lease_of_every_version_is_read_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    """The file of the first version had no number; the one of a version to come is left as it is."""
+    path = tmp_path / "leases" / "m.json"
+    path.parent.mkdir()
+    [written] = sorted((FIXTURES / "lease-format-1").glob("*.json"))
+    path.write_bytes(written.read_bytes())
+    rollouts = LocalRollouts(tmp_path)
+
+    assert rollouts.acquire("m", "new", 30).token == 3
+
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    for work in (rollouts.current, lambda model: rollouts.acquire(model, "new", 30)):
+        with pytest.raises(FormatTooNew, match=r"m\.json: a lease of format 2"):
+            work("m")
+    assert json.loads(path.read_text())["lease"]["token"] == 3
+
+
+@pytest.mark.parametrize("written", sorted((FIXTURES / "revision-format-1").glob("*.json")), ids=lambda path: path.stem)
+def test_a_revision_of_every_version_is_read(tmp_path: Path, written: Path) -> None:
+    """What serves when Slipway is updated goes on serving."""
+    place = tmp_path / "models" / "m" / "m-v2.json"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(written.read_bytes())
+
+    [record] = Records(tmp_path).of("m").values()
+    Records(tmp_path).write(record)
+
+    assert (record.revision.name, record.revision.package.runtime) == ("m-v2", "onnx")
+    assert list(Records(tmp_path).of("m").values()) == [record]
+    assert json.loads(place.read_text())["format"] == 1

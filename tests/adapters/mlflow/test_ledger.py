@@ -12,6 +12,7 @@ import pytest
 
 from slipway.adapters.mlflow import runs
 from slipway.adapters.mlflow.ledger import MlflowLedger
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.model import ReleaseState
 from slipway.domain.release import ReleaseRecord, StageRecord
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 BEGAN = 1_800_000_000.0
 JUDGED = (
     Verdict(
-        check="error rate",
+        check=Check.ERRORS,
         outcome=Outcome.PASS,
         reason="canary is not worse than tolerated",
         numbers={"ratio": 0.9, "ratio_low": 0.3, "ratio_high": 1.8, "evidence_against": 0.02, "evidence_for": 31.0},
     ),
-    Verdict(check="latency, any quantile", outcome=Outcome.NO_DATA, reason="none read", numbers={"alpha": 0.002}),
+    Verdict(check=Check.QUANTILES, outcome=Outcome.NO_DATA, reason="none read", numbers={"alpha": 0.002}),
 )
 
 

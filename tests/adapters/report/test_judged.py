@@ -10,9 +10,9 @@ from slipway.adapters.report.html import HtmlReporter
 from slipway.adapters.report.intervals import Mark, Scale, chart
 from slipway.adapters.report.judged import Judged, judged, remarks
 from slipway.adapters.report.pauses import pauses
-from slipway.domain.baking import AFTER
+from slipway.domain.checks import AFTER_PROMOTION
 from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.status import HoldReason, Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 
 RATIOS = Scale(low=0.25, high=4.0, log=True, tell="{:.3g}x".format)
@@ -27,12 +27,12 @@ def section(text: str) -> str:
 
 def by_check(record: ReleaseRecord) -> dict[str, Judged]:
     """Return what is shown, by metric."""
-    return {one.verdict.check: one for one in judged(record)}
+    return {one.verdict.title: one for one in judged(record)}
 
 
-def shifting(at: float, reason: str, phase: Phase = Phase.SHIFTING) -> Moment:
+def shifting(at: float, reason: str, hold: HoldReason | None = None, phase: Phase = Phase.SHIFTING) -> Moment:
     """Return a look at 10 percent."""
-    return Moment(at=at, phase=phase, weight_percent=10, reason=reason)
+    return Moment(at=at, phase=phase, weight_percent=10, reason=reason, hold=hold)
 
 
 def test_every_metric_has_a_row_with_its_outcome(records: dict[str, ReleaseRecord], pages: dict[str, str]) -> None:
@@ -41,7 +41,7 @@ def test_every_metric_has_a_row_with_its_outcome(records: dict[str, ReleaseRecor
 
     rows = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in section(pages["everything"]).split("<tr>")[2:]]
 
-    assert [row[0] for row in rows] == [verdict.check for verdict in record.judged]
+    assert [row[0] for row in rows] == [verdict.title for verdict in record.judged]
     assert len(rows) == 13
     for row, verdict in zip(rows, record.judged, strict=True):
         assert f">{verdict.outcome.value.replace('_', ' ')}</span>" in row[1]
@@ -77,7 +77,7 @@ def test_the_pages_order_of_ratios_is_the_judges(records: dict[str, ReleaseRecor
 def test_a_metric_is_drawn_after_promotion_as_before(records: dict[str, ReleaseRecord]) -> None:
     """The same interval beside the same margin and tolerance."""
     record = records["everything"]
-    late = replace(record, judged=tuple(replace(one, check=AFTER + one.check) for one in record.judged))
+    late = replace(record, judged=tuple(replace(one, check=AFTER_PROMOTION + one.check) for one in record.judged))
 
     before, after = ([one.chart for one in judged(each)] for each in (record, late))
 
@@ -258,19 +258,19 @@ def test_a_pause_is_shaded_named_and_told(records: dict[str, ReleaseRecord], pag
 
 
 @pytest.mark.parametrize(
-    ("reason", "name"),
+    ("hold", "name"),
     [
-        (BOTH, "both fail"),
-        ("stable fails on 40 % (usual 0.2 %) while the canary gets no request: the weights stay", "stable fails"),
-        (ROUTE, "wrong route"),
-        ("requests can't be counted now: the weights stay until they can", "not counted"),
-        ("m-v1 is unready: the weights stay until it is ready", "stable not ready"),
-        ("live values of 'pixel_20' are not as in the validation rows (PSI 0.86)", "inputs drifted"),
+        (HoldReason.BOTH_FAIL, "both fail"),
+        (HoldReason.STABLE_FAILS, "stable fails"),
+        (HoldReason.WRONG_ROUTE, "wrong route"),
+        (HoldReason.NOT_COUNTED, "not counted"),
+        (HoldReason.STABLE_NOT_READY, "stable not ready"),
+        (HoldReason.INPUTS_DRIFTED, "inputs drifted"),
     ],
 )
-def test_every_reason_to_wait_has_a_name(records: dict[str, ReleaseRecord], reason: str, name: str) -> None:
-    """The figure has room for two words."""
-    record = replace(records["promoted"], timeline=(shifting(1, reason), shifting(2, "goes on")))
+def test_every_reason_to_wait_has_a_name(records: dict[str, ReleaseRecord], hold: HoldReason, name: str) -> None:
+    """The figure has room for two words; how the sentence is worded does not matter."""
+    record = replace(records["promoted"], timeline=(shifting(1, "whatever it says", hold), shifting(2, "goes on")))
 
     assert [(pause.name, pause.begins, pause.ends) for pause in pauses(record)] == [(name, 1, 2)]
 
@@ -278,7 +278,14 @@ def test_every_reason_to_wait_has_a_name(records: dict[str, ReleaseRecord], reas
 def test_pauses_of_one_kind_are_one_and_others_are_apart(records: dict[str, ReleaseRecord]) -> None:
     """The percentages in the sentence change at every look; the first sentence is kept."""
     later = BOTH.replace("40 %", "38 %")
-    looks = [shifting(1, BOTH), shifting(2, later), shifting(3, ROUTE), shifting(4, "goes on"), shifting(5, BOTH)]
+    both, route = HoldReason.BOTH_FAIL, HoldReason.WRONG_ROUTE
+    looks = [
+        shifting(1, BOTH, both),
+        shifting(2, later, both),
+        shifting(3, ROUTE, route),
+        shifting(4, "goes on"),
+        shifting(5, BOTH, both),
+    ]
 
     found = pauses(replace(records["promoted"], timeline=tuple(looks)))
 
@@ -291,6 +298,11 @@ def test_pauses_of_one_kind_are_one_and_others_are_apart(records: dict[str, Rele
 
 def test_what_waits_for_other_reasons_is_no_pause(records: dict[str, ReleaseRecord]) -> None:
     """A held rollout is a phase of its own; a rollback that names the route has ended."""
-    looks = shifting(1, BOTH, Phase.HELD), shifting(2, ROUTE, Phase.ROLLING_BACK), shifting(3, "not enough evidence")
+    looks = (
+        shifting(1, BOTH, HoldReason.NO_DECISION, Phase.HELD),
+        shifting(2, ROUTE, HoldReason.WRONG_ROUTE, Phase.ROLLING_BACK),
+        shifting(3, "not enough evidence"),
+        shifting(4, "waits for replicas: 2 of 3", HoldReason.REPLICAS),
+    )
 
     assert pauses(replace(records["promoted"], timeline=looks)) == []

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging import rates
@@ -24,6 +25,7 @@ from slipway.domain.judging.counts import (
     log_under,
     logs,
 )
+from slipway.domain.stored_formats import STATUS
 
 DOCUMENT = TypeAdapter(list[CountEvidence])
 GUARDS = [
@@ -112,7 +114,9 @@ def test_what_was_written_before_there_were_windows_goes_on() -> None:
     for name in ("last_requests", "last_events", "looks_here", "looks", "spans", "recent"):
         del before["dispersion"][name]
 
-    [old] = DOCUMENT.validate_python([before])
+    times = dict.fromkeys(("started_at", "entered_at", "heartbeat_at"), 1.0)
+    status = {"model": "m", "version": 2, "release_id": "m-v2-a1", "evidence": {"rates": {"error rate": before}}}
+    old = STATUS.load(status | times, "a status of format 1").evidence.rate(Check.ERRORS)
 
     assert logs([old], GUARDS[:1], 0.0) == (
         pytest.approx(logs([now], GUARDS[:1], 0.0)[0]),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging.classes import ClassEvidence
@@ -20,10 +21,6 @@ from slipway.domain.judging.paired import grow as pairs_grow
 from slipway.domain.judging.quantiles import QuantileEvidence
 from slipway.domain.judging.quantiles import grow as quantiles_grow
 from slipway.domain.judging.wording import (
-    COPIES,
-    ERRORS,
-    LABELS,
-    LATENCY,
     Rate,
     Ratio,
     chance,
@@ -50,7 +47,7 @@ def rate(
     stable: tuple[int, int] = (8010, 71),
     ratio: tuple[float, float, float] = (2.31, 1.48, 3.4),
     *,
-    check: str = ERRORS,
+    check: str = Check.ERRORS,
     evidence: float = 1000.0,
 ) -> Rate:
     """Return what a sentence is made of; the example that the documentation gives, where nothing else is said."""
@@ -67,7 +64,7 @@ def rate(
 
 
 def negligible(
-    canary: tuple[int, int] = (2004, 41), stable: tuple[int, int] = (8010, 71), *, check: str = ERRORS
+    canary: tuple[int, int] = (2004, 41), stable: tuple[int, int] = (8010, 71), *, check: str = Check.ERRORS
 ) -> Rate:
     """Return what a sentence is made of whose PASS rests on the canary's own share."""
     return replace(rate(canary, stable, (math.nan, 0, math.inf), check=check), under_tolerance=False)
@@ -109,7 +106,7 @@ def negligible(
             ),
         ),
         (
-            rate((100, 30), (900, 0), (math.inf, 5.0, math.inf), check=LATENCY),
+            rate((100, 30), (900, 0), (math.inf, 5.0, math.inf), check=Check.LATENCY),
             FAIL,
             (
                 "canary is slow where stable never is; chance of that for an equal model below 1 in 1,000; "
@@ -125,7 +122,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=LATENCY),
+            rate(check=Check.LATENCY),
             FAIL,
             (
                 "canary is slow 2.31x as often as stable (1.48 to 3.4); "
@@ -133,7 +130,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=LABELS),
+            rate(check=Check.LABELS),
             FAIL,
             (
                 "canary is wrong 2.31x as often as stable (1.48 to 3.4); "
@@ -141,7 +138,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=COPIES),
+            rate(check=Check.COPIES),
             FAIL,
             (
                 "canary fails 2.31x as often as stable (1.48 to 3.4); "
@@ -149,7 +146,7 @@ def negligible(
             ),
         ),
         (
-            rate((300, 60), (300, 0), (math.inf, 5.0, math.inf), check=COPIES),
+            rate((300, 60), (300, 0), (math.inf, 5.0, math.inf), check=Check.COPIES),
             FAIL,
             (
                 "canary fails where stable never does; chance of that for an equal model below 1 in 1,000; "
@@ -165,7 +162,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=COPIES),
+            rate(check=Check.COPIES),
             PASS,
             (
                 "canary fails less than 1.5x as often as stable (confidence 95 %); "
@@ -173,7 +170,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=LATENCY),
+            rate(check=Check.LATENCY),
             PASS,
             (
                 "canary is slow less than 1.5x as often as stable (confidence 95 %); "
@@ -181,7 +178,7 @@ def negligible(
             ),
         ),
         (
-            rate(check=LABELS),
+            rate(check=Check.LABELS),
             PASS,
             (
                 "canary is wrong less than 1.5x as often as stable (confidence 95 %); "
@@ -207,7 +204,7 @@ def negligible(
             "canary fails on less than 1 % of its requests (confidence 95 %); errors: 0 of 500 against 0 of 900",
         ),
         (
-            negligible((500, 0), (500, 0), check=COPIES),
+            negligible((500, 0), (500, 0), check=Check.COPIES),
             PASS,
             (
                 "canary fails on less than 1 % of the copied requests (confidence 95 %); "
@@ -215,7 +212,7 @@ def negligible(
             ),
         ),
         (
-            negligible(check=LATENCY),
+            negligible(check=Check.LATENCY),
             PASS,
             (
                 "canary is slow on less than 1 % of its requests (confidence 95 %); "
@@ -223,7 +220,7 @@ def negligible(
             ),
         ),
         (
-            negligible(check=LABELS),
+            negligible(check=Check.LABELS),
             PASS,
             (
                 "canary is wrong on less than 1 % of its labelled answers (confidence 95 %); "
@@ -268,7 +265,7 @@ def test_odds_are_rounded_down(evidence: float, odds: str) -> None:
 
 def test_the_numbers_behind_a_sentence() -> None:
     """Counts and the ratio; what is no finite number is left out, and a threshold is told where there is one."""
-    assert rate_numbers(rate(ratio=(math.nan, 0.0, math.inf), check=LATENCY)) == {
+    assert rate_numbers(rate(ratio=(math.nan, 0.0, math.inf), check=Check.LATENCY)) == {
         "canary_requests": 2004,
         "canary_events": 41,
         "stable_requests": 8010,
@@ -290,12 +287,12 @@ def test_the_numbers_behind_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("check", "threshold", "canary", "sentence"),
     [
-        (ERRORS, None, 0, "no answer of the canary was counted yet"),
-        (COPIES, None, 0, "no copied request was answered by both yet"),
-        (ERRORS, None, 9, "no answer of stable was counted yet: there is nothing to compare with"),
-        (LABELS, None, 9, "no label arrived yet for both versions"),
-        (LATENCY, None, 9, "how slow stable's slowest answers are is not known yet"),
-        (LATENCY, 250.0, 0, "no answer of the canary was counted yet"),
+        (Check.ERRORS, None, 0, "no answer of the canary was counted yet"),
+        (Check.COPIES, None, 0, "no copied request was answered by both yet"),
+        (Check.ERRORS, None, 9, "no answer of stable was counted yet: there is nothing to compare with"),
+        (Check.LABELS, None, 9, "no label arrived yet for both versions"),
+        (Check.LATENCY, None, 9, "how slow stable's slowest answers are is not known yet"),
+        (Check.LATENCY, 250.0, 0, "no answer of the canary was counted yet"),
     ],
 )
 def test_why_nothing_can_be_said(check: str, threshold: float | None, canary: int, sentence: str) -> None:

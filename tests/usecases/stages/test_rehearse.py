@@ -19,4 +19,4 @@ def test_recorded_requests_that_can_not_be_read_stop_nothing(tmp_path: Path, mon
 
     said = read_recorded(champion).remark
 
-    assert said == "recorded live requests can't be read: it can't be read (ValidationError)"
+    assert said == "recorded live requests can't be read: it can't be read (JSONDecodeError)"

@@ -8,10 +8,13 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MODEL, model_labels
 from slipway.adapters.kubernetes.readiness import unix_seconds
 from slipway.adapters.kubernetes.statuses import object_name
+from slipway.domain.format import require_known
 from slipway.ports.rollouts import Lease
 
 SUPERSEDED_BY, SECONDS = "slipway.dev/superseded-by", "slipway.dev/seconds"
 """SECONDS: how long it is good for, exactly; the Lease's own field takes whole seconds."""
+FORMAT, NEWEST = "slipway.dev/format", 1
+"""Number of the form that our annotations have; without it: 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ def empty(model: str) -> Manifest:
 
 def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
     """Return the Lease as given out (or renewed) at this time."""
-    annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds)}
+    annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds), FORMAT: str(NEWEST)}
     annotations.pop(SUPERSEDED_BY, None)
     if grant.superseded_by is not None:
         annotations[SUPERSEDED_BY] = str(grant.superseded_by)
@@ -65,10 +68,11 @@ def given_back(live: Manifest) -> Manifest:
 
 
 def read(live: Manifest | None) -> Given | None:
-    """Return the lease that the object says; None: none was ever given out."""
+    """Return the lease that the object says; None: none was ever given out. Raises FormatTooNew."""
     if live is None or "leaseTransitions" not in live["spec"]:
         return None
     spec, annotations = live["spec"], live["metadata"].get("annotations") or {}
+    require_known("lease", int(annotations.get(FORMAT, 1)), NEWEST, f"Lease {live['metadata']['name']}")
     asked = annotations.get(SUPERSEDED_BY)
     good_for = float(annotations.get(SECONDS, spec.get("leaseDurationSeconds", 0)))
     lease = Lease(

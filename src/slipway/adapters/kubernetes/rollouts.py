@@ -16,7 +16,7 @@ from slipway.adapters.kubernetes.lease_objects import Given, Grant
 from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.status import RolloutStatus
-from slipway.errors import LeaseLost, NotFound, PermanentError
+from slipway.errors import FormatTooNew, LeaseLost, NotFound, PermanentError
 from slipway.ports.rollouts import Lease, held, lost
 
 TRIES = 8
@@ -211,6 +211,8 @@ def _same(given: Given, lease: Lease) -> bool:
 def _readable(live: Manifest | None) -> RolloutStatus | None:
     try:
         return statuses.read(live)
+    except FormatTooNew:
+        raise
     except PermanentError:
         return None  # it is replaced by a whole one now
 

@@ -2,11 +2,10 @@
 
 import json
 
-from pydantic import TypeAdapter, ValidationError
-
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MODEL, model_labels
 from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.stored_formats import STATUS
 from slipway.errors import PermanentError
 from slipway.ports.rollouts import Lease
 
@@ -16,8 +15,6 @@ FENCE = "slipway.dev/fence"
 DOCUMENT = "status.json"
 LARGEST_BYTES = 1_000_000
 """The API server takes 1 MiB for a whole object."""
-
-_STATUS = TypeAdapter(RolloutStatus)
 
 
 def object_name(model: str) -> str:
@@ -51,8 +48,7 @@ def fenced(live: Manifest, lease: Lease) -> Manifest:
 
 def written(live: Manifest, status: RolloutStatus) -> Manifest:
     """Return the ConfigMap with this status; everybody else's labels and keys stay."""
-    # pydantic's own JSON turns infinities, which evidence may hold, into null
-    document = json.dumps(_STATUS.dump_python(status, mode="json"), separators=(",", ":"))
+    document = json.dumps(STATUS.dump(status), separators=(",", ":"))
     if len(document.encode()) > LARGEST_BYTES:
         raise PermanentError(
             f"status of {status.model}",
@@ -77,11 +73,11 @@ def read(live: Manifest | None) -> RolloutStatus | None:
     if live is None or document is None:
         return None
     try:
-        return _STATUS.validate_json(document)
-    except ValidationError as error:
+        return STATUS.load(json.loads(document), f"ConfigMap {live['metadata']['name']}")
+    except ValueError as error:
         raise PermanentError(
             f"ConfigMap {live['metadata']['name']}",
-            seen=f"its {DOCUMENT} is no status that Slipway wrote",
+            seen=f"its {DOCUMENT} is no {STATUS.name} that Slipway wrote",
             expected="JSON, whole",
             do="look at it; deleted, its model counts as one that never had a rollout",
         ) from error

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from slipway.domain.counters import ZERO, Counters
+from slipway.domain.format import require_known
 from slipway.domain.labels import Label
 from slipway.errors import DataBroken, MetricsUnavailable, PermanentError
 from slipway.ports.labels import Recorded
@@ -22,6 +23,8 @@ _TABLES = (
         model TEXT, revision TEXT, requests INTEGER NOT NULL, errors INTEGER NOT NULL, PRIMARY KEY (model, revision)
     ) WITHOUT ROWID""",
 )
+FORMAT = 1
+"""Number of the tables' form, kept as the file's `user_version`; files from before there were numbers have 0."""
 _ADD = "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _ADD_TOTAL = (
     "INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -72,6 +75,7 @@ class LocalLabels:
         with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as database:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'totals'").fetchone():
                 return {}  # the first batch is being written, or its writer was killed
+            self._require_known(database)
             rows = database.execute(_TOTALS, (model,)).fetchall()
         return {revision: Counters(requests=requests, errors=errors) for revision, requests, errors in rows}
 
@@ -86,11 +90,17 @@ class LocalLabels:
             with closing(sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
                 with database:
+                    self._require_known(database)
+                    database.execute(f"PRAGMA user_version = {FORMAT}")
                     for table in _TABLES:
                         database.execute(table)
                     yield database
         except sqlite3.Error as error:
             raise self._not_written(error) from error
+
+    def _require_known(self, database: sqlite3.Connection) -> None:
+        (number,) = database.execute("PRAGMA user_version").fetchone()
+        require_known("file of labels", number, FORMAT, f"labels file {self._path}")
 
     def _not_written(self, error: Exception) -> MetricsUnavailable | PermanentError:
         if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):

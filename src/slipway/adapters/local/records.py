@@ -1,12 +1,14 @@
 """What the local target remembers of its revisions: one file each, so that everything can be rebuilt after a crash."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from slipway.adapters.local.clusters import Ports
+from slipway.domain.format import Format
 from slipway.domain.revision import Revision
 from slipway.errors import TargetUnavailable
 from slipway.store import write_atomic
@@ -30,7 +32,7 @@ class Record:
         return Ports(self.port, self.grpc_port)
 
 
-_ADAPTER = TypeAdapter(Record)
+_RECORD = Format("revision record", 1, TypeAdapter(Record))
 
 
 class Records:
@@ -50,7 +52,8 @@ class Records:
 
     def write(self, record: Record) -> None:
         """Write a record, whole or not at all."""
-        write_atomic(self._path(record.revision.model, record.revision.name), _ADAPTER.dump_json(record, indent=1))
+        content = json.dumps(_RECORD.dump(record), indent=1).encode()
+        write_atomic(self._path(record.revision.model, record.revision.name), content)
 
     def delete(self, model: str, name: str) -> None:
         """Forget a revision; one that is not there is no error."""
@@ -64,8 +67,8 @@ class Records:
 
     def _read(self, path: Path) -> Record:
         try:
-            return _ADAPTER.validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
+            return _RECORD.load(json.loads(path.read_bytes()), f"revision file {path}")
+        except (OSError, ValueError) as error:
             raise TargetUnavailable(
                 f"revision file {path}",
                 seen=f"it can't be read ({type(error).__name__})",

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from slipway.adapters.local.locks import locked
+from slipway.domain.format import Format
 from slipway.domain.status import RolloutStatus
+from slipway.domain.stored_formats import STATUS
 from slipway.errors import LeaseLost, PermanentError
 from slipway.ports.rollouts import Lease, held, lost
 from slipway.store import write_atomic
 
 T = TypeVar("T")
-
-_STATUS = TypeAdapter(RolloutStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class _Entry:
     released: bool = False
 
 
-_ENTRY = TypeAdapter(_Entry)
+_ENTRY = Format("lease", 1, TypeAdapter(_Entry))
 
 
 class LocalRollouts:
@@ -45,13 +45,13 @@ class LocalRollouts:
 
     def load(self, model: str) -> RolloutStatus | None:
         """Return the status of the model's latest rollout; raise PermanentError for a file that can't be read."""
-        return _read(self._statuses / f"{model}.json", _STATUS)
+        return _read(self._statuses / f"{model}.json", STATUS)
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
         """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
         with self._locked(status.model):
             self._require(lease, status.model)
-            write_atomic(self._statuses / f"{status.model}.json", _dump(_STATUS, status))
+            write_atomic(self._statuses / f"{status.model}.json", _dump(STATUS, status))
 
     def models(self) -> list[str]:
         """Return the models that have a status."""
@@ -154,13 +154,13 @@ def _in_force(entry: _Entry) -> bool:
     return not entry.released and entry.lease.expires_at > time.time()
 
 
-def _read(path: Path, adapter: TypeAdapter[T]) -> T | None:
+def _read(path: Path, kept: Format[T]) -> T | None:
     try:
-        return adapter.validate_json(path.read_bytes())
+        return kept.load(json.loads(path.read_bytes()), f"file {path}")
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
-        seen = "it is no status that Slipway wrote" if isinstance(error, ValidationError) else str(error.strerror)
+    except (OSError, ValueError) as error:
+        seen = str(error.strerror) if isinstance(error, OSError) else f"it is no {kept.name} that Slipway wrote"
         raise PermanentError(
             f"file {path}",
             seen=seen,
@@ -169,9 +169,8 @@ def _read(path: Path, adapter: TypeAdapter[T]) -> T | None:
         ) from error
 
 
-def _dump(adapter: TypeAdapter[T], value: T) -> bytes:
-    # pydantic's own JSON turns infinities, which evidence may hold, into null
-    return json.dumps(adapter.dump_python(value, mode="json"), indent=1).encode()
+def _dump(kept: Format[T], value: T) -> bytes:
+    return json.dumps(kept.dump(value), indent=1).encode()
 
 
 def _lost(lease: Lease, entry: _Entry | None) -> LeaseLost:

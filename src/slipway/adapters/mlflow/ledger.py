@@ -1,24 +1,27 @@
 """The ledger of releases: one MLflow run per release. MLflow is the history; there is no database of ours."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from slipway.adapters.mlflow import artifacts, runs
 from slipway.adapters.mlflow.refusals import Refused
 from slipway.adapters.mlflow.rest import MlflowRest
 from slipway.domain import history
+from slipway.domain.format import NUMBER, Format
 from slipway.domain.model import ReleaseState
 from slipway.domain.release import HistoryEntry, ReleaseRecord
+from slipway.domain.stored_formats import ENTRY, RECORD
 from slipway.errors import ArtifactBroken, NotFound
 
 EXPERIMENTS = "slipway/"
 """Begins the name of every experiment of ours; the model's name follows."""
-RECORD, REPORT = "release.json", "report.html"
+RECORD_FILE, REPORT_FILE = "release.json", "report.html"
 STATUS = {
     ReleaseState.RELEASING: "RUNNING",
     ReleaseState.PROMOTED: "FINISHED",
@@ -29,7 +32,8 @@ STATUS = {
 PAGE = 1000
 """Runs, experiments, or values per call: MLflow's own limit."""
 
-_RECORD, _ENTRY = TypeAdapter(ReleaseRecord), TypeAdapter(HistoryEntry)
+
+T = TypeVar("T", ReleaseRecord, HistoryEntry)
 
 
 class MlflowLedger:
@@ -47,11 +51,11 @@ class MlflowLedger:
         """
         run = self._run_of(record.release_id) or self._create(record)
         run_id, uri = str(run["info"]["run_id"]), str(run["info"]["artifact_uri"])
-        artifacts.upload(self._rest, uri, RECORD, _json(record))
+        artifacts.upload(self._rest, uri, RECORD_FILE, _json(RECORD, record))
         if report is not None:
-            artifacts.upload(self._rest, uri, REPORT, _content(report))
+            artifacts.upload(self._rest, uri, REPORT_FILE, _content(report))
         line = history.entry(record, run_id)
-        entry = _json(replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
+        entry = _json(ENTRY, replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
         params, tags = runs.known(run)
         self._log(run_id, "params", runs.parameters(record, params))
         metrics = runs.metrics(record, after=int(tags.get(runs.MEASURED, "0")))
@@ -75,7 +79,7 @@ class MlflowLedger:
                 do="`slipway history MODEL` lists the releases of a model",
             )
         try:
-            content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD)
+            content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD_FILE)
         except ArtifactBroken as missing:
             if run["info"]["status"] != STATUS[ReleaseState.RELEASING]:
                 raise
@@ -86,9 +90,9 @@ class MlflowLedger:
                 do="look again in a moment",
             ) from missing
         try:
-            return _RECORD.validate_json(content)
-        except ValidationError as error:
-            raise _damaged(str(run["info"]["run_id"]), RECORD, error) from error
+            return RECORD.load(json.loads(content), f"release {release_id}")
+        except ValueError as error:
+            raise _damaged(str(run["info"]["run_id"]), RECORD_FILE, error) from error
 
     def history(self, model: str) -> list[HistoryEntry]:
         """Return what happened to a model's versions, oldest first; empty: it never had a release.
@@ -168,22 +172,25 @@ def _entry(run: dict[str, Any]) -> HistoryEntry | None:
     if runs.ENTRY not in tags:
         return None
     try:
-        return _ENTRY.validate_json(tags[runs.ENTRY])
-    except ValidationError as error:
+        return ENTRY.load(json.loads(tags[runs.ENTRY]), f"MLflow run {run['info']['run_id']}")
+    except ValueError as error:
         raise _damaged(str(run["info"]["run_id"]), f"tag {runs.ENTRY}", error) from error
 
 
-def _json(value: ReleaseRecord | HistoryEntry) -> bytes:
+def _json(kept: Format[T], value: T) -> bytes:
     """Return a value as JSON; infinities as text, for JSON has none and an e-value can be one."""
-    return to_json(value, inf_nan_mode="strings", fallback=runs.plain)
+    named = {one.name: getattr(value, one.name) for one in fields(cast("Any", value))}
+    return to_json({NUMBER: kept.number, **named}, inf_nan_mode="strings", fallback=runs.plain)
 
 
-def _damaged(run_id: str, part: str, error: ValidationError) -> ArtifactBroken:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"])) or "the document"
+def _damaged(run_id: str, part: str, error: ValueError) -> ArtifactBroken:
+    seen = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        seen = f"{'.'.join(map(str, first['loc'])) or 'the document'}: {first['msg']}"
     return ArtifactBroken(
         f"{part} of MLflow run {run_id}",
-        seen=f"{where}: {first['msg']}",
+        seen=seen,
         expected="what Slipway wrote",
         do="restore it, or delete the run in MLflow: its release then leaves the history",
     )

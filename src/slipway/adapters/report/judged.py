@@ -9,25 +9,24 @@ from slipway.adapters.report.intervals import Chart, Mark, Scale, chart
 from slipway.adapters.report.pauses import pauses
 from slipway.adapters.report.view import parameter
 from slipway.adapters.report.wording import duration, short
-from slipway.domain.baking import AFTER
+from slipway.domain.checks import AFTER_PROMOTION, Check
 from slipway.domain.judge_spec import JudgeSpec
-from slipway.domain.judging import wording
 from slipway.domain.release import ReleaseRecord
 from slipway.domain.verdict import Outcome, Verdict
 
-SPECS = {
-    wording.ERRORS: "judge.errors",
-    wording.COPIES: "judge.errors",
-    wording.REFUSED: "judge.refused",
-    wording.SHED: "judge.shed",
-    wording.NONFINITE: "judge.nonfinite",
-    wording.LATENCY: "judge.latency",
-    wording.LABELS: "judge.labels",
+SPECS: dict[str, str] = {
+    Check.ERRORS: "judge.errors",
+    Check.COPIES: "judge.errors",
+    Check.REFUSED: "judge.refused",
+    Check.SHED: "judge.shed",
+    Check.NONFINITE: "judge.nonfinite",
+    Check.LATENCY: "judge.latency",
+    Check.LABELS: "judge.labels",
 }
 """Where the spec says what a ratio is held against, by check."""
-SHARES = {
-    wording.CLASSES: ("distance", "judge.classes.tolerance"),
-    wording.DISAGREEMENT: ("rate", "rollout.shadow.disagreement_limit"),
+SHARES: dict[str, tuple[str, str]] = {
+    Check.CLASSES: ("distance", "judge.classes.tolerance"),
+    Check.DISAGREEMENT: ("rate", "rollout.shadow.disagreement_limit"),
 }
 """Shares between 0 and 1: the number's name, and the spec's limit."""
 MILLION = 1e6
@@ -72,7 +71,7 @@ def remarks(record: ReleaseRecord) -> list[str]:
 
 
 def _remark(verdict: Verdict, record: ReleaseRecord) -> str:
-    if verdict.check != wording.DRIFT:  # what fails rolls back, required or not: nothing to remark
+    if verdict.check != Check.DRIFT:  # what fails rolls back, required or not: nothing to remark
         return "" if verdict.blocking or verdict.outcome is Outcome.FAIL else "not waited for"
     drift = (record.parameters.get("judge") or {}).get("drift") or {}
     return "holds the weights" if drift.get("action") == "guard" else "warns only"
@@ -101,7 +100,7 @@ def _told(value: float) -> str:
 
 def _chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None:
     numbers, metric = verdict.numbers, _metric(verdict)
-    if metric == wording.SCORES:
+    if metric == Check.SCORES:
         return _difference(verdict, record)
     if metric in SHARES:
         name, path = SHARES[metric]
@@ -114,7 +113,7 @@ def _chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None
 
 def _metric(verdict: Verdict) -> str:
     """Return what a verdict is about, before promotion or after."""
-    return verdict.check.removeprefix(AFTER)
+    return verdict.check.removeprefix(AFTER_PROMOTION)
 
 
 def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
@@ -132,7 +131,7 @@ def _difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
 
 
 def _ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
-    if _metric(verdict) == wording.SLOWDOWN:
+    if _metric(verdict) == Check.SLOWDOWN:
         limit = verdict.numbers.get("limit") or parameter(record, "rollout.shadow.slowdown_limit", math.nan)
         return (Mark(at=limit, kind="limit"),) if math.isfinite(limit) else ()
     path = SPECS.get(_metric(verdict))

@@ -33,14 +33,14 @@ def summary(record: ReleaseRecord) -> str:
 def _gates(record: ReleaseRecord) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for gate in view.gates(record):
-        rows += [(gate.stage, verdict.check, _badge(verdict), verdict.reason) for verdict in gate.shown]
+        rows += [(gate.stage, verdict.title, _badge(verdict), verdict.reason) for verdict in gate.shown]
         if gate.folded:
             rows.append((gate.stage, f"{len(gate.folded)} more", f"{SYMBOLS[Outcome.PASS]} PASS", ""))
     return rows
 
 
 def _judged(record: ReleaseRecord) -> list[tuple[str, ...]]:
-    return [(verdict.check, _symbol(verdict), verdict.reason) for verdict in record.judged]
+    return [(verdict.title, _symbol(verdict), verdict.reason) for verdict in record.judged]
 
 
 def _badge(verdict: Verdict) -> str:

@@ -4,19 +4,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.status import HoldReason, Moment, Phase
 
-STAYS = "the weights stay"
-"""What every such reason says, but for drifted inputs'."""
-REASONS = {
-    "both versions fail together": "both fail",
-    "stable fails on": "stable fails",
-    "the router sent": "wrong route",
-    "requests can't be counted": "not counted",
-    "live values of": "inputs drifted",
+NAMES = {
+    HoldReason.BOTH_FAIL: "both fail",
+    HoldReason.STABLE_FAILS: "stable fails",
+    HoldReason.WRONG_ROUTE: "wrong route",
+    HoldReason.NOT_COUNTED: "not counted",
+    HoldReason.INPUTS_DRIFTED: "inputs drifted",
+    HoldReason.STABLE_NOT_READY: "stable not ready",
 }
-"""By how the timeline's sentence begins: the pause in two words, for the figure."""
-OTHERWISE = "stable not ready"
+"""The pause in two words, for the figure; other holds are the canary's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,4 @@ def pauses(record: ReleaseRecord) -> list[Pause]:
 
 
 def _name(one: Moment) -> str | None:
-    if one.phase is not Phase.SHIFTING:
-        return None
-    known = next((name for start, name in REASONS.items() if one.reason.startswith(start)), None)
-    return known or (OTHERWISE if STAYS in one.reason else None)
+    return NAMES.get(one.hold) if one.hold is not None and one.phase is Phase.SHIFTING else None

@@ -14,7 +14,7 @@ from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging import bursts, dispersion, rates
 from slipway.domain.judging.bursts import Gusts, Tally
 from slipway.domain.judging.dispersion import KNOWN_BLOCKS, Dispersion
-from slipway.domain.judging.rates import SMALLER, Floats, Grid
+from slipway.domain.judging.rates import Floats, Grid
 
 PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
 """After so many blocks everything counts, whatever is known of gusts: who looks rarely never learns."""
@@ -184,11 +184,12 @@ def _state(evidence: Sequence[CountEvidence], grid: Grid) -> Floats:
 
 
 def _numbers(tally: tuple[float, ...], ratios: int) -> tuple[float, ...]:
-    """Return a tally as it is kept now: one written before there were windows has none."""
-    length, before = sum(bursts.parts(ratios)), 2 * ratios + 2 * len(SMALLER) + bursts.COUNTS
-    if len(tally) == length:
-        return tally
-    return (*tally, *tally[:ratios], *(0.0,) * bursts.WINDOWED) if len(tally) == before else (0.0,) * length
+    """Return a tally's numbers; zeros where nothing was counted. Raises ValueError for a tally of another length."""
+    length = sum(bursts.parts(ratios))
+    if tally and len(tally) != length:
+        message = f"a tally of {len(tally)} numbers; expected {length}: another Slipway wrote it"
+        raise ValueError(message)
+    return tally or (0.0,) * length
 
 
 def _tally(state: Floats, grid: Grid) -> Tally:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.judge_spec import RateGuard
 from slipway.domain.judging import classes, means, paired, quantiles
@@ -13,24 +14,19 @@ from slipway.domain.judging.paired import PairEvidence
 from slipway.domain.judging.quantiles import QuantileEvidence
 from slipway.domain.verdict import Outcome
 
-ERRORS, LATENCY, LABELS, SCORES, CLASSES = "error rate", "latency", "wrong answers", "scores", "class mix"
-REFUSED, SHED, NONFINITE = "refused requests", "shed requests", "non-finite answers"
-COPIES = "shadow errors"
-QUANTILES, DISAGREEMENT, SLOWDOWN = "latency, any quantile", "shadow disagreement", "shadow latency"
-DRIFT = "input drift"
 LONGEST_ODDS = 1e9
 """A sentence claims no rarer chance than one in this: nobody believes more, and the models behind it are not exact."""
 WORDS = {
-    ERRORS: ("fails", "of its requests", "errors"),
-    COPIES: ("fails", "of the copied requests", "errors on copies"),
-    REFUSED: ("refuses", "of its requests", "refused requests"),
-    SHED: ("sheds", "of its requests", "shed requests"),
-    NONFINITE: ("gives NaN or infinity", "of its answers", "non-finite answers"),
-    LATENCY: ("is slow", "of its requests", "slow answers"),
-    LABELS: ("is wrong", "of its labelled answers", "wrong answers"),
+    Check.ERRORS: ("fails", "of its requests", "errors"),
+    Check.COPIES: ("fails", "of the copied requests", "errors on copies"),
+    Check.REFUSED: ("refuses", "of its requests", "refused requests"),
+    Check.SHED: ("sheds", "of its requests", "shed requests"),
+    Check.NONFINITE: ("gives NaN or infinity", "of its answers", "non-finite answers"),
+    Check.LATENCY: ("is slow", "of its requests", "slow answers"),
+    Check.LABELS: ("is wrong", "of its labelled answers", "wrong answers"),
 }
 """By check: what the canary does; of how many of what; what is counted."""
-TRANSITIVE = frozenset({REFUSED, SHED})
+TRANSITIVE = frozenset({Check.REFUSED, Check.SHED})
 """Checks whose verb takes the requests as its object: "refuses less than 2 % of its requests"."""
 Told = tuple[str, dict[str, float]]
 
@@ -48,7 +44,7 @@ class Ratio:
 class Rate:
     """What a sentence on a share of requests is made of."""
 
-    check: str
+    check: Check
     canary: Counters
     stable: Counters
     ratio: Ratio
@@ -87,7 +83,7 @@ def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -
 
 def rate_numbers(rate: Rate) -> dict[str, float]:
     """Return the numbers behind the sentence."""
-    threshold = rate.threshold_milliseconds if rate.check == LATENCY else None
+    threshold = rate.threshold_milliseconds if rate.check == Check.LATENCY else None
     return {
         "canary_requests": rate.canary.requests,
         "canary_events": rate.canary.errors,
@@ -106,13 +102,13 @@ def rate_numbers(rate: Rate) -> dict[str, float]:
     }
 
 
-def nothing_counted(check: str, threshold_milliseconds: float | None, canary: Counters) -> str:
+def nothing_counted(check: Check, threshold_milliseconds: float | None, canary: Counters) -> str:
     """Say why nothing can be said: an arm was not counted."""
-    if check == COPIES:
+    if check == Check.COPIES:
         return "no copied request was answered by both yet"
-    if check == LABELS:
+    if check == Check.LABELS:
         return "no label arrived yet for both versions"
-    if check == LATENCY and threshold_milliseconds is None:
+    if check == Check.LATENCY and threshold_milliseconds is None:
         return "how slow stable's slowest answers are is not known yet"
     if canary.requests:
         return "no answer of stable was counted yet: there is nothing to compare with"
@@ -207,7 +203,7 @@ def no_drift(psi: float) -> str:
 def _compared(rate: Rate, does: str) -> str:
     ratio = rate.ratio
     if not rate.stable.errors:
-        return f"{does} where stable never {'is' if rate.check in {LATENCY, LABELS} else 'does'}"
+        return f"{does} where stable never {'is' if rate.check in {Check.LATENCY, Check.LABELS} else 'does'}"
     if not math.isfinite(ratio.likeliest):
         return f"{does} more than {ratio.low:.3g}x as often as stable"
     upper = f" to {ratio.high:.3g}" if math.isfinite(ratio.high) else " or more"
@@ -220,13 +216,13 @@ def _contradicts(rate: Rate) -> bool:
 
 
 def _slow(rate: Rate) -> str:
-    known = rate.check == LATENCY and rate.threshold_milliseconds is not None
+    known = rate.check == Check.LATENCY and rate.threshold_milliseconds is not None
     return f" slower than {rate.threshold_milliseconds:g} ms" if known else ""
 
 
 def _copied(rate: Rate) -> str:
     """Say of a rollback that no live request failed for it."""
-    return " copied requests" if rate.check == COPIES else ""
+    return " copied requests" if rate.check == Check.COPIES else ""
 
 
 def _confidence(beta: float) -> str:

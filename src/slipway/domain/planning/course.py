@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slipway.domain import judge
+from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.deciding import score
 from slipway.domain.evidence import NO_EVIDENCE
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
 from slipway.domain.judging.rates import Floats
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
 from slipway.domain.looking import CROWDED_PERCENT
 from slipway.domain.planning.boundaries import Served
 from slipway.domain.spec import ReleaseSpec, RolloutSpec, ShadowSpec
@@ -123,19 +123,19 @@ def _at_least(shadow: ShadowSpec) -> float | None:
     return None if least is None or least >= shadow.duration_seconds else least
 
 
-def metrics_of(spec: ReleaseSpec, service: Service) -> dict[str, Metric]:
+def metrics_of(spec: ReleaseSpec, service: Service) -> dict[Check, Metric]:
     """Return the metrics whose events can be predicted: errors (on copies too), and slow answers.
 
     A service level in milliseconds says nothing of how many answers are over it; its share is put at 1 - quantile too.
     """
     alphas = {one.check: one.alpha for one in score(NO_EVIDENCE, spec)}
     judging = spec.judge
-    found = {ERRORS: _metric(judging, judging.errors, alphas[ERRORS], service.error_rate)}
+    found = {Check.ERRORS: _metric(judging, judging.errors, alphas[Check.ERRORS], service.error_rate)}
     if judging.latency is not None:
         slow = 1 - judging.latency.quantile
-        found[LATENCY] = _metric(judging, judging.latency, alphas[LATENCY], slow)
-    if COPIES in alphas:
-        found[COPIES] = _metric(judging, judge.copies_guard(judging), alphas[COPIES], service.error_rate)
+        found[Check.LATENCY] = _metric(judging, judging.latency, alphas[Check.LATENCY], slow)
+    if Check.COPIES in alphas:
+        found[Check.COPIES] = _metric(judging, judge.copies_guard(judging), alphas[Check.COPIES], service.error_rate)
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtri, pdtrc
 
 from slipway.domain.baking import spec_after_promotion
-from slipway.domain.judging.wording import COPIES, ERRORS, LATENCY
+from slipway.domain.checks import Check
 from slipway.domain.planning import boundaries
 from slipway.domain.planning.course import Leg, Metric, Plan, Service, metrics_of, on_copies, plan_of
 from slipway.domain.planning.walk import Chances, Outcome, Rest, after_copies, ends_after, walk
@@ -74,7 +74,7 @@ class Forecast:
 def forecast(spec: ReleaseSpec, service: Service, ratios: Sequence[float] = SHOWN) -> Forecast:
     """Return what to expect of a spec for a service. Bursts, drift, scores and classes are not predicted."""
     plan, metrics = plan_of(spec, service), metrics_of(spec, service)
-    errors = metrics[ERRORS]
+    errors = metrics[Check.ERRORS]
     rest = rest_of(plan.live, metrics)
     canaries = _Canaries(plan=plan, metrics=metrics, rest=rest)
     bad = {name_of(ratio): canaries.outcome(ratio) for ratio in ratios if ratio < 1 / errors.base}
@@ -95,7 +95,7 @@ def _late(spec: ReleaseSpec, plan: Plan, service: Service) -> Outcome | None:
     """Return what becomes of a fault that begins at promotion, beside the requests held back."""
     if not spec.rollout.compares_while_baking or service.error_rate * LATE_RATIO >= 1:
         return None
-    errors = metrics_of(spec_after_promotion(spec), service)[ERRORS]
+    errors = metrics_of(spec_after_promotion(spec), service)[Check.ERRORS]
     leg = Leg(share=1 - spec.rollout.hold_back_percent / 100, seconds=spec.rollout.bake_seconds)
     return walk(replace(plan, legs=(leg,), wait_seconds=0.0), errors, LATE_RATIO)
 
@@ -105,21 +105,21 @@ class _Canaries:
     """What becomes of canaries in one plan; each walk is done once."""
 
     plan: Plan
-    metrics: dict[str, Metric]
+    metrics: dict[Check, Metric]
     rest: Rest | None
     walked: dict[float, Outcome] = field(default_factory=dict)
     copied: dict[float, Outcome] = field(default_factory=dict)
 
     def outcome(self, ratio: float, ratio_of_copies: float | None = None) -> Outcome:
         if ratio not in self.walked:
-            errors = self.metrics[ERRORS]
+            errors = self.metrics[Check.ERRORS]
             rest = self.rest if ratio < errors.guard.tolerance else None  # worse ones hardly pass, rest or not
             self.walked[ratio] = walk(self.plan.live, errors, ratio, rest=rest)
         shadow, same = self.plan.shadow, ratio if ratio_of_copies is None else ratio_of_copies
         if shadow is None:
             return self.walked[ratio]
         if same not in self.copied:
-            self.copied[same] = walk(shadow, *on_copies(self.metrics[COPIES], same), ends_with_pass=True)
+            self.copied[same] = walk(shadow, *on_copies(self.metrics[Check.COPIES], same), ends_with_pass=True)
         copies = self.copied[same]
         return after_copies(copies.found, self.walked[ratio], ends_after(copies, shadow.seconds))
 
@@ -152,9 +152,9 @@ def smallest_seen(plan: Plan, leg: Leg, metric: Metric, seconds: float) -> float
     return float(np.exp(np.clip(crossing, 0.8 * logs[0], logs[1])))
 
 
-def _step(plan: Plan, number: int, metrics: dict[str, Metric], bad: dict[str, Outcome]) -> StepForecast:
+def _step(plan: Plan, number: int, metrics: dict[Check, Metric], bad: dict[str, Outcome]) -> StepForecast:
     leg = plan.legs[number]
-    metric = metrics[COPIES if leg.copies else ERRORS]
+    metric = metrics[Check.COPIES if leg.copies else Check.ERRORS]
     name = "shadow" if leg.copies else f"step {number + 1 - plan.legs[0].copies}"
     doubling = walk(_alone(plan, leg, DAY), metric, 2.0).found
     high = min(1 / metric.base, LARGEST)
@@ -189,12 +189,12 @@ def _marginal(alone: Plan, metric: Metric, high: float) -> float:
     return float(np.exp(top))
 
 
-def rest_of(live: Plan, metrics: dict[str, Metric]) -> Rest | None:
+def rest_of(live: Plan, metrics: dict[Check, Metric]) -> Rest | None:
     """Return when a good canary's latency passes, beside its errors; None: it is not waited for.
 
     They are taken as independent. Steps that end early by the errors alone last as long as they do in the mean.
     """
-    latency = metrics.get(LATENCY)
+    latency = metrics.get(Check.LATENCY)
     if latency is None or not latency.guard.required:
         return None
     before = next(number for number, leg in enumerate(live.legs) if leg.asks_for_pass)
@@ -202,7 +202,7 @@ def rest_of(live: Plan, metrics: dict[str, Metric]) -> Rest | None:
     if any(leg.at_least is not None for leg in live.legs[:before]):
         gate = replace(live.legs[before], seconds=live.look_seconds, at_least=None, next_percent=None)
         earlier = replace(live, legs=(*live.legs[:before], gate), wait_seconds=0.0)
-        entered = [one or 0.0 for one in walk(earlier, metrics[ERRORS], 1.0).entered]
+        entered = [one or 0.0 for one in walk(earlier, metrics[Check.ERRORS], 1.0).entered]
         seconds[:before] = np.diff(entered).tolist()
     legs = [replace(leg, seconds=time) for leg, time in zip(live.legs, seconds, strict=True)]
     legs[:before] = [replace(leg, at_least=None) for leg in legs[:before]]

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from slipway.domain.checks import Check
 from slipway.domain.judging.rates import Floats
-from slipway.domain.judging.wording import ERRORS
 from slipway.domain.planning import clocks
 from slipway.domain.planning.clocks import Family
 from slipway.domain.planning.course import Leg, Metric, Plan, Service, metrics_of, plan_of
@@ -100,7 +100,7 @@ class _Search:
     """What is known before schedules are compared."""
 
     plan: Plan
-    metrics: dict[str, Metric]
+    metrics: dict[Check, Metric]
     costs: Costs
     wanted: Wanted | None
 
@@ -110,7 +110,7 @@ class _Search:
         slowest = max(3 / min(paces.values()) for _, paces in passing)
         seconds = _looks(self.plan, max(self.plan.seconds + self.plan.wait_seconds, slowest))
         cost = (1 - self.costs.bad_share) * _delays(every, passing, seconds)
-        errors = self.metrics[ERRORS]
+        errors = self.metrics[Check.ERRORS]
         ratios = bad_ratios(errors)
         for ratio in ratios:
             price = self.costs.bad_share / len(ratios) * self.costs.seconds_per_bad_request
@@ -123,7 +123,7 @@ class _Search:
         """Return which schedules find what is wanted."""
         if self.wanted is None:
             return np.ones(len(every.weights))
-        errors, ratio, look = self.metrics[ERRORS], self.wanted.ratio, self.plan.look_seconds
+        errors, ratio, look = self.metrics[Check.ERRORS], self.wanted.ratio, self.plan.look_seconds
         last = np.array([np.floor(self.wanted.within_seconds / look + 1e-9) * look])
         growths = every.by_weight(clocks.growths(self.plan, errors, ratio))
         found = clocks.against(self.plan, errors, ratio).at(every.clocks(growths, last))[:, 0]
@@ -140,7 +140,7 @@ class _Search:
         priced = price(plan, self.metrics, self.costs)
         by = priced.promotion.quantile(0.9) or horizon
         last = max(look, look * np.ceil((by - begins[-1]) / look - 1e-9))
-        finds = walk(plan, self.metrics[ERRORS], self.wanted.ratio).found if self.wanted else None
+        finds = walk(plan, self.metrics[Check.ERRORS], self.wanted.ratio).found if self.wanted else None
         return Proposal(
             steps=tuple(zip(percents, [*seconds[:-1], float(last)], strict=True)),
             last_at_least=look,
@@ -168,9 +168,9 @@ def bad_ratios(errors: Metric) -> tuple[float, ...]:
     return (*(one for one in BAD_RATIOS if least < one < 1 / errors.base), 1 / errors.base)
 
 
-def price(plan: Plan, metrics: dict[str, Metric], costs: Costs) -> Priced:
+def price(plan: Plan, metrics: dict[Check, Metric], costs: Costs) -> Priced:
     """Return what a plan costs. A good canary that never passes costs the whole time."""
-    errors = metrics[ERRORS]
+    errors = metrics[Check.ERRORS]
     bad = {ratio: walk(plan, errors, ratio).bad_requests for ratio in bad_ratios(errors)}
     promotion = walk(plan, errors, 1.0, rest=rest_of(plan, metrics)).promoted
     delay = float(promotion.chance @ promotion.last) + (1 - promotion.ever) * (plan.seconds + plan.wait_seconds)
@@ -180,9 +180,9 @@ def price(plan: Plan, metrics: dict[str, Metric], costs: Costs) -> Priced:
     )
 
 
-def _waited_for(metrics: dict[str, Metric]) -> list[Metric]:
+def _waited_for(metrics: dict[Check, Metric]) -> list[Metric]:
     """Return what must pass: errors, where nothing is required (`deciding.decide`)."""
-    return [one for one in metrics.values() if one.guard.required] or [metrics[ERRORS]]
+    return [one for one in metrics.values() if one.guard.required] or [metrics[Check.ERRORS]]
 
 
 def _looks(plan: Plan, horizon: float) -> Floats:

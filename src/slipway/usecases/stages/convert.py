@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from slipway import wiring
+from slipway.domain.checks import Check
 from slipway.domain.conversion import Converted, spelled_out
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.release import StageName
@@ -12,8 +13,6 @@ from slipway.errors import ConversionRefused
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
-
-CHECK = "conversion"
 
 
 def convert_model(
@@ -40,5 +39,8 @@ def _find_folder(challenger: Artifact) -> Path:
 def _serve_unconverted(reason: str) -> Verdict:
     """Conversion is an optimization, never a precondition."""
     return Verdict(
-        check=CHECK, outcome=Outcome.INCONCLUSIVE, reason=f"served as it is (pyfunc): {reason}", blocking=False
+        check=Check.CONVERSION,
+        outcome=Outcome.INCONCLUSIVE,
+        reason=f"served as it is (pyfunc): {reason}",
+        blocking=False,
     )

@@ -47,7 +47,7 @@ def require_passed(stage: Stage[T]) -> T:
     for verdict in stage.record.verdicts:
         if verdict.blocking and verdict.outcome in BLOCKS:
             raise GateFailed(
-                f"{stage.record.name}: {verdict.check}",
+                f"{stage.record.name}: {verdict.title}",
                 seen=verdict.reason,
                 expected="a gate that passes",
                 do=verdict.do or "train a better version, or change the spec if it asks too much",
