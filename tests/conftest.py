@@ -1,15 +1,19 @@
 """What every layer's tests share: handwritten digits as rows, and a real MLflow model of them."""
 
+import atexit
 import os
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import HealthCheck, settings
 from selenium import webdriver
 
+os.environ.setdefault("SLIPWAY_HOME", mkdtemp(prefix="slipway-tests-"))  # never the checkout's own
+atexit.register(shutil.rmtree, os.environ["SLIPWAY_HOME"], ignore_errors=True)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"

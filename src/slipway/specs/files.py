@@ -1,6 +1,5 @@
 """Release specs as files: one YAML document per model in one folder."""
 
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -8,11 +7,15 @@ from pydantic_core import to_json
 
 from slipway.domain.spec import ReleaseSpec
 from slipway.errors import NotFound, SpecError
+from slipway.settings import settings
+from slipway.specs import name_index
 from slipway.specs.explaining import explain
 from slipway.specs.problem import Problem
 from slipway.specs.reading import Reading, read
 
 SUFFIXES = (".yaml", ".yml")
+INDEX = "cache/spec-names.json"
+"""In SLIPWAY_HOME: which model each spec file is about."""
 
 
 def load_spec(path: Path) -> ReleaseSpec:
@@ -71,8 +74,17 @@ def spec_files(models: Path) -> list[Path]:
 
 
 def names(models: Path) -> dict[Path, str]:
-    """Return which model each file is about: what its `model:` says, and its own name where that can't be read."""
-    return {path: _name(path) for path in spec_files(models)}
+    """Return which model each file is about: what its `model:` says, and its own name where that can't be read.
+
+    A file is read again only when it changed: names are kept in SLIPWAY_HOME, because every flow run is a new process.
+    """
+    return name_index.names_of(spec_files(models), settings().home / INDEX, _read_name)
+
+
+def _read_name(path: Path) -> str:
+    values = reading_of(path).values
+    name = values.get("model") if values else None
+    return name if isinstance(name, str) else path.stem
 
 
 def shown(path: Path) -> str:
@@ -83,25 +95,6 @@ def shown(path: Path) -> str:
     """
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
-
-
-def _name(path: Path) -> str:
-    try:
-        seen = path.stat()
-    except OSError:
-        return path.stem  # it went away meanwhile: who reads it is told
-    return _name_as_of(path, seen.st_mtime_ns, seen.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _name_as_of(path: Path, _modified_ns: int, _bytes: int) -> str:
-    """Return the model that a file is about; read once, however often the folder is looked through, until it changes.
-
-    Each model that is due looks through the folder: without this, ten of 500 models read 5,000 files.
-    """
-    values = reading_of(path).values
-    name = values.get("model") if values else None
-    return name if isinstance(name, str) else path.stem
 
 
 def reading_of(path: Path) -> Reading:
