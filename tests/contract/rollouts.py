@@ -14,7 +14,7 @@ from slipway.domain.checks import Check
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.readings import Cursor, Reading
+from slipway.domain.readings import Cursor, Reading, Source
 from slipway.domain.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
 from slipway.ports.rollouts import Lease, Leases, RolloutStore
@@ -29,7 +29,7 @@ def a_status(model: str, version: int = 2) -> RolloutStatus:
     counted = Counters(requests=7, errors=1)
     evidence = Evidence(
         rates={Check.ERRORS: CountEvidence(canary=counted, tally=(0.1, -math.inf))},
-        cursors={Check.ERRORS: Cursor(last={f"live/{model}-v2": Reading(requests=counted)})},
+        cursors={Source.REQUESTS: Cursor(last={f"live/{model}-v2": Reading(requests=counted)})},
     )
     moment = Moment(at=1.5, phase=Phase.SHIFTING, weight_percent=5, reason="a step", evidence_against=1e12)
     return RolloutStatus(

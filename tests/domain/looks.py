@@ -7,7 +7,7 @@ from typing import Any
 from slipway.domain.counters import Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.moving import Action, Approval, Observation
-from slipway.domain.readings import Cursor, Reading
+from slipway.domain.readings import Cursor, Reading, Source
 from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout import advance
 from slipway.domain.spec import ReleaseSpec
@@ -62,6 +62,8 @@ EVEN = {"new": Counters(requests=10, errors=0), "old": Counters(requests=10, err
 WORSE = {"new": Counters(requests=1000, errors=100), "old": Counters(requests=1000, errors=1)}
 NOTHING = {"new": Counters(requests=0, errors=0), "old": Counters(requests=0, errors=0)}
 
+UNCOUNTED = {name: Reading(requests=counted) for name, counted in NOTHING.items()}
+
 
 def given(phase: Phase, seconds: float = 1, **more: Any) -> RolloutStatus:  # noqa: ANN401 - fields of the status
     """Return a rollout that is in a phase for some seconds, with counters that stood at zero at the last look."""
@@ -78,7 +80,9 @@ def given(phase: Phase, seconds: float = 1, **more: Any) -> RolloutStatus:  # no
         "entered_at": NOW - seconds,
         "heartbeat_at": NOW - 1,
         "reason": "so far",
-        "evidence": Evidence(cursors={"requests": Cursor(last={n: Reading(requests=NOTHING[n]) for n in NOTHING})}),
+        "evidence": Evidence(
+            cursors={Source.REQUESTS: Cursor(last={n: Reading(requests=NOTHING[n]) for n in NOTHING})}
+        ),
     }
     return RolloutStatus(**(fields | more))
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.domain.checks import Check
-from slipway.domain.deciding import Scored, decide, drifted, score, verdicts
+from slipway.domain.deciding import decide, drifted, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge import Arms, When, look_at_pairs
 from slipway.domain.judging.drift import ColumnProfile, profile_of
+from slipway.domain.metrics import Scored
 from slipway.domain.readings import Summary
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.spec import ReleaseSpec

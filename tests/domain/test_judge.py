@@ -15,11 +15,12 @@ from scipy import stats
 
 from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
-from slipway.domain.deciding import Decision, Scored, decide, score, verdicts
+from slipway.domain.deciding import Decision, decide, score, verdicts
 from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
 from slipway.domain.judge import Arms, When, copies_guard, knows_bursts, learn, look, look_at_pairs, may_rise, remember
 from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.judging import counts
+from slipway.domain.metrics import Scored
 from slipway.domain.readings import Sums
 from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.spec import ReleaseSpec

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from slipway.domain.counters import Counters
 from slipway.domain.model import ModelVersion, ReleaseState, Signature
-from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums
+from slipway.domain.readings import Cursor, Latencies, Reading, Source, Summary, Sums
 from slipway.domain.revision import Package, Revision, Traffic
 from slipway.domain.shadow import ShadowComparison
 from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
@@ -237,7 +237,7 @@ def test_a_status_survives_its_document(status: RolloutStatus) -> None:
 def test_a_damaged_status_is_refused() -> None:
     """Counts that can't be are no evidence: the document names them instead of going on with them."""
     reading = Reading(requests=Counters(requests=7, errors=0), summary=Summary(scores=Sums(count=5, squares=5.0)))
-    evidence = Evidence(cursors={"requests": Cursor(last={"old": reading})})
+    evidence = Evidence(cursors={Source.REQUESTS: Cursor(last={"old": reading})})
     status = RolloutStatus(
         model="m", version=1, release_id="r", started_at=0, entered_at=0, heartbeat_at=0, evidence=evidence
     )

@@ -15,8 +15,8 @@ from slipway.domain.asked_again import worked_out_once
 from slipway.domain.checks import AFTER_PROMOTION, Check
 from slipway.domain.deciding import Decision, decide, verdicts
 from slipway.domain.evidence import Evidence
-from slipway.domain.judge import rate_guards
 from slipway.domain.judging import counts
+from slipway.domain.metrics import rate_guards
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import Phase, RolloutStatus
 from slipway.domain.verdict import Verdict

@@ -4,51 +4,23 @@
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from slipway.domain.asked_again import worked_out_once
 from slipway.domain.checks import Check
 from slipway.domain.evidence import Evidence
-from slipway.domain.judge import copies_guard, rate_guards
+from slipway.domain.judge import copies_guard
 from slipway.domain.judge_spec import Guard, JudgeSpec, RateGuard
-from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, wording
+from slipway.domain.judging import counts, drift, rates, wording
 from slipway.domain.judging.drift import ColumnProfile
+from slipway.domain.metrics import INTERVAL_ALPHA, Scored, find_others, rate_guards
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 
-INTERVAL_ALPHA = 0.05
-"""Intervals in sentences hold at all looks at once with a chance of 95 %."""
 LIVE_ALONE = 4.0
 """Evidence for the canary that live requests must have shown where copies make up the rest (docs/decisions/0023)."""
-Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """One metric's evidence, on the scale that decides."""
-
-    check: Check
-    against: float
-    """Log e-value against "the canary is healthy"."""
-    favour: float
-    """Log e-value against "the canary is worse than tolerated"."""
-    alpha: float
-    """Its share of alpha."""
-    required: bool
-    seen: bool
-    """Whether anything was counted."""
-    tell: Tell
-    """Puts it into words, with the numbers behind them."""
-
-    def outcome(self, beta: float) -> Outcome:
-        """Return what the evidence says. Nothing counted is neither good nor bad."""
-        if self.against >= -math.log(self.alpha):
-            return Outcome.FAIL
-        if not self.seen:
-            return Outcome.NO_DATA
-        return Outcome.PASS if self.favour >= -math.log(beta) else Outcome.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,28 +87,15 @@ def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
 
     The part for the comparison after promotion is set aside.
     """
-    guards = dict(_guards(spec))
+    rates, others = _rates(spec), list(find_others(spec))
+    guards: dict[Check, Guard] = {**rates, **{one.check: guard for one, guard in others}}
     whole = sum(guard.weight for guard in guards.values())
     alpha = spec.judge.alpha * (1 - spec.rollout.part_of_alpha_while_baking)
-    shares = {name: alpha * guard.weight / whole for name, guard in guards.items()}
-    return [*_counted(evidence, spec, shares), *_summed(evidence, spec, shares)]
-
-
-def _guards(spec: ReleaseSpec) -> Iterator[tuple[Check, Guard]]:
-    """Name what may roll a canary back."""
-    judge, shadow = spec.judge, spec.rollout.shadow
-    yield from _rates(spec).items()
-    if judge.scores is not None:
-        yield Check.SCORES, judge.scores
-    if judge.classes is not None:
-        yield Check.CLASSES, judge.classes
-    if judge.latency is not None and judge.latency.any_quantile:
-        yield Check.QUANTILES, judge.latency
-    if shadow is not None and shadow.disagreement_limit is not None:
-        yield Check.DISAGREEMENT, Guard()
-    if shadow is not None and spec.slowdown_limit is not None:
-        aside = judge.latency if shadow.slowdown_limit is None else None
-        yield Check.SLOWDOWN, Guard(weight=aside.weight / 3 if aside else 1.0)
+    shares = {check: alpha * guard.weight / whole for check, guard in guards.items()}
+    return [
+        *_score_rates(evidence, spec, shares),
+        *(one.score(evidence, spec, shares[one.check]) for one, _ in others),
+    ]
 
 
 def _rates(spec: ReleaseSpec) -> dict[Check, RateGuard]:
@@ -145,7 +104,7 @@ def _rates(spec: ReleaseSpec) -> dict[Check, RateGuard]:
     return {**rate_guards(spec.judge), **copies}
 
 
-def _counted(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
+def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
     judge = spec.judge
     rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
     against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
@@ -172,67 +131,6 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
     both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
     whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
     return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
-
-
-def _summed(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
-    """Score what is no share of requests."""
-    judge = spec.judge
-    if (scores := judge.scores) is not None:
-        yield Scored(
-            check=Check.SCORES,
-            against=_log(means.against(evidence.scores, scores.margin, scores.worse)),
-            favour=_log(means.favour(evidence.scores, scores.tolerance, scores.worse)),
-            alpha=shares[Check.SCORES],
-            required=scores.required,
-            seen=evidence.scores.canary_requests > 0,
-            tell=partial(wording.tell_scores, evidence.scores, INTERVAL_ALPHA),
-        )
-    if (mix := judge.classes) is not None:
-        yield Scored(
-            check=Check.CLASSES,
-            against=_log(classes.against(evidence.classes, mix.margin)),
-            favour=_log(classes.favour(evidence.classes, mix.tolerance)),
-            alpha=shares[Check.CLASSES],
-            required=mix.required,
-            seen=bool(evidence.classes.labels),
-            tell=partial(wording.tell_classes, evidence.classes, mix.margin, INTERVAL_ALPHA),
-        )
-    if Check.QUANTILES in shares:
-        yield Scored(
-            check=Check.QUANTILES,
-            against=_log(quantiles.against(evidence.quantiles)),
-            favour=0.0,
-            alpha=shares[Check.QUANTILES],
-            required=False,
-            seen=evidence.quantiles.canary_requests > 0,
-            tell=partial(wording.tell_quantiles, evidence.quantiles, shares[Check.QUANTILES]),
-        )
-    yield from _paired(evidence, spec, shares)
-
-
-def _paired(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
-    """Score what two answers to the same request show; copies are over when live requests begin: none must pass."""
-    shadow = spec.rollout.shadow
-    if shadow is not None and shadow.disagreement_limit is not None:
-        yield Scored(
-            check=Check.DISAGREEMENT,
-            against=_log(paired.against(evidence.pairs, shadow.disagreement_limit)),
-            favour=_log(paired.favour(evidence.pairs, shadow.disagreement_limit)),
-            alpha=shares[Check.DISAGREEMENT],
-            required=False,
-            seen=evidence.pairs.pairs > 0,
-            tell=partial(wording.tell_disagreement, evidence.pairs, shadow.disagreement_limit, INTERVAL_ALPHA),
-        )
-    if (limit := spec.slowdown_limit) is not None:
-        yield Scored(
-            check=Check.SLOWDOWN,
-            against=_log(paired.against_slower(evidence.pairs, limit)),
-            favour=_log(paired.favour_slower(evidence.pairs, limit)),
-            alpha=shares[Check.SLOWDOWN],
-            required=False,
-            seen=evidence.pairs.log_ratios.count > 0,
-            tell=partial(wording.tell_slowdown, evidence.pairs, limit, INTERVAL_ALPHA),
-        )
 
 
 def _tell_rate(
@@ -269,10 +167,6 @@ def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile,
         outcome, said = (Outcome.FAIL, sentence) if sentence else (Outcome.PASS, wording.no_drift(psi))
     numbers = {} if psi is None else {"largest_psi": psi}
     yield Verdict(check=Check.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -counts.LARGEST_LOG
 
 
 def _number(log: float) -> float:

@@ -14,7 +14,7 @@ from slipway.domain.judging.paired import PairEvidence
 from slipway.domain.judging.quantiles import QuantileEvidence
 from slipway.domain.judging.route import RouteEvidence
 from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.readings import Cursor
+from slipway.domain.readings import Cursor, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Evidence:
     fault: SharedFault = field(default_factory=SharedFault)
     requests_per_look: float = 0.0
     """Of both arms, smoothed."""
-    cursors: dict[str, Cursor] = field(default_factory=dict)
+    cursors: dict[Source, Cursor] = field(default_factory=dict)
     """Where the last look at each source stood."""
 
     def rate(self, check: Check) -> CountEvidence:

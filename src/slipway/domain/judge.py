@@ -10,7 +10,7 @@ and puts them into words.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,10 +19,11 @@ from slipway.domain.checks import Check
 from slipway.domain.counters import ZERO, Counters
 from slipway.domain.evidence import Evidence
 from slipway.domain.judge_spec import JudgeSpec, RateGuard
-from slipway.domain.judging import classes, counts, drift, means, paired, quantiles, rates, route, shared_faults
+from slipway.domain.judging import counts, paired, rates, route, shared_faults
 from slipway.domain.judging.counts import CountEvidence, Look
 from slipway.domain.judging.dispersion import knows_gusts
-from slipway.domain.readings import Cursor, Latencies, Reading, Summary, news
+from slipway.domain.metrics import OTHERS, RATES, rate_guards, update_drift
+from slipway.domain.readings import Cursor, Latencies, Reading, Source, Summary, news
 from slipway.domain.shadow import ShadowComparison
 
 FEWEST_FOR_A_THRESHOLD = 100
@@ -36,8 +37,6 @@ BEARABLE_ERRORS = 12.0
 WORST_RATIO = 16.0
 """Beyond it a canary is broken: its evidence grows by several nats per error."""
 WORST_SHARE = 0.5
-OF_COLD_REPLICAS = frozenset({Check.ERRORS, Check.SHED, Check.LATENCY})
-"""Checks that a replica may look bad in while it is cold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +52,13 @@ class Arms:
     summaries: Mapping[str, Summary] = field(default_factory=dict)
     labels: Mapping[str, Counters] = field(default_factory=dict)
 
-    def readings(self) -> dict[str, dict[str, Reading]]:
+    def readings(self) -> dict[Source, dict[str, Reading]]:
         """Return the readings by source, of both arms or of none."""
         sources = {
-            "requests": {name: Reading(requests=one) for name, one in self.counters.items()},
-            "latencies": {name: Reading(latencies=one) for name, one in self.latencies.items()},
-            "summaries": {name: Reading(summary=one) for name, one in self.summaries.items()},
-            "labels": {name: Reading(labels=one) for name, one in self.labels.items()},
+            Source.REQUESTS: {name: Reading(requests=one) for name, one in self.counters.items()},
+            Source.LATENCIES: {name: Reading(latencies=one) for name, one in self.latencies.items()},
+            Source.SUMMARIES: {name: Reading(summary=one) for name, one in self.summaries.items()},
+            Source.LABELS: {name: Reading(labels=one) for name, one in self.labels.items()},
         }
         both = {self.canary, self.stable}
         return {
@@ -81,19 +80,6 @@ class When:
 
 Pairs = tuple[Reading, Reading]
 """What came since the last look: canary's, stable's."""
-
-
-def rate_guards(spec: JudgeSpec) -> dict[Check, RateGuard]:
-    """Return the shares of requests that the spec asks for, by the check's name; errors first."""
-    named = {
-        Check.ERRORS: spec.errors,
-        Check.REFUSED: spec.refused,
-        Check.SHED: spec.shed,
-        Check.NONFINITE: spec.nonfinite,
-        Check.LATENCY: spec.latency,
-        Check.LABELS: spec.labels,
-    }
-    return {check: guard for check, guard in named.items() if guard is not None}
 
 
 def copies_guard(spec: JudgeSpec) -> RateGuard:
@@ -119,7 +105,7 @@ def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidenc
     evidence, came = _news(evidence, arms, spec)
     evidence = _routed(evidence, came, when)
     if before or evidence.fault.now:  # in the look in which it begins too: a thousand shared errors look like proof
-        came = {source: pairs for source, pairs in came.items() if source == "labels"}
+        came = {source: pairs for source, pairs in came.items() if source is Source.LABELS}
     evidence = _counted(evidence, _looks(came, slow_from), spec, int(when.at // spec.burst_seconds))
     return _summed(evidence, came, spec)
 
@@ -130,9 +116,9 @@ def look_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When)
     A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
     """
     evidence, came = _news(evidence, arms, spec)
-    looks = {check: one for check, one in _looks(came, None).items() if check not in OF_COLD_REPLICAS}
+    looks = _looks(came, None, cold=True)
     evidence = _counted(evidence, looks, spec, int(when.at // spec.burst_seconds))
-    return _summed(evidence, {source: pairs for source, pairs in came.items() if source != "latencies"}, spec)
+    return _summed(evidence, {source: pairs for source, pairs in came.items() if source is not Source.LATENCIES}, spec)
 
 
 def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
@@ -178,15 +164,16 @@ def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec,
     if not counters:
         return evidence
     now = {name: Reading(requests=one) for name, one in counters.items()}
-    came, cursor = news(evidence.cursors.get("alone", Cursor()), now)
-    evidence = replace(evidence, cursors=evidence.cursors | {"alone": cursor})
+    came, cursor = news(evidence.cursors.get(Source.ALONE, Cursor()), now)
+    evidence = replace(evidence, cursors=evidence.cursors | {Source.ALONE: cursor})
     for reading in (came or {}).values():
         if reading.requests is not None:
             block = int(when.at // spec.burst_seconds)
             fault = shared_faults.grow(evidence.fault, ZERO, reading.requests)
             learned = {
-                check: counts.learn(evidence.rate(check), _events(reading.requests, kind), block)
-                for check, kind in _OF_REQUESTS.items()
+                one.check: counts.learn(evidence.rate(one.check), counted, block)
+                for one in RATES
+                if one.source is Source.REQUESTS and (counted := one.count(reading, None)) is not None
             }
             evidence = replace(evidence, rates={**evidence.rates, **learned}, fault=fault)
     return evidence
@@ -232,8 +219,8 @@ def log_share_under(canary: Counters, share: float) -> float:
     return float(rates.log_mean(looked))
 
 
-def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[str, Pairs]]:
-    came: dict[str, Pairs] = {}
+def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[Source, Pairs]]:
+    came: dict[Source, Pairs] = {}
     cursors = dict(evidence.cursors)
     for source, now in arms.readings().items():
         since, cursors[source] = news(cursors.get(source, Cursor()), now)
@@ -262,8 +249,8 @@ def _threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
     )
 
 
-def _routed(evidence: Evidence, came: Mapping[str, Pairs], when: When) -> Evidence:
-    canary, stable = (one.requests for one in came["requests"]) if "requests" in came else (None, None)
+def _routed(evidence: Evidence, came: Mapping[Source, Pairs], when: When) -> Evidence:
+    canary, stable = (one.requests for one in came[Source.REQUESTS]) if Source.REQUESTS in came else (None, None)
     if canary is None or stable is None:
         return evidence
     seen = evidence.requests_per_look
@@ -287,66 +274,20 @@ def _counted(evidence: Evidence, looks: Mapping[Check, Look], spec: JudgeSpec, b
     return replace(evidence, rates={**evidence.rates, **dict(zip(checks, grown, strict=True))})
 
 
-def _looks(came: Mapping[str, Pairs], threshold: float | None) -> dict[Check, Look]:
-    looks: dict[Check, Look | None] = {}
-    if "labels" in came:
-        looks[Check.LABELS] = _look([one.labels for one in came["labels"]])
-    if "requests" in came:
-        for check, kind in _OF_REQUESTS.items():
-            looks[check] = _look(
-                [None if one.requests is None else _events(one.requests, kind) for one in came["requests"]]
-            )
-    if "summaries" in came:
-        looks[Check.NONFINITE] = _look(
-            [None if one.summary is None else _nonfinite(one.summary) for one in came["summaries"]]
-        )
-    if "latencies" in came and threshold is not None:
-        slow = [
-            Counters(requests=one.latencies.requests, errors=one.latencies.slower_than(threshold))
-            if one.latencies is not None and threshold in one.latencies.edges_milliseconds
-            else None  # counted by other edges than the threshold was one of
-            for one in came["latencies"]
-        ]
-        looks[Check.LATENCY] = _look(slow)
-    return {check: look for check, look in looks.items() if look is not None}
+def _looks(came: Mapping[Source, Pairs], slow_from: float | None, *, cold: bool = False) -> dict[Check, Look]:
+    """Return what both arms did since the last look, by metric; without those that a cold replica explains."""
+    looks: dict[Check, Look] = {}
+    for one in RATES:
+        if one.source in came and not (cold and one.of_cold_replicas):
+            canary, stable = (one.count(reading, slow_from) for reading in came[one.source])
+            if canary is not None and stable is not None:
+                looks[one.check] = Look(canary=canary, stable=stable)
+    return looks
 
 
-_OF_REQUESTS = {Check.ERRORS: "errors", Check.REFUSED: "refused", Check.SHED: "shed"}
-"""Checks of what became of live requests, and the counter of each."""
-
-
-def _events(counters: Counters, kind: str) -> Counters:
-    """Return one kind of bad answer as the events of a share of requests."""
-    return Counters(requests=counters.requests, errors=getattr(counters, kind))
-
-
-def _nonfinite(summary: Summary) -> Counters:
-    return Counters(requests=summary.requests, errors=summary.nonfinite)
-
-
-def _look(arms: Sequence[Counters | None]) -> Look | None:
-    """Return a look at canary and stable; None where one of them is not known."""
-    canary, stable = arms
-    return None if canary is None or stable is None else Look(canary=canary, stable=stable)
-
-
-def _summed(evidence: Evidence, came: Mapping[str, Pairs], spec: JudgeSpec) -> Evidence:
-    """Weigh what revisions say of themselves: scores, classes, inputs; and whole latency distributions."""
-    if "latencies" in came and spec.latency is not None and spec.latency.any_quantile:
-        canary, stable = (one.latencies for one in came["latencies"])
-        if canary is not None and stable is not None:
-            edges = evidence.quantiles.edges_milliseconds or stable.edges_milliseconds
-            if canary.edges_milliseconds == stable.edges_milliseconds == edges:
-                evidence = replace(evidence, quantiles=quantiles.grow(evidence.quantiles, canary, stable))
-    if "summaries" not in came:
-        return evidence
-    ours, theirs = (one.summary for one in came["summaries"])
-    if ours is None or theirs is None:
-        return evidence
-    if spec.scores is not None and ours.scores is not None and theirs.scores is not None:
-        evidence = replace(evidence, scores=means.grow(evidence.scores, ours.scores, theirs.scores))
-    if spec.classes is not None:
-        evidence = replace(evidence, classes=classes.grow(evidence.classes, ours.classes, theirs.classes))
-    if spec.drift is not None:
-        evidence = replace(evidence, drift=drift.grow(evidence.drift, theirs.inputs, theirs.requests))
-    return evidence
+def _summed(evidence: Evidence, came: Mapping[Source, Pairs], spec: JudgeSpec) -> Evidence:
+    """Weigh what is no share of requests: scores, classes, inputs; and whole latency distributions."""
+    for one in OTHERS:
+        if one.update is not None and one.source is not None and one.source in came:
+            evidence = one.update(evidence, spec, *came[one.source])
+    return update_drift(evidence, spec, *came[Source.SUMMARIES]) if Source.SUMMARIES in came else evidence

@@ -7,6 +7,7 @@ anything went backwards the process began anew, and nothing is known about the t
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import pairwise
 from typing import TypeVar
 
@@ -95,6 +96,20 @@ class Summary:
             if not all(0 <= count < math.inf for count in counts):
                 message = f"{name!r} has counts {counts}; need counts from 0 on"
                 raise ValueError(message)
+
+
+class Source(StrEnum):
+    """What a look reads of each revision, one by one: what one of them can't give, the others may."""
+
+    REQUESTS = "requests"
+    """Counters of live requests, by what became of them."""
+    LATENCIES = "latencies"
+    SUMMARIES = "summaries"
+    """What revisions tell of their own predictions and inputs."""
+    LABELS = "labels"
+    """Answers whose truth is known by now."""
+    ALONE = "alone"
+    """Counters of a revision that serves alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from slipway.domain.checks import AFTER_PROMOTION, Check, title_of
 from slipway.domain.format import Format, Json, rename_keys
+from slipway.domain.readings import Source
 from slipway.domain.release import HistoryEntry, ReleaseRecord
 from slipway.domain.status import HoldReason, RolloutStatus
 
@@ -44,7 +45,8 @@ def _migrate_evidence_1(evidence: Mapping[str, Any]) -> Json:
         check: {**rate, "tally": _migrate_tally_1(rate["tally"])} if "tally" in rate else rate
         for check, rate in rename_keys(evidence.get("rates", {}), CHECKS_1).items()
     }
-    return {**evidence, "rates": rates}
+    cursors = {source: cursor for source, cursor in evidence.get("cursors", {}).items() if source in list(Source)}
+    return {**evidence, "rates": rates, "cursors": cursors}
 
 
 def _migrate_tally_1(tally: list[float]) -> list[float]:

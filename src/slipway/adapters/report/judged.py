@@ -11,18 +11,11 @@ from slipway.adapters.report.view import parameter
 from slipway.adapters.report.wording import duration, short
 from slipway.domain.checks import AFTER_PROMOTION, Check
 from slipway.domain.judge_spec import JudgeSpec
+from slipway.domain.metrics import RATES
 from slipway.domain.release import ReleaseRecord
 from slipway.domain.verdict import Outcome, Verdict
 
-SPECS: dict[str, str] = {
-    Check.ERRORS: "judge.errors",
-    Check.COPIES: "judge.errors",
-    Check.REFUSED: "judge.refused",
-    Check.SHED: "judge.shed",
-    Check.NONFINITE: "judge.nonfinite",
-    Check.LATENCY: "judge.latency",
-    Check.LABELS: "judge.labels",
-}
+SPECS: dict[str, str] = {Check.COPIES: "judge.errors", **{one.check: one.spec_path for one in RATES}}
 """Where the spec says what a ratio is held against, by check."""
 SHARES: dict[str, tuple[str, str]] = {
     Check.CLASSES: ("distance", "judge.classes.tolerance"),
