@@ -25,11 +25,11 @@ import httpx
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, Place
+from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import Settings
-from slipway.store import tree_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results.json")

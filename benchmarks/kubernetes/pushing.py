@@ -11,10 +11,10 @@ from benchmarks.images.run import PIXELS
 from benchmarks.kubernetes.figures import Row, pulled_bytes
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, Place
+from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.store import tree_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("demo", "flows", "services", "src", "tasks", "tests/lint")
 WRONG = {
-    "src/slipway/domain/timeline.py": ("slipway.rows", "slipway.settings", "slipway.store", "subprocess", "socket"),
+    "src/slipway/domain/timeline.py": ("slipway.artifacts.rows", "slipway.settings", "subprocess", "socket"),
     "src/slipway/domain/quality.py": ("time", "logging", "prefect"),
     "src/slipway/ports/models.py": ("mlflow",),
     "src/slipway/adapters/mlflow/runs.py": ("slipway.stack", "slipway.cli", "slipway.adapters.kubernetes"),
     "src/slipway/usecases/watch.py": ("prefect", "slipway.adapters.local", "kubernetes"),
-    "src/slipway/store.py": ("slipway.adapters.local",),
+    "src/slipway/artifacts/store.py": ("slipway.adapters.local",),
     "src/slipway/cli/status.py": ("slipway.adapters.report",),
     "tasks/rollouts.py": ("slipway.adapters.kubernetes", "httpx"),
     "flows/watch.py": ("slipway.wiring", "mlflow"),

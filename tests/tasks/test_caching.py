@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prefect import flow
 
+from slipway.artifacts.store import file_digest
 from slipway.domain.model import Column, Signature
 from slipway.domain.spec import DataSpec
-from slipway.store import file_digest
 from slipway.usecases.stages.fetch import Holdout
 from tasks.gates import validate_data
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from slipway.artifacts.store import write_atomic
 from slipway.errors import NotFound
-from slipway.store import write_atomic
 
 FORMAT = 1
 Mark = list[int]

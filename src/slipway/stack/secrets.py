@@ -5,8 +5,8 @@ import secrets
 from pathlib import Path
 
 from slipway.adapters.local.locks import locked
+from slipway.artifacts.store import write_atomic
 from slipway.settings import Settings
-from slipway.store import write_atomic
 
 
 def webhook_secret(settings: Settings) -> str:

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
+from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.revision import Package
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.store import tree_digest
 
 ROOT = Path(__file__).parents[3]
 PIXELS = tuple(f"pixel_{i}" for i in range(64))

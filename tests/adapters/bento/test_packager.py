@@ -12,12 +12,12 @@ import yaml
 
 from slipway.adapters.bento.manifest import manifest
 from slipway.adapters.bento.packager import BentoPackager
+from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.model import Artifact, Column, Signature
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed
-from slipway.store import tree_digest
 
 ROOT = Path(__file__).parents[3]
 SIGNATURE = Signature(inputs=tuple(Column(name=f"pixel_{i}", kind="float64") for i in range(64)), outputs=())

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from slipway.adapters.mlflow.registry import MlflowRegistry
+from slipway.artifacts.store import tree_digest
 from slipway.errors import ArtifactBroken, NotFound, RegistryUnavailable
-from slipway.store import tree_digest
 
 if TYPE_CHECKING:
     from tests.adapters.mlflow.conftest import Registered, Server

@@ -11,11 +11,11 @@ import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, Place
+from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.revision import Package
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.store import tree_digest
 from tests.cluster import cluster_or_skip
 
 ROOT = Path(__file__).parents[3]

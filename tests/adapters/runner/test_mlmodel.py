@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.adapters.runner import SubprocessModelRunner
-from slipway.adapters.runner.mlmodel import LARGEST_BYTES
+from slipway.artifacts.mlmodel import LARGEST_BYTES
 from slipway.domain.model import Column, Param
 from slipway.errors import ArtifactBroken
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from slipway.adapters.runner import SubprocessModelRunner
+from slipway.artifacts.rows import read_labels
 from slipway.errors import ArtifactBroken, DataBroken
-from slipway.rows import read_labels
 
 Coded = Callable[..., Path]
 PIXELS = [f"pixel_{number}" for number in range(64)]

@@ -16,11 +16,11 @@ from slipway.adapters.bento.build import Order
 from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLDER, manifest
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
+from slipway.artifacts.store import file_digest, new_folder, tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed, SlipwayError
-from slipway.store import file_digest, new_folder, tree_digest
 
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
     from slipway.domain.judging.drift import ColumnProfile

@@ -18,13 +18,13 @@ from slipway.adapters.bento.process import PortTaken, Service, running
 from slipway.adapters.bento.replaying.asking import opened, replay
 from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import samples
+from slipway.artifacts.rows import read_rows, read_table
 from slipway.domain.contract.replay import Replayed
 from slipway.domain.model import revision_name
 from slipway.domain.revision import Package
 from slipway.domain.spec import RehearsalSpec
 from slipway.errors import RevisionFailed
 from slipway.ports.rehearsal import Promise, Rehearsed
-from slipway.rows import read_rows, read_table
 
 if TYPE_CHECKING:  # pandas takes a second to import: read_rows does it, when there are rows
     import pandas as pd

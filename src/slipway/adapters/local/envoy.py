@@ -12,9 +12,9 @@ from slipway.adapters.local import envoy_config, loopback
 from slipway.adapters.local.clusters import Ports, working
 from slipway.adapters.local.program import Program
 from slipway.adapters.local.waiting import until
+from slipway.artifacts.store import write_atomic
 from slipway.domain.revision import Rescue, Traffic
 from slipway.errors import TargetUnavailable
-from slipway.store import write_atomic
 
 PROGRAM = "envoy"
 """Its name under the supervisor: no revision is called so (they end in `-vN`)."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from slipway.adapters.local.clusters import Ports
+from slipway.artifacts.store import write_atomic
 from slipway.domain.format import Format
 from slipway.domain.revision import Revision
 from slipway.errors import TargetUnavailable
-from slipway.store import write_atomic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from slipway.adapters.local.locks import locked
 from slipway.adapters.local.processes import MARK, end, marked
 from slipway.adapters.local.program import Program, ProgramPhase, ProgramState, description, section
 from slipway.adapters.local.waiting import until
+from slipway.artifacts.store import write_atomic
 from slipway.errors import TargetUnavailable
-from slipway.store import write_atomic
 
 START_SECONDS = 20.0
 """How long supervisord may take to answer: it takes 0.5 s on an idle core."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from slipway import store
 from slipway.adapters.mlflow.refusals import Refused
 from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.artifacts import store
 from slipway.errors import ArtifactBroken, RegistryUnavailable, SlipwayError
 
 FILES_LIMIT = 10_000

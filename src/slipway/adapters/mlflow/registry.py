@@ -5,10 +5,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from slipway import store as files
 from slipway.adapters.mlflow import artifacts, modelfile
 from slipway.adapters.mlflow.refusals import Refused
 from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.artifacts import store as files
 from slipway.domain.model import Artifact, ModelVersion
 from slipway.errors import ArtifactBroken, NotFound
 

@@ -14,9 +14,9 @@ from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.pip_secrets import write_secrets
 from slipway.adapters.oci.registry import Registry
 from slipway.adapters.oci.runtime import CONTAINERFILE, Runtime, runtime_of
+from slipway.artifacts.store import part_folder
 from slipway.domain.revision import Package
 from slipway.errors import PackagingFailed, SettingsError
-from slipway.store import part_folder
 
 RUNTIMES = "slipway-runtime"
 """The repository of runtime images."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.store import file_digest
+from slipway.artifacts.store import file_digest
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -9,8 +9,8 @@ import numpy as np
 
 from slipway.adapters.onnx import answering, session, variants, worker
 from slipway.adapters.onnx.edges import edge_rows
+from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers
-from slipway.rows import read_rows
 
 if TYPE_CHECKING:
     import onnxruntime as ort

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx import answering, converter, graph, nulls, original, session, worker
 from slipway.adapters.onnx.edges import edge_rows
+from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers
-from slipway.rows import read_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from slipway.adapters.onnx import answering, build_worker, convert_worker, converter, measure_worker, worker
 from slipway.adapters.onnx.limits import LIMITS, Limits
 from slipway.adapters.onnx.session import CPU
+from slipway.artifacts.store import file_digest
 from slipway.domain.conversion import Converted, Optimized, Variant
 from slipway.domain.model import Signature
 from slipway.domain.parity import EdgeAnswers, judge_parity
@@ -21,7 +22,6 @@ from slipway.domain.spec import ConversionSpec, OptimizationSpec
 from slipway.domain.speed import choose, paired_speedup
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ArtifactBroken
-from slipway.store import file_digest
 
 SEED = 4
 """Of the bootstrap: the same measurements give the same interval. Any number does."""

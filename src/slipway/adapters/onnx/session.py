@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from slipway.artifacts.rows import matrix, read_rows
 from slipway.domain.parity import Answers
-from slipway.rows import matrix, read_rows
 
 if TYPE_CHECKING:
     import onnxruntime as ort

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.adapters.runner import mlmodel
+from slipway.artifacts import mlmodel
 from slipway.domain.model import Signature
 from slipway.errors import ArtifactBroken, DataBroken
 

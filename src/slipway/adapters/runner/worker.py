@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.adapters.runner import mlmodel
+from slipway.artifacts import mlmodel
+from slipway.artifacts.rows import matrix, read_rows
 from slipway.domain.model import Signature
 from slipway.errors import SlipwayError
-from slipway.rows import matrix, read_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway import wiring
+from slipway.artifacts.rows import input_columns
+from slipway.artifacts.store import file_digest
 from slipway.domain.model import Artifact, ModelVersion, Signature, VersionTag
 from slipway.domain.release import StageName
 from slipway.domain.spec import ReleaseSpec
 from slipway.errors import ArtifactChanged, DataBroken
-from slipway.rows import input_columns
 from slipway.settings import settings
-from slipway.store import file_digest
 from slipway.usecases.stages.stage import Stage, begin_stage
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from slipway import wiring
+from slipway.artifacts.store import file_digest
 from slipway.domain.conversion import Converted, Optimized, Variant
 from slipway.domain.release import StageName
 from slipway.domain.spec import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import settings
-from slipway.store import file_digest
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
 

@@ -7,12 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from slipway import wiring
+from slipway.artifacts.rows import profiles
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Signature
 from slipway.domain.release import StageName
 from slipway.domain.revision import Package
 from slipway.domain.spec import ReleaseSpec
-from slipway.rows import profiles
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway import wiring
+from slipway.artifacts.rows import input_columns
 from slipway.domain.contract.difference import Difference
 from slipway.domain.contract.recorded import Recorded
 from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, remark
@@ -18,7 +19,6 @@ from slipway.domain.spec import Contract, ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import SlipwayError
 from slipway.ports.rehearsal import Promise
-from slipway.rows import input_columns
 from slipway.usecases.active_release import ActiveRelease
 from slipway.usecases.roll_out import load_status
 from slipway.usecases.stages.check_contract import describe_differences

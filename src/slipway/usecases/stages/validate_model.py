@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway import wiring
+from slipway.artifacts.rows import read_labels
 from slipway.domain.contract.difference import Difference
 from slipway.domain.contract.outputs import compare_labels
 from slipway.domain.contract.verdict import judge_contract, needs_person
@@ -14,7 +15,6 @@ from slipway.domain.quality import judge_quality
 from slipway.domain.release import StageName
 from slipway.domain.spec import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.rows import read_labels
 from slipway.usecases.stages.check_contract import describe_differences
 from slipway.usecases.stages.fetch import Fetched, Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from slipway.artifacts.rows import input_columns, matrix, read_labels, read_rows
 from slipway.domain.model import Column, Signature
 from slipway.errors import DataBroken
-from slipway.rows import input_columns, matrix, read_labels, read_rows
 
 
 def written(folder: Path, text: str) -> Path:

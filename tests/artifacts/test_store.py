@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway import store
+from slipway.artifacts import store
 from slipway.errors import ArtifactBroken
 
 
