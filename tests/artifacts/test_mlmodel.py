@@ -81,10 +81,11 @@ def test_a_nameless_tensor_is_called_input(describe: Describe) -> None:
     ],
 )
 def test_a_description_that_lacks_something_is_refused(
-    describe: Describe, rows: Path, changes: dict[str, Any], message: str
+    describe: Describe, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     """The error says how to log the model with it."""
-    model = describe(**changes)
+    model, rows = describe(**changes), tmp_path / "rows.csv"
+    rows.write_text("x,y\n1,0\n")
 
     assert rows.exists()
     with pytest.raises(ArtifactBroken, match=message):
