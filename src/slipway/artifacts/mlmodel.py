@@ -1,26 +1,32 @@
-"""Reads a model folder's `MLmodel` file: what goes in, what comes out, and whether loading runs its author's code.
+"""Reads a model folder's `MLmodel` file: its flavors, and what goes into the model and comes out.
 
-The file is untrusted and read as data only: nothing is imported or executed, MLflow included; its size is bounded.
+The only code of Slipway that reads this file. It is untrusted and read as data only: nothing is imported or executed,
+MLflow included; size, depth and aliases are bounded, and neither a link nor a path may lead out of the folder.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import yaml
 
+from slipway.artifacts.bounded import parse_yaml, read_bounded
+from slipway.artifacts.store import plain_files
 from slipway.domain.model import Column, Param, Signature
 from slipway.errors import ArtifactBroken
+
+FILE = "MLmodel"
 
 LARGEST_BYTES = 4 << 20
 """A signature of 10,000 columns takes about 1 MiB."""
 
-DEEPEST = 50
-"""MLflow nests about six deep."""
+LONGEST_SEEN = 300
+"""Characters of what was seen that go into an error: names and values in the file may be as long as the file."""
 
-LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LONGEST_AXIS = 2**31 - 1
+"""More values along one axis than any array here has."""
 
 KINDS = {
     "boolean": "bool",
@@ -34,47 +40,100 @@ KINDS = {
 }
 """MLflow's column types, as numpy names them."""
 
-DATA_LOADERS = frozenset(
-    f"mlflow.{flavor}"
-    for flavor in ("catboost", "keras", "lightgbm", "onnx", "pytorch", "sklearn", "tensorflow", "xgboost")
+PATH_KEYS = frozenset(
+    {
+        *(
+            "artifact_path",
+            "code",
+            "conda",
+            "data",
+            "env",
+            "model_binary",
+            "model_code_path",
+            "model_data",
+            "model_path",
+        ),
+        *("path", "pickled_model", "python_model", "saved_model_dir", "serving_input_path", "virtualenv"),
+    }
 )
-"""Loaders that read data, given that none of the files is a pickle."""
+"""Keys of flavors and of the input example that name files of the folder. MLflow opens them wherever they lead."""
 
-PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill", ".pth", ".pt"})
-
-TRUSTED_ROOTS = frozenset({"catboost", "lightgbm", "numpy", "scipy", "sklearn", "xgboost"})
-"""Packages whose classes a skops file may ask to be trusted with."""
+NOT_OURS = frozenset({"config", "model_config", "uri"})
+"""Keys whose values are the author's own: what is below them names no file of the folder."""
 
 Description = Mapping[str, Any]
 
 
-def read(model: Path) -> Description:
-    """Return the parsed `MLmodel` file; raise ArtifactBroken when it is missing, too large, or no mapping."""
-    path = model / "MLmodel"
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise _broken(model, f"an MLmodel file of {path.stat().st_size:,} bytes", f"at most {LARGEST_BYTES:,}")
-        content = _parse(path.read_bytes())
-    except FileNotFoundError as error:
-        raise _broken(model, "no MLmodel file", "a model that MLflow logged") from error
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise _broken(
-            model, f"an unreadable MLmodel file ({type(error).__name__})", "YAML as MLflow writes it"
-        ) from error
+def read(model: Path, what: str | None = None) -> Description:
+    """Return the parsed `MLmodel` file of a folder; every flavor in it has a name and settings.
+
+    Raises ArtifactBroken about `what` (by default the model, by its folder's name): the file is missing, too large, no
+    YAML or over a bound; the folder has a link in it, or the file names a path out of it.
+    """
+    subject = what or f"model {model.name}"
+    _check_folder(model, subject)
+    content = _parse(model / FILE, subject)
     if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
-        raise _broken(model, "an MLmodel file without flavors", "YAML as MLflow writes it")
+        raise _broken(subject, "an MLmodel file without flavors", "YAML as MLflow writes it")
+    for name, flavor in content["flavors"].items():
+        if not isinstance(name, str) or not isinstance(flavor, dict):
+            raise _broken(subject, f"flavor {name!r} without settings", "YAML as MLflow writes it")
+    for key, path in _paths({name: content.get(name) for name in ("flavors", "saved_input_example_info")}):
+        if not _is_inside(path):
+            seen = f"no file {path!r} in its folder, which the MLmodel file names as {key}"
+            raise _broken(subject, seen, "paths inside the model's folder")
     return content
 
 
-def _parse(text: bytes) -> object:
-    """Return YAML as plain values; raise ValueError for lists in lists in lists: libyaml would overflow its stack."""
-    depth = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            message = f"nested more than {DEEPEST} deep"
-            raise ValueError(message)
-    return yaml.load(text, Loader=LOADER)  # noqa: S506 - both loaders are safe ones
+def _check_folder(model: Path, subject: str) -> None:
+    """Raise ArtifactBroken for a link in the folder, or without an MLmodel file of an allowed size in it."""
+    try:
+        files = dict(plain_files(model))
+    except (FileNotFoundError, NotADirectoryError):
+        files = {}
+    except ArtifactBroken as error:
+        raise ArtifactBroken(
+            subject, seen=f"{error.what}: {error.seen}", expected=error.expected, do=error.do
+        ) from error
+    if FILE not in files:
+        raise _broken(subject, "no MLmodel file", "a model folder that MLflow wrote, with MLmodel at its top")
+    size = files[FILE].stat().st_size
+    if size > LARGEST_BYTES:
+        raise _broken(subject, f"an MLmodel file of {size:,} bytes", f"at most {LARGEST_BYTES:,}")
+
+
+def _parse(path: Path, subject: str) -> object:
+    try:
+        return parse_yaml(read_bounded(path, LARGEST_BYTES))
+    except yaml.YAMLError as error:
+        seen = f"an unreadable MLmodel file, that is no YAML ({type(error).__name__})"
+        raise _broken(subject, seen, "YAML as MLflow writes it") from error
+    except Exception as error:  # the file is untrusted: whatever its parser raises means that it can't be read
+        seen = f"an unreadable MLmodel file ({type(error).__name__}: {error})"
+        raise _broken(subject, seen, "YAML as MLflow writes it") from error
+
+
+def _paths(content: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what the file says is a path in its folder, with its key; see PATH_KEYS."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if name not in NOT_OURS:
+                yield from _paths(value, str(name))
+    elif isinstance(content, list):
+        for value in content:
+            yield from _paths(value, key)
+    elif isinstance(content, str) and key in PATH_KEYS:
+        yield key, content
+
+
+def _is_inside(path: str) -> bool:
+    """Tell whether a path stays in the folder that it is relative to; links are refused before.
+
+    >>> [_is_inside(path) for path in ("model.skops", "data/model.onnx", "../other", "/etc/passwd")]
+    [True, True, False, False]
+    """
+    parts = PurePosixPath(path)
+    return not (parts.is_absolute() or ".." in parts.parts or "\0" in path)
 
 
 def read_signature(model: Path, description: Description) -> Signature:
@@ -98,63 +157,16 @@ def require_example(model: Path, description: Description) -> None:
     """Raise ArtifactBroken unless the model brings an input example that lies in its folder."""
     info = description.get("saved_input_example_info")
     name = info.get("artifact_path") if isinstance(info, dict) else None
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name:
         raise ArtifactBroken(
             f"model {model.name}",
             seen="no input example",
             expected="a few rows that the model is known to work on",
             do="log the model with input_example=inputs.head(3)",
         )
-    example = (model / name).resolve()
-    if not example.is_relative_to(model.resolve()) or not example.is_file():
-        raise _broken(
-            model, f"no file {name!r}, which the MLmodel file names as input example", "the example in the folder"
-        )
-
-
-def refuse_code(model: Path, description: Description) -> None:
-    """Raise ArtifactBroken for a model whose loading runs code that came with it."""
-    reason = next(_code_reasons(model, description["flavors"]), None)
-    if reason is not None:
-        raise ArtifactBroken(
-            f"model {model.name}",
-            seen=f"{reason}: loading it runs whatever code its author put there",
-            expected="a format that holds data only, such as skops or ONNX",
-            do="log it with serialization_format='skops' or mlflow.onnx.log_model(...); or, where you trust whoever "
-            "can register versions of this model, write `allow_pickle: true` into the release spec",
-        )
-
-
-def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
-    for name, flavor in flavors.items():
-        if not isinstance(flavor, dict):
-            raise _broken(model, f"flavor {name!r} without settings", "YAML as MLflow writes it")
-        written = str(flavor.get("serialization_format", "pickle" if name == "sklearn" else ""))
-        if "pickle" in written:
-            yield f"{name} model serialized with {written}"
-        if flavor.get("code"):
-            yield f"code of its own in {flavor['code']!r}"
-        yield from map("skops file that asks to trust {}".format, _untrusted(flavor.get("skops_trusted_types")))
-    loader = flavors.get("python_function", {}).get("loader_module")
-    if loader not in DATA_LOADERS:
-        yield f"loader {loader!r}"
-    for file in sorted(model.rglob("*")):
-        if file.suffix.lower() in PICKLE_SUFFIXES:
-            yield f"pickle file {file.relative_to(model).as_posix()}"
-
-
-def _untrusted(names: object) -> list[str]:
-    """Return the types that are not classes of a known package: the list is the file author's own word.
-
-    >>> _untrusted(["sklearn.linear_model._sag.SAG", "numpy.testing.runstring", "os.system"])
-    ['numpy.testing.runstring', 'os.system']
-    """
-    listed = [str(name) for name in names] if isinstance(names, list) else [str(names)] if names else []
-    return [
-        name
-        for name in listed
-        if name.split(".")[0] not in TRUSTED_ROOTS or not name.rsplit(".", maxsplit=1)[-1].lstrip("_")[:1].isupper()
-    ]
+    if not any(name == file for file, _ in plain_files(model)):
+        seen = f"no file {name!r} in its folder, which the MLmodel file names as input example"
+        raise _broken(f"model {model.name}", seen, "the example in the folder")
 
 
 def _columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[Column]:
@@ -163,10 +175,10 @@ def _columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[C
         entries = json.loads(raw) if isinstance(raw, str) else raw
         for entry in entries:
             yield _column(entry, side.removesuffix("s"))
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # the file is untrusted: whatever reading it raises means that it can't be read
         raise ArtifactBroken(
             f"model {model.name}",
-            seen=f"signature {side} that can't be read ({error})"[:300],
+            seen=f"signature {side} that can't be read ({error})"[:LONGEST_SEEN],
             expected=f"tensors, or columns of {', '.join(KINDS)}",
             do="log the model with a signature of plain columns, or of one matrix",
         ) from error
@@ -178,11 +190,12 @@ def _params(model: Path, signature: object) -> tuple[Param, ...]:
     try:
         entries = json.loads(raw) if isinstance(raw, str) else raw
         return tuple(
-            Param(name=str(one["name"]), kind=str(one["type"]), default=json.dumps(one["default"])) for one in entries
+            Param(name=_text(one["name"]), kind=_text(one["type"]), default=json.dumps(one["default"]))
+            for one in entries
         )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        seen = f"signature params that can't be read ({error})"[:300]
-        raise _broken(model, seen, "params with name, type and default") from error
+    except Exception as error:  # as above
+        seen = f"signature params that can't be read ({error})"
+        raise _broken(f"model {model.name}", seen, "params with name, type and default") from error
 
 
 def _column(entry: Mapping[str, Any], nameless: str) -> Column:
@@ -193,11 +206,11 @@ def _column(entry: Mapping[str, Any], nameless: str) -> Column:
     >>> _column({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 64]}}, "input")
     Column(name='input', kind='float32', shape=(-1, 64), required=True)
     """
-    name = str(entry.get("name", nameless))
+    name = _text(entry.get("name", nameless))
     if entry["type"] == "tensor":
         tensor = entry["tensor-spec"]
         shape = tuple(int(length) for length in tensor["shape"])
-        if not shape or shape[0] != -1 or any(length == 0 for length in shape):
+        if not shape or shape[0] != -1 or any(length == 0 or length > LONGEST_AXIS for length in shape):
             message = f"shape {list(shape)} without a row axis: need [-1, ...]"
             raise ValueError(message)
         return Column(name=name, kind=_kind(str(tensor["dtype"])), shape=shape)
@@ -206,6 +219,13 @@ def _column(entry: Mapping[str, Any], nameless: str) -> Column:
         raise ValueError(message)
     required = bool(entry.get("required", not entry.get("optional", False)))
     return Column(name=name, kind=KINDS[entry["type"]], required=required)
+
+
+def _text(value: object) -> str:
+    """Return a value as text that can be written down: JSON may hold halves of characters. Raises ValueError."""
+    text = str(value)
+    text.encode()
+    return text
 
 
 def _kind(dtype: str) -> str:
@@ -218,5 +238,5 @@ def _kind(dtype: str) -> str:
     return "str" if parsed.kind in "UO" else parsed.name
 
 
-def _broken(model: Path, seen: str, expected: str) -> ArtifactBroken:
-    return ArtifactBroken(f"model {model.name}", seen=seen, expected=expected, do="log the model again with MLflow")
+def _broken(subject: str, seen: str, expected: str) -> ArtifactBroken:
+    return ArtifactBroken(subject, seen=seen[:LONGEST_SEEN], expected=expected, do="log the model again with MLflow")

@@ -29,11 +29,38 @@ def tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str
     Raises OSError when a file can't be read.
     """
     whole = hashlib.sha256()
-    for name, path in sorted(_files(folder)):
+    for name, path in sorted(plain_files(folder)):
         if name not in leave_out:
             # a name holds no zero byte and a digest no newline: two different trees never give the same bytes
             whole.update(os.fsencode(name) + b"\0" + file_digest(path).encode() + b"\n")
     return f"sha256:{whole.hexdigest()}"
+
+
+def plain_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below a folder with its relative posix name, in no order.
+
+    Raises ArtifactBroken for links and for anything but files and folders: they point out of the tree, or never end.
+    Raises OSError for a folder that is missing or can't be read.
+    """
+    pending = [folder]
+    while pending:  # a list in place of recursion: folders may be nested deeper than Python's stack
+        for path in pending.pop().iterdir():
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise _no_plain_file(name, is_link=path.is_symlink())
+            if path.is_dir():
+                pending.append(path)
+            else:
+                yield name, path
+
+
+def _no_plain_file(name: str, *, is_link: bool) -> ArtifactBroken:
+    return ArtifactBroken(
+        f"file {name!r}",
+        seen="a link" if is_link else "neither a file nor a folder",
+        expected="plain files and folders only",
+        do="replace it by a copy of the file, and register the model again",
+    )
 
 
 def file_digest(path: Path) -> str:
@@ -104,21 +131,6 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         part.unlink(missing_ok=True)
         raise
     _flush(path.parent)
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below a folder with its relative posix name."""
-    for entry in folder.rglob("*"):
-        name = entry.relative_to(folder).as_posix()
-        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-            raise ArtifactBroken(
-                f"file {name!r}",
-                seen="a link" if entry.is_symlink() else "neither a file nor a folder",
-                expected="plain files and folders only",
-                do="replace it by a copy of the file, and register the model again",
-            )
-        if entry.is_file():
-            yield name, entry
 
 
 def _flush(path: Path) -> None:

@@ -285,3 +285,22 @@ def test_requirements_that_may_not_ship_are_refused(
 
     assert said in str(caught.value)
     assert "pass" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "said"),
+    [
+        (b"numpy==2.4.6\n" * 100_000, "1,300,000 bytes, over the 1,048,576 allowed"),
+        (b"numpy==2.4.6\xff\n", "can't decode byte 0xff"),
+        (b"numpy==2.4.6\0\n", "entry 1: an option"),
+    ],
+)
+def test_requirements_that_are_no_text_are_refused(
+    artifact: Artifact, tmp_path: Path, requirements: bytes, said: str
+) -> None:
+    """They are the model author's file: bounded in size, UTF-8, and without control characters."""
+    (tmp_path / "requirements.txt").write_bytes(requirements)
+    packager = BentoPackager(tmp_path / "home", ROOT)
+
+    with pytest.raises(PackagingFailed, match=said):
+        packager.package(replace(artifact, path=tmp_path), SIGNATURE, None, LABELS, tmp_path / "store")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from slipway.artifacts.bounded import read_bounded
 from slipway.errors import PackagingFailed
 
 SERVICE = (
@@ -12,6 +13,10 @@ SERVICE = (
     *("uvicorn", "uvloop", "zstandard"),
 )
 """What the service imports, beside BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow bring."""
+LARGEST_BYTES = 1 << 20
+"""Of a model's requirements.txt: 10,000 pins."""
+LONGEST_SEEN = 200
+"""Characters of what was seen that go into an error."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
@@ -24,17 +29,10 @@ def onnx_requirements() -> list[str]:
 def pyfunc_requirements(model: Path) -> list[str]:
     """Return the model's own requirements.txt, and the service's needs that it does not name.
 
-    Raises PackagingFailed: there is none, or it has options or credentials, which would end up in the package.
+    Raises PackagingFailed: there is none, it is no text of at most LARGEST_BYTES, or it has options or credentials,
+    which would end up in the package.
     """
-    path = model / "requirements.txt"
-    if not path.is_file():
-        raise PackagingFailed(
-            "the model's requirements.txt",
-            seen="not there",
-            expected="the packages the model needs, as MLflow writes them when it logs a model",
-            do="log the model again with MLflow",
-        )
-    own = [line.split(" #", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    own = [line.split(" #", 1)[0].strip() for line in _read(model / "requirements.txt").splitlines()]
     own = [line for line in own if line and not line.startswith("#") and not line.startswith("-c")]
     for number, line in enumerate(own, start=1):
         _check(line, number)
@@ -42,12 +40,25 @@ def pyfunc_requirements(model: Path) -> list[str]:
     return [*own, *(f"{name}=={version(name)}" for name in SERVICE if name not in named)]
 
 
+def _read(path: Path) -> str:
+    try:
+        return read_bounded(path, LARGEST_BYTES).decode()
+    except (OSError, ValueError) as error:  # what is no UTF-8 is a ValueError
+        missing = isinstance(error, FileNotFoundError)
+        raise PackagingFailed(
+            "the model's requirements.txt",
+            seen="not there" if missing else f"unreadable ({error})"[:LONGEST_SEEN],
+            expected="the packages the model needs, as MLflow writes them when it logs a model",
+            do="log the model again with MLflow",
+        ) from error
+
+
 def _check(line: str, number: int) -> None:
     """Refuse options (they may carry the address of an index) and credentials; never show the line's value."""
-    if line.startswith("-") or _CREDENTIALS.search(line) or not _NAME.match(line):
+    if line.startswith("-") or _CREDENTIALS.search(line) or not _NAME.match(line) or not line.isprintable():
         raise PackagingFailed(
             f"the model's requirements.txt, entry {number}",
-            seen="an option or an address with credentials",
+            seen="an option, an address with credentials, or control characters",
             expected="a package with its version, such as `scikit-learn==1.9.1`",
             do="log the model with plain requirements; set the package index where images are built",
         )

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from slipway.adapters.onnx import answering, build_worker, convert_worker, converter, measure_worker, worker
 from slipway.adapters.onnx.limits import LIMITS, Limits
 from slipway.adapters.onnx.session import CPU
+from slipway.artifacts import mlmodel
 from slipway.artifacts.store import file_digest
 from slipway.domain.conversion import Converted, Optimized, Variant
 from slipway.domain.model import Signature
@@ -113,19 +113,22 @@ class OnnxOptimizer:
 
 def _refuse_other_flavors(model: Path) -> None:
     """Refuse, without starting anything, what is no scikit-learn model."""
-    try:
-        flavors = yaml.safe_load((model / "MLmodel").read_text())["flavors"]
-        names = [name for name in flavors if name != "python_function"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactBroken(
-            f"model folder {model.name}",
-            seen=f"its MLmodel file can't be read: {worker.one_line(error)}",
-            expected="an MLflow model folder",
-            do="register the model again with `mlflow.sklearn.log_model`",
-        ) from error
+    names = [name for name in _flavors(model) if name != "python_function"]
     if "sklearn" not in names:
         kind = " and ".join(names) or "plain python_function"
         raise converter.refused(f"conversion of model folder {model.name}", f"it is a {kind} model")
+
+
+def _flavors(model: Path) -> list[str]:
+    try:
+        return list(mlmodel.read(model)["flavors"])
+    except ArtifactBroken as error:
+        raise ArtifactBroken(
+            f"model folder {model.name}",
+            seen=f"its MLmodel file can't be read: {error.seen}",
+            expected=error.expected,
+            do="register the model again with `mlflow.sklearn.log_model`",
+        ) from error
 
 
 def _kinds(signature: Signature) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.artifacts import mlmodel
+from slipway.artifacts import foreign_code, mlmodel
 from slipway.domain.model import Signature
 from slipway.errors import ArtifactBroken, DataBroken
 
@@ -51,7 +51,7 @@ class SubprocessModelRunner:
         """
         description = mlmodel.read(model)
         if not allow_pickle:
-            mlmodel.refuse_code(model, description)
+            foreign_code.refuse_code(model, description)
         signature = mlmodel.read_signature(model, description)
         mlmodel.require_example(model, description)
         return signature
@@ -81,6 +81,7 @@ class SubprocessModelRunner:
 
     def _run(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
         """Return one outcome per job; a job that the process did not get to has its death as outcome."""
+        mlmodel.read(model)  # MLflow reads the same file in that process, without a bound
         order = folder / "order.json"
         order.write_text(
             json.dumps({"model": str(model.absolute()), "seconds": self._timeout_seconds, "jobs": list(jobs)})
