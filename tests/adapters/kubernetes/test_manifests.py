@@ -15,6 +15,7 @@ from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
 from slipway.adapters.kubernetes.pods import environment
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
+from slipway.artifacts.model_environment import SERVICE_INHERITED, SERVICE_SET
 from slipway.domain.revision import Package, Rescue, Revision, Traffic
 from slipway.domain.serving_spec import GpuSpec, ReplicasSpec, ServingSpec, Toleration
 from slipway.errors import ArtifactBroken
@@ -106,6 +107,19 @@ def test_the_published_schemas_accept_every_manifest(name: str) -> None:
 def test_replicas_are_never_named() -> None:
     """They belong to the autoscaler."""
     assert all("replicas" not in deployment(revision(serving))["spec"] for serving in (PLAIN, FULL))
+
+
+@pytest.mark.parametrize("serving", [PLAIN, FULL, ServingSpec(capture_share=0.1, model_processes=2)])
+def test_a_pod_has_no_secret_in_its_environment(serving: ServingSpec) -> None:
+    """Names of the written list with plain values; no token is mounted, and other services are not announced."""
+    pod = deployment(revision(serving), routed=True)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert {one["name"] for one in container["env"]} <= {*SERVICE_INHERITED, *SERVICE_SET}
+    assert all(one.keys() == {"name", "value"} for one in container["env"])
+    assert "envFrom" not in container
+    assert [one.keys() - {"name"} for one in pod["volumes"]] == [{"emptyDir"}, {"emptyDir"}]
+    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
 
 
 def test_a_package_without_an_image_is_refused() -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from onnx import TensorProto, helper
 
@@ -14,19 +14,39 @@ ROOT = Path(__file__).parents[3]
 
 def packaged(folder: Path, model: str, version: int, columns: int) -> Revision:
     """Write a package whose model adds up a row of so many numbers; return the revision that serves it."""
-    source = folder / f"{model}-v{version}" / "src"
+    source = _with_service(folder / f"{model}-v{version}")
+    (source / "model" / "model.onnx").write_bytes(_sum_of(columns))
+    (source / "model" / "slipway.json").write_text(json.dumps(_manifest(model, version, columns)))
+    return _revision(source, model, version, "onnx")
+
+
+def packaged_pyfunc(folder: Path, model: str, version: int, mlflow_model: Path) -> Revision:
+    """Write a package that serves an MLflow model with one input `x` as it is; return the revision that serves it."""
+    source = _with_service(folder / f"{model}-v{version}")
+    shutil.copytree(mlflow_model, source / "model" / "mlflow")
+    columns = [{"name": "x", "kind": "float64"}]
+    pyfunc = {"runtime": "pyfunc", "file": "mlflow", "columns": columns, "inputs": [], "outputs": []}
+    manifest = {**_manifest(model, version, 1), **pyfunc, "single_matrix": False, "batchable": False}
+    (source / "model" / "slipway.json").write_text(json.dumps(manifest))
+    return _revision(source, model, version, "pyfunc")
+
+
+def _with_service(package: Path) -> Path:
+    source = package / "src"
     shutil.copytree(ROOT / "services" / "inference", source / "services" / "inference")
     shutil.copyfile(ROOT / "services" / "__init__.py", source / "services" / "__init__.py")
     (source / "model").mkdir()
-    (source / "model" / "model.onnx").write_bytes(_sum_of(columns))
-    (source / "model" / "slipway.json").write_text(json.dumps(_manifest(model, version, columns)))
+    return source
+
+
+def _revision(source: Path, model: str, version: int, runtime: Literal["onnx", "pyfunc"]) -> Revision:
     package = Package(
         model=model,
         version=version,
         path=source.parent,
         digest=f"sha256:{version}",
         tag=f"{model}:v{version}",
-        runtime="onnx",
+        runtime=runtime,
     )
     return Revision(name=f"{model}-v{version}", model=model, version=version, package=package)
 

@@ -17,6 +17,7 @@ import psutil
 
 from slipway.adapters.bento.leftovers import noted
 from slipway.adapters.bento.serving import serve_command
+from slipway.artifacts.model_environment import inherited, service_names
 from slipway.domain.model import revision_name
 from slipway.domain.revision import Package
 from slipway.errors import RevisionFailed
@@ -131,7 +132,7 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | additions,
+            env=inherited(os.environ, service_names()) | additions,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -18,7 +18,8 @@ def main() -> None:
     with open(f"{description}.starts", "a", encoding="utf-8") as starts:  # noqa: PTH123 - as above
         starts.write(f"{os.getpid()}\n")
     os.chdir(program["cwd"])
-    environment = {**os.environ, **program["env"]}
+    names = program.get("inherited", list(os.environ))  # a program that runs a model names what it may have
+    environment = {name: os.environ[name] for name in names if name in os.environ} | program["env"]
     os.execvpe(program["argv"][0], program["argv"], environment)  # noqa: S606 - an argument list of our own making
 
 

@@ -23,7 +23,9 @@ class Program:
     log: Path
     """Gets standard output and error; rotated at 10 MB."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Added to the supervisor's own environment."""
+    """Added to what it has of the supervisor's own environment."""
+    inherited: tuple[str, ...] | None = None
+    """Names of the variables that it has of the supervisor's environment; None: all of them."""
     start_seconds: int = 1
     """Ending before this is a failed start: tried again after 1, 2, 3 ... s, `start_retries` times."""
     start_retries: int = 3
@@ -77,7 +79,8 @@ class ProgramState:
 
 def description(program: Program, mark: Mapping[str, str]) -> str:
     """Return the program's file, that the launcher reads; `mark` is added to its environment."""
-    described = {"argv": program.argv, "env": {**program.env, **mark}, "cwd": str(program.cwd)}
+    limited = {} if program.inherited is None else {"inherited": program.inherited}
+    described = {"argv": program.argv, "env": {**program.env, **mark}, "cwd": str(program.cwd), **limited}
     return json.dumps(described, indent=1)
 
 

@@ -4,21 +4,15 @@ An error that the worker raises on purpose comes back as itself, by its four par
 """
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from slipway import errors
+from slipway.artifacts import sandbox
 
 REQUEST, RESPONSE = "request.json", "response.json"
-PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
-"""What a worker sees of our environment: it may run code from a model file, and has no use for our secrets."""
-FIXED = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
+SETTINGS = {
     "PYTHONHASHSEED": "0",  # converters walk over sets of names: the same model must give the same bytes
     "PYTHONWARNINGS": "ignore",
     "OMP_NUM_THREADS": "1",
@@ -37,48 +31,34 @@ def call(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds:
     """
     (folder / REQUEST).write_text(json.dumps(request))
     (folder / RESPONSE).unlink(missing_ok=True)
-    code, last_line = _run(module, folder, timeout_seconds)
+    ending = sandbox.run_module(module, [], folder, timeout_seconds, SETTINGS)
+    if ending.code is None:
+        message = f"no answer within {timeout_seconds:g} s"
+        raise WorkerDied(message)
     try:
-        response = json.loads((folder / RESPONSE).read_text())
+        response = _response(folder / RESPONSE)
     except (OSError, ValueError) as error:
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        message = f"its process ended with {how}; last line: {last_line}"
+        how = f"signal {-ending.code}" if ending.code < 0 else f"exit code {ending.code}"
+        message = f"its process ended with {how}; last line: {[*ending.lines, 'nothing'][-1][:200]}"
         raise WorkerDied(message) from error
-    if "error" in response:
-        parts = response["error"]
-        raise CARRIED[parts.pop("kind")](**parts)
-    return dict(response)
+    return response
 
 
-def _run(module: str, folder: Path, timeout_seconds: float) -> tuple[int, str]:
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | FIXED
-    with subprocess.Popen(
-        # -P: nothing is imported from the working directory, -s: nor from the user's own packages
-        [sys.executable, "-P", "-s", "-m", module],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        try:
-            _, shown = process.communicate(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            message = f"no answer within {timeout_seconds:g} s"
-            raise WorkerDied(message) from error
-        finally:
-            _end(process)
-    lines = shown.decode(errors="replace").strip().splitlines()
-    return process.returncode, lines[-1][:200] if lines else "nothing"
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill what is left of the worker's process group: its own children included."""
+def _response(path: Path) -> dict[str, Any]:
+    """Return a worker's response, or raise the error that it is; raise OSError or ValueError for anything else."""
+    response = sandbox.read_json(path)
+    if not isinstance(response, dict):
+        message = "no mapping"
+        raise ValueError(message)  # noqa: TRY004 - what is in a file is a value
+    if "error" not in response:
+        return response
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it ended, and so did its children
-        return
+        parts = response["error"]
+        kind, parts = CARRIED[parts["kind"]], {name: str(parts[name]) for name in ("what", "seen", "expected", "do")}
+    except (KeyError, TypeError) as error:
+        message = "an error without its parts"
+        raise ValueError(message) from error
+    raise kind(**parts)
 
 
 def serve(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

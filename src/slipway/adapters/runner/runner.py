@@ -1,10 +1,6 @@
-"""Starts a process for a model, waits for it with a limit, and reads what it left."""
+"""Runs a model in a process of its own, and reads what that left."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,12 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.artifacts import foreign_code, mlmodel
+from slipway.artifacts import foreign_code, mlmodel, sandbox
 from slipway.domain.model import Signature
 from slipway.errors import ArtifactBroken, DataBroken
 
-PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-"""All that a model's process sees of our environment: no tokens, no addresses."""
+WORKER = "slipway.adapters.runner.worker"
+"""The module that runs in the model's process."""
+
+SETTINGS = {
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",  # the policy about pickles was applied before
+    "PYTHONUTF8": "1",
+}
 
 LOG_LINES = 6
 """How many of the last lines that a process wrote go into an error."""
@@ -82,55 +83,25 @@ class SubprocessModelRunner:
     def _run(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
         """Return one outcome per job; a job that the process did not get to has its death as outcome."""
         mlmodel.read(model)  # MLflow reads the same file in that process, without a bound
-        order = folder / "order.json"
-        order.write_text(
-            json.dumps({"model": str(model.absolute()), "seconds": self._timeout_seconds, "jobs": list(jobs)})
-        )
-        log = folder / "log"
-        ending = _run_process(order, log, self._timeout_seconds)
-        with suppress(OSError, ValueError):
-            outcomes = json.loads((folder / "outcomes.json").read_text())
-            return [*outcomes, *[_death(ending, log)] * (len(jobs) - len(outcomes))]
-        return [_death(ending, log)] * len(jobs)
+        order, out = folder / "order.json", folder / "outcomes.json"
+        order.write_text(json.dumps({"model": str(model.absolute()), "jobs": list(jobs), "outcomes": str(out)}))
+        ending = sandbox.run_module(WORKER, [str(order)], folder, self._timeout_seconds, SETTINGS)
+        outcomes = _outcomes(out)[: len(jobs)]
+        return [*outcomes, *[_death(ending)] * (len(jobs) - len(outcomes))]
 
 
-def _run_process(order: Path, log: Path, seconds: float) -> str:
-    """Run the worker, end its whole process group, and return how it ended, in words."""
-    command = [sys.executable, "-P", "-m", "slipway.adapters.runner.worker", str(order)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=order.parent,
-            env=_environment(order.parent),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return f"took longer than {seconds:g} s"
-    finally:
-        with suppress(ProcessLookupError, PermissionError):  # the group is gone when its last process is
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code} and no answer"
+def _outcomes(path: Path) -> list[Outcome]:
+    """Return what the process wrote of its jobs; nothing where that is no list of mappings."""
+    with suppress(OSError, ValueError):
+        written = sandbox.read_json(path)
+        if isinstance(written, list) and all(isinstance(outcome, dict) for outcome in written):
+            return written
+    return []
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    # the policy about pickles was applied before: MLflow need not ask again
-    ours = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true", "DO_NOT_TRACK": "1"}
-    return kept | ours | {"TMPDIR": str(folder), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
-
-
-def _death(ending: str, log: Path) -> Outcome:
-    with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - 4096, 0))
-        text = file.read().decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return {"failed": f"its process {ending}", "error": " | ".join(lines[-LOG_LINES:]), "died": True}
+def _death(ending: sandbox.Ending) -> Outcome:
+    last = ending.lines[-LOG_LINES:]
+    return {"failed": f"its process {ending.words}", "error": " | ".join(last), "died": True}
 
 
 def _raise_failure(model: Path, outcome: Outcome) -> None:
@@ -159,7 +130,7 @@ def _readable(model: Path, text: str) -> str:
 def _predictions(model: Path, path: Path) -> NDArray[np.generic]:
     try:
         return np.load(path, allow_pickle=False)  # type: ignore[no-any-return] # numpy's stub
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise ArtifactBroken(
             f"model {model.name}",
             seen="its process said it predicted, and left no readable predictions",

@@ -1,14 +1,11 @@
 """The process that loads a model and runs it: `python -m slipway.adapters.runner.worker ORDER`.
 
-ORDER is a JSON file: the model's folder, how many seconds this process may live, and a list of jobs. The outcome of
-every job is written beside it as soon as it is known, so that a crash in one job does not lose the others. Predictions
-are written as `.npy` without pickles: what comes out of this process is data.
+ORDER is a JSON file: the model's folder, a list of jobs, and the file for their outcomes. The outcome of every job is
+written as soon as it is known, so that a crash in one job does not lose the others. Predictions are written as `.npy`
+without pickles: what leaves this process is data.
 """
 
-import ctypes
 import json
-import math
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -28,15 +25,11 @@ if TYPE_CHECKING:
 
 Predict = Callable[[Any], Any]
 
-PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h."""
-
 
 def main(order: Path) -> None:
-    """Do the order's jobs and write `outcomes.json` beside it: a list with one mapping per job done, in order."""
+    """Do the order's jobs and write their outcomes: a list with one mapping per job done, in order."""
     content = json.loads(order.read_text())
-    _end_with_parent(content["seconds"])
-    model = Path(content["model"])
+    model, out = Path(content["model"]), Path(content["outcomes"])
     outcomes: list[dict[str, Any]] = []
     try:
         predict = _load(model)
@@ -45,21 +38,14 @@ def main(order: Path) -> None:
     else:
         for job in content["jobs"]:
             outcomes.append(_attempt(predict, model, job))
-            _write(order, outcomes)
-    _write(order, outcomes)
+            _write(out, outcomes)
+    _write(out, outcomes)
 
 
-def _end_with_parent(seconds: float) -> None:
-    """Have the kernel end this process should whoever started it be killed: at once on Linux, else when time is up."""
-    signal.alarm(math.ceil(seconds) + 1)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _write(order: Path, outcomes: Sequence[Mapping[str, Any]]) -> None:
-    partial = order.with_name("outcomes.partial")
+def _write(out: Path, outcomes: Sequence[Mapping[str, Any]]) -> None:
+    partial = out.with_suffix(".partial")
     partial.write_text(json.dumps(outcomes))
-    partial.replace(order.with_name("outcomes.json"))
+    partial.replace(out)
 
 
 def _attempt(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str, Any]:
