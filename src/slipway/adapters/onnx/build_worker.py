@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.adapters.onnx import answering, session, variants, worker
+from slipway.adapters.onnx import answering, session, worker
 from slipway.adapters.onnx.edges import edge_rows
+from slipway.adapters.onnx.passes import graph as variants
 from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers
 

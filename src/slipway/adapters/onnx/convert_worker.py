@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.onnx import answering, converter, graph, nulls, original, session, worker
+from slipway.adapters.onnx import answering, graph, nulls, original, session, worker
+from slipway.adapters.onnx.converters import sklearn as converter
 from slipway.adapters.onnx.edges import edge_rows
 from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers

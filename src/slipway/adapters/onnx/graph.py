@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.onnx.converter import refused
+from slipway.adapters.onnx.converters.sklearn import refused
 from slipway.adapters.onnx.session import COLUMNS_KEY
 
 if TYPE_CHECKING:

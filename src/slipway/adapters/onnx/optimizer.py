@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.adapters.onnx import answering, build_worker, convert_worker, converter, measure_worker, worker
-from slipway.adapters.onnx.limits import LIMITS, Limits
+from slipway.adapters.onnx import answering, build_worker, convert_worker, measure_worker, worker
+from slipway.adapters.onnx.converters import sklearn as converter
+from slipway.adapters.onnx.passes.dynamic_int8 import LIMITS, Limits
 from slipway.adapters.onnx.session import CPU
 from slipway.artifacts import mlmodel
 from slipway.artifacts.store import file_digest

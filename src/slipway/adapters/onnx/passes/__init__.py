@@ -1,0 +1,1 @@
+"""Passes, one file for each faster form of an ONNX model."""
