@@ -53,6 +53,10 @@ def test_a_good_spec_is_read_with_its_data_path_absolute(tmp_path: Path) -> None
         ("rehearsal: {p99_limit_milliseconds: 0}\n", (5, 13), ("0", "a number over 0 or null", "")),
         ("quality: {metric: acuracy}\n", (5, 11), ('"acuracy"', "accuracy, mean_absolute_error", "mean `accuracy`?")),
         ("rollout: {on_deadline: roll_back}\n", (5, 11), ('"roll_back"', "hold, roll-back", "mean `roll-back`?")),
+        ("optimization: {variants: [grahp]}\n", (5, 27), ('"grahp"', "dynamic-int8, graph", "mean `graph`?")),
+        ("optimization: {variants: [graph, Dynamic_Int8]}\n", (5, 34), ("Int8", "dynamic-int8", "`dynamic-int8`?")),
+        ("optimization: {variants: [7]}\n", (5, 27), ("7", "one of dynamic-int8, graph", "")),
+        ("optimization: {variants: graph}\n", (5, 16), ('"graph"', "a list; each item one of dynamic-int8", "")),
         ("rollout: {steps: []}\n", (5, 11), ("an empty list", "a list, at least 1", "")),
         ("rollout: 7\n", (5, 1), ("7", "keys and values", "")),
         ("model: again\n", (5, 1), ("the key again (first in line 1)", "every key once", "drop one")),
@@ -90,6 +94,13 @@ def test_a_wrong_step_is_named_by_its_own_line(tmp_path: Path, steps: list[str],
     assert problem.key == key
     assert problem.line == 6 + len(steps)
     assert seen in problem.seen
+
+
+def test_a_pass_that_is_not_there_is_told_beside_other_problems(tmp_path: Path) -> None:
+    """The schema knows what a name looks like, the passes know the names: people see one list."""
+    found = problems(tmp_path, GOOD + "optimization: {variants: [graph, prune], rounds: 1}\n")
+
+    assert [problem.key for problem in found] == ["optimization.variants[1]", "optimization.rounds"]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_document(tmp_path: Path) -> None:

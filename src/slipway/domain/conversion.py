@@ -31,7 +31,7 @@ class Variant:
     """One row of the optimizer's table."""
 
     name: str
-    """`plain`, `graph`, `dynamic-int8`."""
+    """`plain`, or the name of the pass that built it: `graph`, `dynamic-int8`."""
     path: Path | None
     """None where it could not be built."""
     size_bytes: int

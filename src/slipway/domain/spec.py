@@ -149,10 +149,14 @@ class ConversionSpec(Document):
     """Labels may differ only where the original's two best probabilities are closer than this."""
 
 
+PassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+"""The name of a pass; `slipway.adapters.onnx.passes` has the list, and reading a spec file refuses names beside it."""
+
+
 class OptimizationSpec(Document):
     """Which faster variants are tried."""
 
-    variants: list[Literal["graph", "dynamic-int8"]] = Field(default=["graph", "dynamic-int8"])
+    variants: list[PassName] = Field(default=["graph", "dynamic-int8"])
     """Variants measured beside the plain ONNX model; empty: none."""
     batch_rows: Annotated[int, Field(ge=1, le=65536)] = 1
     """Rows per request that speed is measured with."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from slipway.adapters.onnx.passes import pass_names
 from slipway.specs.problem import Key, Problem, dotted
 from slipway.specs.reading import Reading
 from slipway.specs.schema import allowed, keys_at, places_of, schema_at
@@ -37,11 +38,20 @@ def _explain(error: _Error, reading: Reading) -> Problem:
         case "value_error":
             return _contradiction(key, str(error["ctx"]["error"]), reading)
         case _:
-            key = _known(key, reading)
-            value = _value(reading.values, key)
-            return problem_at(
-                key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key)
-            )
+            return _not_allowed(_known(key, reading), reading)
+
+
+def _not_allowed(key: Key, reading: Reading) -> Problem:
+    value = _value(reading.values, key)
+    return problem_at(key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key))
+
+
+def unknown_passes(reading: Reading) -> list[Problem]:
+    """Return a problem for each variant that no pass builds: the domain knows only what a name looks like."""
+    key: Key = ("optimization", "variants")
+    found = _value(reading.values, key) if key in reading.places else []
+    names = enumerate(found) if isinstance(found, list) else ()
+    return [_not_allowed((*key, number), reading) for number, name in names if name not in pass_names()]
 
 
 def _unknown(key: Key, reading: Reading) -> Problem:

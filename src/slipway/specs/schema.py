@@ -4,6 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from slipway.adapters.onnx.passes import pass_names
 from slipway.domain.spec import ReleaseSpec
 from slipway.specs.problem import Key
 
@@ -13,9 +14,16 @@ ID = "release-spec.schema.json"
 @lru_cache(maxsize=1)
 def schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of a release spec; treat it as read-only."""
-    body = ReleaseSpec.model_json_schema()
+    body = _with_passes(ReleaseSpec.model_json_schema())
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": "Slipway release spec"}
     return title | {name: value for name, value in body.items() if name != "title"}
+
+
+def _with_passes(body: dict[str, Any]) -> dict[str, Any]:
+    """Name the passes that there are, where the domain knows only what a name looks like."""
+    variants = body["$defs"]["OptimizationSpec"]["properties"]["variants"]
+    variants["items"] = {"enum": list(pass_names()), "type": "string"}
+    return body
 
 
 def schema_text() -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from slipway.adapters.onnx import answering, session, worker
 from slipway.adapters.onnx.edges import edge_rows
-from slipway.adapters.onnx.passes import graph as variants
+from slipway.adapters.onnx.optimizer_pass import NotBuilt
+from slipway.adapters.onnx.passes import find_pass
 from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers
 
@@ -52,11 +53,12 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 def _try(name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", request: dict[str, Any]) -> dict[str, Any]:
     final = Path(variant_file(name))
     try:
-        variants.build(name, plain, final.absolute(), request["providers"])
-        opened = session.open_session(final, providers=request["providers"], optimize=name != "graph")
+        found = find_pass(name)
+        found.build(plain, final.absolute(), request["providers"])
+        opened = session.open_session(final, providers=request["providers"], optimize=found.runtime_optimizes)
         form = partial(_ask, opened, request["single_matrix"])
         ours = form(frame)
-    except variants.NotBuilt as error:
+    except NotBuilt as error:
         return {"note": str(error)}
     except Exception as error:  # noqa: BLE001 - optimizers raise errors of any type; plain still ships
         return {"note": f"not built: {worker.one_line(error)}"}

@@ -1,18 +1,24 @@
-"""The worker that converts: loads the original, converts it, and asks both forms about the same rows."""
+"""The worker that converts: loads the original, converts it, and asks both forms about the same rows.
+
+Which converter does it, the request says by the model's flavor.
+"""
 
 import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.onnx import answering, graph, nulls, original, session, worker
-from slipway.adapters.onnx.converters import sklearn as converter
+from slipway.adapters.onnx import answering, graph, original, session, worker
+from slipway.adapters.onnx.converter import Converter, NotConverted, refused
+from slipway.adapters.onnx.converters import find_converter
 from slipway.adapters.onnx.edges import edge_rows
 from slipway.artifacts.rows import read_rows
 from slipway.domain.parity import Answers
 
 if TYPE_CHECKING:
+    import onnxruntime as ort
     import pandas as pd
+    from onnx import ModelProto
 
 MODEL_FILE, ANSWERS_FILE = "model.onnx", "answers.npz"
 
@@ -20,31 +26,34 @@ MODEL_FILE, ANSWERS_FILE = "model.onnx", "answers.npz"
 def main(request: dict[str, Any]) -> dict[str, Any]:
     """Write the ONNX file and both forms' answers into the working directory.
 
-    Request: model (folder), rows (file), kinds (by column, in order). Response: names of inputs and outputs, whether it
-    takes one matrix, whether rows are independent of one another, and how many edge rows were left out or not answered
-    (None: none could be compared).
+    Request: flavor, model (folder), rows (file), kinds (by column, in order). Response: names of inputs and outputs,
+    whether it takes one matrix, whether rows are independent of one another, and how many edge rows were left out or
+    not answered (None: none could be compared).
     """
     kinds: dict[str, str] = request["kinds"]
+    converter = find_converter(request["flavor"])
     frame = original.typed(read_rows(Path(request["rows"]), list(kinds)), kinds)
-    return compare(original.load(Path(request["model"])), frame, kinds, Path())
+    return compare(converter, converter.load(Path(request["model"])), frame, kinds, Path())
 
 
-def compare(model: Any, frame: "pd.DataFrame", kinds: dict[str, str], folder: Path) -> dict[str, Any]:  # noqa: ANN401
-    """Write an estimator's ONNX file, and both forms' answers to a frame of rows, into a folder; return the response.
+def compare(
+    converter: Converter,
+    model: Any,  # noqa: ANN401 - any framework's model
+    frame: "pd.DataFrame",
+    kinds: dict[str, str],
+    folder: Path,
+) -> dict[str, Any]:
+    """Write a model's ONNX file, and both forms' answers to a frame of rows, into a folder; return the response.
 
-    Raises ConversionRefused, and ArtifactBroken when the estimator fails on the rows.
+    Raises ConversionRefused, and ArtifactBroken when the model fails on the rows.
     """
-    if not hasattr(model, "predict"):
-        raise converter.refused(f"conversion of {type(model).__name__}", "it has no predict method")
-    theirs = original.ask_about_rows(model, frame)
-    single = _write_onnx(model, kinds, theirs, folder / MODEL_FILE)
     try:
-        opened = session.open_session(folder / MODEL_FILE)
-        form = partial(_ask_onnx, opened, single)
-        ours = form(frame)
-    except Exception as error:  # ONNX Runtime's errors have no common type
-        raise converter.refused("converted graph", f"ONNX Runtime fails on it: {worker.one_line(error)}") from error
-    edges = answering.at_edges(partial(original.ask, model), form, edge_rows(frame))
+        theirs = original.ask_about_rows(converter, model, frame)
+        single = _write_onnx(converter.convert(model, kinds), kinds, theirs, folder / MODEL_FILE)
+        opened, form, ours = _ask_converted(folder / MODEL_FILE, single, frame)
+    except NotConverted as error:
+        raise refused(error.what, error.reason, converter.expected) from error
+    edges = answering.at_edges(partial(converter.ask, model), form, edge_rows(frame))
     named = {"original": theirs, "converted": ours}
     if edges:
         named |= {"edges_original": edges.original, "edges_converted": edges.converted}
@@ -58,14 +67,27 @@ def compare(model: Any, frame: "pd.DataFrame", kinds: dict[str, str], folder: Pa
     }
 
 
-def _write_onnx(model: Any, kinds: dict[str, str], theirs: Answers, path: Path) -> bool:  # noqa: ANN401 - any estimator
-    converted, single = converter.convert(model, kinds)
-    nulls.restore_routes(converted.graph, model)
+def _write_onnx(made: "tuple[ModelProto, bool]", kinds: dict[str, str], theirs: Answers, path: Path) -> bool:
+    converted, single = made
     flat = theirs.predictions.ndim == 1
     graph.tidy(converted, list(kinds), probabilities=theirs.probabilities is not None, flat=flat)
-    converter.check(converted)
+    graph.check(converted)
     path.write_bytes(converted.SerializeToString(deterministic=True))
     return single
+
+
+def _ask_converted(
+    path: Path,
+    single: bool,  # noqa: FBT001 - as the graph says
+    frame: "pd.DataFrame",
+) -> "tuple[ort.InferenceSession, answering.Form, Answers]":
+    """Return the open file, how it is asked, and its answers to the rows; raise NotConverted when it can't be run."""
+    try:
+        opened = session.open_session(path)
+        form = partial(_ask_onnx, opened, single)
+        return opened, form, form(frame)
+    except Exception as error:  # ONNX Runtime's errors have no common type
+        raise NotConverted("converted graph", f"ONNX Runtime fails on it: {worker.one_line(error)}") from error
 
 
 def _ask_onnx(opened: Any, single: bool, frame: Any) -> Answers:  # noqa: ANN401, FBT001 - bound by partial

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.onnx.converters.sklearn import refused
+from slipway.adapters.onnx.converter import NotConverted
 from slipway.adapters.onnx.session import COLUMNS_KEY
+from slipway.adapters.onnx.worker import one_line
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -21,15 +22,15 @@ def tidy(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, fl
     """Change a converted model in place: outputs `prediction` and, where wanted, `probabilities`, in this order.
 
     `flat`: the prediction has shape (rows,), as the original's, where the converter made it (rows, 1).
-    Raises ConversionRefused when an input has the name of an output, or the wanted outputs are not there.
+    Raises NotConverted when an input has the name of an output, or the wanted outputs are not there.
     """
     graph = model.graph
     names = [PREDICTION, PROBABILITIES][: 1 + probabilities]
     for put in graph.input:
         if put.name in names:
-            raise refused("conversion", f"its input column {put.name!r} has the name of an output")
+            raise NotConverted("conversion", f"its input column {put.name!r} has the name of an output")
     if len(graph.output) < len(names):
-        raise refused("conversion", "the converter gives no probabilities")
+        raise NotConverted("conversion", "the converter gives no probabilities")
     del graph.output[len(names) :]
     _rename(graph, [put.name for put in graph.output], names)
     if flat and len(graph.output[0].type.tensor_type.shape.dim) == 2:  # noqa: PLR2004 - (rows, 1)
@@ -115,3 +116,20 @@ def _settle(model: "ModelProto", columns: Sequence[str]) -> None:
     versions = {entry.domain: entry.version for entry in model.opset_import}  # skl2onnx writes one twice
     _replace(model.opset_import, [helper.make_opsetid(*entry) for entry in sorted(versions.items())])
     helper.set_model_props(model, {COLUMNS_KEY: json.dumps(list(columns))})
+
+
+def check(model: "ModelProto") -> None:
+    """Raise NotConverted for a graph that ONNX's checker refuses, with operators of others, or with data elsewhere."""
+    import onnx
+
+    strange = {node.domain for node in model.graph.node} - {"", "ai.onnx", "ai.onnx.ml"}
+    if strange or model.functions:
+        raise NotConverted(
+            "converted graph", f"it needs operators that are not ONNX's own ({', '.join(sorted(strange))})"
+        )
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise NotConverted("converted graph", "it keeps data outside of its file")
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        raise NotConverted("converted graph", f"it is not valid ONNX: {one_line(error)}") from error

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.adapters.onnx import answering, build_worker, convert_worker, measure_worker, worker
-from slipway.adapters.onnx.converters import sklearn as converter
-from slipway.adapters.onnx.passes.dynamic_int8 import LIMITS, Limits
+from slipway.adapters.onnx.converter import refused
+from slipway.adapters.onnx.converters import convertible, find_converter, flavors
+from slipway.adapters.onnx.optimizer_pass import Limits
+from slipway.adapters.onnx.passes import find_pass
 from slipway.adapters.onnx.session import CPU
 from slipway.artifacts import mlmodel
 from slipway.artifacts.store import file_digest
@@ -30,7 +32,7 @@ Seconds = NDArray[np.float64]
 
 
 class OnnxOptimizer:
-    """Converts with skl2onnx, builds variants with ONNX Runtime, and measures them."""
+    """Converts models by their flavor, builds variants, and measures them."""
 
     def __init__(self, timeout_seconds: float = 180, providers: Sequence[str] = CPU) -> None:
         """Give each worker this long; run variants on these ONNX Runtime execution providers."""
@@ -44,15 +46,16 @@ class OnnxOptimizer:
         converter's reason, ArtifactBroken when the original can't be loaded or fails on the rows, DataBroken for rows
         that can't be read or lack columns.
         """
-        _refuse_other_flavors(model)
-        kinds = _kinds(signature)
+        flavor = _convertible_flavor(model)
+        expected = find_converter(flavor).expected
+        kinds = _kinds(signature, expected)
         with _workplace(out) as folder:
-            request = {"model": str(model.absolute()), "rows": str(rows.absolute()), "kinds": kinds}
+            request = {"flavor": flavor, "model": str(model.absolute()), "rows": str(rows.absolute()), "kinds": kinds}
             try:
                 response = worker.call(convert_worker.__name__, request, folder, self._timeout)
                 parity = _judge(folder / convert_worker.ANSWERS_FILE, lambda _: spec, response["edges"])
             except worker.WorkerDied as error:
-                raise converter.refused(f"conversion of model folder {model.name}", str(error)) from error
+                raise refused(f"conversion of model folder {model.name}", str(error), expected) from error
             path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
         return Converted(
             path=path,
@@ -68,7 +71,8 @@ class OnnxOptimizer:
         """Build the variants under `out`, compare each with the plain model, measure those that agree, and choose.
 
         A variant that can't be built, or whose answers differ, stays in the table with a note and without a time.
-        Raises ArtifactBroken when the plain file itself can't be run, DataBroken for rows that can't be read.
+        Raises ArtifactBroken when the plain file itself can't be run, DataBroken for rows that can't be read, SpecError
+        for a variant that no pass builds.
         """
         with _workplace(out) as folder:
             try:
@@ -85,12 +89,13 @@ class OnnxOptimizer:
         return choose([_timed(row, seconds, spec) for row in kept], confidence=spec.confidence)
 
     def _build(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
-        """Return the table without times; variants that were built lie in `folder`."""
+        """Return the table without times; variants that were built lie in `folder`. Raises SpecError."""
+        passes = {name: find_pass(name) for name in spec.variants}
         request = {
             "plain": str(converted.path.absolute()),
             "rows": str(rows.absolute()),
             "single_matrix": converted.single_matrix,
-            "variants": list(dict.fromkeys(spec.variants)),
+            "variants": list(passes),
             "batch_rows": spec.batch_rows,
             "providers": self._providers,
         }
@@ -103,7 +108,7 @@ class OnnxOptimizer:
         """Return seconds per call by variant, shape (rounds,), of those that agree with the plain model."""
         fit = {row.name: row.path for row in table if row.path and (row.name == "plain" or _agrees(row))}
         request = {
-            "sessions": [{"path": str(path.absolute()), "optimize": name != "graph"} for name, path in fit.items()],
+            "sessions": [{"path": str(path.absolute()), "optimize": _is_optimized(name)} for name, path in fit.items()],
             "rounds": spec.rounds,
             "batch_rows": spec.batch_rows,
             "providers": self._providers,
@@ -112,12 +117,14 @@ class OnnxOptimizer:
         return {name: np.array(each) for name, each in zip(fit, response["seconds"], strict=True)}
 
 
-def _refuse_other_flavors(model: Path) -> None:
-    """Refuse, without starting anything, what is no scikit-learn model."""
+def _convertible_flavor(model: Path) -> str:
+    """Return the first of the model's flavors that has a converter; raise ConversionRefused and start no process."""
     names = [name for name in _flavors(model) if name != "python_function"]
-    if "sklearn" not in names:
+    found = next((name for name in names if name in flavors()), None)
+    if found is None:
         kind = " and ".join(names) or "plain python_function"
-        raise converter.refused(f"conversion of model folder {model.name}", f"it is a {kind} model")
+        raise refused(f"conversion of model folder {model.name}", f"it is a {kind} model", convertible())
+    return found
 
 
 def _flavors(model: Path) -> list[str]:
@@ -128,13 +135,13 @@ def _flavors(model: Path) -> list[str]:
             f"model folder {model.name}",
             seen=f"its MLmodel file can't be read: {error.seen}",
             expected=error.expected,
-            do="register the model again with `mlflow.sklearn.log_model`",
+            do="log and register the model again with MLflow",
         ) from error
 
 
-def _kinds(signature: Signature) -> dict[str, str]:
+def _kinds(signature: Signature, expected: str) -> dict[str, str]:
     if any(len(column.shape) > 1 for column in signature.inputs):
-        raise converter.refused("conversion", "its signature is one matrix, whose columns have no names")
+        raise refused("conversion", "its signature is one matrix, whose columns have no names", expected)
     return {column.name: column.kind for column in signature.inputs}
 
 
@@ -177,7 +184,7 @@ def _row(name: str, path: Path | None, parity: Verdict | None, *, note: str) -> 
 def _built(name: str, said: dict[str, Any], folder: Path) -> Variant:
     if said["note"]:
         return _row(name, None, None, note=said["note"])
-    parity = _judge(folder / build_worker.answers_file(name), LIMITS[name], said["edges"])
+    parity = _judge(folder / build_worker.answers_file(name), find_pass(name).limits, said["edges"])
     row = _row(name, folder / build_worker.variant_file(name), parity, note="")
     row = replace(row, rows_independent=bool(said["rows_independent"]))
     return row if _agrees(row) else replace(row, note=f"not chosen: {parity.reason}")
@@ -185,6 +192,11 @@ def _built(name: str, said: dict[str, Any], folder: Path) -> Variant:
 
 def _agrees(row: Variant) -> bool:
     return row.parity is not None and row.parity.outcome is Outcome.PASS
+
+
+def _is_optimized(name: str) -> bool:
+    """Tell whether ONNX Runtime optimizes a file of the table as it loads it."""
+    return name == "plain" or find_pass(name).runtime_optimizes
 
 
 def _moved(row: Variant, plain: Path, out: Path) -> Variant:

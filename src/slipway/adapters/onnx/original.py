@@ -1,32 +1,14 @@
-"""The model as its framework runs it: loaded from the MLflow folder, asked as MLflow's pyfunc would ask it."""
+"""The model as its framework runs it: its rows in the signature's types, and its answers to ordinary rows."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from slipway.adapters.onnx.session import plain_labels
+from slipway.adapters.onnx.converter import Converter, NotConverted
 from slipway.adapters.onnx.worker import one_line
 from slipway.domain.parity import Answers
 from slipway.errors import ArtifactBroken, DataBroken
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def load(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estimator
-    """Load the estimator; skops files load only the types that are safe or trusted by the model's MLmodel."""
-    import mlflow.sklearn
-
-    try:
-        return mlflow.sklearn.load_model(str(model))
-    except Exception as error:  # loaders raise anything: unpickling runs foreign code
-        raise ArtifactBroken(
-            f"model folder {model.name}",
-            seen=f"it can't be loaded: {one_line(error)}",
-            expected="a scikit-learn model that this environment can load",
-            do="check its requirements.txt against this environment, and `skops_trusted_types` in its MLmodel",
-        ) from error
 
 
 def typed(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame":
@@ -43,20 +25,12 @@ def typed(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame":
         ) from error
 
 
-def ask(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any scikit-learn estimator
-    """Return the estimator's predictions, and its probabilities where it has them as one table."""
-    # an estimator that was fitted on an array has no names, and would warn about ours
-    rows = frame if hasattr(model, "feature_names_in_") else frame.to_numpy()
-    probabilities = model.predict_proba(rows) if hasattr(model, "predict_proba") else None
-    if not (isinstance(probabilities, np.ndarray) and probabilities.ndim == 2):  # noqa: PLR2004 - a table
-        probabilities = None
-    return Answers(predictions=plain_labels(model.predict(rows)), probabilities=probabilities)
-
-
-def ask_about_rows(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any scikit-learn estimator
-    """Ask about ordinary rows, which the original has to take; raise ArtifactBroken."""
+def ask_about_rows(converter: Converter, model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any model
+    """Ask about ordinary rows, which the original has to take; raise ArtifactBroken, NotConverted."""
     try:
-        return ask(model, frame)
+        return converter.ask(model, frame)
+    except NotConverted:
+        raise
     except Exception as error:  # the model's own code may raise anything
         raise ArtifactBroken(
             f"model {type(model).__name__}",

@@ -1,23 +1,37 @@
-"""How far a variant may be from the plain ONNX model; how far that one may be from the original, the spec says."""
+"""`dynamic-int8`: weights of eight bits; activations are quantized on the fly, so no calibration rows are needed."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from slipway.adapters.onnx.optimizer_pass import NotBuilt, Pass
 from slipway.domain.parity import LABEL_KINDS, Answers
 from slipway.domain.spec import ConversionSpec
 
-Limits = Callable[[Answers], ConversionSpec]
-"""Limits may depend on what the plain model answers."""
+QUANTIZED = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "QAttention", "QGemm"}
+"""Operators that dynamic quantization leaves behind where it found something to do."""
 PROBABILITY_SHIFT = 0.05
 """Eight bits: a probability may move by this much, but no label may change. The quality gate judges the rest."""
 NUMBER_SHIFT = 0.01
 """Eight bits: a predicted number may move by this share of the range of all predictions, or of itself."""
 
 
-def same_numbers(_: Answers) -> ConversionSpec:
-    """Return the limits for a form that computes the same in another order: the spec's defaults."""
-    return ConversionSpec()
+def quantize(plain: Path, final: Path, _providers: Sequence[str]) -> None:
+    """Quantize weights to signed eight bits; raise NotBuilt where there is nothing to quantize."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with TemporaryDirectory(dir=final.parent) as folder:
+        # the quantizer writes intermediate files beside its input
+        source = Path(folder) / plain.name
+        source.write_bytes(plain.read_bytes())
+        quantize_dynamic(source, final, weight_type=QuantType.QInt8)
+    if not QUANTIZED.intersection(node.op_type for node in onnx.load(final).graph.node):
+        final.unlink()
+        message = "not built: no operator of this graph can be quantized"
+        raise NotBuilt(message)
 
 
 def eight_bits(plain: Answers) -> ConversionSpec:
@@ -33,5 +47,4 @@ def eight_bits(plain: Answers) -> ConversionSpec:
     return ConversionSpec(absolute_tolerance=NUMBER_SHIFT * reach, relative_tolerance=NUMBER_SHIFT, margin=0.0)
 
 
-LIMITS: dict[str, Limits] = {"graph": same_numbers, "dynamic-int8": eight_bits}
-"""By variant."""
+PASS = Pass(build=quantize, limits=eight_bits)
