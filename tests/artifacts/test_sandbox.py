@@ -33,6 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         ("pass", "ended with code 0 and no answer"),
         ("raise SystemExit(3)", "ended with code 3 and no answer"),
         ("import os; os.kill(os.getpid(), 11)", "was ended by SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 40)", "was ended by signal 40"),
         ("import threading; threading.Event().wait()", "took longer than 2 s"),
     ],
 )

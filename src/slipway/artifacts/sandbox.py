@@ -59,7 +59,8 @@ class Ending:
         if self.code is None:
             return f"took longer than {self.seconds:g} s"
         if self.code < 0:
-            return f"was ended by {signal.Signals(-self.code).name}"
+            names = {one.value: one.name for one in signal.Signals}  # real-time signals have none
+            return f"was ended by {names.get(-self.code, f'signal {-self.code}')}"
         return f"ended with code {self.code} and no answer"
 
 

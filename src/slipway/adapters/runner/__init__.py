@@ -1,6 +1,6 @@
 """Running a downloaded MLflow model in a process of its own.
 
-`mlmodel` reads the model's description without running anything; `worker` is the process; `runner` starts it.
+`runner` starts the process in a sandbox; `worker` is what runs in it.
 """
 
 from slipway.adapters.runner.runner import SubprocessModelRunner
