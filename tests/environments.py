@@ -17,7 +17,7 @@ SECRETS = {
     "PREFECT_API_AUTH_STRING": "prefect",
     "SLIPWAY_WEBHOOK_SECRET": "webhook",
 }
-"""Of our own environment: of clients that we know, and one that nobody knows."""
+"""Variables of our own environment: of clients that Slipway uses, and of one that it does not know."""
 
 
 def set_secrets(patch: pytest.MonkeyPatch) -> None:

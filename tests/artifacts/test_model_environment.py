@@ -65,7 +65,7 @@ def test_the_documentation_has_the_lists(begin: str, listed: dict[str, str]) -> 
 
 def test_the_lists_hold_no_secret() -> None:
     """Neither one of those that tests know, nor a name that sounds like one."""
-    listed = {*model_environment.service_names(), *model_environment.SERVICE_SET, *sandbox.FIXED}
+    listed = {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET, *sandbox.FIXED}
 
     assert not listed & SECRETS.keys()
     assert not [name for name in listed if re.search("TOKEN|SECRET|PASSWORD|KEY|AUTH|CREDENTIAL|HEADERS", name)]

@@ -226,24 +226,6 @@ def test_a_hostile_signature_is_broken(describe: Describe, tmp_path: Path, entri
     refuse("signature", describe(signature=ENTRIES[entries]), tmp_path)
 
 
-@pytest.mark.parametrize("loader", [["mlflow.sklearn"], {"a": 1}, 7, None])
-def test_a_loader_of_another_type_needs_permission(describe: Describe, loader: object) -> None:
-    """It is no loader that is known to read data only."""
-    model = describe(flavors={"python_function": {"loader_module": loader}})
-
-    with pytest.raises(ArtifactBroken, match=r"loader .*allow_pickle: true"):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
-
-
-def test_reasons_as_long_as_the_file_are_cut(describe: Describe) -> None:
-    """An error is read by people."""
-    model = describe(flavors={"python_function": {"loader_module": "m" * 1_000_000}})
-
-    with pytest.raises(ArtifactBroken) as caught:
-        SubprocessModelRunner().signature(model, allow_pickle=False)
-    assert len(caught.value.seen) < 500
-
-
 def test_paths_that_are_the_authors_own_are_not_looked_at(tmp_path: Path) -> None:
     """MLflow notes where artifacts were logged from, and configurations hold anything."""
     flavor = {

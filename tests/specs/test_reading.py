@@ -97,7 +97,7 @@ def test_a_wrong_step_is_named_by_its_own_line(tmp_path: Path, steps: list[str],
 
 
 def test_a_pass_that_is_not_there_is_told_beside_other_problems(tmp_path: Path) -> None:
-    """The schema knows what a name looks like, the passes know the names: people see one list."""
+    """The domain checks the form of a name, the passes have the names: both kinds of problem are in one list."""
     found = problems(tmp_path, GOOD + "optimization: {variants: [graph, prune], rounds: 1}\n")
 
     assert [problem.key for problem in found] == ["optimization.variants[1]", "optimization.rounds"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.artifacts.mlmodel import Description
-from slipway.artifacts.store import plain_files
+from slipway.artifacts.store import walk_files
 from slipway.errors import ArtifactBroken
 
 DATA_LOADERS = frozenset(
@@ -47,7 +47,7 @@ def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
     loader = flavors.get("python_function", {}).get("loader_module")
     if not isinstance(loader, str) or loader not in DATA_LOADERS:
         yield f"loader {loader!r}"
-    for name, file in sorted(plain_files(model)):
+    for name, file in sorted(walk_files(model)):
         if file.suffix.lower() in PICKLE_SUFFIXES:
             yield f"pickle file {name}"
 

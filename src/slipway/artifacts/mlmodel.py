@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from slipway.artifacts.bounded import parse_yaml, read_bounded
-from slipway.artifacts.store import plain_files
+from slipway.artifacts.store import walk_files
 from slipway.domain.model import Column, Param, Signature
 from slipway.errors import ArtifactBroken
 
@@ -88,7 +88,7 @@ def read(model: Path, what: str | None = None) -> Description:
 def _check_folder(model: Path, subject: str) -> None:
     """Raise ArtifactBroken for a link in the folder, or without an MLmodel file of an allowed size in it."""
     try:
-        files = dict(plain_files(model))
+        files = dict(walk_files(model))
     except (FileNotFoundError, NotADirectoryError):
         files = {}
     except ArtifactBroken as error:
@@ -164,7 +164,7 @@ def require_example(model: Path, description: Description) -> None:
             expected="a few rows that the model is known to work on",
             do="log the model with input_example=inputs.head(3)",
         )
-    if not any(name == file for file, _ in plain_files(model)):
+    if not any(name == file for file, _ in walk_files(model)):
         seen = f"no file {name!r} in its folder, which the MLmodel file names as input example"
         raise _broken(f"model {model.name}", seen, "the example in the folder")
 

@@ -60,15 +60,14 @@ SERVICE_SET = {
 """Set by Slipway for inference services, with values that are no secret."""
 
 
-def inherited(environment: Mapping[str, str], names: Iterable[str] = INHERITED) -> dict[str, str]:
+SERVICE_NAMES = (*INHERITED, *SERVICE_INHERITED)
+"""All that inference services inherit."""
+
+
+def select_inherited(environment: Mapping[str, str], names: Iterable[str] = tuple(INHERITED)) -> dict[str, str]:
     """Return what of an environment is passed on.
 
-    >>> inherited({"PATH": "/bin", "MLFLOW_TRACKING_TOKEN": "t"})
+    >>> select_inherited({"PATH": "/bin", "MLFLOW_TRACKING_TOKEN": "t"})
     {'PATH': '/bin'}
     """
     return {name: environment[name] for name in names if name in environment}
-
-
-def service_names() -> tuple[str, ...]:
-    """Return the names of what inference services inherit."""
-    return (*INHERITED, *SERVICE_INHERITED)

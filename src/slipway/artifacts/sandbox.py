@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from slipway.artifacts.bounded import read_bounded
-from slipway.artifacts.model_environment import inherited
+from slipway.artifacts.model_environment import select_inherited
 
 FIXED = {
     "DO_NOT_TRACK": "1",
@@ -72,20 +72,7 @@ def run_module(
     `settings` are added to its environment; temporary files go into the folder. Afterwards no process of its group is
     left, and the folder holds plain files and folders only.
     """
-    ours = folder.absolute()
-    environment = inherited(os.environ) | FIXED | {"TMPDIR": str(ours), **settings}
-    # -P: nothing is imported from the working folder. -s: nor from what is installed for this user alone; images and
-    # other machines don't have it, so a gate that passes with it says nothing about them
-    command = [sys.executable, "-P", "-s", "-m", __name__, str(seconds), module, *arguments]
-    process = subprocess.Popen(
-        command,
-        cwd=ours,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # a process group of its own, which is killed whole
-    )
+    process = _start(module, arguments, folder.absolute(), seconds, settings)
     tail = _Tail(process.stdout)
     try:
         code: int | None = process.wait(seconds)
@@ -95,8 +82,25 @@ def run_module(
         with suppress(ProcessLookupError, PermissionError):  # the group is gone when its last process is
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    _remove_links(ours)
+    _remove_links(folder)
     return Ending(code=code, seconds=seconds, lines=tail.lines())
+
+
+def _start(
+    module: str, arguments: Sequence[str], folder: Path, seconds: float, settings: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    # -P: nothing is imported from the working folder. -s: nor from what is installed for this user alone; images and
+    # other machines don't have it, so a gate that passes with it would say nothing about them
+    command = [sys.executable, "-P", "-s", "-m", __name__, str(seconds), module, *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=select_inherited(os.environ) | FIXED | {"TMPDIR": str(folder), **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a process group of its own, which is killed whole
+    )
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
@@ -109,7 +113,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 class _Tail:
-    """Reads a pipe to its end and keeps the last KEPT_BYTES: a child that floods it neither blocks nor fills a disk."""
+    """Reads a pipe to its end and keeps the last KEPT_BYTES, so that a child may write any amount."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         self._pipe, self._kept = pipe, b""
@@ -130,7 +134,7 @@ class _Tail:
 
 
 def _remove_links(folder: Path) -> None:
-    """Remove what is neither a file nor a folder: whoever reads the results must not be led out of the folder."""
+    """Remove what is neither a file nor a folder, so that no result that is read next is a link to another file."""
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent) / name for name in (*folders, *files)):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):

@@ -29,14 +29,14 @@ def tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str
     Raises OSError when a file can't be read.
     """
     whole = hashlib.sha256()
-    for name, path in sorted(plain_files(folder)):
+    for name, path in sorted(walk_files(folder)):
         if name not in leave_out:
             # a name holds no zero byte and a digest no newline: two different trees never give the same bytes
             whole.update(os.fsencode(name) + b"\0" + file_digest(path).encode() + b"\n")
     return f"sha256:{whole.hexdigest()}"
 
 
-def plain_files(folder: Path) -> Iterator[tuple[str, Path]]:
+def walk_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield every file below a folder with its relative posix name, in no order.
 
     Raises ArtifactBroken for links and for anything but files and folders: they point out of the tree, or never end.

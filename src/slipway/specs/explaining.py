@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from slipway.adapters.onnx.passes import pass_names
+from slipway.adapters.onnx.passes import list_passes
 from slipway.specs.problem import Key, Problem, dotted
 from slipway.specs.reading import Reading
 from slipway.specs.schema import allowed, keys_at, places_of, schema_at
@@ -46,12 +46,12 @@ def _not_allowed(key: Key, reading: Reading) -> Problem:
     return problem_at(key, reading, seen=_shown(value), expected=allowed(schema_at(key)), hint=_meant(value, key))
 
 
-def unknown_passes(reading: Reading) -> list[Problem]:
-    """Return a problem for each variant that no pass builds: the domain knows only what a name looks like."""
+def find_unknown_passes(reading: Reading) -> list[Problem]:
+    """Return a problem for each variant that no pass builds: the domain checks only the form of a name."""
     key: Key = ("optimization", "variants")
     found = _value(reading.values, key) if key in reading.places else []
     names = enumerate(found) if isinstance(found, list) else ()
-    return [_not_allowed((*key, number), reading) for number, name in names if name not in pass_names()]
+    return [_not_allowed((*key, number), reading) for number, name in names if name not in list_passes()]
 
 
 def _unknown(key: Key, reading: Reading) -> Problem:

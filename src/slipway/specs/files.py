@@ -9,7 +9,7 @@ from slipway.domain.spec import ReleaseSpec
 from slipway.errors import NotFound, SpecError
 from slipway.settings import settings
 from slipway.specs import name_index
-from slipway.specs.explaining import explain, unknown_passes
+from slipway.specs.explaining import explain, find_unknown_passes
 from slipway.specs.problem import Problem
 from slipway.specs.reading import Reading, read
 
@@ -31,7 +31,7 @@ def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     reading = reading_of(path)
     if reading.values is None:
         return None, reading.problems
-    problems = sorted([*reading.problems, *unknown_passes(reading)])
+    problems = sorted([*reading.problems, *find_unknown_passes(reading)])
     try:
         # strict, and as JSON: "60" is no number, yet a path or a choice may be written as text
         spec = ReleaseSpec.model_validate_json(to_json(reading.values, inf_nan_mode="constants"), strict=True)

@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from slipway.adapters.onnx.passes import pass_names
+from slipway.adapters.onnx.passes import list_passes
 from slipway.domain.spec import ReleaseSpec
 from slipway.specs.problem import Key
 
@@ -20,9 +20,9 @@ def schema() -> dict[str, Any]:
 
 
 def _with_passes(body: dict[str, Any]) -> dict[str, Any]:
-    """Name the passes that there are, where the domain knows only what a name looks like."""
+    """List the passes that there are: the domain checks only the form of a name."""
     variants = body["$defs"]["OptimizationSpec"]["properties"]["variants"]
-    variants["items"] = {"enum": list(pass_names()), "type": "string"}
+    variants["items"] = {"enum": list(list_passes()), "type": "string"}
     return body
 
 

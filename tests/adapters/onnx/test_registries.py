@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from slipway.adapters.onnx.converters import find_converter, flavors
+from slipway.adapters.onnx.converters import find_converter, list_flavors
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
-from slipway.adapters.onnx.passes import find_pass, pass_names
+from slipway.adapters.onnx.passes import find_pass, list_passes
 from slipway.domain.conversion import Converted
 from slipway.domain.spec import OptimizationSpec
 from slipway.errors import SpecError
@@ -67,7 +67,7 @@ def run_with(new: Path, place: str, folder: Path, code: str, *arguments: str) ->
 
 
 def test_a_converter_is_one_file(tmp_path: Path) -> None:
-    """A flavor that nobody knew before: its file is found by its name, and a real model is converted in a worker."""
+    """A flavor without a converter so far: the file is found by its name, and a real model is converted in a worker."""
     write_model(tmp_path / "model", flavors={"linear": {}, "python_function": {"loader_module": "linear"}})
     (tmp_path / "model" / "weights.json").write_text(json.dumps([2.0, -1.0]))
     (tmp_path / "rows.csv").write_text("a,b,y\n1,0,2\n0,1,-1\n3,4,2\n")
@@ -95,8 +95,8 @@ def test_a_pass_is_one_file(tmp_path: Path, converted: Converted, digits_rows: P
 
 def test_what_is_registered_can_be_imported() -> None:
     """Every file of both packages defines what its package promises."""
-    assert [find_converter(flavor).expected for flavor in flavors()]
-    assert [find_pass(name).limits for name in pass_names()]
+    assert [find_converter(flavor).expected for flavor in list_flavors()]
+    assert [find_pass(name).limits for name in list_passes()]
 
 
 @pytest.mark.parametrize(("name", "do"), [("grahp", "write `graph`"), ("../graph", "write `graph`"), ("x", "correct")])

@@ -145,3 +145,16 @@ def test_broken_rows_are_not_the_models_fault(digits_model: Path, rows: Path) ->
     """A missing column is DataBroken, with the columns that are there."""
     with pytest.raises(DataBroken, match="it has columns 'x', 'y'"):
         SubprocessModelRunner().predict(digits_model, rows, PIXELS)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'shape': (99999999999999,)}"]
+)
+def test_predictions_that_the_model_spoils_are_its_fault(coded: Coded, rows: Path, content: bytes) -> None:
+    """Its code may write to every file of its folder, the results too."""
+    model = coded(
+        f"import atexit\natexit.register(lambda: open('predictions.npy', 'wb').write({content!r}))\nreturn rows['x']"
+    )
+
+    with pytest.raises(ArtifactBroken, match="left no readable predictions"):
+        SubprocessModelRunner().predict(model, rows, ["x"])

@@ -17,7 +17,7 @@ import psutil
 
 from slipway.adapters.bento.leftovers import noted
 from slipway.adapters.bento.serving import serve_command
-from slipway.artifacts.model_environment import inherited, service_names
+from slipway.artifacts.model_environment import SERVICE_NAMES, select_inherited
 from slipway.domain.model import revision_name
 from slipway.domain.revision import Package
 from slipway.errors import RevisionFailed
@@ -132,7 +132,7 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=inherited(os.environ, service_names()) | additions,
+            env=select_inherited(os.environ, SERVICE_NAMES) | additions,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ from slipway.adapters.local.program import Program, ProgramState
 from slipway.adapters.local.records import Record, Records
 from slipway.adapters.local.supervisor import Supervisor
 from slipway.adapters.local.waiting import until
-from slipway.artifacts.model_environment import service_names
+from slipway.artifacts.model_environment import SERVICE_NAMES
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.serving_spec import ServingSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
@@ -164,7 +164,7 @@ class LocalTarget:
             name=revision.name,
             argv=tuple(argv),
             env=env | revision.serving.environment,
-            inherited=service_names(),
+            inherited=SERVICE_NAMES,
             cwd=revision.package.path,
             log=self.supervisor.logs / f"{revision.name}.log",
             start_seconds=START_SECONDS,

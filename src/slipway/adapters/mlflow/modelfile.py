@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from slipway.artifacts import mlmodel
-from slipway.artifacts.store import plain_files
+from slipway.artifacts.store import walk_files
 from slipway.errors import ArtifactBroken
 
 GENERATED = "registered_model_meta"
@@ -17,7 +17,7 @@ def check(tree: Path, name: str) -> None:
     smaller than that has lost something.
     """
     noted = mlmodel.read(tree, f"artifact of {name}").get("model_size_bytes")
-    size = sum(path.stat().st_size for file, path in plain_files(tree) if file != mlmodel.FILE)
+    size = sum(path.stat().st_size for file, path in walk_files(tree) if file != mlmodel.FILE)
     if isinstance(noted, int) and size < noted:
         raise ArtifactBroken(
             f"artifact of {name}",

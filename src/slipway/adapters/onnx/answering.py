@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ALONE = 32
 """Rows that are asked about one by one, to see whether they depend on one another."""
+LARGEST_BYTES = 4 << 30
+"""Of answers, unpacked."""
 Form = Callable[["pd.DataFrame"], Answers]
 """One form of a model: a frame of rows in, answers out; raises on rows that it does not take."""
 
@@ -76,13 +78,27 @@ def save_answers(path: Path, **answers: Answers) -> None:
 
 
 def load_answers(path: Path) -> dict[str, Answers]:
-    """Read answers by name; raise ValueError or KeyError for a file that `save_answers` did not write."""
-    with np.load(path, allow_pickle=False) as arrays:
-        names = {key.rsplit(".", 1)[0] for key in arrays.files}
-        return {
-            name: Answers(
-                predictions=arrays[f"{name}.predictions"],
-                probabilities=arrays[f"{name}.probabilities"] if f"{name}.probabilities" in arrays.files else None,
-            )
-            for name in names
-        }
+    """Read answers by name; raise OSError, or ValueError for a file that `save_answers` did not write."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return _by_name(arrays)
+    except OSError:
+        raise
+    except Exception as error:  # a model's code may have written anything there
+        message = f"no answers ({type(error).__name__})"
+        raise ValueError(message) from error
+
+
+def _by_name(arrays: Any) -> dict[str, Answers]:  # noqa: ANN401 - numpy's own open file
+    size = sum(entry.file_size for entry in arrays.zip.infolist())
+    if size > LARGEST_BYTES:
+        message = f"{size:,} bytes, over the {LARGEST_BYTES:,} allowed"
+        raise ValueError(message)
+    names = {key.rsplit(".", 1)[0] for key in arrays.files}
+    return {
+        name: Answers(
+            predictions=arrays[f"{name}.predictions"],
+            probabilities=arrays[f"{name}.probabilities"] if f"{name}.probabilities" in arrays.files else None,
+        )
+        for name in names
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx import answering, graph, original, session, worker
-from slipway.adapters.onnx.converter import Converter, NotConverted, refused
+from slipway.adapters.onnx.converter import Converter, NotConverted, make_refusal
 from slipway.adapters.onnx.converters import find_converter
 from slipway.adapters.onnx.edges import edge_rows
 from slipway.artifacts.rows import read_rows
@@ -52,7 +52,7 @@ def compare(
         single = _write_onnx(converter.convert(model, kinds), kinds, theirs, folder / MODEL_FILE)
         opened, form, ours = _ask_converted(folder / MODEL_FILE, single, frame)
     except NotConverted as error:
-        raise refused(error.what, error.reason, converter.expected) from error
+        raise make_refusal(error.what, error.reason, converter.expected) from error
     edges = answering.at_edges(partial(converter.ask, model), form, edge_rows(frame))
     named = {"original": theirs, "converted": ours}
     if edges:

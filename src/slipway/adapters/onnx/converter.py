@@ -49,7 +49,7 @@ class Converter:
     """
 
 
-def refused(what: str, reason: str, expected: str) -> ConversionRefused:
+def make_refusal(what: str, reason: str, expected: str) -> ConversionRefused:
     """Return the error that says why there is no ONNX form, and that the release goes on without one."""
     return ConversionRefused(
         what,

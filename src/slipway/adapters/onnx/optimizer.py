@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.adapters.onnx import answering, build_worker, convert_worker, measure_worker, worker
-from slipway.adapters.onnx.converter import refused
-from slipway.adapters.onnx.converters import convertible, find_converter, flavors
+from slipway.adapters.onnx.converter import make_refusal
+from slipway.adapters.onnx.converters import describe_convertible, find_converter, list_flavors
 from slipway.adapters.onnx.optimizer_pass import Limits
 from slipway.adapters.onnx.passes import find_pass
 from slipway.adapters.onnx.session import CPU
@@ -55,7 +55,7 @@ class OnnxOptimizer:
                 response = worker.call(convert_worker.__name__, request, folder, self._timeout)
                 parity = _judge(folder / convert_worker.ANSWERS_FILE, lambda _: spec, response["edges"])
             except worker.WorkerDied as error:
-                raise refused(f"conversion of model folder {model.name}", str(error), expected) from error
+                raise make_refusal(f"conversion of model folder {model.name}", str(error), expected) from error
             path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
         return Converted(
             path=path,
@@ -90,12 +90,14 @@ class OnnxOptimizer:
 
     def _build(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
         """Return the table without times; variants that were built lie in `folder`. Raises SpecError."""
-        passes = {name: find_pass(name) for name in spec.variants}
+        variants = list(dict.fromkeys(spec.variants))
+        for name in variants:
+            find_pass(name)  # an unknown one is refused before anything is started
         request = {
             "plain": str(converted.path.absolute()),
             "rows": str(rows.absolute()),
             "single_matrix": converted.single_matrix,
-            "variants": list(passes),
+            "variants": variants,
             "batch_rows": spec.batch_rows,
             "providers": self._providers,
         }
@@ -120,10 +122,10 @@ class OnnxOptimizer:
 def _convertible_flavor(model: Path) -> str:
     """Return the first of the model's flavors that has a converter; raise ConversionRefused and start no process."""
     names = [name for name in _flavors(model) if name != "python_function"]
-    found = next((name for name in names if name in flavors()), None)
+    found = next((name for name in names if name in list_flavors()), None)
     if found is None:
         kind = " and ".join(names) or "plain python_function"
-        raise refused(f"conversion of model folder {model.name}", f"it is a {kind} model", convertible())
+        raise make_refusal(f"conversion of model folder {model.name}", f"it is a {kind} model", describe_convertible())
     return found
 
 
@@ -141,7 +143,7 @@ def _flavors(model: Path) -> list[str]:
 
 def _kinds(signature: Signature, expected: str) -> dict[str, str]:
     if any(len(column.shape) > 1 for column in signature.inputs):
-        raise refused("conversion", "its signature is one matrix, whose columns have no names", expected)
+        raise make_refusal("conversion", "its signature is one matrix, whose columns have no names", expected)
     return {column.name: column.kind for column in signature.inputs}
 
 

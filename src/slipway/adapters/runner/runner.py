@@ -129,8 +129,9 @@ def _readable(model: Path, text: str) -> str:
 
 def _predictions(model: Path, path: Path) -> NDArray[np.generic]:
     try:
-        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return] # numpy's stub
-    except (OSError, ValueError, MemoryError) as error:
+        with path.open("rb") as file:  # not by np.load, which reads other formats too
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, MemoryError) as error:  # MemoryError: its header may say any size
         raise ArtifactBroken(
             f"model {model.name}",
             seen="its process said it predicted, and left no readable predictions",

@@ -9,23 +9,23 @@ from pkgutil import iter_modules
 from slipway.adapters.onnx.converter import Converter
 
 
-def flavors() -> tuple[str, ...]:
+def list_flavors() -> tuple[str, ...]:
     """Return the flavors that are converted, sorted.
 
-    >>> "sklearn" in flavors()
+    >>> "sklearn" in list_flavors()
     True
     """
     return tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
 def find_converter(flavor: str) -> Converter:
-    """Return the converter of a flavor that `flavors` names; raise KeyError for another one."""
-    if flavor not in flavors():
+    """Return the converter of a flavor that `list_flavors` names; raise KeyError for another one."""
+    if flavor not in list_flavors():
         raise KeyError(flavor)
     converter: Converter = import_module(f"{__name__}.{flavor}").CONVERTER
     return converter
 
 
-def convertible() -> str:
+def describe_convertible() -> str:
     """Return what is converted, for errors."""
-    return " or ".join(find_converter(flavor).expected for flavor in flavors())
+    return " or ".join(find_converter(flavor).expected for flavor in list_flavors())

@@ -15,18 +15,18 @@ if TYPE_CHECKING:  # specs read the names alone
     from slipway.adapters.onnx.optimizer_pass import Pass
 
 
-def pass_names() -> tuple[str, ...]:
+def list_passes() -> tuple[str, ...]:
     """Return the names of all passes, sorted: what `optimization.variants` of a release spec may name.
 
-    >>> pass_names()[:2]
+    >>> list_passes()[:2]
     ('dynamic-int8', 'graph')
     """
     return tuple(sorted(module.name.replace("_", "-") for module in iter_modules(__path__)))
 
 
 def find_pass(name: str) -> "Pass":
-    """Return a pass by its name; raise SpecError for a name that `pass_names` does not know."""
-    known = pass_names()
+    """Return a pass by its name; raise SpecError for a name that `list_passes` does not know."""
+    known = list_passes()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         raise SpecError(
