@@ -172,3 +172,20 @@ def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     digest = store.file_digest(tmp_path / "abc")
 
     assert digest == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_folders_nested_deeper_than_the_stack_are_walked(tmp_path: Path) -> None:
+    """A model's author chooses how deep they are."""
+    deepest = tmp_path
+    for _ in range(1500):
+        deepest /= "d"
+        deepest.mkdir()
+    (deepest / "file").touch()
+
+    names = [name for name, _ in store.walk_files(tmp_path)]
+
+    (deepest / "file").unlink()
+    while deepest != tmp_path:  # pytest's own clean-up is recursive
+        deepest.rmdir()
+        deepest = deepest.parent
+    assert names == ["d/" * 1500 + "file"]

@@ -42,24 +42,15 @@ KINDS = {
 
 PATH_KEYS = frozenset(
     {
-        *(
-            "artifact_path",
-            "code",
-            "conda",
-            "data",
-            "env",
-            "model_binary",
-            "model_code_path",
-            "model_data",
-            "model_path",
-        ),
-        *("path", "pickled_model", "python_model", "saved_model_dir", "serving_input_path", "virtualenv"),
+        *("artifact_path", "code", "conda", "data", "env", "model_binary", "model_code_path"),
+        *("model_data", "model_path", "path", "pickled_model", "python_model", "saved_model_dir"),
+        *("serving_input_path", "virtualenv"),
     }
 )
 """Keys of flavors and of the input example that name files of the folder. MLflow opens them wherever they lead."""
 
-NOT_OURS = frozenset({"config", "model_config", "uri"})
-"""Keys whose values are the author's own: what is below them names no file of the folder."""
+FREE_KEYS = frozenset({"config", "model_config", "uri"})
+"""Keys whose values the author may choose: what is below them names no file of the folder."""
 
 Description = Mapping[str, Any]
 
@@ -91,6 +82,9 @@ def _check_folder(model: Path, subject: str) -> None:
         files = dict(walk_files(model))
     except (FileNotFoundError, NotADirectoryError):
         files = {}
+    except OSError as error:
+        seen = f"a folder that can't be read ({error.strerror})"
+        raise _broken(subject, seen, "a folder with files that this user may read") from error
     except ArtifactBroken as error:
         raise ArtifactBroken(
             subject, seen=f"{error.what}: {error.seen}", expected=error.expected, do=error.do
@@ -117,7 +111,7 @@ def _paths(content: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield what the file says is a path in its folder, with its key; see PATH_KEYS."""
     if isinstance(content, Mapping):
         for name, value in content.items():
-            if name not in NOT_OURS:
+            if name not in FREE_KEYS:
                 yield from _paths(value, str(name))
     elif isinstance(content, list):
         for value in content:

@@ -19,7 +19,7 @@ def lay_out_model(source: Path, target: Path) -> None:
     import onnx
 
     onnx.save_model(
-        onnx.load(source, load_external_data=False),  # a converted file is whole; others are not to be read for it
+        onnx.load(source, load_external_data=False),  # a converted file keeps nothing in other files
         target,
         save_as_external_data=True,
         all_tensors_to_one_file=True,
