@@ -124,7 +124,7 @@ class Watch:
         """Look once; the answer is applied to whatever the story has put there meanwhile."""
         before = self._seen
         status = wiring.rollouts().load(MODEL)
-        traffic = wiring.target().traffic(MODEL) if status else None
+        traffic = wiring.router().traffic(MODEL) if status else None
         run = self._releases.run_of(MODEL, before.releasing or 0) if _gating(before, status) else None
         counts = self._counts()
         weights = traffic.weights if traffic else {}

@@ -54,7 +54,7 @@ def parts() -> dict[str, Any]:
     questions: dict[str, Callable[[], object]] = {
         "specs": lambda: names(settings().models),
         "registry": lambda: wiring.registry().newest(),
-        "leases": lambda: wiring.leases().in_force(),
+        "leases": lambda: wiring.held_leases().in_force(),
         "statuses": lambda: wiring.rollouts().under_way(),
     }
     return {name: _seconds(question) for name, question in questions.items()}

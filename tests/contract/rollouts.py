@@ -1,6 +1,6 @@
-"""What every RolloutStore and Leases promise.
+"""What every RolloutStore, Leases and HeldLeases promise.
 
-An adapter's test class inherits both contracts and gives the fixture `rollouts`, that implements both ports.
+An adapter's test class inherits the contracts and gives the fixture `rollouts`, that implements all three ports.
 """
 
 import math
@@ -17,11 +17,11 @@ from slipway.domain.judging.counts import CountEvidence
 from slipway.domain.readings import Cursor, Reading, Source
 from slipway.domain.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
-from slipway.ports.rollouts import Lease, Leases, RolloutStore
+from slipway.ports.rollouts import HeldLeases, Lease, Leases, RolloutStore
 
 
-class Rollouts(RolloutStore, Leases, Protocol):
-    """Both in one, as adapters have them."""
+class Rollouts(RolloutStore, Leases, HeldLeases, Protocol):
+    """All in one, as adapters have them."""
 
 
 def a_status(model: str, version: int = 2) -> RolloutStatus:
@@ -175,6 +175,29 @@ class LeasesContract:
 
         assert rollouts.current("free") == second
 
+    def test_a_lease_is_taken_over(self, rollouts: Rollouts) -> None:
+        """Whoever held it can neither renew nor save; releasing it changes nothing."""
+        held = rollouts.acquire("taken", "one", 30)
+
+        taken = rollouts.take_over("taken", "two", 30)
+
+        assert taken.token > held.token
+        with pytest.raises(LeaseLost):
+            rollouts.renew(held, 30)
+        rollouts.release(held)
+        assert rollouts.current("taken") == taken
+
+    def test_an_unknown_lease_is_lost(self, rollouts: Rollouts) -> None:
+        """A lease that this store never gave out renews nothing."""
+        lease = rollouts.acquire("known", "one", 30)
+
+        with pytest.raises(LeaseLost):
+            rollouts.renew(replace(lease, model="never"), 30)
+
+
+class HeldLeasesContract:
+    """Leases as those see them who do not hold them."""
+
     def test_the_holder_learns_that_a_newer_version_waits(self, rollouts: Rollouts) -> None:
         """The newest one that asked; the next holder is not asked."""
         rollouts.ask_to_yield("asked", 1)
@@ -200,25 +223,6 @@ class LeasesContract:
 
         assert found["in-force"] == held
         assert "given-back" not in found
-
-    def test_a_lease_is_taken_over(self, rollouts: Rollouts) -> None:
-        """Whoever held it can neither renew nor save; releasing it changes nothing."""
-        held = rollouts.acquire("taken", "one", 30)
-
-        taken = rollouts.take_over("taken", "two", 30)
-
-        assert taken.token > held.token
-        with pytest.raises(LeaseLost):
-            rollouts.renew(held, 30)
-        rollouts.release(held)
-        assert rollouts.current("taken") == taken
-
-    def test_an_unknown_lease_is_lost(self, rollouts: Rollouts) -> None:
-        """A lease that this store never gave out renews nothing."""
-        lease = rollouts.acquire("known", "one", 30)
-
-        with pytest.raises(LeaseLost):
-            rollouts.renew(replace(lease, model="never"), 30)
 
 
 def _acquire_when_free(rollouts: Rollouts, model: str, holder: str) -> Lease:

@@ -1,12 +1,18 @@
-"""What every Target promises. An adapter's test class inherits it and gives the fixtures `target`, `start`, `ask`."""
+"""What every Revisions and Router promise.
+
+An adapter's test class inherits both contracts and gives the fixtures `target` (it implements both ports), `start` and
+`ask`.
+"""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import pytest
 
 from slipway.domain.revision import Health, Rescue, Revision, Traffic
 from slipway.errors import NotFound, PermanentError
-from slipway.ports.target import Target
+from slipway.ports.revisions import Revisions
+from slipway.ports.router import Router
 
 Start = Callable[[str, int], Revision]
 """Starts a version of a model and waits until it is ready."""
@@ -14,8 +20,12 @@ Ask = Callable[[str, int], list[str]]
 """Sends so many requests to a model and returns the revisions that answered them."""
 
 
-class TargetContract:
-    """Revisions and the traffic between them."""
+class Target(Revisions, Router, Protocol):
+    """Both in one, as adapters have them."""
+
+
+class RevisionsContract:
+    """Model versions that run."""
 
     def test_a_new_model_has_nothing(self, target: Target) -> None:
         """No route, no revisions."""
@@ -31,6 +41,45 @@ class TargetContract:
         assert state.health is Health.READY
         assert state.memory_mebibytes is None or state.memory_mebibytes > 0
         assert target.traffic("seen") is None
+
+    def test_a_revision_with_traffic_is_not_stopped(self, target: Target, start: Start, ask: Ask) -> None:
+        """Neither one that serves nor one that gets copies or a share; the refusal changes nothing."""
+        one, two = start("kept", 1), start("kept", 2)
+        copies = target.abilities("kept", one.serving).copies
+        shared = Traffic(stable=one.name, canary=two.name, canary_percent=50)
+        target.route("kept", Traffic(stable=one.name, shadow=two.name) if copies else shared)
+
+        for name in (one.name, two.name):
+            with pytest.raises(PermanentError):
+                target.stop("kept", name)
+
+        assert set(target.observe("kept")) == {one.name, two.name}
+        assert set(ask("kept", 20)) == ({one.name} if copies else {one.name, two.name})
+
+    def test_stopping_twice_is_no_error(self, target: Target, start: Start) -> None:
+        """Stop is idempotent."""
+        revision = start("stopped", 1)
+
+        target.stop("stopped", revision.name)
+        target.stop("stopped", revision.name)
+
+        assert target.observe("stopped") == {}
+
+    def test_removing_takes_everything_away(self, target: Target, start: Start) -> None:
+        """Route and revisions go; twice is no error; other models stay."""
+        start("stays", 1)
+        target.route("removed", Traffic(stable=start("removed", 1).name))
+
+        target.remove("removed")
+        target.remove("removed")
+
+        assert target.traffic("removed") is None
+        assert target.observe("removed") == {}
+        assert target.observe("stays")
+
+
+class RouterContract:
+    """How live requests are shared between revisions."""
 
     def test_traffic_goes_where_the_weights_say(self, target: Target, start: Start, ask: Ask) -> None:
         """At 25 % the canary answers about a quarter; at 0 % nothing; at 100 % everything."""
@@ -59,20 +108,6 @@ class TargetContract:
 
         assert target.traffic("memory") == told
 
-    def test_a_revision_with_traffic_is_not_stopped(self, target: Target, start: Start, ask: Ask) -> None:
-        """Neither one that serves nor one that gets copies or a share; the refusal changes nothing."""
-        one, two = start("kept", 1), start("kept", 2)
-        copies = target.abilities("kept", one.serving).copies
-        shared = Traffic(stable=one.name, canary=two.name, canary_percent=50)
-        target.route("kept", Traffic(stable=one.name, shadow=two.name) if copies else shared)
-
-        for name in (one.name, two.name):
-            with pytest.raises(PermanentError):
-                target.stop("kept", name)
-
-        assert set(target.observe("kept")) == {one.name, two.name}
-        assert set(ask("kept", 20)) == ({one.name} if copies else {one.name, two.name})
-
     def test_copies_are_refused_where_the_router_makes_none(self, target: Target, start: Start) -> None:
         """A shadow that would see nothing is no shadow; where the router makes copies it is taken."""
         one, two = start("copied", 1), start("copied", 2)
@@ -86,28 +121,7 @@ class TargetContract:
                 target.route("copied", shadowed)
             assert target.traffic("copied") is None
 
-    def test_stopping_twice_is_no_error(self, target: Target, start: Start) -> None:
-        """Stop is idempotent."""
-        revision = start("stopped", 1)
-
-        target.stop("stopped", revision.name)
-        target.stop("stopped", revision.name)
-
-        assert target.observe("stopped") == {}
-
     def test_a_route_to_nobody_is_refused(self, target: Target) -> None:
         """Revisions named must exist."""
         with pytest.raises(NotFound):
             target.route("nobody", Traffic(stable="nobody-v1"))
-
-    def test_removing_takes_everything_away(self, target: Target, start: Start) -> None:
-        """Route and revisions go; twice is no error; other models stay."""
-        start("stays", 1)
-        target.route("removed", Traffic(stable=start("removed", 1).name))
-
-        target.remove("removed")
-        target.remove("removed")
-
-        assert target.traffic("removed") is None
-        assert target.observe("removed") == {}
-        assert target.observe("stays")

@@ -83,9 +83,12 @@ def here(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     rollouts, labels = LocalRollouts(place.home), LocalLabels(place.home)
     metrics = EnvoyMetrics(place.home, place.admin_port, HOST)
     found = {
-        "target": place.target,
+        "revisions": place.target,
+        "router": place.target,
+        "scaler": None,
         "rollouts": rollouts,
         "leases": rollouts,
+        "held_leases": rollouts,
         "labels": labels,
         "metrics": metrics,
     }

@@ -36,7 +36,7 @@ def test_a_release_begins_with_the_newest_version_or_the_one_that_is_named(
         begin_release("named", "9", 0, "test")
     with pytest.raises(NotFound, match="unwritten"):
         begin_release("unwritten", NEWEST, 0, "test")
-    assert wiring.leases().current("named") is None
+    assert wiring.held_leases().current("named") is None
 
 
 def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
@@ -63,7 +63,7 @@ def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
     assert (version.state, version.attempt, version.aliases) == (ReleaseState.RELEASING, 1, (CHALLENGER,))
     assert wiring.registry().version("clear", "2").state is ReleaseState.SUPERSEDED
     assert wiring.ledger().read("clear-v2-a1").reason.startswith("superseded by version 3")
-    assert list(wiring.target().observe("clear")) == ["clear-v1"]
+    assert list(wiring.revisions().observe("clear")) == ["clear-v1"]
     status = here.status("clear")
     assert (status.version, status.phase) == (3, Phase.PENDING)
     assert status.stable is not None

@@ -108,7 +108,7 @@ def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     from slipway.errors import SlipwayError
 
     try:
-        can = wiring.target().abilities(spec.model, spec.serving)
+        can = wiring.router().abilities(spec.model, spec.serving)
     except SlipwayError:
         return spec, ()  # a plan needs no target
     return fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
@@ -131,7 +131,7 @@ def _counted(model: str) -> tuple[float, float]:
     from slipway.errors import MetricsUnavailable, TargetUnavailable
 
     try:
-        traffic = wiring.target().traffic(model)
+        traffic = wiring.router().traffic(model)
         if traffic is None:
             raise _unknown(f"{model} does not serve here")
         names = sorted(traffic.weights)
@@ -159,7 +159,7 @@ def _at_work(model: str, requests_per_second: float, answer_milliseconds: float 
     from slipway.errors import SlipwayError
 
     try:
-        scales = [state.scale for state in wiring.target().observe(model).values() if state.scale]
+        scales = [state.scale for state in wiring.revisions().observe(model).values() if state.scale]
     except SlipwayError:
         return None  # a plan needs no target
     loads = [scale.ready * load.average for scale in scales for load in scale.loads if load.signal == IN_FLIGHT]

@@ -107,7 +107,7 @@ def _weights(model: str) -> dict[str, int] | None:
     from slipway.errors import TargetUnavailable
 
     try:
-        traffic = wiring.target().traffic(model)
+        traffic = wiring.router().traffic(model)
     except TargetUnavailable:
         return None
     return traffic.weights if traffic else None

@@ -45,7 +45,7 @@ def uninstall(
         typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True, err=True)
     lease = wiring.leases().acquire(model, "uninstall", SECONDS)
     try:
-        wiring.target().remove(model)
+        wiring.revisions().remove(model)
     except BaseException:
         wiring.leases().release(lease)
         raise
@@ -61,7 +61,7 @@ def _require(model: str) -> None:
     from slipway.errors import NotFound
 
     known = wiring.rollouts().models()
-    if model not in known and wiring.target().traffic(model) is None:
+    if model not in known and wiring.router().traffic(model) is None:
         raise NotFound(
             f"model {model}",
             seen="neither a rollout nor a route of it at the target",
@@ -73,10 +73,10 @@ def _require(model: str) -> None:
 def _rows(model: str) -> list[dict[str, object]]:
     from slipway import wiring
 
-    traffic = wiring.target().traffic(model)
+    traffic = wiring.router().traffic(model)
     weights = traffic.weights if traffic else {}
     rows: list[dict[str, object]] = []
-    for name, state in sorted(wiring.target().observe(model).items()):
+    for name, state in sorted(wiring.revisions().observe(model).items()):
         scale = state.scale
         rows.append(
             {

@@ -24,10 +24,6 @@ class ModelRegistry(Protocol):
         """Return the newest version of every model that has one, with tags and aliases; few calls, however many."""
         ...
 
-    def models(self) -> list[str]:
-        """Return the names of all registered models."""
-        ...
-
     def download(self, version: ModelVersion, store: Path) -> Artifact:
         """Fetch the artifact into `store/<digest>`, whole or not at all; raise ArtifactBroken when it can't be had."""
         ...

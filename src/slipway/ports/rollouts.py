@@ -88,6 +88,10 @@ class Leases(Protocol):
         """Give it back; a lease lost meanwhile is left alone."""
         ...
 
+
+class HeldLeases(Protocol):
+    """Leases as those see them who do not hold them."""
+
     def current(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
         ...

@@ -45,7 +45,7 @@ def find_release_spec(model: str) -> ReleaseSpec:
     Raises NotFound for a model without a spec, SpecError for one that is wrong.
     """
     _path, spec = find_spec(settings().models, model)
-    can = wiring.target().abilities(model, spec.serving)
+    can = wiring.router().abilities(model, spec.serving)
     spec, said = fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
     for sentence in said:
         log.warning("%s: %s (%s)", model, sentence, can.why)

@@ -94,12 +94,11 @@ def _bring_to_rest(active: ActiveRelease, before: RolloutStatus | None, cleanup:
 
 def _stop_unused(active: ActiveRelease, status: RolloutStatus | None) -> None:
     """Stop revisions that an earlier release started and that get no traffic."""
-    target = wiring.target()
-    traffic = target.traffic(active.model)
+    revisions, traffic = wiring.revisions(), wiring.router().traffic(active.model)
     kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
-    for name in target.observe(active.model):
+    for name in revisions.observe(active.model):
         if name not in kept:
-            target.stop(active.model, name)
+            revisions.stop(active.model, name)
 
 
 def _announce(active: ActiveRelease) -> None:

@@ -71,7 +71,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
 
 def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints) -> Observation:
     """Return what is seen now. Counters that can't be read are None: no evidence, good or bad."""
-    held = wiring.leases().current(status.model)
+    held = wiring.held_leases().current(status.model)
     if held is not None and held.token != lease.token:
         raise LeaseLost(
             f"rollout {status.release_id}",
@@ -80,8 +80,8 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
             do="nothing: the other release goes on",
         )
     return Observation(
-        revisions=wiring.target().observe(status.model),
-        traffic=wiring.target().traffic(status.model),
+        revisions=wiring.revisions().observe(status.model),
+        traffic=wiring.router().traffic(status.model),
         **_measured(spec, status),
         shadow=_shadow(spec, status) if status.copying else None,
         superseded_by=hints.superseded_by or (held.superseded_by if held else None),
@@ -110,13 +110,14 @@ def act(model: str, action: Action) -> None:
     """Carry out one action; every one is idempotent."""
     match action:
         case Start(revision=revision):
-            wiring.target().start(revision)
+            wiring.revisions().start(revision)
         case Route(traffic=traffic):
-            wiring.target().route(model, traffic)
+            wiring.router().route(model, traffic)
         case Stop(name=name):
-            wiring.target().stop(model, name)
+            wiring.revisions().stop(model, name)
         case Reserve(floors=floors):
-            wiring.target().scale(model, dict(floors))
+            if (scaler := wiring.scaler()) is not None:
+                scaler.scale(model, dict(floors))
 
 
 def drive(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:

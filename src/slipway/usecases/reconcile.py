@@ -19,7 +19,7 @@ def find_models_to_reconcile() -> list[str]:
     A model counts by its release spec, readable or not: one broken spec does not hide the others.
     """
     models = sorted(set(names(settings().models).values()))
-    newest, held = wiring.registry().newest(), wiring.leases().in_force()
+    newest, held = wiring.registry().newest(), wiring.held_leases().in_force()
     under_way = wiring.rollouts().under_way()
     due = [
         model
@@ -36,7 +36,7 @@ def reconcile_model(model: str) -> str:
         versions = wiring.registry().versions(model)
     except NotFound:
         return "not registered yet"
-    if wiring.leases().current(model) is not None:
+    if wiring.held_leases().current(model) is not None:
         return "a release is under way"
     status = wiring.rollouts().load(model)
     due = find_due_release(versions, status)

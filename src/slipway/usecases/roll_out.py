@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def start_revision(active: ActiveRelease, package: Package) -> None:
     """Begin to start the revision while the rehearsal runs; without a route it gets no request."""
-    wiring.target().start(make_revision(active, package))
+    wiring.revisions().start(make_revision(active, package))
 
 
 def begin_rollout(active: ActiveRelease, package: Package, *, needs_approval: bool) -> RolloutStatus:
@@ -61,7 +61,7 @@ def roll_out_revision(spec: ReleaseSpec, revision: Revision, fresh: RolloutStatu
 
 def stop_release(active: ActiveRelease, reason: str) -> None:
     """Write down that the version got no traffic, and stop its revision if it was started."""
-    wiring.target().stop(active.model, active.version.name)
+    wiring.revisions().stop(active.model, active.version.name)
     stopped = replace(load_status(active), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
     wiring.rollouts().save(stopped, active.lease)
 

@@ -34,7 +34,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
     status = wiring.rollouts().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
-    driving = wiring.leases().current(model)
+    driving = wiring.held_leases().current(model)
     if driving is not None:  # perhaps the same release, resumed with a person's answer: its name would let us in
         return f"driven by another: {held(driving).seen}"
     spec = find_release_spec(model)

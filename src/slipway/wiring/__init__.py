@@ -17,14 +17,16 @@ from slipway.ports.recorded import RecordedRequests
 from slipway.ports.registry import ModelRegistry
 from slipway.ports.rehearsal import Rehearsal
 from slipway.ports.reporter import Reporter
-from slipway.ports.rollouts import Leases, RolloutStore
-from slipway.ports.target import Target
+from slipway.ports.revisions import Revisions, Scaler
+from slipway.ports.rollouts import HeldLeases, Leases, RolloutStore
+from slipway.ports.router import Router
 from slipway.settings import settings
 from slipway.wiring import cluster
 from slipway.wiring.once import once
 
 if TYPE_CHECKING:
     from slipway.adapters.local.rollouts import LocalRollouts
+    from slipway.adapters.local.target import LocalTarget
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,16 +101,19 @@ def rehearsal() -> Rehearsal:
     return ProcessRehearsal(settings().home / "rehearsals")
 
 
-@once
-def target() -> Target:
-    """Return where models serve: a namespace of a cluster, or Envoy and supervised processes on this machine."""
-    if _on_cluster():
-        return cluster.target()
-    from slipway.adapters.bento.serving import serve_command
-    from slipway.adapters.local.target import LocalTarget
+def revisions() -> Revisions:
+    """Return the model versions that run: in a namespace of a cluster, or as supervised processes on this machine."""
+    return cluster.target() if _on_cluster() else _local_target()
 
-    here = settings()
-    return LocalTarget(here.target_home, here.host, here.front_door_port, here.envoy_admin_port, serve_command)
+
+def router() -> Router:
+    """Return what shares live requests: a Gateway or the ratio of replicas, or Envoy on this machine."""
+    return cluster.target() if _on_cluster() else _local_target()
+
+
+def scaler() -> Scaler | None:
+    """Return what scales revisions; None: a revision is one process."""
+    return cluster.target() if _on_cluster() else None
 
 
 @once
@@ -120,6 +125,12 @@ def rollouts() -> RolloutStore:
 @once
 def leases() -> Leases:
     """Return the leases: they lie with the target."""
+    return cluster.rollouts() if _on_cluster() else _files()
+
+
+@once
+def held_leases() -> HeldLeases:
+    """Return the leases that others hold: they lie with the target."""
     return cluster.rollouts() if _on_cluster() else _files()
 
 
@@ -177,6 +188,15 @@ def reporter() -> Reporter:
 
 def _on_cluster() -> bool:
     return settings().target == "kubernetes"
+
+
+@once
+def _local_target() -> "LocalTarget":
+    from slipway.adapters.bento.serving import serve_command
+    from slipway.adapters.local.target import LocalTarget
+
+    here = settings()
+    return LocalTarget(here.target_home, here.host, here.front_door_port, here.envoy_admin_port, serve_command)
 
 
 def _files() -> "LocalRollouts":

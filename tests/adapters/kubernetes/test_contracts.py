@@ -8,11 +8,11 @@ from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.revision import Revision
 from tests.adapters.kubernetes.place import Place
-from tests.contract.rollouts import LeasesContract, RolloutStoreContract
-from tests.contract.target import TargetContract
+from tests.contract.rollouts import HeldLeasesContract, LeasesContract, RolloutStoreContract
+from tests.contract.target import RevisionsContract, RouterContract
 
 
-class TestKubernetesTarget(TargetContract):
+class TestKubernetesTarget(RevisionsContract, RouterContract):
     """Deployments behind a Gateway."""
 
     @pytest.fixture
@@ -31,7 +31,7 @@ class TestKubernetesTarget(TargetContract):
         return place.ask
 
 
-class TestKubernetesRollouts(RolloutStoreContract, LeasesContract):
+class TestKubernetesRollouts(RolloutStoreContract, LeasesContract, HeldLeasesContract):
     """ConfigMaps and Leases."""
 
     @pytest.fixture

@@ -17,11 +17,11 @@ from slipway.domain.revision import Revision, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.labels import LabelStoreContract
 from tests.contract.metrics import AnswerKindsContract, MetricSourceContract
-from tests.contract.rollouts import LeasesContract, RolloutStoreContract
-from tests.contract.target import TargetContract
+from tests.contract.rollouts import HeldLeasesContract, LeasesContract, RolloutStoreContract
+from tests.contract.target import RevisionsContract, RouterContract
 
 
-class TestLocalTarget(TargetContract):
+class TestLocalTarget(RevisionsContract, RouterContract):
     """Envoy and supervised processes."""
 
     @pytest.fixture
@@ -93,7 +93,7 @@ class TestEnvoyMetrics(MetricSourceContract, AnswerKindsContract):
         return saying
 
 
-class TestLocalRollouts(RolloutStoreContract, LeasesContract):
+class TestLocalRollouts(RolloutStoreContract, LeasesContract, HeldLeasesContract):
     """Files."""
 
     @pytest.fixture

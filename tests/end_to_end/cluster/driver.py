@@ -84,7 +84,7 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     jobs, report = json.loads(sys.argv[1]), Path(sys.argv[2])
     began = time.time()
-    wiring.target(), wiring.leases()  # connected once, before threads ask for it
+    wiring.revisions(), wiring.leases()  # connected once, before threads ask for it
     with ThreadPoolExecutor(min(len(jobs), MOST_AT_ONCE)) as pool:
         ends = list(pool.map(run, jobs))
     calls = {" ".join(asked): count for asked, count in sorted(wiring.cluster.cluster().calls.items())}

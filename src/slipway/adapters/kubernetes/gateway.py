@@ -11,7 +11,7 @@ from slipway.adapters.kubernetes.names import PORT
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
 from slipway.domain.revision import Traffic
 from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
-from slipway.ports.target import Abilities
+from slipway.ports.router import Abilities
 
 MIRROR = "HTTPRouteRequestMirror"
 """The Gateway API's name of the feature that a shadow needs."""

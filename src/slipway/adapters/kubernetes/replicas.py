@@ -19,7 +19,7 @@ from slipway.adapters.kubernetes.routes import read_told, told
 from slipway.domain.revision import Traffic
 from slipway.domain.scaling import ALL
 from slipway.errors import NotFound, PermanentError, TargetUnavailable
-from slipway.ports.target import Abilities
+from slipway.ports.router import Abilities
 
 READY_SECONDS = 90.0
 """How long a change of shares waits for replicas: an autoscaler looks every 15 s, then a pod has to start."""

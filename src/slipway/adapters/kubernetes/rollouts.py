@@ -28,7 +28,7 @@ Change = Callable[[Manifest | None], Manifest | None]
 
 
 class KubernetesRollouts:
-    """Implements RolloutStore and Leases in one namespace of a cluster."""
+    """Implements RolloutStore, Leases and HeldLeases in one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
         """Ask nothing yet."""

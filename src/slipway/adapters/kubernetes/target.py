@@ -22,7 +22,7 @@ from slipway.adapters.kubernetes.signals import Seen, assess
 from slipway.domain.revision import Revision, RevisionState, Traffic
 from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
-from slipway.ports.target import Abilities
+from slipway.ports.router import Abilities
 
 HEARD_SECONDS = 3.0
 """From ready to known by every router: Traefik takes new endpoints every 2 s at the latest; readiness is told in whole
@@ -31,7 +31,7 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 Way = Literal["auto", "gateway", "replicas"]
 
 
-class Router(Protocol):
+class RoutingMethod(Protocol):
     """How shares are made."""
 
     def abilities(self, replicas: int) -> Abilities:
@@ -66,7 +66,7 @@ class _Undo:
 
 
 class KubernetesTarget:
-    """Implements the port Target for one namespace of a cluster."""
+    """Implements the ports Revisions, Router and Scaler for one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster, *, route: Way = "auto", gateway: str = "") -> None:
         """Ask nothing yet; `route` says how shares are made, `gateway` (NAMESPACE/NAME) by which Gateway."""
@@ -156,7 +156,7 @@ class KubernetesTarget:
         return signals(replicas, custom_metrics=self._custom_metrics)
 
     @cached_property
-    def router(self) -> Router:
+    def router(self) -> RoutingMethod:
         """How shares are made here: chosen once."""
         if self._way == "replicas":
             return ReplicaRouter(self._cluster)

@@ -37,7 +37,7 @@ _ENTRY = Format("lease", 1, TypeAdapter(_Entry))
 
 
 class LocalRollouts:
-    """Implements RolloutStore and Leases in the folder `home`, for processes of one machine."""
+    """Implements RolloutStore, Leases and HeldLeases in the folder `home`, for processes of one machine."""
 
     def __init__(self, home: Path) -> None:
         """Look at nothing yet."""

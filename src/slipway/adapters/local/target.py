@@ -21,7 +21,7 @@ from slipway.artifacts.model_environment import SERVICE_NAMES
 from slipway.domain.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.serving_spec import ServingSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
-from slipway.ports.target import Abilities
+from slipway.ports.router import Abilities
 
 ServeCommand = Callable[[Path, str, int, int | None], tuple[list[str], dict[str, str]]]
 """Package folder, host, port, port for gRPC -> argument list, additions to the environment."""
@@ -35,7 +35,7 @@ QUIET_LOOKS = 3
 
 
 class LocalTarget:
-    """Implements the port Target for one machine; `home` holds everything it writes."""
+    """Implements the ports Revisions and Router for one machine; `home` holds everything it writes."""
 
     def __init__(self, home: Path, host: str, front_door_port: int, admin_port: int, serve: ServeCommand) -> None:
         """Look at nothing yet. The supervisor and Envoy are started by the embedded stack (or `bring_up`)."""
@@ -110,9 +110,6 @@ class LocalTarget:
     def traffic(self, model: str) -> Traffic | None:
         """Return how live requests are shared now; None: the model has no route."""
         return self.envoy.traffic().get(model)
-
-    def scale(self, model: str, floors: dict[str, int]) -> None:
-        """Change nothing: here a revision is one process, and shows no scale."""
 
     def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
         """Return what Envoy can do: everything."""
