@@ -73,10 +73,10 @@ def receiver(here: Settings) -> Iterator[Finding]:
 
 def cluster(here: Settings) -> Iterator[Finding]:
     """Look at the cluster that models serve in, its evidence, and where images go."""
-    from slipway.wiring import cluster
+    from slipway.platforms import kubernetes
 
     try:
-        yield from cluster.stock()
+        yield from kubernetes.stock()
     except SlipwayError as error:
         yield Finding(part="cluster", health=Health.PROBLEM, seen=error.seen, do=error.do)
     yield _answering("Prometheus", here.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.once import once
+from slipway.platforms import kubernetes
 from slipway.ports.data import DataValidator
 from slipway.ports.images import ImageStore
 from slipway.ports.labels import LabelStore
@@ -21,8 +23,6 @@ from slipway.ports.revisions import Revisions, Scaler
 from slipway.ports.rollouts import HeldLeases, Leases, RolloutStore
 from slipway.ports.router import Router
 from slipway.settings import settings
-from slipway.wiring import cluster
-from slipway.wiring.once import once
 
 if TYPE_CHECKING:
     from slipway.adapters.local.rollouts import LocalRollouts
@@ -90,7 +90,7 @@ def packager() -> Packager:
 
 def images() -> ImageStore | None:
     """Return where packages are pushed as images; None: the target serves them from their folder."""
-    return cluster.images() if _on_cluster() else None
+    return kubernetes.images() if _on_cluster() else None
 
 
 @once
@@ -103,42 +103,42 @@ def rehearsal() -> Rehearsal:
 
 def revisions() -> Revisions:
     """Return the model versions that run: in a namespace of a cluster, or as supervised processes on this machine."""
-    return cluster.target() if _on_cluster() else _local_target()
+    return kubernetes.target() if _on_cluster() else _local_target()
 
 
 def router() -> Router:
     """Return what shares live requests: a Gateway or the ratio of replicas, or Envoy on this machine."""
-    return cluster.target() if _on_cluster() else _local_target()
+    return kubernetes.target() if _on_cluster() else _local_target()
 
 
 def scaler() -> Scaler | None:
     """Return what scales revisions; None: a revision is one process."""
-    return cluster.target() if _on_cluster() else None
+    return kubernetes.target() if _on_cluster() else None
 
 
 @once
 def rollouts() -> RolloutStore:
     """Return the rollouts' status: it lies with the target."""
-    return cluster.rollouts() if _on_cluster() else _files()
+    return kubernetes.rollouts() if _on_cluster() else _files()
 
 
 @once
 def leases() -> Leases:
     """Return the leases: they lie with the target."""
-    return cluster.rollouts() if _on_cluster() else _files()
+    return kubernetes.rollouts() if _on_cluster() else _files()
 
 
 @once
 def held_leases() -> HeldLeases:
     """Return the leases that others hold: they lie with the target."""
-    return cluster.rollouts() if _on_cluster() else _files()
+    return kubernetes.rollouts() if _on_cluster() else _files()
 
 
 @once
 def metrics() -> MetricSource:
     """Return the counters: Prometheus', or Envoy's."""
     if _on_cluster():
-        return cluster.metrics()
+        return kubernetes.metrics()
     from slipway.adapters.local.metrics import EnvoyMetrics
 
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
@@ -148,7 +148,7 @@ def metrics() -> MetricSource:
 def recorded() -> RecordedRequests:
     """Return the live requests that revisions recorded: in their logs."""
     if _on_cluster():
-        return cluster.recorded()
+        return kubernetes.recorded()
     from slipway.adapters.local.recorded import LoggedRequests
 
     return LoggedRequests(settings().target_home)

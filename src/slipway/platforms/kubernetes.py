@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from slipway.domain.finding import Finding, Health
 from slipway.errors import SettingsError
+from slipway.once import once
 from slipway.ports.images import ImageStore
 from slipway.ports.metrics import MetricSource
 from slipway.ports.recorded import RecordedRequests
 from slipway.settings import settings
 from slipway.specs import find_spec
-from slipway.wiring.once import once
 
 if TYPE_CHECKING:
     from slipway.adapters.kubernetes.cluster import Cluster

@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from slipway.wiring.once import once
+from slipway.once import once
 
 THREADS = 8
 

@@ -1,0 +1,1 @@
+"""Targets: one file for each builds what stands behind the ports there."""
