@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic_settings import BaseSettings
+
 from docs import figures
+from slipway.platforms import list_settings
 from slipway.settings import Settings
 from slipway.specs import schema, schema_text
 
@@ -20,14 +23,20 @@ def settings_page() -> str:
         "",
         "Where things are, read from the environment. `slipway doctor` shows the values in force.",
         "",
-        "| variable | default | what it is |",
-        "|---|---|---|",
+        *_settings_table(Settings),
     ]
-    for name, field in Settings.model_fields.items():
+    for target, group in list_settings().items():
+        lines += ["", f"## Target `{target}`", "", *_settings_table(group)]
+    return "\n".join(lines) + "\n"
+
+
+def _settings_table(group: type[BaseSettings]) -> list[str]:
+    lines = ["| variable | default | what it is |", "|---|---|---|"]
+    for name, field in group.model_fields.items():
         default = "" if field.default is None else str(field.default)
         shown = f"`{default}`" if default else ""
         lines.append(f"| `SLIPWAY_{name.upper()}` | {shown} | {field.description} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def spec_page() -> str:

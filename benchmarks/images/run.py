@@ -29,7 +29,7 @@ from slipway.artifacts.store import tree_digest
 from slipway.domain.conversion import Converted
 from slipway.domain.model import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.settings import Settings
+from slipway.platforms.kubernetes import KubernetesSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results.json")
@@ -62,7 +62,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         """Train the model; use a path of the registry that nothing was pushed to yet."""
-        settings = Settings()
+        settings = KubernetesSettings()
         registry = f"{settings.registry.rstrip('/')}/bench-{uuid.uuid4().hex[:8]}"
         self._place = Place.parse(registry, insecure=settings.registry_insecure)
         self._images = OciImages(self._place, settings.image_builder, settings.base_image, folder / "work")

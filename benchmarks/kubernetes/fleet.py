@@ -13,6 +13,7 @@ from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.domain.release import make_release_id
 from slipway.domain.revision import Package, Revision
 from slipway.domain.status import Moment, Phase, RolloutStatus
+from slipway.platforms.kubernetes import KubernetesSettings
 from slipway.settings import Settings
 
 SPEC = Path(__file__).resolve().parents[2] / "deployments" / "models" / "digits.yaml"
@@ -26,13 +27,13 @@ TAGS = {"slipway.state": "promoted", "slipway.attempt": "1"}
 class Fleet:
     """Grows on demand; every model's version 1 was promoted."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, namespace: str) -> None:
         """Make nothing yet."""
         self.models: list[str] = []
         self._specs = settings.models
         base = f"{settings.mlflow}/api/2.0/mlflow/"
         self._mlflow = httpx.Client(base_url=base, timeout=TIMEOUT_SECONDS, trust_env=False)
-        self._rollouts = KubernetesRollouts(Api.connect(settings.kube_context, settings.kube_namespace))
+        self._rollouts = KubernetesRollouts(Api.connect(KubernetesSettings().kube_context, namespace))
 
     def grow(self, count: int) -> list[str]:
         """Have so many models; return the new ones."""

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from benchmarks.kubernetes.figures import Row
 from benchmarks.kubernetes.fleet import Fleet
 from benchmarks.kubernetes.nodes import REPLICAS, pods_ready, run_pods, simulated
 from benchmarks.kubernetes.servers import servers, variables
-from slipway.settings import Settings
 from tests.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +37,8 @@ def passes(sizes: Sizes, cluster: Cluster, folder: Path) -> Iterator[Row]:
         simulated(cluster, REPLICAS * most, folder) as group,
         cluster.namespace(NAMESPACE) as namespace,  # the first to go: somebody must end its pods
     ):
-        here = settings.model_copy(update={"kube_namespace": namespace})
-        fleet = Fleet(here)
+        here = variables(settings) | {"SLIPWAY_KUBE_NAMESPACE": namespace}
+        fleet = Fleet(settings, namespace)
         for models in sizes.models:
             run_pods(cluster, namespace, group, fleet.grow(models))
             there = {"models": models, "pods": pods_ready(cluster, namespace, REPLICAS * models)}
@@ -50,15 +49,15 @@ def passes(sizes: Sizes, cluster: Cluster, folder: Path) -> Iterator[Row]:
             yield {**there, "round": number + 1, **_pass(here)}
 
 
-def _pass(settings: Settings) -> Row:
-    return {**_said(settings, "flow"), "parts": _said(settings, "parts")}
+def _pass(environment: Mapping[str, str]) -> Row:
+    return {**_said(environment, "flow"), "parts": _said(environment, "parts")}
 
 
-def _said(settings: Settings, mode: str) -> dict[str, Any]:
+def _said(environment: Mapping[str, str], mode: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.kubernetes.survey", mode],
         cwd=ROOT,
-        env=dict(variables(settings)),
+        env=dict(environment),
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,

@@ -4,18 +4,16 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
 import httpx
 
-from slipway.adapters.bento.serving import serve_command
-from slipway.adapters.local.target import LocalTarget
+from slipway.adapters.local.plan import Plan
 from slipway.settings import Settings
 from slipway.stack.environment import environment
-from slipway.stack.part import Plan
 from slipway.stack.plans import deploy_command, plans
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +45,7 @@ def servers(folder: Path) -> Iterator[Settings]:
         yield settings
 
 
-def variables(settings: Settings) -> Mapping[str, str]:
+def variables(settings: Settings) -> dict[str, str]:
     """Return the environment of a process that uses them, as a worker gives it to a flow's run."""
     return os.environ | environment(settings, ROOT)
 
@@ -63,9 +61,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def _plans(settings: Settings) -> list[Plan]:
-    ports = settings.front_door_port, settings.envoy_admin_port
-    target = LocalTarget(settings.target_home, settings.host, *ports, serve_command)  # asked for nothing on a cluster
-    return [plan for plan in plans(settings, target, ROOT) if plan.name in SERVERS]
+    return [plan for plan in plans(settings, ROOT) if plan.name in SERVERS]
 
 
 @contextmanager

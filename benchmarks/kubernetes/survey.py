@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slipway import wiring
-from slipway.platforms import kubernetes
+from slipway.platforms.kubernetes import connect_cluster
 from slipway.settings import settings
 from slipway.specs import names
 
@@ -45,13 +45,13 @@ def flow() -> dict[str, Any]:
     began = time.perf_counter()
     done = reconcile()
     seconds = time.perf_counter() - began
-    calls = {" ".join(words): count for words, count in sorted(kubernetes.cluster().calls.items())}
+    calls = {" ".join(words): count for words, count in sorted(connect_cluster().calls.items())}
     return {"due": len(done), "seconds": seconds, "api_calls": calls, "mlflow_calls": asked.count}
 
 
 def parts() -> dict[str, Any]:
     """Ask each question once."""
-    kubernetes.cluster()  # its client's import is no question
+    connect_cluster()  # its client's import is no question
     questions: dict[str, Callable[[], object]] = {
         "specs": lambda: names(settings().models),
         "registry": lambda: wiring.registry().newest(),

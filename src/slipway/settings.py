@@ -1,8 +1,11 @@
-"""Where things are: read from the environment (`SLIPWAY_...`), never from code. `slipway doctor` lists them."""
+"""Where things are: read from the environment (`SLIPWAY_...`), never from code. `slipway doctor` lists them.
+
+What one target alone needs stands beside it, in `slipway.platforms`.
+"""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,7 +14,7 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default for the embedded stack on this machine."""
+    """Settings that every target has, with their defaults for the embedded stack on this machine."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", frozen=True, extra="ignore", use_attribute_docstrings=True)
 
@@ -19,7 +22,7 @@ class Settings(BaseSettings):
     """Folder of everything Slipway writes: store, target, reports, logs."""
     models: Path = Path("deployments/models")
     """Folder of the release specs."""
-    target: Literal["local", "kubernetes"] = "local"
+    target: str = "local"
     """Where models serve: `local` (Envoy and supervised processes on this machine) or `kubernetes`."""
     host: str = "127.0.0.1"
     """Address that everything we start listens on."""
@@ -43,27 +46,6 @@ class Settings(BaseSettings):
     """Older deliveries are refused; longer than MLflow's span of retries (about 3 minutes)."""
     registry_timeout_seconds: float = Field(default=10, gt=0)
     """How long one call to MLflow may take."""
-
-    kube_context: str = ""
-    """Context of the kubeconfig; empty: the current one, or the pod's own account inside a cluster."""
-    kube_namespace: str = ""
-    """Namespace that models serve in; empty: the context's, or the pod's own."""
-    kube_route: Literal["auto", "gateway", "replicas"] = "auto"
-    """How shares are made: by a Gateway's weights, or by the ratio of replicas; `auto`: a Gateway if it has one."""
-    kube_gateway: str = Field(default="", pattern="^([a-z0-9.-]+/)?[a-z0-9.-]*$")
-    """The Gateway that models are reached by, NAMESPACE/NAME; empty: the only one there is."""
-    prometheus: str = ""
-    """Prometheus' address, http://HOST:PORT; the cluster's evidence comes from it."""
-    evidence: Literal["auto", "traefik", "envoy-gateway", "istio", "nginx", "pods"] = "auto"
-    """Whose counters Prometheus has; `auto`: those of the Gateway's controller, else the pods' own."""
-    registry: str = ""
-    """Where images are pushed: HOST:PORT/PATH or HOST/PATH."""
-    registry_insecure: bool = False
-    """Whether the registry speaks plain HTTP."""
-    image_builder: Literal["auto", "buildah", "podman", "docker"] = "auto"
-    """What builds images; `auto`: the first that is there."""
-    base_image: str = "docker.io/library/python:3.11-slim"
-    """What runtime images are built on: a Debian with Python 3.11."""
 
     @field_validator("home", "models")
     @classmethod

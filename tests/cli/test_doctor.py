@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from slipway.cli.exit_codes import ExitCode
+from slipway.platforms.kubernetes import KubernetesSettings
 from slipway.settings import Settings
 from tests.cli.conftest import Run
 
@@ -83,7 +84,8 @@ def test_every_setting_is_listed_with_its_source_and_meaning(slipway: Run) -> No
     answer = slipway("doctor", "--json", registry_timeout_seconds="7", webhook_secret=SECRET)
 
     listed = {one["name"]: one for one in json.loads(answer.stdout)["settings"]}
-    assert set(listed) == {f"SLIPWAY_{name.upper()}" for name in Settings.model_fields}
+    groups = (Settings, KubernetesSettings)
+    assert set(listed) == {f"SLIPWAY_{name.upper()}" for group in groups for name in group.model_fields}
     assert all(one["description"] for one in listed.values())
     assert listed["SLIPWAY_REGISTRY_TIMEOUT_SECONDS"]["value"] == "7.0"
     assert listed["SLIPWAY_REGISTRY_TIMEOUT_SECONDS"]["source"] == "environment"

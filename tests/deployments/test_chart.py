@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from slipway.adapters.kubernetes import rights
+from slipway.platforms.kubernetes import KubernetesSettings
 from slipway.settings import Settings
 from tests.deployments.rendering import (
     CHART,
@@ -138,7 +139,7 @@ def test_settings_of_the_chart_are_settings_of_slipway(documents: list[Document]
 
     ours = {name.removeprefix("SLIPWAY_").lower() for name in given if name.startswith("SLIPWAY_")}
 
-    assert ours <= set(Settings.model_fields)
+    assert ours <= Settings.model_fields.keys() | KubernetesSettings.model_fields.keys()
     assert {"target", "models", "mlflow_uri", "prefect_api", "kube_namespace"} <= ours
 
 

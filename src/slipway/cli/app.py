@@ -87,8 +87,10 @@ def _settings_error(error: Exception) -> SettingsError | None:
     """Return pydantic's complaint about the environment as ours; None for any other error."""
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError) or error.title != "Settings":
+    if not isinstance(error, ValidationError):
         return None
     from slipway.doctor import settings_error
+    from slipway.platforms import list_settings
 
-    return settings_error(error)
+    titles = {"Settings", *(group.__name__ for group in list_settings().values())}
+    return settings_error(error) if error.title in titles else None

@@ -64,7 +64,7 @@ def _model(name: str) -> dict[str, Any]:
         "model": name,
         "champion": _champion(name),
         "weights": weights,
-        "asked_at": _asked_at(name) if weights else {},
+        "asked_at": wiring.addresses(name) if weights else {},
         "version": rollout.version if rollout else None,
         "release_id": rollout.release_id if rollout else None,
         "phase": rollout.phase.value if rollout else None,
@@ -77,17 +77,6 @@ def _model(name: str) -> dict[str, Any]:
         "reason": _reason(rollout),
         "verdicts": rollout.verdicts if rollout else (),
     }
-
-
-def _asked_at(model: str) -> dict[str, str]:
-    """Return where a model is asked, by protocol; empty where Slipway does not know (on a cluster: the gateway)."""
-    from slipway.settings import settings
-
-    here = settings()
-    if here.target != "local":
-        return {}
-    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata x-slipway-model: {model}"
-    return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 
 def _champion(model: str) -> int | None:

@@ -3,19 +3,20 @@
 It never mends anything, starts anything, or waits for long; a part that does not answer is a finding, not an error.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from slipway.doctor import machine, servers
-from slipway.doctor.values import Setting, masked, settings_error, settings_in_force
+from slipway.doctor.values import Setting, settings_error, settings_in_force
 from slipway.domain.finding import Finding, Health
+from slipway.platforms import find_platform
 from slipway.settings import Settings
 
-__all__ = ["Finding", "Health", "Setting", "examine", "masked", "settings_error", "settings_in_force"]
+__all__ = ["Finding", "Health", "Setting", "examine", "settings_error", "settings_in_force"]
 
 
 def examine(here: Settings) -> list[Finding]:
     """Look at every part; takes a few seconds at most."""
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
         machine.python,
         machine.programs,
         machine.frameworks,
@@ -26,6 +27,6 @@ def examine(here: Settings) -> list[Finding]:
         servers.prefect,
         servers.webhook,
         servers.receiver,
-        servers.envoy if here.target == "local" else servers.cluster,
+        find_platform(here.target).checks,
     )
     return [finding for check in checks for finding in check(here)]

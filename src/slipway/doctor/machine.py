@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from slipway.doctor.values import variable
+from slipway.doctor.values import list_variables
 from slipway.domain.finding import Finding, Health
 from slipway.settings import Settings
 
@@ -82,7 +82,7 @@ def home(here: Settings) -> Iterator[Finding]:
 
 def environment(_here: Settings) -> Iterator[Finding]:
     """Look for variables that are no settings."""
-    known = [*OURS, *(variable(name) for name in Settings.model_fields)]
+    known = [*OURS, *list_variables()]
     unknown = [name for name in os.environ if name.startswith("SLIPWAY_") and name not in known]
     for name in sorted(unknown):
         close = difflib.get_close_matches(name, known, n=1)

@@ -1,26 +1,23 @@
-"""Servers: the registry, the orchestrator, the webhook, and what models serve on."""
+"""Servers that every target needs: the registry, the orchestrator, the webhook."""
 
-import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
 
-from slipway.doctor.values import masked, variable
+from slipway.doctor.values import variable
 from slipway.domain.finding import Finding, Health
 from slipway.errors import RegistryUnavailable, SlipwayError
+from slipway.probes import START, TIMEOUT_SECONDS, check_port, fetch, masked, report_taken_port
 from slipway.settings import Settings
 
-TIMEOUT_SECONDS = 3.0
-"""How long one part may take to answer."""
 FLOWS = ("release", "rollback", "reconcile", "watch")
 """Deployments that Prefect must know, each `NAME/NAME`."""
-START = "`slipway up` starts it"
 
 
 def mlflow(here: Settings) -> Iterator[Finding]:
     """Ask the registry."""
-    answer = _get(f"{here.mlflow.rstrip('/')}/health")
+    answer = fetch(f"{here.mlflow.rstrip('/')}/health")
     match answer:
         case httpx.Response(status_code=200):
             yield Finding(part="MLflow", health=Health.OK, seen=f"answers at {masked(here.mlflow)}")
@@ -33,7 +30,7 @@ def mlflow(here: Settings) -> Iterator[Finding]:
 
 def prefect(here: Settings) -> Iterator[Finding]:
     """Ask the orchestrator, and for the deployments of prefect.yaml."""
-    answer = _get(f"{here.prefect.rstrip('/')}/health")
+    answer = fetch(f"{here.prefect.rstrip('/')}/health")
     if not (isinstance(answer, httpx.Response) and answer.is_success):
         yield _silent("Prefect", here.prefect, answer, "SLIPWAY_PREFECT_API" if here.prefect_api else "")
         return
@@ -45,7 +42,7 @@ def prefect(here: Settings) -> Iterator[Finding]:
 
 
 def _deployed(here: Settings, name: str) -> bool:
-    answer = _get(f"{here.prefect.rstrip('/')}/deployments/name/{name}/{name}")
+    answer = fetch(f"{here.prefect.rstrip('/')}/deployments/name/{name}/{name}")
     return isinstance(answer, httpx.Response) and answer.is_success
 
 
@@ -68,83 +65,15 @@ def webhook(_here: Settings) -> Iterator[Finding]:
 
 def receiver(here: Settings) -> Iterator[Finding]:
     """Look for who listens for MLflow's events."""
-    yield _door(here, "webhook receiver", here.webhook_port)
-
-
-def cluster(here: Settings) -> Iterator[Finding]:
-    """Look at the cluster that models serve in, its evidence, and where images go."""
-    from slipway.platforms import kubernetes
-
-    try:
-        yield from kubernetes.stock()
-    except SlipwayError as error:
-        yield Finding(part="cluster", health=Health.PROBLEM, seen=error.seen, do=error.do)
-    yield _answering("Prometheus", here.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")
-    scheme = "http" if here.registry_insecure else "https"
-    registry = f"{scheme}://{here.registry.partition('/')[0]}" if here.registry else ""
-    yield _answering("image registry", registry, "/v2/", "SLIPWAY_REGISTRY")
-
-
-def _answering(part: str, address: str, path: str, variable: str) -> Finding:
-    """Say whether a server of the user's own answers at all; a registry may ask for a login first."""
-    if not address:
-        return Finding(part=part, health=Health.PROBLEM, seen="no address", do=f"set {variable}")
-    answer = _get(address.rstrip("/") + path)
-    if isinstance(answer, httpx.Response) and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-        return Finding(part=part, health=Health.OK, seen=f"answers at {masked(address)}")
-    said = answer if isinstance(answer, str) else str(answer.status_code)
-    seen = f"no answer at {masked(address)}: {said}"
-    return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
-
-
-def _door(here: Settings, part: str, port: int, speaks: str = "") -> Finding:
-    if _listening(here.host, port):
-        more = f" ({speaks})" if speaks else ""
-        return Finding(part=part, health=Health.OK, seen=f"listens on {here.host}:{port}{more}")
-    return Finding(part=part, health=Health.WARNING, seen=f"nobody listens on port {port}", do=START)
-
-
-def envoy(here: Settings) -> Iterator[Finding]:
-    """Look at the router of this machine."""
-    yield _door(here, "front door", here.front_door_port, "HTTP and gRPC")
-    yield Finding(part="rescue", health=Health.OK, seen="what a new version can't answer the version before it does")
-    admin = _get(f"http://{here.host}:{here.envoy_admin_port}/ready")
-    if isinstance(admin, httpx.Response) and admin.text.strip() == "LIVE":
-        yield Finding(part="Envoy's counters", health=Health.OK, seen="live")
-    elif isinstance(admin, httpx.Response):
-        yield _taken("Envoy's counters", here.envoy_admin_port, "SLIPWAY_ENVOY_ADMIN_PORT")
-    else:
-        yield Finding(part="Envoy's counters", health=Health.WARNING, seen="no answer", do=START)
+    yield check_port("webhook receiver", here.host, here.webhook_port)
 
 
 def _silent(part: str, address: str, answer: httpx.Response | str, override: str) -> Finding:
     """Say what a part that should answer did instead; our own, not started yet, is no problem."""
     if isinstance(answer, httpx.Response):
         url = urlsplit(address)
-        return _taken(part, url.port or 0, override or variable(f"{part.lower()}_port"), answer.status_code)
+        return report_taken_port(part, url.port or 0, override or variable(f"{part.lower()}_port"), answer.status_code)
     seen = f"no answer at {masked(address)}: {answer}"
     if override:
         return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {override}")
     return Finding(part=part, health=Health.WARNING, seen=seen, do=START)
-
-
-def _taken(part: str, port: int, override: str, status: int | None = None) -> Finding:
-    said = f" ({status})" if status else ""
-    seen = f"something else answers on port {port}{said}"
-    return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"stop it, or set {override} to a free port")
-
-
-def _listening(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=TIMEOUT_SECONDS):
-            return True
-    except OSError:
-        return False
-
-
-def _get(address: str) -> httpx.Response | str:
-    """Return the answer, or in words why there is none."""
-    try:
-        return httpx.get(address, timeout=TIMEOUT_SECONDS, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return "connection refused" if isinstance(error, httpx.ConnectError) else type(error).__name__

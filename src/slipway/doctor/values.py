@@ -1,11 +1,13 @@
 """Settings as they are in force, without secrets, and what is wrong with them."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from slipway.errors import SettingsError
+from slipway.platforms import list_settings
+from slipway.probes import masked
 from slipway.settings import Settings
 
 
@@ -23,29 +25,24 @@ class Setting:
 
 
 def settings_in_force(here: Settings) -> list[Setting]:
-    """Return every setting with its value, where it comes from, and what it is for."""
+    """Return every setting, those of all targets too, with its value, where it comes from, and what it is for."""
+    groups: list[BaseSettings] = [here, *(group() for group in list_settings().values())]
     return [
         Setting(
             name=variable(name),
-            value=masked(getattr(here, name)),
-            source="environment" if name in here.model_fields_set else "default",
+            value=masked(getattr(group, name)),
+            source="environment" if name in group.model_fields_set else "default",
             description=field.description or "",
         )
-        for name, field in Settings.model_fields.items()
+        for group in groups
+        for name, field in type(group).model_fields.items()
     ]
 
 
-def masked(value: object) -> str:
-    """Return a setting's value without secrets.
-
-    >>> masked("https://me:secret@mlflow.example.com/api")
-    'https://***@mlflow.example.com/api'
-    """
-    if isinstance(value, SecretStr):
-        return "***"
-    text = "" if value is None else str(value)
-    parts = urlsplit(text)
-    return text if "@" not in parts.netloc else text.replace(parts.netloc, f"***@{parts.netloc.rpartition('@')[2]}")
+def list_variables() -> list[str]:
+    """Return the environment variables of all settings, those of all targets too."""
+    groups: list[type[BaseSettings]] = [Settings, *list_settings().values()]
+    return [variable(name) for group in groups for name in group.model_fields]
 
 
 def settings_error(error: ValidationError) -> SettingsError:

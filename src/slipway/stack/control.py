@@ -4,16 +4,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local import loopback
+from slipway.adapters.local.plan import Plan, Probe
 from slipway.adapters.local.ports import is_free
 from slipway.adapters.local.processes import listener
 from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.target import LocalTarget
 from slipway.errors import SlipwayError, StackFailed
+from slipway.platforms.local import make_target
 from slipway.settings import Settings
 from slipway.stack.deploying import Deploying
-from slipway.stack.part import Part, PartState, Plan, Probe
+from slipway.stack.part import Part, PartState
 from slipway.stack.plans import plans
 
 UP_SECONDS = 180.0
@@ -30,11 +31,11 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
     left running then.
     """
     root, tell = (root or Path.cwd()).absolute(), on_progress or _silent
-    target = _target(settings)
+    target = make_target(settings)
     began = time.monotonic()
     target.supervisor.end_leftovers()
     fresh = not target.supervisor.running()
-    wanted = plans(settings, target, root)
+    wanted = plans(settings, root)
     states = {} if fresh else target.supervisor.states()
     missing = [plan for plan in wanted if not (plan.name in states and states[plan.name].alive)]
     _require_files(root)
@@ -60,16 +61,16 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
 def down(settings: Settings) -> None:
     """End every part and every revision, whoever started them; they come up again as they were with `up`."""
     try:
-        _target(settings).supervisor.stop()
+        make_target(settings).supervisor.stop()
     except (SlipwayError, OSError) as error:
         raise StackFailed("embedded stack", seen=str(error), expected="all parts ended", do="try again") from error
 
 
 def status(settings: Settings) -> list[Part]:
     """Return every part and every revision, as seen now."""
-    target = _target(settings)
+    target = make_target(settings)
     states = target.supervisor.states() if target.supervisor.running() else {}
-    wanted = plans(settings, target, Path.cwd())
+    wanted = plans(settings, Path.cwd())
     others = sorted(states.keys() - {plan.name for plan in wanted})
     revisions = [Part(name=name, state=_process_state(states[name]), pid=states[name].pid) for name in others]
     return [_part(settings, plan, states.get(plan.name)) for plan in wanted] + revisions
@@ -149,11 +150,6 @@ def _undo(target: LocalTarget, started: list[Plan]) -> None:
         target.supervisor.stop()
     for plan in started:
         target.supervisor.remove(plan.name)
-
-
-def _target(settings: Settings) -> LocalTarget:
-    home, door, admin = settings.target_home, settings.front_door_port, settings.envoy_admin_port
-    return LocalTarget(home, settings.host, door, admin, serve_command)
 
 
 def _silent(_part: str, _state: str, _seconds: float) -> None:

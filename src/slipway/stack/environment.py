@@ -1,10 +1,12 @@
 """What every process of the stack finds in its environment: the same home, the same servers, nothing sent home."""
 
 import os
+from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from slipway.platforms import find_platform
 from slipway.settings import Settings
 
 QUIET = {
@@ -19,7 +21,9 @@ QUIET = {
 
 def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
     """Return the variables that child processes need; `root` is the project's folder (default: the current one)."""
-    ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in settings if value not in (None, "")}
+    group = find_platform(settings.target).settings
+    values = chain(settings, group() if group else ())
+    ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in values if value not in (None, "")}
     direct = {settings.host, "localhost", "127.0.0.1", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
     return {
         **QUIET,

@@ -4,22 +4,21 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from slipway.adapters.local.plan import Plan, Port, Probe
 from slipway.adapters.local.program import Program
-from slipway.adapters.local.target import LocalTarget
+from slipway.platforms import find_platform
 from slipway.settings import Settings
 from slipway.stack import prefect_when_ready, secrets
 from slipway.stack.environment import environment
-from slipway.stack.part import Plan, Port, Probe
 
 WORKER_POLL_SECONDS = "1"
 """How often the worker asks for runs: the release lead time contains half of it."""
 
 
-def plans(settings: Settings, target: LocalTarget, root: Path) -> list[Plan]:
+def plans(settings: Settings, root: Path) -> list[Plan]:
     """Return the parts to run, slowest first; servers of the user's own are left out."""
-    wanted = [_webhook(settings, root), _worker(settings, root)]
-    if settings.target == "local":
-        wanted.insert(0, _envoy(settings, target))
+    programs = find_platform(settings.target).programs
+    wanted = [*(programs(settings) if programs else ()), _webhook(settings, root), _worker(settings, root)]
     if not settings.mlflow_uri:
         wanted.insert(0, _mlflow(settings, root))
     if not settings.prefect_api:
@@ -97,24 +96,6 @@ def _worker(settings: Settings, root: Path) -> Plan:
     )
     program = partial(_program, settings, root, "worker", argv, poll)
     return Plan(name="worker", program=program, probe=None if settings.prefect_api else probe)
-
-
-def _envoy(settings: Settings, target: LocalTarget) -> Plan:
-    return Plan(
-        name="envoy",
-        program=partial(_envoy_program, target),
-        ports=(
-            Port(number=settings.envoy_admin_port, setting="SLIPWAY_ENVOY_ADMIN_PORT"),
-            Port(number=settings.front_door_port, setting="SLIPWAY_FRONT_DOOR_PORT"),
-        ),
-        probe=Probe(port=settings.envoy_admin_port, path="/ready"),
-        address=settings.front_door,
-    )
-
-
-def _envoy_program(target: LocalTarget) -> Program:
-    target.envoy.prepare()
-    return target.envoy.program(target.supervisor.logs)
 
 
 def _python(module: str, *arguments: str) -> list[str]:

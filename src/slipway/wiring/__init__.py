@@ -1,10 +1,13 @@
-"""Which adapter stands behind which port. The one place that knows both; every import is made when it is needed."""
+"""Which adapter stands behind which port: those of the target that `SLIPWAY_TARGET` names, and those that all share.
+
+Every adapter is imported when it is needed.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.once import once
-from slipway.platforms import kubernetes
+from slipway.platforms import Platform, find_platform
 from slipway.ports.data import DataValidator
 from slipway.ports.images import ImageStore
 from slipway.ports.labels import LabelStore
@@ -25,8 +28,6 @@ from slipway.ports.router import Router
 from slipway.settings import settings
 
 if TYPE_CHECKING:
-    from slipway.adapters.local.rollouts import LocalRollouts
-    from slipway.adapters.local.target import LocalTarget
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,11 +89,6 @@ def packager() -> Packager:
     return BentoPackager(settings().home / "bentoml", ROOT)
 
 
-def images() -> ImageStore | None:
-    """Return where packages are pushed as images; None: the target serves them from their folder."""
-    return kubernetes.images() if _on_cluster() else None
-
-
 @once
 def rehearsal() -> Rehearsal:
     """Return what tries a package: the Bento as a process."""
@@ -101,57 +97,62 @@ def rehearsal() -> Rehearsal:
     return ProcessRehearsal(settings().home / "rehearsals")
 
 
+def platform() -> Platform:
+    """Return the target. Raises SettingsError for a name that is none."""
+    return find_platform(settings().target)
+
+
 def revisions() -> Revisions:
-    """Return the model versions that run: in a namespace of a cluster, or as supervised processes on this machine."""
-    return kubernetes.target() if _on_cluster() else _local_target()
+    """Return the model versions that run."""
+    return platform().revisions()
 
 
 def router() -> Router:
-    """Return what shares live requests: a Gateway or the ratio of replicas, or Envoy on this machine."""
-    return kubernetes.target() if _on_cluster() else _local_target()
+    """Return what shares live requests between revisions."""
+    return platform().router()
 
 
 def scaler() -> Scaler | None:
     """Return what scales revisions; None: a revision is one process."""
-    return kubernetes.target() if _on_cluster() else None
+    scaler = platform().scaler
+    return scaler() if scaler else None
 
 
-@once
+def images() -> ImageStore | None:
+    """Return where packages are pushed as images; None: they are served from their folders."""
+    images = platform().images
+    return images() if images else None
+
+
 def rollouts() -> RolloutStore:
     """Return the rollouts' status: it lies with the target."""
-    return kubernetes.rollouts() if _on_cluster() else _files()
+    return platform().rollouts()
 
 
-@once
 def leases() -> Leases:
     """Return the leases: they lie with the target."""
-    return kubernetes.rollouts() if _on_cluster() else _files()
+    return platform().leases()
 
 
-@once
 def held_leases() -> HeldLeases:
-    """Return the leases that others hold: they lie with the target."""
-    return kubernetes.rollouts() if _on_cluster() else _files()
+    """Return the leases that others hold."""
+    return platform().held_leases()
 
 
-@once
 def metrics() -> MetricSource:
-    """Return the counters: Prometheus', or Envoy's."""
-    if _on_cluster():
-        return kubernetes.metrics()
-    from slipway.adapters.local.metrics import EnvoyMetrics
-
-    return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
+    """Return the counters of the target's router, and what revisions count themselves."""
+    return platform().metrics()
 
 
-@once
 def recorded() -> RecordedRequests:
     """Return the live requests that revisions recorded: in their logs."""
-    if _on_cluster():
-        return kubernetes.recorded()
-    from slipway.adapters.local.recorded import LoggedRequests
+    return platform().recorded()
 
-    return LoggedRequests(settings().target_home)
+
+def addresses(model: str) -> dict[str, str]:
+    """Return where a model takes requests, by protocol; empty: Slipway does not know."""
+    addresses = platform().addresses
+    return addresses(settings(), model) if addresses else {}
 
 
 @once
@@ -184,22 +185,3 @@ def reporter() -> Reporter:
     from slipway.adapters.report.html import HtmlReporter
 
     return HtmlReporter()
-
-
-def _on_cluster() -> bool:
-    return settings().target == "kubernetes"
-
-
-@once
-def _local_target() -> "LocalTarget":
-    from slipway.adapters.bento.serving import serve_command
-    from slipway.adapters.local.target import LocalTarget
-
-    here = settings()
-    return LocalTarget(here.target_home, here.host, here.front_door_port, here.envoy_admin_port, serve_command)
-
-
-def _files() -> "LocalRollouts":
-    from slipway.adapters.local.rollouts import LocalRollouts
-
-    return LocalRollouts(settings().target_home)

@@ -23,7 +23,7 @@ from slipway.domain.revision import Package, Revision
 from slipway.domain.spec import ReleaseSpec
 from slipway.domain.status import RolloutStatus
 from slipway.errors import SlipwayError
-from slipway.platforms import kubernetes
+from slipway.platforms.kubernetes import connect_cluster
 from slipway.usecases.active_release import find_release_spec
 from slipway.usecases.leases import keep_lease
 from slipway.usecases.roll_back import HOLDER, take_back_rollout
@@ -88,7 +88,7 @@ def main() -> None:
     wiring.revisions(), wiring.leases()  # connected once, before threads ask for it
     with ThreadPoolExecutor(min(len(jobs), MOST_AT_ONCE)) as pool:
         ends = list(pool.map(run, jobs))
-    calls = {" ".join(asked): count for asked, count in sorted(kubernetes.cluster().calls.items())}
+    calls = {" ".join(asked): count for asked, count in sorted(connect_cluster().calls.items())}
     found = {"ends": ends, "calls": calls, "seconds": time.time() - began}
     part = report.with_suffix(".part")
     part.write_text(json.dumps(found))
