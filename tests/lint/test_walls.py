@@ -18,6 +18,8 @@ WRONG = {
     "src/slipway/usecases/watch.py": ("prefect", "slipway.adapters.local", "kubernetes"),
     "src/slipway/artifacts/store.py": ("slipway.adapters.local",),
     "src/slipway/cli/status.py": ("slipway.adapters.report",),
+    "src/slipway/platforms/kubernetes.py": ("slipway.wiring", "slipway.usecases"),
+    "src/slipway/adapters/local/plan.py": ("slipway.platforms",),
     "tasks/rollouts.py": ("slipway.adapters.kubernetes", "httpx"),
     "flows/watch.py": ("slipway.wiring", "mlflow"),
 }
