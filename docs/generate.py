@@ -87,8 +87,10 @@ def _type(field: dict[str, Any], document: dict[str, Any]) -> str:
         return (
             " \\| ".join(f"`{choice}`" for choice in part["enum"]) if "enum" in part else f"[{name}](#{name.lower()})"
         )
-    if "anyOf" in field:
-        return " \\| ".join(_type(one, document) for one in field["anyOf"])
+    if branches := field.get("anyOf", field.get("oneOf")):
+        return " \\| ".join(_type(one, document) for one in branches)
+    if "const" in field:
+        return f"`{field['const']}`"
     if "enum" in field:
         return " \\| ".join(f"`{choice}`" for choice in field["enum"])
     if field.get("type") == "array":

@@ -16,7 +16,10 @@ from slipway.errors import FormatTooNew
 from tests.domain.looks import SPEC, seen
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-STATUSES = sorted((FIXTURES / "status-format-1").glob("*.json"))
+STATUSES = [
+    *sorted((FIXTURES / "status-format-1").glob("*.json")),
+    *sorted((FIXTURES / "status-format-2").glob("*.json")),
+]
 RECORDS = sorted((FIXTURES / "release-record-format-1").glob("*.json"))
 
 
@@ -39,6 +42,18 @@ def test_a_status_of_every_version_is_read_and_goes_on(path: Path) -> None:
     assert advance(SPEC, status, seen(), 1e9).status.phase in Phase
 
 
+def test_a_revision_without_a_platform_has_kubernetes_keys() -> None:
+    """Before format 3 a status did not say whose keys `serving` has; its values stay."""
+    document = json.loads(STATUSES[-1].read_text())
+    assert "platform" not in document["canary"]["serving"]
+
+    status = STATUS.load(document, "a status")
+
+    kept = {"platform": "kubernetes", **document["canary"]["serving"]}
+    assert STATUS.dump(status)["canary"]["serving"] == kept
+    assert STATUS.dump(status)["format"] == 3
+
+
 @pytest.mark.parametrize("path", RECORDS, ids=named)
 def test_a_record_of_every_version_is_read(path: Path) -> None:
     """History and reports go back to the first release."""
@@ -50,7 +65,7 @@ def test_a_record_of_every_version_is_read(path: Path) -> None:
 
 def test_there_is_a_fixture_of_each() -> None:
     """An empty folder would test nothing."""
-    assert (len(STATUSES), len(RECORDS)) == (22, 4)
+    assert (len(STATUSES), len(RECORDS)) == (23, 4)
 
 
 @pytest.mark.parametrize(

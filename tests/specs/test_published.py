@@ -32,6 +32,23 @@ def test_every_key_of_the_schema_has_a_description() -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize(
+    ("serving", "valid"),
+    [
+        ({"cpu": 2}, True),
+        ({"platform": "kubernetes", "cpu": 2}, True),
+        ({"platform": "local", "capture_share": 0.5}, True),
+        ({"platform": "local", "cpu": 2}, False),
+        ({"platform": "elsewhere"}, False),
+    ],
+)
+def test_editors_know_the_platforms_of_serving(serving: dict[str, object], *, valid: bool) -> None:
+    """Exactly one model takes a document; without a platform it is that of Kubernetes."""
+    document = {"model": "m", "data": {"path": "rows.csv", "label": "y"}, "serving": serving}
+
+    assert jsonschema.Draft202012Validator(schema()).is_valid(document) is valid
+
+
 def test_the_demos_spec_is_valid_for_us_and_for_editors() -> None:
     """And it tells editors where its schema lies."""
     path = DEPLOYMENTS / "models" / "digits.yaml"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.domain.serving_spec import KubernetesServingSpec, LocalServingSpec
 from slipway.domain.spec import ReleaseSpec
 from slipway.errors import NotFound, SpecError
 from slipway.specs import Problem, check_file, check_spec, find_spec, load_spec, names
@@ -35,6 +36,18 @@ def test_a_good_spec_is_read_with_its_data_path_absolute(tmp_path: Path) -> None
     assert spec.data.path == tmp_path / "rows.csv"
 
 
+def test_serving_is_chosen_by_its_platform(tmp_path: Path) -> None:
+    """Without one its keys are those of Kubernetes, as in every spec that was written before there were platforms."""
+    before = load_spec(written(tmp_path, f"{GOOD}serving: {{cpu: 2, capture_share: 0.5}}\n"))
+    cluster = load_spec(written(tmp_path, f"{GOOD}serving: {{platform: kubernetes, cpu: 2, capture_share: 0.5}}\n"))
+    here = load_spec(written(tmp_path, f"{GOOD}serving: {{platform: local, capture_share: 0.5}}\n"))
+
+    assert before == cluster
+    assert isinstance(cluster.serving, KubernetesServingSpec)
+    assert here.serving == LocalServingSpec(platform="local", capture_share=0.5)
+    assert here.serving.environment == cluster.serving.environment
+
+
 @pytest.mark.parametrize(
     ("more", "place", "said"),
     [
@@ -58,6 +71,14 @@ def test_a_good_spec_is_read_with_its_data_path_absolute(tmp_path: Path) -> None
         ("optimization: {variants: [7]}\n", (5, 27), ("7", "one of dynamic-int8, graph", "")),
         ("optimization: {variants: graph}\n", (5, 16), ('"graph"', "a list; each item one of dynamic-int8", "")),
         ("rollout: {steps: []}\n", (5, 11), ("an empty list", "a list, at least 1", "")),
+        ("serving: {platform: kubernetess}\n", (5, 11), ('"kubernetess"', "kubernetes, local", "mean `kubernetes`?")),
+        ("serving: {platform: null}\n", (5, 11), ("null", "one of kubernetes, local", "")),
+        ("serving: {platform: 7}\n", (5, 11), ("7", "one of kubernetes, local", "")),
+        ("serving: {platform: local, cpu: 2}\n", (5, 28), ("an unknown key", "capture_share, platform", "")),
+        ("serving: {cppu: 2}\n", (5, 11), ("an unknown key", "replicas, cpu, cpu_limit", "did you mean `cpu`?")),
+        ("serving: {gpu: {count: 0}}\n", (5, 17), ("0", "a whole number from 1 to 16", "")),
+        ("serving: {cpu: 2, cpu_limit: 1}\n", (5, 1), ("cpu_limit 1 is under cpu 2", "give at least as much", "")),
+        ("serving: 7\n", (5, 1), ("7", "platform, replicas", "")),
         ("rollout: 7\n", (5, 1), ("7", "keys and values", "")),
         ("model: again\n", (5, 1), ("the key again (first in line 1)", "every key once", "drop one")),
     ],

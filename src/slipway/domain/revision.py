@@ -9,7 +9,7 @@ from typing import Any, Self
 from slipway.domain.judging.drift import ColumnProfile
 from slipway.domain.rescue_spec import RescueSpec
 from slipway.domain.scaling import Scale
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec, Serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class Revision:
     package: Package
     memory_limit_mebibytes: int | None = None
     """Over it the revision is unhealthy at once; None: no limit."""
-    serving: ServingSpec = field(default_factory=ServingSpec)
-    """How it runs on a cluster."""
+    serving: Serving = field(default_factory=KubernetesServingSpec)
+    """How it runs."""
     rescue: RescueSpec | None = None
     """When the version before it answers in its place; None: never."""
 

@@ -1,8 +1,8 @@
-"""How a model's revisions run: replicas, resources and devices on a cluster, where one machine has its own ways."""
+"""How a model's revisions run: what every target has, and one model for each platform, chosen by `platform`."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from slipway.domain.document import Document, PositiveSeconds, Seconds
 
@@ -90,34 +90,21 @@ class EvidenceSpec(Document):
 
 
 class ServingSpec(Document):
-    """How a model's revisions run: what requests are kept of them, and on a cluster replicas, resources, devices."""
+    """What every target has: what requests are kept, and how requests and models share its processes."""
 
-    replicas: ReplicasSpec = ReplicasSpec()
-    """How many, and by which signals."""
-    cpu: Annotated[float, Field(gt=0, le=256)] = 1.0
-    """Cores that a replica requests."""
-    cpu_limit: Annotated[float, Field(gt=0, le=256)] | None = None
-    """Cores that it may use; null: what the node has to spare."""
-    memory_mebibytes: Annotated[int, Field(ge=64)] = 1024
-    """Memory that a replica requests, and is ended above; rehearsal.memory_limit_mebibytes takes its place if given."""
-    gpu: GpuSpec | None = None
-    """Accelerators; null: none."""
-    node_selector: dict[str, str] = Field(default={})
-    """Labels of the nodes that replicas may run on."""
-    tolerations: list[Toleration] = Field(default=[])
-    """Taints that replicas bear."""
-    grace_seconds: Annotated[PositiveSeconds, Field(le=LARGEST_GRACE)] = 30
-    """How long a replica that stops may take for the requests it has."""
     objective_milliseconds: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
     """Within so long every answer has to be given: a request that can't be is refused, and none else; null: by its
     client's deadline, and more than can be answered for long is refused soon."""
     model_processes: Annotated[int, Field(ge=1, le=64)] | None = None
     """Most processes of one replica that run a model through MLflow; null: one per core, one with a GPU."""
-    evidence: EvidenceSpec | None = None
-    """Queries of your own; null: the cluster's preset (`slipway doctor` names it)."""
     capture_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Share of the requests whose rows and predictions are written to the revision's log, and sent to the next version
     before it is released; 0: none, as people's data may be in them."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether images need the libraries of a GPU."""
+        return False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -135,9 +122,69 @@ class ServingSpec(Document):
         }
         return {name: value for name, value in said.items() if value not in {"", "0"}}
 
+
+class LocalServingSpec(ServingSpec):
+    """How revisions run as processes of one machine: nothing beside what every target has."""
+
+    platform: Literal["local"]
+    """This machine."""
+
+
+class KubernetesServingSpec(ServingSpec):
+    """How revisions run on a cluster: replicas, resources and devices."""
+
+    platform: Literal["kubernetes"] = "kubernetes"
+    """A cluster. Left out, it is this one."""
+    replicas: ReplicasSpec = ReplicasSpec()
+    """How many, and by which signals."""
+    cpu: Annotated[float, Field(gt=0, le=256)] = 1.0
+    """Cores that a replica requests."""
+    cpu_limit: Annotated[float, Field(gt=0, le=256)] | None = None
+    """Cores that it may use; null: what the node has to spare."""
+    memory_mebibytes: Annotated[int, Field(ge=64)] = 1024
+    """Memory that a replica requests, and is ended above; rehearsal.memory_limit_mebibytes takes its place if given."""
+    gpu: GpuSpec | None = None
+    """Accelerators; null: none."""
+    node_selector: dict[str, str] = Field(default={})
+    """Labels of the nodes that replicas may run on."""
+    tolerations: list[Toleration] = Field(default=[])
+    """Taints that replicas bear."""
+    grace_seconds: Annotated[PositiveSeconds, Field(le=LARGEST_GRACE)] = 30
+    """How long a replica that stops may take for the requests it has."""
+    evidence: EvidenceSpec | None = None
+    """Queries of your own; null: the cluster's preset (`slipway doctor` names it)."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether images need the libraries of a GPU."""
+        return self.gpu is not None
+
     @model_validator(mode="after")
     def _limit_is_over_the_request(self) -> Self:
         if self.cpu_limit is not None and self.cpu_limit < self.cpu:
             message = f"cpu_limit {self.cpu_limit:g} is under cpu {self.cpu:g}; give at least as much, or leave it out"
             raise ValueError(message)
         return self
+
+
+def _find_platform(value: object) -> object:
+    """Return the tag of a document or of a value; a document without one is Kubernetes', as all were before tags."""
+    return value.get("platform", "kubernetes") if isinstance(value, dict) else getattr(value, "platform", None)
+
+
+Serving = Annotated[
+    Annotated[KubernetesServingSpec, Tag("kubernetes")] | Annotated[LocalServingSpec, Tag("local")],
+    Discriminator(_find_platform),
+]
+"""`serving` of a release spec."""
+
+
+def adapt_to_kubernetes(serving: ServingSpec) -> KubernetesServingSpec:
+    """Return how revisions run on a cluster; what a spec says for another platform alone is left out.
+
+    >>> adapt_to_kubernetes(LocalServingSpec(platform="local", capture_share=0.5)).capture_share
+    0.5
+    """
+    if isinstance(serving, KubernetesServingSpec):
+        return serving
+    return KubernetesServingSpec(**{name: getattr(serving, name) for name in ServingSpec.model_fields})

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from slipway.domain.document import Document, ModelName, OpenRatio, Percent, PositiveSeconds, Ratio, Seconds
 from slipway.domain.judge_spec import JudgeSpec
 from slipway.domain.rescue_spec import RescueSpec
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec, Serving
 
 
 class Severity(StrEnum):
@@ -314,8 +314,8 @@ class ReleaseSpec(Document):
     """Which faster variants are tried."""
     rehearsal: RehearsalSpec = RehearsalSpec()
     """The packaged service as a real process, before any traffic."""
-    serving: ServingSpec = ServingSpec()
-    """How its revisions run on a cluster."""
+    serving: Serving = KubernetesServingSpec()
+    """How its revisions run, on the platform that its key `platform` names; other targets read what they all have."""
     rollout: RolloutSpec = RolloutSpec()
     """How traffic moves."""
     judge: JudgeSpec = JudgeSpec()

@@ -77,6 +77,18 @@ def _find_hold_1(moment: Json) -> str | None:
     return known or (HoldReason.STABLE_NOT_READY if WEIGHTS_STAY_1 in reason else None)
 
 
+def _migrate_status_2(document: Json) -> Json:
+    """Name the platform of each revision's serving."""
+    revisions = {name: document[name] for name in ("canary", "stable") if document.get(name)}
+    return {**document, **{name: tag_serving(revision) for name, revision in revisions.items()}}
+
+
+def tag_serving(revision: Json) -> Json:
+    """Name the platform of a revision's serving: before there were platforms, all had Kubernetes' keys."""
+    serving = revision.get("serving")
+    return {**revision, "serving": {"platform": "kubernetes", **serving}} if serving else revision
+
+
 def _migrate_record_1(document: Json) -> Json:
     """Key the judge's verdicts by `Check`, and say in each moment what kept the weights."""
     changed = dict(document)
@@ -87,6 +99,6 @@ def _migrate_record_1(document: Json) -> Json:
     return changed
 
 
-STATUS = Format("status", 2, TypeAdapter(RolloutStatus), (_migrate_status_1,))
+STATUS = Format("status", 3, TypeAdapter(RolloutStatus), (_migrate_status_1, _migrate_status_2))
 RECORD = Format("release record", 2, TypeAdapter(ReleaseRecord), (_migrate_record_1,))
 ENTRY = Format("line of the history", 1, TypeAdapter(HistoryEntry))

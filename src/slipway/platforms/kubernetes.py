@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slipway.domain.finding import Finding, Health
+from slipway.domain.serving_spec import adapt_to_kubernetes
 from slipway.errors import SettingsError, SlipwayError
 from slipway.once import once
 from slipway.platforms import Platform
@@ -145,7 +146,7 @@ def _known(model: str) -> Collection[str]:
 
 
 def _queries(model: str) -> "EvidenceSpec | None":
-    return find_spec(settings().models, model)[1].serving.evidence
+    return adapt_to_kubernetes(find_spec(settings().models, model)[1].serving).evidence
 
 
 def _unset(variable: str, expected: str) -> SettingsError:

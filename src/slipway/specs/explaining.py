@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from slipway.adapters.onnx.passes import list_passes
 from slipway.specs.problem import Key, Problem, dotted
 from slipway.specs.reading import Reading
-from slipway.specs.schema import allowed, keys_at, places_of, schema_at
+from slipway.specs.schema import TAG, allowed, keys_at, places_of, remove_tags, schema_at
 
 _Error = dict[str, Any]
 
@@ -37,8 +37,10 @@ def _explain(error: _Error, reading: Reading) -> Problem:
             return problem_at(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
         case "value_error":
             return _contradiction(key, str(error["ctx"]["error"]), reading)
+        case "union_tag_invalid" | "union_tag_not_found" if (*key, TAG) in reading.places:
+            return _not_allowed((*key, TAG), reading)
         case _:
-            return _not_allowed(_known(key, reading), reading)
+            return _not_allowed(_known(remove_tags(key), reading), reading)
 
 
 def _not_allowed(key: Key, reading: Reading) -> Problem:
@@ -57,7 +59,7 @@ def find_unknown_passes(reading: Reading) -> list[Problem]:
 def _unknown(key: Key, reading: Reading) -> Problem:
     name, siblings = str(key[-1]), keys_at(key[:-1])
     close = difflib.get_close_matches(name, siblings, n=1, cutoff=0.55)
-    elsewhere = [place for place in places_of(name) if place != key]
+    elsewhere = [place for place in places_of(name) if place != remove_tags(key)]
     hint = f"did you mean `{close[0]}`?" if close else ""
     if not close and elsewhere:
         hint = f"it belongs under `{dotted(elsewhere[0][:-1])}`" if len(elsewhere[0]) > 1 else "it belongs to the top"
@@ -78,6 +80,7 @@ def _contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
 
 def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
     """Return a problem with the place of a key path, or of the nearest that stands in the document."""
+    key = remove_tags(key)
     known = _known(key, reading)
     place = reading.places.get(known)
     return Problem(

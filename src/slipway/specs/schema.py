@@ -9,6 +9,8 @@ from slipway.domain.spec import ReleaseSpec
 from slipway.specs.problem import Key
 
 ID = "release-spec.schema.json"
+TAG = "platform"
+"""The key that chooses the model of `serving`."""
 
 
 @lru_cache(maxsize=1)
@@ -35,9 +37,43 @@ def schema_at(key: Key) -> dict[str, Any]:
     """Return the schema of the value at a key path; empty where there is none. A choice with null: the other one."""
     here = schema()
     for part in key:
-        here = _resolved(here)
-        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+        branches = _find_branches(here)
+        here = branches[part] if isinstance(part, str) and part in branches else _step_into(_resolved(here), part)
     return _resolved(here)
+
+
+def remove_tags(key: Key) -> Key:
+    """Return a key path as it stands in the document: pydantic puts the tag of a union after the union's key.
+
+    >>> remove_tags(("serving", "kubernetes", "gpu", "count"))
+    ('serving', 'gpu', 'count')
+    """
+    here, kept = schema(), list[str | int]()
+    for part in key:
+        branches = _find_branches(here)
+        if isinstance(part, str) and part in branches:
+            here = branches[part]
+        else:
+            here = _step_into(_resolved(here), part)
+            kept.append(part)
+    return tuple(kept)
+
+
+def _step_into(of: dict[str, Any], part: str | int) -> dict[str, Any]:
+    found: dict[str, Any] = of.get("items", {}) if isinstance(part, int) else of.get("properties", {}).get(part, {})
+    return found
+
+
+def _find_branches(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the branches of a tagged union by tag; nothing for any other schema."""
+    branches = [_resolved(branch) for branch in of.get("oneOf", [])]
+    return {branch["properties"][TAG]["const"]: branch for branch in branches}
+
+
+def _merge_branches(branches: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return one object with the keys of all branches: what a document may have whose tag is not known."""
+    keys = {name: value for branch in branches.values() for name, value in branch["properties"].items()}
+    return {"type": "object", "properties": keys | {TAG: {"type": "string", "enum": list(branches)}}}
 
 
 def keys_at(key: Key) -> list[str]:
@@ -99,6 +135,8 @@ def _resolved(of: dict[str, Any]) -> dict[str, Any]:
     """Follow references, and the one branch beside null."""
     nullable = False
     while True:
+        if "oneOf" in of:
+            return _merge_branches(_find_branches(of))
         branches = [branch for branch in of.get("anyOf", []) if branch.get("type") != "null"]
         if "$ref" in of:
             of = schema()["$defs"][of["$ref"].rpartition("/")[2]]

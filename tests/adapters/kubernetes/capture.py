@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import of_model
 from slipway.domain.revision import Health, RevisionState
-from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec, ReplicasSpec
 from tests.adapters.kubernetes.place import SMALL, Load, Place, a_place, push_image
 from tests.cluster import cluster_or_skip
 
@@ -42,7 +42,7 @@ def capture(place: Place) -> None:
     _see(place, "quota", "quota", lambda state: "quota" in state.detail)
 
 
-def _end(place: Place, model: str, serving: ServingSpec) -> None:
+def _end(place: Place, model: str, serving: KubernetesServingSpec) -> None:
     pods = place.kubectl("get", "pods", "-l", f"slipway.dev/model={model}", "-o", "name").split()
     _post(place, pods[0], "end")
     revision = place.revision(model, 1, serving=serving)

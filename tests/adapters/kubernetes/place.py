@@ -20,11 +20,11 @@ from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.revision import Health, Package, Revision, RevisionState
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec
 from tests.cluster import Cluster
 
 IMAGE = Path(__file__).parent / "image"
-SMALL = ServingSpec(cpu=0.01, memory_mebibytes=64, grace_seconds=5)
+SMALL = KubernetesServingSpec(cpu=0.01, memory_mebibytes=64, grace_seconds=5)
 RBAC = "rbac.authorization.k8s.io/v1"
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -122,7 +122,7 @@ class Place:
             image=str(changes.get("image", self.image)),
         )
         serving = changes.get("serving", SMALL)
-        assert isinstance(serving, ServingSpec)
+        assert isinstance(serving, KubernetesServingSpec)
         return Revision(name=name, model=model, version=version, package=package, serving=serving)
 
     def running(self, model: str, version: int, **changes: object) -> Revision:

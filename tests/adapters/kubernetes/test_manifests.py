@@ -17,15 +17,15 @@ from slipway.adapters.kubernetes.pods import environment
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
 from slipway.artifacts.model_environment import SERVICE_INHERITED, SERVICE_SET
 from slipway.domain.revision import Package, Rescue, Revision, Traffic
-from slipway.domain.serving_spec import GpuSpec, ReplicasSpec, ServingSpec, Toleration
+from slipway.domain.serving_spec import GpuSpec, KubernetesServingSpec, LocalServingSpec, ReplicasSpec, Toleration
 from slipway.errors import ArtifactBroken
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMAS = "1.35"
 DOOR = GatewayName(namespace="gateways", name="door")
 LIVE = {"metadata": {"name": "digits-v7", "uid": "0b9f0c4e-6f0e-4c3e-9d55-1f4a8e2f7c11"}}
-PLAIN = ServingSpec()
-FULL = ServingSpec(
+PLAIN = KubernetesServingSpec()
+FULL = KubernetesServingSpec(
     replicas=ReplicasSpec(minimum=2, maximum=20, in_flight=2.5, cpu_percent=80, memory_percent=90),
     cpu=2.5,
     cpu_limit=4,
@@ -36,7 +36,7 @@ FULL = ServingSpec(
 )
 
 
-def revision(serving: ServingSpec, **changes: object) -> Revision:
+def revision(serving: KubernetesServingSpec, **changes: object) -> Revision:
     """Return version 7 of digits."""
     image = str(changes.get("image", f"registry.example/digits@sha256:{'7' * 64}"))
     package = Package(
@@ -54,7 +54,7 @@ def revision(serving: ServingSpec, **changes: object) -> Revision:
     )
 
 
-def manifests(serving: ServingSpec, *, custom_metrics: bool) -> list[Manifest]:
+def manifests(serving: KubernetesServingSpec, *, custom_metrics: bool) -> list[Manifest]:
     """Return everything of a revision."""
     one = revision(serving)
     chosen = signals(serving.replicas, custom_metrics=custom_metrics)
@@ -109,8 +109,8 @@ def test_replicas_are_never_named() -> None:
     assert all("replicas" not in deployment(revision(serving))["spec"] for serving in (PLAIN, FULL))
 
 
-@pytest.mark.parametrize("serving", [PLAIN, FULL, ServingSpec(capture_share=0.1, model_processes=2)])
-def test_a_pod_has_no_secret_in_its_environment(serving: ServingSpec) -> None:
+@pytest.mark.parametrize("serving", [PLAIN, FULL, KubernetesServingSpec(capture_share=0.1, model_processes=2)])
+def test_a_pod_has_no_secret_in_its_environment(serving: KubernetesServingSpec) -> None:
     """Names of the written list with plain values; no token is mounted, and other services are not announced."""
     pod = deployment(revision(serving), routed=True)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
@@ -130,7 +130,7 @@ def test_a_package_without_an_image_is_refused() -> None:
 
 def test_a_replica_without_the_gpu_must_not_serve_unless_the_spec_allows_it() -> None:
     """`require` by default where a GPU is asked for; nothing is said where none is."""
-    asked = {"none": PLAIN, "required": FULL, "allowed": ServingSpec(gpu=GpuSpec(allow_cpu=True))}
+    asked = {"none": PLAIN, "required": FULL, "allowed": KubernetesServingSpec(gpu=GpuSpec(allow_cpu=True))}
 
     said = {name: environment(serving).get("SLIPWAY_GPU") for name, serving in asked.items()}
 
@@ -172,3 +172,10 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_a_spec_for_another_platform_runs_with_the_defaults_of_a_cluster() -> None:
+    """What all platforms have is taken from it; replicas and resources are those of a spec that says nothing."""
+    here = replace(revision(PLAIN), serving=LocalServingSpec(platform="local", capture_share=0.1))
+
+    assert deployment(here, routed=True) == deployment(revision(KubernetesServingSpec(capture_share=0.1)), routed=True)

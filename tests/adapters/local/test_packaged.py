@@ -20,7 +20,7 @@ from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
 from slipway.domain.contract.recorded import Recorded
 from slipway.domain.revision import Health, Rescue, Revision, Traffic
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec
 from tests.adapters.local.packaged import packaged
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted
@@ -135,7 +135,7 @@ def test_nobody_sees_what_a_version_refuses_over_grpc(served: Served) -> None:
 
 def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, tmp_path: Path) -> None:
     """In its log, for programs, and in the one before it; of a version that records nothing the log is not read."""
-    told = replace(packaged(tmp_path, "told", 1, columns=2), serving=ServingSpec(capture_share=1.0))
+    told = replace(packaged(tmp_path, "told", 1, columns=2), serving=KubernetesServingSpec(capture_share=1.0))
     served.target.start(told)
     assert until(lambda: served.target.observe("told")[told.name].health is Health.READY, 60)
     served.target.route("told", Traffic(stable=told.name))

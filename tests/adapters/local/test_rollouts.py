@@ -213,4 +213,5 @@ def test_a_revision_of_every_version_is_read(tmp_path: Path, written: Path) -> N
 
     assert (record.revision.name, record.revision.package.runtime) == ("m-v2", "onnx")
     assert list(Records(tmp_path).of("m").values()) == [record]
-    assert json.loads(place.read_text())["format"] == 1
+    assert json.loads(place.read_text())["format"] == 2
+    assert record.revision.serving.platform == "kubernetes"

@@ -9,7 +9,7 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, revision_labels
 from slipway.adapters.kubernetes.quantity import milli
 from slipway.domain.revision import Revision
-from slipway.domain.serving_spec import ReplicasSpec
+from slipway.domain.serving_spec import ReplicasSpec, adapt_to_kubernetes
 
 IN_FLIGHT = "slipway_requests_in_flight"
 """The gauge that every pod exports: requests accepted and not answered yet."""
@@ -66,7 +66,7 @@ def _because(replicas: ReplicasSpec, *, without: bool) -> str:
 
 def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
     """Return a revision's HorizontalPodAutoscaler with these bounds; those at rest are noted on it."""
-    replicas = revision.serving.replicas
+    replicas = adapt_to_kubernetes(revision.serving).replicas
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

@@ -8,7 +8,7 @@ from slipway.adapters.kubernetes.kinds import GATEWAY_API
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED, Rule
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.finding import Finding, Health
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.serving_spec import KubernetesServingSpec
 from slipway.errors import SlipwayError
 
 OLDEST_MINOR = 30
@@ -16,9 +16,11 @@ OLDEST_MINOR = 30
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 
 
-def inventory(cluster: Cluster, target: KubernetesTarget, serving: ServingSpec | None = None) -> list[Finding]:
+def inventory(
+    cluster: Cluster, target: KubernetesTarget, serving: KubernetesServingSpec | None = None
+) -> list[Finding]:
     """Look at everything; what can't be asked becomes a finding, and nothing is raised."""
-    spec = serving or ServingSpec()
+    spec = serving or KubernetesServingSpec()
     looks: list[tuple[str, Callable[[], Finding]]] = [
         ("Kubernetes", lambda: _version(cluster)),
         ("Gateway API", lambda: _gateways(cluster)),
@@ -77,14 +79,14 @@ def _gateways(cluster: Cluster) -> Finding:
     )
 
 
-def _route(target: KubernetesTarget, serving: ServingSpec) -> Finding:
+def _route(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     can = target.abilities("", serving)
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
     return Finding(part="route", health=Health.OK if full else Health.WARNING, seen=can.why, do=do)
 
 
-def _rescue(target: KubernetesTarget, serving: ServingSpec) -> Finding:
+def _rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     if target.abilities("", serving).rescues:
         seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
         return Finding(part="rescue", health=Health.OK, seen=seen)
@@ -106,7 +108,7 @@ def _custom_metrics(cluster: Cluster) -> Finding:
     return Finding(part="custom.metrics.k8s.io", health=Health.WARNING, seen="not served", do=do)
 
 
-def _signals(target: KubernetesTarget, serving: ServingSpec) -> str:
+def _signals(target: KubernetesTarget, serving: KubernetesServingSpec) -> str:
     return target.signals(serving.replicas).why
 
 

@@ -15,7 +15,7 @@ from slipway.adapters.kubernetes.names import (
     revision_labels,
 )
 from slipway.domain.revision import Revision
-from slipway.domain.serving_spec import GpuSpec, ServingSpec, Toleration
+from slipway.domain.serving_spec import GpuSpec, KubernetesServingSpec, Toleration, adapt_to_kubernetes
 from slipway.errors import ArtifactBroken
 
 USER = 10001
@@ -38,7 +38,7 @@ def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
 
     `routed`: requests come through a route of ours, whose headers the service may believe.
     """
-    serving = revision.serving
+    serving = adapt_to_kubernetes(revision.serving)
     metadata = {
         "labels": revision_labels(revision),
         "annotations": {
@@ -75,11 +75,11 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
             expected="an image by digest (`registry/name@sha256:...`)",
             do="set SLIPWAY_REGISTRY and release the version again",
         )
-    variables = environment(revision.serving) | ({"SLIPWAY_RESCUE": "route"} if routed else {})
+    variables = environment(adapt_to_kubernetes(revision.serving)) | ({"SLIPWAY_RESCUE": "route"} if routed else {})
     return {
         "name": CONTAINER,
         "image": revision.package.image,
-        "args": ["--drain-seconds", str(_grace(revision.serving))],
+        "args": ["--drain-seconds", str(_grace(adapt_to_kubernetes(revision.serving)))],
         "ports": [
             {"name": name, "containerPort": port, "protocol": "TCP"}
             for name, port in ((PORT_NAME, PORT), (GRPC_NAME, GRPC_PORT))
@@ -106,10 +106,10 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
     }
 
 
-def environment(serving: ServingSpec) -> dict[str, str]:
+def environment(serving: KubernetesServingSpec) -> dict[str, str]:
     """Return the container's environment.
 
-    >>> environment(ServingSpec(cpu=2.5))["OMP_NUM_THREADS"]
+    >>> environment(KubernetesServingSpec(cpu=2.5))["OMP_NUM_THREADS"]
     '2'
     """
     threads = str(max(1, int(serving.cpu)))
@@ -130,7 +130,7 @@ def environment(serving: ServingSpec) -> dict[str, str]:
 
 
 def _resources(revision: Revision) -> Manifest:
-    serving = revision.serving
+    serving = adapt_to_kubernetes(revision.serving)
     memory = f"{revision.memory_limit_mebibytes or serving.memory_mebibytes}Mi"
     cpu_limit = {"cpu": cores(serving.cpu_limit)} if serving.cpu_limit else {}
     gpu = {serving.gpu.resource: str(serving.gpu.count)} if serving.gpu else {}
@@ -150,7 +150,7 @@ def cores(number: float) -> str:
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
 
 
-def _grace(serving: ServingSpec) -> int:
+def _grace(serving: KubernetesServingSpec) -> int:
     return math.ceil(serving.grace_seconds)
 
 
@@ -167,12 +167,12 @@ def _spread(revision: Revision) -> Manifest:
     }
 
 
-def _placement(serving: ServingSpec) -> Manifest:
+def _placement(serving: KubernetesServingSpec) -> Manifest:
     selector = {"nodeSelector": dict(serving.node_selector)} if serving.node_selector else {}
     return {**selector, "tolerations": _tolerations(serving)}
 
 
-def _tolerations(serving: ServingSpec) -> list[Manifest]:
+def _tolerations(serving: KubernetesServingSpec) -> list[Manifest]:
     named = [one.key for one in serving.tolerations]
     lost_node = (one for one in _lost_node() if one["key"] not in named)
     return [*map(_toleration, serving.tolerations), *_gpu_taint(serving.gpu), *lost_node]

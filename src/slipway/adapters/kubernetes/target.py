@@ -20,7 +20,7 @@ from slipway.adapters.kubernetes.readiness import ready_since, staying
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import Seen, assess
 from slipway.domain.revision import Revision, RevisionState, Traffic
-from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
+from slipway.domain.serving_spec import ReplicasSpec, ServingSpec, adapt_to_kubernetes
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
 from slipway.ports.router import Abilities
 
@@ -78,7 +78,7 @@ class KubernetesTarget:
         Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. What a call made
         before it was refused (by a quota, by a policy) is taken away again.
         """
-        wanted = deployment(revision, routed=self.router.abilities(revision.serving.replicas.maximum).rescues)
+        wanted = deployment(revision, routed=self.abilities(revision.model, revision.serving).rescues)
         before = self._cluster.get("Deployment", revision.name)
         if before is not None:
             self._refuse_another_package(revision, before)
@@ -141,7 +141,7 @@ class KubernetesTarget:
 
     def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - one router for all models
         """Return what the router can do, and which one it is."""
-        return self.router.abilities(serving.replicas.maximum)
+        return self.router.abilities(adapt_to_kubernetes(serving).replicas.maximum)
 
     def remove(self, model: str) -> None:
         """Take away everything of a model, by its label, routes of both ways first."""
@@ -185,7 +185,7 @@ class KubernetesTarget:
 
     def _autoscaler(self, revision: Revision) -> Manifest:
         """Return the autoscaler with the bounds that it has now: a second start does not take replicas away."""
-        replicas = revision.serving.replicas
+        replicas = adapt_to_kubernetes(revision.serving).replicas
         live = self._cluster.get(AUTOSCALER, revision.name)
         spec = (live or {}).get("spec", {})
         floor, ceiling = spec.get("minReplicas", replicas.minimum), spec.get("maxReplicas", replicas.maximum)

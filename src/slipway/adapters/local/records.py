@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from slipway.adapters.local.clusters import Ports
 from slipway.artifacts.store import write_atomic
-from slipway.domain.format import Format
+from slipway.domain.format import Format, Json
 from slipway.domain.revision import Revision
+from slipway.domain.stored_formats import tag_serving
 from slipway.errors import TargetUnavailable
 
 
@@ -32,7 +33,12 @@ class Record:
         return Ports(self.port, self.grpc_port)
 
 
-_RECORD = Format("revision record", 1, TypeAdapter(Record))
+def _migrate_record_1(document: Json) -> Json:
+    """Name the platform of the revision's serving."""
+    return {**document, "revision": tag_serving(document["revision"])} if "revision" in document else document
+
+
+_RECORD = Format("revision record", 2, TypeAdapter(Record), (_migrate_record_1,))
 
 
 class Records:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from slipway.domain.scaling import ALL, IN_FLIGHT, Arm, Load, Scale, needed
+from slipway.domain.serving_spec import KubernetesServingSpec
 from slipway.domain.spec import ReleaseSpec
 
 
@@ -22,8 +23,8 @@ def replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
 
     Source: `scaling.needed`, which the rollout itself asks before it moves traffic.
     """
-    bounds = spec.serving.replicas
-    if bounds.in_flight is None:
+    bounds = spec.serving.replicas if isinstance(spec.serving, KubernetesServingSpec) else None
+    if bounds is None or bounds.in_flight is None:
         return ()
     load = Load(signal=IN_FLIGHT, average=at_work, target=bounds.in_flight)
     scale = Scale(ready=1, floor=bounds.minimum, minimum=bounds.minimum, maximum=bounds.maximum, loads=(load,))

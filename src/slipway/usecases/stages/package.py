@@ -37,7 +37,7 @@ def build_package(
     profile = profiles(rows.path, signature) if spec.judge.drift is not None else ()
     built = wiring.packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
     images = wiring.images()
-    image = images.push(built, gpu=spec.serving.gpu is not None) if images is not None else ""
+    image = images.push(built, gpu=spec.serving.on_gpu) if images is not None else ""
     built = replace(built, profile=profile, image=image)
     return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))
 
