@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from slipway.domain.revision import Health, Rescue, Revision, Traffic
+from slipway.domain.rollout.revision import Health, Rescue, Revision, Traffic
 from slipway.errors import NotFound, PermanentError
 from slipway.ports.revisions import Revisions
 from slipway.ports.router import Router

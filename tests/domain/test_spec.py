@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from slipway.domain.spec import (
+from slipway.domain.spec.release import (
     Busy,
     ConversionSpec,
     DataSpec,

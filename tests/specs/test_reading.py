@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.domain.serving_spec import KubernetesServingSpec, LocalServingSpec
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.spec.release import ReleaseSpec
+from slipway.domain.spec.serving import KubernetesServingSpec, LocalServingSpec
 from slipway.errors import NotFound, SpecError
 from slipway.specs import Problem, check_file, check_spec, find_spec, load_spec, names
 

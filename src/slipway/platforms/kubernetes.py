@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from slipway.domain.finding import Finding, Health
-from slipway.domain.serving_spec import adapt_to_kubernetes
+from slipway.domain.spec.serving import adapt_to_kubernetes
 from slipway.errors import SettingsError, SlipwayError
 from slipway.once import once
 from slipway.platforms import Platform
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slipway.adapters.kubernetes.cluster import Cluster
     from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
     from slipway.adapters.kubernetes.target import KubernetesTarget
-    from slipway.domain.serving_spec import EvidenceSpec
+    from slipway.domain.spec.serving import EvidenceSpec
 
 
 class KubernetesSettings(BaseSettings):

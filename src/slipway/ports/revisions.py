@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from slipway.domain.revision import Revision, RevisionState
+from slipway.domain.rollout.revision import Revision, RevisionState
 
 
 class Revisions(Protocol):

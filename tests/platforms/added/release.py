@@ -9,8 +9,8 @@ import httpx
 import yaml
 
 from slipway import wiring
-from slipway.domain.lifecycle import new_status
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.lifecycle import new_status
+from slipway.domain.release.version import ModelVersion
 from slipway.settings import settings
 from slipway.stack import environment
 from slipway.usecases.active_release import find_release_spec

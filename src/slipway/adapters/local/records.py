@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 
 from slipway.adapters.local.clusters import Ports
 from slipway.artifacts.store import write_atomic
-from slipway.domain.format import Format, Json
-from slipway.domain.revision import Revision
-from slipway.domain.stored_formats import tag_serving
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.stored.format import Format, Json
+from slipway.domain.stored.formats import tag_serving
 from slipway.errors import TargetUnavailable
 
 
