@@ -6,10 +6,10 @@ from typing import Any
 
 from demo.lead_time import LeadTime
 from demo.tally import Counts
-from slipway.domain.checks import Check
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import HistoryEntry, ReleaseRecord
-from slipway.domain.status import Phase
+from slipway.domain.judge.checks import Check
+from slipway.domain.release.record import HistoryEntry, ReleaseRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Phase
 from slipway.domain.verdict import Outcome
 
 TOLD = {

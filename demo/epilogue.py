@@ -7,7 +7,7 @@ from rich.text import Text
 
 from demo import view
 from demo.ending import Ending, Released
-from slipway.domain.release import HistoryEntry
+from slipway.domain.release.record import HistoryEntry
 from slipway.settings import Settings
 
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.status import Phase
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.rollout.status import Phase
 
 WAITING_FOR_EVIDENCE = {Phase.SHADOW, Phase.SHIFTING}
 NAMES = {

@@ -15,8 +15,8 @@ from demo.traffic import Traffic
 from demo.view import COLOURS
 from demo.watch import Line, Watch, decided, finished
 from slipway import stack, wiring
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.release.version import ReleaseState
 from slipway.errors import PermanentError, TransientError
 from slipway.settings import Settings
 from slipway.specs import find_spec

@@ -12,8 +12,8 @@ from rich.text import Text
 from demo.stages import GATES, StageSeen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
-from slipway.domain.model import ReleaseState, revision_name
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.version import ReleaseState, revision_name
+from slipway.domain.rollout.status import Phase, RolloutStatus
 
 BAR_CELLS = 20
 NOTES = 9

@@ -9,9 +9,9 @@ from demo.models import MODEL
 from demo.stages import GATES, Releases, RunSeen
 from demo.tally import Counts
 from slipway import wiring
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, make_release_id
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.record import ReleaseRecord, make_release_id
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.errors import ArtifactBroken, NotFound, SlipwayError
 
 LOOK_SECONDS = 0.5

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp, xlogy
 
 from docs import figures
-from slipway.domain.judging import bursts, rates
-from slipway.domain.judging.rates import Floats
-from slipway.domain.status import Phase
+from slipway.domain.judge.statistics import bursts, rates
+from slipway.domain.judge.statistics.rates import Floats
+from slipway.domain.rollout.status import Phase
 
 GRID = rates.grid_of(1.0, 2.0)
 ALPHA, ERRORS_ALPHA = 0.01, 0.006

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.domain import judge
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judging import counts
-from slipway.domain.moving import Observation, wanted_traffic
-from slipway.domain.revision import Health, Package, Revision, RevisionState
-from slipway.domain.rollout import advance, begin
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge import judge
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.statistics import counts
+from slipway.domain.rollout.actions import Observation, wanted_traffic
+from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

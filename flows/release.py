@@ -14,7 +14,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from slipway.domain.moving import Approval
+from slipway.domain.rollout.actions import Approval
 from slipway.usecases.begin import NEWEST
 from slipway.usecases.release import ReleaseRequest, release_version
 from tasks.run_logs import show_logs_in_runs

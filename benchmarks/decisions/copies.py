@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.decisions.scenario import LATENCY_SIGMA
 from benchmarks.decisions.schedule import TICK_SECONDS
-from slipway.domain.spec import ShadowSpec
+from slipway.domain.spec.release import ShadowSpec
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

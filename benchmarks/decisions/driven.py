@@ -22,19 +22,19 @@ from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.slipway_sums import LOOK_TICKS
 from benchmarks.decisions.traces import History, Traces, draw
 from benchmarks.decisions.tuning import Lot
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.evidence import Evidence
-from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.judging.dispersion import NOTHING_LEARNED, Dispersion, note
-from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.moving import Observation
-from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums
-from slipway.domain.revision import Health, RevisionState, Traffic
-from slipway.domain.rollout import advance
-from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums
+from slipway.domain.judge.statistics.counts import CountEvidence
+from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, Dispersion, note
+from slipway.domain.judge.statistics.shared_faults import SharedFault
+from slipway.domain.rollout.actions import Observation
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.revision import Health, RevisionState, Traffic
+from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 
 TRACES = 300
 """Of each scenario that a figure is for."""

@@ -5,9 +5,9 @@ import time
 import numpy as np
 
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
-from slipway.domain.counters import Counters
-from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import counts
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.statistics import counts
+from slipway.domain.spec.judge import RateGuard
 
 
 def look_milliseconds(metrics: int = 20, looks: int = 300) -> float:

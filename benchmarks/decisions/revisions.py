@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slipway.domain.revision import Package, Revision
+from slipway.domain.rollout.revision import Package, Revision
 
 
 def revision(name: str, version: int) -> Revision:

@@ -15,14 +15,14 @@ from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
 from benchmarks.decisions.slipway_guards import share_of_alpha
 from benchmarks.decisions.slipway_shares import Learned, Shares
-from slipway.domain.deciding import LIVE_ALONE
-from slipway.domain.judge import copies_guard
-from slipway.domain.judge_spec import Guard, JudgeSpec
-from slipway.domain.judging import paired, rates
-from slipway.domain.judging.paired import PairEvidence
-from slipway.domain.judging.rates import Floats
-from slipway.domain.readings import Sums
-from slipway.domain.spec import SLOWER_ON_COPIES
+from slipway.domain.judge.decision import LIVE_ALONE
+from slipway.domain.judge.judge import copies_guard
+from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.statistics import paired, rates
+from slipway.domain.judge.statistics.paired import PairEvidence
+from slipway.domain.judge.statistics.rates import Floats
+from slipway.domain.spec.judge import Guard, JudgeSpec
+from slipway.domain.spec.release import SLOWER_ON_COPIES
 
 
 class Shadow:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from benchmarks.decisions.scenario import Metric, Scenario
 from benchmarks.decisions.traces import Traces
-from slipway.domain.judge import copies_guard
-from slipway.domain.judge_spec import ClassesSpec, Guard, JudgeSpec, LabelsSpec, RateGuard, ScoresSpec
-from slipway.domain.metrics import rate_guards
-from slipway.domain.spec import RolloutSpec
+from slipway.domain.judge.judge import copies_guard
+from slipway.domain.judge.metrics import rate_guards
+from slipway.domain.spec.judge import ClassesSpec, Guard, JudgeSpec, LabelsSpec, RateGuard, ScoresSpec
+from slipway.domain.spec.release import RolloutSpec
 
 SPEC = JudgeSpec(labels=LabelsSpec(required=True))
 SCORES = ScoresSpec(tolerance=0.2)

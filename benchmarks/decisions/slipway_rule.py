@@ -23,20 +23,20 @@ from benchmarks.decisions.slipway_guards import SPEC, SUMMED, all_guards, guards
 from benchmarks.decisions.slipway_shares import Defence, Learned, Shares, look_of
 from benchmarks.decisions.slipway_sums import walk
 from benchmarks.decisions.traces import Traces
-from slipway.domain.judge import (
+from slipway.domain.judge.judge import (
     BEARABLE_ERRORS,
     SMOOTHING,
     UNKNOWN_PERCENT,
     WORST_RATIO,
     WORST_SHARE,
 )
-from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import rates, shared_faults
-from slipway.domain.judging.dispersion import KNOWN_BLOCKS
-from slipway.domain.judging.rates import Floats
-from slipway.domain.looking import CROWDED_PERCENT
-from slipway.domain.spec import RolloutSpec, ShadowSpec
-from slipway.domain.warming import COLD_SHARE, WELL_SHARE, WORSE_SHARES
+from slipway.domain.judge.statistics import rates, shared_faults
+from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
+from slipway.domain.judge.statistics.rates import Floats
+from slipway.domain.rollout.analysis import CROWDED_PERCENT
+from slipway.domain.rollout.warming import COLD_SHARE, WELL_SHARE, WORSE_SHARES
+from slipway.domain.spec.judge import RateGuard
+from slipway.domain.spec.release import RolloutSpec, ShadowSpec
 
 ROLLOUT, COPYING = RolloutSpec(), ShadowSpec()
 STEPS = ROLLOUT.steps
@@ -235,7 +235,7 @@ class Rollouts:
             self._entered[begins] = now
 
     def _may_rise(self) -> NDArray[np.bool_]:
-        """See `slipway.domain.judge.may_rise`."""
+        """See `slipway.domain.judge.judge.may_rise`."""
         errors = self._shares[0]
         weights = np.array([step.weight_percent / 100 for step in STEPS])[np.minimum(self._step + 1, len(STEPS) - 1)]
         usual = (errors.stable[1] + 1) / (errors.stable[0] + 100)
@@ -249,7 +249,7 @@ class Rollouts:
         return risen & (errors.canary[0] > 0)
 
     def _gusts_unknown(self) -> NDArray[np.bool_]:
-        """See `slipway.domain.judge.knows_bursts`: no step over a small weight begins early before."""
+        """See `slipway.domain.judge.judge.knows_bursts`: no step over a small weight begins early before."""
         weights = np.array([step.weight_percent for step in (*STEPS[1:], STEPS[0])])[self._step]
         return (weights > UNKNOWN_PERCENT) & ~self._gusts_known
 
@@ -259,7 +259,7 @@ class Rollouts:
         return known
 
     def _too_bad_for_cold(self, looks: dict[Metric, Floats], tick: int, cold: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """See `slipway.domain.warming.more_than_cold`; the first look of all is where it begins to count."""
+        """See `slipway.domain.rollout.warming.more_than_cold`; the first look of all is where it begins to count."""
         look = np.sum([looks[metric] * ([1, 1, 1, 1] if metric is Metric.ERRORS else [0, 1, 0, 1])
                        for metric in BAD if metric in looks], axis=0)  # fmt: skip
         self._came = np.where((cold & ~self._copying)[:, None], self._came + look, 0.0) if tick else np.zeros_like(look)
@@ -271,7 +271,7 @@ class Rollouts:
         return cold & bad & (rates.log_mean(logs) >= -math.log(SPEC.alpha))
 
     def _note_fault(self, look: Floats, cold: NDArray[np.bool_]) -> None:
-        """See `slipway.domain.judging.shared_faults`; under shadow stable's own requests are looked at."""
+        """See `slipway.domain.judge.statistics.shared_faults`; under shadow stable's own requests are looked at."""
         now = shared_faults.failing(self._usual, self._known, self._fault, look)
         followed = shared_faults.followed(self._usual, self._known, look)
         here = (~cold | self._copying) & (look[:, 2] > 0)

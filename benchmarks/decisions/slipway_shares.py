@@ -11,11 +11,11 @@ from benchmarks.decisions.channels import Arms
 from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
 from benchmarks.decisions.traces import History
-from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import bursts, counts, dispersion, rates
-from slipway.domain.judging.bursts import Gusts, Tally
-from slipway.domain.judging.dispersion import KNOWN_BLOCKS
-from slipway.domain.judging.rates import Floats, Grid
+from slipway.domain.judge.statistics import bursts, counts, dispersion, rates
+from slipway.domain.judge.statistics.bursts import Gusts, Tally
+from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
+from slipway.domain.judge.statistics.rates import Floats, Grid
+from slipway.domain.spec.judge import RateGuard
 
 Rows = slice | NDArray[np.intp]
 Parts = TypeVar("Parts", Tally, Gusts)

@@ -10,9 +10,9 @@ from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import NOTHING
 from benchmarks.decisions.slipway_guards import CLASSES, SCORES, share_of_alpha
 from benchmarks.decisions.traces import Traces
-from slipway.domain.judge_spec import Guard, JudgeSpec
-from slipway.domain.judging import classes, means
-from slipway.domain.readings import Sums
+from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.statistics import classes, means
+from slipway.domain.spec.judge import Guard, JudgeSpec
 
 LOOK_TICKS = 2
 """Ticks between looks, for time."""

@@ -26,8 +26,8 @@ import httpx
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, Place
 from slipway.artifacts.store import tree_digest
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Column, ModelVersion, Signature
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import Settings
 

@@ -10,9 +10,9 @@ import httpx
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
-from slipway.domain.release import make_release_id
-from slipway.domain.revision import Package, Revision
-from slipway.domain.status import Moment, Phase, RolloutStatus
+from slipway.domain.release.record import make_release_id
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import Moment, Phase, RolloutStatus
 from slipway.settings import Settings
 
 SPEC = Path(__file__).resolve().parents[2] / "deployments" / "models" / "digits.yaml"

@@ -9,8 +9,8 @@ from benchmarks.kubernetes.figures import Row
 from demo.lead_time import lead_time
 from slipway.adapters.mlflow.ledger import MlflowLedger
 from slipway.adapters.mlflow.registry import MlflowRegistry
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import make_release_id
+from slipway.domain.release.record import make_release_id
+from slipway.domain.release.version import ReleaseState
 from tests.adapters.kubernetes.place import GATEWAY
 from tests.cluster import Cluster
 from tests.end_to_end.conftest import Sent, Stack, registering, running, sending

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from benchmarks.kubernetes.figures import Row
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
 from tests.cluster import Cluster
 from tests.end_to_end.cluster.load import Load, bad_seconds
 from tests.end_to_end.cluster.place import Place, a_place, push_images

@@ -18,7 +18,7 @@ from services.webhook.events import BODY_LIMIT
 from services.webhook.rejection import Rejected
 from services.webhook.seen import Seen
 from services.webhook.submissions import Result, Submissions
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 
 log = logging.getLogger("slipway.webhook")
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from services.webhook.app import create_app
 from slipway import wiring
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 from slipway.errors import SettingsError, SlipwayError
 from slipway.settings import settings
 from slipway.usecases.submit import submit_release

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from services.webhook.events import Created
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 from slipway.errors import NotFound, PermanentError, TransientError
 
 log = logging.getLogger("slipway.webhook")

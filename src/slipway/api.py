@@ -4,9 +4,9 @@ Settings come from the environment (SLIPWAY_...), as for the command line. Nothi
 """
 
 from slipway import wiring
-from slipway.domain.moving import Approval
-from slipway.domain.release import HistoryEntry
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.record import HistoryEntry
+from slipway.domain.rollout.actions import Approval
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.usecases import roll_back as rolling_back
 from slipway.usecases.begin import NEWEST
 from slipway.usecases.here import ThreadRunner

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter
 
-from slipway.domain.readings import Summary, Sums
-from slipway.domain.shadow import Answer
+from slipway.domain.judge.readings import Summary, Sums
+from slipway.domain.rollout.shadow import Answer
 
 SUMMARY, ANSWERS = "/slipway/summary", "/slipway/answers"
 

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.adapters.runner import SubprocessModelRunner
 from slipway.artifacts.mlmodel import LARGEST_BYTES
-from slipway.domain.model import Column, Param
+from slipway.domain.release.version import Column, Param
 from slipway.errors import ArtifactBroken
 
 Describe = Callable[..., Path]

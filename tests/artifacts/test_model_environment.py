@@ -9,8 +9,8 @@ from slipway.adapters.onnx import worker
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.adapters.runner import SubprocessModelRunner, runner
 from slipway.artifacts import model_environment, sandbox
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import ConversionSpec
 from tests.environments import SECRETS, check_noted, set_secrets, write_noting_estimator, write_noting_model
 
 LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from slipway.artifacts.rows import input_columns, matrix, read_labels, read_rows
-from slipway.domain.model import Column, Signature
+from slipway.domain.release.version import Column, Signature
 from slipway.errors import DataBroken
 
 

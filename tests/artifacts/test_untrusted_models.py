@@ -12,8 +12,8 @@ from slipway.adapters.mlflow import modelfile
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.adapters.runner import SubprocessModelRunner
 from slipway.artifacts.bounded import DEEPEST, MOST_NODES
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import ConversionSpec
 from slipway.errors import ArtifactBroken
 from tests.models import write_model
 

@@ -9,10 +9,10 @@ from benchmarks.decisions.slipway_guards import error_alpha
 from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot
-from slipway.domain.checks import Check
-from slipway.domain.deciding import score
-from slipway.domain.evidence import Evidence
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.decision import score
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.spec.release import ReleaseSpec
 
 BY_NAME = {one.name: one for one in SCENARIOS}
 

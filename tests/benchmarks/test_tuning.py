@@ -14,7 +14,7 @@ from benchmarks.decisions.played import figures
 from benchmarks.decisions.played.worlds import Played
 from benchmarks.decisions.scenario import Scenario
 from benchmarks.decisions.scenarios import SCENARIOS
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
 
 PROMOTED = Played(
     phase=Phase.SUCCEEDED, seconds=500.0, found_in=None, shadow_seconds=0.0, bad_answers=20, promoted_at=500.0

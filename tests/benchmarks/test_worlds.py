@@ -19,8 +19,8 @@ from benchmarks.decisions.scenarios import SCENARIOS
 from benchmarks.decisions.schedule import TICKS, TICKS_PER_MINUTE, WEIGHTS, index_of, path_of
 from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
-from slipway.domain.counters import Counters
-from slipway.domain.status import Phase
+from slipway.domain.judge.counters import Counters
+from slipway.domain.rollout.status import Phase
 
 BY_NAME = {one.name: one for one in SCENARIOS}
 ALL_TO_STABLE = np.zeros(TICKS, dtype=np.int8)

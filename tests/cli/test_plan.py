@@ -11,7 +11,7 @@ import yaml
 
 from slipway.adapters.local.waiting import until
 from slipway.cli.exit_codes import ExitCode
-from slipway.domain.revision import Traffic
+from slipway.domain.rollout.revision import Traffic
 from tests.adapters.local.place import Place
 from tests.cli.conftest import Run
 

@@ -11,8 +11,8 @@ import typer
 from slipway.adapters.mlflow.ledger import MlflowLedger
 from slipway.cli import following
 from slipway.cli.exit_codes import ExitCode
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.release.version import ReleaseState
 from tests.cli.conftest import Run
 
 SECRET = "hush"  # noqa: S105 - no secret: it must not be shown

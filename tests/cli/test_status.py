@@ -9,12 +9,12 @@ import pytest
 from slipway.adapters.local import envoy_config
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.cli.exit_codes import ExitCode
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import Evidence
-from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.statistics.counts import CountEvidence
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict
 from tests.cli.conftest import Run
 

@@ -7,7 +7,7 @@ import pytest
 
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.cli.exit_codes import ExitCode
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.ports.rollouts import Lease
 from tests.cli.conftest import Run
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.labels import Label
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.labels import Label
 from slipway.errors import DataBroken
 from slipway.ports.labels import LabelStore, Recorded
 

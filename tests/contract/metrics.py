@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from slipway.domain.counters import ZERO, Counters, since
-from slipway.domain.readings import Latencies, Summary, Sums
+from slipway.domain.judge.counters import ZERO, Counters, since
+from slipway.domain.judge.readings import Latencies, Summary, Sums
 from slipway.ports.metrics import MetricSource
 
 TrafficOf = Callable[[str, int, int], str]

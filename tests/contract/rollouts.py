@@ -10,12 +10,12 @@ from typing import Protocol
 
 import pytest
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import Evidence
-from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.readings import Cursor, Reading, Source
-from slipway.domain.status import Moment, Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.readings import Cursor, Reading, Source
+from slipway.domain.judge.statistics.counts import CountEvidence
+from slipway.domain.rollout.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
 from slipway.ports.rollouts import Lease, Leases, RolloutStore
 

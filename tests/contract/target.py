@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from slipway.domain.revision import Health, Rescue, Revision, Traffic
+from slipway.domain.rollout.revision import Health, Rescue, Revision, Traffic
 from slipway.errors import NotFound, PermanentError
 from slipway.ports.target import Target
 

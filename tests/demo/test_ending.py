@@ -10,10 +10,10 @@ import pytest
 from demo.ending import TOLD, Ending, Released
 from demo.lead_time import LeadTime
 from demo.tally import Counts
-from slipway.domain.counters import Counters
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import HistoryEntry, ReleaseRecord, StageRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.judge.counters import Counters
+from slipway.domain.release.record import HistoryEntry, ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 
 REASON = "canary fails where stable never does; chance of that for an equal model below 1 in 100; 9 of 266 against 0"

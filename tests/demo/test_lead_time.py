@@ -3,9 +3,9 @@
 import pytest
 
 from demo.lead_time import lead_time
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
 
 WAY = ((20, Phase.STARTING), (25, Phase.SHADOW), (27, Phase.SHADOW), (30, Phase.SHIFTING), (40, Phase.PROMOTING))
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from demo.models import Trained
 from demo.rows import LABEL, PIXELS, VALIDATION, Digits
-from slipway.domain.quality import judge_quality
+from slipway.domain.gates.quality import judge_quality
 from slipway.domain.verdict import Outcome
 from slipway.specs import find_spec
 

@@ -6,7 +6,7 @@ from demo import picture
 from demo.ending import Ending
 from demo.tally import Counts
 from demo.watch import Line, Seen
-from slipway.domain.model import ReleaseState
+from slipway.domain.release.version import ReleaseState
 
 
 def test_the_last_screen_is_a_picture_that_asks_nobody_for_anything(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from demo.screen import LineScreen, LiveScreen, news, screen_for
 from demo.stages import RunSeen, StageSeen, seen
 from demo.tally import Counts
 from demo.watch import Line, Note, Seen
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import Evidence
-from slipway.domain.judging.counts import CountEvidence
-from slipway.domain.model import ReleaseState
-from slipway.domain.revision import Package, Revision
-from slipway.domain.status import Moment, Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.statistics.counts import CountEvidence
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import Moment, Phase, RolloutStatus
 
 WIDTH = 110
 

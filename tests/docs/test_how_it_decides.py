@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from docs import experiments, figures
-from slipway.domain import judge
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.deciding import decide, score
-from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judging import counts, rates
-from slipway.domain.looking import CROWDED_PERCENT
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase
+from slipway.domain.judge import judge
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.decision import decide, score
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.statistics import counts, rates
+from slipway.domain.rollout.analysis import CROWDED_PERCENT
+from slipway.domain.rollout.status import Phase
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge import Arms, When, look
-from slipway.domain.readings import Latencies, Summary, Sums
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.judge import Arms, When, look
+from slipway.domain.judge.readings import Latencies, Summary, Sums
+from slipway.domain.spec.release import ReleaseSpec
 from tests.domain.looks import release_spec
 
 EDGES = (10.0, 50.0, 100.0)

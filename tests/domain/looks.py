@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import Evidence
-from slipway.domain.moving import Action, Approval, Observation
-from slipway.domain.readings import Cursor, Reading, Source
-from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
-from slipway.domain.rollout import advance
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.readings import Cursor, Reading, Source
+from slipway.domain.rollout.actions import Action, Approval, Observation
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 
 NOW = 1000.0
 ABSENT, STARTING, READY, UNREADY, FAILED = Health

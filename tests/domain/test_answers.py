@@ -5,7 +5,7 @@ import http
 import grpc
 import pytest
 
-from slipway.domain.answers import GRPC_KINDS, AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.judge.answers import GRPC_KINDS, AnswerKind, kind_of_grpc, kind_of_http
 
 RIGHT, REFUSED, SHED, FAILED, ELSEWHERE = AnswerKind
 

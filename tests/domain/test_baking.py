@@ -8,16 +8,16 @@ import pytest
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
-from slipway.domain.baking import decide_after_promotion, held_back, spec_after_promotion, start_anew
-from slipway.domain.checks import AFTER_PROMOTION, Check
-from slipway.domain.counters import Counters
-from slipway.domain.deciding import score
-from slipway.domain.evidence import NO_EVIDENCE
-from slipway.domain.judging import counts
-from slipway.domain.moving import Route, Stop
-from slipway.domain.revision import Traffic
-from slipway.domain.rollout import advance
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.checks import AFTER_PROMOTION, Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.decision import score
+from slipway.domain.judge.evidence import NO_EVIDENCE
+from slipway.domain.judge.statistics import counts
+from slipway.domain.rollout.actions import Route, Stop
+from slipway.domain.rollout.baking import decide_after_promotion, held_back, spec_after_promotion, start_anew
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.domain.judged import after
 from tests.domain.looks import (
     ABSENT,

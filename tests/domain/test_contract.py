@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from slipway.domain.answers import AnswerKind
-from slipway.domain.contract.difference import Difference, Kind, breaking, compatible
-from slipway.domain.contract.inputs import Doors
-from slipway.domain.contract.kinds import refused
-from slipway.domain.contract.outputs import compare_labels
-from slipway.domain.contract.replay import RECORDED, Answer, Exchange, Given, Replayed, compare_exchanges, remark
-from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
-from slipway.domain.model import Column, Param, Signature
-from slipway.domain.spec import Contract
+from slipway.domain.gates.contract.difference import Difference, Kind, breaking, compatible
+from slipway.domain.gates.contract.inputs import Doors
+from slipway.domain.gates.contract.kinds import refused
+from slipway.domain.gates.contract.outputs import compare_labels
+from slipway.domain.gates.contract.replay import RECORDED, Answer, Exchange, Given, Replayed, compare_exchanges, remark
+from slipway.domain.gates.contract.verdict import compare_signatures, judge_contract, needs_person
+from slipway.domain.judge.answers import AnswerKind
+from slipway.domain.release.version import Column, Param, Signature
+from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome
 
 FILLING = Doors(fills_optional=True, passes_params=True)

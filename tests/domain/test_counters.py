@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.counters import ZERO, Counters, since
+from slipway.domain.judge.counters import ZERO, Counters, since
 
 
 @st.composite

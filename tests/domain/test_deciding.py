@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.checks import Check
-from slipway.domain.deciding import decide, drifted, score, verdicts
-from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge import Arms, When, look_at_pairs
-from slipway.domain.judging.drift import ColumnProfile, profile_of
-from slipway.domain.metrics import Scored
-from slipway.domain.readings import Summary
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.decision import decide, drifted, score, verdicts
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.judge import Arms, When, look_at_pairs
+from slipway.domain.judge.metrics import Scored
+from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.statistics.drift import ColumnProfile, profile_of
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
 from tests.domain.judged import Bench, after, arms, counted, latencies, summary
 from tests.domain.looks import release_spec

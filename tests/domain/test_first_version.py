@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.evidence import carried
-from slipway.domain.judge import knows_bursts
-from slipway.domain.judging.dispersion import NOTHING_LEARNED, clusters, learned, squared_cv
-from slipway.domain.rollout import advance, begin, undo
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import carried
+from slipway.domain.judge.judge import knows_bursts
+from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, clusters, learned, squared_cv
+from slipway.domain.rollout.machine import advance, begin, undo
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.domain.judged import counted
 from tests.domain.looks import ABSENT, AFTER, NEW, NOW, given, release_spec, revision, seen
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.domain.fitting import fitted
+from slipway.domain.spec.fitting import fitted
 from tests.domain.looks import release_spec
 
 STEPS = [{"weight_percent": w, "duration_seconds": s} for w, s in ((1, 300), (5, 600), (25, 100), (50, 200))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import TypeAdapter
 
-from slipway.domain.format import Format, Json
+from slipway.domain.stored.format import Format, Json
 from slipway.errors import FormatTooNew
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.history import entry, served
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import HistoryEntry, ReleaseRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.release.history import entry, served
+from slipway.domain.release.record import HistoryEntry, ReleaseRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
 
 Line = tuple[int, str, float | None, float | None]
 

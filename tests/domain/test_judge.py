@@ -13,18 +13,28 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import stats
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.deciding import Decision, decide, score, verdicts
-from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
-from slipway.domain.judge import Arms, When, copies_guard, knows_bursts, learn, look, look_at_pairs, may_rise, remember
-from slipway.domain.judge_spec import JudgeSpec
-from slipway.domain.judging import counts
-from slipway.domain.metrics import Scored
-from slipway.domain.readings import Sums
-from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.decision import Decision, decide, score, verdicts
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, carried
+from slipway.domain.judge.judge import (
+    Arms,
+    When,
+    copies_guard,
+    knows_bursts,
+    learn,
+    look,
+    look_at_pairs,
+    may_rise,
+    remember,
+)
+from slipway.domain.judge.metrics import Scored
+from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.statistics import counts
+from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.spec.judge import JudgeSpec
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
 from tests.domain.judged import Bench, after, arms, counted, latencies, summary
 from tests.domain.looks import release_spec

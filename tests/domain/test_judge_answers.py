@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.deciding import decide, verdicts
-from slipway.domain.evidence import NO_EVIDENCE
-from slipway.domain.judge import When, learn
-from slipway.domain.readings import Summary
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.decision import decide, verdicts
+from slipway.domain.judge.evidence import NO_EVIDENCE
+from slipway.domain.judge.judge import When, learn
+from slipway.domain.judge.readings import Summary
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 from tests.domain.judged import Bench, arms
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.domain.labels import LONGEST_REQUEST_ID, Label, label_of
+from slipway.domain.judge.labels import LONGEST_REQUEST_ID, Label, label_of
 
 
 def row(**other: object) -> dict[str, object]:

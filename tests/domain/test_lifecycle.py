@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as sampled
 from hypothesis import strategies as st
 
-from slipway.domain.lifecycle import (
+from slipway.domain.release.lifecycle import (
     WATCHED,
     Cleanup,
     Entry,
@@ -22,10 +22,10 @@ from slipway.domain.lifecycle import (
     new_status,
     share_watch_time,
 )
-from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag
-from slipway.domain.release import HistoryEntry
-from slipway.domain.spec import Busy
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.record import HistoryEntry
+from slipway.domain.release.version import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import Busy
 from tests.domain.looks import NEW, OLD, given
 
 

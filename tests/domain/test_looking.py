@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge import may_rise
-from slipway.domain.judging.dispersion import KNOWN_BLOCKS
-from slipway.domain.judging.drift import profile_of
-from slipway.domain.judging.route import RouteEvidence
-from slipway.domain.judging.shared_faults import SharedFault
-from slipway.domain.looking import decision_of, find_hold, judged, step_is_over
-from slipway.domain.moving import Observation, Route
-from slipway.domain.readings import Summary
-from slipway.domain.rollout import advance
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.judge import may_rise
+from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
+from slipway.domain.judge.statistics.drift import profile_of
+from slipway.domain.judge.statistics.route import RouteEvidence
+from slipway.domain.judge.statistics.shared_faults import SharedFault
+from slipway.domain.rollout.actions import Observation, Route
+from slipway.domain.rollout.analysis import decision_of, find_hold, judged, step_is_over
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
 from tests.domain.judged import counted, latencies
 from tests.domain.looks import (

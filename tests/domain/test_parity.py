@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from slipway.domain.parity import Answers, EdgeAnswers, judge_parity
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.gates.parity import Answers, EdgeAnswers, judge_parity
+from slipway.domain.spec.release import ConversionSpec
 from slipway.domain.verdict import Outcome
 
 SPEC = ConversionSpec(absolute_tolerance=1e-5, relative_tolerance=0.0, margin=1e-3)

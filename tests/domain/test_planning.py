@@ -13,22 +13,22 @@ from scipy import stats
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
-from slipway.domain import judge
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.evidence import NO_EVIDENCE
-from slipway.domain.judge_spec import JudgeSpec, RateGuard
-from slipway.domain.judging import bursts, rates
-from slipway.domain.judging.rates import SMALLER, Floats
-from slipway.domain.looking import CROWDED_PERCENT
-from slipway.domain.planning import Costs, Service, Wanted, boundaries, clocks, forecast, propose, wording
-from slipway.domain.planning.cells import START, Cells, grown, pooled
-from slipway.domain.planning.course import Leg, Metric, Plan, metrics_of, plan_of, to_exclude
-from slipway.domain.planning.forecast import SEEN, name_of, smallest_seen
-from slipway.domain.planning.groups import Group, pools
-from slipway.domain.planning.schedule import price, price_spec
-from slipway.domain.planning.walk import walk
-from slipway.domain.spec import ReleaseSpec, RolloutSpec
+from slipway.domain.forecast import Costs, Service, Wanted, boundaries, clocks, forecast, propose, wording
+from slipway.domain.forecast.cells import START, Cells, grown, pooled
+from slipway.domain.forecast.course import Leg, Metric, Plan, metrics_of, plan_of, to_exclude
+from slipway.domain.forecast.forecast import SEEN, name_of, smallest_seen
+from slipway.domain.forecast.groups import Group, pools
+from slipway.domain.forecast.schedule import price, price_spec
+from slipway.domain.forecast.walk import walk
+from slipway.domain.judge import judge
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.evidence import NO_EVIDENCE
+from slipway.domain.judge.statistics import bursts, rates
+from slipway.domain.judge.statistics.rates import SMALLER, Floats
+from slipway.domain.rollout.analysis import CROWDED_PERCENT
+from slipway.domain.spec.judge import JudgeSpec, RateGuard
+from slipway.domain.spec.release import ReleaseSpec, RolloutSpec
 
 MIDDLE = boundaries.STATES // 2
 GUARD = RateGuard(margin=1.0, tolerance=1.5, negligible=0.01)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from slipway.domain.quality import judge_quality, mean_interval, paired_interval, proportion_upper
-from slipway.domain.spec import QualitySpec
+from slipway.domain.gates.quality import judge_quality, mean_interval, paired_interval, proportion_upper
+from slipway.domain.spec.release import QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 
 

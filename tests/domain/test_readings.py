@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.counters import Counters
-from slipway.domain.readings import Cursor, Latencies, Reading, Summary, Sums, news, since_reading
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums, news, since_reading
 
 EDGES = (10.0, 100.0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.contract.recorded import LONGEST_LINE, MOST, Recorded, read_samples
+from slipway.domain.gates.contract.recorded import LONGEST_LINE, MOST, Recorded, read_samples
 
 
 def line(second: int, inputs: Any, **more: Any) -> bytes:  # noqa: ANN401 - whatever a log may hold

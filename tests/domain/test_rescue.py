@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 import pytest
 from pydantic import ValidationError
 
-from slipway.domain.fitting import fitted
-from slipway.domain.moving import wanted_traffic
-from slipway.domain.rescue_spec import RescueSpec
-from slipway.domain.revision import Rescue, Traffic
-from slipway.domain.status import Phase
+from slipway.domain.rollout.actions import wanted_traffic
+from slipway.domain.rollout.revision import Rescue, Traffic
+from slipway.domain.rollout.status import Phase
+from slipway.domain.spec.fitting import fitted
+from slipway.domain.spec.rescue import RescueSpec
 from tests.domain.looks import NEW, OLD, given, release_spec
 
 BOUNDS = RescueSpec(at_once=4, after_seconds=2)

@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.deciding import decide
-from slipway.domain.evidence import NO_EVIDENCE
-from slipway.domain.moving import Approval, Route, wanted_traffic
-from slipway.domain.revision import Health, Traffic
-from slipway.domain.rollout import Step, advance, begin, undo
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.status import Phase
-from slipway.domain.timeline import TIMELINE_LIMIT
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.decision import decide
+from slipway.domain.judge.evidence import NO_EVIDENCE
+from slipway.domain.rollout.actions import Approval, Route, wanted_traffic
+from slipway.domain.rollout.machine import Step, advance, begin, undo
+from slipway.domain.rollout.revision import Health, Traffic
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Phase
+from slipway.domain.rollout.timeline import TIMELINE_LIMIT
 from tests.domain.looks import (
     AFTER,
     BEFORE,

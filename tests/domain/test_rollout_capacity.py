@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from slipway.domain.capacity import raised, shortages
-from slipway.domain.moving import Observation, Reserve, Route, Stop
-from slipway.domain.revision import Health, Rescue, RevisionState, Traffic
-from slipway.domain.rollout import advance
-from slipway.domain.scaling import Load, Scale
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.actions import Observation, Reserve, Route, Stop
+from slipway.domain.rollout.capacity import raised, shortages
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.revision import Health, Rescue, RevisionState, Traffic
+from slipway.domain.rollout.scaling import Load, Scale
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.domain.looks import (
     BEFORE,
     GOOD,

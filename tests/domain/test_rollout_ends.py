@@ -2,9 +2,9 @@
 
 import pytest
 
-from slipway.domain.moving import Route, Start, Stop
-from slipway.domain.revision import Health
-from slipway.domain.status import Phase
+from slipway.domain.rollout.actions import Route, Start, Stop
+from slipway.domain.rollout.revision import Health
+from slipway.domain.rollout.status import Phase
 from tests.domain.looks import (
     ABSENT,
     AFTER,

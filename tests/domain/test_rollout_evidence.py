@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from slipway.domain.moving import Route, Start, Stop
-from slipway.domain.readings import Sums
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.status import Phase
+from slipway.domain.judge.readings import Sums
+from slipway.domain.rollout.actions import Route, Start, Stop
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Phase
 from tests.domain.looks import (
     ABSENT,
     BEFORE,

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic import TypeAdapter
 
-from slipway.domain.baking import held_back
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.deciding import decide
-from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
-from slipway.domain.readings import Latencies
-from slipway.domain.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.rollout import advance, begin, undo
-from slipway.domain.scaling import TELLING_PERCENT, Load, Scale, desired
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.spec import Deadline, ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.decision import decide
+from slipway.domain.judge.readings import Latencies
+from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
+from slipway.domain.rollout.baking import held_back
+from slipway.domain.rollout.machine import advance, begin, undo
+from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.rollout.scaling import TELLING_PERCENT, Load, Scale, desired
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import Deadline, ReleaseSpec
 from slipway.domain.verdict import Outcome
 from tests.domain.looks import NEW, OLD, release_spec
 

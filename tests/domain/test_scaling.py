@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.scaling import Arm, Load, Scale, bearable_percent, desired, needed, stabilized
+from slipway.domain.rollout.scaling import Arm, Load, Scale, bearable_percent, desired, needed, stabilized
 
 counts = st.integers(1, 200)
 averages = st.floats(0, 1000)

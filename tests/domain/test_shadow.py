@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.shadow import Answer, ShadowComparison, compare
+from slipway.domain.rollout.shadow import Answer, ShadowComparison, compare
 
 
 def answer(request_id: str, *values: float | str, status: int = 200) -> Answer:

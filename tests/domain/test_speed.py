@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from slipway.domain.conversion import Variant
-from slipway.domain.speed import choose, paired_speedup
+from slipway.domain.optimize.conversion import Variant
+from slipway.domain.optimize.speed import choose, paired_speedup
 from slipway.domain.verdict import Outcome, Verdict
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from slipway.domain.checks import Check
-from slipway.domain.rollout import advance
-from slipway.domain.status import HoldReason, Phase
-from slipway.domain.stored_formats import ENTRY, RECORD, STATUS
+from slipway.domain.judge.checks import Check
+from slipway.domain.rollout.machine import advance
+from slipway.domain.rollout.status import HoldReason, Phase
+from slipway.domain.stored.formats import ENTRY, RECORD, STATUS
 from slipway.errors import FormatTooNew
 from tests.domain.looks import SPEC, seen
 

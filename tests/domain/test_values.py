@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from slipway.domain.counters import Counters
-from slipway.domain.model import ModelVersion, ReleaseState, Signature
-from slipway.domain.readings import Cursor, Latencies, Reading, Source, Summary, Sums
-from slipway.domain.revision import Package, Revision, Traffic
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.status import Evidence, Moment, Phase, RolloutStatus
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, Sums
+from slipway.domain.release.version import ModelVersion, ReleaseState, Signature
+from slipway.domain.rollout.revision import Package, Revision, Traffic
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Evidence, Moment, Phase, RolloutStatus
 from slipway.domain.verdict import Outcome, Verdict, worst
 
 DOCUMENT = TypeAdapter(RolloutStatus)

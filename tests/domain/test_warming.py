@@ -7,17 +7,17 @@ import pytest
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
-from slipway.domain.checks import Check
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.looking import judged, warmed
-from slipway.domain.moving import Observation
-from slipway.domain.readings import Summary
-from slipway.domain.revision import Health, RevisionState
-from slipway.domain.rollout import advance, begin
-from slipway.domain.scaling import Scale
-from slipway.domain.shadow import ShadowComparison
-from slipway.domain.status import Phase, RolloutStatus
-from slipway.domain.warming import MOST_IN_A_ROW, NOTHING_WARMS, Warming, added, more_than_cold
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.readings import Summary
+from slipway.domain.rollout.actions import Observation
+from slipway.domain.rollout.analysis import judged, warmed
+from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.revision import Health, RevisionState
+from slipway.domain.rollout.scaling import Scale
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.rollout.warming import MOST_IN_A_ROW, NOTHING_WARMS, Warming, added, more_than_cold
 from tests.domain.looks import GOOD, NEW, NOTHING, NOW, SHADOWED, TENTH, given, release_spec, seen
 
 STEPS = [{"weight_percent": 10, "duration_seconds": 600}, {"weight_percent": 50, "duration_seconds": 600}]

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from slipway.domain.model import Column, Signature
+from slipway.domain.release.version import Column, Signature
 from slipway.errors import SpecError
 from slipway.specs import Draft, begin_spec, load_spec, schema
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound, SpecError
 from slipway.specs import Problem, check_file, check_spec, find_spec, load_spec, names
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from prefect import flow
 
 from slipway.artifacts.store import file_digest
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import DataSpec
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import DataSpec
 from slipway.usecases.stages.fetch import Holdout
 from tasks.gates import validate_data
 

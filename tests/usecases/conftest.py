@@ -14,9 +14,9 @@ from slipway.adapters.local.labels import LocalLabels
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Revision
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import RolloutStatus
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.settings import settings
 from slipway.usecases.active_release import find_release_spec
 from tests.adapters.local.place import HOST, Place

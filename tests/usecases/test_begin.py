@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from slipway import wiring
-from slipway.domain.model import CHALLENGER, CHAMPION, ReleaseState
-from slipway.domain.rollout import begin
-from slipway.domain.status import Phase
+from slipway.domain.release.version import CHALLENGER, CHAMPION, ReleaseState
+from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.status import Phase
 from slipway.errors import NotFound, PermanentError
 from slipway.usecases.begin import NEWEST, begin_release, clear_previous
 from slipway.usecases.leases import keep_lease

@@ -7,8 +7,8 @@ import pytest
 
 from slipway import wiring
 from slipway.adapters.local.waiting import until
-from slipway.domain.lifecycle import new_status
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.lifecycle import new_status
+from slipway.domain.release.version import ModelVersion
 from slipway.errors import LeaseLost, PermanentError
 from slipway.usecases.leases import keep_lease, take_lease
 from tests.usecases.conftest import Here

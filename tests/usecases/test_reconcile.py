@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slipway import wiring
-from slipway.domain.model import ReleaseState, VersionTag
-from slipway.domain.status import Phase
+from slipway.domain.release.version import ReleaseState, VersionTag
+from slipway.domain.rollout.status import Phase
 from slipway.usecases.reconcile import find_models_to_reconcile, reconcile_model
 from tests.usecases.conftest import Here
 from tests.usecases.test_roll_out import fresh

@@ -8,8 +8,8 @@ import pytest
 
 from slipway import wiring
 from slipway.adapters.local.waiting import until
-from slipway.domain.model import ReleaseState
-from slipway.domain.status import Phase
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Phase
 from slipway.errors import LeaseLost, NotFound
 from slipway.usecases.roll_back import roll_back
 from slipway.usecases.roll_out import roll_out_revision

@@ -5,10 +5,10 @@ import time
 import httpx
 
 from slipway import wiring
-from slipway.domain.lifecycle import new_status
-from slipway.domain.model import ModelVersion
-from slipway.domain.rollout import begin
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.lifecycle import new_status
+from slipway.domain.release.version import ModelVersion
+from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.usecases.roll_out import roll_out_revision
 from tests.usecases.conftest import Here
 

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STORY = """
 from slipway import wiring
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.usecases.watch import watch_model
 
 lease = wiring.leases().acquire("asked", "asked-v1-a1", 30)
@@ -29,8 +29,8 @@ import json
 from pathlib import Path
 
 from slipway import wiring
-from slipway.domain.revision import Package, Revision
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.usecases.watch import AT_ONCE, find_watched_models
 
 def serves(model, version):

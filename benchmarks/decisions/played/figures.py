@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.decisions.outcomes import share
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import Played, World
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
 
 ROLLOUTS = 300
 """Of each world."""

@@ -20,7 +20,7 @@ from slipway.adapters.prometheus import freshness
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
 from slipway.adapters.prometheus.presets import PODS
 from slipway.adapters.prometheus.question import PART
-from slipway.domain.counters import Counters
+from slipway.domain.judge.counters import Counters
 
 OF_REVISION = {"old": 4, "new": 2}
 """Pods."""

@@ -9,15 +9,15 @@ import numpy as np
 from benchmarks.decisions.played.scrapes import Scrapes, scraped
 from benchmarks.decisions.played.worlds import LOOK_SECONDS, Played, World, spec_of
 from benchmarks.decisions.revisions import revision
-from slipway.domain import judge
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.evidence import NO_EVIDENCE, Evidence, carried
-from slipway.domain.moving import Action, Observation, Route, Start, Stop
-from slipway.domain.readings import Latencies, Summary
-from slipway.domain.revision import Health, RevisionState, Traffic
-from slipway.domain.rollout import advance, begin
-from slipway.domain.shadow import NOTHING_COMPARED
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge import judge
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, carried
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.actions import Action, Observation, Route, Start, Stop
+from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.revision import Health, RevisionState, Traffic
+from slipway.domain.rollout.shadow import NOTHING_COMPARED
+from slipway.domain.rollout.status import Phase, RolloutStatus
 
 EDGES = (2.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0, 500.0, 1000.0)
 MEDIAN_MILLISECONDS, SPREAD = 20.0, 0.5

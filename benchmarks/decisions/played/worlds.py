@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
+from slipway.domain.spec.release import ReleaseSpec
 
 LOOK_SECONDS = 10.0
 

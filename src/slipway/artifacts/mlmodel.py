@@ -14,7 +14,7 @@ import yaml
 
 from slipway.artifacts.bounded import parse_yaml, read_bounded
 from slipway.artifacts.store import walk_files
-from slipway.domain.model import Column, Param, Signature
+from slipway.domain.release.version import Column, Param, Signature
 from slipway.errors import ArtifactBroken
 
 FILE = "MLmodel"

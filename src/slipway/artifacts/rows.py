@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.judging.drift import ColumnProfile, profile_of
-from slipway.domain.model import Signature
+from slipway.domain.judge.statistics.drift import ColumnProfile, profile_of
+from slipway.domain.release.version import Signature
 from slipway.errors import DataBroken
 
 if TYPE_CHECKING:  # pandas takes a second to import: only those who read rows pay for it

@@ -8,8 +8,8 @@ import typer
 from slipway import wiring
 from slipway.cli import output
 from slipway.cli.exit_codes import ExitCode
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.release.version import ReleaseState
 from slipway.errors import NotFound, OrchestratorUnavailable, TransientError
 
 LOOK_SECONDS = 1.0

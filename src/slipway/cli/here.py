@@ -9,8 +9,8 @@ from slipway import wiring
 from slipway.cli import output
 from slipway.cli.exit_codes import ExitCode
 from slipway.cli.following import conclude
-from slipway.domain.model import ReleaseState
-from slipway.domain.moving import Approval
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.actions import Approval
 from slipway.usecases.here import ThreadRunner
 from slipway.usecases.release import ReleaseEnd, ReleaseRequest, Runner, answer_release, release_version
 

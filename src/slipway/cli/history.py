@@ -9,7 +9,7 @@ from slipway.cli import output
 from slipway.cli.completing import Model
 
 if TYPE_CHECKING:
-    from slipway.domain.release import HistoryEntry
+    from slipway.domain.release.record import HistoryEntry
 
 
 def history(model: Model, *, as_json: output.AsJson = False) -> None:

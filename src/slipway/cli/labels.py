@@ -13,7 +13,7 @@ import typer
 
 from slipway.cli import output
 from slipway.cli.completing import Model
-from slipway.domain.labels import COLUMNS, Label, label_of
+from slipway.domain.judge.labels import COLUMNS, Label, label_of
 from slipway.errors import DataBroken, NotFound
 
 JSON_LINES = (".jsonl", ".ndjson")

@@ -14,9 +14,9 @@ from slipway.cli import output
 from slipway.cli.completing import models
 
 if TYPE_CHECKING:
-    from slipway.domain.counters import Counters
-    from slipway.domain.planning import Costs, Forecast, Priced, Proposal, Service, StepForecast, Wanted
-    from slipway.domain.spec import ReleaseSpec
+    from slipway.domain.forecast import Costs, Forecast, Priced, Proposal, Service, StepForecast, Wanted
+    from slipway.domain.judge.counters import Counters
+    from slipway.domain.spec.release import ReleaseSpec
 
 Value = TypeVar("Value")
 MEASURED_SECONDS = 3.0
@@ -64,7 +64,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     if plot is not None and plot.suffix not in PLOTS:
         raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
     document, changed = _fitted(_spec(spec))
-    from slipway.domain import planning
+    from slipway.domain import forecast as planning
 
     service = _service(document.model, requests_per_second, error_rate)
     costs = _checked(
@@ -104,7 +104,7 @@ def _spec(word: str) -> "ReleaseSpec":
 def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     """Return the spec as the router in front of its model can follow it, and what that changes."""
     from slipway import wiring
-    from slipway.domain.fitting import fitted
+    from slipway.domain.spec.fitting import fitted
     from slipway.errors import SlipwayError
 
     try:
@@ -115,7 +115,7 @@ def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
 
 
 def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
-    from slipway.domain.planning import Service
+    from slipway.domain.forecast import Service
 
     if requests_per_second is None or error_rate is None:
         rate, share = _counted(model)
@@ -149,7 +149,7 @@ def _counted(model: str) -> tuple[float, float]:
 
 def _at_work(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
     """Return how many requests are at work at once: as given, or as autoscalers measure it; None: unknown."""
-    from slipway.domain.scaling import IN_FLIGHT, in_flight
+    from slipway.domain.rollout.scaling import IN_FLIGHT, in_flight
 
     if answer_milliseconds is not None:
         if not 0 < answer_milliseconds < math.inf:
@@ -177,7 +177,7 @@ def _unknown(why: str) -> typer.BadParameter:
 
 def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Wanted | None":
     """Return what is asked for; a ratio alone: within the spec's steps; a time alone: a doubling."""
-    from slipway.domain.planning import Wanted
+    from slipway.domain.forecast import Wanted
 
     if ratio is None and within is None:
         return None
@@ -230,7 +230,7 @@ def _say(
     wanted: "Wanted | None",
     found: "tuple[Proposal | None, Priced]",
 ) -> None:
-    from slipway.domain.planning import wording
+    from slipway.domain.forecast import wording
 
     service = seen.service
     rate = f"{service.requests_per_second:.4g} requests/s"
@@ -257,7 +257,7 @@ def _say_wrapped(sentence: str) -> None:
 
 
 def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
-    from slipway.domain.planning import wording
+    from slipway.domain.forecast import wording
 
     lasts = wording.duration(step.seconds)
     if step.at_least_seconds is not None and step.at_least_seconds < step.seconds:
@@ -273,7 +273,7 @@ def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
 
 
 def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "Priced") -> dict[str, Any]:
-    from slipway.domain.planning import wording
+    from slipway.domain.forecast import wording
 
     def quantiles(chances: Any) -> dict[str, float | None]:  # noqa: ANN401 - Chances, imported late
         return {"chance": chances.ever, "median_seconds": chances.quantile(0.5), "p90_seconds": chances.quantile(0.9)}

@@ -8,7 +8,7 @@ from slipway.cli import output
 from slipway.cli.completing import Model
 
 if TYPE_CHECKING:
-    from slipway.domain.model import ModelVersion
+    from slipway.domain.release.version import ModelVersion
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end and exit with its code.")]
 Timeout = Annotated[float, typer.Option("--timeout-seconds", min=1, help="How long to wait.")]
@@ -34,7 +34,7 @@ def release(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Take a version to production traffic, or learn why not."""
     from slipway.cli.following import Release, follow_release
-    from slipway.domain.release import make_release_id
+    from slipway.domain.release.record import make_release_id
     from slipway.usecases.submit import submit_release
 
     chosen = _pick(model, version, alias)
@@ -98,7 +98,7 @@ def approve(
     who = by or _user()
     if here:
         from slipway.cli.here import approve_here
-        from slipway.domain.moving import Approval
+        from slipway.domain.rollout.actions import Approval
 
         approve_here(model, Approval(by=who, approve=not reject), as_json=as_json)
         return

@@ -10,7 +10,7 @@ from slipway.cli.completing import models
 from slipway.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from slipway.domain.model import Signature
+    from slipway.domain.release.version import Signature
     from slipway.specs import Problem
 
 app = typer.Typer(name="spec", help="Release specs: one YAML document per model.", no_args_is_help=True)

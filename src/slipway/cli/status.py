@@ -6,7 +6,7 @@ from slipway.cli import output
 from slipway.cli.completing import AnyModel
 
 if TYPE_CHECKING:
-    from slipway.domain.status import RolloutStatus
+    from slipway.domain.rollout.status import RolloutStatus
     from slipway.domain.verdict import Verdict
     from slipway.stack import Part
 
@@ -93,7 +93,7 @@ def _asked_at(model: str) -> dict[str, str]:
 def _champion(model: str) -> int | None:
     """Return the registry's champion; None: none, or the registry does not answer (its part says so)."""
     from slipway import wiring
-    from slipway.domain.model import CHAMPION
+    from slipway.domain.release.version import CHAMPION
     from slipway.errors import NotFound, RegistryUnavailable
 
     try:

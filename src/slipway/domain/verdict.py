@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from slipway.domain.checks import title_of
+from slipway.domain.judge.checks import title_of
 
 
 class Outcome(StrEnum):

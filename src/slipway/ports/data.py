@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from slipway.domain.model import Signature
-from slipway.domain.spec import DataSpec
+from slipway.domain.release.version import Signature
+from slipway.domain.spec.release import DataSpec
 from slipway.domain.verdict import Verdict
 
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 
 
 class ImageStore(Protocol):

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from slipway.domain.counters import Counters
-from slipway.domain.labels import Label
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.labels import Label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from slipway.domain.release import HistoryEntry, ReleaseRecord
+from slipway.domain.release.record import HistoryEntry, ReleaseRecord
 
 
 class ReleaseLedger(Protocol):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from slipway.domain.counters import Counters
-from slipway.domain.readings import Latencies, Summary
-from slipway.domain.shadow import Answer
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.shadow import Answer
 
 
 class MetricSource(Protocol):

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.model import Signature
+from slipway.domain.release.version import Signature
 
 
 class ModelRunner(Protocol):

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Protocol
 
-from slipway.domain.conversion import Converted, Optimized
-from slipway.domain.model import Signature
-from slipway.domain.spec import ConversionSpec, OptimizationSpec
+from slipway.domain.optimize.conversion import Converted, Optimized
+from slipway.domain.release.version import Signature
+from slipway.domain.spec.release import ConversionSpec, OptimizationSpec
 
 
 class Optimizer(Protocol):

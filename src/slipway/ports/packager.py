@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Signature
-from slipway.domain.revision import Package
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Signature
+from slipway.domain.rollout.revision import Package
 
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judging.drift import ColumnProfile
+    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 
 class Packager(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from slipway.domain.contract.recorded import Recorded
+from slipway.domain.gates.contract.recorded import Recorded
 
 
 class RecordedRequests(Protocol):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from slipway.domain.model import Artifact, ModelVersion
+from slipway.domain.release.version import Artifact, ModelVersion
 
 
 class ModelRegistry(Protocol):

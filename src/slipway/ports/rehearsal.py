@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.contract.recorded import Recorded
-from slipway.domain.contract.replay import Replayed
-from slipway.domain.model import Signature
-from slipway.domain.revision import Package
-from slipway.domain.spec import RehearsalSpec
+from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.gates.contract.replay import Replayed
+from slipway.domain.release.version import Signature
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import RehearsalSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-from slipway.domain.planning import Forecast
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.forecast import Forecast
+from slipway.domain.release.record import ReleaseRecord
 
 
 class Reporter(Protocol):

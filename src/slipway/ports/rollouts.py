@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from slipway.domain.status import RolloutStatus
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import LeaseHeld, LeaseLost
 
 

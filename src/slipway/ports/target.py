@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from slipway.domain.revision import Revision, RevisionState, Traffic
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.rollout.revision import Revision, RevisionState, Traffic
+from slipway.domain.spec.serving import ServingSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipway.domain.model import Column, Signature
+from slipway.domain.release.version import Column, Signature
 from slipway.errors import SpecError
 from slipway.specs.files import load_spec, shown
 

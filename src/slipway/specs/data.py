@@ -5,7 +5,7 @@ import fnmatch
 from collections.abc import Iterator
 from pathlib import Path
 
-from slipway.domain.spec import DataSpec, ReleaseSpec
+from slipway.domain.spec.release import DataSpec, ReleaseSpec
 from slipway.specs.explaining import problem_at
 from slipway.specs.files import check_spec, reading_of
 from slipway.specs.problem import Key, Problem

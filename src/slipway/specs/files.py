@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound, SpecError
 from slipway.settings import settings
 from slipway.specs import name_index

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from slipway.adapters.onnx.passes import list_passes
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.specs.problem import Key
 
 ID = "release-spec.schema.json"

@@ -4,11 +4,11 @@ import logging
 from dataclasses import dataclass
 
 from slipway import wiring
-from slipway.domain.fitting import fitted
-from slipway.domain.model import ModelVersion, find_champion
-from slipway.domain.revision import Package, Revision
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.version import ModelVersion, find_champion
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.spec.fitting import fitted
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound
 from slipway.ports.rollouts import Lease
 from slipway.settings import settings

@@ -4,11 +4,11 @@ import time
 from dataclasses import replace
 
 from slipway import wiring
-from slipway.domain.lifecycle import Cleanup, decide_cleanup, new_status
-from slipway.domain.model import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag, find_champion
-from slipway.domain.release import make_release_id
-from slipway.domain.rollout import undo
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.lifecycle import Cleanup, decide_cleanup, new_status
+from slipway.domain.release.record import make_release_id
+from slipway.domain.release.version import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag, find_champion
+from slipway.domain.rollout.machine import undo
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound, PermanentError
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release
 from slipway.usecases.drive import drive_to_rest

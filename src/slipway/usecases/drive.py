@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
 from slipway import wiring
-from slipway.domain.counters import Counters
-from slipway.domain.moving import Action, Approval, Observation, Reserve, Route, Start, Stop
-from slipway.domain.readings import Latencies, Summary
-from slipway.domain.rollout import advance, undo
-from slipway.domain.shadow import ShadowComparison, compare
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
+from slipway.domain.rollout.machine import advance, undo
+from slipway.domain.rollout.shadow import ShadowComparison, compare
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import LeaseLost, MetricsUnavailable, PermanentError, TransientError
 from slipway.ports.rollouts import Lease
 

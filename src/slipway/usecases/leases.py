@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from slipway import wiring
-from slipway.domain.lifecycle import Entry, decide_entry
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.release.lifecycle import Entry, decide_entry
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import LeaseHeld, LeaseLost, PermanentError, SlipwayError
 from slipway.ports.rollouts import Lease
 

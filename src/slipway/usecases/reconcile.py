@@ -3,8 +3,8 @@
 import logging
 
 from slipway import wiring
-from slipway.domain.lifecycle import find_due_release, may_need_run
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.lifecycle import find_due_release, may_need_run
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names

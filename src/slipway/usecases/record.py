@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from slipway import wiring
-from slipway.domain.lifecycle import find_moved_aliases
-from slipway.domain.model import ReleaseState, VersionTag
-from slipway.domain.release import ReleaseRecord, StageName, StageRecord
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.lifecycle import find_moved_aliases
+from slipway.domain.release.record import ReleaseRecord, StageName, StageRecord
+from slipway.domain.release.version import ReleaseState, VersionTag
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.usecases.active_release import ActiveRelease

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from slipway import wiring
-from slipway.domain.lifecycle import find_release_state
-from slipway.domain.model import ReleaseState
-from slipway.domain.moving import Approval
-from slipway.domain.release import StageRecord
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.lifecycle import find_release_state
+from slipway.domain.release.record import StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.actions import Approval
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.errors import GateFailed, LeaseLost, NotFound, PermanentError, SlipwayError
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release
 from slipway.usecases.begin import NEWEST, begin_release, clear_previous

@@ -4,12 +4,18 @@ import time
 from dataclasses import replace
 
 from slipway import wiring
-from slipway.domain.lifecycle import Rollback, decide_rollback, find_release_state, find_version_to_restore, new_status
-from slipway.domain.model import ReleaseState, VersionTag
-from slipway.domain.release import HistoryEntry, StageName, StageRecord, make_release_id
-from slipway.domain.rollout import begin, undo
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.lifecycle import (
+    Rollback,
+    decide_rollback,
+    find_release_state,
+    find_version_to_restore,
+    new_status,
+)
+from slipway.domain.release.record import HistoryEntry, StageName, StageRecord, make_release_id
+from slipway.domain.release.version import ReleaseState, VersionTag
+from slipway.domain.rollout.machine import begin, undo
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound
 from slipway.ports.rollouts import Lease
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, make_revision, resume_release

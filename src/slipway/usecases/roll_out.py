@@ -5,11 +5,11 @@ import time
 from dataclasses import replace
 
 from slipway import wiring
-from slipway.domain.moving import Approval
-from slipway.domain.revision import Package, Revision
-from slipway.domain.rollout import begin
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.actions import Approval
+from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound
 from slipway.usecases.active_release import ActiveRelease, make_revision
 from slipway.usecases.drive import Hints, drive, drive_to_rest

@@ -1,8 +1,8 @@
 """Ask the orchestrator for a run: what the webhook, the command line and `reconcile` share."""
 
 from slipway import wiring
-from slipway.domain.model import ModelVersion
-from slipway.domain.release import make_idempotency_key
+from slipway.domain.release.record import make_idempotency_key
+from slipway.domain.release.version import ModelVersion
 from slipway.settings import settings
 from slipway.specs import find_spec
 

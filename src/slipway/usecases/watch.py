@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from slipway import wiring
-from slipway.domain.lifecycle import WATCHED, find_release_state, share_watch_time
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.release.lifecycle import WATCHED, find_release_state, share_watch_time
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import LeaseHeld, LeaseLost
 from slipway.ports.rollouts import held
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slipway.adapters.kubernetes.cluster import Cluster
     from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
     from slipway.adapters.kubernetes.target import KubernetesTarget
-    from slipway.domain.serving_spec import EvidenceSpec
+    from slipway.domain.spec.serving import EvidenceSpec
 
 
 @once

@@ -9,10 +9,10 @@ import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.artifacts.store import tree_digest
-from slipway.domain.conversion import Converted
-from slipway.domain.judging.drift import ColumnProfile
-from slipway.domain.model import Artifact, Column, ModelVersion, Signature
-from slipway.domain.revision import Package
+from slipway.domain.judge.statistics.drift import ColumnProfile
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
+from slipway.domain.rollout.revision import Package
 from slipway.domain.verdict import Outcome, Verdict
 
 ROOT = Path(__file__).parents[3]

@@ -22,9 +22,9 @@ from services.inference.running.pyfunc import PyfuncRuntime
 from slipway.adapters.bento.replaying.messages import Messages
 from slipway.adapters.bento.replaying.requests import Door, Request, http_requests
 from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.contract.difference import Kind
-from slipway.domain.contract.verdict import compare_signatures
-from slipway.domain.model import Column, Signature
+from slipway.domain.gates.contract.difference import Kind
+from slipway.domain.gates.contract.verdict import compare_signatures
+from slipway.domain.release.version import Column, Signature
 from tests.services.inference.conftest import manifest_of
 
 MESSAGES = Messages(DESCRIPTORS.read_bytes())

@@ -22,8 +22,8 @@ from slipway.adapters.bento import process
 from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.process import PortTaken, running
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
-from slipway.domain.revision import Package
-from slipway.domain.spec import RehearsalSpec
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import RehearsalSpec
 from slipway.errors import RevisionFailed
 
 PIXELS = tuple(f"pixel_{i}" for i in range(64))

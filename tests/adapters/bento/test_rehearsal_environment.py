@@ -6,7 +6,7 @@ import pytest
 
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.artifacts import model_environment
-from slipway.domain.spec import RehearsalSpec
+from slipway.domain.spec.release import RehearsalSpec
 from tests.adapters.local.packaged import packaged_pyfunc
 from tests.environments import check_noted, set_secrets, write_noting_model
 

@@ -14,12 +14,12 @@ import pytest
 
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.adapters.bento.replaying.requests import Door
-from slipway.domain.contract.difference import Difference, Kind
-from slipway.domain.contract.recorded import Recorded
-from slipway.domain.contract.replay import RECORDED, Replayed, compare_exchanges, remark
-from slipway.domain.model import Column, Signature
-from slipway.domain.revision import Package
-from slipway.domain.spec import RehearsalSpec
+from slipway.domain.gates.contract.difference import Difference, Kind
+from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.gates.contract.replay import RECORDED, Replayed, compare_exchanges, remark
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import RehearsalSpec
 from slipway.ports.rehearsal import Promise
 
 Make = Callable[..., tuple[Package, Signature]]

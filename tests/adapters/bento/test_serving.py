@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from slipway.adapters.bento.process import running
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 
 UVICORN_SECONDS = 5.0
 """How long uvicorn keeps idle connections by itself."""

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from slipway.adapters.expectations import GreatExpectationsValidator
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import DataSpec
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import DataSpec
 from slipway.domain.verdict import Outcome, Verdict, worst
 from slipway.errors import DataBroken
 

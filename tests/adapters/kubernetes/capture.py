@@ -9,8 +9,8 @@ from pathlib import Path
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import of_model
-from slipway.domain.revision import Health, RevisionState
-from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
+from slipway.domain.rollout.revision import Health, RevisionState
+from slipway.domain.spec.serving import ReplicasSpec, ServingSpec
 from tests.adapters.kubernetes.place import SMALL, Load, Place, a_place, push_image
 from tests.cluster import cluster_or_skip
 

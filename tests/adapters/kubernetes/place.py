@@ -19,8 +19,8 @@ from kubernetes.config import new_client_from_config_dict
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.revision import Health, Package, Revision, RevisionState
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState
+from slipway.domain.spec.serving import ServingSpec
 from tests.cluster import Cluster
 
 IMAGE = Path(__file__).parent / "image"

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.revision import Revision
+from slipway.domain.rollout.revision import Revision
 from tests.adapters.kubernetes.place import Place
 from tests.contract.rollouts import LeasesContract, RolloutStoreContract
 from tests.contract.target import TargetContract

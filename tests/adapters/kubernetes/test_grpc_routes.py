@@ -13,8 +13,8 @@ import pytest
 
 from slipway.adapters.kubernetes.gateway import GatewayRouter, find_gateway
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
-from slipway.domain.counters import Counters
-from slipway.domain.revision import Traffic
+from slipway.domain.judge.counters import Counters
+from slipway.domain.rollout.revision import Traffic
 from tests.adapters.kubernetes.place import Place, until
 
 METHOD = "/tests.Service/Infer"

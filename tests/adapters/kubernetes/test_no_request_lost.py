@@ -1,6 +1,6 @@
 """Steady load through the gateway while weights move and revisions stop: every request is answered."""
 
-from slipway.domain.revision import Traffic
+from slipway.domain.rollout.revision import Traffic
 from tests.adapters.kubernetes.place import Load, Place
 
 

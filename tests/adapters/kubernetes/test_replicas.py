@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.revision import Health, Revision, Traffic
-from slipway.domain.serving_spec import ReplicasSpec
+from slipway.domain.rollout.revision import Health, Revision, Traffic
+from slipway.domain.spec.serving import ReplicasSpec
 from slipway.errors import PermanentError
 from tests.adapters.kubernetes.place import SMALL, Load, Place
 

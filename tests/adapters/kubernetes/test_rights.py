@@ -12,8 +12,8 @@ from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.finding import Health
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase
 from slipway.errors import PermanentError
 from tests.adapters.kubernetes.place import SMALL, Place
 from tests.cluster import Cluster

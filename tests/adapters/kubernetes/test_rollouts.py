@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
-from slipway.domain.revision import Revision
-from slipway.domain.status import Moment, Phase, RolloutStatus
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.rollout.status import Moment, Phase, RolloutStatus
 from slipway.errors import LeaseLost, PermanentError
 from tests.adapters.kubernetes.place import Place, until
 from tests.contract.rollouts import a_status

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slipway.adapters.kubernetes.gateway import admits
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.rollout.revision import Rescue, Traffic
 
 DOOR = GatewayName(namespace="gateways", name="door")
 OURS = {"manager": "slipway", "fieldsV1": {"f:spec": {"f:rules": {}}}}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from slipway.adapters.kubernetes.signals import Seen, assess
-from slipway.domain.revision import Health, RevisionState
-from slipway.domain.scaling import Load, Scale
+from slipway.domain.rollout.revision import Health, RevisionState
+from slipway.domain.rollout.scaling import Load, Scale
 
 SEEN = Path(__file__).parent / "seen"
 NO_IMAGE = (

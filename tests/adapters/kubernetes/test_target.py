@@ -10,9 +10,9 @@ from slipway.adapters.kubernetes.manifests import deployment
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.contract.recorded import Recorded
-from slipway.domain.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.serving_spec import ReplicasSpec
+from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.spec.serving import ReplicasSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, MetricsUnavailable, NotFound, PermanentError
 from tests.adapters.kubernetes.place import SMALL, Place, until
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from onnx import TensorProto, helper
 
-from slipway.domain.revision import Package, Revision
+from slipway.domain.rollout.revision import Package, Revision
 
 ROOT = Path(__file__).parents[3]
 

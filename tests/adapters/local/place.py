@@ -8,7 +8,7 @@ from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Health, Package, Revision
+from slipway.domain.rollout.revision import Health, Package, Revision
 
 HOST = "127.0.0.1"
 SERVICE = Path(__file__).parent / "service.py"

@@ -12,8 +12,8 @@ from slipway.adapters.local.labels import LocalLabels
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.target import LocalTarget
-from slipway.domain.readings import Summary
-from slipway.domain.revision import Revision, Traffic
+from slipway.domain.judge.readings import Summary
+from slipway.domain.rollout.revision import Revision, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.labels import LabelStoreContract
 from tests.contract.metrics import AnswerKindsContract, MetricSourceContract

@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.adapters.local.counting import add_up
-from slipway.domain.counters import Counters
+from slipway.domain.judge.counters import Counters
 
 RESCUED = "requests.cluster.a-v2+a-v1@grpc.host"
 

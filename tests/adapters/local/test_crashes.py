@@ -14,7 +14,7 @@ from slipway.adapters.local.processes import marked
 from slipway.adapters.local.program import Program
 from slipway.adapters.local.supervisor import Supervisor
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Health, Traffic
+from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import TargetUnavailable
 from tests.adapters.local.place import Place
 

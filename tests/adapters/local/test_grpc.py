@@ -11,8 +11,8 @@ import pytest
 
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.waiting import until
-from slipway.domain.counters import Counters
-from slipway.domain.revision import Health, Rescue, Traffic
+from slipway.domain.judge.counters import Counters
+from slipway.domain.rollout.revision import Health, Rescue, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted, timed
 

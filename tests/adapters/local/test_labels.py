@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from slipway.adapters.local.labels import LocalLabels
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.labels import Label
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.labels import Label
 from slipway.errors import FormatTooNew, MetricsUnavailable, PermanentError
 from slipway.ports.labels import Recorded
 from tests.contract.labels import batch
@@ -20,7 +20,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from slipway.adapters.local.labels import LocalLabels
-from slipway.domain.labels import Label
+from slipway.domain.judge.labels import Label
 
 store = LocalLabels(Path(sys.argv[1]))
 print("ready", flush=True)
@@ -33,7 +33,7 @@ HALF = """
 import os, sys
 from pathlib import Path
 from slipway.adapters.local.labels import LocalLabels
-from slipway.domain.labels import Label
+from slipway.domain.judge.labels import Label
 
 def labels():
     for n in range(20000):

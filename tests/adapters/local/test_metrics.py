@@ -10,8 +10,8 @@ from slipway.adapters.local.counting import ASKED, TRIED
 from slipway.adapters.local.metrics import EDGES_MILLISECONDS, EnvoyMetrics, histogram
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.waiting import until
-from slipway.domain.counters import Counters
-from slipway.domain.revision import Health, Traffic
+from slipway.domain.judge.counters import Counters
+from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted, timed

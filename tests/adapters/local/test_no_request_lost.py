@@ -10,7 +10,7 @@ import httpx
 
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Traffic
+from slipway.domain.rollout.revision import Traffic
 from tests.adapters.local.place import Place
 
 PER_SECOND = 50

@@ -18,9 +18,9 @@ from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.recorded import LoggedRequests
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
-from slipway.domain.contract.recorded import Recorded
-from slipway.domain.revision import Health, Rescue, Revision, Traffic
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.rollout.revision import Health, Rescue, Revision, Traffic
+from slipway.domain.spec.serving import ServingSpec
 from tests.adapters.local.packaged import packaged
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted

@@ -10,8 +10,8 @@ import pytest
 
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.waiting import until
-from slipway.domain.counters import Counters
-from slipway.domain.revision import Rescue, Revision, Traffic
+from slipway.domain.judge.counters import Counters
+from slipway.domain.rollout.revision import Rescue, Revision, Traffic
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted, timed
 

@@ -12,7 +12,7 @@ from slipway.adapters.local.program import Program
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
 from slipway.artifacts import model_environment
-from slipway.domain.revision import Health, Traffic
+from slipway.domain.rollout.revision import Health, Traffic
 from tests.adapters.local.packaged import packaged_pyfunc
 from tests.adapters.local.place import Place
 from tests.environments import SECRETS, check_noted, set_secrets, write_noting_model

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from slipway.adapters.local.waiting import until
-from slipway.domain.revision import Health, Traffic
+from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import ArtifactBroken, NotFound, PermanentError
 from tests.adapters.local.place import Place
 

@@ -12,11 +12,11 @@ import pytest
 
 from slipway.adapters.mlflow import runs
 from slipway.adapters.mlflow.ledger import MlflowLedger
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ArtifactBroken, NotFound, RegistryUnavailable
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from services.webhook.app import create_app
 from slipway.adapters.mlflow.registry import MlflowRegistry
 from slipway.adapters.mlflow.webhooks import MlflowWebhooks
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 from slipway.errors import NotFound, OrchestratorUnavailable, RegistryUnavailable, SettingsError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from slipway.adapters.oci.image import OCI_MANIFEST, Image, digest_of, encoded
 from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.registry import Registry
 from slipway.adapters.oci.runtime import runtime_of
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 
 BASE = "docker.io/library/python:3.11-slim"
 PASSWORDS = "somebody:$2b$05$abcdefghijklmnopqrstuutXu9KzOt.1yBoZUeFWoT/914/JfszCO\n"

@@ -12,9 +12,9 @@ import pytest
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, Place
 from slipway.artifacts.store import tree_digest
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Column, ModelVersion, Signature
-from slipway.domain.revision import Package
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
+from slipway.domain.rollout.revision import Package
 from slipway.domain.verdict import Outcome, Verdict
 from tests.cluster import cluster_or_skip
 

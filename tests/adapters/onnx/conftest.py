@@ -12,10 +12,10 @@ import pytest
 from slipway.adapters.onnx import answering, convert_worker
 from slipway.adapters.onnx.converters import find_converter
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Column, Signature
-from slipway.domain.parity import EdgeAnswers, judge_parity
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.gates.parity import EdgeAnswers, judge_parity
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import ConversionSpec
 from slipway.domain.verdict import Verdict
 
 os.environ["OMP_NUM_THREADS"] = "1"

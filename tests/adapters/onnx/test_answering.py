@@ -9,7 +9,7 @@ import pytest
 
 from slipway.adapters.onnx import answering
 from slipway.adapters.onnx.answering import load_answers, save_answers
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 
 
 def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.adapters.onnx.session import run_onnx
-from slipway.domain.conversion import Converted, spelled_out
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import ConversionSpec, OptimizationSpec
+from slipway.domain.optimize.conversion import Converted, spelled_out
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import ConversionSpec, OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ArtifactBroken, ConversionRefused, DataBroken
 

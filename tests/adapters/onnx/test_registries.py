@@ -13,8 +13,8 @@ import pytest
 from slipway.adapters.onnx.converters import find_converter, list_flavors
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.adapters.onnx.passes import find_pass, list_passes
-from slipway.domain.conversion import Converted
-from slipway.domain.spec import OptimizationSpec
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.spec.release import OptimizationSpec
 from slipway.errors import SpecError
 from tests.models import write_model
 
@@ -26,8 +26,8 @@ CONVERT = """
 import sys
 from pathlib import Path
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import ConversionSpec
 folder = Path(sys.argv[1])
 signature = Signature(inputs=(Column(name="a", kind="float64"), Column(name="b", kind="float64")), outputs=())
 done = OnnxOptimizer().convert(folder / "model", signature, folder / "rows.csv", ConversionSpec(), folder / "out")
@@ -39,8 +39,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
-from slipway.domain.conversion import Converted
-from slipway.domain.spec import OptimizationSpec
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.spec.release import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.specs import check_spec, schema_text
 folder = Path(sys.argv[1])

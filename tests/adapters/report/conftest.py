@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from slipway.adapters.report.html import HtmlReporter
-from slipway.domain.judge_spec import ClassesSpec, DriftSpec, JudgeSpec, LabelsSpec, LatencySpec, ScoresSpec
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.spec import DataSpec, ReleaseSpec, RolloutSpec, ShadowSpec, Step
-from slipway.domain.status import Moment, Phase
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
+from slipway.domain.spec.judge import ClassesSpec, DriftSpec, JudgeSpec, LabelsSpec, LatencySpec, ScoresSpec
+from slipway.domain.spec.release import DataSpec, ReleaseSpec, RolloutSpec, ShadowSpec, Step
 from slipway.domain.verdict import Outcome, Verdict
 from tests.adapters.report.played import Player, World
 

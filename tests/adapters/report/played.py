@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.judging.drift import ColumnProfile
-from slipway.domain.moving import Action, Observation, Route, Start
-from slipway.domain.readings import NO_SUMS, Latencies, Summary, Sums
-from slipway.domain.revision import Health, Package, Revision, RevisionState, Traffic
-from slipway.domain.rollout import advance, begin
-from slipway.domain.shadow import NOTHING_COMPARED, ShadowComparison
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
+from slipway.domain.judge.statistics.drift import ColumnProfile
+from slipway.domain.rollout.actions import Action, Observation, Route, Start
+from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
+from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 
 SEED = 7
 LOOK_SECONDS = 0.5

@@ -10,9 +10,9 @@ from slipway.adapters.report.html import HtmlReporter
 from slipway.adapters.report.intervals import Mark, Scale, chart
 from slipway.adapters.report.judged import Judged, judged, remarks
 from slipway.adapters.report.pauses import pauses
-from slipway.domain.checks import AFTER_PROMOTION
-from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import HoldReason, Moment, Phase
+from slipway.domain.judge.checks import AFTER_PROMOTION
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.rollout.status import HoldReason, Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 
 RATIOS = Scale(low=0.25, high=4.0, log=True, tell="{:.3g}x".format)

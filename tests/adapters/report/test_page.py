@@ -10,8 +10,8 @@ import pytest
 from selenium import webdriver
 
 from slipway.adapters.report.html import HtmlReporter
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
 from slipway.errors import PermanentError
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from slipway.adapters.runner.worker import as_array, as_input, failing_row
-from slipway.domain.model import Column, Signature
+from slipway.domain.release.version import Column, Signature
 
 ROWS = pd.DataFrame({"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]})
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from slipway.domain.judging.bursts import (
+from slipway.domain.judge.statistics.bursts import (
     CALM,
     COUNTS,
     HALF,
@@ -22,8 +22,8 @@ from slipway.domain.judging.bursts import (
     total,
     total_favour,
 )
-from slipway.domain.judging.dispersion import RECENT
-from slipway.domain.judging.rates import (
+from slipway.domain.judge.statistics.dispersion import RECENT
+from slipway.domain.judge.statistics.rates import (
     SMALLER,
     Floats,
     grid_of,

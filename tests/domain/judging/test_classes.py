@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import stats
 
-from slipway.domain.judging.classes import (
+from slipway.domain.judge.statistics.classes import (
     MOST_CLASSES,
     OTHER,
     POWERS,

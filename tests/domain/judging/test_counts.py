@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging import rates
-from slipway.domain.judging.counts import (
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.statistics import rates
+from slipway.domain.judge.statistics.counts import (
     LARGEST_LOG,
     NOTHING,
     CountEvidence,
@@ -25,7 +24,8 @@ from slipway.domain.judging.counts import (
     log_under,
     logs,
 )
-from slipway.domain.stored_formats import STATUS
+from slipway.domain.spec.judge import RateGuard
+from slipway.domain.stored.formats import STATUS
 
 DOCUMENT = TypeAdapter(list[CountEvidence])
 GUARDS = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.judging.dispersion import (
+from slipway.domain.judge.statistics.dispersion import (
     MARGIN,
     NOTHING_LEARNED,
     RECENT,
@@ -18,7 +18,7 @@ from slipway.domain.judging.dispersion import (
     squared_cv,
     within,
 )
-from slipway.domain.judging.dispersion import learned as sums
+from slipway.domain.judge.statistics.dispersion import learned as sums
 
 LOOKS = 6
 """In a block."""

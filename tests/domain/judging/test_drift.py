@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import optimize, special, stats
 
-from slipway.domain.judging import drift
-from slipway.domain.judging.drift import (
+from slipway.domain.judge.statistics import drift
+from slipway.domain.judge.statistics.drift import (
     ColumnProfile,
     DriftEvidence,
     against,

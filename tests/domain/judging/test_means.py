@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import integrate, optimize, stats
 
-from slipway.domain.judging import means
-from slipway.domain.judging.means import Direction, MeanEvidence, against, estimate, favour, grow, interval
-from slipway.domain.readings import Sums
+from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.statistics import means
+from slipway.domain.judge.statistics.means import Direction, MeanEvidence, against, estimate, favour, grow, interval
 
 Floats = NDArray[np.float64]
 STEPS = (0.01, 0.05, 0.25, 0.5)

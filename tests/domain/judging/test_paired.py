@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import integrate, stats
 
-from slipway.domain.judging import paired
-from slipway.domain.judging.paired import (
+from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.statistics import paired
+from slipway.domain.judge.statistics.paired import (
     ODDS,
     PairEvidence,
     against,
@@ -25,7 +26,6 @@ from slipway.domain.judging.paired import (
     slowdown,
     slowdown_interval,
 )
-from slipway.domain.readings import Sums
 
 
 def seen(pairs: int, disagreeing: int) -> PairEvidence:

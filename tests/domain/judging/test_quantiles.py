@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import optimize
 
-from slipway.domain.judging.quantiles import (
+from slipway.domain.judge.readings import Latencies
+from slipway.domain.judge.statistics.quantiles import (
     FIRST,
     A,
     QuantileEvidence,
@@ -26,7 +27,6 @@ from slipway.domain.judging.quantiles import (
     restart,
     slowest,
 )
-from slipway.domain.readings import Latencies
 
 EDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 

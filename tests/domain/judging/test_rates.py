@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from slipway.domain.judging.rates import (
+from slipway.domain.judge.statistics.rates import (
     EQUAL,
     NEAREST,
     SMALLER,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from slipway.domain.judging.route import (
+from slipway.domain.judge.statistics.route import (
     LARGEST_LOG,
     TOLERANCE,
     WINDOW_SECONDS,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.counters import Counters
-from slipway.domain.judging.shared_faults import USUAL_REQUESTS, SharedFault, failing, followed, grow, sentence
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.statistics.shared_faults import USUAL_REQUESTS, SharedFault, failing, followed, grow, sentence
 
 
 def counted(requests: int, errors: int) -> Counters:

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.checks import Check
-from slipway.domain.counters import Counters
-from slipway.domain.judge_spec import RateGuard
-from slipway.domain.judging.classes import ClassEvidence
-from slipway.domain.judging.classes import grow as classes_grow
-from slipway.domain.judging.drift import Drifted
-from slipway.domain.judging.means import MeanEvidence
-from slipway.domain.judging.means import grow as means_grow
-from slipway.domain.judging.paired import PairEvidence
-from slipway.domain.judging.paired import grow as pairs_grow
-from slipway.domain.judging.quantiles import QuantileEvidence
-from slipway.domain.judging.quantiles import grow as quantiles_grow
-from slipway.domain.judging.wording import (
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Latencies, Sums
+from slipway.domain.judge.statistics.classes import ClassEvidence
+from slipway.domain.judge.statistics.classes import grow as classes_grow
+from slipway.domain.judge.statistics.drift import Drifted
+from slipway.domain.judge.statistics.means import MeanEvidence
+from slipway.domain.judge.statistics.means import grow as means_grow
+from slipway.domain.judge.statistics.paired import PairEvidence
+from slipway.domain.judge.statistics.paired import grow as pairs_grow
+from slipway.domain.judge.statistics.quantiles import QuantileEvidence
+from slipway.domain.judge.statistics.quantiles import grow as quantiles_grow
+from slipway.domain.judge.statistics.wording import (
     Rate,
     Ratio,
     chance,
@@ -35,7 +35,7 @@ from slipway.domain.judging.wording import (
     tell_scores,
     tell_slowdown,
 )
-from slipway.domain.readings import Latencies, Sums
+from slipway.domain.spec.judge import RateGuard
 from slipway.domain.verdict import Outcome
 
 GUARD = RateGuard(margin=1.0, tolerance=1.5, negligible=0.01)

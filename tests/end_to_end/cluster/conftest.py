@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
 from tests.cluster import Cluster, cluster_or_skip
 from tests.end_to_end.cluster import scaling, stories
 from tests.end_to_end.cluster.place import Place, a_place, push_images

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from slipway import wiring
-from slipway.domain.lifecycle import new_status
-from slipway.domain.model import ModelVersion
-from slipway.domain.release import make_release_id
-from slipway.domain.revision import Package, Revision
-from slipway.domain.spec import ReleaseSpec
-from slipway.domain.status import RolloutStatus
+from slipway.domain.release.lifecycle import new_status
+from slipway.domain.release.record import make_release_id
+from slipway.domain.release.version import ModelVersion
+from slipway.domain.rollout.revision import Package, Revision
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import SlipwayError
 from slipway.usecases.active_release import find_release_spec
 from slipway.usecases.leases import keep_lease

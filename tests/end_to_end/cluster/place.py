@@ -18,8 +18,8 @@ import yaml
 from slipway.adapters.kubernetes.cluster import Cluster as Api
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.adapters.kubernetes.place import GATEWAY, as_slipway, forget, until
 from tests.cluster import Cluster
 from tests.end_to_end.cluster.load import Load

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from slipway.domain.revision import Traffic
-from slipway.domain.scaling import Scale
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.scaling import Scale
 from slipway.errors import TransientError
 from tests.end_to_end.cluster.load import Load
 from tests.end_to_end.cluster.place import Place

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.end_to_end.cluster.load import Load
 from tests.end_to_end.cluster.place import Place, a_place
 

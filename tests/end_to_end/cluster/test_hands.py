@@ -1,7 +1,7 @@
 """What people and the cluster's own rules do to a rollout: it is told, and mended or taken back."""
 
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase
 from tests.end_to_end.cluster.stories import Hands, Refusals
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from slipway.domain.revision import Traffic
-from slipway.domain.status import Phase
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.status import Phase
 from tests.end_to_end.cluster.conftest import SPECS
 from tests.end_to_end.cluster.load import bad_seconds
 from tests.end_to_end.cluster.stories import KILLED_IN, Releases, Told

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slipway.domain.status import Phase
+from slipway.domain.rollout.status import Phase
 from slipway.errors import TransientError
 from tests.end_to_end.cluster.place import Place
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.inference.manifest import Column, Profile
 from services.inference.rows import Rows
 from services.inference.telling.bins import InputBins
-from slipway.domain.judging.drift import profile_of
+from slipway.domain.judge.statistics.drift import profile_of
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
 """Exact in every kind of float."""

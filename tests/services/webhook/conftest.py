@@ -14,7 +14,7 @@ import uvicorn
 
 from services.webhook.app import create_app
 from services.webhook.signature import ID, SIGNATURE, TIMESTAMP, sign
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 
 SECRET = "a secret shared with MLflow"  # noqa: S105 - a test's own
 NOW = 1_800_000_000.0

@@ -14,7 +14,7 @@ import pytest
 from services.webhook.app import create_app
 from services.webhook.events import BODY_LIMIT
 from services.webhook.submissions import WAITING_LIMIT
-from slipway.domain.model import ModelVersion
+from slipway.domain.release.version import ModelVersion
 from slipway.errors import NotFound, OrchestratorUnavailable, RegistryUnavailable, SlipwayError, SpecError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.domain.model import Artifact, Column, ModelVersion, Signature
-from slipway.domain.spec import Contract
+from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
+from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome
 from slipway.errors import GateFailed
 from slipway.usecases.stages.check_contract import check_contract

@@ -6,7 +6,7 @@ import pytest
 
 from slipway import wiring
 from slipway.adapters.local.recorded import LoggedRequests
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 from slipway.usecases.stages.rehearse import read_recorded
 
 

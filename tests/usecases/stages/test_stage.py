@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.domain.release import StageName
+from slipway.domain.release.record import StageName
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed
 from slipway.usecases.stages.stage import begin_stage, require_passed

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from slipway.artifacts.rows import read_labels
-from slipway.domain.model import Artifact, ModelVersion
-from slipway.domain.spec import Contract, QualitySpec
+from slipway.domain.release.version import Artifact, ModelVersion
+from slipway.domain.spec.release import Contract, QualitySpec
 from slipway.domain.verdict import Outcome
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.validate_model import Compared, validate_model

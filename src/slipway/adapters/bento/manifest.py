@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Column, Signature
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Column, Signature
 from slipway.errors import PackagingFailed
 
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judging.drift import ColumnProfile
+    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 FOLDER = "model"
 FILE = "slipway.json"

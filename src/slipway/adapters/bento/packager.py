@@ -17,13 +17,13 @@ from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLD
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
 from slipway.artifacts.store import file_digest, new_folder, tree_digest
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Signature
-from slipway.domain.revision import Package
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.version import Artifact, Signature
+from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed, SlipwayError
 
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judging.drift import ColumnProfile
+    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 SOURCES = ("services/__init__.py", "services/inference/**/*.py", "services/inference/**/*.binpb")
 BUILD_SECONDS = 300

@@ -18,8 +18,8 @@ import psutil
 from slipway.adapters.bento.leftovers import noted
 from slipway.adapters.bento.serving import serve_command
 from slipway.artifacts.model_environment import SERVICE_NAMES, select_inherited
-from slipway.domain.model import revision_name
-from slipway.domain.revision import Package
+from slipway.domain.release.version import revision_name
+from slipway.domain.rollout.revision import Package
 from slipway.errors import RevisionFailed
 
 HOST = "127.0.0.1"

@@ -19,10 +19,10 @@ from slipway.adapters.bento.replaying.asking import opened, replay
 from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import samples
 from slipway.artifacts.rows import read_rows, read_table
-from slipway.domain.contract.replay import Replayed
-from slipway.domain.model import revision_name
-from slipway.domain.revision import Package
-from slipway.domain.spec import RehearsalSpec
+from slipway.domain.gates.contract.replay import Replayed
+from slipway.domain.release.version import revision_name
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import RehearsalSpec
 from slipway.errors import RevisionFailed
 from slipway.ports.rehearsal import Promise, Rehearsed
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from slipway.adapters.expectations import telling
 from slipway.adapters.expectations.telling import Demand
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import Expectation, Severity
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import Expectation, Severity
 from slipway.domain.verdict import Verdict
 
 if TYPE_CHECKING:

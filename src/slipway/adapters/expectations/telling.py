@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.domain.model import Column
-from slipway.domain.spec import Severity
+from slipway.domain.release.version import Column
+from slipway.domain.spec.release import Severity
 from slipway.domain.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:

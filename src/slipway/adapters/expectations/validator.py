@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from slipway.adapters.expectations import questions
 from slipway.adapters.expectations.questions import Question
 from slipway.artifacts.rows import read_table
-from slipway.domain.model import Column, Signature
-from slipway.domain.spec import DataSpec, spelled_out
+from slipway.domain.release.version import Column, Signature
+from slipway.domain.spec.release import DataSpec, spelled_out
 from slipway.domain.verdict import Verdict
 from slipway.errors import DataBroken
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, revision_labels
 from slipway.adapters.kubernetes.quantity import milli
-from slipway.domain.revision import Revision
-from slipway.domain.serving_spec import ReplicasSpec
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.spec.serving import ReplicasSpec
 
 IN_FLIGHT = "slipway_requests_in_flight"
 """The gauge that every pod exports: requests accepted and not answered yet."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.domain.status import Phase, RolloutStatus
+from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.errors import SlipwayError
 
 MOST_WORDS = 1000

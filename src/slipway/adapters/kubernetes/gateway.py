@@ -9,7 +9,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import PORT
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
-from slipway.domain.revision import Traffic
+from slipway.domain.rollout.revision import Traffic
 from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
 from slipway.ports.target import Abilities
 

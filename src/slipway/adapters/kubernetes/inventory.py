@@ -8,7 +8,7 @@ from slipway.adapters.kubernetes.kinds import GATEWAY_API
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED, Rule
 from slipway.adapters.kubernetes.target import KubernetesTarget
 from slipway.domain.finding import Finding, Health
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.spec.serving import ServingSpec
 from slipway.errors import SlipwayError
 
 OLDEST_MINOR = 30

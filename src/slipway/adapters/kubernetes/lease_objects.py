@@ -8,7 +8,7 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MODEL, model_labels
 from slipway.adapters.kubernetes.readiness import unix_seconds
 from slipway.adapters.kubernetes.statuses import object_name
-from slipway.domain.format import require_known
+from slipway.domain.stored.format import require_known
 from slipway.ports.rollouts import Lease
 
 SUPERSEDED_BY, SECONDS = "slipway.dev/superseded-by", "slipway.dev/seconds"

@@ -17,7 +17,7 @@ from slipway.adapters.kubernetes.names import (
     revision_labels,
 )
 from slipway.adapters.kubernetes.pods import START_SECONDS, pod_template
-from slipway.domain.revision import Revision
+from slipway.domain.rollout.revision import Revision
 
 PROGRESS_SECONDS = START_SECONDS + 300
 """Nothing new became ready for so long: the time a model may take to load, and as much for its image and its place."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from slipway.domain.revision import Revision
+from slipway.domain.rollout.revision import Revision
 
 MODEL, REVISION = "slipway.dev/model", "slipway.dev/revision"
 PACKAGE = "slipway.dev/package"

@@ -14,8 +14,8 @@ from slipway.adapters.kubernetes.names import (
     REVISION,
     revision_labels,
 )
-from slipway.domain.revision import Revision
-from slipway.domain.serving_spec import GpuSpec, ServingSpec, Toleration
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.spec.serving import GpuSpec, ServingSpec, Toleration
 from slipway.errors import ArtifactBroken
 
 USER = 10001

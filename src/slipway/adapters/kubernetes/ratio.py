@@ -7,7 +7,7 @@ A canary with `c` replicas beside `s` of the stable revision gets c / (s + c) of
 from dataclasses import dataclass
 from functools import cache
 
-from slipway.domain.scaling import ALL
+from slipway.domain.rollout.scaling import ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import CONTAINER, REVISION, of_model
 from slipway.adapters.kubernetes.readiness import is_ready, staying
-from slipway.domain.contract.recorded import Recorded, read_samples
+from slipway.domain.gates.contract.recorded import Recorded, read_samples
 
 PODS = 4
 """Replicas that are asked: they get the same kind of requests."""

@@ -16,8 +16,8 @@ from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, MODEL, RE
 from slipway.adapters.kubernetes.ratio import Counts, counts_for, reachable, why
 from slipway.adapters.kubernetes.readiness import ready
 from slipway.adapters.kubernetes.routes import read_told, told
-from slipway.domain.revision import Traffic
-from slipway.domain.scaling import ALL
+from slipway.domain.rollout.revision import Traffic
+from slipway.domain.rollout.scaling import ALL
 from slipway.errors import NotFound, PermanentError, TargetUnavailable
 from slipway.ports.target import Abilities
 

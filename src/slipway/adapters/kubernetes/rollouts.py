@@ -15,7 +15,7 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.lease_objects import Given, Grant
 from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
-from slipway.domain.status import RolloutStatus
+from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import FormatTooNew, LeaseLost, NotFound, PermanentError
 from slipway.ports.rollouts import Lease, held, lost
 

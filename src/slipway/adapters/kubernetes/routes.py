@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.managers import editor
 from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, model_labels
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.rollout.revision import Rescue, Traffic
 
 COMPARE_HEADER = "x-slipway-compare"
 """On live requests and on their copies while a shadow looks on: services keep their answers then."""

@@ -20,8 +20,8 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
 from slipway.adapters.kubernetes.quantity import number
 from slipway.adapters.kubernetes.readiness import is_ready, staying, unix_seconds
-from slipway.domain.revision import Health, RevisionState
-from slipway.domain.scaling import IN_FLIGHT, Load, Scale
+from slipway.domain.rollout.revision import Health, RevisionState
+from slipway.domain.rollout.scaling import IN_FLIGHT, Load, Scale
 
 LATELY_SECONDS = 600.0
 """An end of longer ago says nothing of how a revision does now."""

@@ -4,8 +4,8 @@ import json
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import MODEL, model_labels
-from slipway.domain.status import Phase, RolloutStatus
-from slipway.domain.stored_formats import STATUS
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.stored.formats import STATUS
 from slipway.errors import PermanentError
 from slipway.ports.rollouts import Lease
 

@@ -19,8 +19,8 @@ from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, WHOLE, o
 from slipway.adapters.kubernetes.readiness import ready_since, staying
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import Seen, assess
-from slipway.domain.revision import Revision, RevisionState, Traffic
-from slipway.domain.serving_spec import ReplicasSpec, ServingSpec
+from slipway.domain.rollout.revision import Revision, RevisionState, Traffic
+from slipway.domain.spec.serving import ReplicasSpec, ServingSpec
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
 from slipway.ports.target import Abilities
 

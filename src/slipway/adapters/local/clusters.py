@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.domain.revision import Rescue
+from slipway.domain.rollout.revision import Rescue
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.adapters.local.clusters import GRPC, RESCUE, live
-from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
-from slipway.domain.counters import ZERO, Counters
+from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.judge.counters import ZERO, Counters
 
 Json = dict[str, Any]
 

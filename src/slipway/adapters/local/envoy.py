@@ -13,7 +13,7 @@ from slipway.adapters.local.clusters import Ports, working
 from slipway.adapters.local.program import Program
 from slipway.adapters.local.waiting import until
 from slipway.artifacts.store import write_atomic
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway.errors import TargetUnavailable
 
 PROGRAM = "envoy"

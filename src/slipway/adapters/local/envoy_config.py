@@ -15,7 +15,7 @@ from slipway.adapters.local.clusters import Ports
 from slipway.adapters.local.clusters import clusters as all_clusters
 from slipway.adapters.local.counting import ASKED, TRIED, logger
 from slipway.adapters.local.routing import grpc_routes, model_routes, refusal
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.rollout.revision import Rescue, Traffic
 
 Json = dict[str, Any]
 

@@ -5,7 +5,7 @@ from slipway.adapters.local.processes import memory_mebibytes
 from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.records import Record
 from slipway.adapters.local.supervisor import Supervisor
-from slipway.domain.revision import Health, RevisionState
+from slipway.domain.rollout.revision import Health, RevisionState
 
 PROBE_SECONDS = 1.0
 MANY_STARTS = 4

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.format import require_known
-from slipway.domain.labels import Label
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.labels import Label
+from slipway.domain.stored.format import require_known
 from slipway.errors import DataBroken, MetricsUnavailable, PermanentError
 from slipway.ports.labels import Recorded
 

@@ -12,9 +12,9 @@ from slipway.adapters.local import counting, loopback
 from slipway.adapters.local.clusters import live
 from slipway.adapters.local.envoy import Bins, Envoy
 from slipway.adapters.local.records import Record, Records
-from slipway.domain.counters import ZERO, Counters
-from slipway.domain.readings import Latencies, Summary
-from slipway.domain.shadow import Answer
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.shadow import Answer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.supervisor import Supervisor
-from slipway.domain.contract.recorded import Recorded, read_samples
+from slipway.domain.gates.contract.recorded import Recorded, read_samples
 
 READ_BYTES = 8 * 2**20
 """Of the end of each file: the log, and the one before it (they are rotated at 10 MB)."""

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from slipway.adapters.local.clusters import Ports
 from slipway.artifacts.store import write_atomic
-from slipway.domain.format import Format
-from slipway.domain.revision import Revision
+from slipway.domain.rollout.revision import Revision
+from slipway.domain.stored.format import Format
 from slipway.errors import TargetUnavailable
 
 

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from slipway.adapters.local.locks import locked
 from slipway.artifacts.store import write_atomic
-from slipway.domain.format import Format
-from slipway.domain.status import RolloutStatus
-from slipway.domain.stored_formats import STATUS
+from slipway.domain.rollout.status import RolloutStatus
+from slipway.domain.stored.format import Format
+from slipway.domain.stored.formats import STATUS
 from slipway.errors import LeaseLost, PermanentError
 from slipway.ports.rollouts import Lease, held, lost
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from slipway.adapters.local.clusters import GRPC, HEALTH, rescue_cluster, shadow_cluster
-from slipway.domain.answers import ELSEWHERE, GRPC_KINDS
-from slipway.domain.revision import Rescue, Traffic
+from slipway.domain.judge.answers import ELSEWHERE, GRPC_KINDS
+from slipway.domain.rollout.revision import Rescue, Traffic
 
 Json = dict[str, Any]
 

@@ -18,8 +18,8 @@ from slipway.adapters.local.records import Record, Records
 from slipway.adapters.local.supervisor import Supervisor
 from slipway.adapters.local.waiting import until
 from slipway.artifacts.model_environment import SERVICE_NAMES
-from slipway.domain.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.serving_spec import ServingSpec
+from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
+from slipway.domain.spec.serving import ServingSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, NotFound, PermanentError
 from slipway.ports.target import Abilities
 

@@ -12,11 +12,11 @@ from pydantic_core import to_json
 from slipway.adapters.mlflow import artifacts, runs
 from slipway.adapters.mlflow.refusals import Refused
 from slipway.adapters.mlflow.rest import MlflowRest
-from slipway.domain import history
-from slipway.domain.format import NUMBER, Format
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import HistoryEntry, ReleaseRecord
-from slipway.domain.stored_formats import ENTRY, RECORD
+from slipway.domain.release import history
+from slipway.domain.release.record import HistoryEntry, ReleaseRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.stored.format import NUMBER, Format
+from slipway.domain.stored.formats import ENTRY, RECORD
 from slipway.errors import ArtifactBroken, NotFound
 
 EXPERIMENTS = "slipway/"

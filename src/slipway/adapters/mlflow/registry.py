@@ -9,7 +9,7 @@ from slipway.adapters.mlflow import artifacts, modelfile
 from slipway.adapters.mlflow.refusals import Refused
 from slipway.adapters.mlflow.rest import MlflowRest
 from slipway.artifacts import store as files
-from slipway.domain.model import Artifact, ModelVersion
+from slipway.domain.release.version import Artifact, ModelVersion
 from slipway.errors import ArtifactBroken, NotFound
 
 LARGEST_VERSION = 2**31 - 1

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import PurePath
 from typing import Any
 
-from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import Moment
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.rollout.status import Moment
 
 RELEASE_ID = "slipway.release_id"
 """Tag that finds a release's run again."""

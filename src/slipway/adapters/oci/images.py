@@ -15,7 +15,7 @@ from slipway.adapters.oci.pip_secrets import write_secrets
 from slipway.adapters.oci.registry import Registry
 from slipway.adapters.oci.runtime import CONTAINERFILE, Runtime, runtime_of
 from slipway.artifacts.store import part_folder
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed, SettingsError
 
 RUNTIMES = "slipway-runtime"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from slipway.domain.revision import Package
+from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed
 
 CONTAINERFILE = Path(__file__).with_name("Containerfile")

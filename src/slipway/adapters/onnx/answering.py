@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.domain.independence import rows_independent
-from slipway.domain.parity import Answers, EdgeAnswers
+from slipway.domain.gates.independence import rows_independent
+from slipway.domain.gates.parity import Answers, EdgeAnswers
 
 if TYPE_CHECKING:
     import pandas as pd

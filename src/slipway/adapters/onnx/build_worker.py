@@ -12,7 +12,7 @@ from slipway.adapters.onnx.edges import edge_rows
 from slipway.adapters.onnx.optimizer_pass import NotBuilt
 from slipway.adapters.onnx.passes import find_pass
 from slipway.artifacts.rows import read_rows
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 
 if TYPE_CHECKING:
     import onnxruntime as ort

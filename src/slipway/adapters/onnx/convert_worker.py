@@ -13,7 +13,7 @@ from slipway.adapters.onnx.converter import Converter, NotConverted, make_refusa
 from slipway.adapters.onnx.converters import find_converter
 from slipway.adapters.onnx.edges import edge_rows
 from slipway.artifacts.rows import read_rows
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 
 if TYPE_CHECKING:
     import onnxruntime as ort

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 from slipway.errors import ConversionRefused
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from slipway.adapters.onnx.passes import find_pass
 from slipway.adapters.onnx.session import CPU
 from slipway.artifacts import mlmodel
 from slipway.artifacts.store import file_digest
-from slipway.domain.conversion import Converted, Optimized, Variant
-from slipway.domain.model import Signature
-from slipway.domain.parity import EdgeAnswers, judge_parity
-from slipway.domain.spec import ConversionSpec, OptimizationSpec
-from slipway.domain.speed import choose, paired_speedup
+from slipway.domain.gates.parity import EdgeAnswers, judge_parity
+from slipway.domain.optimize.conversion import Converted, Optimized, Variant
+from slipway.domain.optimize.speed import choose, paired_speedup
+from slipway.domain.release.version import Signature
+from slipway.domain.spec.release import ConversionSpec, OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ArtifactBroken
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.domain.parity import Answers
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.gates.parity import Answers
+from slipway.domain.spec.release import ConversionSpec
 
 Limits = Callable[[Answers], ConversionSpec]
 """From the plain model's answers to how far a form may be from them."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx.converter import Converter, NotConverted
 from slipway.adapters.onnx.worker import one_line
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 from slipway.errors import ArtifactBroken, DataBroken
 
 if TYPE_CHECKING:

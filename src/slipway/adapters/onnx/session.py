@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.artifacts.rows import matrix, read_rows
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 
 if TYPE_CHECKING:
     import onnxruntime as ort

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from slipway.adapters.prometheus.client import Sample
-from slipway.domain.readings import Latencies
+from slipway.domain.judge.readings import Latencies
 
 
 class BadBuckets(Exception):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from slipway.adapters.prometheus.buckets import BadBuckets, count
 from slipway.adapters.prometheus.client import Sample
-from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
-from slipway.domain.counters import ZERO, Counters
+from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
+from slipway.domain.judge.counters import ZERO, Counters
 
 STATUSES = ("code", "response_code", "status")
 """Labels that hold an HTTP status: Traefik's and the pods', Istio's, ingress-nginx'."""

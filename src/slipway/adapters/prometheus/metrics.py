@@ -16,11 +16,11 @@ from slipway.adapters.prometheus.source import ROUTE, Source
 from slipway.adapters.prometheus.steps import Steps
 from slipway.adapters.prometheus.strays import Strays
 from slipway.adapters.prometheus.totals import Totals
-from slipway.domain.answers import AnswerKind
-from slipway.domain.counters import Counters
-from slipway.domain.readings import Latencies, Summary
-from slipway.domain.serving_spec import EvidenceSpec
-from slipway.domain.shadow import Answer
+from slipway.domain.judge.answers import AnswerKind
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.shadow import Answer
+from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import MetricsUnavailable, TransientError
 
 Known = Callable[[str], Collection[str]]

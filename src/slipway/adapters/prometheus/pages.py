@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from math import fsum
 
-from slipway.domain.readings import Summary, Sums
-from slipway.domain.shadow import Answer
+from slipway.domain.judge.readings import Summary, Sums
+from slipway.domain.rollout.shadow import Answer
 from slipway.pages import read_answers, read_summary
 
 

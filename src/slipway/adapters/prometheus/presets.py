@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
 
-from slipway.domain.serving_spec import EvidenceSpec
+from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import SettingsError
 
 WINDOW = "1h"

@@ -11,7 +11,7 @@ from slipway.adapters.prometheus.counting import by_kind
 from slipway.adapters.prometheus.presets import OF_SPEC, PODS, Preset, filled
 from slipway.adapters.prometheus.question import Part, Parts
 from slipway.adapters.prometheus.totals import Totals
-from slipway.domain.answers import AnswerKind
+from slipway.domain.judge.answers import AnswerKind
 from slipway.errors import MetricsUnavailable, SpecError, TransientError
 
 T = TypeVar("T")

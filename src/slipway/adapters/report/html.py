@@ -9,8 +9,8 @@ from slipway.adapters.report.judged import judged, remarks
 from slipway.adapters.report.markdown import summary
 from slipway.adapters.report.plan_plot import plan_plot
 from slipway.adapters.report.plots import rollout_svg
-from slipway.domain.planning import Forecast
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.forecast import Forecast
+from slipway.domain.release.record import ReleaseRecord
 from slipway.errors import PermanentError
 
 HERE = Path(__file__).parent

@@ -9,10 +9,10 @@ from slipway.adapters.report.intervals import Chart, Mark, Scale, chart
 from slipway.adapters.report.pauses import pauses
 from slipway.adapters.report.view import parameter
 from slipway.adapters.report.wording import duration, short
-from slipway.domain.checks import AFTER_PROMOTION, Check
-from slipway.domain.judge_spec import JudgeSpec
-from slipway.domain.metrics import RATES
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.judge.checks import AFTER_PROMOTION, Check
+from slipway.domain.judge.metrics import RATES
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.spec.judge import JudgeSpec
 from slipway.domain.verdict import Outcome, Verdict
 
 SPECS: dict[str, str] = {Check.COPIES: "judge.errors", **{one.check: one.spec_path for one in RATES}}

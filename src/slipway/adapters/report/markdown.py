@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from slipway.adapters.report import view
-from slipway.domain.release import ReleaseRecord
+from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.verdict import Outcome, Verdict
 
 SYMBOLS = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.INCONCLUSIVE: "❔", Outcome.NO_DATA: "⚪"}

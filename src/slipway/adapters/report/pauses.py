@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import HoldReason, Moment, Phase
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.rollout.status import HoldReason, Moment, Phase
 
 NAMES = {
     HoldReason.BOTH_FAIL: "both fail",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.adapters.report.plots import style
-from slipway.domain.judging.rates import Floats
-from slipway.domain.planning import Forecast
+from slipway.domain.forecast import Forecast
+from slipway.domain.judge.statistics.rates import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

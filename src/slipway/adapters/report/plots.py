@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.report.pauses import pauses
 from slipway.adapters.report.view import compared, parameter, rollout_span
-from slipway.domain.counters import Counters
-from slipway.domain.judge_spec import JudgeSpec
-from slipway.domain.release import ReleaseRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.judge.counters import Counters
+from slipway.domain.release.record import ReleaseRecord
+from slipway.domain.rollout.status import Moment, Phase
+from slipway.domain.spec.judge import JudgeSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from slipway.adapters.report.wording import THIN, duration, moment, named, rate, short
-from slipway.domain.model import ReleaseState
-from slipway.domain.release import ReleaseRecord, StageRecord
-from slipway.domain.status import Moment, Phase
+from slipway.domain.release.record import ReleaseRecord, StageRecord
+from slipway.domain.release.version import ReleaseState
+from slipway.domain.rollout.status import Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 
 ROLL_OUT = "roll out"

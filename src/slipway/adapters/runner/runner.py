@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.artifacts import foreign_code, mlmodel, sandbox
-from slipway.domain.model import Signature
+from slipway.domain.release.version import Signature
 from slipway.errors import ArtifactBroken, DataBroken
 
 WORKER = "slipway.adapters.runner.worker"

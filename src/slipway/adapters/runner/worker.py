@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slipway.artifacts import mlmodel
 from slipway.artifacts.rows import matrix, read_rows
-from slipway.domain.model import Signature
+from slipway.domain.release.version import Signature
 from slipway.errors import SlipwayError
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from slipway.domain.contract.difference import Difference
-from slipway.domain.contract.verdict import compare_signatures, judge_contract, needs_person
-from slipway.domain.release import StageName
-from slipway.domain.spec import Contract
+from slipway.domain.gates.contract.difference import Difference
+from slipway.domain.gates.contract.verdict import compare_signatures, judge_contract, needs_person
+from slipway.domain.release.record import StageName
+from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.usecases.stages.fetch import Fetched
 from slipway.usecases.stages.stage import Stage, begin_stage

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from slipway import wiring
-from slipway.domain.checks import Check
-from slipway.domain.conversion import Converted, spelled_out
-from slipway.domain.model import Artifact, Signature
-from slipway.domain.release import StageName
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.judge.checks import Check
+from slipway.domain.optimize.conversion import Converted, spelled_out
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import Artifact, Signature
+from slipway.domain.spec.release import ConversionSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import ConversionRefused
 from slipway.settings import settings

@@ -6,9 +6,9 @@ from pathlib import Path
 from slipway import wiring
 from slipway.artifacts.rows import input_columns
 from slipway.artifacts.store import file_digest
-from slipway.domain.model import Artifact, ModelVersion, Signature, VersionTag
-from slipway.domain.release import StageName
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import Artifact, ModelVersion, Signature, VersionTag
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import ArtifactChanged, DataBroken
 from slipway.settings import settings
 from slipway.usecases.stages.stage import Stage, begin_stage

@@ -5,9 +5,9 @@ from typing import Any
 
 from slipway import wiring
 from slipway.artifacts.store import file_digest
-from slipway.domain.conversion import Converted, Optimized, Variant
-from slipway.domain.release import StageName
-from slipway.domain.spec import OptimizationSpec
+from slipway.domain.optimize.conversion import Converted, Optimized, Variant
+from slipway.domain.release.record import StageName
+from slipway.domain.spec.release import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout

@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from slipway import wiring
 from slipway.artifacts.rows import profiles
-from slipway.domain.conversion import Converted
-from slipway.domain.model import Artifact, Signature
-from slipway.domain.release import StageName
-from slipway.domain.revision import Package
-from slipway.domain.spec import ReleaseSpec
+from slipway.domain.optimize.conversion import Converted
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import Artifact, Signature
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import ReleaseSpec
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway import wiring
-from slipway.domain.model import Artifact
+from slipway.domain.release.version import Artifact
 from slipway.usecases.stages.fetch import Holdout
 
 

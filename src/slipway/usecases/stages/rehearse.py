@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from slipway import wiring
 from slipway.artifacts.rows import input_columns
-from slipway.domain.contract.difference import Difference
-from slipway.domain.contract.recorded import Recorded
-from slipway.domain.contract.replay import CHECK, Replayed, compare_exchanges, remark
-from slipway.domain.contract.verdict import judge_contract, needs_person
-from slipway.domain.model import revision_name
-from slipway.domain.rehearsal import judge_answers, judge_limits
-from slipway.domain.release import StageName
-from slipway.domain.revision import Package
-from slipway.domain.spec import Contract, ReleaseSpec
+from slipway.domain.gates.contract.difference import Difference
+from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.gates.contract.replay import CHECK, Replayed, compare_exchanges, remark
+from slipway.domain.gates.contract.verdict import judge_contract, needs_person
+from slipway.domain.gates.rehearsal import judge_answers, judge_limits
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import revision_name
+from slipway.domain.rollout.revision import Package
+from slipway.domain.spec.release import Contract, ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import SlipwayError
 from slipway.ports.rehearsal import Promise

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from slipway.domain.release import StageName, StageRecord
+from slipway.domain.release.record import StageName, StageRecord
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.errors import GateFailed
 

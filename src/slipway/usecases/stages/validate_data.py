@@ -1,9 +1,9 @@
 """Validate data: the rows that the gates judge with, before anything is judged with them."""
 
 from slipway import wiring
-from slipway.domain.model import Signature
-from slipway.domain.release import StageName
-from slipway.domain.spec import DataSpec
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import Signature
+from slipway.domain.spec.release import DataSpec
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
 

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from slipway import wiring
 from slipway.artifacts.rows import read_labels
-from slipway.domain.contract.difference import Difference
-from slipway.domain.contract.outputs import compare_labels
-from slipway.domain.contract.verdict import judge_contract, needs_person
-from slipway.domain.model import Artifact
-from slipway.domain.quality import judge_quality
-from slipway.domain.release import StageName
-from slipway.domain.spec import Contract, Inconclusive, QualitySpec
+from slipway.domain.gates.contract.difference import Difference
+from slipway.domain.gates.contract.outputs import compare_labels
+from slipway.domain.gates.contract.verdict import judge_contract, needs_person
+from slipway.domain.gates.quality import judge_quality
+from slipway.domain.release.record import StageName
+from slipway.domain.release.version import Artifact
+from slipway.domain.spec.release import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
 from slipway.usecases.stages.check_contract import describe_differences
 from slipway.usecases.stages.fetch import Fetched, Holdout

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.adapters.onnx.converter import OPSET, Converter
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 
 if TYPE_CHECKING:
     import pandas as pd

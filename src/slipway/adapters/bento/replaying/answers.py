@@ -6,7 +6,7 @@ import orjson
 
 from slipway.adapters.bento.replaying.messages import Messages
 from slipway.adapters.bento.replaying.requests import HEADER_LENGTH, Door
-from slipway.domain.contract.replay import NAMELESS, Given
+from slipway.domain.gates.contract.replay import NAMELESS, Given
 
 Outputs = dict[str, Given]
 

@@ -15,8 +15,8 @@ from slipway.adapters.bento.replaying.answers import Outputs, read_json, read_me
 from slipway.adapters.bento.replaying.messages import DESCRIPTORS, Messages
 from slipway.adapters.bento.replaying.requests import Request, http_requests
 from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.answers import AnswerKind, kind_of_grpc, kind_of_http
-from slipway.domain.contract.replay import Answer, Exchange, Replayed
+from slipway.domain.gates.contract.replay import Answer, Exchange, Replayed
+from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 
 REQUEST_SECONDS = 30.0
 """The service's own limit of one request."""

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from slipway.adapters.bento.replaying.asking import Doors
 from slipway.adapters.bento.replaying.requests import binary_request
 from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.answers import AnswerKind
-from slipway.domain.contract.difference import counted
-from slipway.domain.contract.recorded import Recorded, Value
-from slipway.domain.contract.replay import RECORDED, Answer, Exchange, Replayed
-from slipway.domain.model import Column
+from slipway.domain.gates.contract.difference import counted
+from slipway.domain.gates.contract.recorded import Recorded, Value
+from slipway.domain.gates.contract.replay import RECORDED, Answer, Exchange, Replayed
+from slipway.domain.judge.answers import AnswerKind
+from slipway.domain.release.version import Column
 
 LIVE_SECONDS = 20.0
 """After it no further recorded request is sent."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.model import Column, Signature
+from slipway.domain.release.version import Column, Signature
 
 if TYPE_CHECKING:
     import pandas as pd

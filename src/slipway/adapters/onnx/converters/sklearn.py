@@ -13,7 +13,7 @@ import numpy as np
 from slipway.adapters.onnx.converter import OPSET, Converter, NotConverted
 from slipway.adapters.onnx.session import plain_labels
 from slipway.adapters.onnx.worker import one_line
-from slipway.domain.parity import Answers
+from slipway.domain.gates.parity import Answers
 from slipway.errors import ArtifactBroken
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from slipway.adapters.onnx.optimizer_pass import NotBuilt, Pass
-from slipway.domain.parity import LABEL_KINDS, Answers
-from slipway.domain.spec import ConversionSpec
+from slipway.domain.gates.parity import LABEL_KINDS, Answers
+from slipway.domain.spec.release import ConversionSpec
 
 QUANTIZED = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "QAttention", "QGemm"}
 """Operators that dynamic quantization leaves behind where it found something to do."""

@@ -1,0 +1,177 @@
+r"""Where evidence decides: how many events of the canary are enough, at every moment of a plan.
+
+With X events of the canary and Y_j of stable at weight j, the log-likelihood of a ratio w against w0 is (`rates`)
+
+    l(w) - l(w0) = X (log(w/w0) - sum_j f_j c_j(w)) - sum_j Y_j c_j(w),   c_j(w) = log((1 + o_j w)/(1 + o_j w0))
+
+with o_j the odds of a request to be the canary's, and f_j the share of X that came at weight j. Given X, each event
+came at weight j with the share of the canary's requests that did, so f_j is put at that share. Y_j varies about its
+mean by a noise that moves all c_j(w) together nearly alike: it is followed as one number z of variance 1 (`NOISE`), the
+part of the noise along w = 2 w0, skewed as Poisson counts are (Cornish & Fisher 1938, first term).
+
+Evidence is a mean of exponentials of lines in X, so its logarithm is convex in X and there is one X at which it crosses
+a bound. Newton's method, begun where the best single alternative crosses, nears it from one side.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaln
+
+from slipway.domain.judge.statistics.rates import NEARER, SMALLER, STEPS_PER_DOUBLING, Floats, grid_of, ratio_weight
+from slipway.domain.spec.judge import RateGuard
+
+STATES = 7
+"""Values of z: a binomial of 6 fair coins, scaled; enough for chances within a percent."""
+NOISE: Floats = (2 * np.arange(STATES) - (STATES - 1)) / np.sqrt(STATES - 1)
+NOISE_CHANCES: Floats = np.exp(
+    gammaln(STATES) - gammaln(np.arange(STATES) + 1) - gammaln(STATES - np.arange(STATES)) - (STATES - 1) * np.log(2)
+)
+NEWTON_STEPS = 5
+_KRAWTCHOUK: Floats = np.array(
+    [
+        np.polynomial.polynomial.polymul(
+            np.polynomial.polynomial.polypow([1, 1], STATES - 1 - state),
+            np.polynomial.polynomial.polypow([1, -1], state),
+        )
+        for state in range(STATES)
+    ]
+)
+"""Row by state, column by degree; its square is 2^(STATES - 1) times the identity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Expected requests so far, at some moments."""
+
+    canary: Floats
+    """By moment and leg, shape (moments, legs)."""
+    stable: Floats
+    """The same."""
+    odds: Floats
+    """Of a request to be the canary's, by leg: shape (legs,)."""
+
+    def noise_variance(self, base: float) -> Floats:
+        """Return the variance of what z stands for, by moment; `base` is stable's share of events."""
+        variance: Floats = base * self.stable @ _reference(self.odds) ** 2
+        return variance
+
+
+def fails(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats:
+    """Return from how many events of the canary on it is rolled back, shape (moments, STATES)."""
+    grid = grid_of(guard.margin, guard.tolerance)
+    slope, offset = _lines(served, base, grid.ratios, guard.margin)
+    chosen = np.isfinite(grid.worse)
+    return np.ceil(_crossing(slope[:, None, chosen], offset[..., chosen] + grid.worse[chosen], -np.log(alpha)) - 1e-9)
+
+
+def passes(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
+    """Return up to how many events of the canary it passes, shape (moments, STATES); negative: it can't yet.
+
+    Two ways, weighed as `rates.log_pass` does for a stable version that was seen before: the ratio is under the
+    tolerance, or the canary's share is negligible. The ratio helps only up to as many events as are `rates.nearer` the
+    margin; beyond, its evidence counts as 1 at most.
+    """
+    grid, weight = grid_of(guard.margin, guard.tolerance), float(ratio_weight(np.array(base < guard.negligible)))
+    bad = _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible, weight)
+    both = _under(served, base, beta, bad)
+    slope, offset = _small(served, guard.negligible)
+    alone = _crossing(slope, offset, np.log((1 / beta - weight) / (1 - weight)))[:, None]
+    return np.maximum(np.minimum(both, _nearer(served, guard, base)), np.floor(alone + 1e-9))
+
+
+def _nearer(served: Served, guard: RateGuard, base: float) -> Floats:
+    """Return up to how many events the margin explains them clearly better than a ratio halfway to the tolerance."""
+    grid = grid_of(guard.margin, guard.tolerance)
+    beside = grid.halfway > 0
+    slope, offset = _lines(served, base, grid.ratios[beside], guard.margin)
+    weights = grid.halfway[beside]
+    return np.floor((-NEARER - offset @ weights) / (slope @ weights)[:, None] + 1e-9)
+
+
+def excludes(served: Served, base: float, beta: float, bad: tuple[float, float]) -> Floats:
+    """Return up to how many events it is shown that the canary is under a ratio, or under a share; as `passes`.
+
+    As `rates.log_under`: the null is the grid's point at the ratio or next below it.
+    """
+    ratio, share = bad
+    spaced = grid_of(1.0, 2.0).ratios[:-2]  # the same for all
+    null = int(np.searchsorted(spaced, ratio * (1 + 1e-9), side="right")) - 1
+    below = spaced[max(null - 2 * STEPS_PER_DOUBLING, 0) : null]
+    weights = np.full(len(below), -np.log(2 * STEPS_PER_DOUBLING))
+    return _under(served, base, beta, _Bad(float(spaced[null]), below, weights, share))
+
+
+class _Bad(NamedTuple):
+    """What is to be excluded: a ratio, by alternatives with their log weights, or a share."""
+
+    null: float
+    ratios: Floats
+    weights: Floats
+    share: float
+    ratio_weight: float = 0.5
+    """How much the evidence against the ratio weighs, the rest that against the share."""
+
+
+def _under(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
+    slope, offset = _lines(served, base, bad.ratios, bad.null)
+    chosen = np.isfinite(bad.weights)
+    small_slope, small = _small(served, bad.share)
+    small_slope = np.broadcast_to(small_slope, (len(small), 1, len(SMALLER)))
+    small = np.broadcast_to(small[:, None], (*offset.shape[:2], len(SMALLER))) + np.log(1 - bad.ratio_weight)
+    slopes = np.concatenate([slope[:, None, chosen], small_slope], axis=2)
+    offsets = np.concatenate([offset[..., chosen] + bad.weights[chosen] + np.log(bad.ratio_weight), small], axis=2)
+    return np.floor(_crossing(slopes, offsets, -np.log(beta)) + 1e-9)
+
+
+def _small(served: Served, share: float) -> tuple[Floats, Floats]:
+    """Return slope (multiples,) and offset (moments, multiples) of the evidence that the canary is under a share."""
+    good = np.log1p(-share * SMALLER) - np.log1p(-share)
+    return np.log(SMALLER) - good, served.canary.sum(axis=1)[:, None] * good - np.log(len(SMALLER))
+
+
+def noise_moves(variance: Floats) -> Floats:
+    """Return the chances of z's values from one moment to the next, shape (moments - 1, STATES before, STATES after).
+
+    z is a sum over its own spread, so it follows an autoregression. As the sum of coins that are tossed again with a
+    chance of 1 - r each, it has that one's mean, variance and correlation r exactly (Rouwenhorst 1995); the chain's
+    eigenvalues are the powers of r, its eigenvectors Krawtchouk's polynomials.
+    """
+    correlation = np.sqrt(variance[:-1] / np.maximum(variance[1:], 1e-300))
+    powers = correlation[:, None] ** np.arange(STATES)
+    moves: Floats = (_KRAWTCHOUK * powers[:, None, :]) @ (_KRAWTCHOUK / 2 ** (STATES - 1))
+    return np.maximum(moves, 0.0)
+
+
+def _lines(served: Served, base: float, ratios: Floats, null: float) -> tuple[Floats, Floats]:
+    """Return slope (moments, ratios) and offset (moments, STATES, ratios) of l(w) - l(null) as lines in X."""
+    odds = served.odds[:, None]
+    costs = np.log1p(odds * ratios) - np.log1p(odds * null)
+    of_canary = served.canary / np.maximum(served.canary.sum(axis=1, keepdims=True), 1e-300)
+    slope = np.log(ratios / null) - of_canary @ costs
+    events, along = base * served.stable, _reference(served.odds)
+    variance = np.maximum(events @ along**2, 1e-300)
+    skew = (events @ along**3) / variance**1.5
+    spread = ((events * along) @ costs) / np.sqrt(variance)[:, None]
+    fewest = -(events @ along) / np.sqrt(variance)  # stable has no fewer than none
+    z = np.maximum(NOISE + np.minimum(skew, 1.0)[:, None] * (NOISE**2 - 1) / 6, fewest[:, None])
+    offset = -(events @ costs)[:, None, :] - z[:, :, None] * spread[:, None, :]
+    return slope, offset
+
+
+def _reference(odds: Floats) -> Floats:
+    return np.log1p(2 * odds) - np.log1p(odds)
+
+
+def _crossing(slope: Floats, offset: Floats, level: float) -> Floats:
+    """Return x at which log(sum(exp(offset + slope x))) over the last axis crosses `level`; slopes of one sign."""
+    alone = (level - offset) / slope
+    x: Floats = alone.min(axis=-1) if slope.flat[0] > 0 else alone.max(axis=-1)
+    for _ in range(NEWTON_STEPS):
+        logs = offset + slope * x[..., None]
+        top = logs.max(axis=-1, keepdims=True)
+        shares = np.exp(logs - top)
+        whole = shares.sum(axis=-1)
+        x = x - (top[..., 0] + np.log(whole) - level) * whole / (shares * slope).sum(axis=-1)
+    return x

@@ -1,0 +1,37 @@
+"""How many replicas each step needs: the arithmetic of `scaling`, for a load that is given."""
+
+from dataclasses import dataclass
+
+from slipway.domain.rollout.scaling import ALL, IN_FLIGHT, Arm, Load, Scale, needed
+from slipway.domain.spec.release import ReleaseSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReplicas:
+    """Replicas that both revisions have before a step's weight is theirs."""
+
+    name: str
+    """`shadow`, `step 1` .. or `promotion`."""
+    canary: int
+    stable: int
+    """What its share needs; while it has more the autoscaler takes them away slowly."""
+
+
+def replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
+    """Return what each step needs when so many requests are at work at once; nothing where the spec has no such signal.
+
+    Source: `scaling.needed`, which the rollout itself asks before it moves traffic.
+    """
+    bounds = spec.serving.replicas
+    if bounds.in_flight is None:
+        return ()
+    load = Load(signal=IN_FLIGHT, average=at_work, target=bounds.in_flight)
+    scale = Scale(ready=1, floor=bounds.minimum, minimum=bounds.minimum, maximum=bounds.maximum, loads=(load,))
+    arm = [Arm(percent=ALL, scale=scale)]
+    shadow = [("shadow", ALL, ALL)] if spec.rollout.shadow else []
+    weights = [step.weight_percent for step in spec.rollout.steps]
+    steps = [(f"step {number}", weight, ALL - weight) for number, weight in enumerate(weights, start=1)]
+    return tuple(
+        StepReplicas(name=name, canary=needed(arm, 0, canary), stable=needed(arm, 0, stable))
+        for name, canary, stable in (*shadow, *steps, ("promotion", ALL, 0))
+    )

@@ -1,0 +1,1 @@
+"""What can stop a release before any traffic."""

@@ -1,0 +1,73 @@
+"""Live requests as the service's log keeps them where `serving.capture_share` asks for it (lines of JSON).
+
+They hold what clients sent, people's data among it: their values go to the two services and nowhere else, into no
+sentence, log or error. A log is untrusted text: what is no sample is left out and counted.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from slipway.domain.gates.contract.difference import counted
+
+LOGGER = "slipway.inference.samples"
+"""The name under which services write samples."""
+MOST = 200
+"""Requests that are kept, the newest; the same values count once."""
+LONGEST_LINE = 2**20
+"""Bytes; services write at most some 100,000 for each column."""
+Value = float | str | None
+"""A number (a truth value is one too), a text, or nothing (NaN)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a revision's log holds of live requests."""
+
+    requests: tuple[dict[str, list[Value]], ...] = field(default=(), repr=False)
+    """Values by column, row after row, oldest request first; under an empty name those of all columns together."""
+    unreadable: int = 0
+    """Lines of samples that could not be read."""
+    missing: str = ""
+    """Why there are none; empty: see `requests`, or nobody asked for samples."""
+
+    @property
+    def remark(self) -> str:
+        """Say in words what was not there to be replayed; empty: nothing is to be said."""
+        return self.missing or (_unread(self.unreadable) if self.unreadable else "")
+
+
+def _unread(lines: int) -> str:
+    return f"{counted(lines, 'recorded request')} could not be read"
+
+
+def read_samples(lines: Iterable[bytes]) -> Recorded:
+    """Return the newest requests among the lines of one or more logs, by the time that each line says."""
+    mark = f'"{LOGGER}"'.encode()
+    read = [_sample(line) for line in lines if mark in line]
+    good = sorted((one for one in read if one is not None), key=lambda one: one[0])
+    newest = {json.dumps(inputs): inputs for _, inputs in reversed(good)}
+    kept = list(newest.values())[:MOST]
+    missing = "" if read else "no live request was recorded yet"
+    return Recorded(requests=tuple(reversed(kept)), unreadable=len(read) - len(good), missing=missing)
+
+
+def _sample(line: bytes) -> tuple[str, dict[str, list[Value]]] | None:
+    """Return a line's time and values; None: it is no sample."""
+    if len(line) > LONGEST_LINE:
+        return None
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("logger") != LOGGER:
+        return None
+    at, inputs = document.get("time"), document.get("inputs")
+    if not isinstance(at, str) or not isinstance(inputs, dict) or not inputs:
+        return None
+    whole = all(isinstance(values, list) and all(map(_is_value, values)) for values in inputs.values())
+    return (at, inputs) if whole else None
+
+
+def _is_value(value: object) -> bool:
+    return value is None or isinstance(value, int | float | str)

@@ -1,0 +1,126 @@
+"""Requests made from the champion's signature, answered by both services: what only the challenger gets wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from slipway.domain.gates.contract.difference import Difference, breaking, compatible, counted
+from slipway.domain.gates.contract.kinds import WORDS
+from slipway.domain.judge.answers import AnswerKind
+
+CHECK = "replay"
+RECORDED = "recorded live requests"
+"""The door, in words, of requests that clients sent before: they are all sent again in one form."""
+NAMELESS = ""
+"""Name of an output on a door that gives it none."""
+FORMS = 2
+"""Forms of requests that a sentence lists before it counts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One output of an answer, as its client sees it."""
+
+    letter: str
+    """What it is (see `kinds.letter`): `f`, `i`, `b` or `t`."""
+    shape: tuple[int, ...]
+    """Of one row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one service made of a request."""
+
+    kind: AnswerKind
+    message: str = ""
+    """Status and the service's own words, where it did not answer."""
+    outputs: dict[str, Given] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request to both."""
+
+    door: str
+    """`Open Inference Protocol, JSON`, ..."""
+    form: str
+    """`named tensors (3 rows)`, ..."""
+    champion: Answer
+    challenger: Answer
+
+    @property
+    def compared(self) -> bool:
+        """Whether it says something: what the champion does not take is nobody's request."""
+        return self.champion.kind is AnswerKind.RIGHT and self.challenger.kind is not AnswerKind.SHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What came of a replay."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    skipped: str = ""
+    """Why there was none, or why it ended early; empty: all requests were made."""
+    unrecorded: str = ""
+    """Why recorded requests were not all sent again; empty: they were, or there is no record."""
+
+
+def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
+    """Return what only the challenger refuses or fails, by door, and how its answers differ in form."""
+    compared = [one for one in exchanges if one.compared]
+    doors = dict.fromkeys(one.door for one in compared)
+    refusals = (_refusal(door, [one for one in compared if one.door == door]) for door in doors)
+    return (*filter(None, refusals), *_answers([one for one in compared if one.challenger.kind is AnswerKind.RIGHT]))
+
+
+def _refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
+    """Return the one difference of a door whose requests are not all answered, in the challenger's own words."""
+    bad = [one for one in exchanges if one.challenger.kind is not AnswerKind.RIGHT]
+    if not bad:
+        return None
+    forms = list(dict.fromkeys(one.form for one in bad))
+    more = len(forms) - FORMS
+    said = ", ".join(forms[:FORMS]) + (f" and {more} more" if more > 0 else "")
+    share = f"{len(bad)} of {counted(len(exchanges), 'request')} that the champion answers"
+    return breaking(door, f"{door}: {share} are refused or fail ({said}): {bad[0].challenger.message}")
+
+
+def _answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
+    """Yield each way in which answers differ once, with the doors on which it was seen."""
+    seen: dict[tuple[bool, str], list[str]] = {}
+    for one in exchanges:
+        for broken, sentence in _changes(one.champion.outputs, one.challenger.outputs):
+            seen.setdefault((broken, sentence), []).append(one.door)
+    for (broken, sentence), doors in seen.items():
+        told = f"{', '.join(dict.fromkeys(doors))}: {sentence}"
+        yield (breaking if broken else compatible)("answers", told)
+
+
+def _changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator[tuple[bool, str]]:
+    for name, old in before.items():
+        new, what = after.get(name), f"output {name!r}" if name != NAMELESS else "the answer"
+        if new is None and name == NAMELESS:
+            yield True, f"answers are objects by output ({', '.join(after)}) instead of plain values"
+        elif new is None:
+            yield True, f"{what} is gone"
+        elif _word(new) != _word(old):
+            yield True, f"{what} is {_word(new)} instead of {_word(old)}"
+        elif new.shape != old.shape:
+            yield True, f"{what} has shape {list(new.shape)} for a row instead of {list(old.shape)}"
+    for name in after.keys() - before.keys():
+        if NAMELESS not in before:
+            yield False, f"output {name!r} is new"
+
+
+def _word(given: Given) -> str:
+    return WORDS.get(given.letter, "a fractional number")
+
+
+def remark(replayed: Replayed) -> str:
+    """Say in words what was compared."""
+    compared = [one for one in replayed.exchanges if one.compared]
+    made = [one for one in compared if one.door != RECORDED]
+    doors = len({one.door for one in made})
+    said = f"{counted(len(made), 'request')} made from the champion's signature, on {counted(doors, 'door')}"
+    live = len(compared) - len(made)
+    again = f"{counted(live, 'recorded live request')}" if live else ""
+    return "; ".join(filter(None, (said, replayed.skipped, again, replayed.unrecorded)))

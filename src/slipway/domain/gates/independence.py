@@ -1,0 +1,33 @@
+"""Whether an answer to a row depends on the rows beside it: only where it does not may requests be run together."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slipway.domain.gates.parity import Answers
+
+RELATIVE, ABSOLUTE = 1e-4, 1e-6
+"""What float32 sums may differ by when a matrix product is cut otherwise: 1e-4 is far over it, and far under what a
+model that looks at the whole batch (a scale over all of it, say) changes."""
+
+
+def rows_independent(together: Answers, alone: Answers) -> bool:
+    """Tell whether the same rows, in the same order, got the same answers in one batch and each by itself.
+
+    >>> one = Answers(predictions=np.array([1, 0]), probabilities=np.array([[0.2, 0.8], [0.9, 0.1]]))
+    >>> rows_independent(one, one)
+    True
+    >>> rows_independent(one, Answers(predictions=np.array([1, 0]), probabilities=np.array([[0.3, 0.7], [0.9, 0.1]])))
+    False
+    """
+    pairs = [(together.predictions, alone.predictions)]
+    if together.probabilities is not None and alone.probabilities is not None:
+        pairs.append((together.probabilities, alone.probabilities))
+    return all(_same(one, other) for one, other in pairs)
+
+
+def _same(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+    if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
+        return False
+    if one.dtype.kind == "f":
+        return bool(np.allclose(one, other, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True))
+    return bool(np.array_equal(one, other))

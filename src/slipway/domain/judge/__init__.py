@@ -1,0 +1,1 @@
+"""The judge: what is counted of canary and stable, the evidence that it makes, and what that decides."""

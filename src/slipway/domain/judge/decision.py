@@ -1,0 +1,173 @@
+"""What the evidence says: one verdict per metric, and all of them together.
+
+`decide` is called at every look and builds one sentence; `verdicts` builds all of them, for reports.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from slipway.domain.judge.asked_again import worked_out_once
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.judge import copies_guard
+from slipway.domain.judge.metrics import INTERVAL_ALPHA, Scored, find_others, rate_guards
+from slipway.domain.judge.statistics import counts, drift, rates, wording
+from slipway.domain.judge.statistics.drift import ColumnProfile
+from slipway.domain.spec.judge import Guard, JudgeSpec, RateGuard
+from slipway.domain.spec.release import ReleaseSpec
+from slipway.domain.verdict import Outcome, Verdict
+
+LIVE_ALONE = 4.0
+"""Evidence for the canary that live requests must have shown where copies make up the rest (docs/decisions/0023)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """All metrics together."""
+
+    outcome: Outcome
+    reason: str
+    evidence_against: float
+    """The largest evidence against the canary, scaled so that each metric fails at 1/alpha."""
+    evidence_for: float
+    """The least evidence for it among the metrics that are required; it passes at 1/beta."""
+
+
+@worked_out_once
+def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
+    """Return what the evidence says now, with the sentence of the metric that decides it.
+
+    Where the spec requires none of them, errors must pass still: nothing is promoted on no evidence.
+    """
+    scored = score(evidence, spec)
+    judge = spec.judge
+    against = max(scored, key=lambda one: one.against + math.log(one.alpha))
+    outcomes = {one.check: one.outcome(judge.beta) for one in scored}
+    required = [one for one in scored if one.required] or scored[:1]
+    missing = [one for one in required if outcomes[one.check] is not Outcome.PASS]
+    if outcomes[against.check] is Outcome.FAIL:
+        outcome, telling = Outcome.FAIL, against
+    elif missing:
+        blind = all(outcomes[one.check] is Outcome.NO_DATA for one in missing)
+        outcome, telling = (Outcome.NO_DATA if blind else Outcome.INCONCLUSIVE), missing[0]
+    else:
+        outcome, telling = Outcome.PASS, required[0]
+    return Decision(
+        outcome=outcome,
+        reason=telling.tell(outcomes[telling.check])[0],
+        evidence_against=_number(against.against + math.log(against.alpha) - math.log(judge.alpha)),
+        evidence_for=_number(min(one.favour for one in required)),
+    )
+
+
+def verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
+    """Return one verdict per metric, and one on drift where the spec asks for it."""
+    found = []
+    for one in score(evidence, spec):
+        outcome = one.outcome(spec.judge.beta)
+        sentence, numbers = one.tell(outcome)
+        numbers |= {"evidence_against": _number(one.against), "evidence_for": _number(one.favour), "alpha": one.alpha}
+        found.append(Verdict(check=one.check, outcome=outcome, reason=sentence, numbers=numbers, blocking=one.required))
+    return [*found, *_drift(evidence, spec, profiles)]
+
+
+def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
+    """Say which input drifted from the validation rows; empty: none, or nothing is known."""
+    if spec.drift is None or not profiles or not evidence.drift.counts:
+        return ""
+    worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance, evidence.drift.rows_together)
+    return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
+
+
+@worked_out_once
+def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
+    """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
+
+    The part for the comparison after promotion is set aside.
+    """
+    rates, others = _rates(spec), list(find_others(spec))
+    guards: dict[Check, Guard] = {**rates, **{one.check: guard for one, guard in others}}
+    whole = sum(guard.weight for guard in guards.values())
+    alpha = spec.judge.alpha * (1 - spec.rollout.part_of_alpha_while_baking)
+    shares = {check: alpha * guard.weight / whole for check, guard in guards.items()}
+    return [
+        *_score_rates(evidence, spec, shares),
+        *(one.score(evidence, spec, shares[one.check]) for one, _ in others),
+    ]
+
+
+def _rates(spec: ReleaseSpec) -> dict[Check, RateGuard]:
+    """Return the shares of requests that are looked at; errors first."""
+    copies = {Check.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
+    return {**rate_guards(spec.judge), **copies}
+
+
+def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
+    judge = spec.judge
+    rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
+    against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
+    if evidence.rate(Check.COPIES).tally:
+        favour[0] = _with_copies(evidence, judge, float(favour[0]))
+    for number, (name, one, guard) in enumerate(rated):
+        yield Scored(
+            check=name,
+            against=float(against[number]),
+            favour=float(favour[number]),
+            alpha=shares[name],
+            required=guard.required,
+            seen=bool(one.canary.requests and one.stable.requests),
+            tell=partial(_tell_rate, name, evidence, spec, float(against[number])),
+        )
+
+
+def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
+    """Return the log evidence for the canary's errors with what copies showed, on the scale on which live ones pass.
+
+    The same processes answered both, so their evidence adds up where copies fail as live requests do. Where they don't,
+    live requests must have shown `LIVE_ALONE` by themselves.
+    """
+    both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
+    whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
+    return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
+
+
+def _tell_rate(
+    check: Check, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
+) -> tuple[str, dict[str, float]]:
+    """Put one share of requests into words; the interval is worked out only where it is said."""
+    one, guard, judge = evidence.rate(check), _rates(spec)[check], spec.judge
+    if outcome is Outcome.NO_DATA:
+        return wording.nothing_counted(check, evidence.threshold_milliseconds, one.canary), {}
+    total, grid = counts.likelihoods(one, guard, judge.burst_cv)
+    passing, nearer = counts.ratio_passes(one, guard, judge.burst_cv)
+    ratio = wording.Ratio(rates.estimate(total, grid), *rates.interval(total, grid, INTERVAL_ALPHA))
+    said = wording.Rate(
+        check=check,
+        canary=one.canary,
+        stable=one.stable,
+        ratio=ratio,
+        evidence=_number(against),
+        threshold_milliseconds=evidence.threshold_milliseconds,
+        under_tolerance=passing >= -math.log(judge.beta),
+        nearer=nearer,
+    )
+    return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
+
+
+def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
+    if spec.judge.drift is None:
+        return
+    sentence = drifted(evidence, spec.judge, profiles)
+    psi = drift.estimate(evidence.drift, profiles)
+    if psi is None:
+        outcome, said = Outcome.NO_DATA, "no input was compared with the validation rows yet"
+    else:
+        outcome, said = (Outcome.FAIL, sentence) if sentence else (Outcome.PASS, wording.no_drift(psi))
+    numbers = {} if psi is None else {"largest_psi": psi}
+    yield Verdict(check=Check.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
+
+
+def _number(log: float) -> float:
+    return math.exp(max(min(log, counts.LARGEST_LOG), -counts.LARGEST_LOG))

@@ -1,0 +1,293 @@
+"""The judge: compares the canary with the stable version, look by look, and says PASS, FAIL or "not yet".
+
+Every metric has two e-processes: against "the canary is healthy" and against "it is worse than tolerated". Each starts
+at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it ever reaches 1/a with a chance of at
+most a, however often it is looked at. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
+rolled back when any fails, and may be promoted when all that are required pass.
+
+The statistics are in `judging`, one module per kind of metric; here they are fed; `deciding` combines them
+and puts them into words.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.metrics import OTHERS, RATES, rate_guards, update_drift
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, news
+from slipway.domain.judge.statistics import counts, paired, rates, route, shared_faults
+from slipway.domain.judge.statistics.counts import CountEvidence, Look
+from slipway.domain.judge.statistics.dispersion import knows_gusts
+from slipway.domain.rollout.shadow import ShadowComparison
+from slipway.domain.spec.judge import JudgeSpec, RateGuard
+
+FEWEST_FOR_A_THRESHOLD = 100
+"""Answers of stable from which its slowest ones are known well enough."""
+UNKNOWN_PERCENT = 5
+"""Weight up to which a canary may go while stable's gusts are not known."""
+SMOOTHING = 0.2
+"""Weight of the newest look in the mean number of requests per look."""
+BEARABLE_ERRORS = 12.0
+"""Errors of the canary that finding a doubling takes: log(1/alpha) over what each tells, 2 log 2 - 1."""
+WORST_RATIO = 16.0
+"""Beyond it a canary is broken: its evidence grows by several nats per error."""
+WORST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """What was read at one look, cumulative, by revision; an empty mapping: it could not be read."""
+
+    canary: str
+    """Name of the revision."""
+    stable: str
+    """Name of the revision."""
+    counters: Mapping[str, Counters] = field(default_factory=dict)
+    latencies: Mapping[str, Latencies] = field(default_factory=dict)
+    summaries: Mapping[str, Summary] = field(default_factory=dict)
+    labels: Mapping[str, Counters] = field(default_factory=dict)
+
+    def readings(self) -> dict[Source, dict[str, Reading]]:
+        """Return the readings by source, of both arms or of none."""
+        sources = {
+            Source.REQUESTS: {name: Reading(requests=one) for name, one in self.counters.items()},
+            Source.LATENCIES: {name: Reading(latencies=one) for name, one in self.latencies.items()},
+            Source.SUMMARIES: {name: Reading(summary=one) for name, one in self.summaries.items()},
+            Source.LABELS: {name: Reading(labels=one) for name, one in self.labels.items()},
+        }
+        both = {self.canary, self.stable}
+        return {
+            source: {name: reading[name] for name in sorted(both)}
+            for source, reading in sources.items()
+            if both <= reading.keys()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The moment of a look."""
+
+    at: float
+    """Unix seconds."""
+    weight_percent: int = 0
+    """Share of live requests that the router was told to give the canary."""
+
+
+Pairs = tuple[Reading, Reading]
+"""What came since the last look: canary's, stable's."""
+
+
+def copies_guard(spec: JudgeSpec) -> RateGuard:
+    """Return how errors on shadow copies are judged: as live ones, at a third of their weight; they need not pass."""
+    errors = spec.errors
+    return RateGuard(
+        weight=errors.weight / 3,
+        required=False,
+        margin=errors.margin,
+        tolerance=errors.tolerance,
+        negligible=errors.negligible,
+    )
+
+
+def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after one look at live requests.
+
+    The first look at a source only remembers where it stands, and so does one at which anything went backwards. What
+    happens while both arms fail together is not weighed: it says nothing about the model. Labels are: they come late,
+    for answers given at other times. From where an answer is slow is known before the look at which it counts.
+    """
+    slow_from, before = evidence.threshold_milliseconds, evidence.fault.now
+    evidence, came = _news(evidence, arms, spec)
+    evidence = _routed(evidence, came, when)
+    if before or evidence.fault.now:  # in the look in which it begins too: a thousand shared errors look like proof
+        came = {source: pairs for source, pairs in came.items() if source is Source.LABELS}
+    evidence = _counted(evidence, _looks(came, slow_from), spec, int(when.at // spec.burst_seconds))
+    return _summed(evidence, came, spec)
+
+
+def look_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after a look at which replicas may be cold: what that explains is remembered, not weighed.
+
+    A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
+    """
+    evidence, came = _news(evidence, arms, spec)
+    looks = _looks(came, None, cold=True)
+    evidence = _counted(evidence, looks, spec, int(when.at // spec.burst_seconds))
+    return _summed(evidence, {source: pairs for source, pairs in came.items() if source is not Source.LATENCIES}, spec)
+
+
+def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
+    """Return the evidence with the readings as where the next look begins; nothing is weighed."""
+    return _news(evidence, arms, spec)[0]
+
+
+def look_at_pairs(
+    evidence: Evidence, came: ShadowComparison | None, spec: JudgeSpec, when: When, *, patient: bool = False
+) -> Evidence:
+    """Return the evidence after one look at shadow pairs: the same request, answered by both. None: no look.
+
+    A check of its own: a canary that is fine on copies and fails live would be found late if one diluted the other.
+    Requests on which both fail tell nothing apart; those on which one fails are compared (McNemar's pairs). With a
+    margin over 1 they count for both, as live ones do: a ratio of failures within it may be any among those of one.
+    Nobody gets these answers: who is `patient` lets them count against the canary only once stable's gusts are known.
+    """
+    if came is None or not came.compared:
+        return evidence
+    both = came.both_failed if spec.errors.margin == 1 else 0
+    one = Look(
+        canary=Counters(requests=came.compared, errors=came.canary_failed - both),
+        stable=Counters(requests=came.compared, errors=came.stable_failed - both),
+        canary_alone=came.canary_failed,
+        patient=patient,
+    )
+    block = int(when.at // spec.burst_seconds)
+    copied = evidence.rate(Check.COPIES)
+    if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
+        copied = CountEvidence(dispersion=evidence.rate(Check.ERRORS).dispersion)
+    copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
+    pairs = paired.grow(
+        evidence.pairs, pairs=came.answered, disagreeing=came.disagreed, log_ratios=came.log_latency_ratios
+    )
+    return replace(evidence, rates={**evidence.rates, Check.COPIES: copies}, pairs=pairs)
+
+
+def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
+    """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned.
+
+    Without counters nothing is learned, and the look is not remembered.
+    """
+    if not counters:
+        return evidence
+    now = {name: Reading(requests=one) for name, one in counters.items()}
+    came, cursor = news(evidence.cursors.get(Source.ALONE, Cursor()), now)
+    evidence = replace(evidence, cursors=evidence.cursors | {Source.ALONE: cursor})
+    for reading in (came or {}).values():
+        if reading.requests is not None:
+            block = int(when.at // spec.burst_seconds)
+            fault = shared_faults.grow(evidence.fault, ZERO, reading.requests)
+            learned = {
+                one.check: counts.learn(evidence.rate(one.check), counted, block)
+                for one in RATES
+                if one.source is Source.REQUESTS and (counted := one.count(reading, None)) is not None
+            }
+            evidence = replace(evidence, rates={**evidence.rates, **learned}, fault=fault)
+    return evidence
+
+
+def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
+    """Return whether enough is known of stable's own gusts to give the canary more than `UNKNOWN_PERCENT`.
+
+    A model's second release without shadow knows nothing yet: gusts then look like the canary's doing. Blocks count in
+    which stable had requests, one next to the other: `KNOWN_BLOCKS` of them take that many times `burst_seconds` and
+    one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
+    the spec says what to expect.
+    """
+    return knows_gusts(evidence.rate(Check.ERRORS).dispersion, spec.burst_cv)
+
+
+def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
+    """Return whether the canary may get this weight before its step's time is over.
+
+    What a bad canary costs until it is found hardly depends on its weight: more requests fail per second, and it is
+    found sooner. Only what happens between two looks grows with the weight. So what must be excluded first is a canary
+    so bad that one look's errors at the new weight exceed what finding it costs anyway (`BEARABLE_ERRORS`): by its
+    ratio to stable, or by its own share of errors.
+    """
+    if evidence.canary == ZERO:
+        return False
+    ratio, share = bearable(evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance)
+    by_ratio = counts.log_under(evidence.rate(Check.ERRORS), spec.errors, float(ratio), spec.burst_cv)
+    by_share = log_share_under(evidence.canary, float(share))
+    return float(rates.log_either(np.array(by_ratio), np.array(by_share))) >= -math.log(spec.beta)
+
+
+def bearable(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
+    """Return the ratio and the share of errors that a canary must be under, to get so many requests per look."""
+    usual = (stable.errors + 1) / (stable.requests + 100)
+    share = BEARABLE_ERRORS / max(requests, 1e-9)
+    return min(max(share / usual, tolerance * 1.25), WORST_RATIO), min(share, WORST_SHARE)
+
+
+def log_share_under(canary: Counters, share: float) -> float:
+    """Return the log e-value against "the canary fails on at least this share of its requests"."""
+    looked = rates.small_likelihoods(np.array(float(canary.errors)), np.array(float(canary.requests)), np.array(share))
+    return float(rates.log_mean(looked))
+
+
+def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[Source, Pairs]]:
+    came: dict[Source, Pairs] = {}
+    cursors = dict(evidence.cursors)
+    for source, now in arms.readings().items():
+        since, cursors[source] = news(cursors.get(source, Cursor()), now)
+        if since is not None:
+            came[source] = since[arms.canary], since[arms.stable]
+    threshold = evidence.threshold_milliseconds or _threshold(arms.latencies.get(arms.stable), spec)
+    return replace(evidence, cursors=cursors, threshold_milliseconds=threshold), came
+
+
+def _threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
+    """Return from where an answer counts as slow: the service level, or where stable's own slowest begin.
+
+    An edge of the histogram: nothing is known between two of them.
+    """
+    if stable is None or spec.latency is None or not stable.edges_milliseconds:
+        return None
+    if spec.latency.threshold_milliseconds is not None:
+        level = math.log(spec.latency.threshold_milliseconds)
+        return min(stable.edges_milliseconds, key=lambda edge: abs(math.log(edge) - level))
+    if stable.requests < FEWEST_FOR_A_THRESHOLD:
+        return None
+    share = 1 - spec.latency.quantile
+    return min(
+        stable.edges_milliseconds,
+        key=lambda edge: abs(stable.slower_than(edge) / stable.requests - share),
+    )
+
+
+def _routed(evidence: Evidence, came: Mapping[Source, Pairs], when: When) -> Evidence:
+    canary, stable = (one.requests for one in came[Source.REQUESTS]) if Source.REQUESTS in came else (None, None)
+    if canary is None or stable is None:
+        return evidence
+    seen = evidence.requests_per_look
+    whole = canary.requests + stable.requests
+    return replace(
+        evidence,
+        route=route.grow(evidence.route, when.weight_percent, canary.requests, stable.requests, when.at),
+        fault=shared_faults.grow(evidence.fault, canary, stable),
+        requests_per_look=seen + SMOOTHING * (whole - seen) if seen else float(whole),
+    )
+
+
+def _counted(evidence: Evidence, looks: Mapping[Check, Look], spec: JudgeSpec, block: int) -> Evidence:
+    """Weigh every share of requests of this look in one pass."""
+    guards = rate_guards(spec)
+    checks = [check for check in guards if check in looks]
+    if not checks:
+        return evidence
+    before, chosen = [evidence.rate(check) for check in checks], [guards[check] for check in checks]
+    grown = counts.grow(before, [looks[check] for check in checks], chosen, block, spec.burst_cv)
+    return replace(evidence, rates={**evidence.rates, **dict(zip(checks, grown, strict=True))})
+
+
+def _looks(came: Mapping[Source, Pairs], slow_from: float | None, *, cold: bool = False) -> dict[Check, Look]:
+    """Return what both arms did since the last look, by metric; without those that a cold replica explains."""
+    looks: dict[Check, Look] = {}
+    for one in RATES:
+        if one.source in came and not (cold and one.of_cold_replicas):
+            canary, stable = (one.count(reading, slow_from) for reading in came[one.source])
+            if canary is not None and stable is not None:
+                looks[one.check] = Look(canary=canary, stable=stable)
+    return looks
+
+
+def _summed(evidence: Evidence, came: Mapping[Source, Pairs], spec: JudgeSpec) -> Evidence:
+    """Weigh what is no share of requests: scores, classes, inputs; and whole latency distributions."""
+    for one in OTHERS:
+        if one.update is not None and one.source is not None and one.source in came:
+            evidence = one.update(evidence, spec, *came[one.source])
+    return update_drift(evidence, spec, *came[Source.SUMMARIES]) if Source.SUMMARIES in came else evidence

@@ -1,0 +1,258 @@
+"""The judge within a rollout: what it looks at in each phase, and what it lets the weights do."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from slipway.domain.judge import judge
+from slipway.domain.judge.checks import Check
+from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.decision import Decision, decide, drifted, score, verdicts
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.statistics import route, shared_faults
+from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
+from slipway.domain.rollout import baking, warming
+from slipway.domain.rollout.actions import Observation, name_of, state_in
+from slipway.domain.rollout.revision import Health
+from slipway.domain.rollout.status import Hold, HoldReason, Phase, RolloutStatus
+from slipway.domain.rollout.warming import ready_replicas
+from slipway.domain.spec.judge import DriftAction
+from slipway.domain.spec.release import ReleaseSpec
+from slipway.domain.verdict import Outcome, Verdict
+
+CROWDED_PERCENT = 25
+"""Above it, more weight hardly brings the decision nearer: both arms' errors are as noisy. Early only after a PASS."""
+
+
+WARMED_UP = {Phase.SHADOW, Phase.SHIFTING, Phase.BAKING}
+"""Phases that begin with more requests for a revision than it had."""
+NO_SUMMARY = Summary()
+OF_COPIES = {Check.COPIES, Check.DISAGREEMENT, Check.SLOWDOWN}
+"""Checks that copies are judged by."""
+
+
+def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Note which replicas may be cold: some came, or their revision got more requests, a moment ago.
+
+    Where both versions said at the last look that they are warm, and say so now, none is.
+    """
+    seconds, names = _window(spec, status), [name_of(status.canary) or "", name_of(status.stable) or ""]
+    replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
+    noted = warming.added(status.warming, replicas, now, seconds)
+    risen = status.phase in WARMED_UP and now - status.entered_at < seconds
+    warm = all((seen.summaries or {}).get(name, NO_SUMMARY).warm for name in names)
+    cold = (risen or now < noted.until) and not (noted.warm and warm)
+    return replace(status, warming=replace(warming.begun(noted, seen.live, cold=cold), warm=warm, cold=cold))
+
+
+def _window(spec: ReleaseSpec, status: RolloutStatus) -> float:
+    """Return how long a replica may be cold: at most half of a phase's time, so that short ones weigh something."""
+    rollout = spec.rollout
+    match status.phase:
+        case Phase.SHADOW if rollout.shadow is not None:
+            whole = rollout.shadow.duration_seconds
+        case Phase.SHIFTING | Phase.HELD:
+            whole = rollout.steps[status.step].duration_seconds
+        case _:
+            whole = rollout.bake_seconds
+    return min(rollout.warm_up_seconds, whole / 2)
+
+
+def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
+    """Return what the judge says of a rollout now; after promotion, whichever comparison speaks against the canary."""
+    said = decide(status.evidence, spec)
+    if said.outcome is Outcome.FAIL or not baking.compares(status):
+        return said
+    late = baking.decide_after_promotion(status.evidence_after_promotion, spec)
+    against = max(said.evidence_against, late.evidence_against)
+    return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=against)
+
+
+def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Let the judge look where there is something to see, and write down what it says."""
+    shadow = seen.shadow or status.shadow
+    told = seen.traffic.weights.get(name_of(status.canary) or "", 0) if seen.traffic else status.weight_percent
+    when = judge.When(at=now, weight_percent=told)
+    looked = replace(
+        status,
+        evidence=_looked(spec, status, seen, when),
+        evidence_after_promotion=_looked_after_promotion(spec, status, seen, when),
+    )
+    if looked == status or status.alone:
+        return replace(looked, shadow=shadow)
+    said = decision_of(spec, looked)
+    return replace(
+        looked,
+        shadow=shadow,
+        evidence_against=said.evidence_against,
+        evidence_for=said.evidence_for,
+        verdicts=_verdicts(spec, looked),
+    )
+
+
+def _verdicts(spec: ReleaseSpec, status: RolloutStatus) -> tuple[Verdict, ...]:
+    profiles = status.canary.package.profile if status.canary else ()
+    found = verdicts(status.evidence, spec, profiles)
+    if baking.compares(status):
+        found += baking.verdicts_after_promotion(status.evidence_after_promotion, spec)
+    return tuple(found)
+
+
+def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+    """Return the evidence after this look. An arm that can't be read is no evidence, good or bad.
+
+    A stable revision that is not ready is no reference: beside it any canary looks fine.
+    """
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if canary is None or stable is None:
+        return _learned(status, _alone(seen.live or {}, canary), spec, when) if status.alone else status.evidence
+    live = _arms(canary, stable, seen)
+    ready = state_in(seen, stable).health is Health.READY
+    cold = status.warming.cold
+    match status.phase:
+        case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
+            noted = judge.remember(status.evidence, live, spec.judge)
+            learned = judge.learn(noted, _alone(live.counters, stable), spec.judge, when)
+            came = None if cold else seen.shadow.since(status.shadow)
+            return judge.look_at_pairs(learned, came, spec.judge, when, patient=_may_wait(spec))
+        case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
+            return _weighed(status.evidence, live, spec, when, cold=cold)
+        case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
+            return judge.remember(status.evidence, live, spec.judge)
+        case Phase.BAKING:
+            learned = _learned(status, _alone(live.counters, canary), spec, when)
+            return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
+        case _:
+            return status.evidence
+
+
+def _looked_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+    """Return the evidence of old and new beside one another after promotion; the new one is the canary still."""
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if canary is None or stable is None or not baking.compares(status):
+        return status.evidence_after_promotion
+    live = replace(_arms(canary, stable, seen), labels={})
+    both = seen.traffic is not None and bool(seen.traffic.weights.get(stable))
+    if not both or state_in(seen, stable).health is not Health.READY:
+        return judge.remember(status.evidence_after_promotion, live, spec.judge)
+    before, cold = status.evidence_after_promotion, status.warming.cold
+    begun = before if cold else baking.start_anew(before, spec, when.at)
+    return _weighed(begun, live, spec, when, cold=cold)
+
+
+def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
+    return judge.Arms(
+        canary=canary,
+        stable=stable,
+        counters=seen.live or {},
+        latencies=seen.latencies or {},
+        summaries=seen.summaries or {},
+        labels=seen.labels or {},
+    )
+
+
+def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
+    """Return the evidence after a look at live requests; what a cold replica explains is remembered, not weighed."""
+    look = judge.look_while_cold if cold else judge.look
+    return look(evidence, live, spec.judge, when)
+
+
+def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
+    """Say what the canary does that no cold replica does, and no gust, while looks do not weigh; empty: nothing."""
+    canary, stable = name_of(status.canary), name_of(status.stable)
+    if not (status.warming.cold or _learns_first(spec, status)) or canary is None or stable is None:
+        return ""
+    if status.copying:
+        copies = status.shadow
+        ours = Counters(requests=copies.compared, errors=copies.canary_failed)
+        theirs = Counters(requests=copies.compared, errors=copies.stable_failed)
+        return warming.worse_than_cold(ours, theirs, spec.judge.alpha)
+    if status.phase not in {Phase.SHIFTING, Phase.HELD}:
+        return ""
+    return warming.more_than_cold(status.warming, (canary, stable), seen.live or {}, spec.judge.alpha)
+
+
+def _learned(status: RolloutStatus, counters: Mapping[str, Counters], spec: ReleaseSpec, when: judge.When) -> Evidence:
+    """Return the evidence after a look at what serves now; what a cold replica explains is remembered, not learned."""
+    learned = judge.learn(status.evidence, counters, spec.judge, when)
+    return replace(status.evidence, cursors=learned.cursors) if status.warming.cold else learned
+
+
+def _alone(counters: Mapping[str, Counters], name: str | None) -> dict[str, Counters]:
+    return {name: counters[name]} if name is not None and name in counters else {}
+
+
+def find_copying_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
+    """Return why no live request may follow the copies yet, whatever they show; None: it may."""
+    stable, shadow = state_in(seen, name_of(status.stable)), spec.rollout.shadow
+    if stable.health is not Health.READY:
+        sentence = f"{stable.name} is {stable.health}: no live request goes to the canary until it is ready"
+        return Hold(reason=HoldReason.STABLE_NOT_READY, sentence=sentence)
+    if shadow is not None and shadow.disagreement_limit is not None and not status.shadow.compared:
+        # a limit that nothing was held against is not kept
+        return Hold(reason=HoldReason.NOT_COPIED, sentence="no copied request was answered by both yet")
+    return None
+
+
+def _may_wait(spec: ReleaseSpec) -> bool:
+    """Say whether the shadow is long enough to learn stable's gusts in it, before copies count against the canary."""
+    shadow, needed = spec.rollout.shadow, (KNOWN_BLOCKS + 1) * spec.judge.burst_seconds
+    return shadow is not None and shadow.duration_seconds > needed
+
+
+def _learns_first(spec: ReleaseSpec, status: RolloutStatus) -> bool:
+    """Say whether copies don't count against the canary yet: stable's gusts are being learned meanwhile."""
+    return status.copying and _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge)
+
+
+def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
+    """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out.
+
+    Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
+    """
+    if _learns_first(spec, status):
+        return False
+    said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
+    return said.get(Check.COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
+
+
+def find_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
+    """Return what keeps the weights where they are, whatever the evidence says; None: nothing does."""
+    stable = state_in(seen, name_of(status.stable))
+    if stable.health is not Health.READY:
+        sentence = f"{stable.name} is {stable.health}: the weights stay until it is ready"
+        return Hold(reason=HoldReason.STABLE_NOT_READY, sentence=sentence)
+    if not {stable.name, name_of(status.canary)} <= (seen.live or {}).keys():
+        sentence = "requests can't be counted now: the weights stay until they can"
+        return Hold(reason=HoldReason.NOT_COUNTED, sentence=sentence)
+    return _find_fault(spec, status)
+
+
+def _find_fault(spec: ReleaseSpec, status: RolloutStatus) -> Hold | None:
+    """Return what is wrong that is not the canary's fault; None: nothing is."""
+    evidence, watched = status.evidence, spec.judge.drift
+    if evidence.fault.now:
+        reason = HoldReason.BOTH_FAIL if evidence.fault.canary_share else HoldReason.STABLE_FAILS
+        sentence = f"{shared_faults.sentence(evidence.fault)}: the weights stay until it is over"
+        return Hold(reason=reason, sentence=sentence)
+    if route.mismatched(evidence.route, spec.judge.alpha):
+        return Hold(reason=HoldReason.WRONG_ROUTE, sentence=f"{route.sentence(evidence.route)}: the weights stay")
+    if watched is not None and watched.action is DriftAction.GUARD and status.canary is not None:
+        sentence = drifted(evidence, spec.judge, status.canary.package.profile)
+        return Hold(reason=HoldReason.INPUTS_DRIFTED, sentence=sentence) if sentence else None
+    return None
+
+
+def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+    """Say whether the step's time is over, or the evidence allows more before that."""
+    step = spec.rollout.steps[status.step]
+    if waited >= step.duration_seconds:
+        return True
+    if step.at_least_seconds is None or waited < step.at_least_seconds:
+        return False
+    later = [one.weight_percent for one in spec.rollout.steps[status.step + 1 :]]
+    if later and later[0] > judge.UNKNOWN_PERCENT and not judge.knows_bursts(status.evidence, spec.judge):
+        return False  # a model's second release: how stable's errors come in gusts was never seen
+    if not later or later[0] > CROWDED_PERCENT:
+        return decision_of(spec, status).outcome is Outcome.PASS
+    return judge.may_rise(status.evidence, spec.judge, later[0])

@@ -1,0 +1,98 @@
+"""Hold-back: after promotion a small share of the requests stays with the old version, and both go on being compared.
+
+What begins after promotion (a leak, a cache that fills, a new client) is found so, and nobody has compared it before:
+the evidence begins anew, with a part of alpha of its own. The new version is still the canary of the comparison. Labels
+go on where they were: they are about answers given before.
+
+A model's first version bakes alone. Nothing is compared, and nothing can be taken back; what is learned is how its
+errors come together (`judging.dispersion`), which the second release must know.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from slipway.domain.judge.asked_again import worked_out_once
+from slipway.domain.judge.checks import AFTER_PROMOTION, Check
+from slipway.domain.judge.decision import Decision, decide, verdicts
+from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.metrics import rate_guards
+from slipway.domain.judge.statistics import counts
+from slipway.domain.rollout.status import Phase, RolloutStatus
+from slipway.domain.spec.release import ReleaseSpec
+from slipway.domain.verdict import Verdict
+
+AFTER = "after promotion: "
+"""What the names of checks and their sentences begin with."""
+
+
+AT_ONCE = 0.2
+"""Weight of "it is worse from promotion on"; the rest is on faults that begin later."""
+
+
+def held_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
+    """Return the percent of requests that the old revision keeps while baking.
+
+    None where there is none, and where a person took a version back: the bad one gets nothing any more.
+    """
+    if status.stable is None or status.direct or not spec.rollout.compares_while_baking:
+        return 0
+    return spec.rollout.hold_back_percent
+
+
+def serves_alone(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
+    """Say that a first version serves, and until when its errors are learned."""
+    until = datetime.fromtimestamp(now + spec.rollout.bake_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{status.reason}; it serves alone, and how its errors come together is learned until {until}"
+
+
+def served_alone(status: RolloutStatus) -> str:
+    """Say what was learned of a first version that served alone."""
+    pairs = status.evidence.rate(Check.ERRORS).dispersion.pairs
+    name = status.canary.name if status.canary else "it"
+    return f"{name} serves; while it was alone, its errors were learned from {pairs} differences of successive blocks"
+
+
+def compares(status: RolloutStatus) -> bool:
+    """Say whether both revisions get requests though the canary was promoted."""
+    return status.phase is Phase.BAKING and status.weight_percent < 100  # noqa: PLR2004 - percent
+
+
+@worked_out_once
+def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
+    """Return the spec as this comparison has it: its own part of alpha, live requests only."""
+    alpha = spec.judge.alpha * spec.rollout.part_of_alpha_while_baking * AT_ONCE
+    judge = spec.judge.model_copy(update={"alpha": alpha, "labels": None, "drift": None})
+    rollout = spec.rollout.model_copy(update={"shadow": None, "hold_back_percent": 0})
+    return spec.model_copy(update={"judge": judge, "rollout": rollout})
+
+
+def start_anew(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
+    """Return the evidence with one more start, where a block begins at this moment.
+
+    What breaks late is then not diluted by what went well before. `AT_ONCE` of the weight is on the beginning, the rest
+    on the blocks of the bake window alike; the evidence is counted in the beginning's weight.
+    """
+    block, blocks = int(at // spec.judge.burst_seconds), max(1.0, spec.rollout.bake_seconds / spec.judge.burst_seconds)
+    share = (1 / AT_ONCE - 1) / blocks
+    guards = rate_guards(spec.judge)
+    return replace(
+        before,
+        rates={
+            check: one if one.block in {None, block} else counts.start_anew(one, guards[check], share)
+            for check, one in before.rates.items()
+            if check in guards
+        },
+    )
+
+
+def decide_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> Decision:
+    """Return what the comparison says; its evidence against is scaled so that it is taken back at 1/alpha."""
+    said = decide(evidence, spec_after_promotion(spec))
+    against = said.evidence_against * spec.rollout.part_of_alpha_while_baking * AT_ONCE
+    return replace(said, reason=AFTER + said.reason, evidence_against=against)
+
+
+def verdicts_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Verdict]:
+    """Return one verdict per metric; none of them is waited for."""
+    found = verdicts(evidence, spec_after_promotion(spec))
+    return [replace(one, check=AFTER_PROMOTION + one.check, blocking=False) for one in found]

@@ -1,0 +1,458 @@
+r"""The rollout: `advance(spec, status, observation, now) -> Step(status, actions, reason)`. Pure, level-triggered.
+
+    starting -> shadow -> shifting -> promoting -> baking -> succeeded
+        \__________\__________\____________\________\____-> rolling-back -> rolled-back    (held: waits)
+
+Every call compares what is wanted with what is seen and says what to do about the difference. Nothing depends on an
+action of an earlier call having been carried out: a driver that died between deciding and acting changes nothing in
+the end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from slipway.domain.judge.evidence import carried
+from slipway.domain.judge.statistics import quantiles
+from slipway.domain.rollout.actions import (
+    Action,
+    Observation,
+    Reserve,
+    Start,
+    Stop,
+    name_of,
+    remark_on,
+    state_in,
+    wanted_now,
+    wanted_traffic,
+    way,
+)
+from slipway.domain.rollout.analysis import (
+    copies_pass,
+    decision_of,
+    find_copying_hold,
+    find_hold,
+    judged,
+    step_is_over,
+    too_bad_for_cold,
+    warmed,
+)
+from slipway.domain.rollout.baking import held_back, served_alone, serves_alone
+from slipway.domain.rollout.capacity import raised, settled, shortages
+from slipway.domain.rollout.revision import Health, Revision, Traffic
+from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
+from slipway.domain.rollout.status import Hold, HoldReason, Phase, RolloutStatus
+from slipway.domain.rollout.timeline import moment_of, remembered
+from slipway.domain.rollout.warming import NOTHING_WARMS
+from slipway.domain.spec.release import Deadline, ReleaseSpec
+from slipway.domain.verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What follows from one look: the status to keep, what to do, and why."""
+
+    status: RolloutStatus
+    actions: tuple[Action, ...] = ()
+    reason: str = ""
+
+
+def begin(
+    status: RolloutStatus, canary: Revision, stable: Revision | None, now: float, *, needs_approval: bool = False
+) -> RolloutStatus:
+    """Return the status with which the traffic part of a release begins; raise ValueError for what serves already."""
+    if stable is not None and stable.name == canary.name:
+        message = f"rollout {status.release_id}: {canary.name} serves already, it can't be compared with itself"
+        raise ValueError(message)
+    begun = replace(
+        status,
+        canary=canary,
+        stable=stable,
+        evidence=carried(status.evidence),
+        evidence_against=1.0,
+        evidence_for=1.0,
+        verdicts=(),
+        shadow=NOTHING_COMPARED,
+        warming=NOTHING_WARMS,
+        step=0,
+        awaits_approval=needs_approval,
+    )
+    return _enter(replace(begun, heartbeat_at=now), Phase.STARTING, f"{canary.name} is being started", now)
+
+
+def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Return what follows from one look. After a terminal phase: nothing, whatever is seen.
+
+    Raises ValueError for a status that has no canary yet (PENDING): there is nothing to advance.
+    """
+    if status.phase.terminal:
+        return Step(status=status, reason=status.reason)
+    if status.canary is None:
+        message = f"rollout {status.release_id} is {status.phase}: begin() it first"
+        raise ValueError(message)
+    if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
+        status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
+    hold = status.hold if status.phase is Phase.HELD else None
+    status = _noted(replace(status, heartbeat_at=now, hold=hold), seen, now)
+    status = judged(spec, warmed(spec, status, seen, now), seen, now)
+    status = _interrupted(spec, status, seen, now)
+    step = _PHASES[status.phase](spec, status, seen, now)
+    return replace(step, status=remembered(step.status, now), reason=step.status.reason)
+
+
+def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over, or serves alone.
+
+    Where nothing was started yet, it is STOPPED at once.
+    """
+    if status.phase.terminal or status.alone:
+        message = f"rollout {status.release_id} is {status.phase}: there is nothing to take back"
+        raise ValueError(message)
+    return _enter(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
+
+
+def _noted(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Write down what was seen beside the canary's own state, once."""
+    remark = remark_on(seen)
+    if not remark or remark == status.remark:
+        return replace(status, remark=remark)
+    moment = replace(moment_of(status, now), reason=remark)
+    return replace(status, remark=remark, timeline=(*status.timeline, moment))
+
+
+def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Take the canary back for what needs no waiting: guards without statistics, and the judge's FAIL."""
+    if status.phase is Phase.ROLLING_BACK:
+        return status
+    if status.phase is not Phase.BAKING:
+        if seen.superseded_by is not None and status.phase is not Phase.PROMOTING:
+            reason = f"superseded by version {seen.superseded_by}, which arrived meanwhile"
+            return _enter(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
+        if seen.approval is not None and not seen.approval.approve:
+            return _enter(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
+        trouble = _trouble(status, seen) or too_bad_for_cold(spec, status, seen)
+        alone = status.phase is Phase.PROMOTING and status.stable is None and seen.traffic == wanted_traffic(status)
+        if trouble and not alone:  # where it serves alone, there is nothing to go back to
+            return _enter(status, Phase.ROLLING_BACK, trouble, now)
+    said = decision_of(spec, status)
+    if said.outcome is Outcome.FAIL:  # in the bake window too: labels come late, and the old revision is warm
+        return _enter(status, Phase.ROLLING_BACK, said.reason, now)
+    return status
+
+
+def _trouble(status: RolloutStatus, seen: Observation) -> str:
+    """Say what is wrong with the canary, if anything."""
+    state = state_in(seen, name_of(status.canary))
+    match state.health:
+        case Health.FAILED:
+            return f"{state.name} failed: {state.detail}"
+        case Health.UNREADY if status.phase is not Phase.STARTING:
+            return f"{state.name} lost its readiness: {state.detail}"
+        case Health.STARTING if status.phase is not Phase.STARTING:
+            return f"{state.name} died and was started again: {state.detail}"
+        case Health.ABSENT if status.phase is not Phase.STARTING:
+            return f"{state.name} is gone: somebody or something took it away"
+        case _:
+            return ""
+
+
+def _starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    canary = _require(status.canary)
+    state = state_in(seen, canary.name)
+    following = _after_start(spec, status, now) if state.health is Health.READY else status
+    missing = _missing(following, seen)
+    if following is not status and not missing:
+        return _move(following, seen)
+    waited = now - status.entered_at
+    if waited > spec.rollout.ready_timeout_seconds:
+        why = missing or state.detail or state.health
+        reason = f"{canary.name} was not ready after {waited:.0f} s: {why}"
+        return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+    start = (Start(revision=canary),) if state.health is Health.ABSENT else ()
+    return Step(status=replace(status, reason=missing or status.reason), actions=(*start, *_reserve(following, seen)))
+
+
+def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+    name = name_of(status.canary)
+    if status.stable is None:
+        return _approved_or_held(spec, status, f"{name} is ready; nothing serves yet, so it gets all requests", now)
+    if status.direct:
+        return _promote(spec, status, f"{name} is ready and gets all requests again", now)
+    if spec.rollout.shadow is not None:
+        return _enter(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", now)
+    return _enter_step(spec, status, 0, now)
+
+
+def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    shadow, waited = spec.rollout.shadow, now - status.entered_at
+    longest = shadow.duration_seconds if shadow is not None else 0.0
+    hold = find_copying_hold(spec, status, seen)
+    if hold is None and (waited >= longest or _early(spec, status, waited)):
+        return _first_step(spec, status, seen, now)
+    if waited >= longest + spec.rollout.deadline_seconds:
+        reason = f"no decision {waited:.0f} s after the shadow began: {hold.sentence if hold else ''}"
+        return _move(_hold(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, now), seen)
+    told = replace(status, reason=f"shadow: {_told(status.shadow)}", hold=hold.reason if hold else None)
+    return _move(told, seen)
+
+
+def _early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+    """Say whether the shadow may end before its time: copies have shown enough."""
+    least = spec.rollout.shadow.at_least_seconds if spec.rollout.shadow is not None else None
+    return least is not None and waited >= least and copies_pass(spec, status)
+
+
+def _first_step(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Begin the steps; the canary had replicas for all copies."""
+    step = _move(_enter_step(spec, status, 0, now, _told(status.shadow)), seen)
+    return replace(step, actions=(*_release(seen, status.canary), *step.actions))
+
+
+def _told(compared: ShadowComparison) -> str:
+    return (
+        f"{compared.compared:,} copied requests answered by both, {compared.disagreed:,} differently; "
+        f"failed: canary {compared.canary_failed:,}, stable {compared.stable_failed:,}"
+    )
+
+
+def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    hold = find_hold(spec, status, seen)
+    following = status if hold else _following(spec, status, now)
+    missing = _missing(following, seen)
+    if hold is None and missing:
+        hold = Hold(reason=HoldReason.REPLICAS, sentence=missing)
+    if hold is None:
+        return _move(following, seen)
+    waited = now - status.entered_at
+    if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
+        reason = f"no decision {waited:.0f} s after this step began: {hold.sentence}"
+        choice = spec.rollout.on_deadline if hold.reason is HoldReason.REPLICAS else Deadline.HOLD
+        if choice is Deadline.PROMOTE and following.phase is Phase.PROMOTING:
+            return _move(following, seen)
+        if choice is Deadline.ROLL_BACK:
+            return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _keep(_hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now), seen)
+    return _keep(replace(status, reason=hold.sentence, hold=hold.reason), seen, reserve=following)
+
+
+def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+    """Return what follows from the evidence: the same step, the next one, or what comes after the last."""
+    said, waited = decision_of(spec, status), now - status.entered_at
+    if not step_is_over(spec, status, waited):
+        return replace(status, reason=said.reason)
+    if status.step + 1 < len(spec.rollout.steps):
+        return _enter_step(spec, status, status.step + 1, now, said.reason)
+    if said.outcome is Outcome.PASS:
+        return _approved_or_held(spec, status, said.reason, now)
+    return _waiting(spec, replace(status, reason=said.reason), waited, now)
+
+
+def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    if (spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
+        waits = f"waits for approval before promotion; {reason}"
+        return _hold(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, now)
+    return _promote(spec, status, reason, now)
+
+
+def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float) -> RolloutStatus:
+    """Wait for evidence after the last step, until the deadline."""
+    over = waited - spec.rollout.steps[status.step].duration_seconds
+    if over < spec.rollout.deadline_seconds:
+        return status
+    reason = f"no decision {over:.0f} s after the last step: {status.reason}"
+    blind = decision_of(spec, status).outcome is Outcome.NO_DATA
+    match Deadline.HOLD if blind else spec.rollout.on_deadline:
+        case Deadline.PROMOTE:
+            return _approved_or_held(spec, status, reason, now)
+        case Deadline.ROLL_BACK:
+            return _enter(status, Phase.ROLLING_BACK, reason, now)
+        case Deadline.HOLD:
+            return _hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now)
+
+
+def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    if status.copying:
+        go_on = seen.approval is not None and seen.approval.approve
+        hold = None if go_on else find_copying_hold(spec, status, seen)
+        return _move(status, seen) if hold else _first_step(spec, status, seen, now)
+    if seen.approval is not None and seen.approval.approve:
+        approved = replace(status, approved_by=seen.approval.by)
+        return _move(_promote(spec, approved, f"approved by {seen.approval.by}", now), seen)
+    if status.held_from is not Phase.SHIFTING or find_hold(spec, status, seen):
+        return _keep(status, seen)
+    following = _resumed(spec, status, now)
+    return _keep(status, seen, reserve=following) if _missing(following, seen) else _move(following, seen)
+
+
+def _resumed(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+    """Return what follows once nothing keeps the weights any more: the step anew, or what its evidence has become."""
+    said, last = decision_of(spec, status), status.step + 1 == len(spec.rollout.steps)
+    if last and said.outcome is Outcome.PASS:
+        return _approved_or_held(spec, status, said.reason, now)
+    if last and (spec.rollout.on_deadline is Deadline.HOLD or said.outcome is Outcome.NO_DATA):
+        return status  # a deadline of its own would end here again
+    return _enter_step(spec, status, status.step, now, said.reason)
+
+
+def _promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    canary = state_in(seen, name_of(status.canary))
+    if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
+        told = replace(status, reason=_missing(status, seen) or status.reason)
+        return Step(status=told, actions=way(status, seen, overloading=_late(spec, status, now)))
+    if status.stable is None and not spec.rollout.bake_seconds:
+        return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+    if status.stable is None:
+        return Step(status=_enter(status, Phase.BAKING, serves_alone(spec, status, now), now))
+    anew = replace(status, evidence_after_promotion=carried(status.evidence))
+    return Step(status=_enter(anew, Phase.BAKING, status.reason, now))
+
+
+def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    return (_alone if status.alone else _beside_the_old)(spec, status, seen, now)
+
+
+def _beside_the_old(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    canary, old = state_in(seen, name_of(status.canary)), state_in(seen, name_of(status.stable))
+    if canary.health is not Health.READY:
+        if old.health is not Health.READY:
+            return _move(status, seen)  # neither is well: keep both
+        reason = f"{canary.name} is {canary.health} in its bake window: {canary.detail or 'no detail'}"
+        return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+    warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
+    if warm and now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
+        step = _move(status, seen)
+        return replace(step, actions=(*step.actions, *_release(seen, status.canary, status.stable)))
+    done = replace(status, phase=Phase.SUCCEEDED)
+    if seen.traffic != wanted_traffic(done):
+        return _move(status, seen, towards=wanted_traffic(done))
+    release = _release(seen, status.canary)  # it had replicas for the share that the old one gave up
+    stop = (Stop(name=old.name),) if old.health is not Health.ABSENT else ()
+    if release or stop:
+        return Step(status=status, actions=(*release, *stop))
+    return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+
+
+def _alone(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Keep it there whatever it does: there is nothing to go back to. A newer version is not kept waiting."""
+    step, release = _move(status, seen), _release(seen, status.canary)
+    learning = now - status.entered_at < spec.rollout.bake_seconds or bool(step.actions)
+    if release or (learning and seen.superseded_by is None):
+        return replace(step, actions=(*step.actions, *release))
+    return Step(status=_enter(status, Phase.SUCCEEDED, served_alone(status), now))
+
+
+def _rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+    """Capacity before traffic: stable is ready first, then gets all requests, then the canary goes."""
+    canary = _require(status.canary)
+    if status.stable is None and seen.traffic is not None and seen.traffic.weights.get(canary.name):
+        reason = f"{status.reason}; {canary.name} keeps all requests: there is nothing to go back to"
+        return Step(status=_enter(status, Phase.SUCCEEDED, reason, now))
+    if status.stable is not None:
+        gone = state_in(seen, status.stable.name).health is Health.ABSENT
+        if gone or seen.traffic != wanted_traffic(status):
+            return Step(status=status, actions=way(status, seen, overloading=_late(spec, status, now)))
+    release = _release(seen, status.stable)
+    if release or state_in(seen, canary.name).health is not Health.ABSENT:
+        return Step(status=status, actions=(*release, Stop(name=canary.name)))
+    return Step(status=_enter(status, Phase.ROLLED_BACK, status.reason, now))
+
+
+def _late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
+    """Say whether the replicas don't come: slow beats wrong on the way back, and split for ever on the way up.
+
+    Where nodes have no room for two versions, the old one's stop is what makes it.
+    """
+    return now - status.entered_at > spec.rollout.ready_timeout_seconds
+
+
+def _pending(_spec: ReleaseSpec, status: RolloutStatus, _seen: Observation, _now: float) -> Step:
+    return Step(status=status)
+
+
+_PHASES: dict[Phase, Callable[[ReleaseSpec, RolloutStatus, Observation, float], Step]] = {
+    Phase.PENDING: _pending,
+    Phase.STARTING: _starting,
+    Phase.SHADOW: _shadow,
+    Phase.SHIFTING: _shifting,
+    Phase.HELD: _held,
+    Phase.PROMOTING: _promoting,
+    Phase.BAKING: _baking,
+    Phase.ROLLING_BACK: _rolling_back,
+}
+
+
+_WEIGHTS = {
+    Phase.STARTING: 0,
+    Phase.SHADOW: 0,
+    Phase.SUCCEEDED: 100,
+    Phase.ROLLING_BACK: 0,
+    Phase.ROLLED_BACK: 0,
+}
+"""The canary's share where the phase alone says it; elsewhere it stays what it was."""
+
+
+def _move(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> Step:
+    return Step(status=status, actions=way(status, seen, towards))
+
+
+def _missing(following: RolloutStatus, seen: Observation) -> str:
+    """Say which replicas lack for what follows; empty: none."""
+    wanted = wanted_traffic(following)
+    short = shortages(wanted, seen.traffic, seen.revisions) if wanted else []
+    return f"waits for replicas: {'; '.join(map(str, short))}" if short else ""
+
+
+def _reserve(following: RolloutStatus, seen: Observation) -> tuple[Reserve, ...]:
+    """Ask for the replicas that what follows needs."""
+    wanted = wanted_traffic(following)
+    floors = raised(wanted, seen.traffic, seen.revisions) if wanted else {}
+    return (Reserve(floors=floors),) if floors else ()
+
+
+def _release(seen: Observation, *revisions: Revision | None) -> tuple[Reserve, ...]:
+    """Give the replicas back to the autoscaler: floors are the spec's again."""
+    floors = settled(seen.revisions, *map(name_of, revisions))
+    return (Reserve(floors=floors),) if floors else ()
+
+
+def _keep(status: RolloutStatus, seen: Observation, *, reserve: RolloutStatus | None = None) -> Step:
+    """Keep the weights: as wanted, or, beside a stable revision that is not ready, as the router has them.
+
+    `reserve` is what follows once it has its replicas: they are asked for.
+    """
+    lost = status.stable is not None and state_in(seen, status.stable.name).health is not Health.READY
+    step = _move(status, seen, towards=seen.traffic if lost else None)
+    return replace(step, actions=(*step.actions, *_reserve(reserve, seen))) if reserve else step
+
+
+def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float, because: str = "") -> RolloutStatus:
+    weight = spec.rollout.steps[step].weight_percent
+    reason = f"step {step + 1} of {len(spec.rollout.steps)}: {weight} % of live requests" + (
+        f"; {because}" * bool(because)
+    )
+    evidence = replace(status.evidence, quantiles=quantiles.restart(status.evidence.quantiles))
+    return _enter(replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, now)
+
+
+def _promote(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    weight = 100 - held_back(spec, status)
+    return _enter(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
+
+
+def _hold(status: RolloutStatus, held_from: Phase, hold: HoldReason, reason: str, now: float) -> RolloutStatus:
+    """Return the status of a rollout that waits; `held_from` is the phase that it continues with."""
+    return _enter(replace(status, held_from=held_from), Phase.HELD, reason, now, hold)
+
+
+def _enter(
+    status: RolloutStatus, phase: Phase, reason: str, now: float, hold: HoldReason | None = None
+) -> RolloutStatus:
+    weight = _WEIGHTS.get(phase, status.weight_percent)
+    entered = replace(status, phase=phase, reason=reason, hold=hold, entered_at=now, weight_percent=weight)
+    return replace(entered, timeline=(*entered.timeline, moment_of(entered, now)))
+
+
+def _require(revision: Revision | None) -> Revision:
+    if revision is None:
+        message = "a rollout under way has a canary"
+        raise ValueError(message)
+    return revision
