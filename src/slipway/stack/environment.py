@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from slipway.project import find_project
 from slipway.settings import Settings
 
 QUIET = {
@@ -18,13 +19,13 @@ QUIET = {
 
 
 def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
-    """Return the variables that child processes need; `root` is the project's folder (default: the current one)."""
+    """Return the variables that child processes need; `root` is the project's folder (default: as for `up`)."""
     ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in settings if value not in (None, "")}
     direct = {settings.host, "localhost", "127.0.0.1", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
     return {
         **QUIET,
         **ours,
-        "SLIPWAY_ROOT": str((root or Path.cwd()).absolute()),
+        "SLIPWAY_ROOT": str(root or find_project(Path.cwd())),
         "MLFLOW_TRACKING_URI": settings.mlflow,
         "PREFECT_API_URL": settings.prefect,
         "PREFECT_HOME": str(settings.stack_home / "prefect"),
@@ -35,4 +36,6 @@ def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value.absolute() if isinstance(value, Path) else value)  # the process runs in another folder

@@ -1,6 +1,5 @@
 """Which adapter stands behind which port. The one place that knows both; every import is made when it is needed."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.ports.data import DataValidator
@@ -19,6 +18,7 @@ from slipway.ports.rehearsal import Rehearsal
 from slipway.ports.reporter import Reporter
 from slipway.ports.rollouts import Leases, RolloutStore
 from slipway.ports.target import Target
+from slipway.project import find_root
 from slipway.settings import settings
 from slipway.wiring import cluster
 from slipway.wiring.once import once
@@ -26,9 +26,6 @@ from slipway.wiring.once import once
 if TYPE_CHECKING:
     from slipway.adapters.local.rollouts import LocalRollouts
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
-
-ROOT = Path(__file__).resolve().parents[3]
-"""The checkout: flows, tasks, services and deployments lie beside src."""
 
 
 @once
@@ -83,7 +80,7 @@ def packager() -> Packager:
     """Return the packager: BentoML."""
     from slipway.adapters.bento.packager import BentoPackager
 
-    return BentoPackager(settings().home / "bentoml", ROOT)
+    return BentoPackager(settings().home / "bentoml", find_root())
 
 
 def images() -> ImageStore | None:
