@@ -9,13 +9,13 @@ from typing import Any
 
 from benchmarks.serving.asking import oip_json
 from benchmarks.serving.models import Model
-from services.inference.calls import Call
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model as ServedModel
 from services.inference.protocols.oip import OpenInference
-from services.inference.running.onnx_runtime import OnnxRuntime
-from services.inference.telling.summary import Summary
+from services.inference.request import Call
+from services.inference.runtime.onnx_runtime import OnnxRuntime
+from services.inference.telemetry.prediction_summary import Summary
 
 CALLS, REPEATS = 1000, 5
 

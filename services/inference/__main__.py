@@ -7,10 +7,10 @@ import os
 import socket
 import sys
 
-from services.inference.endings import MANIFEST, MODEL
 from services.inference.processes.cores import usable
 from services.inference.processes.supervisor import Plan, Supervisor
-from services.inference.running.devices import WORKERS_NOW, read_devices
+from services.inference.runtime.devices import WORKERS_NOW, read_devices
+from services.inference.termination import MANIFEST, MODEL
 
 WORKERS, CPUS = "SLIPWAY_WORKERS", "SLIPWAY_CPUS"
 KEEP_ALIVE_SECONDS = 3900

@@ -4,8 +4,8 @@ import asyncio
 import zlib
 from collections.abc import Callable
 
-from services.inference.calls import Receive
 from services.inference.refusals import BadRequest, TooLarge, TooSlow, UnknownMedia
+from services.inference.request import Receive
 
 LIMIT = 16 * 1024 * 1024
 """Bytes of one request, unpacked: about 30,000 rows of 64 numbers; their arrays still fit into a small container."""

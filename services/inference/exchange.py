@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.calls import COMPARE, DEADLINES, Answer, Call, Inference, Outputs, Refusing
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
-from services.inference.rescuing import Rescue
-from services.inference.telling.watching import REQUEST_ID, Headers, Told
+from services.inference.request import COMPARE, DEADLINES, Answer, Call, Inference, Outputs, Refusing
+from services.inference.rescue import Rescue
+from services.inference.telemetry.observer import REQUEST_ID, Headers, Told
 
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""

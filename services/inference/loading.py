@@ -4,15 +4,15 @@ import logging
 import os
 from pathlib import Path
 
-from services.inference.endings import MODEL, telling
 from services.inference.manifest import Manifest, read_manifest
 from services.inference.model import Model
-from services.inference.rescuing import Rescuer
-from services.inference.running.admission import objective_seconds
-from services.inference.running.devices import Devices, Gpu, read_devices
-from services.inference.running.runtime import Runtime
-from services.inference.telling.meter import Meter
-from services.inference.telling.watching import Watch
+from services.inference.rescue import Rescuer
+from services.inference.runtime.admission import objective_seconds
+from services.inference.runtime.devices import Devices, Gpu, read_devices
+from services.inference.runtime.model_runtime import Runtime
+from services.inference.telemetry.meter import Meter
+from services.inference.telemetry.observer import Watch
+from services.inference.termination import MODEL, telling
 
 log = logging.getLogger("slipway.inference")
 
@@ -35,12 +35,12 @@ def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = Non
     devices = devices or Devices()
     path = folder / manifest.file
     if manifest.runtime == "onnx":
-        from services.inference.running.onnx_runtime import (
+        from services.inference.runtime.onnx_runtime import (
             OnnxRuntime,  # a process has one of the two, and imports no other
         )
 
         return OnnxRuntime(manifest, path, devices)
-    from services.inference.running.pyfunc import PyfuncRuntime
+    from services.inference.runtime.pyfunc import PyfuncRuntime
 
     if devices.gpu is Gpu.REQUIRE:
         log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")

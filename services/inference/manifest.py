@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from services.inference.endings import MANIFEST
+from services.inference.termination import MANIFEST
 
 OUTPUTS = ("prediction", "probabilities")
 """What outputs are called on the wire; probabilities where the model has any."""

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
-from services.inference.rescuing import Rescuer
-from services.inference.running.engine import Engine
-from services.inference.running.runtime import Runtime, warm_up_rows
-from services.inference.telling.answers import Answers
-from services.inference.telling.meter import Meter
-from services.inference.telling.summary import Summary
-from services.inference.telling.watching import Watch
+from services.inference.rescue import Rescuer
+from services.inference.runtime.engine import Engine
+from services.inference.runtime.model_runtime import Runtime, warm_up_rows
+from services.inference.telemetry.compared_answers import Answers
+from services.inference.telemetry.meter import Meter
+from services.inference.telemetry.observer import Watch
+from services.inference.telemetry.prediction_summary import Summary
 from services.inference.tensors import datatype_of_array
 
 log = logging.getLogger("slipway.inference")

@@ -11,13 +11,13 @@ from typing import Any
 
 import bentoml
 
-from services.inference.calls import App, Message, Scope
-from services.inference.endings import telling
-from services.inference.front import make_front
+from services.inference.application import make_front
 from services.inference.loading import open_model
 from services.inference.model import Model
+from services.inference.pages.operations import Upkeep
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
+from services.inference.request import App, Message, Scope
+from services.inference.termination import telling
 
 
 class _Loaded:

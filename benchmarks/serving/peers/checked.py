@@ -15,7 +15,7 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.protocols import oip_json
 from services.inference.refusals import ModelFailed
-from services.inference.running.runtime import InlineRuntime
+from services.inference.runtime.model_runtime import InlineRuntime
 
 HEADER_LENGTH = b"inference-header-content-length"
 

@@ -5,8 +5,8 @@ import logging
 from typing import cast
 
 from services.inference.http2 import frames
+from services.inference.http2.frame_budget import Rations
 from services.inference.http2.frames import FRAME_SIZE, HEAD, HEAD_SIZE, PREFACE, Code, Fault, Kind, Setting, frame
-from services.inference.http2.rations import Rations
 from services.inference.http2.session import Session
 from services.inference.http2.streams import Application, Limits
 

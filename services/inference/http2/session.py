@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from services.inference.http2 import frames
-from services.inference.http2.blocks import MALFORMED, Blocks
+from services.inference.http2.flow_control import Outflow
+from services.inference.http2.frame_budget import Rations
 from services.inference.http2.frames import FRAME_SIZE, Code, Fault, Kind, Setting, frame, window_update
-from services.inference.http2.outflow import Outflow
-from services.inference.http2.rations import Rations
+from services.inference.http2.header_cache import MALFORMED, Blocks
 from services.inference.http2.streams import Application, Events, Limits, Stream
 
 EARLY = 1024

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from services.inference.http2.fields import Field
+from services.inference.http2.hpack_codec import Field
 
 if TYPE_CHECKING:
     from services.inference.http2.connection import Connection

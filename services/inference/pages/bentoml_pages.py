@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.inference.calls import App, Receive, Scope, Send
+from services.inference.request import App, Receive, Scope, Send
 
 
 class BentomlPages:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from services.inference.application import REVISION
 from services.inference.bodies import LIMIT, SECONDS, UNPACKED
-from services.inference.calls import DEADLINES
 from services.inference.exchange import PATIENCE_SECONDS
-from services.inference.front import REVISION
 from services.inference.manifest import Manifest
 from services.inference.model import TensorKind
 from services.inference.pages.openapi_schemas import (
@@ -24,7 +23,8 @@ from services.inference.protocols import oip
 from services.inference.protocols.mlflow_scoring import CODES, CONTRACT, UNKNOWN_MEDIA
 from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.telling.watching import REQUEST_ID
+from services.inference.request import DEADLINES
+from services.inference.telemetry.observer import REQUEST_ID
 
 Document = dict[str, object]
 ELSEWHERE = frozenset([404, 405])

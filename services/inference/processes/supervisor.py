@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.inference.telling.cells import FOLDER, SLOT
+from services.inference.telemetry.shared_counters import FOLDER, SLOT
 
 READY_SUFFIX = ".ready"
 """Of a file in the server's folder that a worker makes when it is ready."""

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from services.inference.endings import telling
-from services.inference.front import Front, make_front
+from services.inference.application import Front, make_front
 from services.inference.loading import open_model
 from services.inference.model import Model
 from services.inference.pages.bentoml_pages import BentomlPages
+from services.inference.pages.operations import Upkeep
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
-from services.inference.processes.express import Express
+from services.inference.processes.fast_path import Express
 from services.inference.processes.supervisor import FD, READY_SUFFIX
-from services.inference.running.devices import read_devices
-from services.inference.telling.cells import FOLDER, SLOT
-from services.inference.telling.metrics import Page
-from services.inference.telling.watching import log_to_stderr
+from services.inference.runtime.devices import read_devices
+from services.inference.telemetry.metrics_page import Page
+from services.inference.telemetry.observer import log_to_stderr
+from services.inference.telemetry.shared_counters import FOLDER, SLOT
+from services.inference.termination import telling
 
 if TYPE_CHECKING:
-    from services.inference.grpc_doors.server import GrpcServer
+    from services.inference.grpc.server import GrpcServer
 
 LINGER_SECONDS = 0.5
 """After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
@@ -130,7 +130,7 @@ def _front(model: Model, siblings: Siblings) -> Front:
 
 
 async def _grpc_server(model: Model, address: str) -> "GrpcServer":
-    from services.inference.grpc_doors.server import GrpcServer  # not before it is wanted: protobuf takes its time
+    from services.inference.grpc.server import GrpcServer  # not before it is wanted: protobuf takes its time
 
     server = GrpcServer(model, address)
     with telling():

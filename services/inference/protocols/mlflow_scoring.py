@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.model import Model
 from services.inference.protocols.mlflow_tables import TableReader
 from services.inference.protocols.tensorflow_rows import RowReader, document_of, shown, written
 from services.inference.refusals import NotFound, Refused, UnknownMedia, refuse
+from services.inference.request import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.rows import Rows
 
 CONTRACT = b"3.17.0"

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import orjson
 
-from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.manifest import Manifest
 from services.inference.model import Model, TensorKind
 from services.inference.protocols import oip_json
 from services.inference.refusals import NotFound, Refused, refuse
+from services.inference.request import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.tensors import datatype_of
 
 HEADER_LENGTH = b"inference-header-content-length"

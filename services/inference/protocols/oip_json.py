@@ -7,10 +7,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.inference.calls import Outputs
 from services.inference.manifest import Manifest
 from services.inference.protocols.oip_binary import read_binary, write_binary
 from services.inference.refusals import refuse
+from services.inference.request import Outputs
 from services.inference.rows import Rows, to_rows
 from services.inference.tensors import parse_tensor, write_tensor
 

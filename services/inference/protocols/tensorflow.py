@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.model import Model
 from services.inference.protocols.tensorflow_rows import RowReader, document_of, written, written_by_row
 from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses, signature
 from services.inference.refusals import NotFound, Refused, refuse
+from services.inference.request import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.rows import Rows
 
 LABELS = "SLIPWAY_LABELS"

@@ -8,9 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.inference.calls import Call
-from services.inference.grpc_doors.open_inference import OpenInference as OpenInferenceGrpc
-from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.grpc.open_inference import OpenInference as OpenInferenceGrpc
+from services.inference.grpc.tensorflow import PredictionService
 from services.inference.manifest import parse_manifest
 from services.inference.messages import DESCRIPTORS
 from services.inference.model import Model
@@ -18,7 +17,8 @@ from services.inference.protocols.mlflow_scoring import MlflowScoring
 from services.inference.protocols.oip import OpenInference
 from services.inference.protocols.tensorflow import TensorFlowServing
 from services.inference.refusals import Refused
-from services.inference.running.pyfunc import PyfuncRuntime
+from services.inference.request import Call
+from services.inference.runtime.pyfunc import PyfuncRuntime
 from slipway.adapters.bento.replaying.messages import Messages
 from slipway.adapters.bento.replaying.requests import Door, Request, http_requests
 from slipway.adapters.bento.replaying.samples import Sample

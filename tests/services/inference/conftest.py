@@ -10,12 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
-from services.inference.front import make_front
+from services.inference.application import make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import Upkeep
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 

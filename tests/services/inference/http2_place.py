@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.inference.grpc_doors.server import LIMITS, GrpcServer
+from services.inference.grpc.server import LIMITS, GrpcServer
 from services.inference.http2.connection import Connection
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest

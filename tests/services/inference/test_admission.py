@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.running.admission import CALM_SECONDS, MOST_WAITING, RUNS_ALONE, TARGET_SECONDS, Admission
-from services.inference.running.expected import Expected
+from services.inference.runtime.admission import CALM_SECONDS, MOST_WAITING, RUNS_ALONE, TARGET_SECONDS, Admission
+from services.inference.runtime.run_times import Expected
 
 RUN = 0.003
 """Seconds of a run of the model that most of these worlds have."""

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from services.inference.bodies import LIMIT, read_body
-from services.inference.calls import Message
 from services.inference.refusals import TooSlow
+from services.inference.request import Message
 from tests.services.inference.serving import Served, served
 
 INFER = "/v2/models/toy/infer"

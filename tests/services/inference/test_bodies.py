@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from services.inference.bodies import LIMIT, PACKED_FROM, Gone, packed, read_body
-from services.inference.calls import Message
 from services.inference.refusals import BadRequest, Refused, TooLarge, UnknownMedia
+from services.inference.request import Message
 
 Ask = Callable[..., httpx.Response]
 BODY = b'{"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP64", "data": [0.5, -1.0, 2.0]}]}'

@@ -9,8 +9,8 @@ import pytest
 from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.refusals import ModelFailed
-from services.inference.running.devices import Devices, DevicesError, Gpu, read_devices
-from services.inference.running.runtime import warm_up_rows
+from services.inference.runtime.devices import Devices, DevicesError, Gpu, read_devices
+from services.inference.runtime.model_runtime import warm_up_rows
 from tests.services.inference.serving import served, until
 
 

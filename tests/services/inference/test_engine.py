@@ -17,10 +17,10 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
-from services.inference.running.admission import MOST_WAITING
-from services.inference.running.engine import ALONE, Engine
-from services.inference.running.runtime import warm_up_rows
-from services.inference.telling.meter import Meter
+from services.inference.runtime.admission import MOST_WAITING
+from services.inference.runtime.engine import ALONE, Engine
+from services.inference.runtime.model_runtime import warm_up_rows
+from services.inference.telemetry.meter import Meter
 from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]

@@ -14,15 +14,15 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.calls import Call
-from services.inference.grpc_doors.methods import Method
-from services.inference.grpc_doors.open_inference import OpenInference
-from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.grpc.methods import Method
+from services.inference.grpc.open_inference import OpenInference
+from services.inference.grpc.tensorflow import PredictionService
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.messages import message
 from services.inference.model import Model
 from services.inference.refusals import Refused
+from services.inference.request import Call
 from tests.protos import DESCRIPTORS, compile_to
 from tests.services.inference.grpc_serving import INFER, PREDICT, GrpcServed, oip, served_grpc, tf, unary
 

@@ -8,8 +8,8 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
-from services.inference.grpc_doors.calls import MOST_HELD
-from services.inference.running.admission import MOST_WAITING
+from services.inference.grpc.call import MOST_HELD
+from services.inference.runtime.admission import MOST_WAITING
 from tests.services.inference.grpc_serving import INFER, oip
 from tests.services.inference.http2_peer import CHECK, HELLO, block, call, fields_of, headers, piece, raw
 from tests.services.inference.http2_place import Kept, Place

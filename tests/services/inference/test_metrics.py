@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.inference.telling.meter import EDGES_SECONDS
+from services.inference.telemetry.meter import EDGES_SECONDS
 from slipway.adapters.local.metrics import EDGES_MILLISECONDS
 from tests.services.inference.serving import Served, served, until
 

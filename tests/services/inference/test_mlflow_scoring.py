@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from services.inference.front import make_front
+from services.inference.application import make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import Upkeep
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]

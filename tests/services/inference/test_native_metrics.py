@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
 from services.inference.messages import Message
-from services.inference.telling.meter import NATIVE_EDGES, NATIVE_LOWEST, Meter
-from services.inference.telling.native_metrics import MetricFamily, delimited
+from services.inference.telemetry.meter import NATIVE_EDGES, NATIVE_LOWEST, Meter
+from services.inference.telemetry.native_metrics import MetricFamily, delimited
 from tests.adapters.prometheus.own import OwnPrometheus
 from tests.services.inference.serving import served, until
 

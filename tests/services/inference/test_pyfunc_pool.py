@@ -14,10 +14,10 @@ import pytest
 from services.inference.manifest import Manifest, parse_manifest
 from services.inference.refusals import ModelFailed, Refused
 from services.inference.rows import Rows
-from services.inference.running.engine import GROW_SECONDS, Engine
-from services.inference.running.pyfunc import PyfuncRuntime
-from services.inference.running.runtime import warm_up_rows
-from services.inference.telling.meter import Meter
+from services.inference.runtime.engine import GROW_SECONDS, Engine
+from services.inference.runtime.model_runtime import warm_up_rows
+from services.inference.runtime.pyfunc import PyfuncRuntime
+from services.inference.telemetry.meter import Meter
 from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]

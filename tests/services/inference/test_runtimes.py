@@ -16,8 +16,8 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.protocols.oip_json import parse
 from services.inference.refusals import ModelFailed
-from services.inference.running.pyfunc import PyfuncRuntime
-from services.inference.running.runtime import warm_up_rows
+from services.inference.runtime.model_runtime import warm_up_rows
+from services.inference.runtime.pyfunc import PyfuncRuntime
 
 Maker = Callable[..., dict[str, Any]]
 MODEL = """

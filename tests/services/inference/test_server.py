@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from services.inference.processes.express import WHOLE
+from services.inference.processes.fast_path import WHOLE
 from tests.services.inference.serving import Served, served, until
 
 INFER = "/v2/models/toy/infer"

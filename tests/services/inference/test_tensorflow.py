@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.front import make_front
+from services.inference.application import make_front
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import Upkeep
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.refusals import BadRequest
 

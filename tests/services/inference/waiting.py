@@ -2,10 +2,10 @@
 
 import asyncio
 
-from services.inference.calls import Outputs
 from services.inference.refusals import Refused
+from services.inference.request import Outputs
 from services.inference.rows import Rows
-from services.inference.running.engine import Engine
+from services.inference.runtime.engine import Engine
 
 
 async def predict(engine: Engine, rows: Rows, deadline: float) -> Outputs:

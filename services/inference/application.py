@@ -1,0 +1,171 @@
+"""The application in front of everything else: it answers the protocols itself, and leaves the rest to BentoML.
+
+BentoML's chain of middleware costs more than most models take, so what runs the model does not pass through it.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from services.inference.bodies import Gone, packed, read_body
+from services.inference.exchange import Exchange, refused
+from services.inference.model import Model
+from services.inference.pages.operations import Upkeep
+from services.inference.protocols.mlflow_scoring import MlflowScoring
+from services.inference.protocols.oip import OpenInference
+from services.inference.protocols.tensorflow import TensorFlowServing, labels_of
+from services.inference.refusals import NotAllowed, Refused
+from services.inference.request import Answer, App, Call, Door, Header, Inference, Receive, Refusing, Route, Scope, Send
+from services.inference.telemetry.observer import REQUEST_ID
+
+REVISION = b"x-slipway-revision"
+
+
+class Front:
+    """An ASGI application; every answer of it names the revision and echoes the request's id."""
+
+    def __init__(self, model: Model, doors: Sequence[Door], upkeep: Upkeep, rest: App | None = None) -> None:
+        """Answer what `doors` have paths for; other paths are `rest`'s (None: refused)."""
+        self.model = model
+        self._upkeep, self._rest = upkeep, rest
+        self.revision: Header = (REVISION, model.manifest.revision.encode())
+        self.routes: dict[str, Route] = {}
+        self._prefixes: list[tuple[str, Door]] = []
+        for door in (*doors, upkeep):
+            paths = door.paths()
+            self.routes.update(paths.exact)
+            self._prefixes.extend((prefix, door) for prefix in paths.prefixes)
+        self._last_resort = doors[0]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._others(scope, receive, send)
+            return
+        route = self.routes.get(scope["path"])
+        if route is None and self._rest is not None and self._upkeep.is_bentoml(scope["path"]):
+            await self._rest(scope, receive, send)
+        elif route is not None and route.inference is not None and scope["method"] == "POST":
+            await self._infer(route.door, route.inference, scope, receive, send)
+        else:
+            await self._answer(route, scope, receive, send)
+
+    async def _infer(self, door: Refusing, inference: Inference, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        came: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer) -> None:
+            if not came.done():  # somebody stopped waiting
+                came.set_result(answer)
+
+        exchange = Exchange(self.model, door, inference, reply)
+        exchange.hold()
+        try:
+            body = await read_body(receive, headers)
+        except Gone:
+            exchange.lose()
+            return
+        except Refused as refusal:
+            exchange.refuse(refusal)
+        else:
+            exchange.ask(Call("POST", scope["path"], scope["query_string"], headers, body))
+        if await _is_waited_for(came, receive):
+            await self._send(came.result(), headers, send)
+            exchange.written()
+        else:
+            exchange.lose()
+
+    async def _answer(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that does not run the model, or refuse it."""
+        headers = dict(scope["headers"])
+        path, method = scope["path"], scope["method"]
+        door: Refusing = self._door(path) if route is None else route.door
+        allowed = "POST" if route is None else ", ".join(route.handlers) or "POST"
+        try:
+            if route is None:
+                raise self._door(path).missing(path)
+            handler = route.handlers.get(method)
+            if handler is None:
+                raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")
+            body = await read_body(receive, headers) if method == "POST" else b""
+            answer = await handler(Call(method, path, scope["query_string"], headers, body))
+        except Gone:
+            return
+        except Refused as refusal:
+            answer = refused(door, self.model, refusal)
+            if isinstance(refusal, NotAllowed):
+                answer = answer._replace(headers=(*answer.headers, (b"allow", allowed.encode())))
+        await self._send(answer, headers, send, head=method == "HEAD")
+
+    def headers(self, answer: Answer, asked: dict[bytes, bytes], encoding: bytes | None, size: int) -> list[Header]:
+        """Return the headers of an answer of so many bytes."""
+        sent: list[Header] = [
+            (b"content-type", answer.kind),
+            (b"content-length", b"%d" % size),
+            *answer.headers,
+        ]
+        if not any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
+            sent.append(self.revision)
+        request_id = asked.get(REQUEST_ID)
+        if request_id is not None:
+            sent.append((REQUEST_ID, request_id))
+        if encoding is not None:
+            sent.append((b"content-encoding", encoding))
+        if self.model.draining:
+            sent.append((b"connection", b"close"))  # the client goes elsewhere with its next request
+        return sent
+
+    async def _send(self, answer: Answer, asked: dict[bytes, bytes], send: Send, *, head: bool = False) -> None:
+        body, encoding = await packed(answer.body, asked)
+        sent = self.headers(answer, asked, encoding, len(body))
+        await send({"type": "http.response.start", "status": answer.status, "headers": sent})
+        await send({"type": "http.response.body", "body": b"" if head else body})
+
+    def _door(self, path: str) -> Door:
+        return next((door for prefix, door in self._prefixes if path.startswith(prefix)), self._last_resort)
+
+    async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is no request: BentoML's application starts and ends with ours, where it is there."""
+        if scope["type"] == "lifespan" and self._rest is not None:
+            await self._rest(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+
+async def _is_waited_for(came: "asyncio.Future[Answer]", receive: Receive) -> bool:
+    """Wait for an answer; tell whether the client waited as well, and did not end its connection."""
+    if came.done():
+        return True
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait((came, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    return came.done()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Say that all is well: the model is loaded by who serves us."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def make_front(model: Model, upkeep: Upkeep, rest: App | None = None) -> Front:
+    """Return the application with every protocol."""
+    doors = (
+        OpenInference(model),
+        TensorFlowServing(model, labels_of(os.environ)),
+        MlflowScoring(model),
+    )
+    return Front(model, doors, upkeep, rest)

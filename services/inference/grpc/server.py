@@ -1,0 +1,146 @@
+"""The server of the gRPC doors, in a worker's own event loop; the workers of one server share its port."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.inference.bodies import LIMIT
+from services.inference.grpc import health, open_inference, tensorflow
+from services.inference.grpc.call import Call, Calls
+from services.inference.grpc.call_head import FIELDS, Head, Heads
+from services.inference.grpc.health import Health
+from services.inference.grpc.infer_stream import Streams
+from services.inference.grpc.open_inference import OpenInference
+from services.inference.grpc.tensorflow import PredictionService
+from services.inference.grpc.unary import Unary
+from services.inference.http2.connection import Connection
+from services.inference.http2.hpack_codec import Field
+from services.inference.http2.session import Session
+from services.inference.http2.streams import Limits, Stream
+from services.inference.model import Model
+from services.inference.protocols.tensorflow import labels_of
+from services.inference.request import Route
+from services.inference.runtime.admission import MOST_WAITING
+
+BACKLOG = 2048
+HANDED_ON = "/slipway/grpc"
+"""Before a method's path, over HTTP."""
+LIMITS = Limits(streams=MOST_WAITING, stream_window=LIMIT + 65536, fields=FIELDS)
+"""A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
+KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
+"""Seconds, and tries, after which a peer that is silent and does not answer is known to be gone."""
+
+
+class GrpcServer:
+    """Serves one model over gRPC; it is the application of its connections."""
+
+    def __init__(self, model: Model, address: str) -> None:
+        """Serve at `address` (`host:port`; more than MOST_WAITING calls at a time are refused, streams among them)."""
+        self._address = address
+        self.calls = Calls(model)
+        door, predictions = OpenInference(model), PredictionService(model, labels_of(os.environ))
+        self._streams = Streams(self.calls, door)
+        self._health = Health(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
+        services = {
+            open_inference.SERVICE: {**door.methods(), "ModelStreamInfer": self._streams.method()},
+            tensorflow.SERVICE: predictions.methods(),
+            health.SERVICE: self._health.methods(),
+        }
+        methods = {
+            f"/{service}/{name}".encode(): replace(method, path=f"{HANDED_ON}/{service}/{name}")
+            for service, named in services.items()
+            for name, method in named.items()
+        }
+        self._methods = methods.values()
+        self._heads = Heads(methods, model.manifest.revision)
+        self._connections: set[Connection] = set()
+        self._listening: asyncio.Server | None = None
+        self._ending = False
+        self._empty = asyncio.Event()
+
+    def routes(self) -> dict[str, Route]:
+        """Return where another revision's service asks over HTTP what it was asked over gRPC, message for message."""
+        return {one.path: Route(door=one.door, inference=one.inference) for one in self._methods if one.inference}
+
+    async def start(self) -> int:
+        """Begin to listen; return the port."""
+        try:
+            bound = listening_socket(self._address)
+        except OSError as error:
+            message = f"{self._address} can't be listened on for gRPC: {error.strerror}; choose another --grpc-port"
+            raise OSError(message) from error
+        port: int = bound.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(lambda: Connection(self, LIMITS), sock=bound, backlog=BACKLOG)
+        return port
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more; answer what is under way, for at most so long."""
+        self._ending = True
+        if self._listening is not None:
+            self._listening.close()
+        self._streams.end()
+        self._health.end()
+        for connection in list(self._connections):
+            connection.leave()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._connections:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+
+    def head(self, fields: Sequence[Field] | None) -> Head:
+        """Return what a call's fields say; raise Malformed."""
+        return self._heads.head(fields)
+
+    def begun(self, session: Session, number: int, head: Head) -> Stream:
+        """Return the stream of a new call."""
+        self.calls.under_way += 1
+        method = head.method
+        if method is None:
+            return Call(session, number, head, self.calls)
+        return Unary(session, number, head, self.calls) if method.begin is None else method.begin(session, number, head)
+
+    def ended(self, _: Stream) -> None:
+        """Count a call that is over."""
+        self.calls.under_way -= 1
+
+    def opened(self, connection: Connection) -> None:
+        """Know a connection; one that was taken in the last moment is ended: its client tries again elsewhere."""
+        self._connections.add(connection)
+        if self._ending:
+            connection.leave()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+
+def listening_socket(address: str) -> socket.socket:
+    """Return a socket that shares its port with those of other workers; raise OSError.
+
+    >>> with listening_socket("127.0.0.1:0") as bound:
+    ...     bound.getsockname()[0]
+    '127.0.0.1'
+    """
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # connections are spread over the workers
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # those that are taken have it from here
+        for name, value in KEEP_ALIVE:
+            bound.setsockopt(socket.IPPROTO_TCP, name, value)
+        bound.bind((host, int(port)))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,128 @@
+"""How a call ends, as gRPC says it: a status and a message in the last header block."""
+
+from enum import IntEnum
+from urllib.parse import quote
+
+from services.inference.grpc.compression import ACCEPTED
+from services.inference.http2.hpack_codec import written
+from services.inference.refusals import BadRequest, Refused
+from services.inference.request import Answer
+
+DETAILS = 800
+"""Characters of a message that go back: they travel as metadata, of which clients take 8 KiB."""
+PUSHBACK = b"grpc-retry-pushback-ms"
+"""gRPC's own way to say when another try may do."""
+RETRY_AFTER = b"retry-after"
+PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+"""Characters that a message has as they are."""
+
+
+class Status(IntEnum):
+    """gRPC's numbers."""
+
+    OK = 0
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+STATUSES = {
+    200: Status.OK,
+    400: Status.INVALID_ARGUMENT,
+    404: Status.NOT_FOUND,
+    408: Status.CANCELLED,
+    413: Status.RESOURCE_EXHAUSTED,
+    415: Status.UNIMPLEMENTED,
+    429: Status.RESOURCE_EXHAUSTED,
+    500: Status.INTERNAL,
+    503: Status.UNAVAILABLE,
+    504: Status.DEADLINE_EXCEEDED,
+}
+"""gRPC's word for what an answer's status says over HTTP."""
+_ALONE = written((b":status", b"200"), (b"content-type", b"application/grpc"))
+"""The block before trailers that are all that is sent."""
+_ANNOUNCED = b"grpc-status, grpc-message, x-slipway-revision, x-slipway-rescued, x-request-id, traceresponse"
+KIND = _ALONE + written((b"trailer", _ANNOUNCED))
+"""The block before the first message. Routers see a status that comes behind messages only where it is announced:
+Traefik counts every other answer as UNKNOWN, and needs all of the trailers' names for that."""
+FRAME_HEAD = 5
+"""Bytes before a message: whether it is packed, and its length."""
+
+
+class Ending:
+    """How a call ends: a block for its end, and one for where nothing else was sent before."""
+
+    __slots__ = ("alone", "trailers")
+
+    def __init__(self, trailers: bytes, before: bytes = _ALONE) -> None:
+        """Take the block of the trailers; and what stands before it, where they are all that is sent."""
+        self.trailers, self.alone = trailers, before + trailers
+
+
+def ending_of(status: Status, message: str, more: bytes = b"") -> Ending:
+    """Return the ending of a call with a status and a message; `more` are header fields that are written already."""
+    fields = [(b"grpc-status", b"%d" % status)]
+    if message:
+        fields.append((b"grpc-message", quote(message[:DETAILS], safe=PLAIN).encode()))
+    if status == Status.UNIMPLEMENTED:
+        fields.append((b"grpc-accept-encoding", ACCEPTED))
+    return Ending(written(*fields) + more)
+
+
+def ending_of_answer(answer: Answer, about: bytes) -> Ending:
+    """Return the ending of a call that an answer of HTTP's kind ends; its body is the message, unless it is right."""
+    status = STATUSES.get(answer.status, Status.INTERNAL)
+    said = "" if status == Status.OK else answer.body.decode()
+    return ending_of(status, said, about + written(*(_metadata(name, value) for name, value in answer.headers)))
+
+
+def refused_by_http(status: int, more: bytes) -> Ending:
+    """Return the ending of a request that is not gRPC's: a status of HTTP's; `more` as above."""
+    return Ending(more, written((b":status", b"%d" % status)))
+
+
+def answer_of(refusal: Refused) -> Answer:
+    """Return a refusal as every door of gRPC writes it: the message alone, which `ending_of_answer` takes."""
+    return Answer(refusal.status, str(refusal)[:DETAILS].encode())
+
+
+def framed(message: bytes) -> bytes:
+    r"""Return a message as it stands in a body.
+
+    >>> framed(b"abc")
+    b'\x00\x00\x00\x00\x03abc'
+    """
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def length_of(body: bytes | bytearray) -> int:
+    """Return the length of the message that a body begins with; 0 where even that has not come.
+
+    >>> length_of(framed(b"abc")), length_of(b"")
+    (3, 0)
+    """
+    return int.from_bytes(body[1:FRAME_HEAD], "big") if len(body) >= FRAME_HEAD else 0
+
+
+def wrong(body: bytes | bytearray) -> BadRequest:
+    """Return the refusal of a body that is not a message, whole."""
+    if not body:
+        return BadRequest("message: got none, expected one")
+    if len(body) < FRAME_HEAD or body[0] > 1:
+        return BadRequest(f"message: got {len(body)} bytes that are none of gRPC's, expected a length and a message")
+    seen = f"{len(body) - FRAME_HEAD} bytes where its length says {length_of(body)}"
+    return BadRequest(f"message: got {seen}, expected one message, whole")
+
+
+def _metadata(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return a header of an answer as gRPC has it.
+
+    >>> _metadata(b"retry-after", b"2"), _metadata(b"traceresponse", b"00-1")
+    ((b'grpc-retry-pushback-ms', b'2000'), (b'traceresponse', b'00-1'))
+    """
+    return (PUSHBACK, b"%d" % (1000 * int(value))) if name == RETRY_AFTER else (name, value)

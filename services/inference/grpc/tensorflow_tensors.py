@@ -1,0 +1,85 @@
+"""TensorFlow's tensors as its messages carry them: bytes, or values in a field for their type."""
+
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.bodies import LIMIT
+from services.inference.grpc.text_values import bytes_of_texts, texts_of
+from services.inference.messages import Message, message
+from services.inference.protocols.oip_binary import tensor_of
+from services.inference.protocols.tensorflow_signature import TYPES
+from services.inference.refusals import refuse
+from services.inference.tensors import DTYPES, cast, datatype_of_array, shape_of
+
+TensorProto = message("tensorflow.TensorProto")
+_TYPES = TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type
+DATATYPES = {name: datatype for datatype, name in TYPES.items()}
+"""The Open Inference Protocol's names of types, by TensorFlow's."""
+_NAMES = {_TYPES.values_by_name[name].number: name for name in DATATYPES}
+NUMBERS = {datatype: _TYPES.values_by_name[name].number for name, datatype in DATATYPES.items()}
+"""TensorFlow's numbers of types, by the Open Inference Protocol's names."""
+FIELDS: dict[str, tuple[str, np.dtype[np.generic]]] = {
+    **dict.fromkeys(("INT8", "INT16", "INT32", "UINT8", "UINT16"), ("int_val", np.dtype(np.int32))),
+    "FP32": ("float_val", np.dtype(np.float32)),
+    "FP64": ("double_val", np.dtype(np.float64)),
+    "FP16": ("half_val", np.dtype(np.int32)),
+    "INT64": ("int64_val", np.dtype(np.int64)),
+    "UINT32": ("uint32_val", np.dtype(np.uint32)),
+    "UINT64": ("uint64_val", np.dtype(np.uint64)),
+    "BOOL": ("bool_val", np.dtype(np.bool_)),
+    "BYTES": ("string_val", np.dtype(object)),
+}
+"""Where values of a type are, and as what."""
+
+
+def read_tensor(tensor: Message, what: str) -> NDArray[np.generic]:
+    """Return a tensor's values; raise BadRequest naming the input."""
+    name = _NAMES.get(tensor.dtype)
+    if name is None:
+        refuse(f"{what}: dtype", tensor.dtype, f"one of {', '.join(DATATYPES)}")
+    datatype = DATATYPES[name]
+    if tensor.tensor_shape.unknown_rank:
+        refuse(f"{what}: tensor_shape", "unknown_rank", "sizes, the rows first")
+    sizes = [dim.size for dim in tensor.tensor_shape.dim]
+    field, held = FIELDS[datatype]
+    given = getattr(tensor, field)
+    if not tensor.tensor_content:
+        return _typed(given, (field, held), datatype, shape_of(sizes, what), what)
+    if given:
+        refuse(what, f"both tensor_content and {field}", "one of them")
+    if datatype == "BYTES":
+        refuse(f"{what}: tensor_content", "one", "string_val, as its dtype DT_STRING says")
+    return tensor_of(datatype, sizes, memoryview(tensor.tensor_content), what)
+
+
+def _typed(
+    given: Message, held: tuple[str, np.dtype[np.generic]], datatype: str, shape: tuple[int, ...], what: str
+) -> NDArray[np.generic]:
+    """Return values of their own field. One alone stands for all, as in TensorFlow (within what a message may have)."""
+    field, kind = held
+    count = prod(shape)
+    alone = len(given) == 1 and count * max(1, kind.itemsize) <= LIMIT
+    if len(given) != count and not alone:
+        refuse(f"{what}: {field}", f"{len(given)} values", f"{count}, as its shape {list(shape)} says")
+    if datatype == "BYTES":
+        values = texts_of(given, f"{what}: {field}")
+    elif datatype == "FP16":
+        values = cast(np.array(given, dtype=kind), np.dtype(np.uint16), f"{what}: {field}").view(np.float16)
+    else:
+        values = cast(np.array(given, dtype=kind), DTYPES[datatype], f"{what}: {field}")
+    return (values if len(values) == count else np.broadcast_to(values, count)).reshape(shape)
+
+
+def write_tensor(tensor: Message, values: NDArray[np.generic]) -> None:
+    """Fill a tensor, each value in the field for its type: there clients look, as TensorFlow Serving does so."""
+    datatype = datatype_of_array(values)
+    tensor.dtype = NUMBERS[datatype]
+    for size in values.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    field = getattr(tensor, FIELDS[datatype][0])
+    if datatype == "BYTES":
+        field.extend(bytes_of_texts(values))
+    else:
+        field.extend((values.view(np.uint16) if datatype == "FP16" else values).ravel().tolist())

@@ -1,0 +1,234 @@
+"""The short way of a request through the server: from the parser's last byte to the model, without a task of its own.
+
+uvicorn makes a task, a scope and a dozen messages of each request, which costs more than a small model. A request whose
+path runs the model, and which has come whole and plain, takes the short way: its exchange is begun by the parser's
+callback, and its answer is written in one piece by the engine's. All others go uvicorn's way, to the same application.
+
+The short way stands where uvicorn has its cycle of request and response, so that uvicorn goes on to keep order among
+pipelined requests, idle connections and endings; what it asks of a cycle is what this class has, and a test holds on to
+it.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from services.inference.application import Front
+from services.inference.bodies import PACKED_FROM, SECONDS, packed, too_slow
+from services.inference.exchange import Exchange
+from services.inference.request import JSON, Answer, Call, Route
+from services.inference.telemetry.observer import REQUEST_ID
+
+WHOLE = 65536
+"""Bytes of a body up to which uvicorn does not hold its connection back."""
+LONG_WAY = frozenset([b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"])
+"""Headers of requests that are not plain."""
+
+
+class _Ignored:
+    """Stands for the event that wakes an application: here nobody sleeps."""
+
+    def set(self) -> None:
+        """Nothing."""
+
+
+class Short:
+    """A request on the short way, in place of uvicorn's cycle."""
+
+    message_event = _Ignored()
+
+    def __init__(self, protocol: "Express", front: Front, route: Route, keep_alive: bool) -> None:  # noqa: FBT001
+        """Begin when the head has come."""
+        assert route.inference is not None  # noqa: S101 - as `Express` chose it
+        self._protocol, self._front = protocol, front
+        self._headers = dict(protocol.headers)
+        self._path = protocol.url.decode("ascii")
+        self.keep_alive = keep_alive
+        self.body = bytearray()
+        self.more_body = True
+        self.disconnected = self.response_complete = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._exchange = Exchange(front.model, route.door, route.inference, self._reply)
+
+    def wait(self) -> None:
+        """Give the rest of the body its time, once."""
+        if self._timer is None:
+            self._timer = self._protocol.loop.call_later(SECONDS, self._too_slow)
+
+    def lost(self) -> None:
+        """Give up a request whose client went away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._exchange.lose()
+
+    def _too_slow(self) -> None:
+        if self.more_body and not self.response_complete:
+            self.keep_alive = False
+            self._exchange.refuse(too_slow(len(self.body)))
+
+    def run(self) -> None:
+        """Ask the model, now that the body has come."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._exchange.ask(Call("POST", self._path, b"", self._headers, bytes(self.body)))
+
+    def _reply(self, answer: Answer) -> None:
+        if len(answer.body) < PACKED_FROM or b"accept-encoding" not in self._headers:
+            self._write(answer, answer.body, None)
+        else:
+            self._exchange.hold()
+            task = self._protocol.loop.create_task(self._pack(answer))
+            self._protocol.tasks.add(task)
+            task.add_done_callback(self._protocol.tasks.discard)
+
+    async def _pack(self, answer: Answer) -> None:
+        body, encoding = await packed(answer.body, self._headers)
+        self._write(answer, body, encoding)
+        self._exchange.written()
+
+    def _write(self, answer: Answer, body: bytes, encoding: bytes | None) -> None:
+        self.response_complete = True
+        protocol = self._protocol
+        if self.disconnected or protocol.transport.is_closing():
+            self._exchange.lose()
+            return
+        stays = self.keep_alive and not self._front.model.draining
+        plain = stays and encoding is None and answer.kind is JSON and not answer.headers
+        if plain and REQUEST_ID not in self._headers:  # most answers: three pieces that are known, and the length
+            parts = [*protocol.usual_head(answer.status), b"%d\r\n\r\n" % len(body), body]
+        else:
+            parts = [*self._head(answer, encoding, len(body), stays=stays), body]
+        protocol.transport.write(b"".join(parts))
+        if not stays:
+            protocol.transport.close()
+        protocol.on_response_complete()
+
+    def _head(self, answer: Answer, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
+        parts = [STATUS_LINE[answer.status], self._protocol.server_headers()]
+        for name, value in self._front.headers(answer, self._headers, encoding, size):
+            parts += (name, b": ", value, b"\r\n")
+        if not stays and not self._front.model.draining:
+            parts.append(b"connection: close\r\n")
+        return [*parts, b"\r\n"]
+
+
+class Express(HttpToolsProtocol):
+    """uvicorn's connection, with the short way."""
+
+    def __init__(self, *words: Any, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
+        """Know which paths may take it."""
+        super().__init__(*words, **more)
+        front = self.config.app
+        assert isinstance(front, Front)  # noqa: S101 - the worker's own configuration
+        self._front = front
+        self._ways = _ways(front)
+        self._shown: tuple[object, bytes] = (None, b"")
+        revision = b": ".join(front.revision)
+        self._usual = b"content-type: %b\r\n%b\r\ncontent-length: " % (JSON, revision)
+        self._idle_since = 0.0
+
+    def on_message_begin(self) -> None:
+        """Begin with little: what uvicorn makes for its own way is made when it is known that it is taken."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._length: bytes | None = None
+        self._is_plain = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, as uvicorn does; note the few that choose the way."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"content-length":
+            self._length = value
+        elif name in LONG_WAY:
+            self._is_plain = False
+            self.expect_100_continue = self.expect_100_continue or (
+                name == b"expect" and value.lower() == b"100-continue"
+            )
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        route = self._ways.get(self.url)
+        if route is None or not self._plain():
+            came = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = came
+            self.scope["headers"] = self.headers
+            super().on_headers_complete()
+            return
+        self.cycle = Short(self, self._front, route, self.parser.should_keep_alive())  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a body that did not come whole has a time limit."""
+        super().data_received(data)
+        cycle: Any = self.cycle
+        if type(cycle) is Short and cycle.more_body:
+            cycle.wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what can't be answered any more."""
+        cycle: Any = self.cycle
+        if type(cycle) is Short and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.lost()
+        super()._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def on_message_complete(self) -> None:
+        """Run what took the short way."""
+        super().on_message_complete()
+        cycle: Any = self.cycle
+        if type(cycle) is Short and not cycle.more_body and not cycle.response_complete:
+            cycle.run()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer of an idle connection as it is: one rings for many requests."""
+
+    def on_response_complete(self) -> None:
+        """Remember when the connection fell idle; a timer that is there already serves again."""
+        timer = self.timeout_keep_alive_task
+        if timer is None or self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for all of the time; else look again when it will have been."""
+        self.timeout_keep_alive_task = None
+        cycle: Any = self.cycle
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0 and (cycle is None or cycle.response_complete):
+            super().timeout_keep_alive_handler()
+        else:
+            wait = max(left, 1.0)
+            self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
+
+    def usual_head(self, status: int) -> tuple[bytes, bytes, bytes]:
+        """Return the head of an answer of JSON, but for its length."""
+        return STATUS_LINE[status], self.server_headers(), self._usual
+
+    def server_headers(self) -> bytes:
+        """Return uvicorn's own headers (the date), written anew when they change."""
+        headers = self.server_state.default_headers
+        if self._shown[0] is not headers:
+            self._shown = (headers, b"".join(part for name, value in headers for part in (name, b": ", value, b"\r\n")))
+        return self._shown[1]
+
+    def _plain(self) -> bool:
+        """Tell whether the request that begins is whole and plain, and the one before it is answered."""
+        before: Any = self.cycle
+        if before is not None and not before.response_complete:
+            return False
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        length = self._length
+        return self._is_plain and length is not None and length.isdigit() and int(length) <= WHOLE
+
+
+def _ways(front: Front) -> dict[bytes, Route]:
+    """Return the paths that run the model, as they stand in requests."""
+    return {path.encode(): route for path, route in front.routes.items() if route.inference is not None}

@@ -1,0 +1,248 @@
+"""Another revision's answer in the place of one's own: what this revision can't answer goes to the one before it.
+
+The route says so with each request: for which revision, who answers in its place, how many at a time, and how long the
+first may take. So roles change with the route, at once, for every replica. A request that was handed on says whom it
+comes from: it is never handed on twice, and is counted apart.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from math import isfinite
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from services.inference.request import COMPARE, DEADLINES, Answer, Call, Header
+from services.inference.telemetry.meter import KINDS
+
+if TYPE_CHECKING:
+    import httpx
+
+SETTING = "SLIPWAY_RESCUE"
+"""Set to `route` where every request comes through a route that sets these headers, or takes them away."""
+ORDER = b"x-slipway-rescue"
+"""What the route says: `of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10`."""
+FROM = b"x-slipway-rescued-from"
+"""On a request that was handed on: the revision that could not answer it."""
+RESCUED = b"x-slipway-rescued"
+"""On its answer, the same; who gave it says `x-slipway-revision`."""
+SUCCESSES = range(200, 300)
+LEAST_SECONDS = 0.005
+"""With less time left nobody is asked."""
+LONGEST_SECONDS = 600.0
+_OURS = frozenset([ORDER, FROM, COMPARE, *DEADLINES])
+_OF_CONNECTION = frozenset([
+    *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
+    *(b"content-length", b"content-encoding", b"accept-encoding", b"proxy-connection"),
+])  # fmt: skip
+_NOT_RETURNED = frozenset([b"content-type", b"content-length", b"connection", b"date", b"server", b"x-request-id"])
+
+log = logging.getLogger("slipway.inference")
+Reply = Callable[[Answer], None]
+
+
+class Counting(Protocol):
+    """Who counts requests that were handed on."""
+
+    def rescued(self, protocol: str, status: int) -> None:
+        """Count one by the status that this revision had for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the route says of a revision's requests."""
+
+    by: str
+    """HOST:PORT of whoever answers in its place."""
+    at_once: int
+    after_seconds: float
+
+
+@lru_cache(maxsize=16)
+def order_of(said: bytes, revision: str) -> Order | None:
+    """Return what a route says of this revision; None: nothing, or what can't be understood (it is logged, once).
+
+    >>> order_of(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v2")
+    Order(by='10.96.0.7:3000', at_once=16, after_seconds=10.0)
+    >>> order_of(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v1") is None
+    True
+    """
+    try:
+        parts = dict(part.strip().split("=", 1) for part in said.decode("ascii").split(";"))
+        if parts["of"] != revision:
+            return None
+        order = Order(by=_address(parts["by"]), at_once=int(parts["at-once"]), after_seconds=float(parts["after"]))
+    except (KeyError, ValueError) as error:
+        log.warning("%s: got %r, which can't be understood (%s): nobody is asked instead", ORDER.decode(), said, error)
+        return None
+    if not (order.at_once > 0 and isfinite(order.after_seconds) and 0 < order.after_seconds <= LONGEST_SECONDS):
+        log.warning("%s: got %r, expected at-once and after over 0: nobody is asked instead", ORDER.decode(), said)
+        return None
+    return order
+
+
+def _address(said: str) -> str:
+    """Return an address of the cluster's own network; raise ValueError for any other, and for names."""
+    host, _, port = said.rpartition(":")
+    if not ip_address(host.strip("[]")).is_private or not 0 < int(port) < 1 << 16:
+        message = f"{said} is no private address with a port"
+        raise ValueError(message)
+    return said
+
+
+class Rescuer:
+    """Asks the revision before this one in its place, for one process."""
+
+    def __init__(self, revision: str, counting: Counting, *, trusts: bool = False) -> None:
+        """Ask nobody yet; `trusts`: headers of requests are the route's."""
+        self.revision, self.trusts = revision, trusts
+        self._counting = counting
+        self._client: httpx.AsyncClient | None = None
+        self.under_way = 0
+        """Requests that another revision is asked for now."""
+        self._failed = False
+
+    @classmethod
+    def of_environment(cls, revision: str, counting: Counting, environment: Mapping[str, str]) -> "Rescuer":
+        """Return one that trusts requests' headers where the environment says that a route sets them."""
+        return cls(revision, counting, trusts=environment.get(SETTING) == "route")
+
+    def helps(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Tell whether a request was meant for another revision."""
+        return self.trusts and FROM in headers
+
+    def watch(self, call: Call, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
+        """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
+        asked = call.headers
+        if not (self.trusts and call.path and ORDER in asked) or FROM in asked or asked.get(COMPARE) == b"1":
+            return None
+        order = order_of(call.headers[ORDER], self.revision)
+        return None if order is None else Rescue(self, order, call, protocol, deadline, reply)
+
+    def count(self, protocol: str, status: int) -> None:
+        """Count a request that another revision answered."""
+        self._counting.rescued(protocol, status)
+
+    def begin(self, order: Order) -> bool:
+        """Take one of the places; False: there is none."""
+        free = self.under_way < order.at_once
+        self.under_way += free
+        return free
+
+    def end(self) -> None:
+        """Give a place back."""
+        self.under_way -= 1
+
+    async def ask(self, order: Order, call: Call, seconds: float) -> Answer | None:
+        """Return the other revision's answer; None: it gave none that is right, within so many seconds."""
+        import httpx  # not before it is needed: a process that hands nothing on does without
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(keepalive_expiry=2.0))
+        query = f"?{call.query.decode('latin-1')}" if call.query else ""
+        url = f"http://{order.by}{call.path}{query}"
+        headers = self._headers(call.headers, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                came = await self._client.post(url, content=call.body, headers=headers, timeout=seconds)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            self._tell(f"{order.by} gave no answer in the place of {self.revision}: {error!r}")
+            return None
+        self._failed = False
+        if came.status_code not in SUCCESSES:
+            return None
+        return Answer(came.status_code, came.content, came.headers.get("content-type", "").encode(), _returned(came))
+
+    async def close(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    def _headers(self, asked: Mapping[bytes, bytes], seconds: float) -> list[Header]:
+        kept = [(name, value) for name, value in asked.items() if name not in _OURS and name not in _OF_CONNECTION]
+        timeout = b"%d" % max(1, int(1000 * seconds))
+        return [*kept, (b"accept-encoding", b"identity"), (DEADLINES[0], timeout), (FROM, self.revision.encode())]
+
+    def _tell(self, what: str) -> None:
+        if not self._failed:  # once until it answers again
+            log.warning(what)
+        self._failed = True
+
+
+def _returned(came: "httpx.Response") -> tuple[Header, ...]:
+    named = [(name.lower(), value) for name, value in came.headers.raw]
+    return tuple((name, value) for name, value in named if name not in _NOT_RETURNED and name not in _OF_CONNECTION)
+
+
+class Rescue:
+    """Cares for one request: its client gets this revision's answer, or another one's in its place, once."""
+
+    __slots__ = (
+        "_asking",
+        "_call",
+        "_deadline",
+        "_order",
+        "_own",
+        "_protocol",
+        "_replied",
+        "_reply",
+        "_rescuer",
+        "_timer",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a request is
+        self, rescuer: Rescuer, order: Order, call: Call, protocol: str, deadline: float, reply: Reply
+    ) -> None:
+        """Ask the other one too after a while."""
+        self._rescuer, self._order, self._call, self._protocol = rescuer, order, call, protocol
+        self._deadline, self._reply = deadline, reply
+        self._own: Answer | None = None
+        self._asking: asyncio.Task[None] | None = None
+        self._replied = False
+        self._timer = asyncio.get_running_loop().call_later(order.after_seconds, self._ask)
+
+    def takes(self, own: Answer) -> bool:
+        """Hear this revision's own answer, once; tell whether the client is cared for, now or already."""
+        self._timer.cancel()
+        if self._replied:
+            self._rescuer.count(self._protocol, own.status)
+            return True
+        if own.status in SUCCESSES or own.status in KINDS["not_the_versions"]:
+            self.stop()
+            return False
+        if self._asking is None:
+            self._ask()
+        if self._asking is None or self._asking.done():
+            return False
+        self._own = own
+        return True
+
+    def stop(self) -> None:
+        """Ask nobody any more: the client has its answer, or is gone."""
+        self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _ask(self) -> None:
+        left = self._deadline - perf_counter()
+        if left > LEAST_SECONDS and self._rescuer.begin(self._order):
+            self._asking = asyncio.get_running_loop().create_task(self._asked(left))
+            self._asking.add_done_callback(lambda _: self._rescuer.end())
+
+    async def _asked(self, seconds: float) -> None:
+        try:
+            answer = await self._rescuer.ask(self._order, self._call, seconds)
+        except Exception:  # a fault of ours must not leave a client without an answer
+            log.exception("a request could not be handed on")
+            answer = None
+        if answer is not None:
+            self._replied = True
+            if self._own is not None:
+                self._rescuer.count(self._protocol, self._own.status)
+            said = (RESCUED, self._rescuer.revision.encode())
+            self._reply(answer._replace(headers=(*answer.headers, said)))
+        elif self._own is not None:
+            self._reply(self._own)

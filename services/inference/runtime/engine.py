@@ -1,0 +1,282 @@
+"""Which request runs when: bounded waiting, batches without a timer, and no work past its deadline.
+
+A request that comes while nothing runs is run at once, with whatever else the event loop has read by then. While a run
+is under way what comes is gathered, and runs together next. So batches grow with load, and nobody waits for a timer.
+
+A run that is over in a moment is done on the event loop: handing it to another thread and back costs more than it
+takes. A longer one is done beside it, so that probes and refusals are answered meanwhile. How long a run takes is
+measured as it goes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import ceil, inf
+from time import perf_counter
+
+from services.inference.refusals import Draining, ModelFailed, Overloaded, TooLate
+from services.inference.rows import Rows
+from services.inference.runtime.admission import Admission
+from services.inference.runtime.model_runtime import InlineRuntime, Result, Runtime
+from services.inference.runtime.queued_request import Run, Tell, Waiting
+from services.inference.runtime.run_times import Expected
+from services.inference.runtime.warmup import Warmth
+from services.inference.telemetry.meter import Meter
+
+INLINE_SECONDS = 0.002
+"""Longest run that the event loop does itself: a probe waits no longer for it."""
+BATCH_REQUESTS = 128
+"""Most requests of one run; more would make the first wait for the last one's parsing."""
+BATCH_ROWS = 4096
+"""Most rows of one run, so that its arrays stay small; one request alone may have more."""
+WATCH_SECONDS = 0.05
+"""How exactly deadlines are kept while a long run is under way."""
+ALONE = 16
+"""After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
+others might come. The first turn in which another one does come ends that."""
+BOUND_RUNS = 8
+"""Runs after which the bound of the queue is reckoned anew."""
+GROW_SECONDS = 1.0
+"""After so long in which requests waited at every run's end the runtime is asked for another lane."""
+WARM_SECONDS, WARM_RUNS, WARM_TIMES = 1.0, 30, 1.5
+"""Before the first request the model is run until two runs in a row took about as long (one at most so many times the
+other), for no longer than that and no more often. The first run is the slowest, and tells nothing of the others."""
+
+
+class Engine:
+    """Runs one model for many requests."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        batchable: bool,
+        meter: Meter,
+        objective: float = inf,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        """Run by `runtime`; several requests together only where `batchable`, and say to `meter` what was done.
+
+        `objective`: seconds within which every answer has to be given; what can't be is refused.
+        """
+        self._runtime = runtime
+        self._inline = runtime if isinstance(runtime, InlineRuntime) else None
+        self._most = BATCH_REQUESTS if batchable else 1
+        self._meter, self._clock = meter, clock
+        self._queue: deque[Waiting] = deque()
+        self._under_way = 0
+        """Requests that are run."""
+        self._beside: list[Run] = []
+        self._full = False
+        """The runtime can't do another run beside those."""
+        self._kept: asyncio.AbstractEventLoop | None = None
+        self._scheduled = self._watching = False
+        self._alone = 0
+        """How many runs in a row had one request alone."""
+        self._answered = False
+        """A request was run in this turn of the event loop, without waiting for its end."""
+        self._expected = Expected()
+        self._admission = Admission(self._expected, together=batchable, objective=objective)
+        self._settled: float | None = None
+        """When a run ended that others already waited for; None: nobody did."""
+        self._queued_since: float | None = None
+        """Since when requests waited at every run's end; None: at the last one nobody did."""
+        self._runs = 0
+        self._warmth = Warmth()
+        self._started = clock()
+        self.draining = False
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a run is under way beside the loop."""
+        return bool(self._beside)
+
+    async def start(self, rows: Rows) -> Result:
+        """Load the model and run one row, until runs take as long as one another; return the row's last result."""
+        await self._runtime.start()
+        feeds = self._runtime.feeds(rows)
+        start, before = self._clock(), 0.0
+        for _ in range(WARM_RUNS):
+            began = self._clock()
+            run = None if self._inline is None else self._inline.run([feeds])  # nobody waits for the loop yet
+            (result,) = run or await self._runtime.exchange([feeds])
+            now = self._clock()
+            if isinstance(result, ModelFailed):
+                break
+            took = now - began
+            if before:
+                self._expected.saw(1, 1, took)
+            if before and (max(took, before) <= WARM_TIMES * min(took, before) or now - start >= WARM_SECONDS):
+                break
+            before = took
+        self._admission.reckon()
+        self._started = self._clock()
+        return result
+
+    @property
+    def warm(self) -> bool:
+        """Tell whether runs take about as long as one another by now."""
+        return self._warmth.warm
+
+    @property
+    def seconds_up(self) -> float:
+        """How long it is ready, in seconds."""
+        return self._clock() - self._started
+
+    async def stop(self) -> None:
+        """Let go of the model."""
+        await self._runtime.stop()
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that runs; kept, as Python 3.11 asks the kernel for our process' number to find it."""
+        if self._kept is None or not self._kept.is_running():
+            self._kept = asyncio.get_running_loop()
+        return self._kept
+
+    def admit(self, deadline: float = inf) -> None:
+        """Raise Overloaded, or Draining, where a request can't be answered by its deadline, or more come than can be.
+
+        It is asked before a body is looked at: refusing is cheap.
+        """
+        waiting = len(self._queue) + self._under_way
+        if not waiting:
+            return
+        now = self._clock()
+        refusal = self._admission.refusal(waiting, now, deadline - now, self._overdue(now) if self._full else 0.0)
+        if refusal is not None:
+            raise self._overloaded(refusal, waiting)
+
+    def _overdue(self, now: float) -> float:
+        """Return how long every run under way takes beyond what it was expected to: of several the least."""
+        late = min(now - run.began - self._expected.seconds(run.rows) for run in self._beside)
+        return max(0.0, late)
+
+    def submit(self, rows: Rows, deadline: float, tell: Tell) -> Waiting:
+        """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
+        waiting = Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
+        if self._answered:
+            self._alone = 0  # somebody else came in the same turn
+        if self._scheduled or self._full:
+            self._queue.append(waiting)
+        elif self._alone < ALONE or deadline <= waiting.since:
+            self._queue.append(waiting)
+            self._scheduled = True
+            self._loop.call_soon(self._next)
+        else:
+            self._answered = True
+            self._loop.call_soon(self._turned)
+            self._run([waiting], waiting.rows)
+        return waiting
+
+    def _turned(self) -> None:
+        """Note that the event loop begins another turn."""
+        self._answered = False
+
+    def _overloaded(self, seen: str, waiting: int) -> Overloaded | Draining:
+        if self.draining:
+            return Draining(f"this replica is ending and {seen}; ask another one")
+        refusal = Overloaded(f"{seen}; come again later, or add replicas")
+        refusal.retry_after = max(1, ceil(self._admission.wait(waiting)))
+        return refusal
+
+    def _next(self) -> None:
+        """Run what waits, as far as the runtime can."""
+        self._scheduled = False
+        while not self._full and not self._scheduled:
+            batch, rows = self._taken()
+            if not batch:
+                return
+            self._run(batch, rows)
+
+    def _run(self, batch: list[Waiting], rows: int) -> None:
+        self._under_way += len(batch)
+        self._alone = self._alone + 1 if len(batch) == 1 else 0
+        began = self._clock()
+        feeds = [one.feeds for one in batch]
+        if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
+            self._settle(batch, rows, began, self._inline.run(feeds))
+            return
+        run = Run(batch, rows, began)
+        self._beside.append(run)
+        self._full = len(self._beside) >= self._runtime.lanes
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(WATCH_SECONDS, self._watch)
+        task = self._loop.create_task(self._runtime.exchange(feeds))
+        task.add_done_callback(lambda done: self._came(run, done))
+
+    def _taken(self) -> tuple[list[Waiting], int]:
+        """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
+        batch: list[Waiting] = []
+        rows, now = 0, self._clock()
+        while self._queue and len(batch) < self._most:
+            one = self._queue[0]
+            if batch and (rows + one.rows > BATCH_ROWS or one.feeds.keys() != batch[0].feeds.keys()):
+                break
+            self._queue.popleft()
+            if one.tell is None:
+                continue
+            if one.deadline <= now:
+                late = 1000 * (now - one.since)
+                one.answer(TooLate(f"the deadline passed while the request waited ({late:.0f} ms)"))
+                continue
+            rows += one.rows
+            batch.append(one)
+        return batch, rows
+
+    def _watch(self) -> None:
+        """While a long run is under way, tell those whose time is over; nobody else would."""
+        if not self.busy:
+            self._watching = False
+            return
+        now = self._clock()
+        running = [one for run in self._beside for one in run.batch]
+        for one in (*running, *self._queue):
+            if one.deadline <= now:
+                one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
+        self._loop.call_later(WATCH_SECONDS, self._watch)
+
+    def _came(self, run: Run, done: "asyncio.Future[list[Result]]") -> None:
+        """Hand out what came from beside the loop."""
+        self._beside.remove(run)
+        self._full = len(self._beside) >= self._runtime.lanes
+        failed = None if not done.cancelled() else "the run was cancelled"
+        if failed is None and done.exception() is not None:
+            failed = f"{type(done.exception()).__name__}: {done.exception()}"
+        results: Sequence[Result] = [ModelFailed(failed) for _ in run.batch] if failed is not None else done.result()
+        self._settle(run.batch, run.rows, run.began, results)
+
+    def _settle(self, batch: list[Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
+        now = self._clock()
+        took = now - began
+        self._expected.saw(rows, len(batch), took)
+        if self._settled is not None:
+            self._expected.paced(len(batch), now - self._settled)
+        queued = len(self._queue)
+        self._settled = now if queued else None
+        self._under_way -= len(batch)
+        self._admission.ended(queued, now)
+        self._ask_for_more(queued, now)
+        self._meter.ran(began - batch[0].since, rows, took)
+        if not self._warmth.warm:
+            self._warmth.ran(took / rows)
+        self._runs += 1
+        if not self._runs % BOUND_RUNS:
+            self._expected.lanes = self._runtime.lanes
+            self._admission.reckon()
+        for one, result in zip(batch, results, strict=True):
+            one.answer(result)
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._next)
+
+    def _ask_for_more(self, queued: int, now: float) -> None:
+        """Ask the runtime for another lane where requests have waited for a while."""
+        if not queued:
+            self._queued_since = None
+        elif self._queued_since is None:
+            self._queued_since = now
+        elif now - self._queued_since >= GROW_SECONDS:
+            self._queued_since = now
+            self._runtime.grow()

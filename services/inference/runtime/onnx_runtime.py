@@ -1,0 +1,214 @@
+"""ONNX models: run by ONNX Runtime in this process."""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from services.inference.manifest import Manifest
+from services.inference.refusals import ModelFailed, refuse
+from services.inference.rows import Rows
+from services.inference.runtime.devices import CUDA, Devices, Gpu
+from services.inference.runtime.model_runtime import Feeds, Result, unwritable
+from services.inference.tensors import cast, datatype_of
+
+_TYPES = {
+    "tensor(bool)": np.dtype("bool"),
+    "tensor(int8)": np.dtype("int8"),
+    "tensor(int16)": np.dtype("int16"),
+    "tensor(int32)": np.dtype("int32"),
+    "tensor(int64)": np.dtype("int64"),
+    "tensor(uint8)": np.dtype("uint8"),
+    "tensor(uint16)": np.dtype("uint16"),
+    "tensor(uint32)": np.dtype("uint32"),
+    "tensor(uint64)": np.dtype("uint64"),
+    "tensor(float16)": np.dtype("float16"),
+    "tensor(float)": np.dtype("float32"),
+    "tensor(double)": np.dtype("float64"),
+    "tensor(string)": np.dtype(object),
+}
+"""ONNX Runtime's names of types, and numpy's."""
+_UNKNOWN = np.dtype("V")
+_NICER = 10
+"""How far a run beside the event loop steps back behind it, in the kernel's steps of niceness."""
+
+log = logging.getLogger("slipway.inference")
+
+
+class OnnxRuntime:
+    """One session, which computes in the thread that asks: the engine says which one that is."""
+
+    def __init__(self, manifest: Manifest, path: Path, devices: Devices) -> None:
+        """Remember what to load, and on what."""
+        self._manifest, self._path, self._devices = manifest, path, devices
+        self._session: onnxruntime.InferenceSession | None = None
+        self._kinds: dict[str, np.dtype[Any]] = {}
+        self._names = dict(zip(manifest.outputs, manifest.answers, strict=False))
+        self._asked = list(self._names)
+        self._beside = ThreadPoolExecutor(1, "model", _step_back)
+
+    @property
+    def device(self) -> str:
+        """`cuda` or `cpu`, once it is loaded."""
+        return "cuda" if self._session is not None and CUDA in self._session.get_providers() else "cpu"
+
+    @property
+    def lanes(self) -> int:
+        """One: ONNX Runtime itself computes with as many threads as it may."""
+        return 1
+
+    def grow(self) -> None:
+        """Nothing: a server has a worker for each core already."""
+
+    async def start(self) -> None:
+        """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
+        self._load()
+
+    async def stop(self) -> None:
+        """Let the thread beside the loop end; the session ends with the process."""
+        self._beside.shutdown(wait=False)
+
+    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Compute beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._beside, self.run, requests)
+
+    def feeds(self, rows: Rows) -> Feeds:
+        """Return rows as the session takes them; what has its type already is not copied."""
+        names = self._manifest.inputs
+        if self._manifest.single_matrix:
+            whole = rows.matrix
+            if whole is None:
+                parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
+                whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            if whole.shape[1:] != self._manifest.inner_shape:
+                whole = whole.reshape(len(whole), *self._manifest.inner_shape)
+            return {names[0]: _as(whole, self._kinds[names[0]], "input")}
+        if rows.matrix is not None:
+            parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)
+        else:
+            parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
+        kinds = self._kinds
+        return {  # most columns have their type: no words are made for them
+            name: part if part.dtype == kinds[name] else _as(part, kinds[name], f"input {column.name!r}")
+            for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
+        }
+
+    def run(self, requests: Sequence[Feeds]) -> list[Result]:
+        """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
+        if len(requests) == 1:
+            return [self._computed(requests[0])]
+        counts = [_count(feeds) for feeds in requests]
+        merged = {name: np.concatenate([feeds[name] for feeds in requests]) for name in requests[0]}
+        outputs = self._computed(merged)
+        if isinstance(outputs, ModelFailed):
+            return [self._computed(feeds) for feeds in requests]
+        results: list[Result] = []
+        start = 0
+        for count in counts:
+            results.append({name: values[start : start + count] for name, values in outputs.items()})
+            start += count
+        return results
+
+    def _load(self) -> None:
+        self._session = self._opened()
+        self._kinds = {entry.name: _TYPES.get(entry.type, _UNKNOWN) for entry in self._session.get_inputs()}
+        outputs = {entry.name for entry in self._session.get_outputs()}
+        if set(self._kinds) != set(self._manifest.inputs) or not outputs.issuperset(self._manifest.outputs):
+            message = (
+                f"the model has inputs {sorted(self._kinds)} and outputs {sorted(outputs)}; "
+                f"the manifest says {list(self._manifest.inputs)} and {list(self._manifest.outputs)}"
+            )
+            raise ModelFailed(message)
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._devices.cpus
+        options.inter_op_num_threads = 1  # several revisions share a machine
+        options.log_severity_level = 3
+        if self._devices.workers > 1 and self._path.with_name(f"{self._path.name}.data").exists():
+            # weights as they lie in the file, which is mapped: all workers share its pages. Rearranged ones, which
+            # products of large matrices read a third faster, would be each worker's own
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        try:
+            session = onnxruntime.InferenceSession(self._path, options, providers=self._providers())
+        except Exception as error:  # ONNX Runtime's errors have no common class but Exception
+            message = f"the model {self._manifest.file!r} can't be loaded: {_first_line(error)}"
+            raise ModelFailed(message) from error
+        if self._devices.gpu is not Gpu.NONE:
+            self._check_gpu(session)
+        return session
+
+    def _providers(self) -> list[str]:
+        """Return what there is of what may be tried: one that the build lacks is only warned about, by ONNX Runtime."""
+        wanted, there = self._devices.providers, onnxruntime.get_available_providers()
+        if CUDA in wanted and CUDA in there:
+            onnxruntime.preload_dlls()  # CUDA's libraries, where they were installed as Python packages
+        return [name for name in wanted if name in there]
+
+    def _check_gpu(self, session: onnxruntime.InferenceSession) -> None:
+        """Say which device it is; end it all where the GPU was required and can't be used."""
+        found = CUDA in session.get_providers()
+        if found:
+            session.disable_fallback()  # or a failing GPU would be left for the CPU in the middle of a request
+            log.info("device: the GPU")
+        elif self._devices.gpu is Gpu.REQUIRE:
+            missing = "ONNX Runtime can't use a GPU here"
+            if CUDA not in onnxruntime.get_available_providers():
+                missing = "this ONNX Runtime is built without CUDA"
+            message = f"SLIPWAY_GPU=require: {missing}; expected {CUDA}: an image for GPUs, on a node with a driver"
+            raise ModelFailed(message)
+        else:
+            log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (SLIPWAY_GPU=allow)")
+
+    def _computed(self, feeds: Feeds) -> Result:
+        if self._session is None:
+            return ModelFailed("the model is not loaded")
+        try:
+            results = self._session.run(self._asked, feeds)
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class but Exception
+            return ModelFailed(_first_line(error))
+        outputs = {name: _flat(np.asarray(values)) for name, values in zip(self._names.values(), results, strict=True)}
+        return unwritable(outputs, _count(feeds)) or outputs
+
+
+def _step_back() -> None:
+    """Let the event loop have the core when it wants it: where they share one, probes and refusals wait for a run."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICER)
+
+
+def _as(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Return values in the model's own type; raise BadRequest for a number that would be infinity there, or another."""
+    if values.dtype == dtype:
+        return values
+    if values.dtype.kind in "iu" and dtype.kind in "iu":
+        return cast(values, dtype, what)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(dtype)
+    except FloatingPointError:
+        with np.errstate(over="ignore"):
+            lost = np.isfinite(values) & ~np.isfinite(values.astype(dtype))
+        return refuse(
+            what, str(values[lost][0]), f"values within the range of {datatype_of(dtype.name)}, the model's own"
+        )
+
+
+def _count(feeds: Feeds) -> int:
+    return len(next(iter(feeds.values())))
+
+
+def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Turn (rows, 1) into (rows,): one prediction a row is one value, whatever the converter made of it."""
+    return values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values  # noqa: PLR2004 - a matrix
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0][:500] or type(error).__name__

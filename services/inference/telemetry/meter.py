@@ -1,0 +1,165 @@
+"""What is counted of requests and runs, cheaply: additions to cells, at every request. The page is in `metrics`."""
+
+import os
+from bisect import bisect_left
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.inference.telemetry.shared_counters import FOLDER, SLOT, Cells
+
+PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
+CODES = (200, 400, 404, 405, 408, 413, 415, 429, 499, 500, 503, 504)
+"""The statuses that inference requests end with; 499: the client went away before its answer was written."""
+KINDS = {
+    "right": (200,),
+    "refused": (400, 404, 405, 413, 415),
+    "shed": (429, 503),
+    "failed": (500, 504),
+    "not_the_versions": (408, 499),
+}
+"""What an answer is to its client: a closed list, by the statuses that mean it. 503 comes with retry-after."""
+_MILLISECONDS = (
+    *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300),
+    *(400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000),
+)
+EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in _MILLISECONDS)
+"""The same edges as on one machine, where Envoy measures: a judge compares like with like."""
+FINE_SECONDS = (
+    *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+)
+"""Edges of what happens within a request: waiting, running."""
+ROWS = tuple(float(1 << power) for power in range(13))
+"""Edges of the rows of one run."""
+NATIVE_SCHEMA = 3
+"""Buckets of the same durations for Prometheus' native histograms: eight to each doubling, 9 % apart."""
+NATIVE_LOWEST, _NATIVE_HIGHEST = -136, 48
+"""Numbers of the first and last of them: 8 microseconds, 64 seconds."""
+NATIVE_EDGES = tuple(2.0 ** (number / 8) for number in range(NATIVE_LOWEST, _NATIVE_HIGHEST + 1))
+"""The upper end of each; what is beyond the last counts into it: no request is waited for so long."""
+_HISTOGRAMS = (("seconds", EDGES_SECONDS), ("waited", FINE_SECONDS), ("ran", FINE_SECONDS), ("rows", ROWS))
+_TABLE = len(PROTOCOLS) * len(CODES)
+_LENGTHS = [_TABLE, 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS), len(NATIVE_EDGES) + 1, _TABLE, _TABLE]
+_STARTS = [0, *accumulate(_LENGTHS)]
+_IN_FLIGHT = _STARTS[1]
+_SECONDS, _WAITED, _RAN, _BATCH, _NATIVE, _RESCUED, _HELPED = _STARTS[2:9]
+_CODE_PLACES = {code: place for place, code in enumerate(CODES)}
+_PROTOCOL_PLACES = {name: place * len(CODES) for place, name in enumerate(PROTOCOLS)}
+
+
+class Histogram:
+    """Counts by bucket, and the sum, as they were when the page was made."""
+
+    def __init__(self, edges: tuple[float, ...], cells: NDArray[np.float64]) -> None:
+        """Take the cells of one histogram: a count per edge, one for what is beyond, the sum."""
+        self.edges, self.counts, self.total = edges, cells[:-1], float(cells[-1])
+
+
+class Meter:
+    """Counts inference requests of one revision; probes and pages are no requests."""
+
+    def __init__(self, folder: Path | None = None, slot: str = "0") -> None:
+        """Go on from what this slot counted before; nothing is under way yet."""
+        self._folder = folder
+        self._own = Cells(folder, slot, _STARTS[-1])
+        self._values = self._own.values
+        self._values[_IN_FLIGHT] = 0.0
+
+    @classmethod
+    def of_process(cls) -> "Meter":
+        """Return this process' meter, in the folder that its server's workers share, where they have one."""
+        folder = os.environ.get(FOLDER) or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        slot = os.environ.get(SLOT) or str(os.getpid())
+        return cls(Path(folder) if folder and Path(folder).is_dir() else None, slot)
+
+    def began(self) -> None:
+        """Count a request that has arrived."""
+        self._values[_IN_FLIGHT] += 1.0
+
+    def ended(self, protocol: str, status: int, seconds: float, *, helped: bool = False) -> None:
+        """Count its answer: the status, and how long it took; apart where it was meant for another revision."""
+        values = self._values
+        values[_IN_FLIGHT] -= 1.0
+        if helped:
+            values[_HELPED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
+            return
+        values[_PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
+        values[_SECONDS + bisect_left(EDGES_SECONDS, seconds)] += 1.0
+        values[_WAITED - 1] += seconds
+        values[_NATIVE + bisect_left(NATIVE_EDGES, seconds)] += 1.0
+
+    def rescued(self, protocol: str, status: int) -> None:
+        """Count a request that another revision answered, by the status that this one had for it."""
+        self._values[_RESCUED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
+
+    def ran(self, waited: float, rows: int, seconds: float) -> None:
+        """Count one run of the model: how long its first request had waited, its rows, and how long it took."""
+        values = self._values
+        values[_WAITED + bisect_left(FINE_SECONDS, waited)] += 1.0
+        values[_RAN - 1] += waited
+        values[_RAN + bisect_left(FINE_SECONDS, seconds)] += 1.0
+        values[_BATCH - 1] += seconds
+        values[_BATCH + bisect_left(ROWS, rows)] += 1.0
+        values[_NATIVE - 1] += rows
+
+    def read(self) -> "Reading":
+        """Return the sums over all workers of this server."""
+        return Reading(Cells.total(self._folder, self._own, live=(_IN_FLIGHT,)))
+
+
+_OTHER = _CODE_PLACES[500]
+"""Statuses that no door gives are failures of ours."""
+
+
+class Reading:
+    """What was counted, when somebody asked."""
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        """Take all cells."""
+        self._values = values
+
+    @property
+    def in_flight(self) -> float:
+        """Requests that have arrived and are not answered."""
+        return float(self._values[_IN_FLIGHT])
+
+    def requests(self) -> dict[tuple[str, int], float]:
+        """Return answered requests by protocol and status, those never seen too."""
+        return self._table(0)
+
+    def rescued(self) -> dict[tuple[str, int], float]:
+        """Return requests that another revision answered, by protocol and the status that this one had."""
+        return self._table(_RESCUED)
+
+    def helped(self) -> dict[tuple[str, int], float]:
+        """Return requests of another revision that were answered here, by protocol and status."""
+        return self._table(_HELPED)
+
+    def _table(self, start: int) -> dict[tuple[str, int], float]:
+        table = self._values[start : start + _TABLE].reshape(len(PROTOCOLS), len(CODES))
+        return {
+            (protocol, code): float(table[row, column])
+            for row, protocol in enumerate(PROTOCOLS)
+            for column, code in enumerate(CODES)
+        }
+
+    def answers(self) -> dict[str, float]:
+        """Return answered requests by kind, those never seen too."""
+        by_code: dict[int, float] = dict.fromkeys(CODES, 0.0)
+        for (_, code), count in self.requests().items():
+            by_code[code] += count
+        return {kind: sum(by_code[code] for code in codes) for kind, codes in KINDS.items()}
+
+    def native(self) -> NDArray[np.int64]:
+        """Return requests by native bucket, from NATIVE_LOWEST on."""
+        counts = self._values[_NATIVE:_RESCUED].astype(np.int64)
+        counts[-2] += counts[-1]
+        return counts[:-1]
+
+    def histogram(self, name: str) -> Histogram:
+        """Return `seconds` (a request), `waited`, `ran` (a run) or `rows` (of a run)."""
+        place = [one for one, _ in _HISTOGRAMS].index(name)
+        start = _STARTS[2 + place]
+        return Histogram(_HISTOGRAMS[place][1], self._values[start : _STARTS[3 + place]])

@@ -1,0 +1,140 @@
+"""The page that Prometheus reads: requests, their durations, runs, what is under way, predictions, and what serves.
+
+Every series that counts is there from the start, so that a rate over a first error is not lost. Labels are of a closed
+set each: protocols, statuses, and at most a hundred classes.
+"""
+
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from services.inference.manifest import Manifest
+from services.inference.telemetry.meter import Histogram, Reading
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+DURATION = "slipway_request_duration_seconds"
+RESCUED = "Requests that another revision answered, by the status that this one had for them."
+HELPED = "Requests meant for another revision that were answered here; slipway_requests_total does not have them."
+FROM_THE_START = (200, 500)
+"""Statuses whose series are there before the first request, for the protocol that routers speak."""
+
+
+class Page:
+    """Makes the page; prometheus_client writes it, imported with the first one."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Remember what serves."""
+        self._manifest = manifest
+        self._names = {"model": manifest.model, "revision": manifest.revision}
+
+    def families(self, reading: Reading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
+        """Return all metrics; `device` is None while the model is not loaded."""
+        return [*self._counted(reading), *self._predicted(summary), *self._warmth(summary), *self._info(device)]
+
+    def write(self, reading: Reading, summary: dict[str, Any], device: str | None) -> bytes:
+        """Return the page in Prometheus' text format; see `families`."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(_Given(self.families(reading, summary, device)))
+        return generate_latest(registry)
+
+    def _counted(self, reading: Reading) -> "Iterable[Metric]":
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        names = list(self._names)
+        own = list(self._names.values())
+        requests = CounterMetricFamily(
+            "slipway_requests", "Answered inference requests.", labels=[*names, "protocol", "code"]
+        )
+        for (protocol, code), count in reading.requests().items():
+            if count or (protocol == "oip" and code in FROM_THE_START):
+                requests.add_metric([*own, protocol, str(code)], count)
+        yield requests
+        yield self._by_status("slipway_rescued", RESCUED, reading.rescued())
+        yield self._by_status("slipway_helped", HELPED, reading.helped())
+        answers = CounterMetricFamily(
+            "slipway_answers",
+            "Answered inference requests, by what they are to their clients.",
+            labels=[*names, "kind"],
+        )
+        for kind, count in reading.answers().items():
+            answers.add_metric([*own, kind], count)
+        yield answers
+        in_flight = GaugeMetricFamily(
+            "slipway_requests_in_flight", "Inference requests that have arrived and are not answered.", labels=names
+        )
+        in_flight.add_metric(own, reading.in_flight)
+        yield in_flight
+        yield self._histogram(DURATION, "From a request's arrival to its answer.", reading.histogram("seconds"))
+        yield self._histogram(
+            "slipway_queue_seconds", "How long a run's first request had waited for it.", reading.histogram("waited")
+        )
+        yield self._histogram("slipway_inference_seconds", "One run of the model.", reading.histogram("ran"))
+        yield self._histogram("slipway_batch_rows", "Rows of one run of the model.", reading.histogram("rows"))
+
+    def _by_status(self, name: str, text: str, counts: dict[tuple[str, int], float]) -> "Metric":
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily(name, text, labels=[*self._names, "protocol", "code"])
+        for (protocol, code), count in counts.items():
+            if count:
+                family.add_metric([*self._names.values(), protocol, str(code)], count)
+        return family
+
+    def _histogram(self, name: str, text: str, histogram: Histogram) -> "Metric":
+        from prometheus_client.core import HistogramMetricFamily
+        from prometheus_client.utils import floatToGoString
+
+        family = HistogramMetricFamily(name, text, labels=list(self._names))
+        edges = [*(str(floatToGoString(edge)) for edge in histogram.edges), "+Inf"]  # type: ignore[no-untyped-call]
+        buckets = list(zip(edges, accumulate(histogram.counts.tolist()), strict=True))
+        family.add_metric(list(self._names.values()), buckets, histogram.total)
+        return family
+
+    def _predicted(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+        from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
+
+        names, own = list(self._names), list(self._names.values())
+        if summary["scores"] is not None:
+            scores = SummaryMetricFamily("slipway_scores", "Predicted scores.", labels=names)
+            scores.add_metric(own, summary["scores"]["count"], summary["scores"]["total"])
+            yield scores
+        if summary["classes"]:
+            classes = CounterMetricFamily("slipway_predictions", "Predicted classes.", labels=[*names, "label"])
+            for label, count in summary["classes"].items():
+                classes.add_metric([*own, label], count)
+            yield classes
+
+    def _warmth(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
+        text = "1 once runs of the model take about as long as one another in every worker, or many were done."
+        warm = GaugeMetricFamily("slipway_warm", text, labels=list(self._names))
+        if "warm" in summary:
+            warm.add_metric(list(self._names.values()), float(summary["warm"]))
+        yield warm
+
+    def _info(self, device: str | None) -> "Iterable[Metric]":
+        from prometheus_client.core import GaugeMetricFamily
+
+        manifest = self._manifest
+        more = {"version": manifest.version, "runtime": manifest.runtime, "digest": manifest.digest}
+        labels = {**self._names, **more, "device": device or ""}
+        info = GaugeMetricFamily("slipway_model_info", "1 for the model that is loaded.", labels=list(labels))
+        if device is not None:
+            info.add_metric(list(labels.values()), 1.0)
+        yield info
+
+
+class _Given:
+    """A collector of what was collected already."""
+
+    def __init__(self, families: "list[Metric]") -> None:
+        self._families = families
+
+    def collect(self) -> "Iterable[Metric]":
+        """Return it."""
+        return self._families
