@@ -7,8 +7,8 @@ import os
 import socket
 import sys
 
-from services.inference.processes.cores import usable
-from services.inference.processes.supervisor import Plan, Supervisor
+from services.inference.processes.cores import count_usable_cores
+from services.inference.processes.supervisor import ServerPlan, Supervisor
 from services.inference.runtime.devices import WORKERS_NOW, read_devices
 from services.inference.termination import MANIFEST, MODEL
 
@@ -21,27 +21,27 @@ way. uvicorn's own 5 s would lose some at one request every few seconds."""
 def main(words: list[str] | None = None) -> int:
     """Serve until told to end; return the exit code."""
     asked = _parser().parse_args(words)
-    cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(usable()))
-    workers = asked.workers or (cores if _shares_nothing() else 1)
+    cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(count_usable_cores()))
+    workers = asked.workers or (cores if _is_onnx() else 1)
     os.environ[CPUS], os.environ[WORKERS_NOW] = str(max(1, cores // workers)), str(workers)
     passed = ["--keep-alive-seconds", str(asked.keep_alive_seconds), "--drain-seconds", str(asked.drain_seconds)]
     if asked.grpc_port:
-        _must_be_free(asked.host, asked.grpc_port)
+        _check_port(asked.host, asked.grpc_port)
         passed += ["--grpc", f"{asked.host}:{asked.grpc_port}"]
-    plan = Plan(
+    plan = ServerPlan(
         host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, words=tuple(passed)
     )
     return Supervisor(plan).run()
 
 
-def _shares_nothing() -> bool:
+def _is_onnx() -> bool:
     """Tell whether a worker holds a model of ONNX: one of pyfunc has a process with the model's framework each."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
         return bool(json.loads((MODEL / MANIFEST).read_text(encoding="utf-8"))["runtime"] == "onnx")
     return False
 
 
-def _must_be_free(host: str, port: int) -> None:
+def _check_port(host: str, port: int) -> None:
     """Refuse a taken port: our workers share it, and would with another server too, whose clients we would answer."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free

@@ -7,30 +7,44 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from services.inference.bodies import Gone, packed, read_body
-from services.inference.exchange import Exchange, refused
+from services.inference.bodies import ClientGone, compress_body, read_body
+from services.inference.exchange import Exchange, make_refusal_response
 from services.inference.model import Model
-from services.inference.pages.operations import Upkeep
+from services.inference.pages.operations import OperationsPages
 from services.inference.protocols.mlflow_scoring import MlflowScoring
-from services.inference.protocols.oip import OpenInference
-from services.inference.protocols.tensorflow import TensorFlowServing, labels_of
+from services.inference.protocols.oip import OpenInferenceHttp
+from services.inference.protocols.tensorflow import TensorFlowServing, read_labels
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.request import Answer, App, Call, Door, Header, Inference, Receive, Refusing, Route, Scope, Send
+from services.inference.request import (
+    AsgiApp,
+    Header,
+    HttpProtocolHandler,
+    InferenceCodec,
+    ProtocolHandler,
+    Receive,
+    Request,
+    Response,
+    Route,
+    Scope,
+    Send,
+)
 from services.inference.telemetry.observer import REQUEST_ID
 
 REVISION = b"x-slipway-revision"
 
 
-class Front:
+class HttpApplication:
     """An ASGI application; every answer of it names the revision and echoes the request's id."""
 
-    def __init__(self, model: Model, doors: Sequence[Door], upkeep: Upkeep, rest: App | None = None) -> None:
+    def __init__(
+        self, model: Model, doors: Sequence[HttpProtocolHandler], upkeep: OperationsPages, rest: AsgiApp | None = None
+    ) -> None:
         """Answer what `doors` have paths for; other paths are `rest`'s (None: refused)."""
         self.model = model
         self._upkeep, self._rest = upkeep, rest
         self.revision: Header = (REVISION, model.manifest.revision.encode())
         self.routes: dict[str, Route] = {}
-        self._prefixes: list[tuple[str, Door]] = []
+        self._prefixes: list[tuple[str, HttpProtocolHandler]] = []
         for door in (*doors, upkeep):
             paths = door.paths()
             self.routes.update(paths.exact)
@@ -50,11 +64,13 @@ class Front:
         else:
             await self._answer(route, scope, receive, send)
 
-    async def _infer(self, door: Refusing, inference: Inference, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _infer(
+        self, door: ProtocolHandler, inference: InferenceCodec, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         headers = dict(scope["headers"])
-        came: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        came: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-        def reply(answer: Answer) -> None:
+        def reply(answer: Response) -> None:
             if not came.done():  # somebody stopped waiting
                 came.set_result(answer)
 
@@ -62,14 +78,14 @@ class Front:
         exchange.hold()
         try:
             body = await read_body(receive, headers)
-        except Gone:
+        except ClientGone:
             exchange.lose()
             return
         except Refused as refusal:
             exchange.refuse(refusal)
         else:
-            exchange.ask(Call("POST", scope["path"], scope["query_string"], headers, body))
-        if await _is_waited_for(came, receive):
+            exchange.ask(Request("POST", scope["path"], scope["query_string"], headers, body))
+        if await _wait_for_response(came, receive):
             await self._send(came.result(), headers, send)
             exchange.written()
         else:
@@ -79,7 +95,7 @@ class Front:
         """Answer a request that does not run the model, or refuse it."""
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
-        door: Refusing = self._door(path) if route is None else route.door
+        door: ProtocolHandler = self._door(path) if route is None else route.door
         allowed = "POST" if route is None else ", ".join(route.handlers) or "POST"
         try:
             if route is None:
@@ -88,16 +104,16 @@ class Front:
             if handler is None:
                 raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")
             body = await read_body(receive, headers) if method == "POST" else b""
-            answer = await handler(Call(method, path, scope["query_string"], headers, body))
-        except Gone:
+            answer = await handler(Request(method, path, scope["query_string"], headers, body))
+        except ClientGone:
             return
         except Refused as refusal:
-            answer = refused(door, self.model, refusal)
+            answer = make_refusal_response(door, self.model, refusal)
             if isinstance(refusal, NotAllowed):
                 answer = answer._replace(headers=(*answer.headers, (b"allow", allowed.encode())))
         await self._send(answer, headers, send, head=method == "HEAD")
 
-    def headers(self, answer: Answer, asked: dict[bytes, bytes], encoding: bytes | None, size: int) -> list[Header]:
+    def headers(self, answer: Response, asked: dict[bytes, bytes], encoding: bytes | None, size: int) -> list[Header]:
         """Return the headers of an answer of so many bytes."""
         sent: list[Header] = [
             (b"content-type", answer.kind),
@@ -115,13 +131,13 @@ class Front:
             sent.append((b"connection", b"close"))  # the client goes elsewhere with its next request
         return sent
 
-    async def _send(self, answer: Answer, asked: dict[bytes, bytes], send: Send, *, head: bool = False) -> None:
-        body, encoding = await packed(answer.body, asked)
+    async def _send(self, answer: Response, asked: dict[bytes, bytes], send: Send, *, head: bool = False) -> None:
+        body, encoding = await compress_body(answer.body, asked)
         sent = self.headers(answer, asked, encoding, len(body))
         await send({"type": "http.response.start", "status": answer.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if head else body})
 
-    def _door(self, path: str) -> Door:
+    def _door(self, path: str) -> HttpProtocolHandler:
         return next((door for prefix, door in self._prefixes if path.startswith(prefix)), self._last_resort)
 
     async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,17 +145,17 @@ class Front:
         if scope["type"] == "lifespan" and self._rest is not None:
             await self._rest(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await _answer_lifespan(receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
 
-async def _is_waited_for(came: "asyncio.Future[Answer]", receive: Receive) -> bool:
+async def _wait_for_response(came: "asyncio.Future[Response]", receive: Receive) -> bool:
     """Wait for an answer; tell whether the client waited as well, and did not end its connection."""
     if came.done():
         return True
-    gone = asyncio.ensure_future(_gone(receive))
+    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait((came, gone), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -147,12 +163,12 @@ async def _is_waited_for(came: "asyncio.Future[Answer]", receive: Receive) -> bo
     return came.done()
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
     """Say that all is well: the model is loaded by who serves us."""
     while True:
         message = await receive()
@@ -161,11 +177,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def make_front(model: Model, upkeep: Upkeep, rest: App | None = None) -> Front:
+def build_application(model: Model, upkeep: OperationsPages, rest: AsgiApp | None = None) -> HttpApplication:
     """Return the application with every protocol."""
     doors = (
-        OpenInference(model),
-        TensorFlowServing(model, labels_of(os.environ)),
+        OpenInferenceHttp(model),
+        TensorFlowServing(model, read_labels(os.environ)),
         MlflowScoring(model),
     )
-    return Front(model, doors, upkeep, rest)
+    return HttpApplication(model, doors, upkeep, rest)

@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
-from services.inference.request import COMPARE, DEADLINES, Answer, Call, Inference, Outputs, Refusing
+from services.inference.request import (
+    COMPARE_HEADER,
+    DEADLINE_HEADERS,
+    InferenceCodec,
+    Outputs,
+    ProtocolHandler,
+    Request,
+    Response,
+)
 from services.inference.rescue import Rescue
-from services.inference.telemetry.observer import REQUEST_ID, Headers, Told
+from services.inference.telemetry.observer import REQUEST_ID, Headers, RequestRecord
 
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""
-RIGHT = 200
-GONE = 499
+OK = 200
+CLIENT_CLOSED = 499
 """The status counted for a request whose client went away: nobody's failure. No client sees it."""
-NEARLY = 0.9
+NEAR_DEADLINE = 0.9
 """A client that waited for so much of its time gave up at its deadline: its clock began at another moment than ours."""
 
 log = logging.getLogger("slipway.inference")
@@ -38,10 +46,12 @@ class Exchange:
         *("_prediction", "_reason", "_reply", "_rescue", "_status", "_waiting"),
     )
 
-    def __init__(self, model: Model, door: Refusing, inference: Inference, reply: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, model: Model, door: ProtocolHandler, inference: InferenceCodec, reply: Callable[[Response], None]
+    ) -> None:
         """Begin with a request that has arrived."""
         self._model, self._door, self._inference = model, door, inference
-        self._reply: Callable[[Answer], None] | None = reply
+        self._reply: Callable[[Response], None] | None = reply
         self._arrived = perf_counter()
         self._deadline = inf
         self._asked: Any = None
@@ -57,11 +67,11 @@ class Exchange:
         """The engine's place for it, once it has one."""
         model.meter.began()
 
-    def ask(self, call: Call, deadline: float | None = None) -> None:
+    def ask(self, call: Request, deadline: float | None = None) -> None:
         """Have the model run what a call asks for, by a deadline (None: as its headers say)."""
         self._headers = call.headers
         try:
-            self._deadline = deadline = deadline_of(call.headers, self._arrived) if deadline is None else deadline
+            self._deadline = deadline = read_deadline(call.headers, self._arrived) if deadline is None else deadline
             self._helps = self._model.rescuer.helps(call.headers)
             self._rescue = self._model.rescuer.watch(call, self._door.name, deadline, self._answer)
             self._model.engine.admit(deadline)
@@ -90,7 +100,7 @@ class Exchange:
     def refuse(self, refusal: Refused) -> None:
         """Answer with a refusal."""
         self._reason = str(refusal)
-        self._end(refused(self._door, self._model, refusal))
+        self._end(make_refusal_response(self._door, self._model, refusal))
 
     def hold(self) -> None:
         """Hear that the answer will be written later than `reply` returns."""
@@ -111,14 +121,14 @@ class Exchange:
         if self._over:
             return
         now = perf_counter()
-        late = now - self._arrived >= NEARLY * (self._deadline - self._arrived)
+        late = now - self._arrived >= NEAR_DEADLINE * (self._deadline - self._arrived)
         self._reason = "the client stopped waiting"
-        status = TooLate.status if late else GONE
+        status = TooLate.status if late else CLIENT_CLOSED
         self._count(status)
         if self._model.watch.wants(status):
-            self._told(Answer(status, b""), now - self._arrived)
+            self._told(Response(status, b""), now - self._arrived)
 
-    def _end(self, answer: Answer) -> None:
+    def _end(self, answer: Response) -> None:
         self._status = answer.status
         if self._model.watch.wants(answer.status):
             answer = self._told(answer, perf_counter() - self._arrived)
@@ -133,33 +143,33 @@ class Exchange:
         took = perf_counter() - self._arrived
         model = self._model
         model.meter.ended(self._door.name, status, took, helped=self._helps)
-        if status == RIGHT and not self._helps and self._prediction is not None:
+        if status == OK and not self._helps and self._prediction is not None:
             model.summary.count(self._asked.rows, self._prediction)
-        remember(model, self._headers, status, self._prediction, took)
+        record_compared_answer(model, self._headers, status, self._prediction, took)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Response) -> None:
         reply, self._reply = self._reply, None  # who is answered often holds us: no circle is left to be collected
         if reply is not None:
             reply(answer)
 
-    def _told(self, answer: Answer, took: float) -> Answer:
+    def _told(self, answer: Response, took: float) -> Response:
         """Tell who watches; return the answer with its trace, where it has one."""
         rows = None if self._asked is None else self._asked.rows
-        told = Told(self._door.name, answer.status, took, self._headers, rows, self._prediction, self._reason)
+        told = RequestRecord(self._door.name, answer.status, took, self._headers, rows, self._prediction, self._reason)
         header = self._model.watch.tell(told)
         return answer if header is None else answer._replace(headers=(*answer.headers, header))
 
 
-def remember(
+def record_compared_answer(
     model: Model, headers: Headers, status: int, prediction: NDArray[np.generic] | None, seconds: float
 ) -> None:
     """Keep an answer to a request that is compared."""
-    if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
+    if headers.get(COMPARE_HEADER) == b"1" and REQUEST_ID in headers:
         name = headers[REQUEST_ID].decode("latin-1")
         model.answers.remember(name, status, prediction, milliseconds=1000 * seconds)
 
 
-def refused(door: Refusing, model: Model, refusal: Refused) -> Answer:
+def make_refusal_response(door: ProtocolHandler, model: Model, refusal: Refused) -> Response:
     """Return a refusal in a protocol's form."""
     if isinstance(refusal, ModelFailed):
         refusal = ModelFailed(f"model {model.manifest.revision} failed: {refusal}")
@@ -169,14 +179,14 @@ def refused(door: Refusing, model: Model, refusal: Refused) -> Answer:
     return answer._replace(headers=(*answer.headers, (b"retry-after", b"%d" % refusal.retry_after)))
 
 
-def deadline_of(headers: dict[bytes, bytes], arrived: float) -> float:
+def read_deadline(headers: dict[bytes, bytes], arrived: float) -> float:
     """Return when an answer is of no use any more: the soonest that a header says; raise BadRequest for no number.
 
-    >>> deadline_of({b"x-request-timeout-ms": b"250", b"x-envoy-expected-rq-timeout-ms": b"15000"}, 1.0)
+    >>> read_deadline({b"x-request-timeout-ms": b"250", b"x-envoy-expected-rq-timeout-ms": b"15000"}, 1.0)
     1.25
     """
     patience = PATIENCE_SECONDS
-    for name in DEADLINES:
+    for name in DEADLINE_HEADERS:
         said = headers.get(name)
         if said is not None:
             try:

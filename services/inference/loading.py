@@ -7,30 +7,30 @@ from pathlib import Path
 from services.inference.manifest import Manifest, read_manifest
 from services.inference.model import Model
 from services.inference.rescue import Rescuer
-from services.inference.runtime.admission import objective_seconds
+from services.inference.runtime.admission import read_objective_seconds
 from services.inference.runtime.devices import Devices, Gpu, read_devices
-from services.inference.runtime.model_runtime import Runtime
+from services.inference.runtime.model_runtime import ModelRuntime
 from services.inference.telemetry.meter import Meter
-from services.inference.telemetry.observer import Watch
-from services.inference.termination import MODEL, telling
+from services.inference.telemetry.observer import RequestObserver
+from services.inference.termination import MODEL, report_termination
 
 log = logging.getLogger("slipway.inference")
 
 
 def open_model() -> Model:
     """Return this package's model as the environment has it run and watched, not loaded yet; raises as its parts do."""
-    with telling():
+    with report_termination():
         manifest = read_manifest(MODEL)
-        watch = Watch.of_environment(manifest, os.environ)
+        watch = RequestObserver.of_environment(manifest, os.environ)
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
-        objective = objective_seconds(os.environ)
+        objective = read_objective_seconds(os.environ)
     model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process(), objective=objective)
     model.watch = watch
     model.rescuer = Rescuer.of_environment(manifest.revision, model.meter, os.environ)
     return model
 
 
-def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> Runtime:
+def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> ModelRuntime:
     """Return the manifest's runtime, not started yet; without `devices` it gets one CPU."""
     devices = devices or Devices()
     path = folder / manifest.file

@@ -11,18 +11,18 @@ from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rescue import Rescuer
 from services.inference.runtime.engine import Engine
-from services.inference.runtime.model_runtime import Runtime, warm_up_rows
-from services.inference.telemetry.compared_answers import Answers
+from services.inference.runtime.model_runtime import ModelRuntime, make_warm_up_rows
+from services.inference.telemetry.compared_answers import ComparedAnswers
 from services.inference.telemetry.meter import Meter
-from services.inference.telemetry.observer import Watch
-from services.inference.telemetry.prediction_summary import Summary
-from services.inference.tensors import datatype_of_array
+from services.inference.telemetry.observer import RequestObserver
+from services.inference.telemetry.prediction_summary import PredictionSummary
+from services.inference.tensors import get_array_datatype
 
 log = logging.getLogger("slipway.inference")
 
 
 @dataclass(frozen=True, slots=True)
-class TensorKind:
+class TensorType:
     """The type and shape of an output."""
 
     datatype: str
@@ -31,13 +31,13 @@ class TensorKind:
     """-1 is the row axis."""
 
     @classmethod
-    def of(cls, values: NDArray[np.generic]) -> "TensorKind":
+    def of(cls, values: NDArray[np.generic]) -> "TensorType":
         """Return those of an array.
 
-        >>> TensorKind.of(np.zeros((1, 10), dtype=np.float32))
-        TensorKind(datatype='FP32', shape=(-1, 10))
+        >>> TensorType.of(np.zeros((1, 10), dtype=np.float32))
+        TensorType(datatype='FP32', shape=(-1, 10))
         """
-        return cls(datatype_of_array(values), (-1, *values.shape[1:]))
+        return cls(get_array_datatype(values), (-1, *values.shape[1:]))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,23 +45,23 @@ class Model:
     """One model; `ready` only after it answered a first request of our own."""
 
     manifest: Manifest
-    runtime: Runtime
+    runtime: ModelRuntime
     meter: Meter = field(default_factory=Meter)
     objective: float = inf
     """Seconds within which every answer has to be given; what can't be is refused."""
-    answers: Answers = field(default_factory=Answers)
-    summary: Summary = field(init=False)
+    answers: ComparedAnswers = field(default_factory=ComparedAnswers)
+    summary: PredictionSummary = field(init=False)
     engine: Engine = field(init=False)
-    outputs: dict[str, TensorKind] = field(default_factory=dict)
+    outputs: dict[str, TensorType] = field(default_factory=dict)
     """What the model gives, as its first answer showed; empty where it gave none."""
     ready: bool = False
-    watch: Watch = field(init=False)
+    watch: RequestObserver = field(init=False)
     rescuer: Rescuer = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the summary that the manifest asks for."""
-        self.summary = Summary(self.manifest)
-        self.watch = Watch(self.manifest)
+        self.summary = PredictionSummary(self.manifest)
+        self.watch = RequestObserver(self.manifest)
         self.rescuer = Rescuer(self.manifest.revision, self.meter)
         self.engine = Engine(
             self.runtime, batchable=self.manifest.batchable, meter=self.meter, objective=self.objective
@@ -79,11 +79,11 @@ class Model:
 
     async def start(self) -> None:
         """Load the model and run it. A model that fails on zeros is loaded all the same: live rows differ."""
-        result = await self.engine.start(warm_up_rows(self.manifest))
+        result = await self.engine.start(make_warm_up_rows(self.manifest))
         if isinstance(result, ModelFailed):
             log.warning("warm-up: the model failed on a row of zeros: %s", result)
         else:
-            self.outputs = {name: TensorKind.of(values) for name, values in result.items()}
+            self.outputs = {name: TensorType.of(values) for name, values in result.items()}
         self.ready = True
 
     def drain(self) -> None:

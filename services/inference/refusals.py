@@ -89,7 +89,7 @@ class TooLate(Refused):
     status = 504
 
 
-def refuse(what: str, seen: object, expected: str) -> NoReturn:
+def reject(what: str, seen: object, expected: str) -> NoReturn:
     """Raise BadRequest in the one form that all messages have; long values are cut."""
     shown = seen if isinstance(seen, str) else repr(seen)
     message = f"{what}: got {shown[:SHOWN]}{'...' * (len(shown) > SHOWN)}, expected {expected}"

@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from services.inference.refusals import NotFound, Refused
 
 JSON = b"application/json"
-COMPARE = b"x-slipway-compare"
+COMPARE_HEADER = b"x-slipway-compare"
 """Header of requests whose answers are remembered, set by the router while it copies live requests."""
-DEADLINES = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
+DEADLINE_HEADERS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
 """Headers that say how many milliseconds the client (or the router for it) waits."""
 Header = tuple[bytes, bytes]
 Outputs = dict[str, NDArray[np.generic]]
-Handler = Callable[["Call"], Awaitable["Answer"]]
-Message = MutableMapping[str, Any]
+Handler = Callable[["Request"], Awaitable["Response"]]
+AsgiMessage = MutableMapping[str, Any]
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
 
 
 @dataclass(slots=True)
-class Call:
+class Request:
     """One request, its body read whole and decoded."""
 
     method: str
@@ -41,13 +41,13 @@ class Call:
         """Return the content type without its parameters, lower-case; empty where there is none.
 
         >>> headers = {b"content-type": b"Text/CSV; charset=utf-8"}
-        >>> Call("POST", "/invocations", b"", headers, b"").kind
+        >>> Request("POST", "/invocations", b"", headers, b"").kind
         b'text/csv'
         """
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What goes back."""
 
     status: int
@@ -57,12 +57,12 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Inference:
+class InferenceCodec:
     """A POST that runs the model: it is counted, limited and compared."""
 
-    parse: Callable[["Call"], Any]
+    parse: Callable[["Request"], Any]
     """Returns what has `rows`, and whatever else the answer needs; raises Refused."""
-    write: Callable[[Any, Outputs], "Answer"]
+    write: Callable[[Any, Outputs], "Response"]
     """Returns the answer to what `parse` gave."""
 
 
@@ -70,13 +70,13 @@ class Inference:
 class Route:
     """What one path does, by method."""
 
-    door: "Refusing"
+    door: "ProtocolHandler"
     handlers: Mapping[str, Handler] = field(default_factory=dict)
-    inference: Inference | None = None
+    inference: InferenceCodec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class RouteTable:
     """The paths of a protocol: one model has a number of them that is known before the first request."""
 
     exact: dict[str, Route] = field(default_factory=dict)
@@ -84,21 +84,21 @@ class Paths:
     """What else begins so is this protocol's to refuse."""
 
 
-class Refusing(Protocol):
+class ProtocolHandler(Protocol):
     """One protocol, over whatever it travels: its name, and how it refuses."""
 
     name: str
     """How metrics call it."""
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return a refusal in the protocol's own form."""
         ...
 
 
-class Door(Refusing, Protocol):
+class HttpProtocolHandler(ProtocolHandler, Protocol):
     """One protocol over HTTP."""
 
-    def paths(self) -> Paths:
+    def paths(self) -> RouteTable:
         """Return what it answers."""
         ...
 

@@ -15,25 +15,25 @@ from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from services.inference.request import COMPARE, DEADLINES, Answer, Call, Header
-from services.inference.telemetry.meter import KINDS
+from services.inference.request import COMPARE_HEADER, DEADLINE_HEADERS, Header, Request, Response
+from services.inference.telemetry.meter import ANSWER_KINDS
 
 if TYPE_CHECKING:
     import httpx
 
-SETTING = "SLIPWAY_RESCUE"
+RESCUE_SETTING = "SLIPWAY_RESCUE"
 """Set to `route` where every request comes through a route that sets these headers, or takes them away."""
-ORDER = b"x-slipway-rescue"
+RESCUE_HEADER = b"x-slipway-rescue"
 """What the route says: `of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10`."""
-FROM = b"x-slipway-rescued-from"
+RESCUED_FROM_HEADER = b"x-slipway-rescued-from"
 """On a request that was handed on: the revision that could not answer it."""
-RESCUED = b"x-slipway-rescued"
+RESCUED_HEADER = b"x-slipway-rescued"
 """On its answer, the same; who gave it says `x-slipway-revision`."""
 SUCCESSES = range(200, 300)
 LEAST_SECONDS = 0.005
 """With less time left nobody is asked."""
 LONGEST_SECONDS = 600.0
-_OURS = frozenset([ORDER, FROM, COMPARE, *DEADLINES])
+_OURS = frozenset([RESCUE_HEADER, RESCUED_FROM_HEADER, COMPARE_HEADER, *DEADLINE_HEADERS])
 _OF_CONNECTION = frozenset([
     *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
     *(b"content-length", b"content-encoding", b"accept-encoding", b"proxy-connection"),
@@ -41,10 +41,10 @@ _OF_CONNECTION = frozenset([
 _NOT_RETURNED = frozenset([b"content-type", b"content-length", b"connection", b"date", b"server", b"x-request-id"])
 
 log = logging.getLogger("slipway.inference")
-Reply = Callable[[Answer], None]
+Reply = Callable[[Response], None]
 
 
-class Counting(Protocol):
+class RescueCounter(Protocol):
     """Who counts requests that were handed on."""
 
     def rescued(self, protocol: str, status: int) -> None:
@@ -52,7 +52,7 @@ class Counting(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RescueOrder:
     """What the route says of a revision's requests."""
 
     by: str
@@ -62,29 +62,35 @@ class Order:
 
 
 @lru_cache(maxsize=16)
-def order_of(said: bytes, revision: str) -> Order | None:
+def parse_order(said: bytes, revision: str) -> RescueOrder | None:
     """Return what a route says of this revision; None: nothing, or what can't be understood (it is logged, once).
 
-    >>> order_of(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v2")
-    Order(by='10.96.0.7:3000', at_once=16, after_seconds=10.0)
-    >>> order_of(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v1") is None
+    >>> parse_order(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v2")
+    RescueOrder(by='10.96.0.7:3000', at_once=16, after_seconds=10.0)
+    >>> parse_order(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v1") is None
     True
     """
     try:
         parts = dict(part.strip().split("=", 1) for part in said.decode("ascii").split(";"))
         if parts["of"] != revision:
             return None
-        order = Order(by=_address(parts["by"]), at_once=int(parts["at-once"]), after_seconds=float(parts["after"]))
+        order = RescueOrder(
+            by=_check_address(parts["by"]), at_once=int(parts["at-once"]), after_seconds=float(parts["after"])
+        )
     except (KeyError, ValueError) as error:
-        log.warning("%s: got %r, which can't be understood (%s): nobody is asked instead", ORDER.decode(), said, error)
+        log.warning(
+            "%s: got %r, which can't be understood (%s): nobody is asked instead", RESCUE_HEADER.decode(), said, error
+        )
         return None
     if not (order.at_once > 0 and isfinite(order.after_seconds) and 0 < order.after_seconds <= LONGEST_SECONDS):
-        log.warning("%s: got %r, expected at-once and after over 0: nobody is asked instead", ORDER.decode(), said)
+        log.warning(
+            "%s: got %r, expected at-once and after over 0: nobody is asked instead", RESCUE_HEADER.decode(), said
+        )
         return None
     return order
 
 
-def _address(said: str) -> str:
+def _check_address(said: str) -> str:
     """Return an address of the cluster's own network; raise ValueError for any other, and for names."""
     host, _, port = said.rpartition(":")
     if not ip_address(host.strip("[]")).is_private or not 0 < int(port) < 1 << 16:
@@ -96,7 +102,7 @@ def _address(said: str) -> str:
 class Rescuer:
     """Asks the revision before this one in its place, for one process."""
 
-    def __init__(self, revision: str, counting: Counting, *, trusts: bool = False) -> None:
+    def __init__(self, revision: str, counting: RescueCounter, *, trusts: bool = False) -> None:
         """Ask nobody yet; `trusts`: headers of requests are the route's."""
         self.revision, self.trusts = revision, trusts
         self._counting = counting
@@ -106,27 +112,31 @@ class Rescuer:
         self._failed = False
 
     @classmethod
-    def of_environment(cls, revision: str, counting: Counting, environment: Mapping[str, str]) -> "Rescuer":
+    def of_environment(cls, revision: str, counting: RescueCounter, environment: Mapping[str, str]) -> "Rescuer":
         """Return one that trusts requests' headers where the environment says that a route sets them."""
-        return cls(revision, counting, trusts=environment.get(SETTING) == "route")
+        return cls(revision, counting, trusts=environment.get(RESCUE_SETTING) == "route")
 
     def helps(self, headers: Mapping[bytes, bytes]) -> bool:
         """Tell whether a request was meant for another revision."""
-        return self.trusts and FROM in headers
+        return self.trusts and RESCUED_FROM_HEADER in headers
 
-    def watch(self, call: Call, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
+    def watch(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
         """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
         asked = call.headers
-        if not (self.trusts and call.path and ORDER in asked) or FROM in asked or asked.get(COMPARE) == b"1":
+        if (
+            not (self.trusts and call.path and RESCUE_HEADER in asked)
+            or RESCUED_FROM_HEADER in asked
+            or asked.get(COMPARE_HEADER) == b"1"
+        ):
             return None
-        order = order_of(call.headers[ORDER], self.revision)
+        order = parse_order(call.headers[RESCUE_HEADER], self.revision)
         return None if order is None else Rescue(self, order, call, protocol, deadline, reply)
 
     def count(self, protocol: str, status: int) -> None:
         """Count a request that another revision answered."""
         self._counting.rescued(protocol, status)
 
-    def begin(self, order: Order) -> bool:
+    def begin(self, order: RescueOrder) -> bool:
         """Take one of the places; False: there is none."""
         free = self.under_way < order.at_once
         self.under_way += free
@@ -136,7 +146,7 @@ class Rescuer:
         """Give a place back."""
         self.under_way -= 1
 
-    async def ask(self, order: Order, call: Call, seconds: float) -> Answer | None:
+    async def ask(self, order: RescueOrder, call: Request, seconds: float) -> Response | None:
         """Return the other revision's answer; None: it gave none that is right, within so many seconds."""
         import httpx  # not before it is needed: a process that hands nothing on does without
 
@@ -154,7 +164,9 @@ class Rescuer:
         self._failed = False
         if came.status_code not in SUCCESSES:
             return None
-        return Answer(came.status_code, came.content, came.headers.get("content-type", "").encode(), _returned(came))
+        return Response(
+            came.status_code, came.content, came.headers.get("content-type", "").encode(), _pick_headers(came)
+        )
 
     async def close(self) -> None:
         """Close connections."""
@@ -164,7 +176,12 @@ class Rescuer:
     def _headers(self, asked: Mapping[bytes, bytes], seconds: float) -> list[Header]:
         kept = [(name, value) for name, value in asked.items() if name not in _OURS and name not in _OF_CONNECTION]
         timeout = b"%d" % max(1, int(1000 * seconds))
-        return [*kept, (b"accept-encoding", b"identity"), (DEADLINES[0], timeout), (FROM, self.revision.encode())]
+        return [
+            *kept,
+            (b"accept-encoding", b"identity"),
+            (DEADLINE_HEADERS[0], timeout),
+            (RESCUED_FROM_HEADER, self.revision.encode()),
+        ]
 
     def _tell(self, what: str) -> None:
         if not self._failed:  # once until it answers again
@@ -172,7 +189,7 @@ class Rescuer:
         self._failed = True
 
 
-def _returned(came: "httpx.Response") -> tuple[Header, ...]:
+def _pick_headers(came: "httpx.Response") -> tuple[Header, ...]:
     named = [(name.lower(), value) for name, value in came.headers.raw]
     return tuple((name, value) for name, value in named if name not in _NOT_RETURNED and name not in _OF_CONNECTION)
 
@@ -194,23 +211,23 @@ class Rescue:
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a request is
-        self, rescuer: Rescuer, order: Order, call: Call, protocol: str, deadline: float, reply: Reply
+        self, rescuer: Rescuer, order: RescueOrder, call: Request, protocol: str, deadline: float, reply: Reply
     ) -> None:
         """Ask the other one too after a while."""
         self._rescuer, self._order, self._call, self._protocol = rescuer, order, call, protocol
         self._deadline, self._reply = deadline, reply
-        self._own: Answer | None = None
+        self._own: Response | None = None
         self._asking: asyncio.Task[None] | None = None
         self._replied = False
         self._timer = asyncio.get_running_loop().call_later(order.after_seconds, self._ask)
 
-    def takes(self, own: Answer) -> bool:
+    def takes(self, own: Response) -> bool:
         """Hear this revision's own answer, once; tell whether the client is cared for, now or already."""
         self._timer.cancel()
         if self._replied:
             self._rescuer.count(self._protocol, own.status)
             return True
-        if own.status in SUCCESSES or own.status in KINDS["not_the_versions"]:
+        if own.status in SUCCESSES or own.status in ANSWER_KINDS["not_the_versions"]:
             self.stop()
             return False
         if self._asking is None:
@@ -242,7 +259,7 @@ class Rescue:
             self._replied = True
             if self._own is not None:
                 self._rescuer.count(self._protocol, self._own.status)
-            said = (RESCUED, self._rescuer.revision.encode())
+            said = (RESCUED_HEADER, self._rescuer.revision.encode())
             self._reply(answer._replace(headers=(*answer.headers, said)))
         elif self._own is not None:
             self._reply(self._own)

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.manifest import Column, Manifest
-from services.inference.refusals import refuse
-from services.inference.tensors import cast
+from services.inference.refusals import reject
+from services.inference.tensors import cast_values
 
 
 @dataclass(slots=True)
@@ -44,13 +44,13 @@ def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> R
 def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]) -> NDArray[np.generic]:
     rows, width = values.shape[0], manifest.width
     if values.shape[1:] not in manifest.row_shapes:
-        refuse(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
-    return _fitting(values.reshape(rows, width), dtype, what)
+        reject(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
+    return _fit_type(values.reshape(rows, width), dtype, what)
 
 
-def _fitting(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+def _fit_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
     """Keep a type that the wanted one holds; what is wider is cast, where every value fits."""
-    return values if _holds(dtype, values.dtype) else cast(values, dtype, what)
+    return values if _holds(dtype, values.dtype) else cast_values(values, dtype, what)
 
 
 @cache
@@ -73,26 +73,26 @@ def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[n
     shape = (rows, *column.shape[1:])
     if values.shape != shape and not (len(shape) == 1 and values.shape == (rows, 1)):
         first = f"[{', '.join(map(str, shape))}]"
-        refuse(f"{what}: shape", list(values.shape), f"{first}{f' or [{rows}, 1]' if len(shape) == 1 else ''}")
+        reject(f"{what}: shape", list(values.shape), f"{first}{f' or [{rows}, 1]' if len(shape) == 1 else ''}")
     values = values.reshape(shape)
     if column.kind == "str":
-        return values if values.dtype == object else refuse(what, "numbers", "texts (datatype BYTES)")
-    return cast(values, column.dtype, what)
+        return values if values.dtype == object else reject(what, "numbers", "texts (datatype BYTES)")
+    return cast_values(values, column.dtype, what)
 
 
 def _refuse_names(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> NoReturn:
     names = [column.name for column in manifest.columns]
     unknown = next((name for name in tensors if name not in manifest.names), None)
     if unknown is not None:
-        refuse(f"input {unknown!r}", "a name the model does not have", f"one of {_listed(names)}")
+        reject(f"input {unknown!r}", "a name the model does not have", f"one of {_list_first(names)}")
     missing = [name for name in names if name not in tensors]
-    refuse("inputs", f"none for {_listed(missing)}", f"one tensor for each of the {len(names)} columns")
+    reject("inputs", f"none for {_list_first(missing)}", f"one tensor for each of the {len(names)} columns")
 
 
-def _listed(names: list[str]) -> str:
+def _list_first(names: list[str]) -> str:
     """Name the first few of many.
 
-    >>> _listed(["a", "b"])
+    >>> _list_first(["a", "b"])
     'a, b'
     """
     shown = 8

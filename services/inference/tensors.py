@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.refusals import refuse
+from services.inference.refusals import reject
 
 DATATYPES = {
     "BOOL": "bool",
@@ -40,86 +40,86 @@ DEPTH = 64
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
 
 
-def datatype_of(kind: str) -> str:
+def get_datatype(kind: str) -> str:
     """Return the protocol's name of a type.
 
-    >>> datatype_of("float32"), datatype_of("str")
+    >>> get_datatype("float32"), get_datatype("str")
     ('FP32', 'BYTES')
     """
     return _NAMES[kind]
 
 
-def datatype_of_array(values: NDArray[np.generic]) -> str:
+def get_array_datatype(values: NDArray[np.generic]) -> str:
     """Return the protocol's name of an array's type; texts of any kind are BYTES.
 
-    >>> datatype_of_array(np.zeros(2, dtype=np.int8)), datatype_of_array(np.array(["a"]))
+    >>> get_array_datatype(np.zeros(2, dtype=np.int8)), get_array_datatype(np.array(["a"]))
     ('INT8', 'BYTES')
     """
     return _NAMES_OF_DTYPES.get(values.dtype, "BYTES")
 
 
-def parse_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
-    """Return one input tensor as an array of its type and shape (`plain`: see `values_of`); raise BadRequest."""
-    dtype = dtype_of(entry.get("datatype"), what)
-    shape = shape_of(entry.get("shape"), what)
+def parse_json_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+    """Return one input tensor as an array of its type and shape (`plain`: see `parse_values`); raise BadRequest."""
+    dtype = parse_dtype(entry.get("datatype"), what)
+    shape = parse_shape(entry.get("shape"), what)
     data = entry.get("data")
     if not isinstance(data, list):
-        refuse(f"{what}: data", type(data).__name__, "a list of values")
-    values = values_of(data, dtype, what, plain=plain)
+        reject(f"{what}: data", type(data).__name__, "a list of values")
+    values = parse_values(data, dtype, what, plain=plain)
     if values.size != prod(shape):
-        refuse(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
+        reject(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
     return values.reshape(shape)
 
 
-def dtype_of(datatype: object, what: str) -> np.dtype[Any]:
+def parse_dtype(datatype: object, what: str) -> np.dtype[Any]:
     """Return numpy's type for the protocol's name of it; raise BadRequest."""
     dtype = DTYPES.get(datatype) if isinstance(datatype, str) else None
-    return refuse(f"{what}: datatype", datatype, f"one of {', '.join(DATATYPES)}") if dtype is None else dtype
+    return reject(f"{what}: datatype", datatype, f"one of {', '.join(DATATYPES)}") if dtype is None else dtype
 
 
-def shape_of(shape: object, what: str) -> tuple[int, ...]:
+def parse_shape(shape: object, what: str) -> tuple[int, ...]:
     """Return a tensor's sizes, the rows first; raise BadRequest."""
     if not isinstance(shape, list) or not shape:
-        refuse(f"{what}: shape", shape, _SIZES)
+        reject(f"{what}: shape", shape, _SIZES)
     for size in shape:
         if type(size) is not int or size < 0:
-            refuse(f"{what}: shape", shape, _SIZES)
+            reject(f"{what}: shape", shape, _SIZES)
     if shape[0] == 0:
-        refuse(f"{what}: shape", shape, "at least one row")
+        reject(f"{what}: shape", shape, "at least one row")
     if len(shape) > DIMENSIONS or 0 in shape:  # beyond what numpy can hold, or with nothing in it
-        refuse(f"{what}: shape", shape[: DIMENSIONS + 1], f"at most {DIMENSIONS} sizes, all over 0")
+        reject(f"{what}: shape", shape[: DIMENSIONS + 1], f"at most {DIMENSIONS} sizes, all over 0")
     return tuple(shape)
 
 
-def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+def parse_values(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
     """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest.
 
     `plain`: there is no long text in it. numpy gives every value of a list the length of its longest text, which would
     be gigabytes for a body of megabytes: texts become objects, and lists of numbers are searched for texts before.
     """
     if dtype.kind == "O":
-        return texts_of(data, what)
+        return parse_texts(data, what)
     if len(data) == 1 and dtype in _FLOATS and type(data[0]) is float and abs(data[0]) <= _FLOATS[dtype]:
         return np.array(data, dtype)  # a column of one row
-    text = None if plain else text_in(data)
+    text = None if plain else find_text(data)
     if text is not None:
-        refuse(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
+        reject(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError) as error:  # ragged lists, more than 64 levels, numbers beyond 64 bits
         seen = f"values that make no array ({str(error)[:80]})"
-        refuse(f"{what}: data", seen, "a flat list, or lists of equal length")
+        reject(f"{what}: data", seen, "a flat list, or lists of equal length")
     if values.dtype == dtype:
         return values
     if dtype == _FLOAT32 and values.dtype == _FLOAT64 and values.size and _within_float32(values, data):
         return values.astype(_FLOAT32)  # the most frequent case by far
     if values.size and values.dtype.kind not in _ACCEPTED[dtype.kind]:
         expected = f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says"
-        refuse(f"{what}: data", _example(data), expected)
-    return cast(values, dtype, f"{what}: data")
+        reject(f"{what}: data", _show_example(data), expected)
+    return cast_values(values, dtype, f"{what}: data")
 
 
-def text_in(values: Sequence[Any]) -> str | None:
+def find_text(values: Sequence[Any]) -> str | None:
     """Return a text that lists of lists hold, where there is one."""
     level: list[Sequence[Any]] = [values]
     for _ in range(DEPTH):
@@ -145,45 +145,45 @@ def _within_float32(values: NDArray[np.generic], data: list[Any]) -> bool:
     return bool(values.max() <= _LARGEST and values.min() >= -_LARGEST)
 
 
-def texts_of(data: list[Any], what: str) -> NDArray[np.generic]:
+def parse_texts(data: list[Any], what: str) -> NDArray[np.generic]:
     """Return texts, flat or in lists of equal length, as an array of objects; raise BadRequest."""
     flat, sizes = data, [len(data)]
     while flat and isinstance(flat[0], list):
         size = len(flat[0])
         if len(sizes) == DEPTH or not all(isinstance(one, list) and len(one) == size for one in flat):
-            refuse(f"{what}: data", "lists of different lengths", "a flat list, or lists of equal length")
+            reject(f"{what}: data", "lists of different lengths", "a flat list, or lists of equal length")
         sizes.append(size)
         flat = [value for one in flat for value in one]
     for value in flat:
         if not isinstance(value, str):
-            refuse(f"{what}: data", "null" if value is None else value, "texts, as its datatype BYTES says")
+            reject(f"{what}: data", "null" if value is None else value, "texts, as its datatype BYTES says")
     array: NDArray[np.generic] = np.empty(len(flat), dtype=object)
     array[:] = flat
     return array.reshape(sizes)
 
 
-def _flat(data: Any) -> Any:  # noqa: ANN401 - parsed JSON
+def _flatten(data: Any) -> Any:  # noqa: ANN401 - parsed JSON
     for value in data:
         if isinstance(value, list):
-            yield from _flat(value)
+            yield from _flatten(value)
         else:
             yield value
 
 
-def _example(data: list[Any]) -> str:
+def _show_example(data: list[Any]) -> str:
     """Show the first value that is no plain number, or else the first."""
-    flat = list(_flat(data))
+    flat = list(_flatten(data))
     odd = next((value for value in flat if isinstance(value, bool | str | dict) or value is None), flat[0])
     return "null" if odd is None else repr(odd)
 
 
-def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+def cast_values(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
     """Return numbers as another type where every value fits into it, NaN stays NaN; raise BadRequest."""
     if values.dtype == dtype:
         return values
     integers = values.dtype.kind in "iu" and dtype.kind in "iu"
     if dtype.kind == "O" or not (integers or np.can_cast(values.dtype, dtype, "same_kind")):
-        refuse(what, f"values of type {datatype_of_array(values)}", f"type {datatype_of_array(np.empty(0, dtype))}")
+        reject(what, f"values of type {get_array_datatype(values)}", f"type {get_array_datatype(np.empty(0, dtype))}")
     with np.errstate(over="ignore"):
         result = values.astype(dtype)
     fits = np.isfinite(result)
@@ -193,13 +193,13 @@ def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArra
         fits = (result.astype(values.dtype) == values) & (np.less(result, 0) == np.less(values, 0))
     if not fits.all():
         wrong = values.ravel()[np.argmin(np.ravel(fits))]
-        refuse(what, str(wrong), f"values within the range of {_NAMES_OF_DTYPES[dtype]}")
+        reject(what, str(wrong), f"values within the range of {_NAMES_OF_DTYPES[dtype]}")
     return result
 
 
-def write_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
+def write_json_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
     """Return one output tensor as the protocol has it."""
-    datatype = datatype_of_array(values)
+    datatype = get_array_datatype(values)
     flat = values.ravel()
     return {
         "name": name,

@@ -13,7 +13,7 @@ TERMINATION_LOG = "/dev/termination-log"
 
 
 @contextlib.contextmanager
-def telling() -> Iterator[None]:
+def report_termination() -> Iterator[None]:
     """Leave the reason where it is looked for: the log of a process that ends so closes with its supervisor's lines."""
     try:
         yield

@@ -3,22 +3,22 @@
 from asyncio import TimerHandle, get_running_loop
 
 from services.inference.application import REVISION
-from services.inference.bodies import LIMIT
-from services.inference.exchange import refused
-from services.inference.grpc.call_head import Head
-from services.inference.grpc.statuses import KIND, Ending, ending_of_answer, framed
+from services.inference.bodies import BODY_LIMIT
+from services.inference.exchange import make_refusal_response
+from services.inference.grpc.call_head import CallHead
+from services.inference.grpc.statuses import RESPONSE_HEADERS, CallEnding, frame_message, make_response_ending
 from services.inference.http2.session import Session
 from services.inference.http2.streams import Stream
 from services.inference.model import Model
 from services.inference.refusals import Overloaded, Refused, TooLate
-from services.inference.request import Answer
+from services.inference.request import Response
 from services.inference.runtime.admission import MOST_WAITING
 
-MOST_HELD = 16 * LIMIT
+MOST_BUFFERED = 16 * BODY_LIMIT
 """Bytes of messages that have not come whole, of all calls together."""
 
 
-class Calls:
+class CallLimits:
     """All calls of one server that are under way."""
 
     def __init__(self, model: Model) -> None:
@@ -37,17 +37,19 @@ class Calls:
     def hold(self, more: int) -> Refused | None:
         """Count bytes that are kept of a message; return why no more may be."""
         self.held += more
-        if self.held > MOST_HELD:
-            return Overloaded(f"{MOST_HELD} bytes of other messages wait already; come again later, or add replicas")
+        if self.held > MOST_BUFFERED:
+            return Overloaded(
+                f"{MOST_BUFFERED} bytes of other messages wait already; come again later, or add replicas"
+            )
         return None
 
 
-class Call(Stream):
+class GrpcCall(Stream):
     """A call; this one ends before a message is looked at, as its head says."""
 
     __slots__ = ("_begun", "_timer", "calls", "head")
 
-    def __init__(self, session: Session, number: int, head: Head, calls: Calls) -> None:
+    def __init__(self, session: Session, number: int, head: CallHead, calls: CallLimits) -> None:
         """Begin with its head; `calls` are all that are under way."""
         super().__init__(session, number)
         self.head, self.calls = head, calls
@@ -64,22 +66,22 @@ class Call(Stream):
         if not self.closed:
             if not self._begun:
                 self._begun = True
-                self.session.outflow.headers(self, KIND)
-            self.session.outflow.data(self, framed(message))
+                self.session.outflow.headers(self, RESPONSE_HEADERS)
+            self.session.outflow.data(self, frame_message(message))
 
     def refuse(self, refusal: Refused) -> None:
         """End with a refusal."""
         assert self.head.method is not None  # noqa: S101 - as in `begin`
-        self.end_with(refused(self.head.method.door, self.calls.model, refusal))
+        self.end_with(make_refusal_response(self.head.method.door, self.calls.model, refusal))
 
-    def end_with(self, answer: Answer) -> None:
+    def end_with(self, answer: Response) -> None:
         """End as an answer says that is not right, or that has nothing more to say."""
         about = self.head.about
         if any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
             about = self.head.without_revision
-        self.end(ending_of_answer(answer, about))
+        self.end(make_response_ending(answer, about))
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: CallEnding) -> None:
         """End."""
         self.stop_timer()
         if not self.closed:

@@ -5,31 +5,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.inference.application import REVISION
-from services.inference.exchange import PATIENCE_SECONDS, deadline_of
-from services.inference.grpc.methods import Method
-from services.inference.grpc.statuses import Ending, Status, ending_of, refused_by_http
-from services.inference.http2.hpack_codec import Field, written
-from services.inference.http2.streams import request_of
+from services.inference.exchange import PATIENCE_SECONDS, read_deadline
+from services.inference.grpc.methods import GrpcMethod
+from services.inference.grpc.statuses import CallEnding, Status, make_ending, make_http_ending
+from services.inference.http2.hpack_codec import Field, encode_fields
+from services.inference.http2.streams import parse_request_fields
 from services.inference.refusals import SHOWN, BadRequest, Refused
-from services.inference.request import COMPARE
-from services.inference.rescue import FROM, ORDER
+from services.inference.request import COMPARE_HEADER
+from services.inference.rescue import RESCUE_HEADER, RESCUED_FROM_HEADER
 from services.inference.telemetry.observer import REQUEST_ID, TRACE_PARENT, TRACE_STATE
 
 ID_LENGTH = 256
 """Characters of a request id that is echoed; longer ones would fill the metadata too."""
-KIND = b"application/grpc"
-KEPT = (REQUEST_ID, COMPARE, TRACE_PARENT, TRACE_STATE, ORDER, FROM)
+MEDIA_TYPE = b"application/grpc"
+KEPT_HEADERS = (REQUEST_ID, COMPARE_HEADER, TRACE_PARENT, TRACE_STATE, RESCUE_HEADER, RESCUED_FROM_HEADER)
 UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
-FIELDS = 16384
+METADATA_BYTES = 16384
 """Bytes of one call's metadata that are taken, counted as HTTP/2 does."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Head:
+class CallHead:
     """A call, before its message. It is the same one for all calls whose metadata have the same bytes."""
 
-    method: Method | None
+    method: GrpcMethod | None
     """None: it ends as `ending` says."""
     headers: dict[bytes, bytes]
     """What is ours of the metadata, as HTTP has it; what is too long to be echoed is left out."""
@@ -47,66 +47,66 @@ class Head:
     """How long it waits for the end of a call of several messages; None: it does not say."""
     refusal: Refused | None = None
     """What is wrong with it, although its method is there."""
-    ending: Ending | None = None
+    ending: CallEnding | None = None
     """What is wrong with it, where no method is called."""
 
 
-class Heads:
+class CallHeadReader:
     """Reads what comes before messages."""
 
-    def __init__(self, methods: Mapping[bytes, Method], revision: str) -> None:
+    def __init__(self, methods: Mapping[bytes, GrpcMethod], revision: str) -> None:
         """Know the methods by their paths, and the revision that every answer names."""
         self._methods = methods
         self._revision = (REVISION, revision.encode())
 
-    def head(self, fields: Sequence[Field] | None) -> Head:
-        """Return what a call's fields say (None: there were too many); raise Malformed."""
+    def head(self, fields: Sequence[Field] | None) -> CallHead:
+        """Return what a call's fields say (None: there were too many); raise MalformedRequest."""
         if fields is None:
-            said = f"metadata: got more than {FIELDS} bytes, expected less"
-            return self._none({}, lambda about: ending_of(Status.RESOURCE_EXHAUSTED, said, about))
-        found = request_of(fields)
-        headers = {name: found[name] for name in KEPT if len(found.get(name, _TOO_LONG)) <= ID_LENGTH}
+            said = f"metadata: got more than {METADATA_BYTES} bytes, expected less"
+            return self._none({}, lambda about: make_ending(Status.RESOURCE_EXHAUSTED, said, about))
+        found = parse_request_fields(fields)
+        headers = {name: found[name] for name in KEPT_HEADERS if len(found.get(name, _TOO_LONG)) <= ID_LENGTH}
         kind, path = found.get(b"content-type", b""), found[b":path"]
         if found[b":method"] != b"POST":
-            return self._none(headers, lambda about: refused_by_http(405, about))
-        if not (kind == KIND or kind.startswith((KIND + b"+", KIND + b";"))):
-            return self._none(headers, lambda about: refused_by_http(415, about))
+            return self._none(headers, lambda about: make_http_ending(405, about))
+        if not (kind == MEDIA_TYPE or kind.startswith((MEDIA_TYPE + b"+", MEDIA_TYPE + b";"))):
+            return self._none(headers, lambda about: make_http_ending(415, about))
         method = self._methods.get(path)
         if method is None:
             expected = ", ".join(one.decode() for one in self._methods)
             said = f"method: got {path[:SHOWN].decode('latin-1')!r}, expected one of {expected}"
-            return self._none(headers, lambda about: ending_of(Status.UNIMPLEMENTED, said, about))
+            return self._none(headers, lambda about: make_ending(Status.UNIMPLEMENTED, said, about))
         return self._called(method, headers, found)
 
-    def _called(self, method: Method, headers: dict[bytes, bytes], found: dict[bytes, bytes]) -> Head:
+    def _called(self, method: GrpcMethod, headers: dict[bytes, bytes], found: dict[bytes, bytes]) -> CallHead:
         seconds, whole_seconds, refusal = PATIENCE_SECONDS, None, None
         try:
-            whole_seconds = _seconds(found.get(b"grpc-timeout"))
-            seconds = deadline_of(found, 0.0)
+            whole_seconds = _parse_timeout(found.get(b"grpc-timeout"))
+            seconds = read_deadline(found, 0.0)
         except BadRequest as wrong:
             refusal = wrong
         about = self._about(headers)
-        return Head(
+        return CallHead(
             method=method,
             headers=headers,
             about=about,
-            good=written((b"grpc-status", b"0")) + about,
-            without_revision=written(*_echoed(headers)),
+            good=encode_fields((b"grpc-status", b"0")) + about,
+            without_revision=encode_fields(*_pick_echoed(headers)),
             encoding=found.get(b"grpc-encoding", b"identity"),
             seconds=seconds if whole_seconds is None else min(seconds, whole_seconds),
             whole_seconds=whole_seconds,
             refusal=refusal,
         )
 
-    def _none(self, headers: dict[bytes, bytes], ending: Callable[[bytes], Ending]) -> Head:
+    def _none(self, headers: dict[bytes, bytes], ending: Callable[[bytes], CallEnding]) -> CallHead:
         about = self._about(headers)
-        return Head(method=None, headers=headers, about=about, good=b"", ending=ending(about))
+        return CallHead(method=None, headers=headers, about=about, good=b"", ending=ending(about))
 
     def _about(self, headers: Mapping[bytes, bytes]) -> bytes:
-        return written(self._revision, *_echoed(headers))
+        return encode_fields(self._revision, *_pick_echoed(headers))
 
 
-def _echoed(headers: Mapping[bytes, bytes]) -> list[Field]:
+def _pick_echoed(headers: Mapping[bytes, bytes]) -> list[Field]:
     name = headers.get(REQUEST_ID)
     return [(REQUEST_ID, name)] if name is not None else []
 
@@ -114,10 +114,10 @@ def _echoed(headers: Mapping[bytes, bytes]) -> list[Field]:
 _TOO_LONG = b" " * (ID_LENGTH + 1)
 
 
-def _seconds(said: bytes | None) -> float | None:
+def _parse_timeout(said: bytes | None) -> float | None:
     """Return how long a client waits; None: it does not say. Raise BadRequest.
 
-    >>> _seconds(b"250m"), _seconds(b"2M"), _seconds(None)
+    >>> _parse_timeout(b"250m"), _parse_timeout(b"2M"), _parse_timeout(None)
     (0.25, 120.0, None)
     """
     if said is None:

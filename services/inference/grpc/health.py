@@ -3,43 +3,46 @@
 from asyncio import TimerHandle, get_running_loop
 from collections.abc import Collection, Mapping
 
-from services.inference.grpc.call import Calls
-from services.inference.grpc.call_head import Head
-from services.inference.grpc.methods import Method, unary, written
-from services.inference.grpc.multi_message import Several
-from services.inference.grpc.statuses import answer_of
+from services.inference.grpc.call import CallLimits
+from services.inference.grpc.call_head import CallHead
+from services.inference.grpc.methods import GrpcMethod, make_unary_methods, write_message
+from services.inference.grpc.multi_message import MultiMessageCall
+from services.inference.grpc.statuses import make_refusal
 from services.inference.http2.session import Session
-from services.inference.messages import message, parsed
+from services.inference.messages import get_message_class, parse_message
 from services.inference.refusals import SHOWN, BadRequest, Draining, NotFound, Refused
-from services.inference.request import Answer
+from services.inference.request import Response
 
 SERVICE = "grpc.health.v1.Health"
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 """How often readiness is looked at for those who watch it."""
-HealthCheckRequest = message("grpc.health.v1.HealthCheckRequest")
-HealthCheckResponse = message("grpc.health.v1.HealthCheckResponse")
+HealthCheckRequest = get_message_class("grpc.health.v1.HealthCheckRequest")
+HealthCheckResponse = get_message_class("grpc.health.v1.HealthCheckResponse")
 UNKNOWN = "SERVICE_UNKNOWN"
 
 
-class Health:
+class HealthService:
     """Tells whether the services of one server are ready: all of them are when the model is."""
 
     name = "health"
 
-    def __init__(self, calls: Calls, services: Collection[str]) -> None:
+    def __init__(self, calls: CallLimits, services: Collection[str]) -> None:
         """Know the services by their full names; the empty name stands for the server."""
         self._calls = calls
         self._services = frozenset(["", *services])
-        self._watches: set[Watch] = set()
+        self._watches: set[HealthWatch] = set()
         self._timer: TimerHandle | None = None
 
-    def methods(self) -> Mapping[str, Method]:
+    def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what tells once, and what tells at every change."""
-        return {**unary(self, {"Check": self._check}, {}), "Watch": Method(door=self, begin=self._watch)}
+        return {
+            **make_unary_methods(self, {"Check": self._check}, {}),
+            "Watch": GrpcMethod(door=self, begin=self._watch),
+        }
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
-        return answer_of(refusal)
+        return make_refusal(refusal)
 
     def end(self) -> None:
         """Let nobody watch any longer, and leave nobody with an old answer."""
@@ -54,37 +57,37 @@ class Health:
             return UNKNOWN
         return "SERVING" if self._calls.model.ready else "NOT_SERVING"
 
-    def join(self, watch: "Watch") -> None:
+    def join(self, watch: "HealthWatch") -> None:
         """Tell one who watches now, and at every change."""
         self._watches.add(watch)
         watch.tell()
         if self._timer is None:
-            self._timer = get_running_loop().call_later(LOOK_SECONDS, self._look)
+            self._timer = get_running_loop().call_later(POLL_SECONDS, self._look)
 
     def _look(self) -> None:
         self._watches = {watch for watch in self._watches if not watch.closed}
-        self._timer = get_running_loop().call_later(LOOK_SECONDS, self._look) if self._watches else None
+        self._timer = get_running_loop().call_later(POLL_SECONDS, self._look) if self._watches else None
         for watch in self._watches:
             watch.tell()
 
-    def _check(self, body: bytes) -> Answer:
-        service = parsed(HealthCheckRequest, body).service
+    def _check(self, body: bytes) -> Response:
+        service = parse_message(HealthCheckRequest, body).service
         status = self.status(service)
         if status == UNKNOWN:
             expected = ", ".join(sorted(self._services - {""}))
             raise NotFound(f"service: got {service[:SHOWN]!r}, expected {expected}, or none for all")
-        return written(HealthCheckResponse(status=status))
+        return write_message(HealthCheckResponse(status=status))
 
-    def _watch(self, session: Session, number: int, head: Head) -> "Watch":
-        return Watch(session, number, head, self._calls).of(self)
+    def _watch(self, session: Session, number: int, head: CallHead) -> "HealthWatch":
+        return HealthWatch(session, number, head, self._calls).of(self)
 
 
-class Watch(Several):
+class HealthWatch(MultiMessageCall):
     """A call that hears of a service's health until it ends."""
 
     __slots__ = ("_health", "_service", "_told")
 
-    def of(self, health: Health) -> "Watch":
+    def of(self, health: HealthService) -> "HealthWatch":
         """Watch this; return itself."""
         self._health = health
         self._service: str | None = None
@@ -98,7 +101,7 @@ class Watch(Several):
     def took(self, message: bytes) -> None:
         """Begin with the service that it names."""
         try:
-            self._service = parsed(HealthCheckRequest, message).service
+            self._service = parse_message(HealthCheckRequest, message).service
         except Refused as refusal:
             self.refuse(refusal)
         else:

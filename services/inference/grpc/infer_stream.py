@@ -8,33 +8,33 @@ from math import inf
 from time import perf_counter
 
 from services.inference.exchange import PATIENCE_SECONDS, Exchange
-from services.inference.grpc.call import Calls
-from services.inference.grpc.call_head import Head
-from services.inference.grpc.methods import Method
-from services.inference.grpc.multi_message import Several
-from services.inference.grpc.open_inference import OpenInference
-from services.inference.grpc.statuses import Ending, ending_of_answer
+from services.inference.grpc.call import CallLimits
+from services.inference.grpc.call_head import CallHead
+from services.inference.grpc.methods import GrpcMethod
+from services.inference.grpc.multi_message import MultiMessageCall
+from services.inference.grpc.open_inference import OpenInferenceGrpc
+from services.inference.grpc.statuses import CallEnding, make_response_ending
 from services.inference.http2.session import Session
 from services.inference.refusals import Draining
-from services.inference.request import Answer
-from services.inference.request import Call as HttpCall
+from services.inference.request import Request as HttpCall
+from services.inference.request import Response
 
-AHEAD = 8
+REQUESTS_AHEAD = 8
 """Requests of one stream that are begun before the first of them is answered: they may make a batch."""
 
 
-class Streams:
+class InferStreams:
     """The streams of one server, which end with it."""
 
-    def __init__(self, calls: Calls, door: OpenInference) -> None:
+    def __init__(self, calls: CallLimits, door: OpenInferenceGrpc) -> None:
         """Begin with none."""
         self.calls, self.door = calls, door
         self.open: set[InferStream] = set()
         self.ended = False
 
-    def method(self) -> Method:
+    def method(self) -> GrpcMethod:
         """Return the method that opens one."""
-        return Method(door=self.door, begin=self._begin)
+        return GrpcMethod(door=self.door, begin=self._begin)
 
     def end(self) -> None:
         """Read no more; what was read is answered, and then each stream ends."""
@@ -42,12 +42,12 @@ class Streams:
         for stream in list(self.open):
             stream.read()
 
-    def _begin(self, session: Session, number: int, head: Head) -> "InferStream":
+    def _begin(self, session: Session, number: int, head: CallHead) -> "InferStream":
         return InferStream(session, number, head, self.calls).of(self)
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
+class _StreamedRequest:
     """A request of a stream."""
 
     exchange: Exchange | None = None
@@ -55,15 +55,15 @@ class _Asked:
     """Its message, once there is one."""
 
 
-class InferStream(Several):
+class InferStream(MultiMessageCall):
     """One stream. A refusal is an answer, and the stream goes on."""
 
     __slots__ = ("_asked", "_deadline", "_sending", "_streams")
 
-    def of(self, streams: Streams) -> "InferStream":
+    def of(self, streams: InferStreams) -> "InferStream":
         """Be one of these; return itself."""
         self._streams = streams
-        self._asked: deque[_Asked] = deque()
+        self._asked: deque[_StreamedRequest] = deque()
         self._sending: Exchange | None = None
         """The request whose answer is being sent: the client's windows may hold it up."""
         self._deadline = inf if self.head.whole_seconds is None else perf_counter() + self.head.whole_seconds
@@ -72,11 +72,11 @@ class InferStream(Several):
 
     def takes(self) -> bool:
         """Take some at a time: a client that does not take its answers is not read from either."""
-        return len(self._asked) < AHEAD and not self._streams.ended
+        return len(self._asked) < REQUESTS_AHEAD and not self._streams.ended
 
     def took(self, message: bytes) -> None:
         """Have the model run it."""
-        asked = _Asked()
+        asked = _StreamedRequest()
         self._asked.append(asked)
         door = self._streams.door
         asked.exchange = Exchange(
@@ -96,7 +96,7 @@ class InferStream(Several):
         if self._streams.ended:
             self.refuse(Draining("this replica is ending; begin another stream, at another one"))
         else:
-            self.end(ending_of_answer(Answer(200, b""), self.head.about))
+            self.end(make_response_ending(Response(200, b""), self.head.about))
 
     def drained(self) -> None:
         """Send the next answers, now that those before were taken."""
@@ -108,12 +108,12 @@ class InferStream(Several):
         super().lost()
         self._leave()
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: CallEnding) -> None:
         """End; what is not answered yet is not any more."""
         super().end(ending)
         self._leave()
 
-    def _answered(self, asked: _Asked, refused: Callable[[str], bytes], answer: Answer) -> None:
+    def _answered(self, asked: _StreamedRequest, refused: Callable[[str], bytes], answer: Response) -> None:
         right = answer.status == 200  # noqa: PLR2004 - HTTP's OK
         asked.answer = answer.body if right else refused(answer.body.decode())
         self._send()

@@ -5,38 +5,40 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.inference.messages import Message
-from services.inference.request import Answer, Inference, Refusing
+from services.inference.request import InferenceCodec, ProtocolHandler, Response
 
 if TYPE_CHECKING:
-    from services.inference.grpc.call import Call
-    from services.inference.grpc.call_head import Head
+    from services.inference.grpc.call import GrpcCall
+    from services.inference.grpc.call_head import CallHead
     from services.inference.http2.session import Session
 
-Tell = Callable[[bytes], Answer]
+MessageAnswerer = Callable[[bytes], Response]
 """Answers a message without running the model; raises Refused."""
-Begin = Callable[["Session", int, "Head"], "Call"]
+CallOpener = Callable[["Session", int, "CallHead"], "GrpcCall"]
 """Returns the stream of a call that takes or gives several messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class GrpcMethod:
     """One method: one of `inference`, `tell` and `begin`."""
 
-    door: Refusing
+    door: ProtocolHandler
     path: str = ""
     """Where another revision takes a message of it over HTTP, as it is: handed on for want of an answer."""
-    inference: Inference | None = None
+    inference: InferenceCodec | None = None
     """It runs the model: it is counted, limited and compared."""
-    tell: Tell | None = None
-    begin: Begin | None = None
+    tell: MessageAnswerer | None = None
+    begin: CallOpener | None = None
 
 
-def unary(door: Refusing, tell: Mapping[str, Tell], infer: Mapping[str, Inference]) -> dict[str, Method]:
+def make_unary_methods(
+    door: ProtocolHandler, tell: Mapping[str, MessageAnswerer], infer: Mapping[str, InferenceCodec]
+) -> dict[str, GrpcMethod]:
     """Return methods that take one message and give one, by name."""
-    telling = {name: Method(door=door, tell=one) for name, one in tell.items()}
-    return telling | {name: Method(door=door, inference=one) for name, one in infer.items()}
+    telling = {name: GrpcMethod(door=door, tell=one) for name, one in tell.items()}
+    return telling | {name: GrpcMethod(door=door, inference=one) for name, one in infer.items()}
 
 
-def written(message: Message) -> Answer:
+def write_message(message: Message) -> Response:
     """Return a message as the right answer."""
-    return Answer(200, message.SerializeToString())
+    return Response(200, message.SerializeToString())

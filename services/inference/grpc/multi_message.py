@@ -1,13 +1,13 @@
 """Calls of several messages: each is taken when it is there and wanted, and not before."""
 
-from services.inference.bodies import LIMIT, too_large
-from services.inference.grpc.call import Call
-from services.inference.grpc.compression import unpack
-from services.inference.grpc.statuses import FRAME_HEAD, Ending, length_of, wrong
+from services.inference.bodies import BODY_LIMIT, make_too_large
+from services.inference.grpc.call import GrpcCall
+from services.inference.grpc.compression import decompress_message
+from services.inference.grpc.statuses import FRAME_HEAD, CallEnding, make_malformed, read_message_length
 from services.inference.refusals import Refused
 
 
-class Several(Call):
+class MultiMessageCall(GrpcCall):
     """A call whose messages are taken one after the other; the peer may send as much as one may have beyond that."""
 
     __slots__ = ("_inbox", "_reading", "_unpacking")
@@ -54,7 +54,7 @@ class Several(Call):
         if self.closed or self._unpacking:
             return
         if self.received_whole and self._inbox and self.takes():
-            self.refuse(wrong(self._inbox))
+            self.refuse(make_malformed(self._inbox))
         elif (self.received_whole and not self._inbox) or not self.takes():
             self.read_all()
 
@@ -63,7 +63,7 @@ class Several(Call):
         super().lost()
         self._let_go(len(self._inbox))
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: CallEnding) -> None:
         """End, and keep nothing."""
         self._let_go(len(self._inbox))
         super().end(ending)
@@ -71,20 +71,20 @@ class Several(Call):
     def _has_one(self) -> bool:
         """Tell whether a message is there, or something that is none."""
         inbox = self._inbox
-        size = length_of(inbox)
-        return len(inbox) >= FRAME_HEAD and (size > LIMIT or inbox[0] > 1 or len(inbox) >= FRAME_HEAD + size)
+        size = read_message_length(inbox)
+        return len(inbox) >= FRAME_HEAD and (size > BODY_LIMIT or inbox[0] > 1 or len(inbox) >= FRAME_HEAD + size)
 
     def _next(self) -> None:
-        packed, size = self._inbox[0], length_of(self._inbox)
-        if size > LIMIT or packed > 1:
-            self.refuse(too_large() if size > LIMIT else wrong(self._inbox))
+        packed, size = self._inbox[0], read_message_length(self._inbox)
+        if size > BODY_LIMIT or packed > 1:
+            self.refuse(make_too_large() if size > BODY_LIMIT else make_malformed(self._inbox))
             return
         message = bytes(self._inbox[FRAME_HEAD : FRAME_HEAD + size])
         self._let_go(FRAME_HEAD + size)
         self.session.give_room(self, FRAME_HEAD + size)
         if packed:
             self._unpacking = True
-            unpack(message, self.head.encoding, self._unpacked)
+            decompress_message(message, self.head.encoding, self._unpacked)
         else:
             self.took(message)
 

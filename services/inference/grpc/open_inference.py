@@ -6,32 +6,32 @@ An answer carries its values the way the request did: as bytes (tritonclient rea
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.inference.grpc.methods import Method, unary, written
-from services.inference.grpc.open_inference_tensors import offered, read_tensors, write_tensors
-from services.inference.grpc.statuses import answer_of
+from services.inference.grpc.methods import GrpcMethod, make_unary_methods, write_message
+from services.inference.grpc.open_inference_tensors import check_parameters, read_oip_tensors, write_oip_tensors
+from services.inference.grpc.statuses import make_refusal
 from services.inference.manifest import Manifest
-from services.inference.messages import Message, message, parsed
+from services.inference.messages import Message, get_message_class, parse_message
 from services.inference.model import Model
-from services.inference.protocols.oip import EXTENSIONS, describe
-from services.inference.refusals import SHOWN, NotFound, Refused, refuse
-from services.inference.request import Answer, Call, Inference, Outputs
+from services.inference.protocols.oip import EXTENSIONS, describe_model
+from services.inference.refusals import SHOWN, NotFound, Refused, reject
+from services.inference.request import InferenceCodec, Outputs, Request, Response
 from services.inference.rows import Rows, to_rows
 
 SERVICE = "inference.GRPCInferenceService"
-ServerLiveResponse = message("inference.ServerLiveResponse")
-ServerReadyResponse = message("inference.ServerReadyResponse")
-ServerMetadataResponse = message("inference.ServerMetadataResponse")
-ModelReadyRequest = message("inference.ModelReadyRequest")
-ModelReadyResponse = message("inference.ModelReadyResponse")
-ModelMetadataRequest = message("inference.ModelMetadataRequest")
-ModelMetadataResponse = message("inference.ModelMetadataResponse")
-ModelInferRequest = message("inference.ModelInferRequest")
-ModelInferResponse = message("inference.ModelInferResponse")
-ModelStreamInferResponse = message("inference.ModelStreamInferResponse")
+ServerLiveResponse = get_message_class("inference.ServerLiveResponse")
+ServerReadyResponse = get_message_class("inference.ServerReadyResponse")
+ServerMetadataResponse = get_message_class("inference.ServerMetadataResponse")
+ModelReadyRequest = get_message_class("inference.ModelReadyRequest")
+ModelReadyResponse = get_message_class("inference.ModelReadyResponse")
+ModelMetadataRequest = get_message_class("inference.ModelMetadataRequest")
+ModelMetadataResponse = get_message_class("inference.ModelMetadataResponse")
+ModelInferRequest = get_message_class("inference.ModelInferRequest")
+ModelInferResponse = get_message_class("inference.ModelInferResponse")
+ModelStreamInferResponse = get_message_class("inference.ModelStreamInferResponse")
 
 
 @dataclass(slots=True)
-class Asked:
+class GrpcInferRequest:
     """An inference request."""
 
     rows: Rows
@@ -42,7 +42,7 @@ class Asked:
     """Values came as bytes, and go back so."""
 
 
-class OpenInference:
+class OpenInferenceGrpc:
     """The protocol's methods for one model."""
 
     name = "oip-grpc"
@@ -51,10 +51,10 @@ class OpenInference:
         """Answer for a model."""
         self._model = model
         self._manifest = model.manifest
-        self.streamed = Inference(self._parse, self._write_streamed)
+        self.streamed = InferenceCodec(self._parse, self._write_streamed)
         """A request in a stream."""
 
-    def methods(self) -> Mapping[str, Method]:
+    def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what takes one message and gives one."""
         told = {
             "ServerLive": self._live,
@@ -63,66 +63,68 @@ class OpenInference:
             "ModelReady": self._model_ready,
             "ModelMetadata": self._metadata,
         }
-        return unary(self, told, {"ModelInfer": Inference(self._parse, self._write)})
+        return make_unary_methods(self, told, {"ModelInfer": InferenceCodec(self._parse, self._write)})
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
-        return answer_of(refusal)
+        return make_refusal(refusal)
 
     def refused_in_stream(self, body: bytes, words: str) -> bytes:
         """Return a refusal as a stream's message, with the id of the request that these bytes are (if they are one)."""
         try:
-            name = parsed(ModelInferRequest, body).id
+            name = parse_message(ModelInferRequest, body).id
         except Refused:
             name = ""
         answer = ModelStreamInferResponse(error_message=words, infer_response=ModelInferResponse(id=name))
         whole: bytes = answer.SerializeToString()
         return whole
 
-    def _live(self, _: bytes) -> Answer:
-        return written(ServerLiveResponse(live=True))
+    def _live(self, _: bytes) -> Response:
+        return write_message(ServerLiveResponse(live=True))
 
-    def _ready(self, _: bytes) -> Answer:
-        return written(ServerReadyResponse(ready=self._model.ready))
+    def _ready(self, _: bytes) -> Response:
+        return write_message(ServerReadyResponse(ready=self._model.ready))
 
-    def _server(self, _: bytes) -> Answer:
+    def _server(self, _: bytes) -> Response:
         answer = ServerMetadataResponse(name="slipway", version=self._manifest.revision, extensions=EXTENSIONS)
-        return written(answer)
+        return write_message(answer)
 
-    def _model_ready(self, body: bytes) -> Answer:
+    def _model_ready(self, body: bytes) -> Response:
         """Say so; a model that is not here is not ready, as with Triton: clients wait for one that way."""
-        request = parsed(ModelReadyRequest, body)
+        request = parse_message(ModelReadyRequest, body)
         here = request.name == self._manifest.model and request.version in {"", self._manifest.version}
-        return written(ModelReadyResponse(ready=here and self._model.ready))
+        return write_message(ModelReadyResponse(ready=here and self._model.ready))
 
-    def _metadata(self, body: bytes) -> Answer:
-        request = parsed(ModelMetadataRequest, body)
-        _check(request.name, request.version, self._manifest)
-        said = describe(self._manifest, self._model.outputs)
+    def _metadata(self, body: bytes) -> Response:
+        request = parse_message(ModelMetadataRequest, body)
+        _check_model(request.name, request.version, self._manifest)
+        said = describe_model(self._manifest, self._model.outputs)
         for entry in (*said["inputs"], *said["outputs"]):  # type: ignore[misc]  # lists, as the protocol has them
             entry.pop("parameters", None)  # over HTTP only
-        return written(ModelMetadataResponse(**said))
+        return write_message(ModelMetadataResponse(**said))
 
-    def _parse(self, call: Call) -> Asked:
-        request = parsed(ModelInferRequest, call.body)
-        _check(request.model_name, request.model_version, self._manifest)
-        rows = to_rows(read_tensors(request), self._manifest)
-        return Asked(rows, request.id, _outputs(request, self._manifest), bool(request.raw_input_contents))
+    def _parse(self, call: Request) -> GrpcInferRequest:
+        request = parse_message(ModelInferRequest, call.body)
+        _check_model(request.model_name, request.model_version, self._manifest)
+        rows = to_rows(read_oip_tensors(request), self._manifest)
+        return GrpcInferRequest(
+            rows, request.id, _parse_outputs(request, self._manifest), bool(request.raw_input_contents)
+        )
 
-    def _write(self, asked: Asked, outputs: Outputs) -> Answer:
-        return written(self._answer(asked, outputs))
+    def _write(self, asked: GrpcInferRequest, outputs: Outputs) -> Response:
+        return write_message(self._answer(asked, outputs))
 
-    def _write_streamed(self, asked: Asked, outputs: Outputs) -> Answer:
-        return written(ModelStreamInferResponse(infer_response=self._answer(asked, outputs)))
+    def _write_streamed(self, asked: GrpcInferRequest, outputs: Outputs) -> Response:
+        return write_message(ModelStreamInferResponse(infer_response=self._answer(asked, outputs)))
 
-    def _answer(self, asked: Asked, outputs: Outputs) -> Message:
+    def _answer(self, asked: GrpcInferRequest, outputs: Outputs) -> Message:
         manifest = self._manifest
         answer = ModelInferResponse(model_name=manifest.model, model_version=manifest.version, id=asked.id)
-        write_tensors(answer, {name: outputs[name] for name in asked.outputs}, raw=asked.raw)
+        write_oip_tensors(answer, {name: outputs[name] for name in asked.outputs}, raw=asked.raw)
         return answer
 
 
-def _check(name: str, version: str, manifest: Manifest) -> None:
+def _check_model(name: str, version: str, manifest: Manifest) -> None:
     if name != manifest.model:
         raise NotFound(f"model: got {name[:SHOWN]!r}, expected {manifest.model!r}: this service has one model")
     if version not in {"", manifest.version}:
@@ -130,13 +132,13 @@ def _check(name: str, version: str, manifest: Manifest) -> None:
         raise NotFound(f"version: got {seen!r}, expected {expected!r} or none: this service has one model")
 
 
-def _outputs(request: Message, manifest: Manifest) -> tuple[str, ...]:
+def _parse_outputs(request: Message, manifest: Manifest) -> tuple[str, ...]:
     """Return the outputs that are asked for; none named: all."""
     there = manifest.answers
     wanted: dict[str, None] = {}
     for entry in request.outputs:
         if entry.name not in there:
-            refuse("outputs", entry.name, f"one of {', '.join(there)}")
-        offered(entry, f"output {entry.name!r}")
+            reject("outputs", entry.name, f"one of {', '.join(there)}")
+        check_parameters(entry, f"output {entry.name!r}")
         wanted[entry.name] = None
     return tuple(wanted) or there

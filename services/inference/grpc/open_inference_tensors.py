@@ -5,11 +5,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.grpc.text_values import bytes_of_texts, texts_of
+from services.inference.grpc.text_values import decode_texts, encode_texts
 from services.inference.messages import Message
-from services.inference.protocols.oip_binary import bytes_of, tensor_of
-from services.inference.refusals import refuse
-from services.inference.tensors import cast, datatype_of_array, dtype_of, shape_of
+from services.inference.protocols.oip_binary import encode_values, parse_raw_tensor
+from services.inference.refusals import reject
+from services.inference.tensors import cast_values, get_array_datatype, parse_dtype, parse_shape
 
 FIELDS = {
     "BOOL": "bool_contents",
@@ -36,69 +36,69 @@ _NOT_OFFERED = ("shared_memory_region", "classification")
 """Parameters of Triton that would change where values are, or what they mean: ignoring them would answer wrongly."""
 
 
-def read_tensors(request: Message) -> dict[str, NDArray[np.generic]]:
+def read_oip_tensors(request: Message) -> dict[str, NDArray[np.generic]]:
     """Return a request's tensors by name; raise BadRequest naming the input."""
     entries, raw = request.inputs, request.raw_input_contents
     if not entries:
-        refuse("inputs", "none", "at least one tensor")
+        reject("inputs", "none", "at least one tensor")
     tensors: dict[str, NDArray[np.generic]] = {}
     for position, entry in enumerate(entries):
         name = entry.name
         what = f"input {name!r}"
         if not name:
-            refuse(f"inputs[{position}]: name", "an empty one", "an input's name")
+            reject(f"inputs[{position}]: name", "an empty one", "an input's name")
         if name in tensors:
-            refuse(what, "the name twice", "every name once")
+            reject(what, "the name twice", "every name once")
         if entry.parameters:
-            offered(entry, what)
-        tensors[name] = _raw(entry, raw, position, what) if raw else _typed(entry, what)
+            check_parameters(entry, what)
+        tensors[name] = _read_raw(entry, raw, position, what) if raw else _read_typed(entry, what)
     if raw and len(raw) != len(entries):
-        refuse("raw_input_contents", f"{len(raw)} entries", f"{len(entries)}, one for each input")
+        reject("raw_input_contents", f"{len(raw)} entries", f"{len(entries)}, one for each input")
     return tensors
 
 
-def offered(entry: Message, what: str) -> None:
+def check_parameters(entry: Message, what: str) -> None:
     """Raise BadRequest for a parameter that asks for what is not offered; others may say what they like."""
     for parameter in _NOT_OFFERED:
         if parameter in entry.parameters:
-            refuse(f"{what}: parameter {parameter!r}", "one", "none: values travel in messages, as they are")
+            reject(f"{what}: parameter {parameter!r}", "one", "none: values travel in messages, as they are")
 
 
-def _raw(entry: Message, raw: Message, position: int, what: str) -> NDArray[np.generic]:
+def _read_raw(entry: Message, raw: Message, position: int, what: str) -> NDArray[np.generic]:
     if entry.HasField("contents"):
-        refuse(f"{what}: contents", "both contents and raw_input_contents", "one of them, for all inputs")
+        reject(f"{what}: contents", "both contents and raw_input_contents", "one of them, for all inputs")
     if position >= len(raw):
-        refuse(f"{what}: raw_input_contents", f"{len(raw)} entries", "one for each input")
-    return tensor_of(entry.datatype, list(entry.shape), memoryview(raw[position]), what)
+        reject(f"{what}: raw_input_contents", f"{len(raw)} entries", "one for each input")
+    return parse_raw_tensor(entry.datatype, list(entry.shape), memoryview(raw[position]), what)
 
 
-def _typed(entry: Message, what: str) -> NDArray[np.generic]:
+def _read_typed(entry: Message, what: str) -> NDArray[np.generic]:
     datatype = entry.datatype
-    dtype = dtype_of(datatype, what)
-    shape = shape_of(list(entry.shape), what)
+    dtype = parse_dtype(datatype, what)
+    shape = parse_shape(list(entry.shape), what)
     field = FIELDS.get(datatype)
     if field is None:
-        refuse(f"{what}: contents", f"datatype {datatype}", "raw_input_contents: no field holds it")
+        reject(f"{what}: contents", f"datatype {datatype}", "raw_input_contents: no field holds it")
     other = next((held.name for held, _ in entry.contents.ListFields() if held.name != field), None)
     if other is not None:
-        refuse(f"{what}: contents", other, f"{field}, as its datatype {datatype} says")
+        reject(f"{what}: contents", other, f"{field}, as its datatype {datatype} says")
     given = getattr(entry.contents, field)
     if len(given) != prod(shape):
-        refuse(f"{what}: {field}", f"{len(given)} values", f"{prod(shape)}, as its shape {list(shape)} says")
+        reject(f"{what}: {field}", f"{len(given)} values", f"{prod(shape)}, as its shape {list(shape)} says")
     if dtype.kind == "O":
-        return texts_of(given, f"{what}: {field}").reshape(shape)
-    return cast(np.array(given, dtype=_HELD[field]), dtype, f"{what}: {field}").reshape(shape)
+        return decode_texts(given, f"{what}: {field}").reshape(shape)
+    return cast_values(np.array(given, dtype=_HELD[field]), dtype, f"{what}: {field}").reshape(shape)
 
 
-def write_tensors(response: Message, outputs: dict[str, NDArray[np.generic]], *, raw: bool) -> None:
+def write_oip_tensors(response: Message, outputs: dict[str, NDArray[np.generic]], *, raw: bool) -> None:
     """Add outputs to a response, as bytes or by type. What no field can hold takes all of them as bytes."""
-    datatypes = {name: datatype_of_array(values) for name, values in outputs.items()}
+    datatypes = {name: get_array_datatype(values) for name, values in outputs.items()}
     raw = raw or not datatypes.keys() <= {name for name, datatype in datatypes.items() if datatype in FIELDS}
     for name, values in outputs.items():
         datatype = datatypes[name]
         entry = response.outputs.add(name=name, datatype=datatype, shape=values.shape)
         if raw:
-            response.raw_output_contents.append(bytes_of(values))
+            response.raw_output_contents.append(encode_values(values))
         else:
             field = getattr(entry.contents, FIELDS[datatype])
-            field.extend(bytes_of_texts(values) if datatype == "BYTES" else values.ravel().tolist())
+            field.extend(encode_texts(values) if datatype == "BYTES" else values.ravel().tolist())

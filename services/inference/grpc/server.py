@@ -6,28 +6,28 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.inference.bodies import LIMIT
+from services.inference.bodies import BODY_LIMIT
 from services.inference.grpc import health, open_inference, tensorflow
-from services.inference.grpc.call import Call, Calls
-from services.inference.grpc.call_head import FIELDS, Head, Heads
-from services.inference.grpc.health import Health
-from services.inference.grpc.infer_stream import Streams
-from services.inference.grpc.open_inference import OpenInference
+from services.inference.grpc.call import CallLimits, GrpcCall
+from services.inference.grpc.call_head import METADATA_BYTES, CallHead, CallHeadReader
+from services.inference.grpc.health import HealthService
+from services.inference.grpc.infer_stream import InferStreams
+from services.inference.grpc.open_inference import OpenInferenceGrpc
 from services.inference.grpc.tensorflow import PredictionService
-from services.inference.grpc.unary import Unary
+from services.inference.grpc.unary import UnaryCall
 from services.inference.http2.connection import Connection
 from services.inference.http2.hpack_codec import Field
 from services.inference.http2.session import Session
 from services.inference.http2.streams import Limits, Stream
 from services.inference.model import Model
-from services.inference.protocols.tensorflow import labels_of
+from services.inference.protocols.tensorflow import read_labels
 from services.inference.request import Route
 from services.inference.runtime.admission import MOST_WAITING
 
 BACKLOG = 2048
-HANDED_ON = "/slipway/grpc"
+RESCUE_PATH = "/slipway/grpc"
 """Before a method's path, over HTTP."""
-LIMITS = Limits(streams=MOST_WAITING, stream_window=LIMIT + 65536, fields=FIELDS)
+LIMITS = Limits(streams=MOST_WAITING, stream_window=BODY_LIMIT + 65536, fields=METADATA_BYTES)
 """A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
 KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
 """Seconds, and tries, after which a peer that is silent and does not answer is known to be gone."""
@@ -39,22 +39,22 @@ class GrpcServer:
     def __init__(self, model: Model, address: str) -> None:
         """Serve at `address` (`host:port`; more than MOST_WAITING calls at a time are refused, streams among them)."""
         self._address = address
-        self.calls = Calls(model)
-        door, predictions = OpenInference(model), PredictionService(model, labels_of(os.environ))
-        self._streams = Streams(self.calls, door)
-        self._health = Health(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
+        self.calls = CallLimits(model)
+        door, predictions = OpenInferenceGrpc(model), PredictionService(model, read_labels(os.environ))
+        self._streams = InferStreams(self.calls, door)
+        self._health = HealthService(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
         services = {
             open_inference.SERVICE: {**door.methods(), "ModelStreamInfer": self._streams.method()},
             tensorflow.SERVICE: predictions.methods(),
             health.SERVICE: self._health.methods(),
         }
         methods = {
-            f"/{service}/{name}".encode(): replace(method, path=f"{HANDED_ON}/{service}/{name}")
+            f"/{service}/{name}".encode(): replace(method, path=f"{RESCUE_PATH}/{service}/{name}")
             for service, named in services.items()
             for name, method in named.items()
         }
         self._methods = methods.values()
-        self._heads = Heads(methods, model.manifest.revision)
+        self._heads = CallHeadReader(methods, model.manifest.revision)
         self._connections: set[Connection] = set()
         self._listening: asyncio.Server | None = None
         self._ending = False
@@ -67,7 +67,7 @@ class GrpcServer:
     async def start(self) -> int:
         """Begin to listen; return the port."""
         try:
-            bound = listening_socket(self._address)
+            bound = open_listening_socket(self._address)
         except OSError as error:
             message = f"{self._address} can't be listened on for gRPC: {error.strerror}; choose another --grpc-port"
             raise OSError(message) from error
@@ -94,17 +94,21 @@ class GrpcServer:
             for connection in list(self._connections):
                 connection.abort()
 
-    def head(self, fields: Sequence[Field] | None) -> Head:
-        """Return what a call's fields say; raise Malformed."""
+    def head(self, fields: Sequence[Field] | None) -> CallHead:
+        """Return what a call's fields say; raise MalformedRequest."""
         return self._heads.head(fields)
 
-    def begun(self, session: Session, number: int, head: Head) -> Stream:
+    def begun(self, session: Session, number: int, head: CallHead) -> Stream:
         """Return the stream of a new call."""
         self.calls.under_way += 1
         method = head.method
         if method is None:
-            return Call(session, number, head, self.calls)
-        return Unary(session, number, head, self.calls) if method.begin is None else method.begin(session, number, head)
+            return GrpcCall(session, number, head, self.calls)
+        return (
+            UnaryCall(session, number, head, self.calls)
+            if method.begin is None
+            else method.begin(session, number, head)
+        )
 
     def ended(self, _: Stream) -> None:
         """Count a call that is over."""
@@ -123,10 +127,10 @@ class GrpcServer:
             self._empty.set()
 
 
-def listening_socket(address: str) -> socket.socket:
+def open_listening_socket(address: str) -> socket.socket:
     """Return a socket that shares its port with those of other workers; raise OSError.
 
-    >>> with listening_socket("127.0.0.1:0") as bound:
+    >>> with open_listening_socket("127.0.0.1:0") as bound:
     ...     bound.getsockname()[0]
     '127.0.0.1'
     """

@@ -4,11 +4,11 @@ from enum import IntEnum
 from urllib.parse import quote
 
 from services.inference.grpc.compression import ACCEPTED
-from services.inference.http2.hpack_codec import written
+from services.inference.http2.hpack_codec import encode_fields
 from services.inference.refusals import BadRequest, Refused
-from services.inference.request import Answer
+from services.inference.request import Response
 
-DETAILS = 800
+MESSAGE_LIMIT = 800
 """Characters of a message that go back: they travel as metadata, of which clients take 8 KiB."""
 PUSHBACK = b"grpc-retry-pushback-ms"
 """gRPC's own way to say when another try may do."""
@@ -44,85 +44,87 @@ STATUSES = {
     504: Status.DEADLINE_EXCEEDED,
 }
 """gRPC's word for what an answer's status says over HTTP."""
-_ALONE = written((b":status", b"200"), (b"content-type", b"application/grpc"))
+_HEADERS_ALONE = encode_fields((b":status", b"200"), (b"content-type", b"application/grpc"))
 """The block before trailers that are all that is sent."""
 _ANNOUNCED = b"grpc-status, grpc-message, x-slipway-revision, x-slipway-rescued, x-request-id, traceresponse"
-KIND = _ALONE + written((b"trailer", _ANNOUNCED))
+RESPONSE_HEADERS = _HEADERS_ALONE + encode_fields((b"trailer", _ANNOUNCED))
 """The block before the first message. Routers see a status that comes behind messages only where it is announced:
 Traefik counts every other answer as UNKNOWN, and needs all of the trailers' names for that."""
 FRAME_HEAD = 5
 """Bytes before a message: whether it is packed, and its length."""
 
 
-class Ending:
+class CallEnding:
     """How a call ends: a block for its end, and one for where nothing else was sent before."""
 
     __slots__ = ("alone", "trailers")
 
-    def __init__(self, trailers: bytes, before: bytes = _ALONE) -> None:
+    def __init__(self, trailers: bytes, before: bytes = _HEADERS_ALONE) -> None:
         """Take the block of the trailers; and what stands before it, where they are all that is sent."""
         self.trailers, self.alone = trailers, before + trailers
 
 
-def ending_of(status: Status, message: str, more: bytes = b"") -> Ending:
+def make_ending(status: Status, message: str, more: bytes = b"") -> CallEnding:
     """Return the ending of a call with a status and a message; `more` are header fields that are written already."""
     fields = [(b"grpc-status", b"%d" % status)]
     if message:
-        fields.append((b"grpc-message", quote(message[:DETAILS], safe=PLAIN).encode()))
+        fields.append((b"grpc-message", quote(message[:MESSAGE_LIMIT], safe=PLAIN).encode()))
     if status == Status.UNIMPLEMENTED:
         fields.append((b"grpc-accept-encoding", ACCEPTED))
-    return Ending(written(*fields) + more)
+    return CallEnding(encode_fields(*fields) + more)
 
 
-def ending_of_answer(answer: Answer, about: bytes) -> Ending:
+def make_response_ending(answer: Response, about: bytes) -> CallEnding:
     """Return the ending of a call that an answer of HTTP's kind ends; its body is the message, unless it is right."""
     status = STATUSES.get(answer.status, Status.INTERNAL)
     said = "" if status == Status.OK else answer.body.decode()
-    return ending_of(status, said, about + written(*(_metadata(name, value) for name, value in answer.headers)))
+    return make_ending(
+        status, said, about + encode_fields(*(_convert_header(name, value) for name, value in answer.headers))
+    )
 
 
-def refused_by_http(status: int, more: bytes) -> Ending:
+def make_http_ending(status: int, more: bytes) -> CallEnding:
     """Return the ending of a request that is not gRPC's: a status of HTTP's; `more` as above."""
-    return Ending(more, written((b":status", b"%d" % status)))
+    return CallEnding(more, encode_fields((b":status", b"%d" % status)))
 
 
-def answer_of(refusal: Refused) -> Answer:
-    """Return a refusal as every door of gRPC writes it: the message alone, which `ending_of_answer` takes."""
-    return Answer(refusal.status, str(refusal)[:DETAILS].encode())
+def make_refusal(refusal: Refused) -> Response:
+    """Return a refusal as every door of gRPC writes it: the message alone, which `make_response_ending` takes."""
+    return Response(refusal.status, str(refusal)[:MESSAGE_LIMIT].encode())
 
 
-def framed(message: bytes) -> bytes:
+def frame_message(message: bytes) -> bytes:
     r"""Return a message as it stands in a body.
 
-    >>> framed(b"abc")
+    >>> frame_message(b"abc")
     b'\x00\x00\x00\x00\x03abc'
     """
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def length_of(body: bytes | bytearray) -> int:
+def read_message_length(body: bytes | bytearray) -> int:
     """Return the length of the message that a body begins with; 0 where even that has not come.
 
-    >>> length_of(framed(b"abc")), length_of(b"")
+    >>> read_message_length(frame_message(b"abc")), read_message_length(b"")
     (3, 0)
     """
     return int.from_bytes(body[1:FRAME_HEAD], "big") if len(body) >= FRAME_HEAD else 0
 
 
-def wrong(body: bytes | bytearray) -> BadRequest:
+def make_malformed(body: bytes | bytearray) -> BadRequest:
     """Return the refusal of a body that is not a message, whole."""
     if not body:
         return BadRequest("message: got none, expected one")
     if len(body) < FRAME_HEAD or body[0] > 1:
         return BadRequest(f"message: got {len(body)} bytes that are none of gRPC's, expected a length and a message")
-    seen = f"{len(body) - FRAME_HEAD} bytes where its length says {length_of(body)}"
+    seen = f"{len(body) - FRAME_HEAD} bytes where its length says {read_message_length(body)}"
     return BadRequest(f"message: got {seen}, expected one message, whole")
 
 
-def _metadata(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+def _convert_header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """Return a header of an answer as gRPC has it.
 
-    >>> _metadata(b"retry-after", b"2"), _metadata(b"traceresponse", b"00-1")
+    >>> _convert_header(b"retry-after", b"2"), _convert_header(b"traceresponse", b"00-1")
     ((b'grpc-retry-pushback-ms', b'2000'), (b'traceresponse', b'00-1'))
     """
     return (PUSHBACK, b"%d" % (1000 * int(value))) if name == RETRY_AFTER else (name, value)

@@ -5,31 +5,31 @@ from dataclasses import dataclass
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
-from services.inference.grpc.methods import Method, unary, written
-from services.inference.grpc.statuses import answer_of
-from services.inference.grpc.tensorflow_tensors import read_tensor, write_tensor
+from services.inference.grpc.methods import GrpcMethod, make_unary_methods, write_message
+from services.inference.grpc.statuses import make_refusal
+from services.inference.grpc.tensorflow_tensors import read_tensor_proto, write_tensor_proto
 from services.inference.manifest import Manifest
-from services.inference.messages import Message, message, parsed
+from services.inference.messages import Message, get_message_class, parse_message
 from services.inference.model import Model
 from services.inference.protocols.tensorflow_rows import RowReader
-from services.inference.protocols.tensorflow_signature import SIGNATURE, signature
-from services.inference.refusals import SHOWN, NotFound, Refused, refuse
-from services.inference.request import Answer, Call, Inference, Outputs
+from services.inference.protocols.tensorflow_signature import SIGNATURE, describe_signature
+from services.inference.refusals import SHOWN, NotFound, Refused, reject
+from services.inference.request import InferenceCodec, Outputs, Request, Response
 from services.inference.rows import Rows, to_rows
 
 SERVICE = "tensorflow.serving.PredictionService"
 SIGNATURE_FIELD = "signature_def"
 """The one field of metadata that there is."""
-ModelSpec = message("tensorflow.serving.ModelSpec")
-PredictRequest = message("tensorflow.serving.PredictRequest")
-PredictResponse = message("tensorflow.serving.PredictResponse")
-GetModelMetadataRequest = message("tensorflow.serving.GetModelMetadataRequest")
-GetModelMetadataResponse = message("tensorflow.serving.GetModelMetadataResponse")
-SignatureDefMap = message("tensorflow.serving.SignatureDefMap")
+ModelSpec = get_message_class("tensorflow.serving.ModelSpec")
+PredictRequest = get_message_class("tensorflow.serving.PredictRequest")
+PredictResponse = get_message_class("tensorflow.serving.PredictResponse")
+GetModelMetadataRequest = get_message_class("tensorflow.serving.GetModelMetadataRequest")
+GetModelMetadataResponse = get_message_class("tensorflow.serving.GetModelMetadataResponse")
+SignatureDefMap = get_message_class("tensorflow.serving.SignatureDefMap")
 
 
 @dataclass(slots=True)
-class Asked:
+class GrpcPredictRequest:
     """A request of Predict."""
 
     rows: Rows
@@ -46,16 +46,16 @@ class PredictionService:
         self._model = model
         self._manifest = model.manifest
         self._labels = tuple(labels)
-        self._spec = _spec(self._manifest)
+        self._spec = _make_model_spec(self._manifest)
 
-    def methods(self) -> Mapping[str, Method]:
+    def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what takes one message and gives one."""
-        predict = Inference(self._parse, self._write)
-        return unary(self, {"GetModelMetadata": self._metadata}, {"Predict": predict})
+        predict = InferenceCodec(self._parse, self._write)
+        return make_unary_methods(self, {"GetModelMetadata": self._metadata}, {"Predict": predict})
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
-        return answer_of(refusal)
+        return make_refusal(refusal)
 
     def _check(self, spec: Message) -> None:
         """Raise NotFound for another model, version, label or signature."""
@@ -72,48 +72,48 @@ class PredictionService:
                 expected = " or ".join(there) or "none"
                 raise NotFound(f"{what}: got {seen[:SHOWN]!r}, expected {expected}: this service has one model")
 
-    def _parse(self, call: Call) -> Asked:
-        request = parsed(PredictRequest, call.body)
+    def _parse(self, call: Request) -> GrpcPredictRequest:
+        request = parse_message(PredictRequest, call.body)
         self._check(request.model_spec)
         if not request.inputs:
-            refuse("inputs", "none", "at least one tensor")
-        tensors = {name: read_tensor(tensor, f"input {name!r}") for name, tensor in request.inputs.items()}
+            reject("inputs", "none", "at least one tensor")
+        tensors = {name: read_tensor_proto(tensor, f"input {name!r}") for name, tensor in request.inputs.items()}
         rows = to_rows(tensors, self._manifest)
-        return Asked(rows, _outputs(request.output_filter, self._manifest))
+        return GrpcPredictRequest(rows, _parse_outputs(request.output_filter, self._manifest))
 
-    def _write(self, asked: Asked, outputs: Outputs) -> Answer:
+    def _write(self, asked: GrpcPredictRequest, outputs: Outputs) -> Response:
         answer = PredictResponse(model_spec=self._spec)
         for name in asked.outputs:
-            write_tensor(answer.outputs[name], outputs[name])
-        return written(answer)
+            write_tensor_proto(answer.outputs[name], outputs[name])
+        return write_message(answer)
 
-    def _metadata(self, body: bytes) -> Answer:
-        request = parsed(GetModelMetadataRequest, body)
+    def _metadata(self, body: bytes) -> Response:
+        request = parse_message(GetModelMetadataRequest, body)
         self._check(request.model_spec)
         fields = list(request.metadata_field)
         wrong = next((field for field in fields if field != SIGNATURE_FIELD), None)
         if wrong is not None or not fields:
-            refuse("metadata_field", "none" if wrong is None else wrong, SIGNATURE_FIELD)
+            reject("metadata_field", "none" if wrong is None else wrong, SIGNATURE_FIELD)
         answer = GetModelMetadataResponse(model_spec=self._spec)
         answer.metadata[SIGNATURE_FIELD].Pack(self._signatures())
-        return written(answer)
+        return write_message(answer)
 
     def _signatures(self) -> Message:
-        described = signature(self._manifest, RowReader(self._manifest).input, self._model.outputs)
+        described = describe_signature(self._manifest, RowReader(self._manifest).input, self._model.outputs)
         return json_format.ParseDict({"signature_def": {SIGNATURE: described}}, SignatureDefMap())
 
 
-def _spec(manifest: Manifest) -> Message:
+def _make_model_spec(manifest: Manifest) -> Message:
     spec = ModelSpec(name=manifest.model, signature_name=SIGNATURE)
     if manifest.version.isdecimal():
         spec.version.value = int(manifest.version)
     return spec
 
 
-def _outputs(wanted: Message, manifest: Manifest) -> tuple[str, ...]:
+def _parse_outputs(wanted: Message, manifest: Manifest) -> tuple[str, ...]:
     """Return the outputs that are asked for; none named: all."""
     there = manifest.answers
     wrong = next((name for name in wanted if name not in there), None)
     if wrong is not None:
-        refuse("output_filter", wrong, f"one of {', '.join(there)}")
+        reject("output_filter", wrong, f"one of {', '.join(there)}")
     return tuple(wanted) or there

@@ -5,15 +5,15 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.bodies import LIMIT
-from services.inference.grpc.text_values import bytes_of_texts, texts_of
-from services.inference.messages import Message, message
-from services.inference.protocols.oip_binary import tensor_of
+from services.inference.bodies import BODY_LIMIT
+from services.inference.grpc.text_values import decode_texts, encode_texts
+from services.inference.messages import Message, get_message_class
+from services.inference.protocols.oip_binary import parse_raw_tensor
 from services.inference.protocols.tensorflow_signature import TYPES
-from services.inference.refusals import refuse
-from services.inference.tensors import DTYPES, cast, datatype_of_array, shape_of
+from services.inference.refusals import reject
+from services.inference.tensors import DTYPES, cast_values, get_array_datatype, parse_shape
 
-TensorProto = message("tensorflow.TensorProto")
+TensorProto = get_message_class("tensorflow.TensorProto")
 _TYPES = TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type
 DATATYPES = {name: datatype for datatype, name in TYPES.items()}
 """The Open Inference Protocol's names of types, by TensorFlow's."""
@@ -34,52 +34,52 @@ FIELDS: dict[str, tuple[str, np.dtype[np.generic]]] = {
 """Where values of a type are, and as what."""
 
 
-def read_tensor(tensor: Message, what: str) -> NDArray[np.generic]:
+def read_tensor_proto(tensor: Message, what: str) -> NDArray[np.generic]:
     """Return a tensor's values; raise BadRequest naming the input."""
     name = _NAMES.get(tensor.dtype)
     if name is None:
-        refuse(f"{what}: dtype", tensor.dtype, f"one of {', '.join(DATATYPES)}")
+        reject(f"{what}: dtype", tensor.dtype, f"one of {', '.join(DATATYPES)}")
     datatype = DATATYPES[name]
     if tensor.tensor_shape.unknown_rank:
-        refuse(f"{what}: tensor_shape", "unknown_rank", "sizes, the rows first")
+        reject(f"{what}: tensor_shape", "unknown_rank", "sizes, the rows first")
     sizes = [dim.size for dim in tensor.tensor_shape.dim]
     field, held = FIELDS[datatype]
     given = getattr(tensor, field)
     if not tensor.tensor_content:
-        return _typed(given, (field, held), datatype, shape_of(sizes, what), what)
+        return _read_typed(given, (field, held), datatype, parse_shape(sizes, what), what)
     if given:
-        refuse(what, f"both tensor_content and {field}", "one of them")
+        reject(what, f"both tensor_content and {field}", "one of them")
     if datatype == "BYTES":
-        refuse(f"{what}: tensor_content", "one", "string_val, as its dtype DT_STRING says")
-    return tensor_of(datatype, sizes, memoryview(tensor.tensor_content), what)
+        reject(f"{what}: tensor_content", "one", "string_val, as its dtype DT_STRING says")
+    return parse_raw_tensor(datatype, sizes, memoryview(tensor.tensor_content), what)
 
 
-def _typed(
+def _read_typed(
     given: Message, held: tuple[str, np.dtype[np.generic]], datatype: str, shape: tuple[int, ...], what: str
 ) -> NDArray[np.generic]:
     """Return values of their own field. One alone stands for all, as in TensorFlow (within what a message may have)."""
     field, kind = held
     count = prod(shape)
-    alone = len(given) == 1 and count * max(1, kind.itemsize) <= LIMIT
+    alone = len(given) == 1 and count * max(1, kind.itemsize) <= BODY_LIMIT
     if len(given) != count and not alone:
-        refuse(f"{what}: {field}", f"{len(given)} values", f"{count}, as its shape {list(shape)} says")
+        reject(f"{what}: {field}", f"{len(given)} values", f"{count}, as its shape {list(shape)} says")
     if datatype == "BYTES":
-        values = texts_of(given, f"{what}: {field}")
+        values = decode_texts(given, f"{what}: {field}")
     elif datatype == "FP16":
-        values = cast(np.array(given, dtype=kind), np.dtype(np.uint16), f"{what}: {field}").view(np.float16)
+        values = cast_values(np.array(given, dtype=kind), np.dtype(np.uint16), f"{what}: {field}").view(np.float16)
     else:
-        values = cast(np.array(given, dtype=kind), DTYPES[datatype], f"{what}: {field}")
+        values = cast_values(np.array(given, dtype=kind), DTYPES[datatype], f"{what}: {field}")
     return (values if len(values) == count else np.broadcast_to(values, count)).reshape(shape)
 
 
-def write_tensor(tensor: Message, values: NDArray[np.generic]) -> None:
+def write_tensor_proto(tensor: Message, values: NDArray[np.generic]) -> None:
     """Fill a tensor, each value in the field for its type: there clients look, as TensorFlow Serving does so."""
-    datatype = datatype_of_array(values)
+    datatype = get_array_datatype(values)
     tensor.dtype = NUMBERS[datatype]
     for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
     field = getattr(tensor, FIELDS[datatype][0])
     if datatype == "BYTES":
-        field.extend(bytes_of_texts(values))
+        field.extend(encode_texts(values))
     else:
         field.extend((values.view(np.uint16) if datatype == "FP16" else values).ravel().tolist())

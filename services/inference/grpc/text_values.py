@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.refusals import refuse
+from services.inference.refusals import reject
 
 
-def texts_of(values: Iterable[bytes], what: str) -> NDArray[np.generic]:
+def decode_texts(values: Iterable[bytes], what: str) -> NDArray[np.generic]:
     """Return texts as an array of objects, shape (values,); raise BadRequest.
 
-    >>> texts_of([b"a", "\u00fc".encode()], "input 'word'").tolist()
+    >>> decode_texts([b"a", "\u00fc".encode()], "input 'word'").tolist()
     ['a', '\u00fc']
     """
     texts: list[str] = []
@@ -19,10 +19,10 @@ def texts_of(values: Iterable[bytes], what: str) -> NDArray[np.generic]:
         try:
             texts.append(value.decode())
         except UnicodeDecodeError:
-            refuse(what, f"text {len(texts)} that is not UTF-8", "UTF-8")
+            reject(what, f"text {len(texts)} that is not UTF-8", "UTF-8")
     return np.array(texts, dtype=object)
 
 
-def bytes_of_texts(values: NDArray[np.generic]) -> list[bytes]:
+def encode_texts(values: NDArray[np.generic]) -> list[bytes]:
     """Return an array's texts in their order."""
     return [str(value).encode() for value in values.ravel()]

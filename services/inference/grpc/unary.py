@@ -3,19 +3,25 @@
 import logging
 from time import perf_counter
 
-from services.inference.bodies import LIMIT, SECONDS, too_large, too_slow
+from services.inference.bodies import BODY_LIMIT, BODY_SECONDS, make_too_large, make_too_slow
 from services.inference.exchange import Exchange
-from services.inference.grpc.call import Call
-from services.inference.grpc.compression import unpack
-from services.inference.grpc.statuses import FRAME_HEAD, KIND, framed, length_of, wrong
+from services.inference.grpc.call import GrpcCall
+from services.inference.grpc.compression import decompress_message
+from services.inference.grpc.statuses import (
+    FRAME_HEAD,
+    RESPONSE_HEADERS,
+    frame_message,
+    make_malformed,
+    read_message_length,
+)
 from services.inference.refusals import ModelFailed, Refused, TooLate
-from services.inference.request import Answer
-from services.inference.request import Call as HttpCall
+from services.inference.request import Request as HttpCall
+from services.inference.request import Response
 
 log = logging.getLogger("slipway.inference")
 
 
-class Unary(Call):
+class UnaryCall(GrpcCall):
     """A call of one message and one answer."""
 
     __slots__ = ("_body", "_deadline", "_exchange")
@@ -23,7 +29,7 @@ class Unary(Call):
     def begin(self) -> None:
         """Count the request from now on, if it runs the model."""
         head, method = self.head, self.head.method
-        assert method is not None  # noqa: S101 - as `Calls` chose
+        assert method is not None  # noqa: S101 - as `GrpcServer` chose
         self._body = bytearray()
         self._deadline = perf_counter() + head.seconds
         self._exchange = (
@@ -37,7 +43,7 @@ class Unary(Call):
 
     def waits(self) -> None:
         """Give the message its time."""
-        self.start_timer(min(SECONDS, self.head.seconds))
+        self.start_timer(min(BODY_SECONDS, self.head.seconds))
 
     def came(self, piece: bytes) -> None:
         """Take a piece of the body; answer when all of it is there."""
@@ -65,15 +71,17 @@ class Unary(Call):
     def late(self) -> None:
         """Refuse a body that did not come in time."""
         self._refuse(
-            too_slow(len(self._body)) if self.head.seconds >= SECONDS else TooLate("the message came too late")
+            make_too_slow(len(self._body))
+            if self.head.seconds >= BODY_SECONDS
+            else TooLate("the message came too late")
         )
 
     def _keep(self, piece: bytes) -> None:
         """Keep a piece of a body that has not come whole."""
         self._body += piece
         refusal = self.calls.hold(len(piece))
-        if length_of(self._body) > LIMIT or len(self._body) > FRAME_HEAD + LIMIT:
-            refusal = too_large()
+        if read_message_length(self._body) > BODY_LIMIT or len(self._body) > FRAME_HEAD + BODY_LIMIT:
+            refusal = make_too_large()
         if refusal is not None:
             self._refuse(refusal)
 
@@ -82,12 +90,12 @@ class Unary(Call):
         self.stop_timer()
         self._let_go()
         size = len(body) - FRAME_HEAD
-        if size > LIMIT:
-            self._refuse(too_large())
-        elif size < 0 or length_of(body) != size or body[0] > 1:
-            self._refuse(wrong(body))
+        if size > BODY_LIMIT:
+            self._refuse(make_too_large())
+        elif size < 0 or read_message_length(body) != size or body[0] > 1:
+            self._refuse(make_malformed(body))
         elif body[0]:
-            unpack(body[FRAME_HEAD:], self.head.encoding, self._unpacked)
+            decompress_message(body[FRAME_HEAD:], self.head.encoding, self._unpacked)
         else:
             self._run(body[FRAME_HEAD:])
 
@@ -109,7 +117,7 @@ class Unary(Call):
     def _tell(self, message: bytes) -> None:
         """Answer what does not run the model."""
         method = self.head.method
-        assert method is not None  # noqa: S101 - as `Calls` chose
+        assert method is not None  # noqa: S101 - as `GrpcServer` chose
         assert method.tell is not None  # noqa: S101 - as the method is of one message
         try:
             answer = method.tell(message)
@@ -128,18 +136,18 @@ class Unary(Call):
         else:
             self._exchange.refuse(refusal)
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Response) -> None:
         """Send the answer, in one piece where that is possible; what the client's windows hold up is counted later."""
         if self.closed:
             return
         if answer.status != 200 or answer.headers:  # noqa: PLR2004 - HTTP's OK
             self._answered_with_more(answer)
         else:
-            self.session.outflow.answer(self, KIND, framed(answer.body), self.head.good)
+            self.session.outflow.answer(self, RESPONSE_HEADERS, frame_message(answer.body), self.head.good)
         if not self.closed and self._exchange is not None:
             self._exchange.hold()
 
-    def _answered_with_more(self, answer: Answer) -> None:
+    def _answered_with_more(self, answer: Response) -> None:
         if answer.status == 200:  # noqa: PLR2004 - HTTP's OK
             self.write(answer.body)
         self.end_with(answer)

@@ -5,10 +5,20 @@ import logging
 from typing import cast
 
 from services.inference.http2 import frames
-from services.inference.http2.frame_budget import Rations
-from services.inference.http2.frames import FRAME_SIZE, HEAD, HEAD_SIZE, PREFACE, Code, Fault, Kind, Setting, frame
+from services.inference.http2.frame_budget import FrameBudget
+from services.inference.http2.frames import (
+    FRAME_HEADER,
+    FRAME_HEADER_SIZE,
+    FRAME_SIZE,
+    PREFACE,
+    ConnectionFault,
+    ErrorCode,
+    FrameKind,
+    Setting,
+    make_frame,
+)
 from services.inference.http2.session import Session
-from services.inference.http2.streams import Application, Limits
+from services.inference.http2.streams import Limits, StreamApplication
 
 PREFACE_SECONDS = 10.0
 """How long a peer may take to say that it speaks HTTP/2."""
@@ -23,7 +33,7 @@ log = logging.getLogger("slipway.inference")
 class Connection(asyncio.Protocol):
     """A peer's connection, from its preface to its end."""
 
-    def __init__(self, application: Application, limits: Limits) -> None:
+    def __init__(self, application: StreamApplication, limits: Limits) -> None:
         """Begin requests by an application."""
         self._application, self._limits = application, limits
         self._loop = asyncio.get_running_loop()
@@ -38,14 +48,14 @@ class Connection(asyncio.Protocol):
         """Say what we take."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none of asyncio's
         self._write = self._transport.write
-        limits, rations = self._limits, Rations(self._loop.time)
+        limits, rations = self._limits, FrameBudget(self._loop.time)
         self._session = Session(self._application, limits, self._write, self, rations)
         said = {
             Setting.MAX_CONCURRENT_STREAMS: limits.streams,
             Setting.INITIAL_WINDOW_SIZE: limits.stream_window,
             Setting.MAX_HEADER_LIST_SIZE: limits.fields,
         }
-        self._write(frames.settings(said) + frames.window_update(0, limits.window - frames.FIRST_WINDOW))
+        self._write(frames.make_settings(said) + frames.make_window_update(0, limits.window - frames.FIRST_WINDOW))
         self._timer = self._loop.call_later(PREFACE_SECONDS, self.abort)
         self._application.opened(self)
 
@@ -77,7 +87,7 @@ class Connection(asyncio.Protocol):
         try:
             self._frames(data, 0 if self._begun else self._preface(data))
             self._session.turned()
-        except Fault as fault:
+        except ConnectionFault as fault:
             log.info("a connection of HTTP/2 is ended: %s", fault)
             self._end(fault)
 
@@ -87,8 +97,8 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif not (self._over or self._leaving):
             self._leaving = True
-            self._write(frames.goaway(frames.STREAM_BITS, Code.NO_ERROR, "this replica is ending"))
-            self._write(frame(Kind.PING, 0, 0, LEAVING))
+            self._write(frames.make_goaway(frames.STREAM_BITS, ErrorCode.NO_ERROR, "this replica is ending"))
+            self._write(make_frame(FrameKind.PING, 0, 0, LEAVING))
             self._timer = self._loop.call_later(LEAVE_SECONDS, self._heard)
 
     def abort(self) -> None:
@@ -112,38 +122,40 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         if self._leaving and not (self._over or self._left):
             self._left = True
-            self._write(frames.goaway(self._session.last, Code.NO_ERROR, "this replica is ending"))
+            self._write(frames.make_goaway(self._session.last, ErrorCode.NO_ERROR, "this replica is ending"))
             self._session.refuse_new()
 
-    def _end(self, fault: Fault) -> None:
+    def _end(self, fault: ConnectionFault) -> None:
         self._over = True
-        self._write(frames.goaway(self._session.last, fault.code, str(fault)))
+        self._write(frames.make_goaway(self._session.last, fault.code, str(fault)))
         self._session.lose_all()
         self._transport.close()
 
     def _preface(self, data: bytes) -> int:
-        """Return where frames begin: behind the preface, or nowhere, where it has not come whole; raise Fault."""
+        """Return where frames begin: behind the preface, or 0 if it is not complete yet; raise ConnectionFault."""
         seen = data[: len(PREFACE)]
         if not PREFACE.startswith(seen):
-            raise Fault(Code.PROTOCOL_ERROR, "the connection does not begin with HTTP/2's preface")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the connection does not begin with HTTP/2's preface")
         if len(seen) < len(PREFACE):
             return 0
-        self._begun, self._wanted = True, HEAD_SIZE
+        self._begun, self._wanted = True, FRAME_HEADER_SIZE
         self._stop_timer()
         return len(PREFACE)
 
     def _frames(self, data: bytes, place: int) -> None:
         """Handle all whole frames from a place on; keep the rest."""
         end = len(data)
-        wanted = HEAD_SIZE if self._begun else len(PREFACE)
-        while self._begun and end - place >= HEAD_SIZE:
-            high, low, kind, flags, number = HEAD.unpack_from(data, place)
+        wanted = FRAME_HEADER_SIZE if self._begun else len(PREFACE)
+        while self._begun and end - place >= FRAME_HEADER_SIZE:
+            high, low, kind, flags, number = FRAME_HEADER.unpack_from(data, place)
             size = high << 16 | low
             if size > FRAME_SIZE:
-                raise Fault(Code.FRAME_SIZE_ERROR, f"a frame of {size} bytes, expected at most {FRAME_SIZE}")
-            start = place + HEAD_SIZE
+                raise ConnectionFault(
+                    ErrorCode.FRAME_SIZE_ERROR, f"a frame of {size} bytes, expected at most {FRAME_SIZE}"
+                )
+            start = place + FRAME_HEADER_SIZE
             if start + size > end:
-                wanted = HEAD_SIZE + size
+                wanted = FRAME_HEADER_SIZE + size
                 break
             if not self._settled:
                 self._settle(kind, flags)
@@ -157,8 +169,8 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, kind: int, flags: int) -> None:
         """Refuse anything before settings."""
-        if kind != Kind.SETTINGS or flags & frames.ACK:
-            raise Fault(Code.PROTOCOL_ERROR, f"a frame of kind {kind} before SETTINGS")
+        if kind != FrameKind.SETTINGS or flags & frames.ACK:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} before SETTINGS")
         self._settled = True
 
     def _stop_timer(self) -> None:

@@ -8,20 +8,20 @@ from services.inference.http2.frames import (
     FIRST_WINDOW,
     FRAME_SIZE,
     MOST_WINDOW,
-    Code,
-    Fault,
-    Kind,
-    frame,
+    ConnectionFault,
+    ErrorCode,
+    FrameKind,
+    make_frame,
 )
 from services.inference.http2.hpack_codec import NO_TABLE
 from services.inference.http2.streams import Stream
 
-HEADERS, TRAILERS = bytes([Kind.HEADERS, END_HEADERS]), bytes([Kind.HEADERS, END_HEADERS | END_STREAM])
-DATA = bytes([Kind.DATA, 0])
+HEADERS, TRAILERS = bytes([FrameKind.HEADERS, END_HEADERS]), bytes([FrameKind.HEADERS, END_HEADERS | END_STREAM])
+DATA = bytes([FrameKind.DATA, 0])
 """Kind and flags."""
 
 
-class Outflow:
+class FlowController:
     """The frames of one connection that the peer's windows bound."""
 
     __slots__ = ("_finished", "_no_table", "_waiting", "_write", "first_window", "frame_size", "window")
@@ -58,7 +58,7 @@ class Outflow:
 
     def headers(self, stream: Stream, block: bytes) -> None:
         """Send the block before the body."""
-        self._write(frame(Kind.HEADERS, END_HEADERS, stream.id, self._block(block)))
+        self._write(make_frame(FrameKind.HEADERS, END_HEADERS, stream.id, self._block(block)))
 
     def data(self, stream: Stream, body: bytes) -> None:
         """Send a piece of the body, behind what waits already."""
@@ -76,7 +76,7 @@ class Outflow:
         if stream.outbox:
             stream.trailers = block
         else:
-            self._write(frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream.id, self._block(block)))
+            self._write(make_frame(FrameKind.HEADERS, END_HEADERS | END_STREAM, stream.id, self._block(block)))
             self._finished(stream)
 
     def go_on(self) -> None:
@@ -93,20 +93,20 @@ class Outflow:
 
     def widen(self, stream: Stream | None, more: int) -> bool:
         """Add to the connection's window (None) or to a stream's; False: it would be larger than there is."""
-        holder: Outflow | Stream = self if stream is None else stream
+        holder: FlowController | Stream = self if stream is None else stream
         if holder.window + more > MOST_WINDOW:
             return False
         holder.window += more
         return True
 
     def change_first_window(self, size: int, streams: list[Stream]) -> None:
-        """Take the peer's window of new streams; it moves those of the present ones too. Raise Fault."""
+        """Take the peer's window of new streams; it moves those of the present ones too. Raise ConnectionFault."""
         if size > MOST_WINDOW:
-            raise Fault(Code.FLOW_CONTROL_ERROR, f"a window of {size} bytes")
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, f"a window of {size} bytes")
         change, self.first_window = size - self.first_window, size
         for stream in streams:
             if not self.widen(stream, change):
-                raise Fault(Code.FLOW_CONTROL_ERROR, f"a window of {stream.window + change} bytes")
+                raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, f"a window of {stream.window + change} bytes")
 
     def _next(self, stream: Stream) -> bool:
         """Send the next frame of a stream that waits; tell whether there was room for one."""
@@ -127,7 +127,7 @@ class Outflow:
     def _frame(self, stream: Stream, piece: bytes) -> None:
         self.window -= len(piece)
         stream.window -= len(piece)
-        self._write(frame(Kind.DATA, 0, stream.id, piece))
+        self._write(make_frame(FrameKind.DATA, 0, stream.id, piece))
 
     def _block(self, block: bytes) -> bytes:
         """Return a block; the first one says that it needs no table."""

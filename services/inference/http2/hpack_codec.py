@@ -10,7 +10,7 @@ from hpack import HPACKError
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
-from services.inference.http2.frames import Code, Fault
+from services.inference.http2.frames import ConnectionFault, ErrorCode
 
 Field = tuple[bytes, bytes]
 STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
@@ -25,7 +25,7 @@ NO_TABLE = b"\x20"
 """Before the first block that we write: it needs no table, whatever size the peer's settings allow."""
 
 
-class FieldReader:
+class HpackDecoder:
     """Reads the header blocks of one connection, each of them once and in their order."""
 
     def __init__(self, most: int) -> None:
@@ -38,11 +38,11 @@ class FieldReader:
         """A block changed the table: the same bytes mean something else from then on."""
 
     def read(self, block: bytes) -> list[Field] | None:
-        """Return the fields of a block in their order; None: there are too many. Raise Fault for what is no block."""
+        """Return the fields of a block in order; None: there are too many. Raise ConnectionFault for a broken block."""
         try:
             return self._read(block)
         except (IndexError, HPACKError) as error:
-            raise _broken("it breaks off, or is not Huffman's code") from error
+            raise _make_fault("it breaks off, or is not Huffman's code") from error
 
     def _read(self, block: bytes) -> list[Field] | None:
         fields: list[Field] = []
@@ -50,14 +50,14 @@ class FieldReader:
         while place < end:
             first = block[place]
             if first & 0x80:  # a field of the tables
-                index, place = _number(block, place, 0x7F)
+                index, place = _decode_number(block, place, 0x7F)
                 field = STATIC[index] if 0 < index < len(STATIC) else self._entry(index)
             elif first & 0x40:  # a new field, which goes into the table
                 field, place = self._literal(block, place, 0x3F)
                 self._add(field)
             elif first & 0x20:  # another size of the table
                 if size:
-                    raise _broken("the table's size changes behind a field")
+                    raise _make_fault("the table's size changes behind a field")
                 place = self._resize(block, place)
                 continue
             else:  # a new field
@@ -68,18 +68,18 @@ class FieldReader:
         return fields if size <= self._most else None
 
     def _entry(self, index: int) -> Field:
-        """Return an entry by its index; raise Fault, or IndexError beyond the dynamic table."""
+        """Return an entry by its index; raise ConnectionFault, or IndexError beyond the dynamic table."""
         if not index:
-            raise _broken("index 0")
+            raise _make_fault("index 0")
         return STATIC[index] if index < len(STATIC) else self._entries[index - len(STATIC)]
 
     def _literal(self, block: bytes, place: int, mask: int) -> tuple[Field, int]:
-        index, place = _number(block, place, mask)
+        index, place = _decode_number(block, place, mask)
         if index:
             name = self._entry(index)[0]
         else:
-            name, place = _text(block, place)
-        value, place = _text(block, place)
+            name, place = _decode_text(block, place)
+        value, place = _decode_text(block, place)
         return (name, value), place
 
     def _add(self, field: Field) -> None:
@@ -90,9 +90,9 @@ class FieldReader:
 
     def _resize(self, block: bytes, place: int) -> int:
         self.changed = True
-        self._limit, place = _number(block, place, 0x1F)
+        self._limit, place = _decode_number(block, place, 0x1F)
         if self._limit > TABLE_SIZE:
-            raise _broken(f"a table of {self._limit} bytes, of at most {TABLE_SIZE}")
+            raise _make_fault(f"a table of {self._limit} bytes, of at most {TABLE_SIZE}")
         self._evict()
         return place
 
@@ -103,10 +103,12 @@ class FieldReader:
             self._size -= ENTRY + len(name) + len(value)
 
 
-def _number(block: bytes, place: int, mask: int) -> tuple[int, int]:
-    """Return a number that begins in the low bits of a byte, and the place behind it; raise IndexError, or Fault.
+def _decode_number(block: bytes, place: int, mask: int) -> tuple[int, int]:
+    """Return a number that begins in the low bits of a byte, and the place behind it.
 
-    >>> _number(bytes([0b11101010]), 0, 0x1F), _number(bytes([31, 154, 10]), 0, 0x1F)
+    Raises IndexError, or ConnectionFault.
+
+    >>> _decode_number(bytes([0b11101010]), 0, 0x1F), _decode_number(bytes([31, 154, 10]), 0, 0x1F)
     ((10, 1), (1337, 3))
     """
     number = block[place] & mask
@@ -122,35 +124,37 @@ def _number(block: bytes, place: int, mask: int) -> tuple[int, int]:
             return number, place
         shift += 7
         if shift > LONGEST_SHIFT:
-            raise _broken("a number of more than 32 bits")
+            raise _make_fault("a number of more than 32 bits")
 
 
-def _text(block: bytes, place: int) -> tuple[bytes, int]:
+def _decode_text(block: bytes, place: int) -> tuple[bytes, int]:
     packed = block[place] & 0x80
-    size, place = _number(block, place, 0x7F)
+    size, place = _decode_number(block, place, 0x7F)
     end = place + size
     if end > len(block):
-        raise _broken("a text breaks off")
+        raise _make_fault("a text breaks off")
     text = block[place:end]
     return (decode_huffman(text) if packed else text), end
 
 
-def _broken(why: str) -> Fault:
-    return Fault(Code.COMPRESSION_ERROR, f"a header block can't be read: {why}")
+def _make_fault(why: str) -> ConnectionFault:
+    return ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"a header block can't be read: {why}")
 
 
-def written(*fields: Field) -> bytes:
+def encode_fields(*fields: Field) -> bytes:
     r"""Return a block of literals that go into no table.
 
-    >>> written((b"a", b"1"))
+    >>> encode_fields((b"a", b"1"))
     b'\x00\x01a\x011'
     """
     return b"".join(
-        part for name, value in fields for part in (b"\x00", _size_of(len(name)), name, _size_of(len(value)), value)
+        part
+        for name, value in fields
+        for part in (b"\x00", _encode_length(len(name)), name, _encode_length(len(value)), value)
     )
 
 
-def _size_of(size: int) -> bytes:
+def _encode_length(size: int) -> bytes:
     """Return a text's length, as it stands before a text that is not packed."""
     if size < 0x7F:  # noqa: PLR2004 - what fits into 7 bits, with their largest number left out
         return bytes([size])

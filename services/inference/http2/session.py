@@ -3,13 +3,21 @@
 from collections.abc import Callable
 
 from services.inference.http2 import frames
-from services.inference.http2.flow_control import Outflow
-from services.inference.http2.frame_budget import Rations
-from services.inference.http2.frames import FRAME_SIZE, Code, Fault, Kind, Setting, frame, window_update
-from services.inference.http2.header_cache import MALFORMED, Blocks
-from services.inference.http2.streams import Application, Events, Limits, Stream
+from services.inference.http2.flow_control import FlowController
+from services.inference.http2.frame_budget import FrameBudget
+from services.inference.http2.frames import (
+    FRAME_SIZE,
+    ConnectionFault,
+    ErrorCode,
+    FrameKind,
+    Setting,
+    make_frame,
+    make_window_update,
+)
+from services.inference.http2.header_cache import MALFORMED, HeaderBlockCache
+from services.inference.http2.streams import ConnectionEvents, Limits, Stream, StreamApplication
 
-EARLY = 1024
+EARLY_CLOSED = 1024
 """Streams that ended before their requests did, of which more may come."""
 
 
@@ -18,11 +26,11 @@ class Session:
 
     def __init__(
         self,
-        application: Application,
+        application: StreamApplication,
         limits: Limits,
         write: Callable[[bytes], None],
-        events: Events,
-        rations: Rations,
+        events: ConnectionEvents,
+        rations: FrameBudget,
     ) -> None:
         """Begin requests by an application, and answer by `write`."""
         self._application, self.limits, self._write, self._events = application, limits, write, events
@@ -30,8 +38,8 @@ class Session:
         self._streams: dict[int, Stream] = {}
         self._begun: list[Stream] = []
         """Those that began in this turn, and had not come whole then."""
-        self._blocks = Blocks(application, limits.fields)
-        self.outflow = Outflow(write, self._finished)
+        self._blocks = HeaderBlockCache(application, limits.fields)
+        self.outflow = FlowController(write, self._finished)
         self._block: tuple[int, int, bytearray] | None = None
         """A header block that has not come whole: its flags and stream."""
         self.last = 0
@@ -49,9 +57,9 @@ class Session:
         )
 
     def handle(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """Take a frame; raise Fault."""
-        if self._block is not None and kind != Kind.CONTINUATION:
-            raise Fault(Code.PROTOCOL_ERROR, f"a frame of kind {kind} within a header block")
+        """Take a frame; raise ConnectionFault."""
+        if self._block is not None and kind != FrameKind.CONTINUATION:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} within a header block")
         if kind < len(self._handlers):
             self._handlers[kind](flags, number, payload)
         else:
@@ -79,11 +87,11 @@ class Session:
         """Let the peer send more of a stream."""
         if not (stream.closed or stream.received_whole) and size:
             stream.room += size
-            self._write(window_update(stream.id, size))
+            self._write(make_window_update(stream.id, size))
 
-    def reset(self, number: int, code: Code) -> None:
+    def reset(self, number: int, code: ErrorCode) -> None:
         """End a stream for a fault of the peer's."""
-        self._write(frame(Kind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
+        self._write(make_frame(FrameKind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
         self._rations.take()
         self._note_early(number)
         stream = self._streams.get(number)
@@ -94,18 +102,18 @@ class Session:
         size = len(payload)
         self._owed += size
         if self._owed > self.limits.window >> 1:
-            self._write(window_update(0, self._owed))
+            self._write(make_window_update(0, self._owed))
             self._owed = 0
         stream = self._streams.get(number)
         if flags & frames.PADDED:
-            payload = frames.unpadded(flags, payload)
+            payload = frames.strip_padding(flags, payload)
         ended = flags & frames.END_STREAM
         if stream is None:
             self._late(number, ended)
         elif stream.received_whole:
-            self.reset(number, Code.STREAM_CLOSED)
+            self.reset(number, ErrorCode.STREAM_CLOSED)
         elif size > stream.room:
-            self.reset(number, Code.FLOW_CONTROL_ERROR)
+            self.reset(number, ErrorCode.FLOW_CONTROL_ERROR)
         else:
             stream.room -= size
             if ended:
@@ -123,12 +131,12 @@ class Session:
 
     def _headers(self, flags: int, number: int, payload: bytes) -> None:
         if not number & 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"HEADERS of stream {number}, expected an odd number")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"HEADERS of stream {number}, expected an odd number")
         if flags & (frames.PADDED | frames.PRIORITY):
-            payload = frames.unpadded(flags, payload)
+            payload = frames.strip_padding(flags, payload)
             if flags & frames.PRIORITY:
                 if len(payload) < 5:  # noqa: PLR2004 - bytes of a priority, which is ignored
-                    raise Fault(Code.FRAME_SIZE_ERROR, "HEADERS too short for their priority")
+                    raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for their priority")
                 payload = payload[5:]
         if flags & frames.END_HEADERS:
             self._block_came(flags, number, payload)
@@ -137,12 +145,14 @@ class Session:
 
     def _continuation(self, flags: int, number: int, payload: bytes) -> None:
         if self._block is None or self._block[1] != number:
-            raise Fault(Code.PROTOCOL_ERROR, "CONTINUATION of no header block")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of no header block")
         begun, _, block = self._block
         self._rations.take()
         block += payload
         if len(block) > self.limits.fields:
-            raise Fault(Code.ENHANCE_YOUR_CALM, f"a header block of more than {self.limits.fields} bytes")
+            raise ConnectionFault(
+                ErrorCode.ENHANCE_YOUR_CALM, f"a header block of more than {self.limits.fields} bytes"
+            )
         if flags & frames.END_HEADERS:
             self._block = None
             self._block_came(begun, number, bytes(block))
@@ -156,9 +166,9 @@ class Session:
             return
         self.last = number
         if head is MALFORMED:
-            self.reset(number, Code.PROTOCOL_ERROR)
+            self.reset(number, ErrorCode.PROTOCOL_ERROR)
         elif number > self._ceiling or len(self._streams) >= self.limits.streams:
-            self.reset(number, Code.REFUSED_STREAM)
+            self.reset(number, ErrorCode.REFUSED_STREAM)
         else:
             stream = self._streams[number] = self._application.begun(self, number, head)
             stream.received_whole = bool(ended)
@@ -173,9 +183,9 @@ class Session:
         if stream is None:
             self._late(number, ended)
         elif stream.received_whole:
-            self.reset(number, Code.STREAM_CLOSED)
+            self.reset(number, ErrorCode.STREAM_CLOSED)
         elif not ended:
-            self.reset(number, Code.PROTOCOL_ERROR)
+            self.reset(number, ErrorCode.PROTOCOL_ERROR)
         else:
             stream.received_whole = True
             stream.came(b"")
@@ -183,22 +193,22 @@ class Session:
     def _late(self, number: int, ended: int) -> None:
         """Take what comes for a stream that is closed: nothing, if we closed it before its request had ended."""
         if number > self.last or not number & 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
         if number not in self._early and number > self._forgotten:
-            raise Fault(Code.STREAM_CLOSED, f"a frame of stream {number}, which is closed")
+            raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"a frame of stream {number}, which is closed")
         if ended:
             self._early.pop(number, None)
 
     def _priority(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.PRIORITY, payload, 5)
-        _expect_stream(Kind.PRIORITY, number)
+        frames.check_size(FrameKind.PRIORITY, payload, 5)
+        _check_has_stream(FrameKind.PRIORITY, number)
         self._rations.take()
 
     def _reset(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.RST_STREAM, payload, 4)
-        _expect_stream(Kind.RST_STREAM, number)
+        frames.check_size(FrameKind.RST_STREAM, payload, 4)
+        _check_has_stream(FrameKind.RST_STREAM, number)
         if number > self.last:
-            raise Fault(Code.PROTOCOL_ERROR, f"RST_STREAM of stream {number}, which was never begun")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"RST_STREAM of stream {number}, which was never begun")
         self._rations.take()
         self._early.pop(number, None)
         stream = self._streams.get(number)
@@ -206,14 +216,14 @@ class Session:
             self._lose(stream)
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
-        _expect_none(Kind.SETTINGS, number)
+        _check_no_stream(FrameKind.SETTINGS, number)
         if flags & frames.ACK:
-            frames.expect_size(Kind.SETTINGS, payload, 0)
+            frames.check_size(FrameKind.SETTINGS, payload, 0)
             return
         self._rations.take()
-        for name, value in frames.settings_of(payload):
+        for name, value in frames.parse_settings(payload):
             self._set(name, value)
-        self._write(frame(Kind.SETTINGS, frames.ACK, 0))
+        self._write(make_frame(FrameKind.SETTINGS, frames.ACK, 0))
         self.outflow.go_on()
 
     def _set(self, name: int, value: int) -> None:
@@ -222,44 +232,44 @@ class Session:
             self.outflow.change_first_window(value, list(self._streams.values()))
         elif name == Setting.MAX_FRAME_SIZE:
             if not FRAME_SIZE <= value <= frames.MOST_FRAME_SIZE:
-                raise Fault(Code.PROTOCOL_ERROR, f"MAX_FRAME_SIZE {value}")
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"MAX_FRAME_SIZE {value}")
             self.outflow.frame_size = value
         elif name == Setting.ENABLE_PUSH and value > 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"ENABLE_PUSH {value}")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"ENABLE_PUSH {value}")
 
     def _push(self, *_: object) -> None:
-        raise Fault(Code.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
     def _ping(self, flags: int, number: int, payload: bytes) -> None:
-        _expect_none(Kind.PING, number)
-        frames.expect_size(Kind.PING, payload, 8)
+        _check_no_stream(FrameKind.PING, number)
+        frames.check_size(FrameKind.PING, payload, 8)
         if not flags & frames.ACK:
             self._rations.take()
-            self._write(frame(Kind.PING, frames.ACK, 0, payload))
+            self._write(make_frame(FrameKind.PING, frames.ACK, 0, payload))
         else:
             self._events.answered(payload)
 
     def _goaway(self, _: int, number: int, payload: bytes) -> None:
         """Read on: the peer begins nothing more, and closes the connection when it has its answers."""
-        _expect_none(Kind.GOAWAY, number)
+        _check_no_stream(FrameKind.GOAWAY, number)
         if len(payload) < 8:  # noqa: PLR2004 - bytes of its two numbers
-            raise Fault(Code.FRAME_SIZE_ERROR, "GOAWAY too short")
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
         self._rations.take()
 
     def _window_update(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.WINDOW_UPDATE, payload, 4)
-        more = frames.number_in(payload) & frames.STREAM_BITS
+        frames.check_size(FrameKind.WINDOW_UPDATE, payload, 4)
+        more = frames.decode_number(payload) & frames.STREAM_BITS
         stream = self._streams.get(number)
         if number > self.last:
-            raise Fault(Code.PROTOCOL_ERROR, f"WINDOW_UPDATE of stream {number}, which was never begun")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"WINDOW_UPDATE of stream {number}, which was never begun")
         if number and stream is None:
             return
         wide = bool(more) and self.outflow.widen(stream, more)
-        code = Code.FLOW_CONTROL_ERROR if more else Code.PROTOCOL_ERROR
+        code = ErrorCode.FLOW_CONTROL_ERROR if more else ErrorCode.PROTOCOL_ERROR
         if wide:
             self.outflow.go_on()
         elif stream is None:
-            raise Fault(code, f"WINDOW_UPDATE by {more} bytes")
+            raise ConnectionFault(code, f"WINDOW_UPDATE by {more} bytes")
         else:
             self.reset(number, code)
 
@@ -268,7 +278,7 @@ class Session:
         self._forget(stream)
         stream.sent()
         if not stream.received_whole:
-            self._write(frame(Kind.RST_STREAM, 0, stream.id, Code.NO_ERROR.to_bytes(4, "big")))
+            self._write(make_frame(FrameKind.RST_STREAM, 0, stream.id, ErrorCode.NO_ERROR.to_bytes(4, "big")))
             self._note_early(stream.id)
         self._tell_when_empty()
 
@@ -285,7 +295,7 @@ class Session:
 
     def _note_early(self, number: int) -> None:
         self._early[number] = None
-        if len(self._early) > EARLY:
+        if len(self._early) > EARLY_CLOSED:
             oldest = next(iter(self._early))
             del self._early[oldest]
             self._forgotten = max(self._forgotten, oldest)
@@ -295,11 +305,11 @@ class Session:
             self._events.over()
 
 
-def _expect_stream(kind: Kind, number: int) -> None:
+def _check_has_stream(kind: FrameKind, number: int) -> None:
     if not number:
-        raise Fault(Code.PROTOCOL_ERROR, f"{kind.name} of no stream")
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of no stream")
 
 
-def _expect_none(kind: Kind, number: int) -> None:
+def _check_no_stream(kind: FrameKind, number: int) -> None:
     if number:
-        raise Fault(Code.PROTOCOL_ERROR, f"{kind.name} of stream {number}, expected none")
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of stream {number}, expected none")

@@ -65,13 +65,13 @@ class Stream:
         """Let go: nobody waits for an answer."""
 
 
-class Application(Protocol):
+class StreamApplication(Protocol):
     """What the requests of connections are for."""
 
     def head(self, fields: Sequence[Field] | None) -> Any:  # noqa: ANN401 - the application's own
         """Return what `begun` needs of a request's fields (None: there were too many).
 
-        It is kept for requests whose header block has the same bytes. Raises Malformed.
+        It is kept for requests whose header block has the same bytes. Raises MalformedRequest.
         """
 
     def begun(self, session: "Session", number: int, head: Any) -> Stream:  # noqa: ANN401 - as above
@@ -87,7 +87,7 @@ class Application(Protocol):
         """Forget a connection."""
 
 
-class Events(Protocol):
+class ConnectionEvents(Protocol):
     """What the connection wants to hear of."""
 
     def answered(self, payload: bytes) -> None:
@@ -97,40 +97,43 @@ class Events(Protocol):
         """Know that nothing is left to be answered, and nothing new is taken."""
 
 
-class Malformed(Exception):
+class MalformedRequest(Exception):
     """Fields that are no request of HTTP/2: the stream is reset."""
 
 
-PSEUDO = frozenset([b":method", b":scheme", b":path", b":authority"])
-OF_CONNECTIONS = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
+PSEUDO_HEADERS = frozenset([b":method", b":scheme", b":path", b":authority"])
+CONNECTION_HEADERS = frozenset([b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"])
 """Fields of HTTP/1.1 that HTTP/2 forbids."""
 
 
-def request_of(fields: Sequence[Field]) -> dict[bytes, bytes]:
-    """Return a request's fields by name, of repeated ones the last; raise Malformed (RFC 9113, section 8.2 and 8.3).
+def parse_request_fields(fields: Sequence[Field]) -> dict[bytes, bytes]:
+    """Return a request's fields by name, of repeated ones the last (RFC 9113, sections 8.2 and 8.3).
 
-    >>> request_of([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b"te", b"trailers")])[b":path"]
+    Raises MalformedRequest.
+
+    >>> fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b"te", b"trailers")]
+    >>> parse_request_fields(fields)[b":path"]
     b'/'
     """
     found: dict[bytes, bytes] = {}
     regular = False
     for name, value in fields:
         if name[:1] == b":":
-            if regular or name in found or name not in PSEUDO:
-                raise Malformed(f"{name!r} where it may not be")
+            if regular or name in found or name not in PSEUDO_HEADERS:
+                raise MalformedRequest(f"{name!r} where it may not be")
         else:
             regular = True
-            _check(name, value)
+            _check_field(name, value)
         if any(mark in value for mark in (b"\0", b"\r", b"\n")):
-            raise Malformed(f"{name!r} has characters that no field may have")
+            raise MalformedRequest(f"{name!r} has characters that no field may have")
         found[name] = value
     if not (found.get(b":path") and b":method" in found and b":scheme" in found):
-        raise Malformed("no :method, :scheme or :path")
+        raise MalformedRequest("no :method, :scheme or :path")
     return found
 
 
-def _check(name: bytes, value: bytes) -> None:
-    if not name or name != name.lower() or name in OF_CONNECTIONS:
-        raise Malformed(f"{name!r}: no name of HTTP/2")
+def _check_field(name: bytes, value: bytes) -> None:
+    if not name or name != name.lower() or name in CONNECTION_HEADERS:
+        raise MalformedRequest(f"{name!r}: no name of HTTP/2")
     if name == b"te" and value != b"trailers":
-        raise Malformed(f"te: {value!r}, expected trailers")
+        raise MalformedRequest(f"te: {value!r}, expected trailers")

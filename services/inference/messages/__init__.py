@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from services.inference.refusals import refuse
+from services.inference.refusals import reject
 
 DESCRIPTORS = Path(__file__).with_name("messages.binpb")
 Message = Any
@@ -21,29 +21,29 @@ MessageClass = Any
 """Makes messages of one kind, and reads them with `FromString`."""
 
 
-def _pool() -> descriptor_pool.DescriptorPool:
+def _load_pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file:
         pool.AddSerializedFile(file.SerializeToString())
     return pool
 
 
-_POOL = _pool()
+_POOL = _load_pool()
 
 
-def message(name: str) -> MessageClass:
+def get_message_class(name: str) -> MessageClass:
     r"""Return the class of a message by its full name.
 
-    >>> message("inference.ServerLiveResponse")(live=True).SerializeToString()
+    >>> get_message_class("inference.ServerLiveResponse")(live=True).SerializeToString()
     b'\x08\x01'
     """
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
 
 
-def parsed(kind: MessageClass, body: bytes) -> Message:
+def parse_message(kind: MessageClass, body: bytes) -> Message:
     """Return the message that these bytes are; raise BadRequest."""
     try:
         return kind.FromString(body)
     except DecodeError:
         name = kind.DESCRIPTOR.full_name
-        refuse("message", f"{len(body)} bytes that are none of its kind", f"the bytes of a {name}")
+        reject("message", f"{len(body)} bytes that are none of its kind", f"the bytes of a {name}")

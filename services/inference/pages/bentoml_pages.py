@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.inference.request import App, Receive, Scope, Send
+from services.inference.request import AsgiApp, Receive, Scope, Send
 
 
 class BentomlPages:
@@ -10,18 +10,18 @@ class BentomlPages:
 
     def __init__(self) -> None:
         """Import nothing yet."""
-        self._app: App | None = None
+        self._app: AsgiApp | None = None
         self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         async with self._turn:
             if self._app is None:
-                self._app = await asyncio.to_thread(_imported)
+                self._app = await asyncio.to_thread(_import_app)
         await self._app(scope, receive, send)
 
 
-def _imported() -> App:
-    from services.inference.service import pages
+def _import_app() -> AsgiApp:
+    from services.inference.service import make_bentoml_app
 
-    return pages()
+    return make_bentoml_app()

@@ -8,8 +8,8 @@ import orjson
 from services.inference.model import Model
 from services.inference.pages.siblings import Siblings
 from services.inference.refusals import NotFound, Refused
-from services.inference.request import Answer, Call, Handler, Paths, Route
-from services.inference.telemetry.metrics_page import DURATION, Page
+from services.inference.request import Handler, Request, Response, Route, RouteTable
+from services.inference.telemetry.metrics_page import DURATION, MetricsPage
 
 TEXT = b"text/plain; charset=utf-8"
 METRICS_KIND = b"text/plain; version=0.0.4; charset=utf-8"
@@ -18,20 +18,20 @@ PROTOBUF_KIND = PROTOBUF + b"; proto=io.prometheus.client.MetricFamily; encoding
 BENTOML_PATHS = frozenset(["/", "/docs.json", "/schema.json"])
 BENTOML_PREFIXES = ("/static_content/", "/assets/")
 
-More = Callable[[], Awaitable[bytes]]
+MoreMetrics = Callable[[], Awaitable[bytes]]
 
 
-class Upkeep:
+class OperationsPages:
     """Probes and pages."""
 
     name = "upkeep"
 
-    def __init__(self, model: Model, siblings: Siblings, more_metrics: More | None = None) -> None:
+    def __init__(self, model: Model, siblings: Siblings, more_metrics: MoreMetrics | None = None) -> None:
         """Tell of a model and of all workers; `more_metrics` is a page that is appended to ours."""
         self._model, self._siblings, self._more = model, siblings, more_metrics
-        self._page = Page(model.manifest)
+        self._page = MetricsPage(model.manifest)
 
-    def paths(self) -> Paths:
+    def paths(self) -> RouteTable:
         """Return the pages, and the probes that BentoML has too."""
         pages: dict[str, Handler] = {
             "/slipway/answers": self._answers,
@@ -43,49 +43,49 @@ class Upkeep:
             "/readyz": self._ready,
         }
         exact = {path: Route(handlers={"GET": page, "HEAD": page}, door=self) for path, page in pages.items()}
-        return Paths(exact=exact, prefixes=("/slipway/",))
+        return RouteTable(exact=exact, prefixes=("/slipway/",))
 
     def is_bentoml(self, path: str) -> bool:
         """Tell whether BentoML answers a path: its description of the service, and the page that shows it."""
         return path in BENTOML_PATHS or path.startswith(BENTOML_PREFIXES)
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return the message as JSON."""
-        return Answer(refusal.status, orjson.dumps({"error": str(refusal)}))
+        return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
     def missing(self, path: str) -> NotFound:
         """Say what there is."""
         return NotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.paths().exact)}")
 
-    async def _live(self, _: Call) -> Answer:
-        return Answer(200, b"\n", TEXT)
+    async def _live(self, _: Request) -> Response:
+        return Response(200, b"\n", TEXT)
 
-    async def _ready(self, _: Call) -> Answer:
-        return Answer(200 if self._model.ready else 503, b"\n", TEXT)
+    async def _ready(self, _: Request) -> Response:
+        return Response(200 if self._model.ready else 503, b"\n", TEXT)
 
-    async def _answers(self, _: Call) -> Answer:
+    async def _answers(self, _: Request) -> Response:
         """Give the latest answers to requests marked for comparison. Never routed to clients."""
-        return Answer(200, orjson.dumps({"answers": await self._siblings.answers()}))
+        return Response(200, orjson.dumps({"answers": await self._siblings.answers()}))
 
-    async def _summary(self, _: Call) -> Answer:
+    async def _summary(self, _: Request) -> Response:
         """Give predictions and inputs summed since the processes began. Never routed to clients."""
-        return Answer(200, orjson.dumps(await self._siblings.summary()))
+        return Response(200, orjson.dumps(await self._siblings.summary()))
 
-    async def _openapi(self, _: Call) -> Answer:
+    async def _openapi(self, _: Request) -> Response:
         """Describe the protocols, for this model as it is now."""
-        from services.inference.pages.openapi import describe
-        from services.inference.protocols.tensorflow import labels_of
+        from services.inference.pages.openapi import build_document
+        from services.inference.protocols.tensorflow import read_labels
 
         model = self._model
-        return Answer(200, orjson.dumps(describe(model.manifest, model.outputs, labels_of(os.environ))))
+        return Response(200, orjson.dumps(build_document(model.manifest, model.outputs, read_labels(os.environ))))
 
-    async def _metrics(self, call: Call) -> Answer:
+    async def _metrics(self, call: Request) -> Response:
         """Give the page as it is asked for: protobuf has native histograms, which the text format has no word for."""
         if PROTOBUF in call.headers.get(b"accept", b"").split(b";")[0]:
-            from services.inference.telemetry.native_metrics import delimited
+            from services.inference.telemetry.native_metrics import write_delimited
 
             reading = self._model.meter.read()
             families = self._page.families(reading, await self._siblings.summary(), self._model.device)
-            return Answer(200, delimited(families, {DURATION: reading.native()}), PROTOBUF_KIND)
+            return Response(200, write_delimited(families, {DURATION: reading.native()}), PROTOBUF_KIND)
         page = self._page.write(self._model.meter.read(), await self._siblings.summary(), self._model.device)
-        return Answer(200, page + (await self._more() if self._more is not None else b""), METRICS_KIND)
+        return Response(200, page + (await self._more() if self._more is not None else b""), METRICS_KIND)

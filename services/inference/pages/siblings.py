@@ -45,7 +45,7 @@ class Siblings:
 
     async def summary(self) -> dict[str, Any]:
         """Return all workers' predictions and inputs, added up."""
-        return added([told["summary"] for told in await self._all()])
+        return merge_summaries([told["summary"] for told in await self._all()])
 
     async def answers(self) -> list[dict[str, object]]:
         """Return all workers' answers to compared requests."""
@@ -56,7 +56,7 @@ class Siblings:
         if self._folder is None:
             return [own]
         others = [path for path in self._folder.glob(f"*{SUFFIX}") if path.stem != self._slot]
-        told = await asyncio.gather(*(_asked(path) for path in others))
+        told = await asyncio.gather(*(_ask_worker(path) for path in others))
         return [own, *(one for one in told if one is not None)]
 
     def _own(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Siblings:
             await writer.wait_closed()
 
 
-async def _asked(path: Path) -> dict[str, Any] | None:
+async def _ask_worker(path: Path) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             reader, writer = await asyncio.open_unix_connection(path)
@@ -86,12 +86,12 @@ async def _asked(path: Path) -> dict[str, Any] | None:
     return told
 
 
-def added(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return summaries as one, as cold as the coldest; sums of floats don't depend on their order, or would go back.
 
     >>> one = {"requests": 1, "rows": 2, "nonfinite": 0, "scores": {"count": 1, "total": 2.0, "squares": 4.0}}
     >>> one |= {"classes": {}, "inputs": {"age": [1, 0]}, "warm": True, "seconds_up": 5.0}
-    >>> both = added([one, one | {"scores": None, "classes": {"yes": 0.5}}])
+    >>> both = merge_summaries([one, one | {"scores": None, "classes": {"yes": 0.5}}])
     >>> both["requests"], both["rows"], both["scores"]
     (2, 4, {'count': 1, 'total': 2.0, 'squares': 4.0})
     >>> both["classes"], both["inputs"]
@@ -103,7 +103,7 @@ def added(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **{key: sum(one[key] for one in summaries) for key in ("requests", "rows", "nonfinite")},
         "warm": all(one["warm"] for one in summaries),
         "seconds_up": min(one["seconds_up"] for one in summaries),
-        "scores": _sums(scores) if scores else None,
+        "scores": _add_scores(scores) if scores else None,
         "classes": {label: fsum(one["classes"].get(label, 0) for one in summaries) for label in labels},
         "inputs": {
             name: [sum(counts) for counts in zip(*(one["inputs"][name] for one in summaries), strict=True)]
@@ -112,6 +112,6 @@ def added(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _sums(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _add_scores(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     count = sum(one["count"] for one in scores)
     return {"count": count} | {key: fsum(one[key] for one in scores) for key in ("total", "squares")}

@@ -14,33 +14,33 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from services.inference.application import Front
-from services.inference.bodies import PACKED_FROM, SECONDS, packed, too_slow
+from services.inference.application import HttpApplication
+from services.inference.bodies import BODY_SECONDS, COMPRESS_FROM, compress_body, make_too_slow
 from services.inference.exchange import Exchange
-from services.inference.request import JSON, Answer, Call, Route
+from services.inference.request import JSON, Request, Response, Route
 from services.inference.telemetry.observer import REQUEST_ID
 
-WHOLE = 65536
+LARGEST_BODY = 65536
 """Bytes of a body up to which uvicorn does not hold its connection back."""
-LONG_WAY = frozenset([b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"])
+SLOW_PATH_HEADERS = frozenset([b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"])
 """Headers of requests that are not plain."""
 
 
-class _Ignored:
+class _IgnoredEvent:
     """Stands for the event that wakes an application: here nobody sleeps."""
 
     def set(self) -> None:
         """Nothing."""
 
 
-class Short:
+class FastPathCycle:
     """A request on the short way, in place of uvicorn's cycle."""
 
-    message_event = _Ignored()
+    message_event = _IgnoredEvent()
 
-    def __init__(self, protocol: "Express", front: Front, route: Route, keep_alive: bool) -> None:  # noqa: FBT001
+    def __init__(self, protocol: "FastPathProtocol", front: HttpApplication, route: Route, keep_alive: bool) -> None:  # noqa: FBT001
         """Begin when the head has come."""
-        assert route.inference is not None  # noqa: S101 - as `Express` chose it
+        assert route.inference is not None  # noqa: S101 - as `FastPathProtocol` chose it
         self._protocol, self._front = protocol, front
         self._headers = dict(protocol.headers)
         self._path = protocol.url.decode("ascii")
@@ -54,7 +54,7 @@ class Short:
     def wait(self) -> None:
         """Give the rest of the body its time, once."""
         if self._timer is None:
-            self._timer = self._protocol.loop.call_later(SECONDS, self._too_slow)
+            self._timer = self._protocol.loop.call_later(BODY_SECONDS, self._too_slow)
 
     def lost(self) -> None:
         """Give up a request whose client went away."""
@@ -65,16 +65,16 @@ class Short:
     def _too_slow(self) -> None:
         if self.more_body and not self.response_complete:
             self.keep_alive = False
-            self._exchange.refuse(too_slow(len(self.body)))
+            self._exchange.refuse(make_too_slow(len(self.body)))
 
     def run(self) -> None:
         """Ask the model, now that the body has come."""
         if self._timer is not None:
             self._timer.cancel()
-        self._exchange.ask(Call("POST", self._path, b"", self._headers, bytes(self.body)))
+        self._exchange.ask(Request("POST", self._path, b"", self._headers, bytes(self.body)))
 
-    def _reply(self, answer: Answer) -> None:
-        if len(answer.body) < PACKED_FROM or b"accept-encoding" not in self._headers:
+    def _reply(self, answer: Response) -> None:
+        if len(answer.body) < COMPRESS_FROM or b"accept-encoding" not in self._headers:
             self._write(answer, answer.body, None)
         else:
             self._exchange.hold()
@@ -82,12 +82,12 @@ class Short:
             self._protocol.tasks.add(task)
             task.add_done_callback(self._protocol.tasks.discard)
 
-    async def _pack(self, answer: Answer) -> None:
-        body, encoding = await packed(answer.body, self._headers)
+    async def _pack(self, answer: Response) -> None:
+        body, encoding = await compress_body(answer.body, self._headers)
         self._write(answer, body, encoding)
         self._exchange.written()
 
-    def _write(self, answer: Answer, body: bytes, encoding: bytes | None) -> None:
+    def _write(self, answer: Response, body: bytes, encoding: bytes | None) -> None:
         self.response_complete = True
         protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
@@ -104,7 +104,7 @@ class Short:
             protocol.transport.close()
         protocol.on_response_complete()
 
-    def _head(self, answer: Answer, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
+    def _head(self, answer: Response, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
         parts = [STATUS_LINE[answer.status], self._protocol.server_headers()]
         for name, value in self._front.headers(answer, self._headers, encoding, size):
             parts += (name, b": ", value, b"\r\n")
@@ -113,16 +113,16 @@ class Short:
         return [*parts, b"\r\n"]
 
 
-class Express(HttpToolsProtocol):
+class FastPathProtocol(HttpToolsProtocol):
     """uvicorn's connection, with the short way."""
 
     def __init__(self, *words: Any, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
         """Know which paths may take it."""
         super().__init__(*words, **more)
         front = self.config.app
-        assert isinstance(front, Front)  # noqa: S101 - the worker's own configuration
+        assert isinstance(front, HttpApplication)  # noqa: S101 - the worker's own configuration
         self._front = front
-        self._ways = _ways(front)
+        self._ways = _find_fast_routes(front)
         self._shown: tuple[object, bytes] = (None, b"")
         revision = b": ".join(front.revision)
         self._usual = b"content-type: %b\r\n%b\r\ncontent-length: " % (JSON, revision)
@@ -142,7 +142,7 @@ class Express(HttpToolsProtocol):
         self.headers.append((name, value))
         if name == b"content-length":
             self._length = value
-        elif name in LONG_WAY:
+        elif name in SLOW_PATH_HEADERS:
             self._is_plain = False
             self.expect_100_continue = self.expect_100_continue or (
                 name == b"expect" and value.lower() == b"100-continue"
@@ -158,19 +158,19 @@ class Express(HttpToolsProtocol):
             self.scope["headers"] = self.headers
             super().on_headers_complete()
             return
-        self.cycle = Short(self, self._front, route, self.parser.should_keep_alive())  # type: ignore[assignment]
+        self.cycle = FastPathCycle(self, self._front, route, self.parser.should_keep_alive())  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a body that did not come whole has a time limit."""
         super().data_received(data)
         cycle: Any = self.cycle
-        if type(cycle) is Short and cycle.more_body:
+        if type(cycle) is FastPathCycle and cycle.more_body:
             cycle.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what can't be answered any more."""
         cycle: Any = self.cycle
-        if type(cycle) is Short and not cycle.response_complete:
+        if type(cycle) is FastPathCycle and not cycle.response_complete:
             cycle.disconnected = True
             cycle.lost()
         super()._unset_keepalive_if_required()
@@ -180,7 +180,7 @@ class Express(HttpToolsProtocol):
         """Run what took the short way."""
         super().on_message_complete()
         cycle: Any = self.cycle
-        if type(cycle) is Short and not cycle.more_body and not cycle.response_complete:
+        if type(cycle) is FastPathCycle and not cycle.more_body and not cycle.response_complete:
             cycle.run()
 
     def _unset_keepalive_if_required(self) -> None:
@@ -226,9 +226,9 @@ class Express(HttpToolsProtocol):
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return False
         length = self._length
-        return self._is_plain and length is not None and length.isdigit() and int(length) <= WHOLE
+        return self._is_plain and length is not None and length.isdigit() and int(length) <= LARGEST_BODY
 
 
-def _ways(front: Front) -> dict[bytes, Route]:
+def _find_fast_routes(front: HttpApplication) -> dict[bytes, Route]:
     """Return the paths that run the model, as they stand in requests."""
     return {path.encode(): route for path, route in front.routes.items() if route.inference is not None}

@@ -19,7 +19,7 @@ from services.inference.telemetry.shared_counters import FOLDER, SLOT
 
 READY_SUFFIX = ".ready"
 """Of a file in the server's folder that a worker makes when it is ready."""
-FD = "SLIPWAY_FD"
+LISTENING_FD = "SLIPWAY_FD"
 """Names the descriptor of the listening socket."""
 RESTARTS, WITHIN_SECONDS = 5, 60.0
 """A worker that dies so often in this time is not replaced any more: the server ends, and whoever started it sees."""
@@ -29,7 +29,7 @@ GRACE_SECONDS = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class ServerPlan:
     """What to run."""
 
     host: str
@@ -53,7 +53,7 @@ class _Slot:
 class Supervisor:
     """One server: a listening socket, a folder that its workers share, and the workers."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ServerPlan) -> None:
         """Begin with nothing running."""
         self._plan = plan
         self._slots = [_Slot(f"worker-{number}") for number in range(plan.workers)]
@@ -85,7 +85,7 @@ class Supervisor:
 
     def _start(self, slot: _Slot, folder: Path) -> None:
         (folder / f"{slot.name}{READY_SUFFIX}").unlink(missing_ok=True)
-        additions = {FD: str(self._listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
+        additions = {LISTENING_FD: str(self._listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
         slot.process = subprocess.Popen(
             [sys.executable, "-m", "services.inference.processes.worker", *self._plan.words],
             env=os.environ | additions,
@@ -107,10 +107,10 @@ class Supervisor:
             if self._ending:
                 code = code or max(0, ended)
             elif self._lasted(slot, folder):
-                _say(f"{slot.name} ended with code {ended}; another one takes its place")
+                _log_line(f"{slot.name} ended with code {ended}; another one takes its place")
                 self._start(slot, folder)
             else:
-                _say(f"{slot.name} ended with code {ended}; giving up")
+                _log_line(f"{slot.name} ended with code {ended}; giving up")
                 code = ended if ended > 0 else 1
                 self._end()
         return code
@@ -131,7 +131,7 @@ class Supervisor:
         self._signal(signal.SIGTERM)
 
     def _kill(self, *_: object) -> None:
-        _say("not all workers ended in time; killing them")
+        _log_line("not all workers ended in time; killing them")
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
@@ -140,5 +140,5 @@ class Supervisor:
                 slot.process.send_signal(number)
 
 
-def _say(text: str) -> None:
+def _log_line(text: str) -> None:
     print(f"slipway supervisor: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the server's log is what it prints

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from services.inference.application import Front, make_front
+from services.inference.application import HttpApplication, build_application
 from services.inference.loading import open_model
 from services.inference.model import Model
 from services.inference.pages.bentoml_pages import BentomlPages
-from services.inference.pages.operations import Upkeep
+from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
-from services.inference.processes.fast_path import Express
-from services.inference.processes.supervisor import FD, READY_SUFFIX
+from services.inference.processes.fast_path import FastPathProtocol
+from services.inference.processes.supervisor import LISTENING_FD, READY_SUFFIX
 from services.inference.runtime.devices import read_devices
-from services.inference.telemetry.metrics_page import Page
-from services.inference.telemetry.observer import log_to_stderr
+from services.inference.telemetry.metrics_page import MetricsPage
+from services.inference.telemetry.observer import configure_logging
 from services.inference.telemetry.shared_counters import FOLDER, SLOT
-from services.inference.termination import telling
+from services.inference.termination import report_termination
 
 if TYPE_CHECKING:
     from services.inference.grpc.server import GrpcServer
@@ -58,13 +58,13 @@ class Worker(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
-        with telling():
+        with report_termination():
             await self._model.start()
         await self._siblings.start()
         if self._grpc_address is not None:
-            self._grpc = await _grpc_server(self._model, self._grpc_address)
+            self._grpc = await _start_grpc(self._model, self._grpc_address)
             front = self.config.app
-            assert isinstance(front, Front)  # noqa: S101 - as `main` made it
+            assert isinstance(front, HttpApplication)  # noqa: S101 - as `main` made it
             front.routes.update(self._grpc.routes())
         self._write_a_page()
         gc.collect()
@@ -76,7 +76,7 @@ class Worker(uvicorn.Server):
     def _write_a_page(self) -> None:
         """Import what writes metrics now, and not while requests wait for the first page."""
         model = self._model
-        Page(model.manifest).write(model.meter.read(), model.summary.shown(), model.device)
+        MetricsPage(model.manifest).write(model.meter.read(), model.summary.shown(), model.device)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """From the signal on: be ready no more."""
@@ -99,14 +99,14 @@ def main(words: list[str] | None = None) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     asked = _parser().parse_args(words)
     folder, slot = Path(os.environ[FOLDER]), os.environ[SLOT]
-    with telling():
-        log_to_stderr()
+    with report_termination():
+        configure_logging()
     model = open_model()
     siblings = Siblings(model, folder, slot)
     config = uvicorn.Config(
-        _front(model, siblings),
+        _make_application(model, siblings),
         loop="uvloop",
-        http=Express,
+        http=FastPathProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -116,24 +116,24 @@ def main(words: list[str] | None = None) -> None:
         timeout_graceful_shutdown=asked.drain_seconds,
     )
     server = Worker(config, model, siblings, folder / f"{slot}{READY_SUFFIX}", asked.grpc)
-    server.run(sockets=_listening(int(os.environ[FD]), alone=read_devices(os.environ).workers == 1))
+    server.run(sockets=_open_sockets(int(os.environ[LISTENING_FD]), alone=read_devices(os.environ).workers == 1))
 
 
-def _listening(number: int, *, alone: bool) -> list[socket.socket]:
+def _open_sockets(number: int, *, alone: bool) -> list[socket.socket]:
     # not by socket.dup(), which would let accept() block: in all workers, as they share what the descriptors stand for
     copies = [os.dup(number) for _ in range(ACCEPTED_AT_ONCE - 1)] if alone else []
     return [socket.socket(fileno=one) for one in (number, *copies)]
 
 
-def _front(model: Model, siblings: Siblings) -> Front:
-    return make_front(model, Upkeep(model, siblings), BentomlPages())
+def _make_application(model: Model, siblings: Siblings) -> HttpApplication:
+    return build_application(model, OperationsPages(model, siblings), BentomlPages())
 
 
-async def _grpc_server(model: Model, address: str) -> "GrpcServer":
+async def _start_grpc(model: Model, address: str) -> "GrpcServer":
     from services.inference.grpc.server import GrpcServer  # not before it is wanted: protobuf takes its time
 
     server = GrpcServer(model, address)
-    with telling():
+    with report_termination():
         await server.start()
     return server
 

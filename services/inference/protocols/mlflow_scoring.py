@@ -12,17 +12,17 @@ import orjson
 
 from services.inference.model import Model
 from services.inference.protocols.mlflow_tables import TableReader
-from services.inference.protocols.tensorflow_rows import RowReader, document_of, shown, written
-from services.inference.refusals import NotFound, Refused, UnknownMedia, refuse
-from services.inference.request import Answer, Call, Handler, Inference, Outputs, Paths, Route
+from services.inference.protocols.tensorflow_rows import RowReader, describe_value, parse_document, to_json_values
+from services.inference.refusals import NotFound, Refused, UnknownMedia, reject
+from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
 
-CONTRACT = b"3.17.0"
+CONTRACT_VERSION = b"3.17.0"
 """The MLflow version whose contract this is: which one the model was saved with, the service does not know."""
 JSON, CSV = b"application/json", b"text/csv"
 TEXT = b"text/plain; charset=utf-8"
-FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-CODES = {
+BODY_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+ERROR_CODES = {
     404: "ENDPOINT_NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL_ERROR",
@@ -36,7 +36,7 @@ PLAIN_QUOTES = 2
 
 
 @dataclass(slots=True)
-class Asked:
+class ScoringRequest:
     """A request for predictions."""
 
     rows: Rows
@@ -53,19 +53,19 @@ class MlflowScoring:
         self._reader = RowReader(model.manifest)
         self._tables = TableReader(model.manifest, self._reader)
 
-    def paths(self) -> Paths:
+    def paths(self) -> RouteTable:
         """Return the four."""
         exact = {"/ping": self._get(self._ping), "/health": self._get(self._ping), "/version": self._get(self._version)}
-        exact["/invocations"] = Route(door=self, inference=Inference(self._parse, self._write))
-        return Paths(exact=exact, prefixes=("/invocations/",))
+        exact["/invocations"] = Route(door=self, inference=InferenceCodec(self._parse, self._write))
+        return RouteTable(exact=exact, prefixes=("/invocations/",))
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return MLflow's error code and the message; of a content type that is not known, the message alone."""
         message = str(refusal)
         if refusal.status == UNKNOWN_MEDIA:
-            return Answer(refusal.status, message.encode(), TEXT)
-        code = CODES.get(refusal.status, "BAD_REQUEST")
-        return Answer(refusal.status, orjson.dumps({"error_code": code, "message": message}))
+            return Response(refusal.status, message.encode(), TEXT)
+        code = ERROR_CODES.get(refusal.status, "BAD_REQUEST")
+        return Response(refusal.status, orjson.dumps({"error_code": code, "message": message}))
 
     def missing(self, path: str) -> NotFound:
         """Say what there is."""
@@ -74,28 +74,28 @@ class MlflowScoring:
     def _get(self, handler: Handler) -> Route:
         return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
 
-    async def _ping(self, _: Call) -> Answer:
-        return Answer(200 if self._model.ready else 503, b"\n")
+    async def _ping(self, _: Request) -> Response:
+        return Response(200 if self._model.ready else 503, b"\n")
 
-    async def _version(self, _: Call) -> Answer:
-        return Answer(200, CONTRACT)
+    async def _version(self, _: Request) -> Response:
+        return Response(200, CONTRACT_VERSION)
 
-    def _parse(self, call: Call) -> Asked:
+    def _parse(self, call: Request) -> ScoringRequest:
         kind = call.headers.get(b"content-type", b"")
         if kind != JSON:
-            kind = _media(kind)
-        return Asked(self._rows(call.body) if kind == JSON else self._tables.csv(call.body))
+            kind = _parse_media_type(kind)
+        return ScoringRequest(self._rows(call.body) if kind == JSON else self._tables.csv(call.body))
 
-    def _write(self, _: Asked, outputs: Outputs) -> Answer:
-        predictions = written(outputs["prediction"])
-        return Answer(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
+    def _write(self, _: ScoringRequest, outputs: Outputs) -> Response:
+        predictions = to_json_values(outputs["prediction"])
+        return Response(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     def _rows(self, body: bytes) -> Rows:
-        document = document_of(body)
-        forms = [form for form in FORMS if form in document]
+        document = parse_document(body)
+        forms = [form for form in BODY_FORMS if form in document]
         if len(forms) != 1:
             seen = ", ".join(forms) or f"the keys {list(document)[:8]}"
-            refuse("body", seen, f"a JSON object with exactly one of {', '.join(FORMS)}")
+            reject("body", seen, f"a JSON object with exactly one of {', '.join(BODY_FORMS)}")
         form = forms[0]
         value = document[form]
         if form == "dataframe_split":
@@ -107,7 +107,7 @@ class MlflowScoring:
     def _records(self, rows: object) -> Rows:
         what = "dataframe_records"
         if not isinstance(rows, list) or not rows:
-            refuse(what, shown(rows), "a list of objects by column name")
+            reject(what, describe_value(rows), "a list of objects by column name")
         return self._reader.records(rows, what, exact=False)
 
     def _tensors(self, value: object, form: str, *, plain: bool) -> Rows:
@@ -119,17 +119,17 @@ class MlflowScoring:
         return self._reader.by_column(value, form)
 
 
-def _media(said: bytes) -> bytes:
+def _parse_media_type(said: bytes) -> bytes:
     """Return the content type; raise UnknownMedia for any that is not understood, or not UTF-8."""
     kind, *parameters = [part.strip() for part in said.lower().split(b";")]
     for parameter in filter(None, parameters):
         name, _, value = parameter.partition(b"=")
         if name.strip() != b"charset" or value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
-            raise UnknownMedia(f"content-type: got {_quoted(parameter)}, expected no parameter but charset=utf-8")
+            raise UnknownMedia(f"content-type: got {_quote(parameter)}, expected no parameter but charset=utf-8")
     if kind not in {JSON, CSV}:
-        raise UnknownMedia(f"content-type: got {_quoted(kind)}, expected application/json or text/csv")
+        raise UnknownMedia(f"content-type: got {_quote(kind)}, expected application/json or text/csv")
     return kind
 
 
-def _quoted(value: bytes) -> str:
+def _quote(value: bytes) -> str:
     return repr(value[:80].decode("latin-1"))

@@ -11,10 +11,15 @@ from typing import Any
 import orjson
 
 from services.inference.model import Model
-from services.inference.protocols.tensorflow_rows import RowReader, document_of, written, written_by_row
-from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses, signature
-from services.inference.refusals import NotFound, Refused, refuse
-from services.inference.request import Answer, Call, Handler, Inference, Outputs, Paths, Route
+from services.inference.protocols.tensorflow_rows import RowReader, parse_document, to_json_rows, to_json_values
+from services.inference.protocols.tensorflow_signature import (
+    SIGNATURE,
+    describe_signature,
+    explain_no_classes,
+    explain_no_regression,
+)
+from services.inference.refusals import NotFound, Refused, reject
+from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
 
 LABELS = "SLIPWAY_LABELS"
@@ -23,10 +28,10 @@ MODELS = "/v1/models/"
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
-def labels_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+def read_labels(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the labels of this revision, which was packaged before it had any.
 
-    >>> labels_of({"SLIPWAY_LABELS": "stable, canary"}), labels_of({})
+    >>> read_labels({"SLIPWAY_LABELS": "stable, canary"}), read_labels({})
     (('stable', 'canary'), ('champion',))
     """
     named = environment.get(LABELS, "champion").split(",")
@@ -34,7 +39,7 @@ def labels_of(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Asked:
+class TensorFlowPredict:
     """A request for predictions."""
 
     rows: Rows
@@ -43,7 +48,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Examples:
+class TensorFlowExamples:
     """A request for classes, or for values."""
 
     rows: Rows
@@ -62,7 +67,7 @@ class TensorFlowServing:
         self._reader = RowReader(model.manifest)
         self._digits: tuple[str, ...] = ()
 
-    def paths(self) -> Paths:
+    def paths(self) -> RouteTable:
         """Return `/v1/models/NAME`, its version and its labels, with what can be asked of each."""
         named = f"{MODELS}{self._manifest.model}"
         versions = [f"{named}/versions/{self._manifest.version}"]
@@ -74,11 +79,11 @@ class TensorFlowServing:
             exact[f"{path}:predict"] = self._post(self._predict, self._predicted)
             exact[f"{path}:classify"] = self._post(self._classify, self._classified)
             exact[f"{path}:regress"] = self._post(self._regress, self._regressed)
-        return Paths(exact=exact, prefixes=("/v1/",))
+        return RouteTable(exact=exact, prefixes=("/v1/",))
 
-    def refused(self, refusal: Refused) -> Answer:
+    def refused(self, refusal: Refused) -> Response:
         """Return `{"error": ...}`."""
-        return Answer(refusal.status, orjson.dumps({"error": str(refusal)}))
+        return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
     def missing(self, path: str) -> NotFound:
         """Say what there is instead of a path below `/v1`."""
@@ -87,64 +92,66 @@ class TensorFlowServing:
         if not rest:
             name = name.rpartition(":")[0] or name
         if path.startswith(MODELS) and name != manifest.model:
-            return _not_found("model", name, [manifest.model])
+            return _make_not_found("model", name, [manifest.model])
         kind, _, seen = rest.partition("/")
         seen = seen.partition("/")[0].rpartition(":")[0] or seen.partition("/")[0]
         if kind == "versions" and seen != manifest.version:
-            return _not_found("version", seen, [manifest.version])
+            return _make_not_found("version", seen, [manifest.version])
         if kind == "labels" and seen not in self._labels:
-            return _not_found("label", seen, self._labels)
-        return _not_found("path", path, [f"{MODELS}{manifest.model}:predict", "another of the protocol"])
+            return _make_not_found("label", seen, self._labels)
+        return _make_not_found("path", path, [f"{MODELS}{manifest.model}:predict", "another of the protocol"])
 
     def _get(self, handler: Handler) -> Route:
         return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
 
-    def _post(self, parse: Callable[[Call], Any], write: Callable[[Any, Outputs], Answer]) -> Route:
-        return Route(door=self, inference=Inference(parse, write))
+    def _post(self, parse: Callable[[Request], Any], write: Callable[[Any, Outputs], Response]) -> Route:
+        return Route(door=self, inference=InferenceCodec(parse, write))
 
-    async def _status(self, _: Call) -> Answer:
+    async def _status(self, _: Request) -> Response:
         model = self._model
         state = "UNLOADING" if model.draining else "AVAILABLE" if model.ready else "LOADING"
         status = {"error_code": "OK", "error_message": ""}
         version = {"version": self._manifest.version, "state": state, "status": status}
-        return Answer(200, orjson.dumps({"model_version_status": [version]}))
+        return Response(200, orjson.dumps({"model_version_status": [version]}))
 
-    async def _metadata(self, _: Call) -> Answer:
+    async def _metadata(self, _: Request) -> Response:
         manifest = self._manifest
         spec = {"name": manifest.model, "signature_name": "", "version": manifest.version}
-        signatures = {SIGNATURE: signature(manifest, self._reader.input, self._model.outputs)}
+        signatures = {SIGNATURE: describe_signature(manifest, self._reader.input, self._model.outputs)}
         about = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
-        return Answer(200, orjson.dumps(about))
+        return Response(200, orjson.dumps(about))
 
-    def _predict(self, call: Call) -> Asked:
-        document = _signed(call.body)
+    def _predict(self, call: Request) -> TensorFlowPredict:
+        document = _parse_body(call.body)
         by_row, by_column = "instances" in document, "inputs" in document
         if by_row == by_column:
-            refuse("body", "both" if by_row else "neither", "one of `instances` (by row) and `inputs` (by column)")
+            reject("body", "both" if by_row else "neither", "one of `instances` (by row) and `inputs` (by column)")
         plain = call.body.count(b'"') == PLAIN_QUOTES
         if by_row:
-            return Asked(self._reader.by_row(document["instances"], "instances", exact=True, plain=plain), by_column)
-        return Asked(self._reader.by_column(document["inputs"], "inputs", plain=plain), by_column)
+            return TensorFlowPredict(
+                self._reader.by_row(document["instances"], "instances", exact=True, plain=plain), by_column
+            )
+        return TensorFlowPredict(self._reader.by_column(document["inputs"], "inputs", plain=plain), by_column)
 
-    def _predicted(self, asked: Asked, outputs: Outputs) -> Answer:
+    def _predicted(self, asked: TensorFlowPredict, outputs: Outputs) -> Response:
         names = self._manifest.answers
         given: Any
         if len(names) == 1:
-            given = written(outputs[names[0]])
+            given = to_json_values(outputs[names[0]])
         elif asked.by_column:
-            given = {name: written(outputs[name]) for name in names}
+            given = {name: to_json_values(outputs[name]) for name in names}
         else:
-            rows = zip(*(written_by_row(outputs[name]) for name in names), strict=True)
+            rows = zip(*(to_json_rows(outputs[name]) for name in names), strict=True)
             given = [dict(zip(names, row, strict=True)) for row in rows]
-        return Answer(200, orjson.dumps({"outputs" if asked.by_column else "predictions": given}, option=NUMPY))
+        return Response(200, orjson.dumps({"outputs" if asked.by_column else "predictions": given}, option=NUMPY))
 
-    def _classify(self, call: Call) -> Examples:
-        reason = classifies(self._manifest, self._model.outputs)
+    def _classify(self, call: Request) -> TensorFlowExamples:
+        reason = explain_no_classes(self._manifest, self._model.outputs)
         if reason is not None:
-            refuse("classify", reason, "a model of classes: this one answers :predict")
+            reject("classify", reason, "a model of classes: this one answers :predict")
         return self._examples(call)
 
-    def _classified(self, _: Examples, outputs: Outputs) -> Answer:
+    def _classified(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
         scores = outputs.get("probabilities")
         if scores is None:
             results: list[Any] = [[(str(label), 1.0)] for label in outputs["prediction"].tolist()]
@@ -153,46 +160,46 @@ class TensorFlowServing:
             if len(self._digits) != rows.shape[1]:
                 self._digits = tuple(map(str, range(rows.shape[1])))
             results = [list(zip(self._digits, row, strict=True)) for row in rows]
-        return Answer(200, orjson.dumps({"results": results}, option=NUMPY))
+        return Response(200, orjson.dumps({"results": results}, option=NUMPY))
 
-    def _regress(self, call: Call) -> Examples:
-        reason = regresses(self._model.outputs)
+    def _regress(self, call: Request) -> TensorFlowExamples:
+        reason = explain_no_regression(self._model.outputs)
         if reason is not None:
-            refuse("regress", reason, "a model of one number a row: this one answers :predict")
+            reject("regress", reason, "a model of one number a row: this one answers :predict")
         return self._examples(call)
 
-    def _regressed(self, _: Examples, outputs: Outputs) -> Answer:
-        return Answer(200, orjson.dumps({"results": written(outputs["prediction"])}, option=NUMPY))
+    def _regressed(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
+        return Response(200, orjson.dumps({"results": to_json_values(outputs["prediction"])}, option=NUMPY))
 
-    def _examples(self, call: Call) -> Examples:
-        document = _signed(call.body)
+    def _examples(self, call: Request) -> TensorFlowExamples:
+        document = _parse_body(call.body)
         examples = document.get("examples")
         if not isinstance(examples, list) or not all(isinstance(one, dict) for one in examples):
-            refuse("examples", "none" if examples is None else "another thing", "a list of objects by column name")
+            reject("examples", "none" if examples is None else "another thing", "a list of objects by column name")
         context = document.get("context", {})
         if not isinstance(context, dict):
-            refuse("context", context, "an object by column name, for all examples")
+            reject("context", context, "an object by column name, for all examples")
         if context:
             twice = next((name for one in examples for name in one if name in context), None)
             if twice is not None:
-                refuse("context", f"{twice!r}, which an example has too", "each name in one of them")
+                reject("context", f"{twice!r}, which an example has too", "each name in one of them")
             examples = [context | one for one in examples]
-        return Examples(self._reader.examples(examples, "examples"))
+        return TensorFlowExamples(self._reader.examples(examples, "examples"))
 
 
 PLAIN_QUOTES = 2
 """Quotes in a body that has one key and no text."""
 
 
-def _signed(body: bytes) -> dict[str, Any]:
+def _parse_body(body: bytes) -> dict[str, Any]:
     """Return a body's object; it asks for the one signature that there is."""
-    document = document_of(body)
+    document = parse_document(body)
     name = document.get("signature_name", "")
     if name not in ("", SIGNATURE):
-        refuse("signature_name", name, f"{SIGNATURE}, or none")
+        reject("signature_name", name, f"{SIGNATURE}, or none")
     return document
 
 
-def _not_found(what: str, seen: str, there: Sequence[str]) -> NotFound:
+def _make_not_found(what: str, seen: str, there: Sequence[str]) -> NotFound:
     expected = " or ".join(there) or "none"
     return NotFound(f"{what}: got {seen[:160]!r}, expected {expected}: this service has one model")

@@ -11,25 +11,25 @@ import orjson
 from numpy.typing import NDArray
 
 from services.inference.manifest import Column, Manifest
-from services.inference.refusals import BadRequest, refuse
+from services.inference.refusals import BadRequest, reject
 from services.inference.rows import Rows, to_rows
-from services.inference.tensors import DEPTH, cast, values_of
+from services.inference.tensors import DEPTH, cast_values, parse_values
 
 B64 = "b64"
 """The key of an object that stands for a text's bytes."""
-NAMED = 8
+NAMES_SHOWN = 8
 """Columns that a message names."""
-EXACT = float(1 << 53)
+LARGEST_EXACT = float(1 << 53)
 """Whole numbers up to it are exact in float64."""
 
 
-def document_of(body: bytes) -> dict[str, Any]:
+def parse_document(body: bytes) -> dict[str, Any]:
     """Return a body's JSON object; raise BadRequest."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        refuse("body", f"no JSON ({error})", "one JSON object (NaN and Infinity are not JSON)")
-    return document if isinstance(document, dict) else refuse("body", type(document).__name__, "one JSON object")
+        reject("body", f"no JSON ({error})", "one JSON object (NaN and Infinity are not JSON)")
+    return document if isinstance(document, dict) else reject("body", type(document).__name__, "one JSON object")
 
 
 class RowReader:
@@ -46,7 +46,7 @@ class RowReader:
         self._plain = frozenset(column.name for column in self._columns if len(column.shape) == 1)
         self.tensor = len(self.names) == 1 and len(self._columns[0].shape) > 1
         """The model's input is one tensor with a shape of its own."""
-        self.input = _input_name(manifest)
+        self.input = _name_input(manifest)
 
     def by_row(self, rows: object, what: str, *, exact: bool, plain: bool = False) -> Rows:
         """Return a list of rows: values or lists in the model's order, or objects by column name.
@@ -54,7 +54,7 @@ class RowReader:
         `exact`: names that the model does not have are refused, not ignored. `plain`: there is no text in the rows.
         """
         if not isinstance(rows, list) or not rows:
-            refuse(what, shown(rows), "a list with at least one row")
+            reject(what, describe_value(rows), "a list with at least one row")
         if type(rows[0]) is dict and not is_b64(rows[0]):
             return self.records(rows, what, exact=exact)
         return self._unnamed(rows, what, plain=plain)
@@ -63,14 +63,16 @@ class RowReader:
         """Return all values of each column, by its name, or those of a model's one input without a name."""
         if not isinstance(inputs, dict) or is_b64(inputs):
             if not isinstance(inputs, list) or not inputs:
-                refuse(what, shown(inputs), "a list with at least one row, or an object of lists by input name")
+                reject(
+                    what, describe_value(inputs), "a list with at least one row, or an object of lists by input name"
+                )
             return self._unnamed(inputs, what, plain=plain)
         if self._dtype is not None and self.input in inputs:
-            return self._unnamed(_listed(inputs[self.input], f"{what}: {self.input!r}"), what)
+            return self._unnamed(_check_list(inputs[self.input], f"{what}: {self.input!r}"), what)
         missing = [name for name in self.names if name not in inputs]
         if missing:
-            refuse(what, f"none for {missing[0]!r}", f"an object with {some_of(self.names)}")
-        lists = [_listed(inputs[name], f"{what}: {name!r}") for name in self.names]
+            reject(what, f"none for {missing[0]!r}", f"an object with {list_names(self.names)}")
+        lists = [_check_list(inputs[name], f"{what}: {name!r}") for name in self.names]
         if self._flat and len(lists) > 1 and len(set(map(len, lists))) == 1:
             return self.ordered(list(zip(*lists, strict=True)), what)  # one array is faster than one per column
         return to_rows(self._tensors(lists), self._manifest)
@@ -84,7 +86,7 @@ class RowReader:
         if exact and any(len(row) != len(self.names) for row in rows):
             place = next(place for place, row in enumerate(rows) if len(row) != len(self.names))
             unknown = next(name for name in rows[place] if name not in self.names)
-            refuse(f"{what}[{place}]", f"the name {unknown!r}", f"no other than {some_of(self.names)}")
+            reject(f"{what}[{place}]", f"the name {unknown!r}", f"no other than {list_names(self.names)}")
         return self.ordered(picked, what)
 
     def examples(self, rows: list[dict[str, Any]], what: str) -> Rows:
@@ -112,30 +114,30 @@ class RowReader:
             return self._unnamed([row[self.input] for row in rows], what)
         for place, row in enumerate(rows):
             if not isinstance(row, dict):
-                refuse(f"{what}[{place}]", shown(row), f"an object with {some_of(self.names)}")
+                reject(f"{what}[{place}]", describe_value(row), f"an object with {list_names(self.names)}")
             missing = [name for name in self.names if name not in row]
             if missing:
-                refuse(f"{what}[{place}]", f"none for {missing[0]!r}", f"an object with {some_of(self.names)}")
-        return refuse(what, "rows that can't be read", f"objects with {some_of(self.names)}")
+                reject(f"{what}[{place}]", f"none for {missing[0]!r}", f"an object with {list_names(self.names)}")
+        return reject(what, "rows that can't be read", f"objects with {list_names(self.names)}")
 
     def _unnamed(self, rows: list[Any], what: str, *, plain: bool = False) -> Rows:
         if len(self.names) == 1:
             return to_rows(self._tensors([rows], plain=plain), self._manifest)
         if self._dtype is None:
-            kinds = f"objects by name, as the model has inputs of several kinds: {some_of(self.names)}"
-            refuse(what, shown(rows[0]), kinds)
-        values = numbers_of(rows, self._dtype, f"input {self.input!r}", plain=plain)
+            kinds = f"objects by name, as the model has inputs of several kinds: {list_names(self.names)}"
+            reject(what, describe_value(rows[0]), kinds)
+        values = parse_numbers(rows, self._dtype, f"input {self.input!r}", plain=plain)
         return to_rows({self.input: values}, self._manifest)
 
     def _tensors(self, lists: Sequence[list[Any]], *, plain: bool = False) -> dict[str, NDArray[np.generic]]:
         """Return an array per column, each of its column's kind."""
         return {
-            column.name: _values(values, column, plain=plain)
+            column.name: _parse_column(values, column, plain=plain)
             for column, values in zip(self._columns, lists, strict=True)
         }
 
 
-def _input_name(manifest: Manifest) -> str:
+def _name_input(manifest: Manifest) -> str:
     """Return what the whole input is called: a name that is no column's, unless there is but one column."""
     if len(manifest.columns) == 1 and not manifest.single_matrix:
         return manifest.columns[0].name
@@ -145,45 +147,45 @@ def _input_name(manifest: Manifest) -> str:
     return name
 
 
-def _values(values: list[Any], column: Column, *, plain: bool) -> NDArray[np.generic]:
+def _parse_column(values: list[Any], column: Column, *, plain: bool) -> NDArray[np.generic]:
     what = f"input {column.name!r}"
     if column.kind == "str":
-        return texts_of(values, what)
-    return numbers_of(values, np.dtype(column.kind), what, plain=plain)
+        return parse_encoded_texts(values, what)
+    return parse_numbers(values, np.dtype(column.kind), what, plain=plain)
 
 
-def numbers_of(values: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+def parse_numbers(values: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
     """Return numbers or truth values as an array of a type; 2.0 is a whole number too. Raises BadRequest."""
     try:
-        return values_of(values, dtype, what, plain=plain)
+        return parse_values(values, dtype, what, plain=plain)
     except BadRequest:
-        whole = _whole(values) if dtype.kind in "iu" else None
+        whole = _to_whole_numbers(values) if dtype.kind in "iu" else None
         if whole is None:
             raise
-        return cast(whole, dtype, what)
+        return cast_values(whole, dtype, what)
 
 
-def _whole(values: list[Any]) -> NDArray[np.generic] | None:
+def _to_whole_numbers(values: list[Any]) -> NDArray[np.generic] | None:
     """Return numbers with a point but no fraction as whole ones; None where they are none."""
     try:
         numbers = np.asarray(values)
     except (ValueError, OverflowError):
         return None
-    if numbers.dtype.kind != "f" or not (np.abs(numbers) <= EXACT).all() or (numbers % 1 != 0).any():
+    if numbers.dtype.kind != "f" or not (np.abs(numbers) <= LARGEST_EXACT).all() or (numbers % 1 != 0).any():
         return None
     return numbers.astype(np.int64)
 
 
-def texts_of(values: list[Any], what: str) -> NDArray[np.generic]:
+def parse_encoded_texts(values: list[Any], what: str) -> NDArray[np.generic]:
     """Return texts (plain, or objects with their bytes in base64) as an array of objects; raise BadRequest."""
     flat, sizes = values, [len(values)]
     while flat and isinstance(flat[0], list):
         size = len(flat[0])
         if len(sizes) == DEPTH or not all(isinstance(one, list) and len(one) == size for one in flat):
-            refuse(what, "lists of different lengths", "a list, or lists of equal length")
+            reject(what, "lists of different lengths", "a list, or lists of equal length")
         sizes.append(size)
         flat = [value for one in flat for value in one]
-    texts = [value if isinstance(value, str) else _decoded(value, what) for value in flat]
+    texts = [value if isinstance(value, str) else _decode_base64(value, what) for value in flat]
     array: NDArray[np.generic] = np.array(texts, dtype=object).reshape(sizes)
     return array
 
@@ -197,26 +199,26 @@ def is_b64(value: object) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(B64), str)
 
 
-def _decoded(value: object, what: str) -> str:
+def _decode_base64(value: object, what: str) -> str:
     if not isinstance(value, dict) or not is_b64(value):
-        refuse(what, "null" if value is None else value, f'texts, or objects such as {{"{B64}": "aGk="}}')
+        reject(what, "null" if value is None else value, f'texts, or objects such as {{"{B64}": "aGk="}}')
     try:
         return base64.b64decode(value[B64], validate=True).decode()
     except (binascii.Error, ValueError):  # not ASCII, not base64, or not UTF-8
-        refuse(f"{what}: {B64}", value[B64], "UTF-8 text in base64")
+        reject(f"{what}: {B64}", value[B64], "UTF-8 text in base64")
 
 
-def _listed(values: object, what: str) -> list[Any]:
+def _check_list(values: object, what: str) -> list[Any]:
     """Return one column's values, at least one."""
     if not isinstance(values, list) or not values:
-        refuse(what, shown(values), "a list with a value for each row")
+        reject(what, describe_value(values), "a list with a value for each row")
     return values
 
 
-def shown(value: object) -> str:
+def describe_value(value: object) -> str:
     """Name what came where rows should be.
 
-    >>> shown(None), shown({}), shown([]), shown(1.5)
+    >>> describe_value(None), describe_value({}), describe_value([]), describe_value(1.5)
     ('null', 'an object', 'an empty list', '1.5')
     """
     if isinstance(value, dict):
@@ -226,23 +228,23 @@ def shown(value: object) -> str:
     return "null" if value is None else repr(value)
 
 
-def some_of(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """Name the first few of many.
 
-    >>> some_of(["a", "b"]), some_of("abcdefghijk")
+    >>> list_names(["a", "b"]), list_names("abcdefghijk")
     ('a, b', 'a, b, c, d, e, f, g, h and 3 more')
     """
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def written(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever orjson writes
+def to_json_values(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever orjson writes
     """Return an output as orjson writes it: numbers as they are, anything else as texts."""
     if values.dtype.kind in "biuf":
         return np.ascontiguousarray(values)
     return np.array([str(value) for value in values.ravel()], dtype=object).reshape(values.shape).tolist()
 
 
-def written_by_row(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - as above
+def to_json_rows(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - as above
     """Return an output to be taken apart into rows; orjson has no word for some of numpy's single whole numbers."""
-    return values.tolist() if values.dtype.kind in "biu" else written(values)
+    return values.tolist() if values.dtype.kind in "biu" else to_json_values(values)

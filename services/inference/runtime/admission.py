@@ -12,7 +12,7 @@ shortest queue of an interval; theirs drops as soon as one is too long, this one
 from collections.abc import Mapping
 from math import inf, isfinite
 
-from services.inference.runtime.run_times import Expected
+from services.inference.runtime.run_times import RunTimes
 
 TARGET_SECONDS = 0.003
 """What is accepted during overload waits no longer than that, or as long as so many runs take, if that is longer."""
@@ -43,10 +43,10 @@ class ObjectiveError(Exception):
     """The environment names an objective that is none."""
 
 
-def objective_seconds(environment: Mapping[str, str]) -> float:
+def read_objective_seconds(environment: Mapping[str, str]) -> float:
     """Return within how many seconds every answer has to be given: infinite where nothing says; raise ObjectiveError.
 
-    >>> objective_seconds({"SLIPWAY_OBJECTIVE_MILLISECONDS": "250"}), objective_seconds({})
+    >>> read_objective_seconds({"SLIPWAY_OBJECTIVE_MILLISECONDS": "250"}), read_objective_seconds({})
     (0.25, inf)
     """
     said = environment.get(OBJECTIVE, "")
@@ -64,7 +64,7 @@ def objective_seconds(environment: Mapping[str, str]) -> float:
 class Admission:
     """Says whether one more request may wait; knows no clock: moments are told, in seconds.
 
-    >>> expected = Expected()
+    >>> expected = RunTimes()
     >>> expected.saw(1, 1, 0.01)
     >>> admission = Admission(expected, together=False)
     >>> admission.refusal(waiting=20, now=0.0, remaining=30.0)
@@ -72,13 +72,13 @@ class Admission:
     '20 requests wait already, some 200 ms of work, and this one has 100 ms'
     """
 
-    def __init__(self, expected: Expected, *, together: bool, objective: float = inf) -> None:
+    def __init__(self, expected: RunTimes, *, together: bool, objective: float = inf) -> None:
         """Reckon with what runs are expected to take; `objective`: seconds within which each answer has to be given."""
         self._expected, self._objective = expected, objective
         self._runs = RUNS_TOGETHER if together else RUNS_ALONE
         self._tight = MOST_WAITING
         """Requests that may wait or run during overload."""
-        self._growth = _Growth()
+        self._growth = _GrowthDetector()
         self._last_refusal = -inf
         self._calm_runs = 0
         """Runs that ended since."""
@@ -109,7 +109,8 @@ class Admission:
         wait = self.wait(waiting, overdue)
         in_time = min(remaining, self._objective)
         if 0.0 < in_time < wait:
-            return f"{waiting} requests wait already, {_ms(wait)} of work, and this one has {_ms(in_time, '')}"
+            work, left = _format_ms(wait), _format_ms(in_time, "")
+            return f"{waiting} requests wait already, {work} of work, and this one has {left}"
         if waiting >= MOST_WAITING:
             return f"{waiting} requests wait already, which is all that this replica holds"
         if self._overload and waiting >= self._tight and not self._is_over(now):
@@ -134,7 +135,7 @@ class Admission:
         return not self._overload
 
 
-class _Growth:
+class _GrowthDetector:
     """Whether a queue grows, by the shortest it was in each interval of its own."""
 
     def __init__(self) -> None:
@@ -165,5 +166,5 @@ class _Growth:
         return self._grew >= GROWING or self._stood >= STANDING
 
 
-def _ms(seconds: float, about: str = "some ") -> str:
+def _format_ms(seconds: float, about: str = "some ") -> str:
     return f"{about}{1000 * seconds:.0f} ms"

@@ -17,10 +17,10 @@ from time import perf_counter
 from services.inference.refusals import Draining, ModelFailed, Overloaded, TooLate
 from services.inference.rows import Rows
 from services.inference.runtime.admission import Admission
-from services.inference.runtime.model_runtime import InlineRuntime, Result, Runtime
-from services.inference.runtime.queued_request import Run, Tell, Waiting
-from services.inference.runtime.run_times import Expected
-from services.inference.runtime.warmup import Warmth
+from services.inference.runtime.model_runtime import InlineRuntime, ModelRuntime, Result
+from services.inference.runtime.queued_request import Deliver, QueuedRequest, RunningBatch
+from services.inference.runtime.run_times import RunTimes
+from services.inference.runtime.warmup import WarmupDetector
 from services.inference.telemetry.meter import Meter
 
 INLINE_SECONDS = 0.002
@@ -31,12 +31,12 @@ BATCH_ROWS = 4096
 """Most rows of one run, so that its arrays stay small; one request alone may have more."""
 WATCH_SECONDS = 0.05
 """How exactly deadlines are kept while a long run is under way."""
-ALONE = 16
+SINGLE_RUNS = 16
 """After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
 others might come. The first turn in which another one does come ends that."""
 BOUND_RUNS = 8
 """Runs after which the bound of the queue is reckoned anew."""
-GROW_SECONDS = 1.0
+SCALE_UP_SECONDS = 1.0
 """After so long in which requests waited at every run's end the runtime is asked for another lane."""
 WARM_SECONDS, WARM_RUNS, WARM_TIMES = 1.0, 30, 1.5
 """Before the first request the model is run until two runs in a row took about as long (one at most so many times the
@@ -48,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: ModelRuntime,
         *,
         batchable: bool,
         meter: Meter,
@@ -63,10 +63,10 @@ class Engine:
         self._inline = runtime if isinstance(runtime, InlineRuntime) else None
         self._most = BATCH_REQUESTS if batchable else 1
         self._meter, self._clock = meter, clock
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[QueuedRequest] = deque()
         self._under_way = 0
         """Requests that are run."""
-        self._beside: list[Run] = []
+        self._beside: list[RunningBatch] = []
         self._full = False
         """The runtime can't do another run beside those."""
         self._kept: asyncio.AbstractEventLoop | None = None
@@ -75,14 +75,14 @@ class Engine:
         """How many runs in a row had one request alone."""
         self._answered = False
         """A request was run in this turn of the event loop, without waiting for its end."""
-        self._expected = Expected()
+        self._expected = RunTimes()
         self._admission = Admission(self._expected, together=batchable, objective=objective)
         self._settled: float | None = None
         """When a run ended that others already waited for; None: nobody did."""
         self._queued_since: float | None = None
         """Since when requests waited at every run's end; None: at the last one nobody did."""
         self._runs = 0
-        self._warmth = Warmth()
+        self._warmth = WarmupDetector()
         self._started = clock()
         self.draining = False
 
@@ -152,14 +152,14 @@ class Engine:
         late = min(now - run.began - self._expected.seconds(run.rows) for run in self._beside)
         return max(0.0, late)
 
-    def submit(self, rows: Rows, deadline: float, tell: Tell) -> Waiting:
+    def submit(self, rows: Rows, deadline: float, tell: Deliver) -> QueuedRequest:
         """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
-        waiting = Waiting(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
+        waiting = QueuedRequest(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
         if self._answered:
             self._alone = 0  # somebody else came in the same turn
         if self._scheduled or self._full:
             self._queue.append(waiting)
-        elif self._alone < ALONE or deadline <= waiting.since:
+        elif self._alone < SINGLE_RUNS or deadline <= waiting.since:
             self._queue.append(waiting)
             self._scheduled = True
             self._loop.call_soon(self._next)
@@ -189,7 +189,7 @@ class Engine:
                 return
             self._run(batch, rows)
 
-    def _run(self, batch: list[Waiting], rows: int) -> None:
+    def _run(self, batch: list[QueuedRequest], rows: int) -> None:
         self._under_way += len(batch)
         self._alone = self._alone + 1 if len(batch) == 1 else 0
         began = self._clock()
@@ -197,7 +197,7 @@ class Engine:
         if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
             self._settle(batch, rows, began, self._inline.run(feeds))
             return
-        run = Run(batch, rows, began)
+        run = RunningBatch(batch, rows, began)
         self._beside.append(run)
         self._full = len(self._beside) >= self._runtime.lanes
         if not self._watching:
@@ -206,9 +206,9 @@ class Engine:
         task = self._loop.create_task(self._runtime.exchange(feeds))
         task.add_done_callback(lambda done: self._came(run, done))
 
-    def _taken(self) -> tuple[list[Waiting], int]:
+    def _taken(self) -> tuple[list[QueuedRequest], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
-        batch: list[Waiting] = []
+        batch: list[QueuedRequest] = []
         rows, now = 0, self._clock()
         while self._queue and len(batch) < self._most:
             one = self._queue[0]
@@ -237,7 +237,7 @@ class Engine:
                 one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
         self._loop.call_later(WATCH_SECONDS, self._watch)
 
-    def _came(self, run: Run, done: "asyncio.Future[list[Result]]") -> None:
+    def _came(self, run: RunningBatch, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
         self._beside.remove(run)
         self._full = len(self._beside) >= self._runtime.lanes
@@ -247,7 +247,7 @@ class Engine:
         results: Sequence[Result] = [ModelFailed(failed) for _ in run.batch] if failed is not None else done.result()
         self._settle(run.batch, run.rows, run.began, results)
 
-    def _settle(self, batch: list[Waiting], rows: int, began: float, results: Sequence[Result]) -> None:
+    def _settle(self, batch: list[QueuedRequest], rows: int, began: float, results: Sequence[Result]) -> None:
         now = self._clock()
         took = now - began
         self._expected.saw(rows, len(batch), took)
@@ -277,6 +277,6 @@ class Engine:
             self._queued_since = None
         elif self._queued_since is None:
             self._queued_since = now
-        elif now - self._queued_since >= GROW_SECONDS:
+        elif now - self._queued_since >= SCALE_UP_SECONDS:
             self._queued_since = now
             self._runtime.grow()

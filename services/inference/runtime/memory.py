@@ -8,7 +8,7 @@ MEMINFO = Path("/proc/meminfo")
 KIBIBYTE = 1024
 
 
-def available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
+def read_available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
     r"""Return what may still be used: of the control group's limit (v2, or v1), and of the machine; 0: not known.
 
     >>> import tempfile
@@ -17,10 +17,10 @@ def available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
     ...     _ = Path(folder, "memory.current").write_text("600000")
     ...     _ = Path(folder, "memory.stat").write_text("anon 400000\ninactive_file 100000\n")
     ...     _ = Path(folder, "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 8000 kB\n")
-    ...     available_bytes(Path(folder), Path(folder, "meminfo"))
+    ...     read_available_bytes(Path(folder), Path(folder, "meminfo"))
     500000
     """
-    machine = _entry(meminfo, "MemAvailable:") * KIBIBYTE
+    machine = _read_entry(meminfo, "MemAvailable:") * KIBIBYTE
     for limit, used, stat in (
         (root / "memory.max", root / "memory.current", root / "memory.stat"),
         (
@@ -30,17 +30,17 @@ def available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
         ),
     ):
         try:
-            left = int(limit.read_text()) - int(used.read_text()) + _entry(stat, "inactive_file")
+            left = int(limit.read_text()) - int(used.read_text()) + _read_entry(stat, "inactive_file")
         except (OSError, ValueError):  # not there, or "max"
             continue
         return max(0, min(machine, left))
     return machine
 
 
-def resident_bytes(pid: int) -> int:
+def read_resident_bytes(pid: int) -> int:
     """Return the memory that a process has now, what it shares with others too; 0: there is none.
 
-    >>> resident_bytes(os.getpid()) > 1_000_000
+    >>> read_resident_bytes(os.getpid()) > 1_000_000
     True
     """
     try:
@@ -49,7 +49,7 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
-def _entry(path: Path, name: str) -> int:
+def _read_entry(path: Path, name: str) -> int:
     """Return the number behind a name; 0: there is none."""
     try:
         lines = path.read_text().splitlines()

@@ -19,7 +19,7 @@ Feeds = dict[str, NDArray[np.generic]]
 """What a run takes: arrays by the model's own input names, rows first."""
 
 
-class Runtime(Protocol):
+class ModelRuntime(Protocol):
     """A loaded model."""
 
     @property
@@ -54,7 +54,7 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
-class InlineRuntime(Runtime, Protocol):
+class InlineRuntime(ModelRuntime, Protocol):
     """A model that can also be run in the calling thread."""
 
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
@@ -62,7 +62,7 @@ class InlineRuntime(Runtime, Protocol):
         ...
 
 
-def warm_up_rows(manifest: Manifest) -> Rows:
+def make_warm_up_rows(manifest: Manifest) -> Rows:
     """Return one row of zeros (empty texts): the first run of a model is its slowest, so nobody's request is it."""
     if manifest.matrix_kind is not None:
         return Rows(np.zeros((1, manifest.width), dtype=manifest.matrix_kind), {})
@@ -73,18 +73,18 @@ def warm_up_rows(manifest: Manifest) -> Rows:
     return Rows(None, columns)
 
 
-def unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
+def find_unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
     """Say what no answer can carry: NaN and infinities (JSON has none), or lost rows."""
     for name, values in outputs.items():
         if values.shape[:1] != (rows,):
             return ModelFailed(f"output {name!r} has shape {list(values.shape)}, expected {rows} row(s)")
-        if values.dtype.kind == "f" and not _finite(values):
+        if values.dtype.kind == "f" and not _is_finite(values):
             row = int(np.argmin(np.isfinite(values).reshape(rows, -1).all(axis=1)))
             return ModelFailed(f"output {name!r} is not a finite number in row {row}")
     return None
 
 
-def _finite(values: NDArray[np.generic]) -> bool:
+def _is_finite(values: NDArray[np.generic]) -> bool:
     """Tell whether there is no NaN and no infinity: the root of all squares is neither then."""
     if values.size <= FEW and isfinite(hypot(*values.ravel().tolist())):
         return True

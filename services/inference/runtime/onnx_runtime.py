@@ -14,11 +14,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from services.inference.manifest import Manifest
-from services.inference.refusals import ModelFailed, refuse
+from services.inference.refusals import ModelFailed, reject
 from services.inference.rows import Rows
 from services.inference.runtime.devices import CUDA, Devices, Gpu
-from services.inference.runtime.model_runtime import Feeds, Result, unwritable
-from services.inference.tensors import cast, datatype_of
+from services.inference.runtime.model_runtime import Feeds, Result, find_unwritable
+from services.inference.tensors import cast_values, get_datatype
 
 _TYPES = {
     "tensor(bool)": np.dtype("bool"),
@@ -36,8 +36,8 @@ _TYPES = {
     "tensor(string)": np.dtype(object),
 }
 """ONNX Runtime's names of types, and numpy's."""
-_UNKNOWN = np.dtype("V")
-_NICER = 10
+_UNKNOWN_TYPE = np.dtype("V")
+_NICENESS = 10
 """How far a run beside the event loop steps back behind it, in the kernel's steps of niceness."""
 
 log = logging.getLogger("slipway.inference")
@@ -53,7 +53,7 @@ class OnnxRuntime:
         self._kinds: dict[str, np.dtype[Any]] = {}
         self._names = dict(zip(manifest.outputs, manifest.answers, strict=False))
         self._asked = list(self._names)
-        self._beside = ThreadPoolExecutor(1, "model", _step_back)
+        self._beside = ThreadPoolExecutor(1, "model", _lower_priority)
 
     @property
     def device(self) -> str:
@@ -90,14 +90,14 @@ class OnnxRuntime:
                 whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             if whole.shape[1:] != self._manifest.inner_shape:
                 whole = whole.reshape(len(whole), *self._manifest.inner_shape)
-            return {names[0]: _as(whole, self._kinds[names[0]], "input")}
+            return {names[0]: _convert_type(whole, self._kinds[names[0]], "input")}
         if rows.matrix is not None:
             parts = np.split(rows.matrix, rows.matrix.shape[1], axis=1)
         else:
             parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
         kinds = self._kinds
         return {  # most columns have their type: no words are made for them
-            name: part if part.dtype == kinds[name] else _as(part, kinds[name], f"input {column.name!r}")
+            name: part if part.dtype == kinds[name] else _convert_type(part, kinds[name], f"input {column.name!r}")
             for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
         }
 
@@ -105,7 +105,7 @@ class OnnxRuntime:
         """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
         if len(requests) == 1:
             return [self._computed(requests[0])]
-        counts = [_count(feeds) for feeds in requests]
+        counts = [_count_rows(feeds) for feeds in requests]
         merged = {name: np.concatenate([feeds[name] for feeds in requests]) for name in requests[0]}
         outputs = self._computed(merged)
         if isinstance(outputs, ModelFailed):
@@ -119,7 +119,7 @@ class OnnxRuntime:
 
     def _load(self) -> None:
         self._session = self._opened()
-        self._kinds = {entry.name: _TYPES.get(entry.type, _UNKNOWN) for entry in self._session.get_inputs()}
+        self._kinds = {entry.name: _TYPES.get(entry.type, _UNKNOWN_TYPE) for entry in self._session.get_inputs()}
         outputs = {entry.name for entry in self._session.get_outputs()}
         if set(self._kinds) != set(self._manifest.inputs) or not outputs.issuperset(self._manifest.outputs):
             message = (
@@ -140,7 +140,7 @@ class OnnxRuntime:
         try:
             session = onnxruntime.InferenceSession(self._path, options, providers=self._providers())
         except Exception as error:  # ONNX Runtime's errors have no common class but Exception
-            message = f"the model {self._manifest.file!r} can't be loaded: {_first_line(error)}"
+            message = f"the model {self._manifest.file!r} can't be loaded: {_get_first_line(error)}"
             raise ModelFailed(message) from error
         if self._devices.gpu is not Gpu.NONE:
             self._check_gpu(session)
@@ -174,41 +174,44 @@ class OnnxRuntime:
         try:
             results = self._session.run(self._asked, feeds)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class but Exception
-            return ModelFailed(_first_line(error))
-        outputs = {name: _flat(np.asarray(values)) for name, values in zip(self._names.values(), results, strict=True)}
-        return unwritable(outputs, _count(feeds)) or outputs
+            return ModelFailed(_get_first_line(error))
+        outputs = {
+            name: _drop_unit_axis(np.asarray(values))
+            for name, values in zip(self._names.values(), results, strict=True)
+        }
+        return find_unwritable(outputs, _count_rows(feeds)) or outputs
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     """Let the event loop have the core when it wants it: where they share one, probes and refusals wait for a run."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICER)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-def _as(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+def _convert_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
     """Return values in the model's own type; raise BadRequest for a number that would be infinity there, or another."""
     if values.dtype == dtype:
         return values
     if values.dtype.kind in "iu" and dtype.kind in "iu":
-        return cast(values, dtype, what)
+        return cast_values(values, dtype, what)
     try:
         with np.errstate(over="raise"):
             return values.astype(dtype)
     except FloatingPointError:
         with np.errstate(over="ignore"):
             lost = np.isfinite(values) & ~np.isfinite(values.astype(dtype))
-        return refuse(
-            what, str(values[lost][0]), f"values within the range of {datatype_of(dtype.name)}, the model's own"
+        return reject(
+            what, str(values[lost][0]), f"values within the range of {get_datatype(dtype.name)}, the model's own"
         )
 
 
-def _count(feeds: Feeds) -> int:
+def _count_rows(feeds: Feeds) -> int:
     return len(next(iter(feeds.values())))
 
 
-def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _drop_unit_axis(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """Turn (rows, 1) into (rows,): one prediction a row is one value, whatever the converter made of it."""
     return values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values  # noqa: PLR2004 - a matrix
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0][:500] or type(error).__name__

@@ -14,7 +14,7 @@ HEADER = struct.Struct(">I")
 """Length of the JSON that follows, in bytes."""
 
 
-def pack(message: dict[str, Any]) -> bytes:
+def pack_frame(message: dict[str, Any]) -> bytes:
     """Return a message as one frame."""
     body = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
     return HEADER.pack(len(body)) + body

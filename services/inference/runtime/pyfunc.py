@@ -9,10 +9,10 @@ from pathlib import Path
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
 from services.inference.rows import Rows
-from services.inference.runtime.memory import available_bytes, resident_bytes
-from services.inference.runtime.model_runtime import Feeds, Result, unwritable
+from services.inference.runtime.memory import read_available_bytes, read_resident_bytes
+from services.inference.runtime.model_runtime import Feeds, Result, find_unwritable
 from services.inference.runtime.pipe_frames import pack_array, unpack_array
-from services.inference.runtime.pyfunc_child import Child
+from services.inference.runtime.pyfunc_child import PyfuncProcess
 
 SPARE = 1.25
 """Free memory that another process needs, as a multiple of what the first one has."""
@@ -26,11 +26,11 @@ class PyfuncRuntime:
     """Child processes, one request in each at a time: more while requests wait, as far as cores and memory allow."""
 
     def __init__(
-        self, manifest: Manifest, path: Path, processes: int = 1, available: Callable[[], int] = available_bytes
+        self, manifest: Manifest, path: Path, processes: int = 1, available: Callable[[], int] = read_available_bytes
     ) -> None:
         """Remember what to load, in how many processes at most, and how many bytes of memory are to be had."""
         self._manifest, self._path, self._most, self._available = manifest, path, max(1, processes), available
-        self._children = [Child(path)]
+        self._children = [PyfuncProcess(path)]
         self._growing: asyncio.Task[None] | None = None
 
     @property
@@ -56,7 +56,7 @@ class PyfuncRuntime:
         """Begin to start another process, if there may be one more and memory is there for it."""
         if self.lanes >= self._most or (self._growing is not None and not self._growing.done()):
             return
-        needed = int(SPARE * max(map(resident_bytes, self.child_pids), default=0))
+        needed = int(SPARE * max(map(read_resident_bytes, self.child_pids), default=0))
         free = self._available()
         if needed > free:
             log.warning("requests wait, and memory for another process is missing: %d bytes of %d", free, needed)
@@ -65,7 +65,7 @@ class PyfuncRuntime:
         self._growing = asyncio.get_running_loop().create_task(self._add())
 
     async def _add(self) -> None:
-        child = Child(self._path, ONE_THREAD)
+        child = PyfuncProcess(self._path, ONE_THREAD)
         try:
             await child.start()
         except ModelFailed as failed:
@@ -104,9 +104,9 @@ class PyfuncRuntime:
         if "error" in answer:
             return ModelFailed(answer["error"])
         outputs = {"prediction": unpack_array(answer["prediction"])}
-        return unwritable(outputs, len(next(iter(feeds.values())))) or outputs
+        return find_unwritable(outputs, len(next(iter(feeds.values())))) or outputs
 
-    def _died(self, child: Child) -> None:
+    def _died(self, child: PyfuncProcess) -> None:
         """Replace a process that died: the only one by the next request, another one beside those that are left."""
         if self.lanes > 1 and child in self._children:
             self._children.remove(child)

@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from services.inference.refusals import ModelFailed
-from services.inference.runtime.pipe_frames import HEADER, pack
+from services.inference.runtime.pipe_frames import HEADER, pack_frame
 
 STOP_SECONDS = 10
 """How long the child may take to end after its pipe is closed."""
 
 
-class Child:
+class PyfuncProcess:
     """A process with the model, one request in it at a time; one that died is started again by the next request."""
 
     def __init__(self, path: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -74,7 +74,7 @@ class Child:
             raise ModelFailed(message_)
         try:
             if message is not None:
-                process.stdin.write(pack(message))
+                process.stdin.write(pack_frame(message))
                 await process.stdin.drain()
             header = await process.stdout.readexactly(HEADER.size)
             answer: dict[str, Any] = orjson.loads(await process.stdout.readexactly(HEADER.unpack(header)[0]))

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.inference.runtime.pipe_frames import HEADER, pack, pack_array, unpack_array
+from services.inference.runtime.pipe_frames import HEADER, pack_array, pack_frame, unpack_array
 
 
 def main(path: str) -> None:
@@ -26,11 +26,11 @@ def main(path: str) -> None:
     try:
         model = _load(path)
     except Exception as error:  # noqa: BLE001 - any model code may run here, and the parent must hear of it
-        _send(answers, {"error": f"the model can't be loaded: {_said(error)}"})
+        _send(answers, {"error": f"the model can't be loaded: {_describe_error(error)}"})
         return
     _send(answers, {"ready": True})
     while (message := _receive(sys.stdin.buffer)) is not None:
-        _send(answers, _answer(model, message))
+        _send(answers, _predict(model, message))
 
 
 def _load(path: str) -> Any:  # noqa: ANN401 - MLflow is untyped for us
@@ -40,28 +40,28 @@ def _load(path: str) -> Any:  # noqa: ANN401 - MLflow is untyped for us
     return mlflow.pyfunc.load_model(path)
 
 
-def _answer(model: Any, message: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - MLflow is untyped for us
+def _predict(model: Any, message: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - MLflow is untyped for us
     import pandas as pd
 
     try:
         arrays = {name: unpack_array(entry) for name, entry in message["columns"].items()}
-        rows: Any = arrays[""] if "" in arrays else pd.DataFrame({name: _series(v) for name, v in arrays.items()})
-        return {"prediction": pack_array(_array(model.predict(rows)))}
+        rows: Any = arrays[""] if "" in arrays else pd.DataFrame({name: _to_series(v) for name, v in arrays.items()})
+        return {"prediction": pack_array(_to_array(model.predict(rows)))}
     except Exception as error:  # noqa: BLE001 - any model code may run here, and the client must get an answer
-        return {"error": _said(error)}
+        return {"error": _describe_error(error)}
 
 
-def _series(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - a column of a frame
+def _to_series(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - a column of a frame
     return values if values.ndim == 1 else list(values)
 
 
-def _array(result: Any) -> NDArray[np.generic]:  # noqa: ANN401 - whatever a model returns
+def _to_array(result: Any) -> NDArray[np.generic]:  # noqa: ANN401 - whatever a model returns
     values = np.asarray(result.to_numpy() if hasattr(result, "to_numpy") else result)
-    values = _without_holes(values) if values.dtype == object else values
+    values = _replace_missing(values) if values.dtype == object else values
     return values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values  # noqa: PLR2004 - a matrix
 
 
-def _without_holes(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _replace_missing(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return objects that are numbers but for some that are missing as numbers and NaN, and not as texts ("nan")."""
     whole = values.ravel().tolist()
     missing = [one is None or one != one for one in whole]  # noqa: PLR0124 - only NaN is not itself
@@ -69,7 +69,7 @@ def _without_holes(values: NDArray[np.generic]) -> NDArray[np.generic]:
     return values.astype(np.float64) if any(missing) and numbers else values
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".strip()[:500]
 
 
@@ -82,7 +82,7 @@ def _receive(pipe: BinaryIO) -> dict[str, Any] | None:
 
 
 def _send(pipe: BinaryIO, message: dict[str, Any]) -> None:
-    pipe.write(pack(message))
+    pipe.write(pack_frame(message))
     pipe.flush()
 
 

@@ -7,19 +7,19 @@ from services.inference.refusals import Refused
 from services.inference.request import Outputs
 from services.inference.runtime.model_runtime import Feeds
 
-Tell = Callable[[Outputs | Refused], None]
+Deliver = Callable[[Outputs | Refused], None]
 """Takes what became of a request; called once, on the event loop."""
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class QueuedRequest:
     """A request that is not run yet."""
 
     feeds: Feeds
     rows: int
     since: float
     deadline: float
-    tell: Tell | None
+    tell: Deliver | None
     """Takes the result; None: it was told already."""
 
     def answer(self, result: Outputs | Refused) -> None:
@@ -30,9 +30,9 @@ class Waiting:
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class RunningBatch:
     """What is run beside the event loop."""
 
-    batch: list[Waiting]
+    batch: list[QueuedRequest]
     rows: int
     began: float

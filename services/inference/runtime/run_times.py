@@ -7,10 +7,10 @@ FALLING, RISING = 0.3, 0.02
 machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
 
 
-class Expected:
+class RunTimes:
     """What a run takes, by its rows; doubled rows are told apart.
 
-    >>> expected = Expected()
+    >>> expected = RunTimes()
     >>> expected.saw(1, 1, 0.001)
     >>> expected.seconds(1), expected.seconds(8)
     (0.001, 0.008)
@@ -53,19 +53,19 @@ class Expected:
         """Learn from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
-        self._by_size[size] = took if known is None else _nearer(known, took)
+        self._by_size[size] = took if known is None else _smooth(known, took)
         self.rows += SMOOTHING * (rows / requests - self.rows)
         share = took / requests
-        self._each = _nearer(self._each, share) if self._each else share
+        self._each = _smooth(self._each, share) if self._each else share
 
     def paced(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
-        self._usual = _nearer(self._usual or share, share)
+        self._usual = _smooth(self._usual or share, share)
         known = self._paced or share
         self._paced = known + SMOOTHING * (min(share, 2 * known) - known)  # one stall tells little
 
 
-def _nearer(expected: float, took: float) -> float:
+def _smooth(expected: float, took: float) -> float:
     """Return what is expected after one more run."""
     return expected + (FALLING if took < expected else RISING) * (took - expected)

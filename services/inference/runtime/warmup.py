@@ -10,10 +10,10 @@ MANY = 1000
 """After so many runs it is warm, however they vary."""
 
 
-class Warmth:
+class WarmupDetector:
     """Follows the first runs after the start; warm once, warm for ever.
 
-    >>> warmth = Warmth()
+    >>> warmth = WarmupDetector()
     >>> for number in range(64):
     ...     warmth.ran(0.03 if number < 40 else 0.01)
     >>> warmth.warm

@@ -11,10 +11,10 @@ VALUES_KEPT = 64
 """Values kept of one answer: the first ones of the prediction."""
 
 
-class Answers:
+class ComparedAnswers:
     """What this revision answered to compared requests, oldest first.
 
-    >>> ring = Answers(capacity=2)
+    >>> ring = ComparedAnswers(capacity=2)
     >>> for name in ("a", "b", "c"):
     ...     ring.remember(name, 200, np.array([1.5]), milliseconds=0.8)
     >>> [answer["request_id"] for answer in ring.latest()]

@@ -81,12 +81,12 @@ class _NumberBins:
         places = {column.name: int(offset) for column, offset in zip(columns, offsets, strict=False)}
         self._profile = profile
         self._names = [one.name for one in profile]
-        self._places = _selection([places[name] for name in self._names], int(offsets[-1]))
+        self._places = _select_columns([places[name] for name in self._names], int(offsets[-1]))
         edges = [TRUE_FROM if one.categories is not None else one.edges for one in profile]
         # values come in the matrix's dtype, or in each column's own: what is compared must be rounded alike
-        self._matrix_edges = _padded([_rounded(some, matrix_kind or "float64") for some in edges])
-        self._column_edges = _padded(
-            [_rounded(some, kinds[one.name]) for some, one in zip(edges, profile, strict=True)]
+        self._matrix_edges = _pad_edges([_round_edges(some, matrix_kind or "float64") for some in edges])
+        self._column_edges = _pad_edges(
+            [_round_edges(some, kinds[one.name]) for some, one in zip(edges, profile, strict=True)]
         )
         self._widths = [len(some) for some in edges]
         self._at_once = max(1, COMPARISONS // self._matrix_edges.size)
@@ -115,17 +115,17 @@ class _NumberBins:
         for one, width, row in zip(self._profile, self._widths, self._reached, strict=True):
             reached = [*row[: width + 1].tolist(), 0]
             bins = [low - high for low, high in pairwise(reached)]
-            whole = bins if one.categories is None else _truths(one.categories, *bins)
+            whole = bins if one.categories is None else _count_truths(one.categories, *bins)
             shown[one.name] = [*whole, self._rows - reached[0]]
         return shown
 
 
-def _selection(places: list[int], width: int) -> list[int] | slice:
+def _select_columns(places: list[int], width: int) -> list[int] | slice:
     """Return what picks these columns of a matrix; all of them in order need no copy."""
     return slice(None) if places == list(range(width)) else places
 
 
-def _padded(edges: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _pad_edges(edges: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return one row per column: -inf, which all but NaN reach, its edges, and +inf up to the longest."""
     padded = np.full((len(edges), 1 + max(map(len, edges))), np.inf)
     padded[:, 0] = -np.inf
@@ -134,10 +134,10 @@ def _padded(edges: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return padded
 
 
-def _rounded(edges: Sequence[float], kind: str) -> NDArray[np.float64]:
+def _round_edges(edges: Sequence[float], kind: str) -> NDArray[np.float64]:
     """Return edges as values of a dtype are rounded, still rising: 0.7 as float32 is less than 0.7, and must reach it.
 
-    >>> _rounded([0.7, 0.9], "float32") == np.array([0.7, 0.9], dtype=np.float32)
+    >>> _round_edges([0.7, 0.9], "float32") == np.array([0.7, 0.9], dtype=np.float32)
     array([ True,  True])
     """
     exact = np.asarray(edges, dtype=np.float64)
@@ -150,10 +150,10 @@ def _rounded(edges: Sequence[float], kind: str) -> NDArray[np.float64]:
     return narrow.astype(np.float64)
 
 
-def _truths(categories: Sequence[str], false: int, true: int) -> list[int]:
+def _count_truths(categories: Sequence[str], false: int, true: int) -> list[int]:
     """Return counts of truth values by category ("True", "False"; any case), and of those that no category names.
 
-    >>> _truths(["True", "False"], 3, 4), _truths(["True"], 3, 4)
+    >>> _count_truths(["True", "False"], 3, 4), _count_truths(["True"], 3, 4)
     ([4, 3, 0], [4, 3])
     """
     seen = {"false": false, "true": true}

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.telemetry.shared_counters import FOLDER, SLOT, Cells
+from services.inference.telemetry.shared_counters import FOLDER, SLOT, SharedCounters
 
 PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
 CODES = (200, 400, 404, 405, 408, 413, 415, 429, 499, 500, 503, 504)
 """The statuses that inference requests end with; 499: the client went away before its answer was written."""
-KINDS = {
+ANSWER_KINDS = {
     "right": (200,),
     "refused": (400, 404, 405, 413, 415),
     "shed": (429, 503),
@@ -27,11 +27,11 @@ _MILLISECONDS = (
 )
 EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in _MILLISECONDS)
 """The same edges as on one machine, where Envoy measures: a judge compares like with like."""
-FINE_SECONDS = (
+FINE_EDGES_SECONDS = (
     *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
 """Edges of what happens within a request: waiting, running."""
-ROWS = tuple(float(1 << power) for power in range(13))
+ROW_EDGES = tuple(float(1 << power) for power in range(13))
 """Edges of the rows of one run."""
 NATIVE_SCHEMA = 3
 """Buckets of the same durations for Prometheus' native histograms: eight to each doubling, 9 % apart."""
@@ -39,7 +39,12 @@ NATIVE_LOWEST, _NATIVE_HIGHEST = -136, 48
 """Numbers of the first and last of them: 8 microseconds, 64 seconds."""
 NATIVE_EDGES = tuple(2.0 ** (number / 8) for number in range(NATIVE_LOWEST, _NATIVE_HIGHEST + 1))
 """The upper end of each; what is beyond the last counts into it: no request is waited for so long."""
-_HISTOGRAMS = (("seconds", EDGES_SECONDS), ("waited", FINE_SECONDS), ("ran", FINE_SECONDS), ("rows", ROWS))
+_HISTOGRAMS = (
+    ("seconds", EDGES_SECONDS),
+    ("waited", FINE_EDGES_SECONDS),
+    ("ran", FINE_EDGES_SECONDS),
+    ("rows", ROW_EDGES),
+)
 _TABLE = len(PROTOCOLS) * len(CODES)
 _LENGTHS = [_TABLE, 1, *(len(edges) + 2 for _, edges in _HISTOGRAMS), len(NATIVE_EDGES) + 1, _TABLE, _TABLE]
 _STARTS = [0, *accumulate(_LENGTHS)]
@@ -63,7 +68,7 @@ class Meter:
     def __init__(self, folder: Path | None = None, slot: str = "0") -> None:
         """Go on from what this slot counted before; nothing is under way yet."""
         self._folder = folder
-        self._own = Cells(folder, slot, _STARTS[-1])
+        self._own = SharedCounters(folder, slot, _STARTS[-1])
         self._values = self._own.values
         self._values[_IN_FLIGHT] = 0.0
 
@@ -97,23 +102,23 @@ class Meter:
     def ran(self, waited: float, rows: int, seconds: float) -> None:
         """Count one run of the model: how long its first request had waited, its rows, and how long it took."""
         values = self._values
-        values[_WAITED + bisect_left(FINE_SECONDS, waited)] += 1.0
+        values[_WAITED + bisect_left(FINE_EDGES_SECONDS, waited)] += 1.0
         values[_RAN - 1] += waited
-        values[_RAN + bisect_left(FINE_SECONDS, seconds)] += 1.0
+        values[_RAN + bisect_left(FINE_EDGES_SECONDS, seconds)] += 1.0
         values[_BATCH - 1] += seconds
-        values[_BATCH + bisect_left(ROWS, rows)] += 1.0
+        values[_BATCH + bisect_left(ROW_EDGES, rows)] += 1.0
         values[_NATIVE - 1] += rows
 
-    def read(self) -> "Reading":
+    def read(self) -> "MeterReading":
         """Return the sums over all workers of this server."""
-        return Reading(Cells.total(self._folder, self._own, live=(_IN_FLIGHT,)))
+        return MeterReading(SharedCounters.total(self._folder, self._own, live=(_IN_FLIGHT,)))
 
 
 _OTHER = _CODE_PLACES[500]
 """Statuses that no door gives are failures of ours."""
 
 
-class Reading:
+class MeterReading:
     """What was counted, when somebody asked."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
@@ -150,7 +155,7 @@ class Reading:
         by_code: dict[int, float] = dict.fromkeys(CODES, 0.0)
         for (_, code), count in self.requests().items():
             by_code[code] += count
-        return {kind: sum(by_code[code] for code in codes) for kind, codes in KINDS.items()}
+        return {kind: sum(by_code[code] for code in codes) for kind, codes in ANSWER_KINDS.items()}
 
     def native(self) -> NDArray[np.int64]:
         """Return requests by native bucket, from NATIVE_LOWEST on."""

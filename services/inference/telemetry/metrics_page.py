@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from services.inference.manifest import Manifest
-from services.inference.telemetry.meter import Histogram, Reading
+from services.inference.telemetry.meter import Histogram, MeterReading
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -21,7 +21,7 @@ FROM_THE_START = (200, 500)
 """Statuses whose series are there before the first request, for the protocol that routers speak."""
 
 
-class Page:
+class MetricsPage:
     """Makes the page; prometheus_client writes it, imported with the first one."""
 
     def __init__(self, manifest: Manifest) -> None:
@@ -29,19 +29,19 @@ class Page:
         self._manifest = manifest
         self._names = {"model": manifest.model, "revision": manifest.revision}
 
-    def families(self, reading: Reading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
+    def families(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
         """Return all metrics; `device` is None while the model is not loaded."""
         return [*self._counted(reading), *self._predicted(summary), *self._warmth(summary), *self._info(device)]
 
-    def write(self, reading: Reading, summary: dict[str, Any], device: str | None) -> bytes:
+    def write(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> bytes:
         """Return the page in Prometheus' text format; see `families`."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         registry = CollectorRegistry()
-        registry.register(_Given(self.families(reading, summary, device)))
+        registry.register(_FixedCollector(self.families(reading, summary, device)))
         return generate_latest(registry)
 
-    def _counted(self, reading: Reading) -> "Iterable[Metric]":
+    def _counted(self, reading: MeterReading) -> "Iterable[Metric]":
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         names = list(self._names)
@@ -129,7 +129,7 @@ class Page:
         yield info
 
 
-class _Given:
+class _FixedCollector:
     """A collector of what was collected already."""
 
     def __init__(self, families: "list[Metric]") -> None:

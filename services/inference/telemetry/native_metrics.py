@@ -7,63 +7,63 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.messages import Message, message
+from services.inference.messages import Message, get_message_class
 from services.inference.telemetry.meter import NATIVE_LOWEST, NATIVE_SCHEMA
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from prometheus_client.samples import Sample
 
-MetricFamily = message("io.prometheus.client.MetricFamily")
-KINDS = {"counter": "COUNTER", "gauge": "GAUGE", "summary": "SUMMARY", "histogram": "HISTOGRAM"}
+MetricFamily = get_message_class("io.prometheus.client.MetricFamily")
+TYPES = {"counter": "COUNTER", "gauge": "GAUGE", "summary": "SUMMARY", "histogram": "HISTOGRAM"}
 SMALLEST = 2.0 ** ((NATIVE_LOWEST - 1) / 8)
 """Nothing is shorter than that: the bucket around zero stays empty."""
-MORE = 0x80
+CONTINUED = 0x80
 """Set in each byte of a length but the last."""
 
 
-def delimited(families: "Iterable[Metric]", natives: Mapping[str, NDArray[np.int64]]) -> bytes:
+def write_delimited(families: "Iterable[Metric]", natives: Mapping[str, NDArray[np.int64]]) -> bytes:
     """Return metrics, each behind its length; `natives` has counts by native bucket of some histograms, by name."""
     parts: list[bytes] = []
     for family in families:
-        body = _family(family, natives.get(family.name)).SerializeToString()
-        parts += (_length(len(body)), body)
+        body = _convert_family(family, natives.get(family.name)).SerializeToString()
+        parts += (_encode_length(len(body)), body)
     return b"".join(parts)
 
 
-def _length(size: int) -> bytes:
+def _encode_length(size: int) -> bytes:
     r"""Return a number as protobuf writes it.
 
-    >>> _length(5), _length(300)
+    >>> _encode_length(5), _encode_length(300)
     (b'\x05', b'\xac\x02')
     """
     whole = bytearray()
-    while size >= MORE:
-        whole.append(size % MORE | MORE)
-        size //= MORE
+    while size >= CONTINUED:
+        whole.append(size % CONTINUED | CONTINUED)
+        size //= CONTINUED
     return bytes([*whole, size])
 
 
-def _family(family: "Metric", native: NDArray[np.int64] | None) -> Message:
+def _convert_family(family: "Metric", native: NDArray[np.int64] | None) -> Message:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    written = MetricFamily(name=name, help=family.documentation, type=KINDS[family.type])
-    for labels, samples in groupby(family.samples, key=_labels):
+    written = MetricFamily(name=name, help=family.documentation, type=TYPES[family.type])
+    for labels, samples in groupby(family.samples, key=_list_labels):
         metric = written.metric.add()
         for label, value in labels:
             metric.label.add(name=label, value=value)
         for sample in samples:
-            _fill(metric, family.type, sample)
+            _fill_sample(metric, family.type, sample)
         if native is not None:
-            _spans(metric.histogram, native)
+            _add_native_buckets(metric.histogram, native)
     return written
 
 
-def _labels(sample: "Sample") -> tuple[tuple[str, str], ...]:
+def _list_labels(sample: "Sample") -> tuple[tuple[str, str], ...]:
     """Return a sample's labels but for that of its bucket: the buckets of one histogram are one metric."""
     return tuple((name, value) for name, value in sample.labels.items() if name != "le")
 
 
-def _fill(metric: Message, kind: str, sample: "Sample") -> None:
+def _fill_sample(metric: Message, kind: str, sample: "Sample") -> None:
     if kind in {"counter", "gauge"}:
         getattr(metric, kind).value = sample.value
     elif sample.name.endswith("_count"):
@@ -74,7 +74,7 @@ def _fill(metric: Message, kind: str, sample: "Sample") -> None:
         metric.histogram.bucket.add(upper_bound=float(sample.labels["le"]), cumulative_count=int(sample.value))
 
 
-def _spans(histogram: Message, counts: NDArray[np.int64]) -> None:
+def _add_native_buckets(histogram: Message, counts: NDArray[np.int64]) -> None:
     """Add the buckets that are not empty: runs of them, each count as its difference to the one before."""
     histogram.schema = NATIVE_SCHEMA
     histogram.zero_threshold = SMALLEST

@@ -40,12 +40,12 @@ samples = logging.getLogger("slipway.inference.samples")
 Headers = Mapping[bytes, bytes]
 
 
-class WatchingError(Exception):
+class ObserverError(Exception):
     """The environment asks for what can't be understood, or is not installed."""
 
 
 @dataclass(slots=True)
-class Told:
+class RequestRecord:
     """One request that was answered."""
 
     protocol: str
@@ -59,7 +59,7 @@ class Told:
     """Why it failed; empty where it did not."""
 
 
-class Watch:
+class RequestObserver:
     """Tells of one model's requests."""
 
     def __init__(
@@ -75,15 +75,15 @@ class Watch:
         self._all = share > 0 or tracer is not None
 
     @classmethod
-    def of_environment(cls, manifest: Manifest, environment: Mapping[str, str]) -> "Watch":
+    def of_environment(cls, manifest: Manifest, environment: Mapping[str, str]) -> "RequestObserver":
         """Return what the environment asks for; raise WatchingError."""
-        return cls(manifest, share=_share(environment), tracer=_tracer(environment, manifest))
+        return cls(manifest, share=_read_share(environment), tracer=_make_tracer(environment, manifest))
 
     def wants(self, status: int) -> bool:
         """Tell whether it wants to hear of a request that ended so."""
         return self._all or status >= FAILURES
 
-    def tell(self, told: Told) -> tuple[bytes, bytes] | None:
+    def tell(self, told: RequestRecord) -> tuple[bytes, bytes] | None:
         """Tell of a request; return a header that names its trace, where it has one."""
         if told.status >= FAILURES:
             log.warning("%s", told.reason, extra={"fields": self._fields(told)})
@@ -91,7 +91,7 @@ class Watch:
             self._sample(told, told.rows)
         return self._trace(told) if self._tracer is not None else None
 
-    def _fields(self, told: Told) -> dict[str, object]:
+    def _fields(self, told: RequestRecord) -> dict[str, object]:
         """Return what a line says beside its message: no header of the client's but its names of the request."""
         fields: dict[str, object] = {
             "revision": self._manifest.revision,
@@ -106,7 +106,7 @@ class Watch:
             fields["trace_id"] = trace[1].decode("latin-1")
         return fields
 
-    def _sample(self, told: Told, rows: Rows) -> None:
+    def _sample(self, told: RequestRecord, rows: Rows) -> None:
         columns = {"": rows.matrix} if rows.matrix is not None else rows.columns
         widest = max(values.size // max(1, rows.count) for values in columns.values())
         whole = max(1, VALUES_KEPT // max(1, widest))
@@ -115,7 +115,7 @@ class Watch:
         fields = {**self._fields(told), "rows": rows.count, "inputs": inputs, "prediction": prediction}
         samples.info("a request that was sampled", extra={"fields": fields})
 
-    def _trace(self, told: Told) -> tuple[bytes, bytes]:
+    def _trace(self, told: RequestRecord) -> tuple[bytes, bytes]:
         """Make the request's span, now that it is over, as a child of the client's."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -150,47 +150,47 @@ TRACE_PARTS = 4
 """Of a `traceparent`: version, trace, span, flags."""
 
 
-def _share(environment: Mapping[str, str]) -> float:
+def _read_share(environment: Mapping[str, str]) -> float:
     said = environment.get(CAPTURE, "0")
     try:
         share = float(said)
     except ValueError:
         share = -1.0
     if not (isfinite(share) and 0 <= share <= 1):
-        raise WatchingError(f"{CAPTURE} is {said!r}; expected a share of the requests, 0 to 1")
+        raise ObserverError(f"{CAPTURE} is {said!r}; expected a share of the requests, 0 to 1")
     return share
 
 
-def _tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer | None":
+def _make_tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer | None":
     """Return a tracer with OpenTelemetry's standard exporters; None where nothing asks for traces."""
     named = environment.get(EXPORTER) or ("otlp" if any(environment.get(name) for name in ENDPOINTS) else "none")
     if named == "none":
         return None
     if named not in {"otlp", "console"}:
-        raise WatchingError(f"{EXPORTER} is {named!r}; expected otlp, console or none")
+        raise ObserverError(f"{EXPORTER} is {named!r}; expected otlp, console or none")
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
     about = {"service.name": manifest.model, "service.version": manifest.revision}
-    provider = TracerProvider(resource=Resource.create(about | _given(environment)))
-    exporter: SpanExporter = ConsoleSpanExporter(out=sys.stderr) if named == "console" else _otlp()
+    provider = TracerProvider(resource=Resource.create(about | _read_service_name(environment)))
+    exporter: SpanExporter = ConsoleSpanExporter(out=sys.stderr) if named == "console" else _make_otlp_exporter()
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider.get_tracer("slipway.inference")
 
 
-def _given(environment: Mapping[str, str]) -> dict[str, str]:
+def _read_service_name(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the service's name where the environment gives one: it goes before ours."""
     name = environment.get("OTEL_SERVICE_NAME")
     return {"service.name": name} if name else {}
 
 
-def _otlp() -> Any:  # noqa: ANN401 - a SpanExporter of a package that may be missing
+def _make_otlp_exporter() -> Any:  # noqa: ANN401 - a SpanExporter of a package that may be missing
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         message = f"{EXPORTER}=otlp: opentelemetry-exporter-otlp-proto-http is not installed; add it to the image"
-        raise WatchingError(message) from error
+        raise ObserverError(message) from error
     return OTLPSpanExporter()
 
 
@@ -227,11 +227,11 @@ class TextLines(logging.Formatter):
         return super().format(record) + "".join(f" {name}={value}" for name, value in fields.items())
 
 
-def log_to_stderr(environment: Mapping[str, str] = os.environ) -> None:
+def configure_logging(environment: Mapping[str, str] = os.environ) -> None:
     """Write the log as `SLIPWAY_LOG` says: `json`, or `text` (also when it says nothing); raise WatchingError."""
     said = environment.get(FORMAT, "text")
     if said not in {"json", "text"}:
-        raise WatchingError(f"{FORMAT} is {said!r}; expected json or text")
+        raise ObserverError(f"{FORMAT} is {said!r}; expected json or text")
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if said == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

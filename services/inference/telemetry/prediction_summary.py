@@ -10,20 +10,20 @@ from services.inference.manifest import Manifest
 from services.inference.rows import Rows
 from services.inference.telemetry.input_bins import InputBins
 
-LABELS = 100
+LABEL_LIMIT = 100
 """Distinct labels that are counted apart; further ones are counted together."""
 LABEL_LENGTH = 64
 """Characters of a label that are kept."""
-OTHER = "(other)"
+OTHER_LABEL = "(other)"
 """The name under which further labels are counted."""
-LARGEST = 1e150
+LARGEST_SCORE = 1e150
 """Scores beyond it are not summed: 100 million squares up to its own still fit into a float64, which JSON needs."""
-TOGETHER = 32
+ROWS_TOGETHER = 32
 """Rows that are kept to be counted together: one alone costs as much as six of them, and more would be felt by whoever
 asks while they are counted."""
 
 
-class Summary:
+class PredictionSummary:
     """Requests answered with 200: their scores or classes, once for each request, and rows per bin of their inputs.
 
     The score of a request of several rows is their mean; of its labels each has its share of the rows.
@@ -42,7 +42,7 @@ class Summary:
         """Add a request's rows and their prediction, shape (rows,) or (rows, outputs); a row's first value counts."""
         self._kept.append((rows, prediction))
         self._kept_rows += len(prediction)
-        if self._kept_rows >= TOGETHER:
+        if self._kept_rows >= ROWS_TOGETHER:
             self._settle()
 
     def shown(self) -> dict[str, Any]:
@@ -65,18 +65,18 @@ class Summary:
             return
         self._requests += len(kept)
         self._rows += rows
-        for some in _merged([rows for rows, _ in kept]):
+        for some in _merge_rows([rows for rows, _ in kept]):
             self._inputs.count(some)
         predictions = [prediction for _, prediction in kept if prediction.size]
         if predictions and predictions[0].dtype.kind == "f":
-            self._nonfinite += _nonfinite(predictions)
-            self._add_scores([_first(one) for one in predictions])
+            self._nonfinite += _count_nonfinite(predictions)
+            self._add_scores([_take_first_values(one) for one in predictions])
         elif predictions and predictions[0].dtype.kind in "biuOUS":
-            self._add_labels([_first(one) for one in predictions])
+            self._add_labels([_take_first_values(one) for one in predictions])
 
     def _add_scores(self, first: list[NDArray[np.generic]]) -> None:
-        values = _means(first)
-        values = values[np.abs(values) <= LARGEST]
+        values = _average_rows(first)
+        values = values[np.abs(values) <= LARGEST_SCORE]
         self._count += len(values)
         self._total += float(values.sum())
         self._squares += float(values @ values)
@@ -92,20 +92,20 @@ class Summary:
     def _add_shares(self, counted: Counter[Any], rows: int) -> None:
         for value, count in counted.items():
             label = str(value)[:LABEL_LENGTH]
-            full = len(self._classes) - (OTHER in self._classes) >= LABELS
-            place = OTHER if full and label not in self._classes else label
+            full = len(self._classes) - (OTHER_LABEL in self._classes) >= LABEL_LIMIT
+            place = OTHER_LABEL if full and label not in self._classes else label
             self._classes[place] = self._classes.get(place, 0) + count / rows
 
 
-def _first(prediction: NDArray[np.generic]) -> NDArray[np.generic]:
+def _take_first_values(prediction: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return the first value of each row."""
     return prediction if prediction.ndim == 1 else prediction.reshape(len(prediction), -1)[:, 0]
 
 
-def _means(first: list[NDArray[np.generic]]) -> NDArray[np.float64]:
+def _average_rows(first: list[NDArray[np.generic]]) -> NDArray[np.float64]:
     """Return each request's mean.
 
-    >>> _means([np.array([1.0, 3.0]), np.array([5.0])]).tolist()
+    >>> _average_rows([np.array([1.0, 3.0]), np.array([5.0])]).tolist()
     [2.0, 5.0]
     """
     values = np.concatenate(first).astype(np.float64)
@@ -117,14 +117,14 @@ def _means(first: list[NDArray[np.generic]]) -> NDArray[np.float64]:
     return means
 
 
-def _nonfinite(predictions: list[NDArray[np.generic]]) -> int:
+def _count_nonfinite(predictions: list[NDArray[np.generic]]) -> int:
     """Return how many of these hold NaN or infinity: none, as a rule, which is seen at one glance."""
     if np.isfinite(np.concatenate([one.ravel() for one in predictions])).all():
         return 0
     return sum(not np.isfinite(one).all() for one in predictions)
 
 
-def _merged(kept: list[Rows]) -> list[Rows]:
+def _merge_rows(kept: list[Rows]) -> list[Rows]:
     """Return the same rows in as few pieces as there are forms of them: matrices, columns."""
     matrices = [rows.matrix for rows in kept if rows.matrix is not None]
     tables = [rows.columns for rows in kept if rows.matrix is None]

@@ -22,12 +22,12 @@ _OWNER = 0
 _WIDTH = 8
 
 
-class Cells:
+class SharedCounters:
     """One worker's numbers.
 
-    >>> cells = Cells(None, "0", 3)
+    >>> cells = SharedCounters(None, "0", 3)
     >>> cells.values[1] += 2
-    >>> Cells.total(None, cells).tolist()
+    >>> SharedCounters.total(None, cells).tolist()
     [0.0, 2.0, 0.0]
     """
 
@@ -51,7 +51,7 @@ class Cells:
         self.values = everything[1:]
 
     @staticmethod
-    def total(folder: Path | None, own: "Cells", live: Sequence[int] = ()) -> NDArray[np.float64]:
+    def total(folder: Path | None, own: "SharedCounters", live: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return the sums over all workers, shape (size,); of the cells `live` only over those that run."""
         sums = np.array(own.values)
         for path in folder.glob(f"*{SUFFIX}") if folder is not None else ():
@@ -60,13 +60,13 @@ class Cells:
             if not pid or pid == os.getpid():
                 continue
             others = numbers[1:]
-            if live and not _runs(pid):
+            if live and not _is_running(pid):
                 others[list(live)] = 0
             sums += others
         return sums
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.inference.runtime.admission import CALM_SECONDS, MOST_WAITING, RUNS_ALONE, TARGET_SECONDS, Admission
-from services.inference.runtime.run_times import Expected
+from services.inference.runtime.run_times import RunTimes
 
 RUN = 0.003
 """Seconds of a run of the model that most of these worlds have."""
@@ -36,7 +36,7 @@ class Course:
 
 def play(arrivals: Sequence[float], takes: Takes, *, patience: float = PATIENCE, objective: float = inf) -> Course:
     """Let one model answer requests one by one, in the order in which they were let in."""
-    expected, course = Expected(), Course()
+    expected, course = RunTimes(), Course()
     expected.saw(1, 1, takes(-inf))
     admission = Admission(expected, together=False, objective=objective)
     admission.reckon()
@@ -137,7 +137,7 @@ def test_a_collection_of_garbage_refuses_nobody() -> None:
 
 def test_a_queue_that_stands_is_overload_after_half_a_second() -> None:
     """As those who send more are held back by the number of their connections; it neither grows nor shrinks then."""
-    expected = Expected()
+    expected = RunTimes()
     expected.saw(1, 1, RUN)
     admission = Admission(expected, together=False)
     admission.reckon()
@@ -231,7 +231,7 @@ def test_only_what_can_not_be_answered_in_time_is_refused_where_there_is_no_over
     waiting: int, pace: float, remaining: float, overdue: float
 ) -> None:
     """That is what waits already, and what the run under way takes beyond what was expected, against the deadline."""
-    expected = Expected()
+    expected = RunTimes()
     expected.saw(1, 1, pace)
     admission = Admission(expected, together=False)
     admission.reckon()
@@ -243,7 +243,7 @@ def test_only_what_can_not_be_answered_in_time_is_refused_where_there_is_no_over
 
 def test_a_deadline_that_has_passed_already_is_told_by_the_engine() -> None:
     """Which answers that it is too late; that is no overload."""
-    expected = Expected()
+    expected = RunTimes()
     expected.saw(1, 1, RUN)
 
     assert Admission(expected, together=False).refusal(5, 0.0, 0.0) is None
@@ -270,7 +270,7 @@ def test_a_run_that_hangs_keeps_out_whom_it_keeps_from_the_objective() -> None:
 
 def test_a_tight_queue_is_so_many_runs() -> None:
     """Runs that are slower one after the other than by themselves shorten no queue."""
-    expected = Expected()
+    expected = RunTimes()
     expected.saw(1, 1, RUN)
     for _ in range(100):
         expected.paced(1, 2 * RUN)

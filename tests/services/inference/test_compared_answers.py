@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from services.inference.telemetry.compared_answers import Answers
+from services.inference.telemetry.compared_answers import ComparedAnswers
 
 
 def test_the_ring_forgets_the_oldest() -> None:
     """It never grows beyond its capacity."""
-    ring = Answers()
+    ring = ComparedAnswers()
     for number in range(5000):
         ring.remember(str(number), 200, np.array([number]), milliseconds=1.0)
 
@@ -20,7 +20,7 @@ def test_the_ring_forgets_the_oldest() -> None:
 
 def test_long_predictions_are_cut() -> None:
     """Only the first 64 values are kept; text stays text. The time is kept beside them."""
-    ring = Answers()
+    ring = ComparedAnswers()
     ring.remember("numbers", 200, np.arange(100.0).reshape(10, 10), milliseconds=1.5)
     ring.remember("text", 200, np.array(["yes"], dtype=object), milliseconds=2.5)
 

@@ -8,7 +8,7 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
-from services.inference.grpc.call import MOST_HELD
+from services.inference.grpc.call import MOST_BUFFERED
 from services.inference.runtime.admission import MOST_WAITING
 from tests.services.inference.grpc_serving import INFER, oip
 from tests.services.inference.http2_peer import CHECK, HELLO, block, call, fields_of, headers, piece, raw
@@ -135,13 +135,13 @@ def test_a_request_is_counted_by_what_its_client_got(place: Place, method: str, 
 
 def test_messages_that_are_not_whole_are_bounded_together(place: Place) -> None:
     """Whoever sends more then is refused; the others go on."""
-    place.server.calls.held = MOST_HELD
+    place.server.calls.held = MOST_BUFFERED
 
     said = place.told([HELLO, headers(1, block(fields_of(INFER))), piece(1, b"abc")]).read().answers[1].said
 
     assert said["grpc-status"] == "8"
-    assert said["grpc-message"].startswith(f"{MOST_HELD} bytes of other messages wait already")
-    assert place.left() == (0, MOST_HELD, 0)
+    assert said["grpc-message"].startswith(f"{MOST_BUFFERED} bytes of other messages wait already")
+    assert place.left() == (0, MOST_BUFFERED, 0)
 
 
 def test_calls_are_bounded_together(place: Place) -> None:

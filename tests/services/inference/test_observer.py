@@ -14,7 +14,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from services.inference.manifest import parse_manifest
 from services.inference.rows import Rows
-from services.inference.telemetry.observer import JsonLines, TextLines, Told, Watch, WatchingError, log_to_stderr
+from services.inference.telemetry.observer import (
+    JsonLines,
+    ObserverError,
+    RequestObserver,
+    RequestRecord,
+    TextLines,
+    configure_logging,
+)
 from tests.services.inference.serving import served, until
 
 Maker = Callable[..., dict[str, Any]]
@@ -132,12 +139,12 @@ def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
 ) -> None:
     """Drawn for each request; cut to their first values, in whole rows."""
     draws = iter([0.1, 0.3])
-    watch = Watch(parse_manifest(manifest_document()), share=0.25, draw=lambda: next(draws))
+    watch = RequestObserver(parse_manifest(manifest_document()), share=0.25, draw=lambda: next(draws))
     rows = Rows(np.arange(300.0).reshape(100, 3), {})
 
     with caplog.at_level(logging.INFO):
         for _ in range(2):
-            watch.tell(Told("oip", 200, 0.001, {b"x-request-id": b"r"}, rows, np.arange(100), ""))
+            watch.tell(RequestRecord("oip", 200, 0.001, {b"x-request-id": b"r"}, rows, np.arange(100), ""))
 
     (sample,) = [json.loads(JsonLines().format(record)) for record in caplog.records]
     assert sample["rows"] == 100
@@ -148,12 +155,12 @@ def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
 
 def test_a_sample_holds_a_whole_row_of_many_values(manifest_document: Maker, caplog: pytest.LogCaptureFixture) -> None:
     """An image, say; beside it the same number of rows of narrower columns. What is larger still is cut."""
-    watch = Watch(parse_manifest(manifest_document()), share=1.0)
+    watch = RequestObserver(parse_manifest(manifest_document()), share=1.0)
     columns = {"image": np.ones((3, 28, 28)), "word": np.array(["a", "b", "c"], dtype=object)}
 
     with caplog.at_level(logging.INFO):
-        watch.tell(Told("oip", 200, 0.001, {}, Rows(None, columns), None, ""))
-        watch.tell(Told("oip", 200, 0.001, {}, Rows(np.ones((1, 5000)), {}), None, ""))
+        watch.tell(RequestRecord("oip", 200, 0.001, {}, Rows(None, columns), None, ""))
+        watch.tell(RequestRecord("oip", 200, 0.001, {}, Rows(np.ones((1, 5000)), {}), None, ""))
 
     small, large = [json.loads(JsonLines().format(record)) for record in caplog.records]
     assert (len(small["inputs"]["image"]), small["inputs"]["word"]) == (784, ["a"])
@@ -162,7 +169,7 @@ def test_a_sample_holds_a_whole_row_of_many_values(manifest_document: Maker, cap
 
 def test_without_a_wish_only_failures_are_wanted(manifest_document: Maker) -> None:
     """Nothing is sampled by itself."""
-    watch = Watch.of_environment(parse_manifest(manifest_document()), {})
+    watch = RequestObserver.of_environment(parse_manifest(manifest_document()), {})
 
     assert [watch.wants(status) for status in (200, 400, 429, 500, 504)] == [False, False, False, True, True]
 
@@ -180,11 +187,11 @@ def test_what_can_not_be_understood_ends_the_process(
     manifest_document: Maker, environment: dict[str, str], said: str
 ) -> None:
     """Before it is ready, with the variable's name."""
-    with pytest.raises(WatchingError, match=said):
-        Watch.of_environment(parse_manifest(manifest_document()), environment)
+    with pytest.raises(ObserverError, match=said):
+        RequestObserver.of_environment(parse_manifest(manifest_document()), environment)
 
 
 def test_a_log_of_another_kind_is_refused() -> None:
     """It is text or JSON."""
-    with pytest.raises(WatchingError, match="SLIPWAY_LOG is 'xml'; expected json or text"):
-        log_to_stderr({"SLIPWAY_LOG": "xml"})
+    with pytest.raises(ObserverError, match="SLIPWAY_LOG is 'xml'; expected json or text"):
+        configure_logging({"SLIPWAY_LOG": "xml"})

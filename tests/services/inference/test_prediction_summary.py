@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from services.inference.manifest import parse_manifest
 from services.inference.rows import Rows
-from services.inference.telemetry.prediction_summary import Summary
+from services.inference.telemetry.prediction_summary import PredictionSummary
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]
@@ -30,7 +30,7 @@ def summary(manifest_document: Maker) -> Callable[..., dict[str, Any]]:
     """Return what is shown after some predictions."""
 
     def shown(*predictions: NDArray[Any]) -> dict[str, Any]:
-        kept = Summary(parse_manifest(manifest_document()))
+        kept = PredictionSummary(parse_manifest(manifest_document()))
         for prediction in predictions:
             kept.count(ROWS, prediction)
         found: dict[str, Any] = orjson.loads(orjson.dumps(kept.shown()))

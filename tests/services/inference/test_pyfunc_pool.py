@@ -14,8 +14,8 @@ import pytest
 from services.inference.manifest import Manifest, parse_manifest
 from services.inference.refusals import ModelFailed, Refused
 from services.inference.rows import Rows
-from services.inference.runtime.engine import GROW_SECONDS, Engine
-from services.inference.runtime.model_runtime import warm_up_rows
+from services.inference.runtime.engine import SCALE_UP_SECONDS, Engine
+from services.inference.runtime.model_runtime import make_warm_up_rows
 from services.inference.runtime.pyfunc import PyfuncRuntime
 from services.inference.telemetry.meter import Meter
 from tests.services.inference.waiting import predict
@@ -158,10 +158,10 @@ def test_the_engine_asks_for_more_while_requests_wait(met_model: Path, manifest:
         now = [0.0]
         runtime = PyfuncRuntime(manifest, met_model / "mlflow", 2, lambda: PLENTY)
         engine = Engine(runtime, batchable=False, meter=Meter(), clock=lambda: now[0])
-        await engine.start(warm_up_rows(manifest))
+        await engine.start(make_warm_up_rows(manifest))
 
         def tick(_: object) -> None:
-            now[0] += GROW_SECONDS
+            now[0] += SCALE_UP_SECONDS
 
         told: list[asyncio.Future[Any]] = [asyncio.get_running_loop().create_future() for _ in range(4)]
         for future in told:

@@ -16,9 +16,9 @@ import pytest
 from onnx import numpy_helper
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.inference.messages import message, parsed
-from services.inference.request import Answer, Call
-from services.inference.rescue import Rescue, Rescuer, order_of
+from services.inference.messages import get_message_class, parse_message
+from services.inference.request import Request, Response
+from services.inference.rescue import Rescue, Rescuer, parse_order
 from services.inference.telemetry.meter import Meter
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
@@ -168,7 +168,7 @@ class Called:
 def called(pair: Pair, number: float, metadata: dict[str, str]) -> Called:
     """Ask the canary over gRPC."""
     tensor = {"name": "x", "datatype": "FP32", "shape": [1, 1], "contents": {"fp32_contents": [number]}}
-    asked = message("inference.ModelInferRequest")(model_name="toy", id="7", inputs=[tensor])
+    asked = get_message_class("inference.ModelInferRequest")(model_name="toy", id="7", inputs=[tensor])
     with grpc.insecure_channel(pair.grpc) as channel:
         call = channel.unary_unary(CALL)
         answer, came = None, None
@@ -180,7 +180,7 @@ def called(pair: Pair, number: float, metadata: dict[str, str]) -> Called:
     for name, value in came.trailing_metadata():
         trailers.setdefault(name, []).append(value)
     announced = dict(came.initial_metadata() or ()).get("trailer", "")
-    read = answer and parsed(message("inference.ModelInferResponse"), answer)
+    read = answer and parse_message(get_message_class("inference.ModelInferResponse"), answer)
     value = read.outputs[0].contents.fp32_contents[0] if read else None
     return Called(status=came.code().name, value=value, trailers=trailers, announced=announced.split(", "))
 
@@ -256,15 +256,15 @@ class Watched:
     """A request for toy-v3 that the stable version can answer, and what its client got."""
 
     rescue: Rescue
-    replies: "asyncio.Queue[Answer]"
+    replies: "asyncio.Queue[Response]"
 
 
 def watched(pair: Pair, rescuer: Rescuer, seconds: float = 20.0, **said: float) -> Watched:
     """Begin with one, whose client waits for so many seconds."""
     asked = order(pair.stable.port, at_once=int(said.get("at_once", 16)), after=said.get("after", 10.0))
     headers = {name.encode(): value.encode() for name, value in asked.items()}
-    replies: asyncio.Queue[Answer] = asyncio.Queue()
-    call = Call("POST", INFER, b"", headers, body(7))
+    replies: asyncio.Queue[Response] = asyncio.Queue()
+    call = Request("POST", INFER, b"", headers, body(7))
     rescue = rescuer.watch(call, "oip", perf_counter() + seconds, replies.put_nowait)
     assert rescue is not None
     return Watched(rescue, replies)
@@ -279,7 +279,7 @@ def test_a_request_that_is_held_for_long_is_answered_by_the_stable_version(pair:
         one = watched(pair, rescuer, after=0.01)
         answer = await one.replies.get()
         before = meter.read().rescued()["oip", 504]
-        taken = one.rescue.takes(Answer(504, b"late"))
+        taken = one.rescue.takes(Response(504, b"late"))
         await rescuer.close()
         assert before == 0
         return answer.status, taken
@@ -295,11 +295,11 @@ def test_no_more_are_handed_on_at_once_than_the_route_allows(pair: Pair) -> None
     async def crowd() -> list[bool]:
         rescuer = Rescuer("toy-v3", meter, trusts=True)
         ones = [watched(pair, rescuer, at_once=2) for _ in range(4)]
-        taken = [one.rescue.takes(Answer(500, b"")) for one in ones[:3]]
+        taken = [one.rescue.takes(Response(500, b"")) for one in ones[:3]]
         for one in ones[:2]:
             await one.replies.get()
         await asyncio.sleep(0)  # the second one's place is given back
-        taken.append(ones[3].rescue.takes(Answer(500, b"")))
+        taken.append(ones[3].rescue.takes(Response(500, b"")))
         await ones[3].replies.get()
         await rescuer.close()
         return taken
@@ -316,7 +316,7 @@ def test_a_right_answer_of_its_own_ends_the_asking(pair: Pair) -> None:
         one = watched(pair, rescuer, after=0.001)
         while not rescuer.under_way:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
-        taken = one.rescue.takes(Answer(200, b""))
+        taken = one.rescue.takes(Response(200, b""))
         await rescuer.close()
         return taken, one.replies.empty()
 
@@ -327,7 +327,7 @@ def test_what_its_client_waits_for_no_more_is_handed_on_to_nobody(pair: Pair) ->
     """The rest of the client's time is the bound."""
 
     async def too_late() -> bool:
-        return watched(pair, Rescuer("toy-v3", Meter(), trusts=True), seconds=0).rescue.takes(Answer(504, b""))
+        return watched(pair, Rescuer("toy-v3", Meter(), trusts=True), seconds=0).rescue.takes(Response(504, b""))
 
     assert asyncio.run(too_late()) is False
 
@@ -335,4 +335,4 @@ def test_what_its_client_waits_for_no_more_is_handed_on_to_nobody(pair: Pair) ->
 @pytest.mark.parametrize("after", ["0", "-1", "nan", "inf", "1e9", "soon"])
 def test_an_order_with_a_time_that_is_none_is_no_order(after: str) -> None:
     """Whoever wrote it sees it in the log."""
-    assert order_of(f"of=a; by=10.0.0.1:3000; at-once=1; after={after}".encode(), "a") is None
+    assert parse_order(f"of=a; by=10.0.0.1:3000; at-once=1; after={after}".encode(), "a") is None

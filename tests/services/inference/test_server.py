@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from services.inference.processes.fast_path import WHOLE
+from services.inference.processes.fast_path import LARGEST_BODY
 from tests.services.inference.serving import Served, served, until
 
 INFER = "/v2/models/toy/infer"
@@ -69,7 +69,7 @@ def test_a_body_may_come_in_pieces_or_without_a_length(pair: Served) -> None:
             connection.sendall(bytes([byte]))
         slow = _answer(connection.makefile("rb"))
     chunked = httpx.post(f"http://127.0.0.1:{pair.port}{INFER}", content=iter([BODY[:10], BODY[10:]]))
-    large = pair.client.post(INFER, content=BODY + b" " * WHOLE)
+    large = pair.client.post(INFER, content=BODY + b" " * LARGEST_BODY)
 
     assert slow.startswith(b"200 ")
     assert chunked.json() == large.json()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.inference.telemetry.meter import CODES, EDGES_SECONDS, PROTOCOLS, Meter
-from services.inference.telemetry.shared_counters import SUFFIX, Cells
+from services.inference.telemetry.shared_counters import SUFFIX, SharedCounters
 
 ROOT = Path(__file__).parents[3]
 OTHER = """
@@ -55,7 +55,7 @@ def test_a_file_of_another_size_is_begun_anew(tmp_path: Path) -> None:
     """Left by another version of us: its cells mean something else."""
     (tmp_path / f"own{SUFFIX}").write_bytes(b"\x01" * 17)
 
-    cells = Cells(tmp_path, "own", 3)
+    cells = SharedCounters(tmp_path, "own", 3)
 
     assert cells.values.tolist() == [0.0, 0.0, 0.0]
 
