@@ -29,17 +29,17 @@ def stages(model: Model) -> Iterator[dict[str, Any]]:
     asyncio.run(runtime.start())
     form = oip_json(model)
     served = ServedModel(manifest=manifest, runtime=runtime)
-    inference = OpenInferenceHttp(served).paths().exact[form.path].inference
+    inference = OpenInferenceHttp(served).build_routes().exact[form.path].codec
     if inference is None:
         raise TypeError(f"{form.path}: no inference, expected the protocol's inference route")
     call = Request("POST", form.path, b"", {}, form.bodies[0])
     asked = inference.parse(call)
-    feeds = runtime.feeds(asked.rows)
+    feeds = runtime.make_feeds(asked.rows)
     (outputs,) = runtime.run([feeds])
     summary = PredictionSummary(manifest)
     steps: dict[str, Callable[[], object]] = {
         "parse and check": lambda: inference.parse(call),
-        "to the model's types": lambda: runtime.feeds(asked.rows),
+        "to the model's types": lambda: runtime.make_feeds(asked.rows),
         "run the model": lambda: runtime.run([feeds]),
         "write the answer": lambda: inference.write(asked, outputs),
         "summaries": lambda: summary.count(asked.rows, outputs["prediction"]),

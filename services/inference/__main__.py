@@ -29,7 +29,7 @@ def main(words: list[str] | None = None) -> int:
         _check_port(asked.host, asked.grpc_port)
         passed += ["--grpc", f"{asked.host}:{asked.grpc_port}"]
     plan = ServerPlan(
-        host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, words=tuple(passed)
+        host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, arguments=tuple(passed)
     )
     return Supervisor(plan).run()
 

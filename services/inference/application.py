@@ -37,35 +37,39 @@ class HttpApplication:
     """An ASGI application; every answer of it names the revision and echoes the request's id."""
 
     def __init__(
-        self, model: Model, doors: Sequence[HttpProtocolHandler], upkeep: OperationsPages, rest: AsgiApp | None = None
+        self,
+        model: Model,
+        protocols: Sequence[HttpProtocolHandler],
+        operations: OperationsPages,
+        rest: AsgiApp | None = None,
     ) -> None:
-        """Answer what `doors` have paths for; other paths are `rest`'s (None: refused)."""
+        """Answer what `protocols` have paths for; other paths are `rest`'s (None: refused)."""
         self.model = model
-        self._upkeep, self._rest = upkeep, rest
+        self._operations, self._fallback = operations, rest
         self.revision: Header = (REVISION, model.manifest.revision.encode())
         self.routes: dict[str, Route] = {}
         self._prefixes: list[tuple[str, HttpProtocolHandler]] = []
-        for door in (*doors, upkeep):
-            paths = door.paths()
+        for protocol in (*protocols, operations):
+            paths = protocol.build_routes()
             self.routes.update(paths.exact)
-            self._prefixes.extend((prefix, door) for prefix in paths.prefixes)
-        self._last_resort = doors[0]
+            self._prefixes.extend((prefix, protocol) for prefix in paths.prefixes)
+        self._last_resort = protocols[0]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._others(scope, receive, send)
+            await self._answer_non_http(scope, receive, send)
             return
         route = self.routes.get(scope["path"])
-        if route is None and self._rest is not None and self._upkeep.is_bentoml(scope["path"]):
-            await self._rest(scope, receive, send)
-        elif route is not None and route.inference is not None and scope["method"] == "POST":
-            await self._infer(route.door, route.inference, scope, receive, send)
+        if route is None and self._fallback is not None and self._operations.is_bentoml_path(scope["path"]):
+            await self._fallback(scope, receive, send)
+        elif route is not None and route.codec is not None and scope["method"] == "POST":
+            await self._run_inference(route.protocol, route.codec, scope, receive, send)
         else:
-            await self._answer(route, scope, receive, send)
+            await self._answer_page(route, scope, receive, send)
 
-    async def _infer(
-        self, door: ProtocolHandler, inference: InferenceCodec, scope: Scope, receive: Receive, send: Send
+    async def _run_inference(
+        self, protocol: ProtocolHandler, codec: InferenceCodec, scope: Scope, receive: Receive, send: Send
     ) -> None:
         headers = dict(scope["headers"])
         came: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -74,32 +78,32 @@ class HttpApplication:
             if not came.done():  # somebody stopped waiting
                 came.set_result(answer)
 
-        exchange = Exchange(self.model, door, inference, reply)
-        exchange.hold()
+        exchange = Exchange(self.model, protocol, codec, reply)
+        exchange.defer_count()
         try:
             body = await read_body(receive, headers)
         except ClientGone:
-            exchange.lose()
+            exchange.abandon()
             return
         except Refused as refusal:
             exchange.refuse(refusal)
         else:
-            exchange.ask(Request("POST", scope["path"], scope["query_string"], headers, body))
+            exchange.start(Request("POST", scope["path"], scope["query_string"], headers, body))
         if await _wait_for_response(came, receive):
-            await self._send(came.result(), headers, send)
-            exchange.written()
+            await self._send_response(came.result(), headers, send)
+            exchange.count_written()
         else:
-            exchange.lose()
+            exchange.abandon()
 
-    async def _answer(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_page(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that does not run the model, or refuse it."""
         headers = dict(scope["headers"])
         path, method = scope["path"], scope["method"]
-        door: ProtocolHandler = self._door(path) if route is None else route.door
+        protocol: ProtocolHandler = self._find_protocol(path) if route is None else route.protocol
         allowed = "POST" if route is None else ", ".join(route.handlers) or "POST"
         try:
             if route is None:
-                raise self._door(path).missing(path)
+                raise self._find_protocol(path).explain_missing(path)
             handler = route.handlers.get(method)
             if handler is None:
                 raise NotAllowed(f"method: got {method[:20]}, expected {allowed} for {path[:160]}")
@@ -108,15 +112,17 @@ class HttpApplication:
         except ClientGone:
             return
         except Refused as refusal:
-            answer = make_refusal_response(door, self.model, refusal)
+            answer = make_refusal_response(protocol, self.model, refusal)
             if isinstance(refusal, NotAllowed):
                 answer = answer._replace(headers=(*answer.headers, (b"allow", allowed.encode())))
-        await self._send(answer, headers, send, head=method == "HEAD")
+        await self._send_response(answer, headers, send, head=method == "HEAD")
 
-    def headers(self, answer: Response, asked: dict[bytes, bytes], encoding: bytes | None, size: int) -> list[Header]:
+    def build_headers(
+        self, answer: Response, asked: dict[bytes, bytes], encoding: bytes | None, size: int
+    ) -> list[Header]:
         """Return the headers of an answer of so many bytes."""
         sent: list[Header] = [
-            (b"content-type", answer.kind),
+            (b"content-type", answer.media_type),
             (b"content-length", b"%d" % size),
             *answer.headers,
         ]
@@ -131,19 +137,21 @@ class HttpApplication:
             sent.append((b"connection", b"close"))  # the client goes elsewhere with its next request
         return sent
 
-    async def _send(self, answer: Response, asked: dict[bytes, bytes], send: Send, *, head: bool = False) -> None:
+    async def _send_response(
+        self, answer: Response, asked: dict[bytes, bytes], send: Send, *, head: bool = False
+    ) -> None:
         body, encoding = await compress_body(answer.body, asked)
-        sent = self.headers(answer, asked, encoding, len(body))
+        sent = self.build_headers(answer, asked, encoding, len(body))
         await send({"type": "http.response.start", "status": answer.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if head else body})
 
-    def _door(self, path: str) -> HttpProtocolHandler:
-        return next((door for prefix, door in self._prefixes if path.startswith(prefix)), self._last_resort)
+    def _find_protocol(self, path: str) -> HttpProtocolHandler:
+        return next((protocol for prefix, protocol in self._prefixes if path.startswith(prefix)), self._last_resort)
 
-    async def _others(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_non_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is no request: BentoML's application starts and ends with ours, where it is there."""
-        if scope["type"] == "lifespan" and self._rest is not None:
-            await self._rest(scope, receive, send)
+        if scope["type"] == "lifespan" and self._fallback is not None:
+            await self._fallback(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _answer_lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -177,11 +185,11 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def build_application(model: Model, upkeep: OperationsPages, rest: AsgiApp | None = None) -> HttpApplication:
+def build_application(model: Model, operations: OperationsPages, rest: AsgiApp | None = None) -> HttpApplication:
     """Return the application with every protocol."""
-    doors = (
+    protocols = (
         OpenInferenceHttp(model),
         TensorFlowServing(model, read_labels(os.environ)),
         MlflowScoring(model),
     )
-    return HttpApplication(model, doors, upkeep, rest)
+    return HttpApplication(model, protocols, operations, rest)

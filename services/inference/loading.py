@@ -25,7 +25,7 @@ def open_model() -> Model:
         runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
         objective = read_objective_seconds(os.environ)
     model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process(), objective=objective)
-    model.watch = watch
+    model.observer = watch
     model.rescuer = Rescuer.of_environment(manifest.revision, model.meter, os.environ)
     return model
 

@@ -96,7 +96,7 @@ class Manifest:
         return frozenset(column.name for column in self.columns)
 
     @cached_property
-    def answers(self) -> tuple[str, ...]:
+    def output_names(self) -> tuple[str, ...]:
         """The outputs' names on the wire, whatever the model calls them."""
         return OUTPUTS[: max(1, len(self.outputs))]
 

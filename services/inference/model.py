@@ -1,4 +1,4 @@
-"""The model behind every door: loaded, warmed up, asked, summed up."""
+"""The served model and what belongs to it: its runtime, its queue, its counters and summaries."""
 
 import logging
 from dataclasses import dataclass, field
@@ -49,19 +49,19 @@ class Model:
     meter: Meter = field(default_factory=Meter)
     objective: float = inf
     """Seconds within which every answer has to be given; what can't be is refused."""
-    answers: ComparedAnswers = field(default_factory=ComparedAnswers)
+    compared_answers: ComparedAnswers = field(default_factory=ComparedAnswers)
     summary: PredictionSummary = field(init=False)
     engine: Engine = field(init=False)
     outputs: dict[str, TensorType] = field(default_factory=dict)
     """What the model gives, as its first answer showed; empty where it gave none."""
     ready: bool = False
-    watch: RequestObserver = field(init=False)
+    observer: RequestObserver = field(init=False)
     rescuer: Rescuer = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin the summary that the manifest asks for."""
         self.summary = PredictionSummary(self.manifest)
-        self.watch = RequestObserver(self.manifest)
+        self.observer = RequestObserver(self.manifest)
         self.rescuer = Rescuer(self.manifest.revision, self.meter)
         self.engine = Engine(
             self.runtime, batchable=self.manifest.batchable, meter=self.meter, objective=self.objective

@@ -37,11 +37,11 @@ class Request:
     body: bytes
 
     @property
-    def kind(self) -> bytes:
+    def media_type(self) -> bytes:
         """Return the content type without its parameters, lower-case; empty where there is none.
 
         >>> headers = {b"content-type": b"Text/CSV; charset=utf-8"}
-        >>> Request("POST", "/invocations", b"", headers, b"").kind
+        >>> Request("POST", "/invocations", b"", headers, b"").media_type
         b'text/csv'
         """
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -52,7 +52,7 @@ class Response(NamedTuple):
 
     status: int
     body: bytes
-    kind: bytes = JSON
+    media_type: bytes = JSON
     headers: tuple[Header, ...] = ()
 
 
@@ -70,9 +70,9 @@ class InferenceCodec:
 class Route:
     """What one path does, by method."""
 
-    door: "ProtocolHandler"
+    protocol: "ProtocolHandler"
     handlers: Mapping[str, Handler] = field(default_factory=dict)
-    inference: InferenceCodec | None = None
+    codec: InferenceCodec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class ProtocolHandler(Protocol):
     name: str
     """How metrics call it."""
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return a refusal in the protocol's own form."""
         ...
 
@@ -98,10 +98,10 @@ class ProtocolHandler(Protocol):
 class HttpProtocolHandler(ProtocolHandler, Protocol):
     """One protocol over HTTP."""
 
-    def paths(self) -> RouteTable:
+    def build_routes(self) -> RouteTable:
         """Return what it answers."""
         ...
 
-    def missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> NotFound:
         """Say what there is instead of a path that begins as this protocol's do."""
         ...

@@ -47,7 +47,7 @@ Reply = Callable[[Response], None]
 class RescueCounter(Protocol):
     """Who counts requests that were handed on."""
 
-    def rescued(self, protocol: str, status: int) -> None:
+    def count_rescued(self, protocol: str, status: int) -> None:
         """Count one by the status that this revision had for it."""
 
 
@@ -102,9 +102,9 @@ def _check_address(said: str) -> str:
 class Rescuer:
     """Asks the revision before this one in its place, for one process."""
 
-    def __init__(self, revision: str, counting: RescueCounter, *, trusts: bool = False) -> None:
-        """Ask nobody yet; `trusts`: headers of requests are the route's."""
-        self.revision, self.trusts = revision, trusts
+    def __init__(self, revision: str, counting: RescueCounter, *, trusts_headers: bool = False) -> None:
+        """Ask nobody yet; `trusts_headers`: headers of requests are the route's."""
+        self.revision, self.trusts_headers = revision, trusts_headers
         self._counting = counting
         self._client: httpx.AsyncClient | None = None
         self.under_way = 0
@@ -114,17 +114,17 @@ class Rescuer:
     @classmethod
     def of_environment(cls, revision: str, counting: RescueCounter, environment: Mapping[str, str]) -> "Rescuer":
         """Return one that trusts requests' headers where the environment says that a route sets them."""
-        return cls(revision, counting, trusts=environment.get(RESCUE_SETTING) == "route")
+        return cls(revision, counting, trusts_headers=environment.get(RESCUE_SETTING) == "route")
 
-    def helps(self, headers: Mapping[bytes, bytes]) -> bool:
+    def is_for_another(self, headers: Mapping[bytes, bytes]) -> bool:
         """Tell whether a request was meant for another revision."""
-        return self.trusts and RESCUED_FROM_HEADER in headers
+        return self.trusts_headers and RESCUED_FROM_HEADER in headers
 
-    def watch(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
+    def start_rescue(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
         """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
         asked = call.headers
         if (
-            not (self.trusts and call.path and RESCUE_HEADER in asked)
+            not (self.trusts_headers and call.path and RESCUE_HEADER in asked)
             or RESCUED_FROM_HEADER in asked
             or asked.get(COMPARE_HEADER) == b"1"
         ):
@@ -132,21 +132,21 @@ class Rescuer:
         order = parse_order(call.headers[RESCUE_HEADER], self.revision)
         return None if order is None else Rescue(self, order, call, protocol, deadline, reply)
 
-    def count(self, protocol: str, status: int) -> None:
+    def count_rescued(self, protocol: str, status: int) -> None:
         """Count a request that another revision answered."""
-        self._counting.rescued(protocol, status)
+        self._counting.count_rescued(protocol, status)
 
-    def begin(self, order: RescueOrder) -> bool:
+    def take_slot(self, order: RescueOrder) -> bool:
         """Take one of the places; False: there is none."""
         free = self.under_way < order.at_once
         self.under_way += free
         return free
 
-    def end(self) -> None:
+    def release_slot(self) -> None:
         """Give a place back."""
         self.under_way -= 1
 
-    async def ask(self, order: RescueOrder, call: Request, seconds: float) -> Response | None:
+    async def forward(self, order: RescueOrder, call: Request, seconds: float) -> Response | None:
         """Return the other revision's answer; None: it gave none that is right, within so many seconds."""
         import httpx  # not before it is needed: a process that hands nothing on does without
 
@@ -159,7 +159,7 @@ class Rescuer:
             async with asyncio.timeout(seconds):
                 came = await self._client.post(url, content=call.body, headers=headers, timeout=seconds)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            self._tell(f"{order.by} gave no answer in the place of {self.revision}: {error!r}")
+            self._warn_once(f"{order.by} gave no answer in the place of {self.revision}: {error!r}")
             return None
         self._failed = False
         if came.status_code not in SUCCESSES:
@@ -183,7 +183,7 @@ class Rescuer:
             (RESCUED_FROM_HEADER, self.revision.encode()),
         ]
 
-    def _tell(self, what: str) -> None:
+    def _warn_once(self, what: str) -> None:
         if not self._failed:  # once until it answers again
             log.warning(what)
         self._failed = True
@@ -198,9 +198,9 @@ class Rescue:
     """Cares for one request: its client gets this revision's answer, or another one's in its place, once."""
 
     __slots__ = (
-        "_asking",
         "_call",
         "_deadline",
+        "_forwarding",
         "_order",
         "_own",
         "_protocol",
@@ -217,48 +217,48 @@ class Rescue:
         self._rescuer, self._order, self._call, self._protocol = rescuer, order, call, protocol
         self._deadline, self._reply = deadline, reply
         self._own: Response | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._forwarding: asyncio.Task[None] | None = None
         self._replied = False
-        self._timer = asyncio.get_running_loop().call_later(order.after_seconds, self._ask)
+        self._timer = asyncio.get_running_loop().call_later(order.after_seconds, self._start_forwarding)
 
-    def takes(self, own: Response) -> bool:
+    def offer(self, own: Response) -> bool:
         """Hear this revision's own answer, once; tell whether the client is cared for, now or already."""
         self._timer.cancel()
         if self._replied:
-            self._rescuer.count(self._protocol, own.status)
+            self._rescuer.count_rescued(self._protocol, own.status)
             return True
         if own.status in SUCCESSES or own.status in ANSWER_KINDS["not_the_versions"]:
-            self.stop()
+            self.cancel()
             return False
-        if self._asking is None:
-            self._ask()
-        if self._asking is None or self._asking.done():
+        if self._forwarding is None:
+            self._start_forwarding()
+        if self._forwarding is None or self._forwarding.done():
             return False
         self._own = own
         return True
 
-    def stop(self) -> None:
+    def cancel(self) -> None:
         """Ask nobody any more: the client has its answer, or is gone."""
         self._timer.cancel()
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._forwarding is not None:
+            self._forwarding.cancel()
 
-    def _ask(self) -> None:
+    def _start_forwarding(self) -> None:
         left = self._deadline - perf_counter()
-        if left > LEAST_SECONDS and self._rescuer.begin(self._order):
-            self._asking = asyncio.get_running_loop().create_task(self._asked(left))
-            self._asking.add_done_callback(lambda _: self._rescuer.end())
+        if left > LEAST_SECONDS and self._rescuer.take_slot(self._order):
+            self._forwarding = asyncio.get_running_loop().create_task(self._forward(left))
+            self._forwarding.add_done_callback(lambda _: self._rescuer.release_slot())
 
-    async def _asked(self, seconds: float) -> None:
+    async def _forward(self, seconds: float) -> None:
         try:
-            answer = await self._rescuer.ask(self._order, self._call, seconds)
+            answer = await self._rescuer.forward(self._order, self._call, seconds)
         except Exception:  # a fault of ours must not leave a client without an answer
             log.exception("a request could not be handed on")
             answer = None
         if answer is not None:
             self._replied = True
             if self._own is not None:
-                self._rescuer.count(self._protocol, self._own.status)
+                self._rescuer.count_rescued(self._protocol, self._own.status)
             said = (RESCUED_HEADER, self._rescuer.revision.encode())
             self._reply(answer._replace(headers=(*answer.headers, said)))
         elif self._own is not None:

@@ -55,7 +55,7 @@ _to_bentoml_asgi: Callable[..., AsgiApp] = _Service.to_asgi
 
 
 def make_bentoml_app() -> AsgiApp:
-    """Return BentoML's application alone, for a process that has a model and doors already."""
+    """Return BentoML's application alone, for a process that has loaded the model itself."""
     return _to_bentoml_asgi(Inference)
 
 

@@ -39,7 +39,7 @@ def application(folder: Path) -> Callable[..., Awaitable[None]]:
         if scope["method"] == "POST":
             said = dict(scope["headers"]).get(HEADER_LENGTH)
             asked = oip_json.parse_request(body, None if said is None else int(said), manifest)
-            (result,) = runtime.run([runtime.feeds(asked.rows)])
+            (result,) = runtime.run([runtime.make_feeds(asked.rows)])
             if isinstance(result, ModelFailed):
                 raise result
             answer, head = oip_json.write_response(asked, result, manifest)

@@ -1,4 +1,4 @@
-"""The doors over gRPC: KServe's and Triton's Open Inference Protocol, TensorFlow Serving, and gRPC's own health.
+"""The protocols over gRPC: KServe's and Triton's Open Inference Protocol, TensorFlow Serving, and gRPC's own health.
 
-Nothing here is imported before somebody asks for a port of gRPC: protobuf and the messages' classes take their time.
+Imported only if a gRPC port is configured, because protobuf and the message classes are slow to import.
 """

@@ -24,20 +24,20 @@ class CallLimits:
     def __init__(self, model: Model) -> None:
         """Begin with none."""
         self.model = model
-        self.under_way = 0
-        self.held = 0
+        self.active = 0
+        self.buffered = 0
         """Bytes of messages that have not come whole."""
 
-    def refusal(self) -> Refused | None:
+    def check_limit(self) -> Refused | None:
         """Return why no more calls are taken; None where they are."""
-        if self.under_way > MOST_WAITING:
+        if self.active > MOST_WAITING:
             return Overloaded(f"{MOST_WAITING} calls are under way already; come again later, or add replicas")
         return None
 
-    def hold(self, more: int) -> Refused | None:
+    def buffer(self, more: int) -> Refused | None:
         """Count bytes that are kept of a message; return why no more may be."""
-        self.held += more
-        if self.held > MOST_BUFFERED:
+        self.buffered += more
+        if self.buffered > MOST_BUFFERED:
             return Overloaded(
                 f"{MOST_BUFFERED} bytes of other messages wait already; come again later, or add replicas"
             )
@@ -56,51 +56,51 @@ class GrpcCall(Stream):
         self._begun = False
         self._timer: TimerHandle | None = None
 
-    def begin(self) -> None:
+    def on_open(self) -> None:
         """End, as there is no method."""
         assert self.head.ending is not None  # noqa: S101 - or it would be a call of another class
         self.end(self.head.ending)
 
-    def write(self, message: bytes) -> None:
+    def send_message(self, message: bytes) -> None:
         """Send a message."""
         if not self.closed:
             if not self._begun:
                 self._begun = True
-                self.session.outflow.headers(self, RESPONSE_HEADERS)
-            self.session.outflow.data(self, frame_message(message))
+                self.session.flow.send_headers(self, RESPONSE_HEADERS)
+            self.session.flow.send_data(self, frame_message(message))
 
     def refuse(self, refusal: Refused) -> None:
         """End with a refusal."""
         assert self.head.method is not None  # noqa: S101 - as in `begin`
-        self.end_with(make_refusal_response(self.head.method.door, self.calls.model, refusal))
+        self.end_with_response(make_refusal_response(self.head.method.protocol, self.calls.model, refusal))
 
-    def end_with(self, answer: Response) -> None:
+    def end_with_response(self, answer: Response) -> None:
         """End as an answer says that is not right, or that has nothing more to say."""
-        about = self.head.about
+        about = self.head.response_fields
         if any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
-            about = self.head.without_revision
+            about = self.head.fields_without_revision
         self.end(make_response_ending(answer, about))
 
     def end(self, ending: CallEnding) -> None:
         """End."""
         self.stop_timer()
         if not self.closed:
-            self.session.outflow.end(self, ending.trailers if self._begun else ending.alone)
+            self.session.flow.send_trailers(self, ending.trailers if self._begun else ending.alone)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """Wait for nothing more."""
         self.stop_timer()
 
     def start_timer(self, seconds: float) -> None:
-        """Call `late` when so much time is over, once."""
+        """Call `on_timeout` when so much time is over, once."""
         if self._timer is None:
-            self._timer = get_running_loop().call_later(seconds, self.late)
+            self._timer = get_running_loop().call_later(seconds, self.on_timeout)
 
     def stop_timer(self) -> None:
         """Don't."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def late(self) -> None:
+    def on_timeout(self) -> None:
         """End, as the time that the client gives is over."""
-        self.refuse(TooLate(f"no answer within {1000 * self.head.seconds:.0f} ms"))
+        self.refuse(TooLate(f"no answer within {1000 * self.head.timeout_seconds:.0f} ms"))

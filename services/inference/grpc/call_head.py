@@ -33,17 +33,17 @@ class CallHead:
     """None: it ends as `ending` says."""
     headers: dict[bytes, bytes]
     """What is ours of the metadata, as HTTP has it; what is too long to be echoed is left out."""
-    about: bytes
+    response_fields: bytes
     """A header block with what is said beside every answer: the revision, and the request's id."""
-    good: bytes
+    ok_trailers: bytes
     """The block of the trailers behind an answer that is right."""
-    without_revision: bytes = b""
-    """What `about` says but for the revision."""
+    fields_without_revision: bytes = b""
+    """What `response_fields` says but for the revision."""
     encoding: bytes = b"identity"
     """Of messages that are packed."""
-    seconds: float = PATIENCE_SECONDS
+    timeout_seconds: float = PATIENCE_SECONDS
     """How long its client waits for one answer, at most as long as we let it."""
-    whole_seconds: float | None = None
+    call_timeout_seconds: float | None = None
     """How long it waits for the end of a call of several messages; None: it does not say."""
     refusal: Refused | None = None
     """What is wrong with it, although its method is there."""
@@ -59,50 +59,50 @@ class CallHeadReader:
         self._methods = methods
         self._revision = (REVISION, revision.encode())
 
-    def head(self, fields: Sequence[Field] | None) -> CallHead:
+    def parse_head(self, fields: Sequence[Field] | None) -> CallHead:
         """Return what a call's fields say (None: there were too many); raise MalformedRequest."""
         if fields is None:
             said = f"metadata: got more than {METADATA_BYTES} bytes, expected less"
-            return self._none({}, lambda about: make_ending(Status.RESOURCE_EXHAUSTED, said, about))
+            return self._make_refused({}, lambda about: make_ending(Status.RESOURCE_EXHAUSTED, said, about))
         found = parse_request_fields(fields)
         headers = {name: found[name] for name in KEPT_HEADERS if len(found.get(name, _TOO_LONG)) <= ID_LENGTH}
         kind, path = found.get(b"content-type", b""), found[b":path"]
         if found[b":method"] != b"POST":
-            return self._none(headers, lambda about: make_http_ending(405, about))
+            return self._make_refused(headers, lambda about: make_http_ending(405, about))
         if not (kind == MEDIA_TYPE or kind.startswith((MEDIA_TYPE + b"+", MEDIA_TYPE + b";"))):
-            return self._none(headers, lambda about: make_http_ending(415, about))
+            return self._make_refused(headers, lambda about: make_http_ending(415, about))
         method = self._methods.get(path)
         if method is None:
             expected = ", ".join(one.decode() for one in self._methods)
             said = f"method: got {path[:SHOWN].decode('latin-1')!r}, expected one of {expected}"
-            return self._none(headers, lambda about: make_ending(Status.UNIMPLEMENTED, said, about))
-        return self._called(method, headers, found)
+            return self._make_refused(headers, lambda about: make_ending(Status.UNIMPLEMENTED, said, about))
+        return self._make_call(method, headers, found)
 
-    def _called(self, method: GrpcMethod, headers: dict[bytes, bytes], found: dict[bytes, bytes]) -> CallHead:
+    def _make_call(self, method: GrpcMethod, headers: dict[bytes, bytes], found: dict[bytes, bytes]) -> CallHead:
         seconds, whole_seconds, refusal = PATIENCE_SECONDS, None, None
         try:
             whole_seconds = _parse_timeout(found.get(b"grpc-timeout"))
             seconds = read_deadline(found, 0.0)
         except BadRequest as wrong:
             refusal = wrong
-        about = self._about(headers)
+        about = self._encode_response_fields(headers)
         return CallHead(
             method=method,
             headers=headers,
-            about=about,
-            good=encode_fields((b"grpc-status", b"0")) + about,
-            without_revision=encode_fields(*_pick_echoed(headers)),
+            response_fields=about,
+            ok_trailers=encode_fields((b"grpc-status", b"0")) + about,
+            fields_without_revision=encode_fields(*_pick_echoed(headers)),
             encoding=found.get(b"grpc-encoding", b"identity"),
-            seconds=seconds if whole_seconds is None else min(seconds, whole_seconds),
-            whole_seconds=whole_seconds,
+            timeout_seconds=seconds if whole_seconds is None else min(seconds, whole_seconds),
+            call_timeout_seconds=whole_seconds,
             refusal=refusal,
         )
 
-    def _none(self, headers: dict[bytes, bytes], ending: Callable[[bytes], CallEnding]) -> CallHead:
-        about = self._about(headers)
-        return CallHead(method=None, headers=headers, about=about, good=b"", ending=ending(about))
+    def _make_refused(self, headers: dict[bytes, bytes], ending: Callable[[bytes], CallEnding]) -> CallHead:
+        about = self._encode_response_fields(headers)
+        return CallHead(method=None, headers=headers, response_fields=about, ok_trailers=b"", ending=ending(about))
 
-    def _about(self, headers: Mapping[bytes, bytes]) -> bytes:
+    def _encode_response_fields(self, headers: Mapping[bytes, bytes]) -> bytes:
         return encode_fields(self._revision, *_pick_echoed(headers))
 
 

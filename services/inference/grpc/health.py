@@ -36,85 +36,85 @@ class HealthService:
     def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what tells once, and what tells at every change."""
         return {
-            **make_unary_methods(self, {"Check": self._check}, {}),
-            "Watch": GrpcMethod(door=self, begin=self._watch),
+            **make_unary_methods(self, {"Check": self._answer_check}, {}),
+            "Watch": GrpcMethod(protocol=self, open_call=self._open_watch),
         }
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
         return make_refusal(refusal)
 
-    def end(self) -> None:
+    def stop_watches(self) -> None:
         """Let nobody watch any longer, and leave nobody with an old answer."""
         for watch in list(self._watches):
-            watch.tell()
+            watch.report()
             watch.refuse(Draining("this replica is ending; watch another one"))
         self._watches.clear()
 
-    def status(self, service: str) -> str:
+    def get_status(self, service: str) -> str:
         """Return how a service is."""
         if service not in self._services:
             return UNKNOWN
         return "SERVING" if self._calls.model.ready else "NOT_SERVING"
 
-    def join(self, watch: "HealthWatch") -> None:
+    def add_watch(self, watch: "HealthWatch") -> None:
         """Tell one who watches now, and at every change."""
         self._watches.add(watch)
-        watch.tell()
+        watch.report()
         if self._timer is None:
-            self._timer = get_running_loop().call_later(POLL_SECONDS, self._look)
+            self._timer = get_running_loop().call_later(POLL_SECONDS, self._poll)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         self._watches = {watch for watch in self._watches if not watch.closed}
-        self._timer = get_running_loop().call_later(POLL_SECONDS, self._look) if self._watches else None
+        self._timer = get_running_loop().call_later(POLL_SECONDS, self._poll) if self._watches else None
         for watch in self._watches:
-            watch.tell()
+            watch.report()
 
-    def _check(self, body: bytes) -> Response:
+    def _answer_check(self, body: bytes) -> Response:
         service = parse_message(HealthCheckRequest, body).service
-        status = self.status(service)
+        status = self.get_status(service)
         if status == UNKNOWN:
             expected = ", ".join(sorted(self._services - {""}))
             raise NotFound(f"service: got {service[:SHOWN]!r}, expected {expected}, or none for all")
         return write_message(HealthCheckResponse(status=status))
 
-    def _watch(self, session: Session, number: int, head: CallHead) -> "HealthWatch":
-        return HealthWatch(session, number, head, self._calls).of(self)
+    def _open_watch(self, session: Session, number: int, head: CallHead) -> "HealthWatch":
+        return HealthWatch(session, number, head, self._calls).attach(self)
 
 
 class HealthWatch(MultiMessageCall):
     """A call that hears of a service's health until it ends."""
 
-    __slots__ = ("_health", "_service", "_told")
+    __slots__ = ("_health", "_reported", "_service")
 
-    def of(self, health: HealthService) -> "HealthWatch":
+    def attach(self, health: HealthService) -> "HealthWatch":
         """Watch this; return itself."""
         self._health = health
         self._service: str | None = None
-        self._told = ""
+        self._reported = ""
         return self
 
-    def takes(self) -> bool:
+    def wants_message(self) -> bool:
         """One message, which says what is watched."""
         return self._service is None
 
-    def took(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Begin with the service that it names."""
         try:
             self._service = parse_message(HealthCheckRequest, message).service
         except Refused as refusal:
             self.refuse(refusal)
         else:
-            self._health.join(self)
+            self._health.add_watch(self)
 
-    def read_all(self) -> None:
+    def on_messages_end(self) -> None:
         """Refuse a call without a message; others go on."""
         if self._service is None:
             self.refuse(BadRequest("message: got none, expected one"))
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Tell how the service is, if it has changed."""
-        status = self._health.status(self._service or "")
-        if status != self._told:
-            self._told = status
-            self.write(HealthCheckResponse(status=status).SerializeToString())
+        status = self._health.get_status(self._service or "")
+        if status != self._reported:
+            self._reported = status
+            self.send_message(HealthCheckResponse(status=status).SerializeToString())

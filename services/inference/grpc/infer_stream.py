@@ -26,24 +26,24 @@ REQUESTS_AHEAD = 8
 class InferStreams:
     """The streams of one server, which end with it."""
 
-    def __init__(self, calls: CallLimits, door: OpenInferenceGrpc) -> None:
+    def __init__(self, calls: CallLimits, protocol: OpenInferenceGrpc) -> None:
         """Begin with none."""
-        self.calls, self.door = calls, door
+        self.calls, self.protocol = calls, protocol
         self.open: set[InferStream] = set()
-        self.ended = False
+        self.stopped = False
 
-    def method(self) -> GrpcMethod:
+    def make_method(self) -> GrpcMethod:
         """Return the method that opens one."""
-        return GrpcMethod(door=self.door, begin=self._begin)
+        return GrpcMethod(protocol=self.protocol, open_call=self._open_stream)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Read no more; what was read is answered, and then each stream ends."""
-        self.ended = True
+        self.stopped = True
         for stream in list(self.open):
-            stream.read()
+            stream.read_messages()
 
-    def _begin(self, session: Session, number: int, head: CallHead) -> "InferStream":
-        return InferStream(session, number, head, self.calls).of(self)
+    def _open_stream(self, session: Session, number: int, head: CallHead) -> "InferStream":
+        return InferStream(session, number, head, self.calls).attach(self)
 
 
 @dataclass(slots=True, eq=False)
@@ -58,87 +58,89 @@ class _StreamedRequest:
 class InferStream(MultiMessageCall):
     """One stream. A refusal is an answer, and the stream goes on."""
 
-    __slots__ = ("_asked", "_deadline", "_sending", "_streams")
+    __slots__ = ("_deadline", "_requests", "_sending", "_streams")
 
-    def of(self, streams: InferStreams) -> "InferStream":
+    def attach(self, streams: InferStreams) -> "InferStream":
         """Be one of these; return itself."""
         self._streams = streams
-        self._asked: deque[_StreamedRequest] = deque()
+        self._requests: deque[_StreamedRequest] = deque()
         self._sending: Exchange | None = None
         """The request whose answer is being sent: the client's windows may hold it up."""
-        self._deadline = inf if self.head.whole_seconds is None else perf_counter() + self.head.whole_seconds
+        self._deadline = (
+            inf if self.head.call_timeout_seconds is None else perf_counter() + self.head.call_timeout_seconds
+        )
         streams.open.add(self)
         return self
 
-    def takes(self) -> bool:
+    def wants_message(self) -> bool:
         """Take some at a time: a client that does not take its answers is not read from either."""
-        return len(self._asked) < REQUESTS_AHEAD and not self._streams.ended
+        return len(self._requests) < REQUESTS_AHEAD and not self._streams.stopped
 
-    def took(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Have the model run it."""
         asked = _StreamedRequest()
-        self._asked.append(asked)
-        door = self._streams.door
+        self._requests.append(asked)
+        protocol = self._streams.protocol
         asked.exchange = Exchange(
             self.calls.model,
-            door,
-            door.streamed,
-            partial(self._answered, asked, partial(door.refused_in_stream, message)),
+            protocol,
+            protocol.stream_codec,
+            partial(self._on_response, asked, partial(protocol.write_stream_refusal, message)),
         )
-        asked.exchange.hold()
+        asked.exchange.defer_count()
         deadline = min(self._deadline, perf_counter() + PATIENCE_SECONDS)
-        asked.exchange.ask(HttpCall("POST", "", b"", {}, message), deadline)
+        asked.exchange.start(HttpCall("POST", "", b"", {}, message), deadline)
 
-    def read_all(self) -> None:
+    def on_messages_end(self) -> None:
         """End, when all is answered."""
-        if self._asked or self.outbox:
+        if self._requests or self.outbox:
             return
-        if self._streams.ended:
+        if self._streams.stopped:
             self.refuse(Draining("this replica is ending; begin another stream, at another one"))
         else:
-            self.end(make_response_ending(Response(200, b""), self.head.about))
+            self.end(make_response_ending(Response(200, b""), self.head.response_fields))
 
-    def drained(self) -> None:
+    def on_drained(self) -> None:
         """Send the next answers, now that those before were taken."""
-        self._count()
-        self._send()
+        self._count_sent()
+        self._send_responses()
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """Answer nothing more."""
-        super().lost()
-        self._leave()
+        super().on_lost()
+        self._abandon_all()
 
     def end(self, ending: CallEnding) -> None:
         """End; what is not answered yet is not any more."""
         super().end(ending)
-        self._leave()
+        self._abandon_all()
 
-    def _answered(self, asked: _StreamedRequest, refused: Callable[[str], bytes], answer: Response) -> None:
+    def _on_response(self, asked: _StreamedRequest, refused: Callable[[str], bytes], answer: Response) -> None:
         right = answer.status == 200  # noqa: PLR2004 - HTTP's OK
         asked.answer = answer.body if right else refused(answer.body.decode())
-        self._send()
+        self._send_responses()
 
-    def _send(self) -> None:
+    def _send_responses(self) -> None:
         """Send the answers that are there, in order, while they are taken; then read on."""
-        while self._asked and self._asked[0].answer is not None and not self.outbox:
-            asked = self._asked.popleft()
+        while self._requests and self._requests[0].answer is not None and not self.outbox:
+            asked = self._requests.popleft()
             self._sending = asked.exchange
-            self.write(asked.answer or b"")
+            self.send_message(asked.answer or b"")
             if not self.outbox:
-                self._count()
+                self._count_sent()
         if not self.closed:
-            self.read()
+            self.read_messages()
 
-    def _count(self) -> None:
+    def _count_sent(self) -> None:
         """Count the request whose answer was sent."""
         if self._sending is not None:
-            self._sending.written()
+            self._sending.count_written()
             self._sending = None
 
-    def _leave(self) -> None:
+    def _abandon_all(self) -> None:
         self._streams.open.discard(self)
-        for exchange in (self._sending, *(asked.exchange for asked in self._asked)):
+        for exchange in (self._sending, *(asked.exchange for asked in self._requests)):
             if exchange is not None:
-                exchange.lose()
-        self._asked.clear()
+                exchange.abandon()
+        self._requests.clear()
         self._sending = None

@@ -20,23 +20,23 @@ CallOpener = Callable[["Session", int, "CallHead"], "GrpcCall"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcMethod:
-    """One method: one of `inference`, `tell` and `begin`."""
+    """One method: one of `codec`, `answer` and `open_call`."""
 
-    door: ProtocolHandler
+    protocol: ProtocolHandler
     path: str = ""
     """Where another revision takes a message of it over HTTP, as it is: handed on for want of an answer."""
-    inference: InferenceCodec | None = None
+    codec: InferenceCodec | None = None
     """It runs the model: it is counted, limited and compared."""
-    tell: MessageAnswerer | None = None
-    begin: CallOpener | None = None
+    answer: MessageAnswerer | None = None
+    open_call: CallOpener | None = None
 
 
 def make_unary_methods(
-    door: ProtocolHandler, tell: Mapping[str, MessageAnswerer], infer: Mapping[str, InferenceCodec]
+    protocol: ProtocolHandler, tell: Mapping[str, MessageAnswerer], infer: Mapping[str, InferenceCodec]
 ) -> dict[str, GrpcMethod]:
     """Return methods that take one message and give one, by name."""
-    telling = {name: GrpcMethod(door=door, tell=one) for name, one in tell.items()}
-    return telling | {name: GrpcMethod(door=door, inference=one) for name, one in infer.items()}
+    telling = {name: GrpcMethod(protocol=protocol, answer=one) for name, one in tell.items()}
+    return telling | {name: GrpcMethod(protocol=protocol, codec=one) for name, one in infer.items()}
 
 
 def write_message(message: Message) -> Response:

@@ -51,25 +51,25 @@ class OpenInferenceGrpc:
         """Answer for a model."""
         self._model = model
         self._manifest = model.manifest
-        self.streamed = InferenceCodec(self._parse, self._write_streamed)
+        self.stream_codec = InferenceCodec(self._parse, self._write_streamed)
         """A request in a stream."""
 
     def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what takes one message and gives one."""
         told = {
-            "ServerLive": self._live,
-            "ServerReady": self._ready,
-            "ServerMetadata": self._server,
-            "ModelReady": self._model_ready,
-            "ModelMetadata": self._metadata,
+            "ServerLive": self._answer_live,
+            "ServerReady": self._answer_ready,
+            "ServerMetadata": self._answer_server,
+            "ModelReady": self._answer_model_ready,
+            "ModelMetadata": self._answer_metadata,
         }
         return make_unary_methods(self, told, {"ModelInfer": InferenceCodec(self._parse, self._write)})
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
         return make_refusal(refusal)
 
-    def refused_in_stream(self, body: bytes, words: str) -> bytes:
+    def write_stream_refusal(self, body: bytes, words: str) -> bytes:
         """Return a refusal as a stream's message, with the id of the request that these bytes are (if they are one)."""
         try:
             name = parse_message(ModelInferRequest, body).id
@@ -79,23 +79,23 @@ class OpenInferenceGrpc:
         whole: bytes = answer.SerializeToString()
         return whole
 
-    def _live(self, _: bytes) -> Response:
+    def _answer_live(self, _: bytes) -> Response:
         return write_message(ServerLiveResponse(live=True))
 
-    def _ready(self, _: bytes) -> Response:
+    def _answer_ready(self, _: bytes) -> Response:
         return write_message(ServerReadyResponse(ready=self._model.ready))
 
-    def _server(self, _: bytes) -> Response:
+    def _answer_server(self, _: bytes) -> Response:
         answer = ServerMetadataResponse(name="slipway", version=self._manifest.revision, extensions=EXTENSIONS)
         return write_message(answer)
 
-    def _model_ready(self, body: bytes) -> Response:
+    def _answer_model_ready(self, body: bytes) -> Response:
         """Say so; a model that is not here is not ready, as with Triton: clients wait for one that way."""
         request = parse_message(ModelReadyRequest, body)
         here = request.name == self._manifest.model and request.version in {"", self._manifest.version}
         return write_message(ModelReadyResponse(ready=here and self._model.ready))
 
-    def _metadata(self, body: bytes) -> Response:
+    def _answer_metadata(self, body: bytes) -> Response:
         request = parse_message(ModelMetadataRequest, body)
         _check_model(request.name, request.version, self._manifest)
         said = describe_model(self._manifest, self._model.outputs)
@@ -112,12 +112,12 @@ class OpenInferenceGrpc:
         )
 
     def _write(self, asked: GrpcInferRequest, outputs: Outputs) -> Response:
-        return write_message(self._answer(asked, outputs))
+        return write_message(self._make_response(asked, outputs))
 
     def _write_streamed(self, asked: GrpcInferRequest, outputs: Outputs) -> Response:
-        return write_message(ModelStreamInferResponse(infer_response=self._answer(asked, outputs)))
+        return write_message(ModelStreamInferResponse(infer_response=self._make_response(asked, outputs)))
 
-    def _answer(self, asked: GrpcInferRequest, outputs: Outputs) -> Message:
+    def _make_response(self, asked: GrpcInferRequest, outputs: Outputs) -> Message:
         manifest = self._manifest
         answer = ModelInferResponse(model_name=manifest.model, model_version=manifest.version, id=asked.id)
         write_oip_tensors(answer, {name: outputs[name] for name in asked.outputs}, raw=asked.raw)
@@ -134,7 +134,7 @@ def _check_model(name: str, version: str, manifest: Manifest) -> None:
 
 def _parse_outputs(request: Message, manifest: Manifest) -> tuple[str, ...]:
     """Return the outputs that are asked for; none named: all."""
-    there = manifest.answers
+    there = manifest.output_names
     wanted: dict[str, None] = {}
     for entry in request.outputs:
         if entry.name not in there:

@@ -1,4 +1,4 @@
-"""The server of the gRPC doors, in a worker's own event loop; the workers of one server share its port."""
+"""The gRPC server, in a worker's own event loop; the workers of one server share its port."""
 
 import asyncio
 import os
@@ -40,11 +40,11 @@ class GrpcServer:
         """Serve at `address` (`host:port`; more than MOST_WAITING calls at a time are refused, streams among them)."""
         self._address = address
         self.calls = CallLimits(model)
-        door, predictions = OpenInferenceGrpc(model), PredictionService(model, read_labels(os.environ))
-        self._streams = InferStreams(self.calls, door)
+        protocol, predictions = OpenInferenceGrpc(model), PredictionService(model, read_labels(os.environ))
+        self._streams = InferStreams(self.calls, protocol)
         self._health = HealthService(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
         services = {
-            open_inference.SERVICE: {**door.methods(), "ModelStreamInfer": self._streams.method()},
+            open_inference.SERVICE: {**protocol.methods(), "ModelStreamInfer": self._streams.make_method()},
             tensorflow.SERVICE: predictions.methods(),
             health.SERVICE: self._health.methods(),
         }
@@ -62,7 +62,7 @@ class GrpcServer:
 
     def routes(self) -> dict[str, Route]:
         """Return where another revision's service asks over HTTP what it was asked over gRPC, message for message."""
-        return {one.path: Route(door=one.door, inference=one.inference) for one in self._methods if one.inference}
+        return {one.path: Route(protocol=one.protocol, codec=one.codec) for one in self._methods if one.codec}
 
     async def start(self) -> int:
         """Begin to listen; return the port."""
@@ -81,10 +81,10 @@ class GrpcServer:
         self._ending = True
         if self._listening is not None:
             self._listening.close()
-        self._streams.end()
-        self._health.end()
+        self._streams.stop()
+        self._health.stop_watches()
         for connection in list(self._connections):
-            connection.leave()
+            connection.drain()
         try:
             async with asyncio.timeout(seconds):
                 while self._connections:
@@ -94,33 +94,33 @@ class GrpcServer:
             for connection in list(self._connections):
                 connection.abort()
 
-    def head(self, fields: Sequence[Field] | None) -> CallHead:
+    def parse_head(self, fields: Sequence[Field] | None) -> CallHead:
         """Return what a call's fields say; raise MalformedRequest."""
-        return self._heads.head(fields)
+        return self._heads.parse_head(fields)
 
-    def begun(self, session: Session, number: int, head: CallHead) -> Stream:
+    def open_stream(self, session: Session, number: int, head: CallHead) -> Stream:
         """Return the stream of a new call."""
-        self.calls.under_way += 1
+        self.calls.active += 1
         method = head.method
         if method is None:
             return GrpcCall(session, number, head, self.calls)
         return (
             UnaryCall(session, number, head, self.calls)
-            if method.begin is None
-            else method.begin(session, number, head)
+            if method.open_call is None
+            else method.open_call(session, number, head)
         )
 
-    def ended(self, _: Stream) -> None:
+    def on_stream_closed(self, _: Stream) -> None:
         """Count a call that is over."""
-        self.calls.under_way -= 1
+        self.calls.active -= 1
 
-    def opened(self, connection: Connection) -> None:
+    def on_connected(self, connection: Connection) -> None:
         """Know a connection; one that was taken in the last moment is ended: its client tries again elsewhere."""
         self._connections.add(connection)
         if self._ending:
-            connection.leave()
+            connection.drain()
 
-    def closed(self, connection: Connection) -> None:
+    def on_disconnected(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.discard(connection)
         if not self._connections:

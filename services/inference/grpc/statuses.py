@@ -89,7 +89,7 @@ def make_http_ending(status: int, more: bytes) -> CallEnding:
 
 
 def make_refusal(refusal: Refused) -> Response:
-    """Return a refusal as every door of gRPC writes it: the message alone, which `make_response_ending` takes."""
+    """Return a refusal as every gRPC handler writes it: the message alone, which `make_response_ending` reads."""
     return Response(refusal.status, str(refusal)[:MESSAGE_LIMIT].encode())
 
 

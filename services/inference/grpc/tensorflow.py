@@ -51,13 +51,13 @@ class PredictionService:
     def methods(self) -> Mapping[str, GrpcMethod]:
         """Return what takes one message and gives one."""
         predict = InferenceCodec(self._parse, self._write)
-        return make_unary_methods(self, {"GetModelMetadata": self._metadata}, {"Predict": predict})
+        return make_unary_methods(self, {"GetModelMetadata": self._answer_metadata}, {"Predict": predict})
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return a refusal's message."""
         return make_refusal(refusal)
 
-    def _check(self, spec: Message) -> None:
+    def _check_model_spec(self, spec: Message) -> None:
         """Raise NotFound for another model, version, label or signature."""
         manifest = self._manifest
         asked: list[tuple[str, str, tuple[str, ...]]] = [("model", spec.name, (manifest.model,))]
@@ -74,7 +74,7 @@ class PredictionService:
 
     def _parse(self, call: Request) -> GrpcPredictRequest:
         request = parse_message(PredictRequest, call.body)
-        self._check(request.model_spec)
+        self._check_model_spec(request.model_spec)
         if not request.inputs:
             reject("inputs", "none", "at least one tensor")
         tensors = {name: read_tensor_proto(tensor, f"input {name!r}") for name, tensor in request.inputs.items()}
@@ -87,19 +87,19 @@ class PredictionService:
             write_tensor_proto(answer.outputs[name], outputs[name])
         return write_message(answer)
 
-    def _metadata(self, body: bytes) -> Response:
+    def _answer_metadata(self, body: bytes) -> Response:
         request = parse_message(GetModelMetadataRequest, body)
-        self._check(request.model_spec)
+        self._check_model_spec(request.model_spec)
         fields = list(request.metadata_field)
         wrong = next((field for field in fields if field != SIGNATURE_FIELD), None)
         if wrong is not None or not fields:
             reject("metadata_field", "none" if wrong is None else wrong, SIGNATURE_FIELD)
         answer = GetModelMetadataResponse(model_spec=self._spec)
-        answer.metadata[SIGNATURE_FIELD].Pack(self._signatures())
+        answer.metadata[SIGNATURE_FIELD].Pack(self._make_signatures())
         return write_message(answer)
 
-    def _signatures(self) -> Message:
-        described = describe_signature(self._manifest, RowReader(self._manifest).input, self._model.outputs)
+    def _make_signatures(self) -> Message:
+        described = describe_signature(self._manifest, RowReader(self._manifest).input_name, self._model.outputs)
         return json_format.ParseDict({"signature_def": {SIGNATURE: described}}, SignatureDefMap())
 
 
@@ -112,7 +112,7 @@ def _make_model_spec(manifest: Manifest) -> Message:
 
 def _parse_outputs(wanted: Message, manifest: Manifest) -> tuple[str, ...]:
     """Return the outputs that are asked for; none named: all."""
-    there = manifest.answers
+    there = manifest.output_names
     wrong = next((name for name in wanted if name not in there), None)
     if wrong is not None:
         reject("output_filter", wrong, f"one of {', '.join(there)}")

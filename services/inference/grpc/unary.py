@@ -26,132 +26,132 @@ class UnaryCall(GrpcCall):
 
     __slots__ = ("_body", "_deadline", "_exchange")
 
-    def begin(self) -> None:
+    def on_open(self) -> None:
         """Count the request from now on, if it runs the model."""
         head, method = self.head, self.head.method
         assert method is not None  # noqa: S101 - as `GrpcServer` chose
         self._body = bytearray()
-        self._deadline = perf_counter() + head.seconds
+        self._deadline = perf_counter() + head.timeout_seconds
         self._exchange = (
             None
-            if method.inference is None
-            else Exchange(self.calls.model, method.door, method.inference, self._answered)
+            if method.codec is None
+            else Exchange(self.calls.model, method.protocol, method.codec, self._send_response)
         )
-        refusal = head.refusal or self.calls.refusal()
+        refusal = head.refusal or self.calls.check_limit()
         if refusal is not None:
             self._refuse(refusal)
 
-    def waits(self) -> None:
+    def on_incomplete(self) -> None:
         """Give the message its time."""
-        self.start_timer(min(BODY_SECONDS, self.head.seconds))
+        self.start_timer(min(BODY_SECONDS, self.head.timeout_seconds))
 
-    def came(self, piece: bytes) -> None:
+    def on_data(self, piece: bytes) -> None:
         """Take a piece of the body; answer when all of it is there."""
         if self.closed:
             return
-        if not self.received_whole:
-            self._keep(piece)
+        if not self.is_complete:
+            self._buffer_piece(piece)
         elif self._body:
-            self._whole(bytes(self._body) + piece)
+            self._take_body(bytes(self._body) + piece)
         else:
-            self._whole(piece)
+            self._take_body(piece)
 
-    def sent(self) -> None:
+    def on_sent(self) -> None:
         """Count the request: its answer was sent."""
         if self._exchange is not None:
-            self._exchange.written()
+            self._exchange.count_written()
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """Count a request that nobody waits for any more."""
-        super().lost()
-        self._let_go()
+        super().on_lost()
+        self._release_buffer()
         if self._exchange is not None:
-            self._exchange.lose()
+            self._exchange.abandon()
 
-    def late(self) -> None:
+    def on_timeout(self) -> None:
         """Refuse a body that did not come in time."""
         self._refuse(
             make_too_slow(len(self._body))
-            if self.head.seconds >= BODY_SECONDS
+            if self.head.timeout_seconds >= BODY_SECONDS
             else TooLate("the message came too late")
         )
 
-    def _keep(self, piece: bytes) -> None:
+    def _buffer_piece(self, piece: bytes) -> None:
         """Keep a piece of a body that has not come whole."""
         self._body += piece
-        refusal = self.calls.hold(len(piece))
+        refusal = self.calls.buffer(len(piece))
         if read_message_length(self._body) > BODY_LIMIT or len(self._body) > FRAME_HEAD + BODY_LIMIT:
             refusal = make_too_large()
         if refusal is not None:
             self._refuse(refusal)
 
-    def _whole(self, body: bytes) -> None:
+    def _take_body(self, body: bytes) -> None:
         """Run what all of the body is: one message."""
         self.stop_timer()
-        self._let_go()
+        self._release_buffer()
         size = len(body) - FRAME_HEAD
         if size > BODY_LIMIT:
             self._refuse(make_too_large())
         elif size < 0 or read_message_length(body) != size or body[0] > 1:
             self._refuse(make_malformed(body))
         elif body[0]:
-            decompress_message(body[FRAME_HEAD:], self.head.encoding, self._unpacked)
+            decompress_message(body[FRAME_HEAD:], self.head.encoding, self._on_decompressed)
         else:
-            self._run(body[FRAME_HEAD:])
+            self._run_model(body[FRAME_HEAD:])
 
-    def _unpacked(self, message: bytes | Refused) -> None:
+    def _on_decompressed(self, message: bytes | Refused) -> None:
         if self.closed:
             return
         if isinstance(message, Refused):
             self._refuse(message)
         else:
-            self._run(message)
+            self._run_model(message)
 
-    def _run(self, message: bytes) -> None:
+    def _run_model(self, message: bytes) -> None:
         method = self.head.method
         if self._exchange is not None and method is not None:
-            self._exchange.ask(HttpCall("POST", method.path, b"", self.head.headers, message), self._deadline)
+            self._exchange.start(HttpCall("POST", method.path, b"", self.head.headers, message), self._deadline)
         else:
-            self._tell(message)
+            self._answer_message(message)
 
-    def _tell(self, message: bytes) -> None:
+    def _answer_message(self, message: bytes) -> None:
         """Answer what does not run the model."""
         method = self.head.method
         assert method is not None  # noqa: S101 - as `GrpcServer` chose
-        assert method.tell is not None  # noqa: S101 - as the method is of one message
+        assert method.answer is not None  # noqa: S101 - as the method is of one message
         try:
-            answer = method.tell(message)
+            answer = method.answer(message)
         except Refused as refusal:
             self._refuse(refusal)
         except Exception:  # a fault of ours must not leave a client without an answer
             log.exception("a call could not be answered")
             self._refuse(ModelFailed("the call could not be answered: a fault of this service; its log has more"))
         else:
-            self._answered(answer)
+            self._send_response(answer)
 
     def _refuse(self, refusal: Refused) -> None:
-        self._let_go()
+        self._release_buffer()
         if self._exchange is None:
             self.refuse(refusal)
         else:
             self._exchange.refuse(refusal)
 
-    def _answered(self, answer: Response) -> None:
+    def _send_response(self, answer: Response) -> None:
         """Send the answer, in one piece where that is possible; what the client's windows hold up is counted later."""
         if self.closed:
             return
         if answer.status != 200 or answer.headers:  # noqa: PLR2004 - HTTP's OK
-            self._answered_with_more(answer)
+            self._send_with_headers(answer)
         else:
-            self.session.outflow.answer(self, RESPONSE_HEADERS, frame_message(answer.body), self.head.good)
+            self.session.flow.send_response(self, RESPONSE_HEADERS, frame_message(answer.body), self.head.ok_trailers)
         if not self.closed and self._exchange is not None:
-            self._exchange.hold()
+            self._exchange.defer_count()
 
-    def _answered_with_more(self, answer: Response) -> None:
+    def _send_with_headers(self, answer: Response) -> None:
         if answer.status == 200:  # noqa: PLR2004 - HTTP's OK
-            self.write(answer.body)
-        self.end_with(answer)
+            self.send_message(answer.body)
+        self.end_with_response(answer)
 
-    def _let_go(self) -> None:
-        self.calls.held -= len(self._body)
+    def _release_buffer(self) -> None:
+        self.calls.buffered -= len(self._body)
         self._body.clear()

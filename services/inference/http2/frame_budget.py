@@ -12,8 +12,8 @@ FRAMES_PER_SECOND = 5000
 class FrameBudget:
     """Counts pings, settings, resets, empty frames and their like of one connection.
 
-    >>> rations = FrameBudget(lambda: 0.0, most=2)
-    >>> rations.take(), rations.take()
+    >>> budget = FrameBudget(lambda: 0.0, most=2)
+    >>> budget.spend(), budget.spend()
     (None, None)
     """
 
@@ -24,7 +24,7 @@ class FrameBudget:
         self._clock, self._most = clock, most
         self._since, self._taken = clock(), 0
 
-    def take(self) -> None:
+    def spend(self) -> None:
         """Count one; raise ConnectionFault where there were too many within a second."""
         self._taken += 1
         if self._taken > self._most:

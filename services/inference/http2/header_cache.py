@@ -26,14 +26,14 @@ class HeaderBlockCache:
         self._reader = HpackDecoder(most)
         self._known: dict[bytes, Any] = {}
 
-    def head(self, block: bytes) -> Any:  # noqa: ANN401 - the application's own
+    def read_head(self, block: bytes) -> Any:  # noqa: ANN401 - the application's own
         """Return what a block means, or MALFORMED; raise ConnectionFault."""
         return self._known.get(block) or self._read(block)
 
     def _read(self, block: bytes) -> Any:  # noqa: ANN401 - as above
-        fields = self._reader.read(block)
+        fields = self._reader.decode(block)
         try:
-            head = self._application.head(fields)
+            head = self._application.parse_head(fields)
         except MalformedRequest:
             head = MALFORMED
         if self._reader.changed:

@@ -30,75 +30,75 @@ class HpackDecoder:
 
     def __init__(self, most: int) -> None:
         """Give back at most so many bytes of fields, counted as HTTP/2 does."""
-        self._most = most
+        self._limit_bytes = most
         self._entries: deque[Field] = deque()
         self._size = 0
-        self._limit = TABLE_SIZE
+        self._table_limit = TABLE_SIZE
         self.changed = False
         """A block changed the table: the same bytes mean something else from then on."""
 
-    def read(self, block: bytes) -> list[Field] | None:
+    def decode(self, block: bytes) -> list[Field] | None:
         """Return the fields of a block in order; None: there are too many. Raise ConnectionFault for a broken block."""
         try:
-            return self._read(block)
+            return self._decode(block)
         except (IndexError, HPACKError) as error:
             raise _make_fault("it breaks off, or is not Huffman's code") from error
 
-    def _read(self, block: bytes) -> list[Field] | None:
+    def _decode(self, block: bytes) -> list[Field] | None:
         fields: list[Field] = []
         place, end, size = 0, len(block), 0
         while place < end:
             first = block[place]
             if first & 0x80:  # a field of the tables
                 index, place = _decode_number(block, place, 0x7F)
-                field = STATIC[index] if 0 < index < len(STATIC) else self._entry(index)
+                field = STATIC[index] if 0 < index < len(STATIC) else self._get_entry(index)
             elif first & 0x40:  # a new field, which goes into the table
-                field, place = self._literal(block, place, 0x3F)
-                self._add(field)
+                field, place = self._decode_literal(block, place, 0x3F)
+                self._add_entry(field)
             elif first & 0x20:  # another size of the table
                 if size:
                     raise _make_fault("the table's size changes behind a field")
-                place = self._resize(block, place)
+                place = self._resize_table(block, place)
                 continue
             else:  # a new field
-                field, place = self._literal(block, place, 0x0F)
+                field, place = self._decode_literal(block, place, 0x0F)
             size += ENTRY + len(field[0]) + len(field[1])
-            if size <= self._most:
+            if size <= self._limit_bytes:
                 fields.append(field)
-        return fields if size <= self._most else None
+        return fields if size <= self._limit_bytes else None
 
-    def _entry(self, index: int) -> Field:
+    def _get_entry(self, index: int) -> Field:
         """Return an entry by its index; raise ConnectionFault, or IndexError beyond the dynamic table."""
         if not index:
             raise _make_fault("index 0")
         return STATIC[index] if index < len(STATIC) else self._entries[index - len(STATIC)]
 
-    def _literal(self, block: bytes, place: int, mask: int) -> tuple[Field, int]:
+    def _decode_literal(self, block: bytes, place: int, mask: int) -> tuple[Field, int]:
         index, place = _decode_number(block, place, mask)
         if index:
-            name = self._entry(index)[0]
+            name = self._get_entry(index)[0]
         else:
             name, place = _decode_text(block, place)
         value, place = _decode_text(block, place)
         return (name, value), place
 
-    def _add(self, field: Field) -> None:
+    def _add_entry(self, field: Field) -> None:
         self.changed = True
         self._entries.appendleft(field)
         self._size += ENTRY + len(field[0]) + len(field[1])
         self._evict()
 
-    def _resize(self, block: bytes, place: int) -> int:
+    def _resize_table(self, block: bytes, place: int) -> int:
         self.changed = True
-        self._limit, place = _decode_number(block, place, 0x1F)
-        if self._limit > TABLE_SIZE:
-            raise _make_fault(f"a table of {self._limit} bytes, of at most {TABLE_SIZE}")
+        self._table_limit, place = _decode_number(block, place, 0x1F)
+        if self._table_limit > TABLE_SIZE:
+            raise _make_fault(f"a table of {self._table_limit} bytes, of at most {TABLE_SIZE}")
         self._evict()
         return place
 
     def _evict(self) -> None:
         """Drop the oldest until the rest fits; an entry that is larger than the table leaves none."""
-        while self._size > self._limit:
+        while self._size > self._table_limit:
             name, value = self._entries.pop()
             self._size -= ENTRY + len(name) + len(value)
 

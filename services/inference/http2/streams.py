@@ -28,17 +28,17 @@ class Limits:
 class Stream:
     """A request that was begun, as long as it is not answered."""
 
-    __slots__ = ("closed", "id", "outbox", "received_whole", "room", "session", "trailers", "window")
+    __slots__ = ("closed", "id", "is_complete", "outbox", "receive_window", "session", "trailers", "window")
 
     def __init__(self, session: "Session", number: int) -> None:
         """Begin with nothing received and nothing sent."""
         self.session = session
         self.id = number
-        self.window = session.outflow.first_window
+        self.window = session.flow.initial_window
         """Bytes that the peer takes of this stream."""
-        self.room = session.limits.stream_window
+        self.receive_window = session.limits.stream_window
         """Bytes that the peer may send of it."""
-        self.received_whole = False
+        self.is_complete = False
         self.closed = False
         """Nothing more comes or goes."""
         self.outbox = bytearray()
@@ -46,54 +46,54 @@ class Stream:
         self.trailers: bytes | None = None
         """The block that ends it, once the outbox is empty."""
 
-    def begin(self) -> None:
+    def on_open(self) -> None:
         """Go on, now that the connection knows the stream. Nothing of the body has come."""
 
-    def waits(self) -> None:
+    def on_incomplete(self) -> None:
         """Know that the rest of the request did not come together with its beginning."""
 
-    def came(self, piece: bytes) -> None:
-        """Take a piece of the body; `received_whole` says whether it is the last."""
+    def on_data(self, piece: bytes) -> None:
+        """Take a piece of the body; `is_complete` says whether it is the last."""
 
-    def drained(self) -> None:
+    def on_drained(self) -> None:
         """Go on, now that nothing waits any more."""
 
-    def sent(self) -> None:
+    def on_sent(self) -> None:
         """Know that the last frame was sent."""
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """Let go: nobody waits for an answer."""
 
 
 class StreamApplication(Protocol):
     """What the requests of connections are for."""
 
-    def head(self, fields: Sequence[Field] | None) -> Any:  # noqa: ANN401 - the application's own
-        """Return what `begun` needs of a request's fields (None: there were too many).
+    def parse_head(self, fields: Sequence[Field] | None) -> Any:  # noqa: ANN401 - the application's own
+        """Return what `open_stream` needs of a request's fields (None: there were too many).
 
         It is kept for requests whose header block has the same bytes. Raises MalformedRequest.
         """
 
-    def begun(self, session: "Session", number: int, head: Any) -> Stream:  # noqa: ANN401 - as above
+    def open_stream(self, session: "Session", number: int, head: Any) -> Stream:  # noqa: ANN401 - as above
         """Return the stream of a new request."""
 
-    def ended(self, stream: Stream) -> None:
+    def on_stream_closed(self, stream: Stream) -> None:
         """Know that a stream is closed."""
 
-    def opened(self, connection: "Connection") -> None:
+    def on_connected(self, connection: "Connection") -> None:
         """Know a connection."""
 
-    def closed(self, connection: "Connection") -> None:
+    def on_disconnected(self, connection: "Connection") -> None:
         """Forget a connection."""
 
 
 class ConnectionEvents(Protocol):
     """What the connection wants to hear of."""
 
-    def answered(self, payload: bytes) -> None:
+    def on_ping_ack(self, payload: bytes) -> None:
         """Take a PING that came back."""
 
-    def over(self) -> None:
+    def on_empty(self) -> None:
         """Know that nothing is left to be answered, and nothing new is taken."""
 
 

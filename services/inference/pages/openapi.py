@@ -61,10 +61,10 @@ def _describe_open_inference(manifest: Manifest, outputs: Mapping[str, TensorTyp
     forms = TensorSchemas(manifest, outputs)
     truth: Schema = {"type": "boolean"}
     head = {"Inference-Header-Content-Length": {"$ref": "#/components/headers/JsonLength"}}
-    answered = _describe_answer(forms.answer(), head)
-    answered["content"] = {**_json_content(forms.answer()), oip.BINARY_MEDIA_TYPE.decode(): {"schema": BYTES}}
+    answered = _describe_answer(forms.build_answer(), head)
+    answered["content"] = {**_json_content(forms.build_answer()), oip.BINARY_MEDIA_TYPE.decode(): {"schema": BYTES}}
     asked = {
-        **_json_content(forms.request(), {"zeros": forms.example()}),
+        **_json_content(forms.build_request(), {"zeros": forms.build_example()}),
         oip.BINARY_MEDIA_TYPE.decode(): {"schema": BYTES},
     }
     server = object_schema(
@@ -109,16 +109,16 @@ def _describe_tensorflow(manifest: Manifest, outputs: Mapping[str, TensorType], 
 
 def _describe_verbs(manifest: Manifest, outputs: Mapping[str, TensorType]) -> dict[str, tuple[Document, Schema]]:
     """Return what fits the model's signature: the bodies of its requests, and the schema of its answers."""
-    rows, zeros = RowSchemas(manifest), RowSchemas(manifest).zeros()
+    rows, zeros = RowSchemas(manifest), RowSchemas(manifest).build_zero_row()
     name = {"signature_name": {"enum": [SIGNATURE, ""]}}
-    by_row = object_schema({"instances": rows.rows(), **name}, "instances")
-    by_column = object_schema({"inputs": {"anyOf": [rows.by_column(), rows.rows()]}, **name}, "inputs")
+    by_row = object_schema({"instances": rows.build_rows(), **name}, "instances")
+    by_column = object_schema({"inputs": {"anyOf": [rows.build_columns(), rows.build_rows()]}, **name}, "inputs")
     examples = {"by_row": {"instances": [zeros]}, "by_column": {"inputs": {key: [one] for key, one in zeros.items()}}}
     verbs = {
         "predict": (_json_content({"anyOf": [by_row, by_column]}, examples), _describe_predictions(manifest, outputs))
     }
     asked = object_schema(
-        {"examples": array_schema(rows.record(encoded=True)), "context": object_schema({}), **name}, "examples"
+        {"examples": array_schema(rows.build_record(encoded=True)), "context": object_schema({}), **name}, "examples"
     )
     example = _json_content(asked, {"zeros": {"examples": [zeros]}})
     if explain_no_classes(manifest, outputs) is None:
@@ -131,10 +131,10 @@ def _describe_verbs(manifest: Manifest, outputs: Mapping[str, TensorType]) -> di
 
 def _describe_predictions(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Schema:
     """Return the schema of predictions: one output has no name."""
-    if len(manifest.answers) == 1:
-        rows = columns = output_schema(outputs.get(manifest.answers[0]))
+    if len(manifest.output_names) == 1:
+        rows = columns = output_schema(outputs.get(manifest.output_names[0]))
     else:
-        whole = {name: output_schema(outputs.get(name)) for name in manifest.answers}
+        whole = {name: output_schema(outputs.get(name)) for name in manifest.output_names}
         columns = object_schema(whole, *whole)
         rows = array_schema(object_schema({name: one.get("items", {}) for name, one in whole.items()}, *whole))
     return {
@@ -144,10 +144,10 @@ def _describe_predictions(manifest: Manifest, outputs: Mapping[str, TensorType])
 
 def _describe_mlflow(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Document:
     rows = RowSchemas(manifest)
-    zeros, whole = rows.zeros(), {"anyOf": [rows.rows(), rows.by_column()]}
+    zeros, whole = rows.build_zero_row(), {"anyOf": [rows.build_rows(), rows.build_columns()]}
     forms = {
-        "dataframe_split": rows.table(),
-        "dataframe_records": array_schema(rows.record()),
+        "dataframe_split": rows.build_table(),
+        "dataframe_records": array_schema(rows.build_record()),
         "instances": whole,
         "inputs": whole,
     }
@@ -162,7 +162,7 @@ def _describe_mlflow(manifest: Manifest, outputs: Mapping[str, TensorType]) -> D
     }
     asked = _json_content(schema, {name: {name: example} for name, example in examples.items()})
     if all(len(column.shape) == 1 for column in manifest.columns):
-        asked["text/csv"] = {"schema": TEXT, "examples": {"zeros": {"value": rows.csv()}}}
+        asked["text/csv"] = {"schema": TEXT, "examples": {"zeros": {"value": rows.build_csv()}}}
     predictions = object_schema({"predictions": output_schema(outputs.get("prediction"))}, "predictions")
     blank = {code: _describe_plain(code, "One line break, whose content type says JSON") for code in ("200", "503")}
     return {

@@ -87,9 +87,9 @@ class TensorSchemas:
         """Describe a model."""
         self._manifest, self._outputs = manifest, outputs
 
-    def request(self) -> Schema:
+    def build_request(self) -> Schema:
         """Return the schema of a request: one matrix where the model takes one, or one tensor per column."""
-        forms = [_tensor_schema({"enum": names}, kind, shape) for names, kind, shape in self._columns()]
+        forms = [_tensor_schema({"enum": names}, kind, shape) for names, kind, shape in self._group_columns()]
         count = len(self._manifest.columns)
         inputs: Schema = {"type": "array", "items": {"anyOf": forms}, "minItems": count, "maxItems": count}
         kind = self._manifest.matrix_kind
@@ -98,7 +98,10 @@ class TensorSchemas:
             inputs = {"anyOf": [{"type": "array", "items": whole, "minItems": 1, "maxItems": 1}, inputs]}
         as_bytes = {"type": "boolean"}
         output = object_schema(
-            {"name": {"enum": list(self._manifest.answers)}, "parameters": object_schema({"binary_data": as_bytes})},
+            {
+                "name": {"enum": list(self._manifest.output_names)},
+                "parameters": object_schema({"binary_data": as_bytes}),
+            },
             "name",
         )
         more = {"id": TEXT, "outputs": {"type": "array", "items": output}}
@@ -107,7 +110,7 @@ class TensorSchemas:
             "inputs",
         )
 
-    def example(self) -> Schema:
+    def build_example(self) -> Schema:
         """Return a request with one row, as the model's metadata describe it."""
         described = oip.describe_model(self._manifest, self._outputs)["inputs"]
         assert isinstance(described, list)  # noqa: S101 - as the protocol has it
@@ -118,16 +121,16 @@ class TensorSchemas:
             tensors.append({"name": entry["name"], "shape": sizes, "datatype": entry["datatype"], "data": data})
         return {"id": "example", "inputs": tensors}
 
-    def answer(self) -> Schema:
+    def build_answer(self) -> Schema:
         """Return the schema of an answer."""
         manifest = self._manifest
         named = {"model_name": {"const": manifest.model}, "model_version": {"const": manifest.version}}
-        outputs = [self._output(name) for name in manifest.answers]
+        outputs = [self._output_schema(name) for name in manifest.output_names]
         return object_schema(
             {**named, "id": TEXT, "outputs": array_schema({"anyOf": outputs})}, "model_name", "model_version", "outputs"
         )
 
-    def _output(self, name: str) -> Schema:
+    def _output_schema(self, name: str) -> Schema:
         kind = self._outputs.get(name)
         shape = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
         datatype = {"enum": list(DATATYPES)} if kind is None else {"const": kind.datatype}
@@ -136,7 +139,7 @@ class TensorSchemas:
         about = {"name": {"const": name}, "datatype": datatype, "shape": shape}
         return object_schema({**about, "data": data, "parameters": parameters}, "name", "datatype", "shape")
 
-    def _columns(self) -> list[tuple[list[str], str, tuple[int, ...]]]:
+    def _group_columns(self) -> list[tuple[list[str], str, tuple[int, ...]]]:
         """Return the columns' names by kind and shape: models have many columns of few kinds."""
 
         def sort(column: Column) -> tuple[str, tuple[int, ...]]:
@@ -183,55 +186,57 @@ class RowSchemas:
     def __init__(self, manifest: Manifest) -> None:
         """Describe a model."""
         self._manifest = manifest
-        self._columns = manifest.columns
-        self._input = RowReader(manifest).input
+        self._group_columns = manifest.columns
+        self._input = RowReader(manifest).input_name
         self.names = [column.name for column in manifest.columns]
 
-    def record(self, *, encoded: bool = False) -> Schema:
+    def build_record(self, *, encoded: bool = False) -> Schema:
         """Return the schema of a row by column name; `encoded`: a text may be bytes in base64."""
-        properties = {column.name: self._cell(column, encoded=encoded) for column in self._columns}
+        properties = {column.name: self._cell_schema(column, encoded=encoded) for column in self._group_columns}
         return object_schema(properties, *self.names)
 
-    def rows(self) -> Schema:
+    def build_rows(self) -> Schema:
         """Return the schema of a list of rows, in any form."""
-        forms = [self.record(encoded=True)]
-        if len(self._columns) == 1:
-            forms.append(self._cell(self._columns[0], encoded=True))
+        forms = [self.build_record(encoded=True)]
+        if len(self._group_columns) == 1:
+            forms.append(self._cell_schema(self._group_columns[0], encoded=True))
         elif self._manifest.matrix_kind is not None:
             forms.append(array_schema(value_schema(self._manifest.matrix_kind), (self._manifest.width,)))
         return {"anyOf": [array_schema(form) for form in forms]}
 
-    def by_column(self) -> Schema:
+    def build_columns(self) -> Schema:
         """Return the schema of all values of each column by its name."""
-        properties = {column.name: array_schema(self._cell(column, encoded=True)) for column in self._columns}
+        properties = {
+            column.name: array_schema(self._cell_schema(column, encoded=True)) for column in self._group_columns
+        }
         return object_schema(properties, *self.names)
 
-    def table(self) -> Schema:
+    def build_table(self) -> Schema:
         """Return the schema of MLflow's data frames in split form."""
         row: Schema = {"type": "array", "minItems": len(self.names), "maxItems": len(self.names)}
-        row["prefixItems"] = [self._cell(column, encoded=False) for column in self._columns]
+        row["prefixItems"] = [self._cell_schema(column, encoded=False) for column in self._group_columns]
         names = {"type": "array", "const": self.names}
         return object_schema(
             {"columns": names, "data": array_schema(row), "index": {"type": "array"}}, "columns", "data"
         )
 
-    def zeros(self) -> dict[str, object]:
+    def build_zero_row(self) -> dict[str, object]:
         """Return a row of zeros by column name."""
-        return {column.name: make_zero(column.kind, column.shape[1:]) for column in self._columns}
+        return {column.name: make_zero(column.kind, column.shape[1:]) for column in self._group_columns}
 
-    def csv(self) -> str:
+    def build_csv(self) -> str:
         """Return a table of one row of zeros, for columns that have one value a row."""
         import csv
         import io
 
         page = io.StringIO(newline="")
         csv.writer(page, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(
-            [self.names, list(self.zeros().values())]
+            [self.names, list(self.build_zero_row().values())]
         )
         return page.getvalue()
 
     @staticmethod
-    def _cell(column: Column, *, encoded: bool) -> Schema:
+    def _cell_schema(column: Column, *, encoded: bool) -> Schema:
         item = value_schema(column.kind)
         if encoded and column.kind == "str":
             item = {"anyOf": [item, object_schema({B64: {"type": "string", "contentEncoding": "base64"}}, B64)]}

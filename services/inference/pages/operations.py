@@ -28,50 +28,50 @@ class OperationsPages:
 
     def __init__(self, model: Model, siblings: Siblings, more_metrics: MoreMetrics | None = None) -> None:
         """Tell of a model and of all workers; `more_metrics` is a page that is appended to ours."""
-        self._model, self._siblings, self._more = model, siblings, more_metrics
+        self._model, self._siblings, self._more_metrics = model, siblings, more_metrics
         self._page = MetricsPage(model.manifest)
 
-    def paths(self) -> RouteTable:
+    def build_routes(self) -> RouteTable:
         """Return the pages, and the probes that BentoML has too."""
         pages: dict[str, Handler] = {
-            "/slipway/answers": self._answers,
-            "/slipway/summary": self._summary,
-            "/metrics": self._metrics,
-            "/openapi.json": self._openapi,
-            "/livez": self._live,
-            "/healthz": self._live,
-            "/readyz": self._ready,
+            "/slipway/answers": self._answer_compared,
+            "/slipway/summary": self._answer_summary,
+            "/metrics": self._answer_metrics,
+            "/openapi.json": self._answer_openapi,
+            "/livez": self._answer_live,
+            "/healthz": self._answer_live,
+            "/readyz": self._answer_ready,
         }
-        exact = {path: Route(handlers={"GET": page, "HEAD": page}, door=self) for path, page in pages.items()}
+        exact = {path: Route(handlers={"GET": page, "HEAD": page}, protocol=self) for path, page in pages.items()}
         return RouteTable(exact=exact, prefixes=("/slipway/",))
 
-    def is_bentoml(self, path: str) -> bool:
+    def is_bentoml_path(self, path: str) -> bool:
         """Tell whether BentoML answers a path: its description of the service, and the page that shows it."""
         return path in BENTOML_PATHS or path.startswith(BENTOML_PREFIXES)
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return the message as JSON."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> NotFound:
         """Say what there is."""
-        return NotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.paths().exact)}")
+        return NotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.build_routes().exact)}")
 
-    async def _live(self, _: Request) -> Response:
+    async def _answer_live(self, _: Request) -> Response:
         return Response(200, b"\n", TEXT)
 
-    async def _ready(self, _: Request) -> Response:
+    async def _answer_ready(self, _: Request) -> Response:
         return Response(200 if self._model.ready else 503, b"\n", TEXT)
 
-    async def _answers(self, _: Request) -> Response:
+    async def _answer_compared(self, _: Request) -> Response:
         """Give the latest answers to requests marked for comparison. Never routed to clients."""
-        return Response(200, orjson.dumps({"answers": await self._siblings.answers()}))
+        return Response(200, orjson.dumps({"answers": await self._siblings.collect_answers()}))
 
-    async def _summary(self, _: Request) -> Response:
+    async def _answer_summary(self, _: Request) -> Response:
         """Give predictions and inputs summed since the processes began. Never routed to clients."""
-        return Response(200, orjson.dumps(await self._siblings.summary()))
+        return Response(200, orjson.dumps(await self._siblings.collect_summary()))
 
-    async def _openapi(self, _: Request) -> Response:
+    async def _answer_openapi(self, _: Request) -> Response:
         """Describe the protocols, for this model as it is now."""
         from services.inference.pages.openapi import build_document
         from services.inference.protocols.tensorflow import read_labels
@@ -79,13 +79,17 @@ class OperationsPages:
         model = self._model
         return Response(200, orjson.dumps(build_document(model.manifest, model.outputs, read_labels(os.environ))))
 
-    async def _metrics(self, call: Request) -> Response:
+    async def _answer_metrics(self, call: Request) -> Response:
         """Give the page as it is asked for: protobuf has native histograms, which the text format has no word for."""
         if PROTOBUF in call.headers.get(b"accept", b"").split(b";")[0]:
             from services.inference.telemetry.native_metrics import write_delimited
 
             reading = self._model.meter.read()
-            families = self._page.families(reading, await self._siblings.summary(), self._model.device)
-            return Response(200, write_delimited(families, {DURATION: reading.native()}), PROTOBUF_KIND)
-        page = self._page.write(self._model.meter.read(), await self._siblings.summary(), self._model.device)
-        return Response(200, page + (await self._more() if self._more is not None else b""), METRICS_KIND)
+            families = self._page.build_families(reading, await self._siblings.collect_summary(), self._model.device)
+            return Response(200, write_delimited(families, {DURATION: reading.get_native_buckets()}), PROTOBUF_KIND)
+        page = self._page.write_text(
+            self._model.meter.read(), await self._siblings.collect_summary(), self._model.device
+        )
+        return Response(
+            200, page + (await self._more_metrics() if self._more_metrics is not None else b""), METRICS_KIND
+        )

@@ -35,7 +35,7 @@ class Siblings:
         if self._folder is not None:
             path = self._folder / f"{self._slot}{SUFFIX}"
             path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._tell, path)
+            self._server = await asyncio.start_unix_server(self._serve_snapshot, path)
 
     async def stop(self) -> None:
         """Tell no more."""
@@ -43,30 +43,33 @@ class Siblings:
             self._server.close()
             (self._folder / f"{self._slot}{SUFFIX}").unlink(missing_ok=True)
 
-    async def summary(self) -> dict[str, Any]:
+    async def collect_summary(self) -> dict[str, Any]:
         """Return all workers' predictions and inputs, added up."""
-        return merge_summaries([told["summary"] for told in await self._all()])
+        return merge_summaries([told["summary"] for told in await self._collect()])
 
-    async def answers(self) -> list[dict[str, object]]:
+    async def collect_answers(self) -> list[dict[str, object]]:
         """Return all workers' answers to compared requests."""
-        return [answer for told in await self._all() for answer in told["answers"]]
+        return [answer for told in await self._collect() for answer in told["answers"]]
 
-    async def _all(self) -> list[dict[str, Any]]:
-        own = self._own()
+    async def _collect(self) -> list[dict[str, Any]]:
+        own = self._snapshot()
         if self._folder is None:
             return [own]
         others = [path for path in self._folder.glob(f"*{SUFFIX}") if path.stem != self._slot]
         told = await asyncio.gather(*(_ask_worker(path) for path in others))
         return [own, *(one for one in told if one is not None)]
 
-    def _own(self) -> dict[str, Any]:
+    def _snapshot(self) -> dict[str, Any]:
         engine = self._model.engine
         warmth = {"warm": engine.warm, "seconds_up": round(engine.seconds_up, 3)}
-        return {"summary": self._model.summary.shown() | warmth, "answers": self._model.answers.latest()}
+        return {
+            "summary": self._model.summary.snapshot() | warmth,
+            "answers": self._model.compared_answers.list_latest(),
+        }
 
-    async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_snapshot(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            writer.write(orjson.dumps(self._own()))
+            writer.write(orjson.dumps(self._snapshot()))
             await writer.drain()
             writer.close()
             await writer.wait_closed()

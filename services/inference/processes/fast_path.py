@@ -38,77 +38,83 @@ class FastPathCycle:
 
     message_event = _IgnoredEvent()
 
-    def __init__(self, protocol: "FastPathProtocol", front: HttpApplication, route: Route, keep_alive: bool) -> None:  # noqa: FBT001
+    def __init__(
+        self,
+        connection: "FastPathProtocol",
+        application: HttpApplication,
+        route: Route,
+        keep_alive: bool,  # noqa: FBT001 - as the parser says
+    ) -> None:
         """Begin when the head has come."""
-        assert route.inference is not None  # noqa: S101 - as `FastPathProtocol` chose it
-        self._protocol, self._front = protocol, front
-        self._headers = dict(protocol.headers)
-        self._path = protocol.url.decode("ascii")
+        assert route.codec is not None  # noqa: S101 - as `FastPathProtocol` chose it
+        self._connection, self._application = connection, application
+        self._headers = dict(connection.headers)
+        self._path = connection.url.decode("ascii")
         self.keep_alive = keep_alive
         self.body = bytearray()
         self.more_body = True
         self.disconnected = self.response_complete = False
         self._timer: asyncio.TimerHandle | None = None
-        self._exchange = Exchange(front.model, route.door, route.inference, self._reply)
+        self._exchange = Exchange(application.model, route.protocol, route.codec, self._reply)
 
-    def wait(self) -> None:
+    def start_body_timer(self) -> None:
         """Give the rest of the body its time, once."""
         if self._timer is None:
-            self._timer = self._protocol.loop.call_later(BODY_SECONDS, self._too_slow)
+            self._timer = self._connection.loop.call_later(BODY_SECONDS, self._refuse_slow_body)
 
-    def lost(self) -> None:
+    def abandon(self) -> None:
         """Give up a request whose client went away."""
         if self._timer is not None:
             self._timer.cancel()
-        self._exchange.lose()
+        self._exchange.abandon()
 
-    def _too_slow(self) -> None:
+    def _refuse_slow_body(self) -> None:
         if self.more_body and not self.response_complete:
             self.keep_alive = False
             self._exchange.refuse(make_too_slow(len(self.body)))
 
-    def run(self) -> None:
+    def start(self) -> None:
         """Ask the model, now that the body has come."""
         if self._timer is not None:
             self._timer.cancel()
-        self._exchange.ask(Request("POST", self._path, b"", self._headers, bytes(self.body)))
+        self._exchange.start(Request("POST", self._path, b"", self._headers, bytes(self.body)))
 
     def _reply(self, answer: Response) -> None:
         if len(answer.body) < COMPRESS_FROM or b"accept-encoding" not in self._headers:
             self._write(answer, answer.body, None)
         else:
-            self._exchange.hold()
-            task = self._protocol.loop.create_task(self._pack(answer))
-            self._protocol.tasks.add(task)
-            task.add_done_callback(self._protocol.tasks.discard)
+            self._exchange.defer_count()
+            task = self._connection.loop.create_task(self._compress_and_write(answer))
+            self._connection.tasks.add(task)
+            task.add_done_callback(self._connection.tasks.discard)
 
-    async def _pack(self, answer: Response) -> None:
+    async def _compress_and_write(self, answer: Response) -> None:
         body, encoding = await compress_body(answer.body, self._headers)
         self._write(answer, body, encoding)
-        self._exchange.written()
+        self._exchange.count_written()
 
     def _write(self, answer: Response, body: bytes, encoding: bytes | None) -> None:
         self.response_complete = True
-        protocol = self._protocol
-        if self.disconnected or protocol.transport.is_closing():
-            self._exchange.lose()
+        connection = self._connection
+        if self.disconnected or connection.transport.is_closing():
+            self._exchange.abandon()
             return
-        stays = self.keep_alive and not self._front.model.draining
-        plain = stays and encoding is None and answer.kind is JSON and not answer.headers
+        stays = self.keep_alive and not self._application.model.draining
+        plain = stays and encoding is None and answer.media_type is JSON and not answer.headers
         if plain and REQUEST_ID not in self._headers:  # most answers: three pieces that are known, and the length
-            parts = [*protocol.usual_head(answer.status), b"%d\r\n\r\n" % len(body), body]
+            parts = [*connection.build_json_head(answer.status), b"%d\r\n\r\n" % len(body), body]
         else:
-            parts = [*self._head(answer, encoding, len(body), stays=stays), body]
-        protocol.transport.write(b"".join(parts))
+            parts = [*self._build_head(answer, encoding, len(body), stays=stays), body]
+        connection.transport.write(b"".join(parts))
         if not stays:
-            protocol.transport.close()
-        protocol.on_response_complete()
+            connection.transport.close()
+        connection.on_response_complete()
 
-    def _head(self, answer: Response, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
-        parts = [STATUS_LINE[answer.status], self._protocol.server_headers()]
-        for name, value in self._front.headers(answer, self._headers, encoding, size):
+    def _build_head(self, answer: Response, encoding: bytes | None, size: int, *, stays: bool) -> list[bytes]:
+        parts = [STATUS_LINE[answer.status], self._connection.build_server_headers()]
+        for name, value in self._application.build_headers(answer, self._headers, encoding, size):
             parts += (name, b": ", value, b"\r\n")
-        if not stays and not self._front.model.draining:
+        if not stays and not self._application.model.draining:
             parts.append(b"connection: close\r\n")
         return [*parts, b"\r\n"]
 
@@ -119,13 +125,13 @@ class FastPathProtocol(HttpToolsProtocol):
     def __init__(self, *words: Any, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
         """Know which paths may take it."""
         super().__init__(*words, **more)
-        front = self.config.app
-        assert isinstance(front, HttpApplication)  # noqa: S101 - the worker's own configuration
-        self._front = front
-        self._ways = _find_fast_routes(front)
-        self._shown: tuple[object, bytes] = (None, b"")
-        revision = b": ".join(front.revision)
-        self._usual = b"content-type: %b\r\n%b\r\ncontent-length: " % (JSON, revision)
+        application = self.config.app
+        assert isinstance(application, HttpApplication)  # noqa: S101 - the worker's own configuration
+        self._application = application
+        self._fast_routes = _find_fast_routes(application)
+        self._server_headers: tuple[object, bytes] = (None, b"")
+        revision = b": ".join(application.revision)
+        self._json_fields = b"content-type: %b\r\n%b\r\ncontent-length: " % (JSON, revision)
         self._idle_since = 0.0
 
     def on_message_begin(self) -> None:
@@ -134,7 +140,7 @@ class FastPathProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
         self._length: bytes | None = None
-        self._is_plain = True
+        self._has_plain_headers = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, as uvicorn does; note the few that choose the way."""
@@ -143,36 +149,36 @@ class FastPathProtocol(HttpToolsProtocol):
         if name == b"content-length":
             self._length = value
         elif name in SLOW_PATH_HEADERS:
-            self._is_plain = False
+            self._has_plain_headers = False
             self.expect_100_continue = self.expect_100_continue or (
                 name == b"expect" and value.lower() == b"100-continue"
             )
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
-        route = self._ways.get(self.url)
-        if route is None or not self._plain():
+        route = self._fast_routes.get(self.url)
+        if route is None or not self._takes_fast_path():
             came = self.url, self.headers, self.expect_100_continue
             super().on_message_begin()
             self.url, self.headers, self.expect_100_continue = came
             self.scope["headers"] = self.headers
             super().on_headers_complete()
             return
-        self.cycle = FastPathCycle(self, self._front, route, self.parser.should_keep_alive())  # type: ignore[assignment]
+        self.cycle = FastPathCycle(self, self._application, route, self.parser.should_keep_alive())  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a body that did not come whole has a time limit."""
         super().data_received(data)
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and cycle.more_body:
-            cycle.wait()
+            cycle.start_body_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what can't be answered any more."""
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and not cycle.response_complete:
             cycle.disconnected = True
-            cycle.lost()
+            cycle.abandon()
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -181,7 +187,7 @@ class FastPathProtocol(HttpToolsProtocol):
         super().on_message_complete()
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and not cycle.more_body and not cycle.response_complete:
-            cycle.run()
+            cycle.start()
 
     def _unset_keepalive_if_required(self) -> None:
         """Leave the timer of an idle connection as it is: one rings for many requests."""
@@ -207,18 +213,21 @@ class FastPathProtocol(HttpToolsProtocol):
             wait = max(left, 1.0)
             self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
 
-    def usual_head(self, status: int) -> tuple[bytes, bytes, bytes]:
+    def build_json_head(self, status: int) -> tuple[bytes, bytes, bytes]:
         """Return the head of an answer of JSON, but for its length."""
-        return STATUS_LINE[status], self.server_headers(), self._usual
+        return STATUS_LINE[status], self.build_server_headers(), self._json_fields
 
-    def server_headers(self) -> bytes:
+    def build_server_headers(self) -> bytes:
         """Return uvicorn's own headers (the date), written anew when they change."""
         headers = self.server_state.default_headers
-        if self._shown[0] is not headers:
-            self._shown = (headers, b"".join(part for name, value in headers for part in (name, b": ", value, b"\r\n")))
-        return self._shown[1]
+        if self._server_headers[0] is not headers:
+            self._server_headers = (
+                headers,
+                b"".join(part for name, value in headers for part in (name, b": ", value, b"\r\n")),
+            )
+        return self._server_headers[1]
 
-    def _plain(self) -> bool:
+    def _takes_fast_path(self) -> bool:
         """Tell whether the request that begins is whole and plain, and the one before it is answered."""
         before: Any = self.cycle
         if before is not None and not before.response_complete:
@@ -226,9 +235,9 @@ class FastPathProtocol(HttpToolsProtocol):
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return False
         length = self._length
-        return self._is_plain and length is not None and length.isdigit() and int(length) <= LARGEST_BODY
+        return self._has_plain_headers and length is not None and length.isdigit() and int(length) <= LARGEST_BODY
 
 
-def _find_fast_routes(front: HttpApplication) -> dict[bytes, Route]:
+def _find_fast_routes(application: HttpApplication) -> dict[bytes, Route]:
     """Return the paths that run the model, as they stand in requests."""
-    return {path.encode(): route for path, route in front.routes.items() if route.inference is not None}
+    return {path.encode(): route for path, route in application.routes.items() if route.codec is not None}

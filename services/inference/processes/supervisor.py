@@ -36,7 +36,7 @@ class ServerPlan:
     port: int
     workers: int
     drain_seconds: float
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     """Of each worker's command line."""
 
 
@@ -61,14 +61,14 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until told to end (SIGTERM, SIGINT), or until a worker can't be kept running; return the exit code."""
-        with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bound() as self._listening:
+        with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bind() as self._listening_socket:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._end)
             for slot in self._slots:
                 self._start(slot, Path(folder))
             return self._watch(Path(folder))
 
-    def _bound(self) -> socket.socket:
+    def _bind(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._plan.host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,11 +85,11 @@ class Supervisor:
 
     def _start(self, slot: _Slot, folder: Path) -> None:
         (folder / f"{slot.name}{READY_SUFFIX}").unlink(missing_ok=True)
-        additions = {LISTENING_FD: str(self._listening.fileno()), FOLDER: str(folder), SLOT: slot.name}
+        additions = {LISTENING_FD: str(self._listening_socket.fileno()), FOLDER: str(folder), SLOT: slot.name}
         slot.process = subprocess.Popen(
-            [sys.executable, "-m", "services.inference.processes.worker", *self._plan.words],
+            [sys.executable, "-m", "services.inference.processes.worker", *self._plan.arguments],
             env=os.environ | additions,
-            pass_fds=[self._listening.fileno()],
+            pass_fds=[self._listening_socket.fileno()],
         )
 
     def _watch(self, folder: Path) -> int:
@@ -106,7 +106,7 @@ class Supervisor:
             slot.process.returncode, slot.process = ended, None
             if self._ending:
                 code = code or max(0, ended)
-            elif self._lasted(slot, folder):
+            elif self._is_worth_replacing(slot, folder):
                 _log_line(f"{slot.name} ended with code {ended}; another one takes its place")
                 self._start(slot, folder)
             else:
@@ -115,7 +115,7 @@ class Supervisor:
                 self._end()
         return code
 
-    def _lasted(self, slot: _Slot, folder: Path) -> bool:
+    def _is_worth_replacing(self, slot: _Slot, folder: Path) -> bool:
         """Tell whether a worker that ended was of use, and does not end all the time."""
         now = time.monotonic()
         slot.ends = [one for one in slot.ends if now - one < WITHIN_SECONDS] + [now]
@@ -125,7 +125,7 @@ class Supervisor:
         """Ask all workers to end; kill those that don't in time."""
         if not self._ending:
             self._ending = True
-            self._listening.close()  # or connections would go on to be taken for workers that listen no more
+            self._listening_socket.close()  # or connections would go on to be taken for workers that listen no more
             signal.signal(signal.SIGALRM, self._kill)
             signal.setitimer(signal.ITIMER_REAL, self._plan.drain_seconds + GRACE_SECONDS)
         self._signal(signal.SIGTERM)

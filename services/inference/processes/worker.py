@@ -1,4 +1,4 @@
-"""One worker of a server: the model, its doors, and the loop that they share."""
+"""One worker of a server: the model, the protocol handlers, and their event loop."""
 
 import argparse
 import asyncio
@@ -76,7 +76,7 @@ class Worker(uvicorn.Server):
     def _write_a_page(self) -> None:
         """Import what writes metrics now, and not while requests wait for the first page."""
         model = self._model
-        MetricsPage(model.manifest).write(model.meter.read(), model.summary.shown(), model.device)
+        MetricsPage(model.manifest).write_text(model.meter.read(), model.summary.snapshot(), model.device)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """From the signal on: be ready no more."""

@@ -53,13 +53,17 @@ class MlflowScoring:
         self._reader = RowReader(model.manifest)
         self._tables = TableReader(model.manifest, self._reader)
 
-    def paths(self) -> RouteTable:
+    def build_routes(self) -> RouteTable:
         """Return the four."""
-        exact = {"/ping": self._get(self._ping), "/health": self._get(self._ping), "/version": self._get(self._version)}
-        exact["/invocations"] = Route(door=self, inference=InferenceCodec(self._parse, self._write))
+        exact = {
+            "/ping": self._make_get_route(self._answer_ping),
+            "/health": self._make_get_route(self._answer_ping),
+            "/version": self._make_get_route(self._answer_version),
+        }
+        exact["/invocations"] = Route(protocol=self, codec=InferenceCodec(self._parse, self._write))
         return RouteTable(exact=exact, prefixes=("/invocations/",))
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return MLflow's error code and the message; of a content type that is not known, the message alone."""
         message = str(refusal)
         if refusal.status == UNKNOWN_MEDIA:
@@ -67,30 +71,30 @@ class MlflowScoring:
         code = ERROR_CODES.get(refusal.status, "BAD_REQUEST")
         return Response(refusal.status, orjson.dumps({"error_code": code, "message": message}))
 
-    def missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> NotFound:
         """Say what there is."""
         return NotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
 
-    def _get(self, handler: Handler) -> Route:
-        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+    def _make_get_route(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, protocol=self)
 
-    async def _ping(self, _: Request) -> Response:
+    async def _answer_ping(self, _: Request) -> Response:
         return Response(200 if self._model.ready else 503, b"\n")
 
-    async def _version(self, _: Request) -> Response:
+    async def _answer_version(self, _: Request) -> Response:
         return Response(200, CONTRACT_VERSION)
 
     def _parse(self, call: Request) -> ScoringRequest:
         kind = call.headers.get(b"content-type", b"")
         if kind != JSON:
             kind = _parse_media_type(kind)
-        return ScoringRequest(self._rows(call.body) if kind == JSON else self._tables.csv(call.body))
+        return ScoringRequest(self._read_rows(call.body) if kind == JSON else self._tables.read_csv(call.body))
 
     def _write(self, _: ScoringRequest, outputs: Outputs) -> Response:
         predictions = to_json_values(outputs["prediction"])
         return Response(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
 
-    def _rows(self, body: bytes) -> Rows:
+    def _read_rows(self, body: bytes) -> Rows:
         document = parse_document(body)
         forms = [form for form in BODY_FORMS if form in document]
         if len(forms) != 1:
@@ -99,24 +103,24 @@ class MlflowScoring:
         form = forms[0]
         value = document[form]
         if form == "dataframe_split":
-            return self._tables.split(value)
+            return self._tables.read_split(value)
         if form == "dataframe_records":
-            return self._records(value)
-        return self._tensors(value, form, plain=body.count(b'"') == PLAIN_QUOTES)
+            return self._read_records(value)
+        return self._read_tensors(value, form, plain=body.count(b'"') == PLAIN_QUOTES)
 
-    def _records(self, rows: object) -> Rows:
+    def _read_records(self, rows: object) -> Rows:
         what = "dataframe_records"
         if not isinstance(rows, list) or not rows:
             reject(what, describe_value(rows), "a list of objects by column name")
-        return self._reader.records(rows, what, exact=False)
+        return self._reader.read_records(rows, what, exact=False)
 
-    def _tensors(self, value: object, form: str, *, plain: bool) -> Rows:
+    def _read_tensors(self, value: object, form: str, *, plain: bool) -> Rows:
         """Return the rows of `instances` or `inputs`: MLflow takes either form of rows under either name."""
         if isinstance(value, list):
-            return self._reader.by_row(value, form, exact=False, plain=plain)
+            return self._reader.read_rows(value, form, exact=False, plain=plain)
         if isinstance(value, dict) and value and not any(isinstance(one, list) for one in value.values()):
-            return self._reader.records([value], form, exact=False)  # a single row, by column
-        return self._reader.by_column(value, form)
+            return self._reader.read_records([value], form, exact=False)  # a single row, by column
+        return self._reader.read_columns(value, form)
 
 
 def _parse_media_type(said: bytes) -> bytes:

@@ -26,7 +26,7 @@ class TableReader:
         self._names = list(reader.names)
         self._floats = all(column.kind in {"float32", "float64"} for column in manifest.columns)
 
-    def split(self, frame: object) -> Rows:
+    def read_split(self, frame: object) -> Rows:
         """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is not looked at."""
         what = "dataframe_split"
         if not isinstance(frame, dict) or "data" not in frame or not frame.keys() <= SPLIT:
@@ -37,32 +37,32 @@ class TableReader:
             reject(f"{what}: data", describe_value(rows), "a list with at least one row")
         if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
             reject(f"{what}: index", index, f"a list of {len(rows)}, one for each row")
-        return self._table(frame.get("columns"), rows, what)
+        return self._read_table(frame.get("columns"), rows, what)
 
-    def csv(self, body: bytes) -> Rows:
+    def read_csv(self, body: bytes) -> Rows:
         """Return the rows of a CSV body, whose first line names the columns."""
         names, rows = _parse_csv(body)
         if self._reader.tensor and names != self._names:
             column = self._columns[0]
             numbers = [_convert_row(row, [column] * len(row), place) for place, row in enumerate(rows)]
-            return self._reader.by_row(numbers, "csv", exact=False)
-        self._check(rows, len(names), "csv")
-        picked = list(map(self._picker(names, "csv"), rows))
-        return self._reader.ordered(self._values(picked), "csv")
+            return self._reader.read_rows(numbers, "csv", exact=False)
+        self._check_rows(rows, len(names), "csv")
+        picked = list(map(self._make_picker(names, "csv"), rows))
+        return self._reader.read_ordered(self._convert_values(picked), "csv")
 
-    def _table(self, names: object, rows: list[Any], what: str) -> Rows:
+    def _read_table(self, names: object, rows: list[Any], what: str) -> Rows:
         if self._reader.tensor and names != self._names:  # its values are the columns, whatever those are called
-            return self._reader.by_row(rows, f"{what}: data", exact=False)
+            return self._reader.read_rows(rows, f"{what}: data", exact=False)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             reject(
                 f"{what}: columns", "none" if names is None else names, f"a list of names: {list_names(self._names)}"
             )
-        self._check(rows, len(names), f"{what}: data")
+        self._check_rows(rows, len(names), f"{what}: data")
         if names != self._names or len(names) == 1:
-            rows = list(map(self._picker(names, f"{what}: columns"), rows))
-        return self._reader.ordered(rows, what)
+            rows = list(map(self._make_picker(names, f"{what}: columns"), rows))
+        return self._reader.read_ordered(rows, what)
 
-    def _check(self, rows: list[Any], width: int, what: str) -> None:
+    def _check_rows(self, rows: list[Any], width: int, what: str) -> None:
         """Refuse rows that do not have a value for each named column."""
         if not rows:
             reject(what, "no rows", "at least one row")
@@ -71,7 +71,7 @@ class TableReader:
                 seen = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
                 reject(f"{what}[{place}]", seen, f"a list of {width}, one for each named column")
 
-    def _picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
+    def _make_picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
         """Return what takes the model's columns out of a row, in their order."""
         places = {name: place for place, name in enumerate(names)}
         missing = [name for name in self._names if name not in places]
@@ -83,7 +83,7 @@ class TableReader:
                 reject(what, f"{twice!r} twice", "every name once")
         return itemgetter(*(places[name] for name in self._names))
 
-    def _values(self, rows: list[Any]) -> list[Any]:
+    def _convert_values(self, rows: list[Any]) -> list[Any]:
         """Return texts as values of their columns' kinds."""
         alone = len(self._names) == 1
         if self._floats and not alone:

@@ -26,25 +26,25 @@ class OpenInferenceHttp:
         self._model = model
         self._manifest = model.manifest
 
-    def paths(self) -> RouteTable:
+    def build_routes(self) -> RouteTable:
         """Return `/v2` and what is below it."""
         exact = {
-            "/v2": self._get(self._server),
-            "/v2/health/live": self._get(self._live),
-            "/v2/health/ready": self._get(self._ready),
+            "/v2": self._make_get_route(self._answer_server),
+            "/v2/health/live": self._make_get_route(self._answer_live),
+            "/v2/health/ready": self._make_get_route(self._answer_ready),
         }
         named = f"/v2/models/{self._manifest.model}"
         for model in (named, f"{named}/versions/{self._manifest.version}"):
-            exact[model] = self._get(self._metadata)
-            exact[f"{model}/ready"] = self._get(self._model_ready)
-            exact[f"{model}/infer"] = Route(door=self, inference=InferenceCodec(self._parse, self._write))
+            exact[model] = self._make_get_route(self._answer_metadata)
+            exact[f"{model}/ready"] = self._make_get_route(self._answer_model_ready)
+            exact[f"{model}/infer"] = Route(protocol=self, codec=InferenceCodec(self._parse, self._write))
         return RouteTable(exact=exact, prefixes=("/v2/",))
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return `{"error": ...}`."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> NotFound:
         """Say what there is instead of a path below `/v2`."""
         parts = path.split("/")
         manifest = self._manifest
@@ -60,25 +60,25 @@ class OpenInferenceHttp:
             f"path: got {path[:160]!r}, expected /v2/models/{manifest.model}/infer or another of the protocol"
         )
 
-    def _get(self, handler: Handler) -> Route:
-        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+    def _make_get_route(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, protocol=self)
 
-    async def _server(self, _: Request) -> Response:
+    async def _answer_server(self, _: Request) -> Response:
         about = {"name": "slipway", "version": self._manifest.revision, "extensions": list(EXTENSIONS)}
         return Response(200, orjson.dumps(about))
 
-    async def _live(self, _: Request) -> Response:
+    async def _answer_live(self, _: Request) -> Response:
         return Response(200, b'{"live":true}')
 
-    async def _ready(self, _: Request) -> Response:
+    async def _answer_ready(self, _: Request) -> Response:
         ready = self._model.ready
         return Response(200 if ready else 503, orjson.dumps({"ready": ready}))
 
-    async def _model_ready(self, _: Request) -> Response:
+    async def _answer_model_ready(self, _: Request) -> Response:
         ready = self._model.ready
         return Response(200 if ready else 503, orjson.dumps({"name": self._manifest.model, "ready": ready}))
 
-    async def _metadata(self, _: Request) -> Response:
+    async def _answer_metadata(self, _: Request) -> Response:
         return Response(200, orjson.dumps(describe_model(self._manifest, self._model.outputs)))
 
     def _parse(self, call: Request) -> oip_json.InferRequest:
@@ -118,7 +118,7 @@ def describe_model(manifest: Manifest, outputs: Mapping[str, TensorType]) -> dic
         ]
     platform = {"onnx": "onnx_onnxruntime", "pyfunc": "mlflow_pyfunc"}[manifest.runtime]
     described = {"name": manifest.model, "versions": [manifest.version], "platform": platform, "inputs": inputs}
-    return {**described, "outputs": [_describe_output(name, outputs.get(name)) for name in manifest.answers]}
+    return {**described, "outputs": [_describe_output(name, outputs.get(name)) for name in manifest.output_names]}
 
 
 def _describe_output(name: str, kind: TensorType | None) -> dict[str, object]:

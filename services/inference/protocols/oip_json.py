@@ -115,7 +115,7 @@ def _parse_parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
 
 
 def _parse_outputs(entries: object, manifest: Manifest, as_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - the protocol's flag
-    there = manifest.answers
+    there = manifest.output_names
     if not entries and (entries is None or isinstance(entries, list)):
         return dict.fromkeys(there, as_bytes)
     if not isinstance(entries, list):

@@ -67,25 +67,25 @@ class TensorFlowServing:
         self._reader = RowReader(model.manifest)
         self._digits: tuple[str, ...] = ()
 
-    def paths(self) -> RouteTable:
+    def build_routes(self) -> RouteTable:
         """Return `/v1/models/NAME`, its version and its labels, with what can be asked of each."""
         named = f"{MODELS}{self._manifest.model}"
         versions = [f"{named}/versions/{self._manifest.version}"]
         labelled = [f"{named}/labels/{label}" for label in self._labels]
         exact: dict[str, Route] = {}
         for path in (named, *versions, *labelled):
-            exact[path] = self._get(self._status)
-            exact[f"{path}/metadata"] = self._get(self._metadata)
-            exact[f"{path}:predict"] = self._post(self._predict, self._predicted)
-            exact[f"{path}:classify"] = self._post(self._classify, self._classified)
-            exact[f"{path}:regress"] = self._post(self._regress, self._regressed)
+            exact[path] = self._make_get_route(self._answer_status)
+            exact[f"{path}/metadata"] = self._make_get_route(self._answer_metadata)
+            exact[f"{path}:predict"] = self._make_post_route(self._parse_predict, self._write_predictions)
+            exact[f"{path}:classify"] = self._make_post_route(self._parse_classify, self._write_classes)
+            exact[f"{path}:regress"] = self._make_post_route(self._parse_regress, self._write_values)
         return RouteTable(exact=exact, prefixes=("/v1/",))
 
-    def refused(self, refusal: Refused) -> Response:
+    def write_refusal(self, refusal: Refused) -> Response:
         """Return `{"error": ...}`."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> NotFound:
         """Say what there is instead of a path below `/v1`."""
         manifest = self._manifest
         name, _, rest = path.removeprefix(MODELS).partition("/")
@@ -101,27 +101,27 @@ class TensorFlowServing:
             return _make_not_found("label", seen, self._labels)
         return _make_not_found("path", path, [f"{MODELS}{manifest.model}:predict", "another of the protocol"])
 
-    def _get(self, handler: Handler) -> Route:
-        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+    def _make_get_route(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, protocol=self)
 
-    def _post(self, parse: Callable[[Request], Any], write: Callable[[Any, Outputs], Response]) -> Route:
-        return Route(door=self, inference=InferenceCodec(parse, write))
+    def _make_post_route(self, parse: Callable[[Request], Any], write: Callable[[Any, Outputs], Response]) -> Route:
+        return Route(protocol=self, codec=InferenceCodec(parse, write))
 
-    async def _status(self, _: Request) -> Response:
+    async def _answer_status(self, _: Request) -> Response:
         model = self._model
         state = "UNLOADING" if model.draining else "AVAILABLE" if model.ready else "LOADING"
         status = {"error_code": "OK", "error_message": ""}
         version = {"version": self._manifest.version, "state": state, "status": status}
         return Response(200, orjson.dumps({"model_version_status": [version]}))
 
-    async def _metadata(self, _: Request) -> Response:
+    async def _answer_metadata(self, _: Request) -> Response:
         manifest = self._manifest
         spec = {"name": manifest.model, "signature_name": "", "version": manifest.version}
-        signatures = {SIGNATURE: describe_signature(manifest, self._reader.input, self._model.outputs)}
+        signatures = {SIGNATURE: describe_signature(manifest, self._reader.input_name, self._model.outputs)}
         about = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
         return Response(200, orjson.dumps(about))
 
-    def _predict(self, call: Request) -> TensorFlowPredict:
+    def _parse_predict(self, call: Request) -> TensorFlowPredict:
         document = _parse_body(call.body)
         by_row, by_column = "instances" in document, "inputs" in document
         if by_row == by_column:
@@ -129,12 +129,12 @@ class TensorFlowServing:
         plain = call.body.count(b'"') == PLAIN_QUOTES
         if by_row:
             return TensorFlowPredict(
-                self._reader.by_row(document["instances"], "instances", exact=True, plain=plain), by_column
+                self._reader.read_rows(document["instances"], "instances", exact=True, plain=plain), by_column
             )
-        return TensorFlowPredict(self._reader.by_column(document["inputs"], "inputs", plain=plain), by_column)
+        return TensorFlowPredict(self._reader.read_columns(document["inputs"], "inputs", plain=plain), by_column)
 
-    def _predicted(self, asked: TensorFlowPredict, outputs: Outputs) -> Response:
-        names = self._manifest.answers
+    def _write_predictions(self, asked: TensorFlowPredict, outputs: Outputs) -> Response:
+        names = self._manifest.output_names
         given: Any
         if len(names) == 1:
             given = to_json_values(outputs[names[0]])
@@ -145,13 +145,13 @@ class TensorFlowServing:
             given = [dict(zip(names, row, strict=True)) for row in rows]
         return Response(200, orjson.dumps({"outputs" if asked.by_column else "predictions": given}, option=NUMPY))
 
-    def _classify(self, call: Request) -> TensorFlowExamples:
+    def _parse_classify(self, call: Request) -> TensorFlowExamples:
         reason = explain_no_classes(self._manifest, self._model.outputs)
         if reason is not None:
             reject("classify", reason, "a model of classes: this one answers :predict")
-        return self._examples(call)
+        return self._parse_examples(call)
 
-    def _classified(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
+    def _write_classes(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
         scores = outputs.get("probabilities")
         if scores is None:
             results: list[Any] = [[(str(label), 1.0)] for label in outputs["prediction"].tolist()]
@@ -162,16 +162,16 @@ class TensorFlowServing:
             results = [list(zip(self._digits, row, strict=True)) for row in rows]
         return Response(200, orjson.dumps({"results": results}, option=NUMPY))
 
-    def _regress(self, call: Request) -> TensorFlowExamples:
+    def _parse_regress(self, call: Request) -> TensorFlowExamples:
         reason = explain_no_regression(self._model.outputs)
         if reason is not None:
             reject("regress", reason, "a model of one number a row: this one answers :predict")
-        return self._examples(call)
+        return self._parse_examples(call)
 
-    def _regressed(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
+    def _write_values(self, _: TensorFlowExamples, outputs: Outputs) -> Response:
         return Response(200, orjson.dumps({"results": to_json_values(outputs["prediction"])}, option=NUMPY))
 
-    def _examples(self, call: Request) -> TensorFlowExamples:
+    def _parse_examples(self, call: Request) -> TensorFlowExamples:
         document = _parse_body(call.body)
         examples = document.get("examples")
         if not isinstance(examples, list) or not all(isinstance(one, dict) for one in examples):
@@ -184,7 +184,7 @@ class TensorFlowServing:
             if twice is not None:
                 reject("context", f"{twice!r}, which an example has too", "each name in one of them")
             examples = [context | one for one in examples]
-        return TensorFlowExamples(self._reader.examples(examples, "examples"))
+        return TensorFlowExamples(self._reader.read_examples(examples, "examples"))
 
 
 PLAIN_QUOTES = 2

@@ -46,9 +46,9 @@ class RowReader:
         self._plain = frozenset(column.name for column in self._columns if len(column.shape) == 1)
         self.tensor = len(self.names) == 1 and len(self._columns[0].shape) > 1
         """The model's input is one tensor with a shape of its own."""
-        self.input = _name_input(manifest)
+        self.input_name = _name_input(manifest)
 
-    def by_row(self, rows: object, what: str, *, exact: bool, plain: bool = False) -> Rows:
+    def read_rows(self, rows: object, what: str, *, exact: bool, plain: bool = False) -> Rows:
         """Return a list of rows: values or lists in the model's order, or objects by column name.
 
         `exact`: names that the model does not have are refused, not ignored. `plain`: there is no text in the rows.
@@ -56,62 +56,62 @@ class RowReader:
         if not isinstance(rows, list) or not rows:
             reject(what, describe_value(rows), "a list with at least one row")
         if type(rows[0]) is dict and not is_b64(rows[0]):
-            return self.records(rows, what, exact=exact)
-        return self._unnamed(rows, what, plain=plain)
+            return self.read_records(rows, what, exact=exact)
+        return self._read_unnamed(rows, what, plain=plain)
 
-    def by_column(self, inputs: object, what: str, *, plain: bool = False) -> Rows:
+    def read_columns(self, inputs: object, what: str, *, plain: bool = False) -> Rows:
         """Return all values of each column, by its name, or those of a model's one input without a name."""
         if not isinstance(inputs, dict) or is_b64(inputs):
             if not isinstance(inputs, list) or not inputs:
                 reject(
                     what, describe_value(inputs), "a list with at least one row, or an object of lists by input name"
                 )
-            return self._unnamed(inputs, what, plain=plain)
-        if self._dtype is not None and self.input in inputs:
-            return self._unnamed(_check_list(inputs[self.input], f"{what}: {self.input!r}"), what)
+            return self._read_unnamed(inputs, what, plain=plain)
+        if self._dtype is not None and self.input_name in inputs:
+            return self._read_unnamed(_check_list(inputs[self.input_name], f"{what}: {self.input_name!r}"), what)
         missing = [name for name in self.names if name not in inputs]
         if missing:
             reject(what, f"none for {missing[0]!r}", f"an object with {list_names(self.names)}")
         lists = [_check_list(inputs[name], f"{what}: {name!r}") for name in self.names]
         if self._flat and len(lists) > 1 and len(set(map(len, lists))) == 1:
-            return self.ordered(list(zip(*lists, strict=True)), what)  # one array is faster than one per column
-        return to_rows(self._tensors(lists), self._manifest)
+            return self.read_ordered(list(zip(*lists, strict=True)), what)  # one array is faster than one per column
+        return to_rows(self._build_tensors(lists), self._manifest)
 
-    def records(self, rows: list[Any], what: str, *, exact: bool) -> Rows:
+    def read_records(self, rows: list[Any], what: str, *, exact: bool) -> Rows:
         """Return rows that are objects by column name."""
         try:
             picked = list(map(self._pick, rows))
         except (KeyError, TypeError):
-            return self._by_input_name(rows, what)
+            return self._read_by_input_name(rows, what)
         if exact and any(len(row) != len(self.names) for row in rows):
             place = next(place for place, row in enumerate(rows) if len(row) != len(self.names))
             unknown = next(name for name in rows[place] if name not in self.names)
             reject(f"{what}[{place}]", f"the name {unknown!r}", f"no other than {list_names(self.names)}")
-        return self.ordered(picked, what)
+        return self.read_ordered(picked, what)
 
-    def examples(self, rows: list[dict[str, Any]], what: str) -> Rows:
+    def read_examples(self, rows: list[dict[str, Any]], what: str) -> Rows:
         """Return rows that are objects of features: a list of one value is that value."""
         if any(isinstance(value, list) for row in rows for value in row.values()):
-            rows = [{name: self._feature(name, value) for name, value in row.items()} for row in rows]
-        return self.by_row(rows, what, exact=True)
+            rows = [{name: self._unwrap_feature(name, value) for name, value in row.items()} for row in rows]
+        return self.read_rows(rows, what, exact=True)
 
-    def ordered(self, rows: list[Any], what: str) -> Rows:
+    def read_ordered(self, rows: list[Any], what: str) -> Rows:
         """Return rows whose values stand in the order of the model's columns; of one column the bare values."""
         if self._flat:
             try:
-                return self._unnamed(rows, what)
+                return self._read_unnamed(rows, what)
             except BadRequest:  # what is told by column names the column
                 pass
         lists = [rows] if len(self.names) == 1 else [list(values) for values in zip(*rows, strict=True)]
-        return to_rows(self._tensors(lists), self._manifest)
+        return to_rows(self._build_tensors(lists), self._manifest)
 
-    def _feature(self, name: str, value: object) -> object:
+    def _unwrap_feature(self, name: str, value: object) -> object:
         return value[0] if name in self._plain and isinstance(value, list) and len(value) == 1 else value
 
-    def _by_input_name(self, rows: list[Any], what: str) -> Rows:
+    def _read_by_input_name(self, rows: list[Any], what: str) -> Rows:
         """Return rows that are objects with the one input that the metadata name."""
-        if self._dtype is not None and all(type(row) is dict and row.keys() == {self.input} for row in rows):
-            return self._unnamed([row[self.input] for row in rows], what)
+        if self._dtype is not None and all(type(row) is dict and row.keys() == {self.input_name} for row in rows):
+            return self._read_unnamed([row[self.input_name] for row in rows], what)
         for place, row in enumerate(rows):
             if not isinstance(row, dict):
                 reject(f"{what}[{place}]", describe_value(row), f"an object with {list_names(self.names)}")
@@ -120,16 +120,16 @@ class RowReader:
                 reject(f"{what}[{place}]", f"none for {missing[0]!r}", f"an object with {list_names(self.names)}")
         return reject(what, "rows that can't be read", f"objects with {list_names(self.names)}")
 
-    def _unnamed(self, rows: list[Any], what: str, *, plain: bool = False) -> Rows:
+    def _read_unnamed(self, rows: list[Any], what: str, *, plain: bool = False) -> Rows:
         if len(self.names) == 1:
-            return to_rows(self._tensors([rows], plain=plain), self._manifest)
+            return to_rows(self._build_tensors([rows], plain=plain), self._manifest)
         if self._dtype is None:
             kinds = f"objects by name, as the model has inputs of several kinds: {list_names(self.names)}"
             reject(what, describe_value(rows[0]), kinds)
-        values = parse_numbers(rows, self._dtype, f"input {self.input!r}", plain=plain)
-        return to_rows({self.input: values}, self._manifest)
+        values = parse_numbers(rows, self._dtype, f"input {self.input_name!r}", plain=plain)
+        return to_rows({self.input_name: values}, self._manifest)
 
-    def _tensors(self, lists: Sequence[list[Any]], *, plain: bool = False) -> dict[str, NDArray[np.generic]]:
+    def _build_tensors(self, lists: Sequence[list[Any]], *, plain: bool = False) -> dict[str, NDArray[np.generic]]:
         """Return an array per column, each of its column's kind."""
         return {
             column.name: _parse_column(values, column, plain=plain)

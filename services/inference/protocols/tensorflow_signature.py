@@ -38,7 +38,7 @@ def describe_signature(manifest: Manifest, name: str, outputs: Mapping[str, Tens
         inputs = {
             column.name: _describe_tensor(column.name, get_datatype(column.kind), column.shape) for column in columns
         }
-    given = {name: _describe_output(name, outputs.get(name)) for name in manifest.answers}
+    given = {name: _describe_output(name, outputs.get(name)) for name in manifest.output_names}
     return {"inputs": inputs, "outputs": given, "method_name": METHOD}
 
 
@@ -61,7 +61,7 @@ def _describe_tensor(name: str, datatype: str, shape: Sequence[int]) -> Describe
 def explain_no_classes(manifest: Manifest, outputs: Mapping[str, TensorType]) -> str | None:
     """Say why the model gives no classes; None: it does."""
     kind = outputs.get("prediction")
-    if "probabilities" in manifest.answers:
+    if "probabilities" in manifest.output_names:
         return None
     if kind is None:
         return "a model whose answers were never seen"

@@ -65,16 +65,16 @@ class Admission:
     """Says whether one more request may wait; knows no clock: moments are told, in seconds.
 
     >>> expected = RunTimes()
-    >>> expected.saw(1, 1, 0.01)
+    >>> expected.record_run(1, 1, 0.01)
     >>> admission = Admission(expected, together=False)
-    >>> admission.refusal(waiting=20, now=0.0, remaining=30.0)
-    >>> admission.refusal(waiting=20, now=0.0, remaining=0.1)
+    >>> admission.explain_refusal(waiting=20, now=0.0, remaining=30.0)
+    >>> admission.explain_refusal(waiting=20, now=0.0, remaining=0.1)
     '20 requests wait already, some 200 ms of work, and this one has 100 ms'
     """
 
     def __init__(self, expected: RunTimes, *, together: bool, objective: float = inf) -> None:
         """Reckon with what runs are expected to take; `objective`: seconds within which each answer has to be given."""
-        self._expected, self._objective = expected, objective
+        self._run_times, self._objective = expected, objective
         self._runs = RUNS_TOGETHER if together else RUNS_ALONE
         self._tight = MOST_WAITING
         """Requests that may wait or run during overload."""
@@ -84,29 +84,29 @@ class Admission:
         """Runs that ended since."""
         self._overload = False
 
-    def reckon(self) -> None:
-        """Bound the queue anew: `ended` does so by what it holds, which runs change slowly."""
-        pace = self._expected.pace
+    def update_bound(self) -> None:
+        """Bound the queue anew: `record_run_end` does so by what it holds, which runs change slowly."""
+        pace = self._run_times.pace
         if pace:
             self._tight = min(MOST_WAITING, max(1, int(self._target / pace)))
 
     @property
     def _target(self) -> float:
         """How long what is accepted during overload waits, in seconds."""
-        run = max(self._expected.seconds(round(self._expected.rows)), self._expected.pace)
+        run = max(self._run_times.predict_seconds(round(self._run_times.rows)), self._run_times.pace)
         return max(TARGET_SECONDS, self._runs * run)
 
-    def wait(self, waiting: int, overdue: float = 0.0) -> float:
+    def estimate_wait(self, waiting: int, overdue: float = 0.0) -> float:
         """Return how long a request would wait behind so many; a run that is overdue is taken for half done."""
-        return waiting * self._expected.pace + overdue
+        return waiting * self._run_times.pace + overdue
 
-    def refusal(self, waiting: int, now: float, remaining: float, overdue: float = 0.0) -> str | None:
+    def explain_refusal(self, waiting: int, now: float, remaining: float, overdue: float = 0.0) -> str | None:
         """Return why no more than those that wait (or run) may wait; None: one more may.
 
         `remaining`: seconds until the client's deadline; `overdue`: how long the run under way takes beyond what it was
         expected to.
         """
-        wait = self.wait(waiting, overdue)
+        wait = self.estimate_wait(waiting, overdue)
         in_time = min(remaining, self._objective)
         if 0.0 < in_time < wait:
             work, left = _format_ms(wait), _format_ms(in_time, "")
@@ -118,13 +118,13 @@ class Admission:
             return f"{waiting} requests wait already, and more come than are answered"
         return None
 
-    def ended(self, queued: int, now: float) -> None:
+    def record_run_end(self, queued: int, now: float) -> None:
         """Learn, at the end of a run, how many wait for the next one."""
         self._calm_runs += 1
         if queued <= self._tight or self._objective < inf or (self._overload and not self._is_over(now)):
-            self._growth.forget()
-        elif self._growth.saw(queued, now, self._tight, self._expected.slowness):
-            self._growth.forget()
+            self._growth.reset()
+        elif self._growth.record(queued, now, self._tight, self._run_times.slowness):
+            self._growth.reset()
             self._overload, self._last_refusal, self._calm_runs = True, now, 0
 
     def _is_over(self, now: float) -> bool:
@@ -145,11 +145,11 @@ class _GrowthDetector:
         """Of this interval, the one before, and all of them."""
         self._grew = self._stood = 0
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew: the queue is no longer than it may always be."""
         self._since = None
 
-    def saw(self, queued: int, now: float, much: int, slowness: float) -> bool:
+    def record(self, queued: int, now: float, much: int, slowness: float) -> bool:
         """Tell whether it has gone on growing, by `much` in all, or stands; on a slow machine intervals are longer."""
         if self._since is None:
             self._since, self._grew, self._stood = now, 0, 0

@@ -66,57 +66,57 @@ class Engine:
         self._queue: deque[QueuedRequest] = deque()
         self._under_way = 0
         """Requests that are run."""
-        self._beside: list[RunningBatch] = []
+        self._background: list[RunningBatch] = []
         self._full = False
         """The runtime can't do another run beside those."""
-        self._kept: asyncio.AbstractEventLoop | None = None
+        self._cached_loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = self._watching = False
-        self._alone = 0
+        self._single_runs = 0
         """How many runs in a row had one request alone."""
-        self._answered = False
+        self._ran_this_turn = False
         """A request was run in this turn of the event loop, without waiting for its end."""
-        self._expected = RunTimes()
-        self._admission = Admission(self._expected, together=batchable, objective=objective)
-        self._settled: float | None = None
+        self._run_times = RunTimes()
+        self._admission = Admission(self._run_times, together=batchable, objective=objective)
+        self._queued_run_end: float | None = None
         """When a run ended that others already waited for; None: nobody did."""
         self._queued_since: float | None = None
         """Since when requests waited at every run's end; None: at the last one nobody did."""
         self._runs = 0
-        self._warmth = WarmupDetector()
+        self._warmup = WarmupDetector()
         self._started = clock()
         self.draining = False
 
     @property
     def busy(self) -> bool:
         """Tell whether a run is under way beside the loop."""
-        return bool(self._beside)
+        return bool(self._background)
 
     async def start(self, rows: Rows) -> Result:
         """Load the model and run one row, until runs take as long as one another; return the row's last result."""
         await self._runtime.start()
-        feeds = self._runtime.feeds(rows)
+        feeds = self._runtime.make_feeds(rows)
         start, before = self._clock(), 0.0
         for _ in range(WARM_RUNS):
             began = self._clock()
             run = None if self._inline is None else self._inline.run([feeds])  # nobody waits for the loop yet
-            (result,) = run or await self._runtime.exchange([feeds])
+            (result,) = run or await self._runtime.run_in_background([feeds])
             now = self._clock()
             if isinstance(result, ModelFailed):
                 break
             took = now - began
             if before:
-                self._expected.saw(1, 1, took)
+                self._run_times.record_run(1, 1, took)
             if before and (max(took, before) <= WARM_TIMES * min(took, before) or now - start >= WARM_SECONDS):
                 break
             before = took
-        self._admission.reckon()
+        self._admission.update_bound()
         self._started = self._clock()
         return result
 
     @property
     def warm(self) -> bool:
         """Tell whether runs take about as long as one another by now."""
-        return self._warmth.warm
+        return self._warmup.warm
 
     @property
     def seconds_up(self) -> float:
@@ -130,9 +130,9 @@ class Engine:
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that runs; kept, as Python 3.11 asks the kernel for our process' number to find it."""
-        if self._kept is None or not self._kept.is_running():
-            self._kept = asyncio.get_running_loop()
-        return self._kept
+        if self._cached_loop is None or not self._cached_loop.is_running():
+            self._cached_loop = asyncio.get_running_loop()
+        return self._cached_loop
 
     def admit(self, deadline: float = inf) -> None:
         """Raise Overloaded, or Draining, where a request can't be answered by its deadline, or more come than can be.
@@ -143,70 +143,72 @@ class Engine:
         if not waiting:
             return
         now = self._clock()
-        refusal = self._admission.refusal(waiting, now, deadline - now, self._overdue(now) if self._full else 0.0)
+        refusal = self._admission.explain_refusal(
+            waiting, now, deadline - now, self._overdue(now) if self._full else 0.0
+        )
         if refusal is not None:
-            raise self._overloaded(refusal, waiting)
+            raise self._make_refusal(refusal, waiting)
 
     def _overdue(self, now: float) -> float:
         """Return how long every run under way takes beyond what it was expected to: of several the least."""
-        late = min(now - run.began - self._expected.seconds(run.rows) for run in self._beside)
+        late = min(now - run.began - self._run_times.predict_seconds(run.rows) for run in self._background)
         return max(0.0, late)
 
-    def submit(self, rows: Rows, deadline: float, tell: Deliver) -> QueuedRequest:
-        """Run these rows soon; `tell` takes outputs, TooLate or ModelFailed."""
-        waiting = QueuedRequest(self._runtime.feeds(rows), rows.count, self._clock(), deadline, tell)
-        if self._answered:
-            self._alone = 0  # somebody else came in the same turn
+    def submit(self, rows: Rows, deadline: float, deliver: Deliver) -> QueuedRequest:
+        """Run these rows soon; `deliver` takes outputs, TooLate or ModelFailed."""
+        waiting = QueuedRequest(self._runtime.make_feeds(rows), rows.count, self._clock(), deadline, deliver)
+        if self._ran_this_turn:
+            self._single_runs = 0  # somebody else came in the same turn
         if self._scheduled or self._full:
             self._queue.append(waiting)
-        elif self._alone < SINGLE_RUNS or deadline <= waiting.since:
+        elif self._single_runs < SINGLE_RUNS or deadline <= waiting.since:
             self._queue.append(waiting)
             self._scheduled = True
-            self._loop.call_soon(self._next)
+            self._loop.call_soon(self._run_queued)
         else:
-            self._answered = True
-            self._loop.call_soon(self._turned)
+            self._ran_this_turn = True
+            self._loop.call_soon(self._begin_turn)
             self._run([waiting], waiting.rows)
         return waiting
 
-    def _turned(self) -> None:
+    def _begin_turn(self) -> None:
         """Note that the event loop begins another turn."""
-        self._answered = False
+        self._ran_this_turn = False
 
-    def _overloaded(self, seen: str, waiting: int) -> Overloaded | Draining:
+    def _make_refusal(self, seen: str, waiting: int) -> Overloaded | Draining:
         if self.draining:
             return Draining(f"this replica is ending and {seen}; ask another one")
         refusal = Overloaded(f"{seen}; come again later, or add replicas")
-        refusal.retry_after = max(1, ceil(self._admission.wait(waiting)))
+        refusal.retry_after = max(1, ceil(self._admission.estimate_wait(waiting)))
         return refusal
 
-    def _next(self) -> None:
+    def _run_queued(self) -> None:
         """Run what waits, as far as the runtime can."""
         self._scheduled = False
         while not self._full and not self._scheduled:
-            batch, rows = self._taken()
+            batch, rows = self._take_batch()
             if not batch:
                 return
             self._run(batch, rows)
 
     def _run(self, batch: list[QueuedRequest], rows: int) -> None:
         self._under_way += len(batch)
-        self._alone = self._alone + 1 if len(batch) == 1 else 0
+        self._single_runs = self._single_runs + 1 if len(batch) == 1 else 0
         began = self._clock()
         feeds = [one.feeds for one in batch]
-        if self._inline is not None and self._expected.seconds(rows) <= INLINE_SECONDS:
-            self._settle(batch, rows, began, self._inline.run(feeds))
+        if self._inline is not None and self._run_times.predict_seconds(rows) <= INLINE_SECONDS:
+            self._finish_run(batch, rows, began, self._inline.run(feeds))
             return
         run = RunningBatch(batch, rows, began)
-        self._beside.append(run)
-        self._full = len(self._beside) >= self._runtime.lanes
+        self._background.append(run)
+        self._full = len(self._background) >= self._runtime.concurrency
         if not self._watching:
             self._watching = True
-            self._loop.call_later(WATCH_SECONDS, self._watch)
-        task = self._loop.create_task(self._runtime.exchange(feeds))
-        task.add_done_callback(lambda done: self._came(run, done))
+            self._loop.call_later(WATCH_SECONDS, self._expire_late)
+        task = self._loop.create_task(self._runtime.run_in_background(feeds))
+        task.add_done_callback(lambda done: self._finish_background_run(run, done))
 
-    def _taken(self) -> tuple[list[QueuedRequest], int]:
+    def _take_batch(self) -> tuple[list[QueuedRequest], int]:
         """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
         batch: list[QueuedRequest] = []
         rows, now = 0, self._clock()
@@ -215,63 +217,63 @@ class Engine:
             if batch and (rows + one.rows > BATCH_ROWS or one.feeds.keys() != batch[0].feeds.keys()):
                 break
             self._queue.popleft()
-            if one.tell is None:
+            if one.deliver is None:
                 continue
             if one.deadline <= now:
                 late = 1000 * (now - one.since)
-                one.answer(TooLate(f"the deadline passed while the request waited ({late:.0f} ms)"))
+                one.finish(TooLate(f"the deadline passed while the request waited ({late:.0f} ms)"))
                 continue
             rows += one.rows
             batch.append(one)
         return batch, rows
 
-    def _watch(self) -> None:
+    def _expire_late(self) -> None:
         """While a long run is under way, tell those whose time is over; nobody else would."""
         if not self.busy:
             self._watching = False
             return
         now = self._clock()
-        running = [one for run in self._beside for one in run.batch]
+        running = [one for run in self._background for one in run.batch]
         for one in (*running, *self._queue):
             if one.deadline <= now:
-                one.answer(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
-        self._loop.call_later(WATCH_SECONDS, self._watch)
+                one.finish(TooLate(f"no answer within {1000 * (now - one.since):.0f} ms"))
+        self._loop.call_later(WATCH_SECONDS, self._expire_late)
 
-    def _came(self, run: RunningBatch, done: "asyncio.Future[list[Result]]") -> None:
+    def _finish_background_run(self, run: RunningBatch, done: "asyncio.Future[list[Result]]") -> None:
         """Hand out what came from beside the loop."""
-        self._beside.remove(run)
-        self._full = len(self._beside) >= self._runtime.lanes
+        self._background.remove(run)
+        self._full = len(self._background) >= self._runtime.concurrency
         failed = None if not done.cancelled() else "the run was cancelled"
         if failed is None and done.exception() is not None:
             failed = f"{type(done.exception()).__name__}: {done.exception()}"
         results: Sequence[Result] = [ModelFailed(failed) for _ in run.batch] if failed is not None else done.result()
-        self._settle(run.batch, run.rows, run.began, results)
+        self._finish_run(run.batch, run.rows, run.began, results)
 
-    def _settle(self, batch: list[QueuedRequest], rows: int, began: float, results: Sequence[Result]) -> None:
+    def _finish_run(self, batch: list[QueuedRequest], rows: int, began: float, results: Sequence[Result]) -> None:
         now = self._clock()
         took = now - began
-        self._expected.saw(rows, len(batch), took)
-        if self._settled is not None:
-            self._expected.paced(len(batch), now - self._settled)
+        self._run_times.record_run(rows, len(batch), took)
+        if self._queued_run_end is not None:
+            self._run_times.record_pace(len(batch), now - self._queued_run_end)
         queued = len(self._queue)
-        self._settled = now if queued else None
+        self._queued_run_end = now if queued else None
         self._under_way -= len(batch)
-        self._admission.ended(queued, now)
-        self._ask_for_more(queued, now)
-        self._meter.ran(began - batch[0].since, rows, took)
-        if not self._warmth.warm:
-            self._warmth.ran(took / rows)
+        self._admission.record_run_end(queued, now)
+        self._scale_up_if_queued(queued, now)
+        self._meter.count_run(began - batch[0].since, rows, took)
+        if not self._warmup.warm:
+            self._warmup.record_run(took / rows)
         self._runs += 1
         if not self._runs % BOUND_RUNS:
-            self._expected.lanes = self._runtime.lanes
-            self._admission.reckon()
+            self._run_times.concurrency = self._runtime.concurrency
+            self._admission.update_bound()
         for one, result in zip(batch, results, strict=True):
-            one.answer(result)
+            one.finish(result)
         if self._queue and not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._next)
+            self._loop.call_soon(self._run_queued)
 
-    def _ask_for_more(self, queued: int, now: float) -> None:
+    def _scale_up_if_queued(self, queued: int, now: float) -> None:
         """Ask the runtime for another lane where requests have waited for a while."""
         if not queued:
             self._queued_since = None
@@ -279,4 +281,4 @@ class Engine:
             self._queued_since = now
         elif now - self._queued_since >= SCALE_UP_SECONDS:
             self._queued_since = now
-            self._runtime.grow()
+            self._runtime.scale_up()

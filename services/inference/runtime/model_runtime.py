@@ -28,7 +28,7 @@ class ModelRuntime(Protocol):
         ...
 
     @property
-    def lanes(self) -> int:
+    def concurrency(self) -> int:
         """How many runs it can do at the same time now, one at least."""
         ...
 
@@ -36,15 +36,15 @@ class ModelRuntime(Protocol):
         """Load the model; raise ModelFailed."""
         ...
 
-    def grow(self) -> None:
+    def scale_up(self) -> None:
         """Hear that requests wait: begin to make another lane, where there may be more of them."""
         ...
 
-    def feeds(self, rows: Rows) -> Feeds:
+    def make_feeds(self, rows: Rows) -> Feeds:
         """Return rows as the model takes them."""
         ...
 
-    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+    async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
         """Run requests beside the event loop and return each one's result; one that fails fails alone."""
         ...
 

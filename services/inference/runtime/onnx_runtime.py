@@ -51,8 +51,8 @@ class OnnxRuntime:
         self._manifest, self._path, self._devices = manifest, path, devices
         self._session: onnxruntime.InferenceSession | None = None
         self._kinds: dict[str, np.dtype[Any]] = {}
-        self._names = dict(zip(manifest.outputs, manifest.answers, strict=False))
-        self._asked = list(self._names)
+        self._names = dict(zip(manifest.outputs, manifest.output_names, strict=False))
+        self._wanted = list(self._names)
         self._beside = ThreadPoolExecutor(1, "model", _lower_priority)
 
     @property
@@ -61,11 +61,11 @@ class OnnxRuntime:
         return "cuda" if self._session is not None and CUDA in self._session.get_providers() else "cpu"
 
     @property
-    def lanes(self) -> int:
+    def concurrency(self) -> int:
         """One: ONNX Runtime itself computes with as many threads as it may."""
         return 1
 
-    def grow(self) -> None:
+    def scale_up(self) -> None:
         """Nothing: a server has a worker for each core already."""
 
     async def start(self) -> None:
@@ -76,11 +76,11 @@ class OnnxRuntime:
         """Let the thread beside the loop end; the session ends with the process."""
         self._beside.shutdown(wait=False)
 
-    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+    async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
         """Compute beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._beside, self.run, requests)
 
-    def feeds(self, rows: Rows) -> Feeds:
+    def make_feeds(self, rows: Rows) -> Feeds:
         """Return rows as the session takes them; what has its type already is not copied."""
         names = self._manifest.inputs
         if self._manifest.single_matrix:
@@ -104,12 +104,12 @@ class OnnxRuntime:
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
         """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
         if len(requests) == 1:
-            return [self._computed(requests[0])]
+            return [self._compute(requests[0])]
         counts = [_count_rows(feeds) for feeds in requests]
         merged = {name: np.concatenate([feeds[name] for feeds in requests]) for name in requests[0]}
-        outputs = self._computed(merged)
+        outputs = self._compute(merged)
         if isinstance(outputs, ModelFailed):
-            return [self._computed(feeds) for feeds in requests]
+            return [self._compute(feeds) for feeds in requests]
         results: list[Result] = []
         start = 0
         for count in counts:
@@ -118,7 +118,7 @@ class OnnxRuntime:
         return results
 
     def _load(self) -> None:
-        self._session = self._opened()
+        self._session = self._open_session()
         self._kinds = {entry.name: _TYPES.get(entry.type, _UNKNOWN_TYPE) for entry in self._session.get_inputs()}
         outputs = {entry.name for entry in self._session.get_outputs()}
         if set(self._kinds) != set(self._manifest.inputs) or not outputs.issuperset(self._manifest.outputs):
@@ -128,7 +128,7 @@ class OnnxRuntime:
             )
             raise ModelFailed(message)
 
-    def _opened(self) -> onnxruntime.InferenceSession:
+    def _open_session(self) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._devices.cpus
         options.inter_op_num_threads = 1  # several revisions share a machine
@@ -168,11 +168,11 @@ class OnnxRuntime:
         else:
             log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (SLIPWAY_GPU=allow)")
 
-    def _computed(self, feeds: Feeds) -> Result:
+    def _compute(self, feeds: Feeds) -> Result:
         if self._session is None:
             return ModelFailed("the model is not loaded")
         try:
-            results = self._session.run(self._asked, feeds)
+            results = self._session.run(self._wanted, feeds)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors have no common class but Exception
             return ModelFailed(_get_first_line(error))
         outputs = {

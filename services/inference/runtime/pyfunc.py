@@ -44,7 +44,7 @@ class PyfuncRuntime:
         return "unknown"
 
     @property
-    def lanes(self) -> int:
+    def concurrency(self) -> int:
         """The processes that have loaded the model."""
         return len(self._children)
 
@@ -52,33 +52,33 @@ class PyfuncRuntime:
         """Start the first process and wait until it has loaded the model; raise ModelFailed."""
         await self._children[0].start()
 
-    def grow(self) -> None:
+    def scale_up(self) -> None:
         """Begin to start another process, if there may be one more and memory is there for it."""
-        if self.lanes >= self._most or (self._growing is not None and not self._growing.done()):
+        if self.concurrency >= self._most or (self._growing is not None and not self._growing.done()):
             return
         needed = int(SPARE * max(map(read_resident_bytes, self.child_pids), default=0))
         free = self._available()
         if needed > free:
             log.warning("requests wait, and memory for another process is missing: %d bytes of %d", free, needed)
-            self._most = self.lanes
+            self._most = self.concurrency
             return
-        self._growing = asyncio.get_running_loop().create_task(self._add())
+        self._growing = asyncio.get_running_loop().create_task(self._add_process())
 
-    async def _add(self) -> None:
+    async def _add_process(self) -> None:
         child = PyfuncProcess(self._path, ONE_THREAD)
         try:
             await child.start()
         except ModelFailed as failed:
             log.warning("requests wait, and another process can't load the model: %s", failed)
-            self._most = self.lanes
+            self._most = self.concurrency
             return
         except asyncio.CancelledError:
             await child.stop()
             raise
         self._children.append(child)
-        log.info("requests wait: %d processes run the model now", self.lanes)
+        log.info("requests wait: %d processes run the model now", self.concurrency)
 
-    def feeds(self, rows: Rows) -> Feeds:
+    def make_feeds(self, rows: Rows) -> Feeds:
         """Return arrays by column; one named "" is the whole input of a model that takes a tensor."""
         columns = self._manifest.columns
         tensor = len(columns) == 1 and len(columns[0].shape) > 1
@@ -89,28 +89,28 @@ class PyfuncRuntime:
             return {"": matrix.reshape(-1, *columns[0].shape[1:]).astype(columns[0].kind, copy=False)}
         return {column.name: matrix[:, place].astype(column.kind, copy=False) for place, column in enumerate(columns)}
 
-    async def exchange(self, requests: Sequence[Feeds]) -> list[Result]:
+    async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
         """Have a process run the requests, one after another."""
-        return [await self._asked(feeds) for feeds in requests]
+        return [await self._predict(feeds) for feeds in requests]
 
-    async def _asked(self, feeds: Feeds) -> Result:
+    async def _predict(self, feeds: Feeds) -> Result:
         columns = {name: pack_array(values) for name, values in feeds.items()}
         child = next((one for one in self._children if not one.busy), self._children[0])
         try:
-            answer = await child.ask(columns)
+            answer = await child.predict(columns)
         except ModelFailed as failed:
-            self._died(child)
+            self._replace(child)
             return failed
         if "error" in answer:
             return ModelFailed(answer["error"])
         outputs = {"prediction": unpack_array(answer["prediction"])}
         return find_unwritable(outputs, len(next(iter(feeds.values())))) or outputs
 
-    def _died(self, child: PyfuncProcess) -> None:
+    def _replace(self, child: PyfuncProcess) -> None:
         """Replace a process that died: the only one by the next request, another one beside those that are left."""
-        if self.lanes > 1 and child in self._children:
+        if self.concurrency > 1 and child in self._children:
             self._children.remove(child)
-            self.grow()
+            self.scale_up()
 
     async def stop(self) -> None:
         """End all processes after the requests in flight."""

@@ -39,12 +39,12 @@ class PyfuncProcess:
     async def start(self) -> None:
         """Start it and wait until it has loaded the model; raise ModelFailed."""
         async with self._turn:
-            await self._started()
+            await self._get_started()
 
-    async def ask(self, columns: dict[str, Any]) -> dict[str, Any]:
+    async def predict(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to packed columns; raise ModelFailed where there is none."""
         async with self._turn:
-            process = await self._started()
+            process = await self._get_started()
             return await self._exchange(process, {"columns": columns})
 
     async def stop(self) -> None:
@@ -52,7 +52,7 @@ class PyfuncProcess:
         async with self._turn:
             await self._end()
 
-    async def _started(self) -> Process:
+    async def _get_started(self) -> Process:
         if self._process is not None and self._process.returncode is None:
             return self._process
         command = (sys.executable, "-m", "services.inference.runtime.pyfunc_worker", str(self._path))

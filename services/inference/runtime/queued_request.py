@@ -19,12 +19,12 @@ class QueuedRequest:
     rows: int
     since: float
     deadline: float
-    tell: Deliver | None
+    deliver: Deliver | None
     """Takes the result; None: it was told already."""
 
-    def answer(self, result: Outputs | Refused) -> None:
+    def finish(self, result: Outputs | Refused) -> None:
         """Tell the result, once."""
-        tell, self.tell = self.tell, None
+        tell, self.deliver = self.deliver, None
         if tell is not None:
             tell(result)
 

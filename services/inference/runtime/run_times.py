@@ -11,8 +11,8 @@ class RunTimes:
     """What a run takes, by its rows; doubled rows are told apart.
 
     >>> expected = RunTimes()
-    >>> expected.saw(1, 1, 0.001)
-    >>> expected.seconds(1), expected.seconds(8)
+    >>> expected.record_run(1, 1, 0.001)
+    >>> expected.predict_seconds(1), expected.predict_seconds(8)
     (0.001, 0.008)
     """
 
@@ -23,21 +23,21 @@ class RunTimes:
         """Seconds of one request, its share of the runs it had company in."""
         self.rows = 1.0
         """Rows of one request."""
-        self.lanes = 1
+        self.concurrency = 1
         """Runs at the same time."""
         self._paced = self._usual = 0.0
 
     @property
     def pace(self) -> float:
         """Seconds from one answer to the next while requests wait: what the event loop does between runs is in it."""
-        return max(self._each / self.lanes, self._paced)
+        return max(self._each / self.concurrency, self._paced)
 
     @property
     def slowness(self) -> float:
         """How many times as long as usual it takes from one answer to the next: more than 1 on a busy machine."""
         return max(1.0, self._paced / self._usual) if self._usual else 1.0
 
-    def seconds(self, rows: int) -> float:
+    def predict_seconds(self, rows: int) -> float:
         """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
         size = rows.bit_length()
         known = self._by_size[size]
@@ -49,7 +49,7 @@ class RunTimes:
                 return seen * (1 << (size - smaller))
         return 0.0
 
-    def saw(self, rows: int, requests: int, took: float) -> None:
+    def record_run(self, rows: int, requests: int, took: float) -> None:
         """Learn from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
@@ -58,7 +58,7 @@ class RunTimes:
         share = took / requests
         self._each = _smooth(self._each, share) if self._each else share
 
-    def paced(self, requests: int, took: float) -> None:
+    def record_pace(self, requests: int, took: float) -> None:
         """Learn from a run that requests waited for, from the end of the one before it."""
         share = took / requests
         self._usual = _smooth(self._usual or share, share)

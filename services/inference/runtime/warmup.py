@@ -15,11 +15,11 @@ class WarmupDetector:
 
     >>> warmth = WarmupDetector()
     >>> for number in range(64):
-    ...     warmth.ran(0.03 if number < 40 else 0.01)
+    ...     warmth.record_run(0.03 if number < 40 else 0.01)
     >>> warmth.warm
     False
     >>> for _ in range(32):
-    ...     warmth.ran(0.01)
+    ...     warmth.record_run(0.01)
     >>> warmth.warm
     True
     """
@@ -31,7 +31,7 @@ class WarmupDetector:
         self._seconds: list[float] = []
         self._before: float | None = None
 
-    def ran(self, seconds: float) -> None:
+    def record_run(self, seconds: float) -> None:
         """Learn how long a run took, for each of its rows."""
         self._runs += 1
         self._seconds.append(seconds)

@@ -16,8 +16,8 @@ class ComparedAnswers:
 
     >>> ring = ComparedAnswers(capacity=2)
     >>> for name in ("a", "b", "c"):
-    ...     ring.remember(name, 200, np.array([1.5]), milliseconds=0.8)
-    >>> [answer["request_id"] for answer in ring.latest()]
+    ...     ring.record(name, 200, np.array([1.5]), milliseconds=0.8)
+    >>> [answer["request_id"] for answer in ring.list_latest()]
     ['b', 'c']
     """
 
@@ -25,14 +25,14 @@ class ComparedAnswers:
         """Keep at most `capacity` answers; each new one then pushes the oldest out."""
         self._ring: deque[tuple[str, int, list[float | str], float]] = deque(maxlen=capacity)
 
-    def remember(
+    def record(
         self, request_id: str, status: int, prediction: NDArray[np.generic] | None, *, milliseconds: float
     ) -> None:
         """Keep one answer: HTTP status, the prediction's first values (None: there was none), and how long it took."""
         values = [] if prediction is None else prediction.ravel()[:VALUES_KEPT].tolist()
         self._ring.append((request_id, status, values, milliseconds))
 
-    def latest(self) -> list[dict[str, object]]:
+    def list_latest(self) -> list[dict[str, object]]:
         """Return what is kept, oldest first."""
         keys = ("request_id", "status", "values", "milliseconds")
         return [dict(zip(keys, answer, strict=True)) for answer in self._ring]

@@ -39,7 +39,7 @@ class InputBins:
         self._numbers = _NumberBins(columns, matrix_kind, numbers) if numbers else None
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "InputBins":
+    def of_manifest(cls, manifest: Manifest) -> "InputBins":
         """Return the bins that a package's manifest asks for."""
         return cls(manifest.columns, manifest.matrix_kind, manifest.profile)
 

@@ -79,11 +79,11 @@ class Meter:
         slot = os.environ.get(SLOT) or str(os.getpid())
         return cls(Path(folder) if folder and Path(folder).is_dir() else None, slot)
 
-    def began(self) -> None:
+    def count_arrival(self) -> None:
         """Count a request that has arrived."""
         self._values[_IN_FLIGHT] += 1.0
 
-    def ended(self, protocol: str, status: int, seconds: float, *, helped: bool = False) -> None:
+    def count_response(self, protocol: str, status: int, seconds: float, *, helped: bool = False) -> None:
         """Count its answer: the status, and how long it took; apart where it was meant for another revision."""
         values = self._values
         values[_IN_FLIGHT] -= 1.0
@@ -95,11 +95,11 @@ class Meter:
         values[_WAITED - 1] += seconds
         values[_NATIVE + bisect_left(NATIVE_EDGES, seconds)] += 1.0
 
-    def rescued(self, protocol: str, status: int) -> None:
+    def count_rescued(self, protocol: str, status: int) -> None:
         """Count a request that another revision answered, by the status that this one had for it."""
         self._values[_RESCUED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
 
-    def ran(self, waited: float, rows: int, seconds: float) -> None:
+    def count_run(self, waited: float, rows: int, seconds: float) -> None:
         """Count one run of the model: how long its first request had waited, its rows, and how long it took."""
         values = self._values
         values[_WAITED + bisect_left(FINE_EDGES_SECONDS, waited)] += 1.0
@@ -111,11 +111,11 @@ class Meter:
 
     def read(self) -> "MeterReading":
         """Return the sums over all workers of this server."""
-        return MeterReading(SharedCounters.total(self._folder, self._own, live=(_IN_FLIGHT,)))
+        return MeterReading(SharedCounters.sum_workers(self._folder, self._own, live=(_IN_FLIGHT,)))
 
 
 _OTHER = _CODE_PLACES[500]
-"""Statuses that no door gives are failures of ours."""
+"""Statuses outside of CODES count as this one: the service failed."""
 
 
 class MeterReading:
@@ -130,15 +130,15 @@ class MeterReading:
         """Requests that have arrived and are not answered."""
         return float(self._values[_IN_FLIGHT])
 
-    def requests(self) -> dict[tuple[str, int], float]:
+    def get_requests(self) -> dict[tuple[str, int], float]:
         """Return answered requests by protocol and status, those never seen too."""
         return self._table(0)
 
-    def rescued(self) -> dict[tuple[str, int], float]:
+    def get_rescued(self) -> dict[tuple[str, int], float]:
         """Return requests that another revision answered, by protocol and the status that this one had."""
         return self._table(_RESCUED)
 
-    def helped(self) -> dict[tuple[str, int], float]:
+    def get_helped(self) -> dict[tuple[str, int], float]:
         """Return requests of another revision that were answered here, by protocol and status."""
         return self._table(_HELPED)
 
@@ -150,21 +150,21 @@ class MeterReading:
             for column, code in enumerate(CODES)
         }
 
-    def answers(self) -> dict[str, float]:
+    def get_answers(self) -> dict[str, float]:
         """Return answered requests by kind, those never seen too."""
         by_code: dict[int, float] = dict.fromkeys(CODES, 0.0)
-        for (_, code), count in self.requests().items():
+        for (_, code), count in self.get_requests().items():
             by_code[code] += count
         return {kind: sum(by_code[code] for code in codes) for kind, codes in ANSWER_KINDS.items()}
 
-    def native(self) -> NDArray[np.int64]:
+    def get_native_buckets(self) -> NDArray[np.int64]:
         """Return requests by native bucket, from NATIVE_LOWEST on."""
         counts = self._values[_NATIVE:_RESCUED].astype(np.int64)
         counts[-2] += counts[-1]
         return counts[:-1]
 
-    def histogram(self, name: str) -> Histogram:
-        """Return `seconds` (a request), `waited`, `ran` (a run) or `rows` (of a run)."""
+    def get_histogram(self, name: str) -> Histogram:
+        """Return `seconds` (a request), `waited`, `count_run` (a run) or `rows` (of a run)."""
         place = [one for one, _ in _HISTOGRAMS].index(name)
         start = _STARTS[2 + place]
         return Histogram(_HISTOGRAMS[place][1], self._values[start : _STARTS[3 + place]])

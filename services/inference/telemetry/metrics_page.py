@@ -29,19 +29,24 @@ class MetricsPage:
         self._manifest = manifest
         self._names = {"model": manifest.model, "revision": manifest.revision}
 
-    def families(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
+    def build_families(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> "list[Metric]":
         """Return all metrics; `device` is None while the model is not loaded."""
-        return [*self._counted(reading), *self._predicted(summary), *self._warmth(summary), *self._info(device)]
+        return [
+            *self._count_families(reading),
+            *self._make_prediction_families(summary),
+            *self._make_warm_gauge(summary),
+            *self._make_model_info(device),
+        ]
 
-    def write(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> bytes:
-        """Return the page in Prometheus' text format; see `families`."""
+    def write_text(self, reading: MeterReading, summary: dict[str, Any], device: str | None) -> bytes:
+        """Return the page in Prometheus' text format; see `build_families`."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         registry = CollectorRegistry()
-        registry.register(_FixedCollector(self.families(reading, summary, device)))
+        registry.register(_FixedCollector(self.build_families(reading, summary, device)))
         return generate_latest(registry)
 
-    def _counted(self, reading: MeterReading) -> "Iterable[Metric]":
+    def _count_families(self, reading: MeterReading) -> "Iterable[Metric]":
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         names = list(self._names)
@@ -49,18 +54,18 @@ class MetricsPage:
         requests = CounterMetricFamily(
             "slipway_requests", "Answered inference requests.", labels=[*names, "protocol", "code"]
         )
-        for (protocol, code), count in reading.requests().items():
+        for (protocol, code), count in reading.get_requests().items():
             if count or (protocol == "oip" and code in FROM_THE_START):
                 requests.add_metric([*own, protocol, str(code)], count)
         yield requests
-        yield self._by_status("slipway_rescued", RESCUED, reading.rescued())
-        yield self._by_status("slipway_helped", HELPED, reading.helped())
+        yield self._make_status_counter("slipway_rescued", RESCUED, reading.get_rescued())
+        yield self._make_status_counter("slipway_helped", HELPED, reading.get_helped())
         answers = CounterMetricFamily(
             "slipway_answers",
             "Answered inference requests, by what they are to their clients.",
             labels=[*names, "kind"],
         )
-        for kind, count in reading.answers().items():
+        for kind, count in reading.get_answers().items():
             answers.add_metric([*own, kind], count)
         yield answers
         in_flight = GaugeMetricFamily(
@@ -68,14 +73,18 @@ class MetricsPage:
         )
         in_flight.add_metric(own, reading.in_flight)
         yield in_flight
-        yield self._histogram(DURATION, "From a request's arrival to its answer.", reading.histogram("seconds"))
-        yield self._histogram(
-            "slipway_queue_seconds", "How long a run's first request had waited for it.", reading.histogram("waited")
+        yield self._make_histogram(
+            DURATION, "From a request's arrival to its answer.", reading.get_histogram("seconds")
         )
-        yield self._histogram("slipway_inference_seconds", "One run of the model.", reading.histogram("ran"))
-        yield self._histogram("slipway_batch_rows", "Rows of one run of the model.", reading.histogram("rows"))
+        yield self._make_histogram(
+            "slipway_queue_seconds",
+            "How long a run's first request had waited for it.",
+            reading.get_histogram("waited"),
+        )
+        yield self._make_histogram("slipway_inference_seconds", "One run of the model.", reading.get_histogram("ran"))
+        yield self._make_histogram("slipway_batch_rows", "Rows of one run of the model.", reading.get_histogram("rows"))
 
-    def _by_status(self, name: str, text: str, counts: dict[tuple[str, int], float]) -> "Metric":
+    def _make_status_counter(self, name: str, text: str, counts: dict[tuple[str, int], float]) -> "Metric":
         from prometheus_client.core import CounterMetricFamily
 
         family = CounterMetricFamily(name, text, labels=[*self._names, "protocol", "code"])
@@ -84,7 +93,7 @@ class MetricsPage:
                 family.add_metric([*self._names.values(), protocol, str(code)], count)
         return family
 
-    def _histogram(self, name: str, text: str, histogram: Histogram) -> "Metric":
+    def _make_histogram(self, name: str, text: str, histogram: Histogram) -> "Metric":
         from prometheus_client.core import HistogramMetricFamily
         from prometheus_client.utils import floatToGoString
 
@@ -94,7 +103,7 @@ class MetricsPage:
         family.add_metric(list(self._names.values()), buckets, histogram.total)
         return family
 
-    def _predicted(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+    def _make_prediction_families(self, summary: dict[str, Any]) -> "Iterable[Metric]":
         from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
 
         names, own = list(self._names), list(self._names.values())
@@ -108,7 +117,7 @@ class MetricsPage:
                 classes.add_metric([*own, label], count)
             yield classes
 
-    def _warmth(self, summary: dict[str, Any]) -> "Iterable[Metric]":
+    def _make_warm_gauge(self, summary: dict[str, Any]) -> "Iterable[Metric]":
         from prometheus_client.core import GaugeMetricFamily
 
         text = "1 once runs of the model take about as long as one another in every worker, or many were done."
@@ -117,7 +126,7 @@ class MetricsPage:
             warm.add_metric(list(self._names.values()), float(summary["warm"]))
         yield warm
 
-    def _info(self, device: str | None) -> "Iterable[Metric]":
+    def _make_model_info(self, device: str | None) -> "Iterable[Metric]":
         from prometheus_client.core import GaugeMetricFamily
 
         manifest = self._manifest

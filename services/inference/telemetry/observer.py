@@ -79,19 +79,19 @@ class RequestObserver:
         """Return what the environment asks for; raise WatchingError."""
         return cls(manifest, share=_read_share(environment), tracer=_make_tracer(environment, manifest))
 
-    def wants(self, status: int) -> bool:
+    def should_observe(self, status: int) -> bool:
         """Tell whether it wants to hear of a request that ended so."""
         return self._all or status >= FAILURES
 
-    def tell(self, told: RequestRecord) -> tuple[bytes, bytes] | None:
+    def observe(self, told: RequestRecord) -> tuple[bytes, bytes] | None:
         """Tell of a request; return a header that names its trace, where it has one."""
         if told.status >= FAILURES:
-            log.warning("%s", told.reason, extra={"fields": self._fields(told)})
+            log.warning("%s", told.reason, extra={"fields": self._make_log_fields(told)})
         if self._share and told.rows is not None and self._draw() < self._share:
-            self._sample(told, told.rows)
-        return self._trace(told) if self._tracer is not None else None
+            self._log_sample(told, told.rows)
+        return self._record_span(told) if self._tracer is not None else None
 
-    def _fields(self, told: RequestRecord) -> dict[str, object]:
+    def _make_log_fields(self, told: RequestRecord) -> dict[str, object]:
         """Return what a line says beside its message: no header of the client's but its names of the request."""
         fields: dict[str, object] = {
             "revision": self._manifest.revision,
@@ -106,16 +106,16 @@ class RequestObserver:
             fields["trace_id"] = trace[1].decode("latin-1")
         return fields
 
-    def _sample(self, told: RequestRecord, rows: Rows) -> None:
+    def _log_sample(self, told: RequestRecord, rows: Rows) -> None:
         columns = {"": rows.matrix} if rows.matrix is not None else rows.columns
         widest = max(values.size // max(1, rows.count) for values in columns.values())
         whole = max(1, VALUES_KEPT // max(1, widest))
         inputs = {name: values[:whole].ravel()[:ROW_KEPT].tolist() for name, values in columns.items()}
         prediction = None if told.prediction is None else told.prediction.ravel()[:VALUES_KEPT].tolist()
-        fields = {**self._fields(told), "rows": rows.count, "inputs": inputs, "prediction": prediction}
+        fields = {**self._make_log_fields(told), "rows": rows.count, "inputs": inputs, "prediction": prediction}
         samples.info("a request that was sampled", extra={"fields": fields})
 
-    def _trace(self, told: RequestRecord) -> tuple[bytes, bytes]:
+    def _record_span(self, told: RequestRecord) -> tuple[bytes, bytes]:
         """Make the request's span, now that it is over, as a child of the client's."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -31,7 +31,7 @@ class PredictionSummary:
 
     def __init__(self, manifest: Manifest) -> None:
         """Begin with nothing."""
-        self._inputs = InputBins.of(manifest)
+        self._inputs = InputBins.of_manifest(manifest)
         self._classes: dict[str, float] = {}
         self._count, self._total, self._squares = 0, 0.0, 0.0
         self._kept: list[tuple[Rows, NDArray[np.generic]]] = []
@@ -43,11 +43,11 @@ class PredictionSummary:
         self._kept.append((rows, prediction))
         self._kept_rows += len(prediction)
         if self._kept_rows >= ROWS_TOGETHER:
-            self._settle()
+            self._count_kept()
 
-    def shown(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Return the summary as JSON has it."""
-        self._settle()
+        self._count_kept()
         sums = {"count": self._count, "total": self._total, "squares": self._squares}
         return {
             "requests": self._requests,
@@ -58,7 +58,7 @@ class PredictionSummary:
             "inputs": self._inputs.counts(),
         }
 
-    def _settle(self) -> None:
+    def _count_kept(self) -> None:
         """Count what was kept."""
         kept, self._kept, rows, self._kept_rows = self._kept, [], self._kept_rows, 0
         if not kept:

@@ -27,7 +27,7 @@ class SharedCounters:
 
     >>> cells = SharedCounters(None, "0", 3)
     >>> cells.values[1] += 2
-    >>> SharedCounters.total(None, cells).tolist()
+    >>> SharedCounters.sum_workers(None, cells).tolist()
     [0.0, 2.0, 0.0]
     """
 
@@ -51,7 +51,7 @@ class SharedCounters:
         self.values = everything[1:]
 
     @staticmethod
-    def total(folder: Path | None, own: "SharedCounters", live: Sequence[int] = ()) -> NDArray[np.float64]:
+    def sum_workers(folder: Path | None, own: "SharedCounters", live: Sequence[int] = ()) -> NDArray[np.float64]:
         """Return the sums over all workers, shape (size,); of the cells `live` only over those that run."""
         sums = np.array(own.values)
         for path in folder.glob(f"*{SUFFIX}") if folder is not None else ():

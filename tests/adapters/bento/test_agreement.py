@@ -93,7 +93,7 @@ class Doors:
         )
         model = Model(manifest=manifest, runtime=PyfuncRuntime(manifest, Path("nowhere")))
         doors = (OpenInferenceHttp(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
-        self._routes = {path: route for door in doors for path, route in door.paths().exact.items()}
+        self._routes = {path: route for door in doors for path, route in door.build_routes().exact.items()}
         self._grpc = {
             Door.OIP_GRPC: OpenInferenceGrpc(model).methods()["ModelInfer"],
             Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).methods()["Predict"],
@@ -102,10 +102,10 @@ class Doors:
     def take(self, request: Request) -> bool:
         """Tell whether a request is taken."""
         try:
-            inference = (self._grpc.get(request.door) or self._routes[request.path]).inference
-            assert inference is not None
+            codec = (self._grpc.get(request.door) or self._routes[request.path]).codec
+            assert codec is not None
             headers = {name.encode(): value.encode() for name, value in request.headers.items()}
-            inference.parse(ServedRequest("POST", request.path, b"", headers, request.body))
+            codec.parse(ServedRequest("POST", request.path, b"", headers, request.body))
         except Refused:
             return False
         return True

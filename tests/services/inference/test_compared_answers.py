@@ -9,9 +9,9 @@ def test_the_ring_forgets_the_oldest() -> None:
     """It never grows beyond its capacity."""
     ring = ComparedAnswers()
     for number in range(5000):
-        ring.remember(str(number), 200, np.array([number]), milliseconds=1.0)
+        ring.record(str(number), 200, np.array([number]), milliseconds=1.0)
 
-    latest = ring.latest()
+    latest = ring.list_latest()
 
     assert len(latest) == 4096
     assert latest[0]["request_id"] == "904"
@@ -21,10 +21,10 @@ def test_the_ring_forgets_the_oldest() -> None:
 def test_long_predictions_are_cut() -> None:
     """Only the first 64 values are kept; text stays text. The time is kept beside them."""
     ring = ComparedAnswers()
-    ring.remember("numbers", 200, np.arange(100.0).reshape(10, 10), milliseconds=1.5)
-    ring.remember("text", 200, np.array(["yes"], dtype=object), milliseconds=2.5)
+    ring.record("numbers", 200, np.arange(100.0).reshape(10, 10), milliseconds=1.5)
+    ring.record("text", 200, np.array(["yes"], dtype=object), milliseconds=2.5)
 
-    numbers, text = ring.latest()
+    numbers, text = ring.list_latest()
 
     assert numbers["values"] == list(range(64))
     assert text == {"request_id": "text", "status": 200, "values": ["yes"], "milliseconds": 2.5}

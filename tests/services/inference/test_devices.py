@@ -45,7 +45,7 @@ def test_several_cores_give_the_same_answer(classifier: Path) -> None:
 
     async def story() -> list[float]:
         await runtime.start()
-        (outputs,) = await runtime.exchange([runtime.feeds(make_warm_up_rows(manifest))])
+        (outputs,) = await runtime.run_in_background([runtime.make_feeds(make_warm_up_rows(manifest))])
         assert not isinstance(outputs, ModelFailed)
         await runtime.stop()
         return outputs["prediction"].tolist()

@@ -80,7 +80,7 @@ class Watched:
 
     def runs(self) -> tuple[int, int]:
         """Return how many runs there were since the start, and their rows in all."""
-        rows = self.meter.read().histogram("rows")
+        rows = self.meter.read().get_histogram("rows")
         return int(rows.counts.sum()), int(rows.total)
 
     async def ask(self, *values: float, deadline: float = FOREVER) -> list[float] | Refused:

@@ -257,8 +257,8 @@ def test_bytes_that_are_no_message_are_refused(service: GrpcServed, method: str)
 def told(door: GrpcMethod, body: bytes) -> bool:
     """Read a request; return whether it was taken or refused, with a message. Anything else is raised."""
     try:
-        assert door.inference is not None
-        door.inference.parse(Request("POST", "", b"", {}, body))
+        assert door.codec is not None
+        door.codec.parse(Request("POST", "", b"", {}, body))
     except Refused as refusal:
         return refusal.status in {400, 404} and ": got " in str(refusal)
     return True

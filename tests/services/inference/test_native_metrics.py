@@ -70,11 +70,11 @@ def test_a_long_family_has_its_length_before_it() -> None:
 def test_a_duration_is_in_the_bucket_that_ends_above_it(seconds: float) -> None:
     """What is beyond the last counts into it."""
     meter = Meter()
-    meter.began()
+    meter.count_arrival()
 
-    meter.ended("oip", 200, seconds)
+    meter.count_response("oip", 200, seconds)
 
-    counts = meter.read().native()
+    counts = meter.read().get_native_buckets()
     (place,) = np.flatnonzero(counts)
     assert counts.sum() == 1
     assert place == len(NATIVE_EDGES) - 1 or NATIVE_EDGES[place] >= seconds

@@ -144,7 +144,7 @@ def test_samples_hold_rows_and_predictions_of_the_share_that_is_asked_for(
 
     with caplog.at_level(logging.INFO):
         for _ in range(2):
-            watch.tell(RequestRecord("oip", 200, 0.001, {b"x-request-id": b"r"}, rows, np.arange(100), ""))
+            watch.observe(RequestRecord("oip", 200, 0.001, {b"x-request-id": b"r"}, rows, np.arange(100), ""))
 
     (sample,) = [json.loads(JsonLines().format(record)) for record in caplog.records]
     assert sample["rows"] == 100
@@ -159,8 +159,8 @@ def test_a_sample_holds_a_whole_row_of_many_values(manifest_document: Maker, cap
     columns = {"image": np.ones((3, 28, 28)), "word": np.array(["a", "b", "c"], dtype=object)}
 
     with caplog.at_level(logging.INFO):
-        watch.tell(RequestRecord("oip", 200, 0.001, {}, Rows(None, columns), None, ""))
-        watch.tell(RequestRecord("oip", 200, 0.001, {}, Rows(np.ones((1, 5000)), {}), None, ""))
+        watch.observe(RequestRecord("oip", 200, 0.001, {}, Rows(None, columns), None, ""))
+        watch.observe(RequestRecord("oip", 200, 0.001, {}, Rows(np.ones((1, 5000)), {}), None, ""))
 
     small, large = [json.loads(JsonLines().format(record)) for record in caplog.records]
     assert (len(small["inputs"]["image"]), small["inputs"]["word"]) == (784, ["a"])
@@ -171,7 +171,7 @@ def test_without_a_wish_only_failures_are_wanted(manifest_document: Maker) -> No
     """Nothing is sampled by itself."""
     watch = RequestObserver.of_environment(parse_manifest(manifest_document()), {})
 
-    assert [watch.wants(status) for status in (200, 400, 429, 500, 504)] == [False, False, False, True, True]
+    assert [watch.should_observe(status) for status in (200, 400, 429, 500, 504)] == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def summary(manifest_document: Maker) -> Callable[..., dict[str, Any]]:
         kept = PredictionSummary(parse_manifest(manifest_document()))
         for prediction in predictions:
             kept.count(ROWS, prediction)
-        found: dict[str, Any] = orjson.loads(orjson.dumps(kept.shown()))
+        found: dict[str, Any] = orjson.loads(orjson.dumps(kept.snapshot()))
         return found
 
     return shown

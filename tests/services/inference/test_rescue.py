@@ -265,7 +265,7 @@ def watched(pair: Pair, rescuer: Rescuer, seconds: float = 20.0, **said: float) 
     headers = {name.encode(): value.encode() for name, value in asked.items()}
     replies: asyncio.Queue[Response] = asyncio.Queue()
     call = Request("POST", INFER, b"", headers, body(7))
-    rescue = rescuer.watch(call, "oip", perf_counter() + seconds, replies.put_nowait)
+    rescue = rescuer.start_rescue(call, "oip", perf_counter() + seconds, replies.put_nowait)
     assert rescue is not None
     return Watched(rescue, replies)
 
@@ -275,17 +275,17 @@ def test_a_request_that_is_held_for_long_is_answered_by_the_stable_version(pair:
     meter = Meter()
 
     async def hold() -> tuple[int, bool]:
-        rescuer = Rescuer("toy-v3", meter, trusts=True)
+        rescuer = Rescuer("toy-v3", meter, trusts_headers=True)
         one = watched(pair, rescuer, after=0.01)
         answer = await one.replies.get()
-        before = meter.read().rescued()["oip", 504]
-        taken = one.rescue.takes(Response(504, b"late"))
+        before = meter.read().get_rescued()["oip", 504]
+        taken = one.rescue.offer(Response(504, b"late"))
         await rescuer.close()
         assert before == 0
         return answer.status, taken
 
     assert asyncio.run(hold()) == (200, True)
-    assert meter.read().rescued()["oip", 504] == 1
+    assert meter.read().get_rescued()["oip", 504] == 1
 
 
 def test_no_more_are_handed_on_at_once_than_the_route_allows(pair: Pair) -> None:
@@ -293,30 +293,30 @@ def test_no_more_are_handed_on_at_once_than_the_route_allows(pair: Pair) -> None
     meter = Meter()
 
     async def crowd() -> list[bool]:
-        rescuer = Rescuer("toy-v3", meter, trusts=True)
+        rescuer = Rescuer("toy-v3", meter, trusts_headers=True)
         ones = [watched(pair, rescuer, at_once=2) for _ in range(4)]
-        taken = [one.rescue.takes(Response(500, b"")) for one in ones[:3]]
+        taken = [one.rescue.offer(Response(500, b"")) for one in ones[:3]]
         for one in ones[:2]:
             await one.replies.get()
         await asyncio.sleep(0)  # the second one's place is given back
-        taken.append(ones[3].rescue.takes(Response(500, b"")))
+        taken.append(ones[3].rescue.offer(Response(500, b"")))
         await ones[3].replies.get()
         await rescuer.close()
         return taken
 
     assert asyncio.run(crowd()) == [True, True, False, True]
-    assert meter.read().rescued()["oip", 500] == 3
+    assert meter.read().get_rescued()["oip", 500] == 3
 
 
 def test_a_right_answer_of_its_own_ends_the_asking(pair: Pair) -> None:
     """It came while the other one was asked already: the client gets it, and nothing more."""
 
     async def overtaken() -> tuple[bool, bool]:
-        rescuer = Rescuer("toy-v3", Meter(), trusts=True)
+        rescuer = Rescuer("toy-v3", Meter(), trusts_headers=True)
         one = watched(pair, rescuer, after=0.001)
         while not rescuer.under_way:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
-        taken = one.rescue.takes(Response(200, b""))
+        taken = one.rescue.offer(Response(200, b""))
         await rescuer.close()
         return taken, one.replies.empty()
 
@@ -327,7 +327,9 @@ def test_what_its_client_waits_for_no_more_is_handed_on_to_nobody(pair: Pair) ->
     """The rest of the client's time is the bound."""
 
     async def too_late() -> bool:
-        return watched(pair, Rescuer("toy-v3", Meter(), trusts=True), seconds=0).rescue.takes(Response(504, b""))
+        return watched(pair, Rescuer("toy-v3", Meter(), trusts_headers=True), seconds=0).rescue.offer(
+            Response(504, b"")
+        )
 
     assert asyncio.run(too_late()) is False
 

@@ -77,7 +77,7 @@ def test_a_pyfunc_model_answers_fails_dies_and_comes_back(odd_model: Path, manif
         said: list[object] = []
         for number, word in ((4, "a"), (-1, "b"), (2, "hole"), (1, "die"), (5, "c")):
             rows = parse_request(body(number, word), None, manifest).rows
-            (result,) = await runtime.exchange([runtime.feeds(rows)])
+            (result,) = await runtime.run_in_background([runtime.make_feeds(rows)])
             said.append(str(result) if isinstance(result, ModelFailed) else result["prediction"].tolist())
         (second,) = runtime.child_pids
         await runtime.stop()
@@ -135,7 +135,7 @@ def test_an_onnx_model_with_one_input_per_column(tmp_path: Path, manifest_docume
     async def both() -> list[np.ndarray[Any, Any]]:
         await runtime.start()
         requests = (make_warm_up_rows(manifest), parse_request(body(3, "hello"), None, manifest).rows)
-        results = await runtime.exchange([runtime.feeds(rows) for rows in requests])
+        results = await runtime.run_in_background([runtime.make_feeds(rows) for rows in requests])
         return [result["prediction"] for result in results if not isinstance(result, ModelFailed)]
 
     empty, word = asyncio.run(both())

@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 from services.inference.telemetry.meter import Meter
 meter = Meter(Path(sys.argv[1]), "other")
-meter.began()
-meter.began()
-meter.ended("mlflow", 200, 0.5)
+meter.count_arrival()
+meter.count_arrival()
+meter.count_response("mlflow", 200, 0.5)
 """
 
 
@@ -30,13 +30,13 @@ def test_all_workers_are_added_up_and_the_dead_have_nothing_under_way(tmp_path: 
     """Counters never go back; who died with a request in its hands leaves none in flight."""
     by_another_process(tmp_path)
     own = Meter(tmp_path, "own")
-    own.began()
+    own.count_arrival()
 
     reading = own.read()
 
     assert reading.in_flight == 1
-    assert reading.requests()["mlflow", 200] == 1
-    assert reading.histogram("seconds").counts.sum() == 1
+    assert reading.get_requests()["mlflow", 200] == 1
+    assert reading.get_histogram("seconds").counts.sum() == 1
 
 
 def test_a_replacement_goes_on_from_what_was_counted(tmp_path: Path) -> None:
@@ -44,10 +44,10 @@ def test_a_replacement_goes_on_from_what_was_counted(tmp_path: Path) -> None:
     by_another_process(tmp_path)
 
     own = Meter(tmp_path, "other")
-    own.began()
-    own.ended("mlflow", 200, 0.5)
+    own.count_arrival()
+    own.count_response("mlflow", 200, 0.5)
 
-    assert own.read().requests()["mlflow", 200] == 2
+    assert own.read().get_requests()["mlflow", 200] == 2
     assert own.read().in_flight == 0
 
 
@@ -65,11 +65,11 @@ def test_a_file_of_another_size_is_begun_anew(tmp_path: Path) -> None:
 def test_every_status_of_every_protocol_has_a_place_of_its_own(protocol: str, code: int) -> None:
     """One cell each."""
     meter = Meter()
-    meter.began()
+    meter.count_arrival()
 
-    meter.ended(protocol, code, 0.002)
+    meter.count_response(protocol, code, 0.002)
 
-    counted = {key: count for key, count in meter.read().requests().items() if count}
+    counted = {key: count for key, count in meter.read().get_requests().items() if count}
     assert counted == {(protocol, code): 1}
 
 
@@ -77,11 +77,11 @@ def test_durations_and_runs_land_in_their_buckets() -> None:
     """An edge belongs to its bucket; sums are kept beside."""
     meter = Meter()
     for seconds in (0.001, 0.0011, 1000.0):
-        meter.began()
-        meter.ended("oip", 200, seconds)
-    meter.ran(0.0, 3, 0.004)
+        meter.count_arrival()
+        meter.count_response("oip", 200, seconds)
+    meter.count_run(0.0, 3, 0.004)
 
-    seconds, rows = meter.read().histogram("seconds"), meter.read().histogram("rows")
+    seconds, rows = meter.read().get_histogram("seconds"), meter.read().get_histogram("rows")
 
     assert seconds.counts[[0, 1, len(EDGES_SECONDS)]].tolist() == [1, 1, 1]
     assert seconds.total == pytest.approx(1000.0021)

@@ -487,7 +487,7 @@ def test_a_long_text_among_numbers_costs_no_memory(classifier: Path) -> None:
     rows = [["x" * 1_000_000, 1, 2], *([1, 2, 3] for _ in range(7000))]
 
     with pytest.raises(BadRequest, match="expected numbers"):
-        reader.by_row(rows, "instances", exact=True)
+        reader.read_rows(rows, "instances", exact=True)
 
 
 def test_a_long_text_among_texts_costs_no_memory(words: Ask) -> None:
