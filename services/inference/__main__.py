@@ -7,12 +7,13 @@ import os
 import socket
 import sys
 
+from services.inference.package import MODEL_FOLDER
 from services.inference.processes.cores import count_usable_cores
 from services.inference.processes.supervisor import ServerPlan, Supervisor
 from services.inference.runtime.devices import WORKERS_NOW, read_devices
-from services.inference.termination import MANIFEST, MODEL
+from slipway_interface.environment import CPUS, WORKERS
+from slipway_interface.manifest import FILE
 
-WORKERS, CPUS = "SLIPWAY_WORKERS", "SLIPWAY_CPUS"
 KEEP_ALIVE_SECONDS = 3900
 """Longer than routers keep an idle connection (Envoy: an hour): whoever closes first loses no request that is on its
 way. uvicorn's own 5 s would lose some at one request every few seconds."""
@@ -37,7 +38,7 @@ def main(words: list[str] | None = None) -> int:
 def _is_onnx() -> bool:
     """Tell whether a worker holds a model of ONNX: one of pyfunc has a process with the model's framework each."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
-        return bool(json.loads((MODEL / MANIFEST).read_text(encoding="utf-8"))["runtime"] == "onnx")
+        return bool(json.loads((MODEL_FOLDER / FILE).read_text(encoding="utf-8"))["runtime"] == "onnx")
     return False
 
 

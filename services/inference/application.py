@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from services.inference.bodies import ClientGone, compress_body, read_body
 from services.inference.exchange import Exchange, make_refusal_response
+from services.inference.headers import REQUEST_ID, REVISION
 from services.inference.model import Model
 from services.inference.pages.operations import OperationsPages
 from services.inference.protocols.mlflow_scoring import MlflowScoring
@@ -28,9 +29,6 @@ from services.inference.request import (
     Scope,
     Send,
 )
-from services.inference.telemetry.observer import REQUEST_ID
-
-REVISION = b"x-slipway-revision"
 
 
 class HttpApplication:

@@ -9,19 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.inference.headers import COMPARE, DEADLINES, REQUEST_ID
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
-from services.inference.request import (
-    COMPARE_HEADER,
-    DEADLINE_HEADERS,
-    InferenceCodec,
-    Outputs,
-    ProtocolHandler,
-    Request,
-    Response,
-)
+from services.inference.request import InferenceCodec, Outputs, ProtocolHandler, Request, Response
 from services.inference.rescue import Rescue
-from services.inference.telemetry.observer import REQUEST_ID, Headers, RequestRecord
+from services.inference.telemetry.observer import Headers, RequestRecord
+from slipway_interface.logs import LOGGER
 
 PATIENCE_SECONDS = 30.0
 """How long an answer may take where the client does not say."""
@@ -31,7 +25,7 @@ CLIENT_CLOSED = 499
 NEAR_DEADLINE = 0.9
 """A client that waited for so much of its time gave up at its deadline: its clock began at another moment than ours."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class Exchange:
@@ -166,7 +160,7 @@ def record_compared_answer(
     model: Model, headers: Headers, status: int, prediction: NDArray[np.generic] | None, seconds: float
 ) -> None:
     """Keep an answer to a request that is compared."""
-    if headers.get(COMPARE_HEADER) == b"1" and REQUEST_ID in headers:
+    if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
         name = headers[REQUEST_ID].decode("latin-1")
         model.compared_answers.record(name, status, prediction, milliseconds=1000 * seconds)
 
@@ -188,7 +182,7 @@ def read_deadline(headers: dict[bytes, bytes], arrived: float) -> float:
     1.25
     """
     patience = PATIENCE_SECONDS
-    for name in DEADLINE_HEADERS:
+    for name in DEADLINES:
         said = headers.get(name)
         if said is not None:
             try:

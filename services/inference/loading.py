@@ -6,23 +6,26 @@ from pathlib import Path
 
 from services.inference.manifest import Manifest, read_manifest
 from services.inference.model import Model
+from services.inference.package import MODEL_FOLDER
 from services.inference.rescue import Rescuer
 from services.inference.runtime.admission import read_objective_seconds
 from services.inference.runtime.devices import Devices, Gpu, read_devices
 from services.inference.runtime.model_runtime import ModelRuntime
 from services.inference.telemetry.meter import Meter
 from services.inference.telemetry.observer import RequestObserver
-from services.inference.termination import MODEL, report_termination
+from services.inference.termination import report_termination
+from slipway_interface.environment import GPU
+from slipway_interface.logs import LOGGER
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 def open_model() -> Model:
     """Return this package's model as the environment has it run and watched, not loaded yet; raises as its parts do."""
     with report_termination():
-        manifest = read_manifest(MODEL)
+        manifest = read_manifest(MODEL_FOLDER)
         watch = RequestObserver.of_environment(manifest, os.environ)
-        runtime = open_runtime(manifest, MODEL, read_devices(os.environ))
+        runtime = open_runtime(manifest, MODEL_FOLDER, read_devices(os.environ))
         objective = read_objective_seconds(os.environ)
     model = Model(manifest=manifest, runtime=runtime, meter=Meter.of_process(), objective=objective)
     model.observer = watch
@@ -43,5 +46,5 @@ def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = Non
     from services.inference.runtime.pyfunc import PyfuncRuntime
 
     if devices.gpu is Gpu.REQUIRE:
-        log.warning("SLIPWAY_GPU=require: what the model's own framework runs on can't be checked")
+        log.warning("%s=require: what the model's own framework runs on can't be checked", GPU)
     return PyfuncRuntime(manifest, path, devices.most_processes)

@@ -17,8 +17,9 @@ from services.inference.telemetry.meter import Meter
 from services.inference.telemetry.observer import RequestObserver
 from services.inference.telemetry.prediction_summary import PredictionSummary
 from services.inference.tensors import get_array_datatype
+from slipway_interface.logs import LOGGER
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 @dataclass(frozen=True, slots=True)

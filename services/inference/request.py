@@ -10,10 +10,6 @@ from numpy.typing import NDArray
 from services.inference.refusals import NotFound, Refused
 
 JSON = b"application/json"
-COMPARE_HEADER = b"x-slipway-compare"
-"""Header of requests whose answers are remembered, set by the router while it copies live requests."""
-DEADLINE_HEADERS = (b"x-request-timeout-ms", b"x-envoy-expected-rq-timeout-ms")
-"""Headers that say how many milliseconds the client (or the router for it) waits."""
 Header = tuple[bytes, bytes]
 Outputs = dict[str, NDArray[np.generic]]
 Handler = Callable[["Request"], Awaitable["Response"]]

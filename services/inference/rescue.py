@@ -8,39 +8,34 @@ comes from: it is never handed on twice, and is counted apart.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from services.inference.request import COMPARE_HEADER, DEADLINE_HEADERS, Header, Request, Response
+from services.inference.headers import COMPARE, DEADLINES, REQUEST_ID, RESCUE, RESCUED, RESCUED_FROM
+from services.inference.request import Header, Request, Response
 from services.inference.telemetry.meter import ANSWER_KINDS
+from slipway_interface import environment as variables
+from slipway_interface.logs import LOGGER
+from slipway_interface.rescue import RescueRule, parse_rule
 
 if TYPE_CHECKING:
     import httpx
 
-RESCUE_SETTING = "SLIPWAY_RESCUE"
-"""Set to `route` where every request comes through a route that sets these headers, or takes them away."""
-RESCUE_HEADER = b"x-slipway-rescue"
-"""What the route says: `of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10`."""
-RESCUED_FROM_HEADER = b"x-slipway-rescued-from"
-"""On a request that was handed on: the revision that could not answer it."""
-RESCUED_HEADER = b"x-slipway-rescued"
-"""On its answer, the same; who gave it says `x-slipway-revision`."""
 SUCCESSES = range(200, 300)
 LEAST_SECONDS = 0.005
 """With less time left nobody is asked."""
 LONGEST_SECONDS = 600.0
-_OURS = frozenset([RESCUE_HEADER, RESCUED_FROM_HEADER, COMPARE_HEADER, *DEADLINE_HEADERS])
+_OURS = frozenset([RESCUE, RESCUED_FROM, COMPARE, *DEADLINES])
 _OF_CONNECTION = frozenset([
     *(b"host", b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
     *(b"content-length", b"content-encoding", b"accept-encoding", b"proxy-connection"),
 ])  # fmt: skip
-_NOT_RETURNED = frozenset([b"content-type", b"content-length", b"connection", b"date", b"server", b"x-request-id"])
+_NOT_RETURNED = frozenset([b"content-type", b"content-length", b"connection", b"date", b"server", REQUEST_ID])
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 Reply = Callable[[Response], None]
 
 
@@ -51,52 +46,35 @@ class RescueCounter(Protocol):
         """Count one by the status that this revision had for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RescueOrder:
-    """What the route says of a revision's requests."""
-
-    by: str
-    """HOST:PORT of whoever answers in its place."""
-    at_once: int
-    after_seconds: float
-
-
 @lru_cache(maxsize=16)
-def parse_order(said: bytes, revision: str) -> RescueOrder | None:
-    """Return what a route says of this revision; None: nothing, or what can't be understood (it is logged, once).
+def find_rule(header: bytes, revision: str) -> RescueRule | None:
+    """Return the rule that a header states for this revision; None: none, or one that can't be read (logged once).
 
-    >>> parse_order(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v2")
-    RescueOrder(by='10.96.0.7:3000', at_once=16, after_seconds=10.0)
-    >>> parse_order(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v1") is None
+    >>> find_rule(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v2")
+    RescueRule(of='digits-v2', by='10.96.0.7:3000', at_once=16, after_seconds=10.0)
+    >>> find_rule(b"of=digits-v2; by=10.96.0.7:3000; at-once=16; after=10", "digits-v1") is None
     True
     """
     try:
-        parts = dict(part.strip().split("=", 1) for part in said.decode("ascii").split(";"))
-        if parts["of"] != revision:
-            return None
-        order = RescueOrder(
-            by=_check_address(parts["by"]), at_once=int(parts["at-once"]), after_seconds=float(parts["after"])
-        )
+        rule = parse_rule(header.decode("ascii"))
+        _check_address(rule.by)
     except (KeyError, ValueError) as error:
-        log.warning(
-            "%s: got %r, which can't be understood (%s): nobody is asked instead", RESCUE_HEADER.decode(), said, error
-        )
+        log.warning("%s: got %r, which can't be read (%s); no request is forwarded", RESCUE.decode(), header, error)
         return None
-    if not (order.at_once > 0 and isfinite(order.after_seconds) and 0 < order.after_seconds <= LONGEST_SECONDS):
-        log.warning(
-            "%s: got %r, expected at-once and after over 0: nobody is asked instead", RESCUE_HEADER.decode(), said
-        )
+    if rule.of != revision:
         return None
-    return order
+    if not (rule.at_once > 0 and isfinite(rule.after_seconds) and 0 < rule.after_seconds <= LONGEST_SECONDS):
+        log.warning("%s: got %r, expected at-once and after over 0; no request is forwarded", RESCUE.decode(), header)
+        return None
+    return rule
 
 
-def _check_address(said: str) -> str:
-    """Return an address of the cluster's own network; raise ValueError for any other, and for names."""
-    host, _, port = said.rpartition(":")
+def _check_address(address: str) -> None:
+    """Raise ValueError for an address that is not in a private network, and for names."""
+    host, _, port = address.rpartition(":")
     if not ip_address(host.strip("[]")).is_private or not 0 < int(port) < 1 << 16:
-        message = f"{said} is no private address with a port"
+        message = f"{address} is no private address with a port"
         raise ValueError(message)
-    return said
 
 
 class Rescuer:
@@ -114,31 +92,31 @@ class Rescuer:
     @classmethod
     def of_environment(cls, revision: str, counting: RescueCounter, environment: Mapping[str, str]) -> "Rescuer":
         """Return one that trusts requests' headers where the environment says that a route sets them."""
-        return cls(revision, counting, trusts_headers=environment.get(RESCUE_SETTING) == "route")
+        return cls(revision, counting, trusts_headers=environment.get(variables.RESCUE) == "route")
 
     def is_for_another(self, headers: Mapping[bytes, bytes]) -> bool:
         """Tell whether a request was meant for another revision."""
-        return self.trusts_headers and RESCUED_FROM_HEADER in headers
+        return self.trusts_headers and RESCUED_FROM in headers
 
     def start_rescue(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
         """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
         asked = call.headers
         if (
-            not (self.trusts_headers and call.path and RESCUE_HEADER in asked)
-            or RESCUED_FROM_HEADER in asked
-            or asked.get(COMPARE_HEADER) == b"1"
+            not (self.trusts_headers and call.path and RESCUE in asked)
+            or RESCUED_FROM in asked
+            or asked.get(COMPARE) == b"1"
         ):
             return None
-        order = parse_order(call.headers[RESCUE_HEADER], self.revision)
-        return None if order is None else Rescue(self, order, call, protocol, deadline, reply)
+        rule = find_rule(call.headers[RESCUE], self.revision)
+        return None if rule is None else Rescue(self, rule, call, protocol, deadline, reply)
 
     def count_rescued(self, protocol: str, status: int) -> None:
         """Count a request that another revision answered."""
         self._counting.count_rescued(protocol, status)
 
-    def take_slot(self, order: RescueOrder) -> bool:
+    def take_slot(self, rule: RescueRule) -> bool:
         """Take one of the places; False: there is none."""
-        free = self.under_way < order.at_once
+        free = self.under_way < rule.at_once
         self.under_way += free
         return free
 
@@ -146,20 +124,20 @@ class Rescuer:
         """Give a place back."""
         self.under_way -= 1
 
-    async def forward(self, order: RescueOrder, call: Request, seconds: float) -> Response | None:
+    async def forward(self, rule: RescueRule, call: Request, seconds: float) -> Response | None:
         """Return the other revision's answer; None: it gave none that is right, within so many seconds."""
         import httpx  # not before it is needed: a process that hands nothing on does without
 
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(keepalive_expiry=2.0))
         query = f"?{call.query.decode('latin-1')}" if call.query else ""
-        url = f"http://{order.by}{call.path}{query}"
+        url = f"http://{rule.by}{call.path}{query}"
         headers = self._headers(call.headers, seconds)
         try:
             async with asyncio.timeout(seconds):
                 came = await self._client.post(url, content=call.body, headers=headers, timeout=seconds)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            self._warn_once(f"{order.by} gave no answer in the place of {self.revision}: {error!r}")
+            self._warn_once(f"{rule.by} gave no answer in the place of {self.revision}: {error!r}")
             return None
         self._failed = False
         if came.status_code not in SUCCESSES:
@@ -179,8 +157,8 @@ class Rescuer:
         return [
             *kept,
             (b"accept-encoding", b"identity"),
-            (DEADLINE_HEADERS[0], timeout),
-            (RESCUED_FROM_HEADER, self.revision.encode()),
+            (DEADLINES[0], timeout),
+            (RESCUED_FROM, self.revision.encode()),
         ]
 
     def _warn_once(self, what: str) -> None:
@@ -201,25 +179,25 @@ class Rescue:
         "_call",
         "_deadline",
         "_forwarding",
-        "_order",
         "_own",
         "_protocol",
         "_replied",
         "_reply",
         "_rescuer",
+        "_rule",
         "_timer",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a request is
-        self, rescuer: Rescuer, order: RescueOrder, call: Request, protocol: str, deadline: float, reply: Reply
+        self, rescuer: Rescuer, rule: RescueRule, call: Request, protocol: str, deadline: float, reply: Reply
     ) -> None:
         """Ask the other one too after a while."""
-        self._rescuer, self._order, self._call, self._protocol = rescuer, order, call, protocol
+        self._rescuer, self._rule, self._call, self._protocol = rescuer, rule, call, protocol
         self._deadline, self._reply = deadline, reply
         self._own: Response | None = None
         self._forwarding: asyncio.Task[None] | None = None
         self._replied = False
-        self._timer = asyncio.get_running_loop().call_later(order.after_seconds, self._start_forwarding)
+        self._timer = asyncio.get_running_loop().call_later(rule.after_seconds, self._start_forwarding)
 
     def offer(self, own: Response) -> bool:
         """Hear this revision's own answer, once; tell whether the client is cared for, now or already."""
@@ -245,13 +223,13 @@ class Rescue:
 
     def _start_forwarding(self) -> None:
         left = self._deadline - perf_counter()
-        if left > LEAST_SECONDS and self._rescuer.take_slot(self._order):
+        if left > LEAST_SECONDS and self._rescuer.take_slot(self._rule):
             self._forwarding = asyncio.get_running_loop().create_task(self._forward(left))
             self._forwarding.add_done_callback(lambda _: self._rescuer.release_slot())
 
     async def _forward(self, seconds: float) -> None:
         try:
-            answer = await self._rescuer.forward(self._order, self._call, seconds)
+            answer = await self._rescuer.forward(self._rule, self._call, seconds)
         except Exception:  # a fault of ours must not leave a client without an answer
             log.exception("a request could not be handed on")
             answer = None
@@ -259,7 +237,7 @@ class Rescue:
             self._replied = True
             if self._own is not None:
                 self._rescuer.count_rescued(self._protocol, self._own.status)
-            said = (RESCUED_HEADER, self._rescuer.revision.encode())
+            said = (RESCUED, self._rescuer.revision.encode())
             self._reply(answer._replace(headers=(*answer.headers, said)))
         elif self._own is not None:
             self._reply(self._own)

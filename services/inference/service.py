@@ -18,6 +18,7 @@ from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
 from services.inference.request import AsgiApp, AsgiMessage, Scope
 from services.inference.termination import report_termination
+from slipway_interface.pages import METRICS
 
 
 class _Loaded:
@@ -67,7 +68,7 @@ def _wrap_application(service: Any, *words: Any, **more: Any) -> AsgiApp:  # noq
     _Loaded.model = model = open_model()
 
     async def counted_by_bentoml() -> bytes:
-        return await _read_page(app, "/metrics")
+        return await _read_page(app, METRICS)
 
     return build_application(model, OperationsPages(model, Siblings(model, None, ""), counted_by_bentoml), app)
 

@@ -2,11 +2,11 @@
 
 from asyncio import TimerHandle, get_running_loop
 
-from services.inference.application import REVISION
 from services.inference.bodies import BODY_LIMIT
 from services.inference.exchange import make_refusal_response
 from services.inference.grpc.call_head import CallHead
 from services.inference.grpc.statuses import RESPONSE_HEADERS, CallEnding, frame_message, make_response_ending
+from services.inference.headers import REVISION
 from services.inference.http2.session import Session
 from services.inference.http2.streams import Stream
 from services.inference.model import Model

@@ -4,21 +4,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.inference.application import REVISION
 from services.inference.exchange import PATIENCE_SECONDS, read_deadline
 from services.inference.grpc.methods import GrpcMethod
 from services.inference.grpc.statuses import CallEnding, Status, make_ending, make_http_ending
+from services.inference.headers import COMPARE, REQUEST_ID, RESCUE, RESCUED_FROM, REVISION, TRACE_PARENT, TRACE_STATE
 from services.inference.http2.hpack_codec import Field, encode_fields
 from services.inference.http2.streams import parse_request_fields
 from services.inference.refusals import SHOWN, BadRequest, Refused
-from services.inference.request import COMPARE_HEADER
-from services.inference.rescue import RESCUE_HEADER, RESCUED_FROM_HEADER
-from services.inference.telemetry.observer import REQUEST_ID, TRACE_PARENT, TRACE_STATE
 
 ID_LENGTH = 256
 """Characters of a request id that is echoed; longer ones would fill the metadata too."""
 MEDIA_TYPE = b"application/grpc"
-KEPT_HEADERS = (REQUEST_ID, COMPARE_HEADER, TRACE_PARENT, TRACE_STATE, RESCUE_HEADER, RESCUED_FROM_HEADER)
+KEPT_HEADERS = (REQUEST_ID, COMPARE, TRACE_PARENT, TRACE_STATE, RESCUE, RESCUED_FROM)
 UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 METADATA_BYTES = 16384

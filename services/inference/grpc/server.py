@@ -23,10 +23,9 @@ from services.inference.model import Model
 from services.inference.protocols.tensorflow import read_labels
 from services.inference.request import Route
 from services.inference.runtime.admission import MOST_WAITING
+from slipway_interface.pages import GRPC
 
 BACKLOG = 2048
-RESCUE_PATH = "/slipway/grpc"
-"""Before a method's path, over HTTP."""
 LIMITS = Limits(streams=MOST_WAITING, stream_window=BODY_LIMIT + 65536, fields=METADATA_BYTES)
 """A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
 KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
@@ -49,7 +48,7 @@ class GrpcServer:
             health.SERVICE: self._health.methods(),
         }
         methods = {
-            f"/{service}/{name}".encode(): replace(method, path=f"{RESCUE_PATH}/{service}/{name}")
+            f"/{service}/{name}".encode(): replace(method, path=f"{GRPC}/{service}/{name}")
             for service, named in services.items()
             for name, method in named.items()
         }

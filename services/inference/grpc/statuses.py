@@ -4,6 +4,7 @@ from enum import IntEnum
 from urllib.parse import quote
 
 from services.inference.grpc.compression import ACCEPTED
+from services.inference.headers import REQUEST_ID, RESCUED, REVISION
 from services.inference.http2.hpack_codec import encode_fields
 from services.inference.refusals import BadRequest, Refused
 from services.inference.request import Response
@@ -46,7 +47,7 @@ STATUSES = {
 """gRPC's word for what an answer's status says over HTTP."""
 _HEADERS_ALONE = encode_fields((b":status", b"200"), (b"content-type", b"application/grpc"))
 """The block before trailers that are all that is sent."""
-_ANNOUNCED = b"grpc-status, grpc-message, x-slipway-revision, x-slipway-rescued, x-request-id, traceresponse"
+_ANNOUNCED = b", ".join((b"grpc-status", b"grpc-message", REVISION, RESCUED, REQUEST_ID, b"traceresponse"))
 RESPONSE_HEADERS = _HEADERS_ALONE + encode_fields((b"trailer", _ANNOUNCED))
 """The block before the first message. Routers see a status that comes behind messages only where it is announced:
 Traefik counts every other answer as UNKNOWN, and needs all of the trailers' names for that."""

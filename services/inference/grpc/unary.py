@@ -17,8 +17,9 @@ from services.inference.grpc.statuses import (
 from services.inference.refusals import ModelFailed, Refused, TooLate
 from services.inference.request import Request as HttpCall
 from services.inference.request import Response
+from slipway_interface.logs import LOGGER
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class UnaryCall(GrpcCall):

@@ -19,6 +19,7 @@ from services.inference.http2.frames import (
 )
 from services.inference.http2.session import Session
 from services.inference.http2.streams import Limits, StreamApplication
+from slipway_interface.logs import LOGGER
 
 PREFACE_SECONDS = 10.0
 """How long a peer may take to say that it speaks HTTP/2."""
@@ -27,7 +28,7 @@ LEAVING = b"leaving!"
 LEAVE_SECONDS = 1.0
 """How long we wait for it."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class Connection(asyncio.Protocol):

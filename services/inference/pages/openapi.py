@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from services.inference.application import REVISION
 from services.inference.bodies import BODY_LIMIT, BODY_SECONDS, DECODERS
 from services.inference.exchange import PATIENCE_SECONDS
+from services.inference.headers import DEADLINES, REQUEST_ID, REVISION
 from services.inference.manifest import Manifest
 from services.inference.model import TensorType
 from services.inference.pages.openapi_schemas import (
@@ -23,8 +23,7 @@ from services.inference.protocols import oip
 from services.inference.protocols.mlflow_scoring import CONTRACT_VERSION, ERROR_CODES, UNKNOWN_MEDIA
 from services.inference.protocols.tensorflow_signature import SIGNATURE, explain_no_classes, explain_no_regression
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.request import DEADLINE_HEADERS
-from services.inference.telemetry.observer import REQUEST_ID
+from slipway_interface.pages import MODEL_READY
 
 Document = dict[str, object]
 NOT_DESCRIBED = frozenset([404, 405])
@@ -75,9 +74,7 @@ def _describe_open_inference(manifest: Manifest, outputs: Mapping[str, TensorTyp
         "/v2/health/live": _describe_get(
             "oip", "live", {"200": _describe_answer(object_schema({"live": truth}, "live"))}
         ),
-        "/v2/health/ready": _describe_get(
-            "oip", "ready", _describe_readiness(object_schema({"ready": truth}, "ready"))
-        ),
+        MODEL_READY: _describe_get("oip", "ready", _describe_readiness(object_schema({"ready": truth}, "ready"))),
     }
     named = f"/v2/models/{quote(manifest.model)}"
     for place, path in {"": named, "_version": f"{named}/versions/{quote(manifest.version)}"}.items():
@@ -247,7 +244,7 @@ def _describe_parameters() -> Document:
     timeout = f"How long the client waits; work past it is not done. At most {PATIENCE_SECONDS:g} s, also without it."
     about: dict[str, tuple[str, str, Schema]] = {
         "RequestId": (REQUEST_ID.decode(), "Echoed.", TEXT),
-        "Timeout": (DEADLINE_HEADERS[0].decode(), timeout, {"type": "number", "minimum": 0}),
+        "Timeout": (DEADLINES[0].decode(), timeout, {"type": "number", "minimum": 0}),
         "Encoding": ("content-encoding", "How the body is packed.", {"enum": [name.decode() for name in DECODERS]}),
         "JsonLength": (
             "Inference-Header-Content-Length",

@@ -9,7 +9,9 @@ from services.inference.model import Model
 from services.inference.pages.siblings import Siblings
 from services.inference.refusals import NotFound, Refused
 from services.inference.request import Handler, Request, Response, Route, RouteTable
-from services.inference.telemetry.metrics_page import DURATION, MetricsPage
+from services.inference.telemetry.metrics_page import MetricsPage
+from slipway_interface import pages
+from slipway_interface.metrics import DURATION
 
 TEXT = b"text/plain; charset=utf-8"
 METRICS_KIND = b"text/plain; version=0.0.4; charset=utf-8"
@@ -33,17 +35,17 @@ class OperationsPages:
 
     def build_routes(self) -> RouteTable:
         """Return the pages, and the probes that BentoML has too."""
-        pages: dict[str, Handler] = {
-            "/slipway/answers": self._answer_compared,
-            "/slipway/summary": self._answer_summary,
-            "/metrics": self._answer_metrics,
+        handlers: dict[str, Handler] = {
+            pages.ANSWERS: self._answer_compared,
+            pages.SUMMARY: self._answer_summary,
+            pages.METRICS: self._answer_metrics,
             "/openapi.json": self._answer_openapi,
-            "/livez": self._answer_live,
+            pages.LIVE: self._answer_live,
             "/healthz": self._answer_live,
-            "/readyz": self._answer_ready,
+            pages.READY: self._answer_ready,
         }
-        exact = {path: Route(handlers={"GET": page, "HEAD": page}, protocol=self) for path, page in pages.items()}
-        return RouteTable(exact=exact, prefixes=("/slipway/",))
+        exact = {path: Route(handlers={"GET": page, "HEAD": page}, protocol=self) for path, page in handlers.items()}
+        return RouteTable(exact=exact, prefixes=(f"{pages.PRIVATE}/",))
 
     def is_bentoml_path(self, path: str) -> bool:
         """Tell whether BentoML answers a path: its description of the service, and the page that shows it."""

@@ -14,12 +14,13 @@ from typing import Any
 import orjson
 
 from services.inference.model import Model
+from slipway_interface.logs import LOGGER
 
 SUFFIX = ".sock"
 ANSWER_SECONDS = 2.0
 """How long another worker may take; one that is busy or gone is left out, and its counts come with the next page."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class Siblings:

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from services.inference.application import HttpApplication
 from services.inference.bodies import BODY_SECONDS, COMPRESS_FROM, compress_body, make_too_slow
 from services.inference.exchange import Exchange
+from services.inference.headers import REQUEST_ID
 from services.inference.request import JSON, Request, Response, Route
-from services.inference.telemetry.observer import REQUEST_ID
 
 LARGEST_BODY = 65536
 """Bytes of a body up to which uvicorn does not hold its connection back."""

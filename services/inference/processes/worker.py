@@ -28,6 +28,7 @@ from services.inference.telemetry.metrics_page import MetricsPage
 from services.inference.telemetry.observer import configure_logging
 from services.inference.telemetry.shared_counters import FOLDER, SLOT
 from services.inference.termination import report_termination
+from slipway_interface.logs import LOGGER
 
 if TYPE_CHECKING:
     from services.inference.grpc.server import GrpcServer
@@ -41,7 +42,7 @@ for a hundred. Several workers take one each, or whoever is awake first would ha
 PR_SET_PDEATHSIG = 1
 """Of prctl(2): a signal for us when our parent dies."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class Worker(uvicorn.Server):

@@ -10,6 +10,7 @@ from services.inference.protocols import oip_json
 from services.inference.refusals import NotFound, Refused, reject
 from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.tensors import get_datatype
+from slipway_interface.pages import MODEL_READY
 
 HEADER_LENGTH_HEADER = b"inference-header-content-length"
 BINARY_MEDIA_TYPE = b"application/octet-stream"
@@ -31,7 +32,7 @@ class OpenInferenceHttp:
         exact = {
             "/v2": self._make_get_route(self._answer_server),
             "/v2/health/live": self._make_get_route(self._answer_live),
-            "/v2/health/ready": self._make_get_route(self._answer_ready),
+            MODEL_READY: self._make_get_route(self._answer_ready),
         }
         named = f"/v2/models/{self._manifest.model}"
         for model in (named, f"{named}/versions/{self._manifest.version}"):

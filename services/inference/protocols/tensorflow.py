@@ -21,9 +21,8 @@ from services.inference.protocols.tensorflow_signature import (
 from services.inference.refusals import NotFound, Refused, reject
 from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
+from slipway_interface.environment import LABELS
 
-LABELS = "SLIPWAY_LABELS"
-"""Environment variable: the labels that this revision answers to, with commas between them."""
 MODELS = "/v1/models/"
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 

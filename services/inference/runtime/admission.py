@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from math import inf, isfinite
 
 from services.inference.runtime.run_times import RunTimes
+from slipway_interface.environment import OBJECTIVE
 
 TARGET_SECONDS = 0.003
 """What is accepted during overload waits no longer than that, or as long as so many runs take, if that is longer."""
@@ -33,10 +34,6 @@ CALM_TIMES = 10
 """Or after so many times as long, as nobody came."""
 MOST_WAITING = 4096
 """Most requests that wait, whatever they take: each holds its rows in memory."""
-
-
-OBJECTIVE = "SLIPWAY_OBJECTIVE_MILLISECONDS"
-"""`serving.objective_milliseconds` of a spec."""
 
 
 class ObjectiveError(Exception):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+from slipway_interface.environment import CPUS, GPU, MODEL_PROCESSES
+
 WORKERS_NOW = "SLIPWAY_WORKERS_NOW"
 """How many workers there are: the supervisor's word to them."""
-PROCESSES = "SLIPWAY_MODEL_PROCESSES"
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 
@@ -17,7 +18,7 @@ class DevicesError(Exception):
 
 
 class Gpu(StrEnum):
-    """SLIPWAY_GPU."""
+    """Values of SLIPWAY_GPU."""
 
     NONE = ""
     """Unset: the CPU, also where there is a GPU."""
@@ -64,20 +65,20 @@ def read_devices(environment: Mapping[str, str]) -> Devices:
     >>> read_devices({"SLIPWAY_GPU": "require", "SLIPWAY_CPUS": "2.5"})
     Devices(gpu=<Gpu.REQUIRE: 'require'>, cpus=2, workers=1, processes=None)
     """
-    gpu, cpus = environment.get("SLIPWAY_GPU", ""), environment.get("SLIPWAY_CPUS", "1")
+    gpu, cpus = environment.get(GPU, ""), environment.get(CPUS, "1")
     if gpu not in set(Gpu):
-        message = f"SLIPWAY_GPU is {gpu!r}; expected require, allow or nothing"
+        message = f"{GPU} is {gpu!r}; expected require, allow or nothing"
         raise DevicesError(message)
     try:
         cores = float(cpus)
     except ValueError:
         cores = 0
     if not (isfinite(cores) and cores > 0):
-        message = f"SLIPWAY_CPUS is {cpus!r}; expected a number of cores over 0"
+        message = f"{CPUS} is {cpus!r}; expected a number of cores over 0"
         raise DevicesError(message)
-    said = environment.get(PROCESSES, "")
+    said = environment.get(MODEL_PROCESSES, "")
     if said and not (said.isdecimal() and int(said)):
-        message = f"{PROCESSES} is {said!r}; expected a whole number from 1 on, or nothing"
+        message = f"{MODEL_PROCESSES} is {said!r}; expected a whole number from 1 on, or nothing"
         raise DevicesError(message)
     workers, processes = int(environment.get(WORKERS_NOW, "1")), int(said) if said else None
     return Devices(gpu=Gpu(gpu), cpus=max(1, int(cores)), workers=workers, processes=processes)

@@ -19,6 +19,8 @@ from services.inference.rows import Rows
 from services.inference.runtime.devices import CUDA, Devices, Gpu
 from services.inference.runtime.model_runtime import Feeds, Result, find_unwritable
 from services.inference.tensors import cast_values, get_datatype
+from slipway_interface.environment import GPU
+from slipway_interface.logs import LOGGER
 
 _TYPES = {
     "tensor(bool)": np.dtype("bool"),
@@ -40,7 +42,7 @@ _UNKNOWN_TYPE = np.dtype("V")
 _NICENESS = 10
 """How far a run beside the event loop steps back behind it, in the kernel's steps of niceness."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class OnnxRuntime:
@@ -163,10 +165,10 @@ class OnnxRuntime:
             missing = "ONNX Runtime can't use a GPU here"
             if CUDA not in onnxruntime.get_available_providers():
                 missing = "this ONNX Runtime is built without CUDA"
-            message = f"SLIPWAY_GPU=require: {missing}; expected {CUDA}: an image for GPUs, on a node with a driver"
+            message = f"{GPU}=require: {missing}; expected {CUDA}: an image for GPUs, on a node with a driver"
             raise ModelFailed(message)
         else:
-            log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (SLIPWAY_GPU=allow)")
+            log.warning("device: the CPU, as ONNX Runtime can't use a GPU here (%s=allow)", GPU)
 
     def _compute(self, feeds: Feeds) -> Result:
         if self._session is None:

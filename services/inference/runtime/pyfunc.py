@@ -13,13 +13,14 @@ from services.inference.runtime.memory import read_available_bytes, read_residen
 from services.inference.runtime.model_runtime import Feeds, Result, find_unwritable
 from services.inference.runtime.pipe_frames import pack_array, unpack_array
 from services.inference.runtime.pyfunc_child import PyfuncProcess
+from slipway_interface.logs import LOGGER
 
 SPARE = 1.25
 """Free memory that another process needs, as a multiple of what the first one has."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Of each further process: the first one has threads for all cores already."""
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 class PyfuncRuntime:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.telemetry.shared_counters import FOLDER, SLOT, SharedCounters
+from slipway_interface.metrics import EDGES_MILLISECONDS
 
 PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
 CODES = (200, 400, 404, 405, 408, 413, 415, 429, 499, 500, 503, 504)
@@ -21,11 +22,7 @@ ANSWER_KINDS = {
     "not_the_versions": (408, 499),
 }
 """What an answer is to its client: a closed list, by the statuses that mean it. 503 comes with retry-after."""
-_MILLISECONDS = (
-    *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300),
-    *(400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000),
-)
-EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in _MILLISECONDS)
+EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in EDGES_MILLISECONDS)
 """The same edges as on one machine, where Envoy measures: a judge compares like with like."""
 FINE_EDGES_SECONDS = (
     *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from services.inference.manifest import Manifest
 from services.inference.telemetry.meter import Histogram, MeterReading
+from slipway_interface import metrics
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-DURATION = "slipway_request_duration_seconds"
-RESCUED = "Requests that another revision answered, by the status that this one had for them."
-HELPED = "Requests meant for another revision that were answered here; slipway_requests_total does not have them."
+RESCUED_TEXT = "Requests that another revision answered, by the status that this one had for them."
+HELPED_TEXT = f"Requests meant for another revision that were answered here; {metrics.REQUESTS} does not have them."
 FROM_THE_START = (200, 500)
 """Statuses whose series are there before the first request, for the protocol that routers speak."""
 
@@ -52,16 +52,16 @@ class MetricsPage:
         names = list(self._names)
         own = list(self._names.values())
         requests = CounterMetricFamily(
-            "slipway_requests", "Answered inference requests.", labels=[*names, "protocol", "code"]
+            metrics.REQUESTS, "Answered inference requests.", labels=[*names, "protocol", "code"]
         )
         for (protocol, code), count in reading.get_requests().items():
             if count or (protocol == "oip" and code in FROM_THE_START):
                 requests.add_metric([*own, protocol, str(code)], count)
         yield requests
-        yield self._make_status_counter("slipway_rescued", RESCUED, reading.get_rescued())
-        yield self._make_status_counter("slipway_helped", HELPED, reading.get_helped())
+        yield self._make_status_counter(metrics.RESCUED, RESCUED_TEXT, reading.get_rescued())
+        yield self._make_status_counter(metrics.HELPED, HELPED_TEXT, reading.get_helped())
         answers = CounterMetricFamily(
-            "slipway_answers",
+            metrics.ANSWERS,
             "Answered inference requests, by what they are to their clients.",
             labels=[*names, "kind"],
         )
@@ -69,20 +69,20 @@ class MetricsPage:
             answers.add_metric([*own, kind], count)
         yield answers
         in_flight = GaugeMetricFamily(
-            "slipway_requests_in_flight", "Inference requests that have arrived and are not answered.", labels=names
+            metrics.IN_FLIGHT, "Inference requests that have arrived and are not answered.", labels=names
         )
         in_flight.add_metric(own, reading.in_flight)
         yield in_flight
         yield self._make_histogram(
-            DURATION, "From a request's arrival to its answer.", reading.get_histogram("seconds")
+            metrics.DURATION, "From a request's arrival to its answer.", reading.get_histogram("seconds")
         )
         yield self._make_histogram(
-            "slipway_queue_seconds",
+            metrics.QUEUE,
             "How long a run's first request had waited for it.",
             reading.get_histogram("waited"),
         )
-        yield self._make_histogram("slipway_inference_seconds", "One run of the model.", reading.get_histogram("ran"))
-        yield self._make_histogram("slipway_batch_rows", "Rows of one run of the model.", reading.get_histogram("rows"))
+        yield self._make_histogram(metrics.INFERENCE, "One run of the model.", reading.get_histogram("ran"))
+        yield self._make_histogram(metrics.BATCH_ROWS, "Rows of one run of the model.", reading.get_histogram("rows"))
 
     def _make_status_counter(self, name: str, text: str, counts: dict[tuple[str, int], float]) -> "Metric":
         from prometheus_client.core import CounterMetricFamily
@@ -108,11 +108,11 @@ class MetricsPage:
 
         names, own = list(self._names), list(self._names.values())
         if summary["scores"] is not None:
-            scores = SummaryMetricFamily("slipway_scores", "Predicted scores.", labels=names)
+            scores = SummaryMetricFamily(metrics.SCORES, "Predicted scores.", labels=names)
             scores.add_metric(own, summary["scores"]["count"], summary["scores"]["total"])
             yield scores
         if summary["classes"]:
-            classes = CounterMetricFamily("slipway_predictions", "Predicted classes.", labels=[*names, "label"])
+            classes = CounterMetricFamily(metrics.PREDICTIONS, "Predicted classes.", labels=[*names, "label"])
             for label, count in summary["classes"].items():
                 classes.add_metric([*own, label], count)
             yield classes
@@ -121,7 +121,7 @@ class MetricsPage:
         from prometheus_client.core import GaugeMetricFamily
 
         text = "1 once runs of the model take about as long as one another in every worker, or many were done."
-        warm = GaugeMetricFamily("slipway_warm", text, labels=list(self._names))
+        warm = GaugeMetricFamily(metrics.WARM, text, labels=list(self._names))
         if "warm" in summary:
             warm.add_metric(list(self._names.values()), float(summary["warm"]))
         yield warm
@@ -132,7 +132,7 @@ class MetricsPage:
         manifest = self._manifest
         more = {"version": manifest.version, "runtime": manifest.runtime, "digest": manifest.digest}
         labels = {**self._names, **more, "device": device or ""}
-        info = GaugeMetricFamily("slipway_model_info", "1 for the model that is loaded.", labels=list(labels))
+        info = GaugeMetricFamily(metrics.MODEL_INFO, "1 for the model that is loaded.", labels=list(labels))
         if device is not None:
             info.add_metric(list(labels.values()), 1.0)
         yield info

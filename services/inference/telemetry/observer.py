@@ -18,25 +18,25 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from services.inference.headers import REQUEST_ID, TRACE_PARENT, TRACE_STATE
 from services.inference.manifest import Manifest
 from services.inference.rows import Rows
+from slipway_interface.environment import CAPTURE, LOG
+from slipway_interface.logs import LOGGER, SAMPLES_LOGGER
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-CAPTURE, FORMAT = "SLIPWAY_CAPTURE", "SLIPWAY_LOG"
 EXPORTER, ENDPOINTS = "OTEL_TRACES_EXPORTER", ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """OpenTelemetry's own names; it reads the others of its settings itself."""
-TRACE_PARENT, TRACE_STATE = b"traceparent", b"tracestate"
-REQUEST_ID = b"x-request-id"
 FAILURES = 500
 VALUES_KEPT = 64
 """Values of one request's rows by column, and of its prediction, that a sample holds: whole rows of them."""
 ROW_KEPT = 4096
 """Values of its first row by column, that it holds in any case."""
 
-log = logging.getLogger("slipway.inference")
-samples = logging.getLogger("slipway.inference.samples")
+log = logging.getLogger(LOGGER)
+samples = logging.getLogger(SAMPLES_LOGGER)
 Headers = Mapping[bytes, bytes]
 
 
@@ -176,7 +176,7 @@ def _make_tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer 
     provider = TracerProvider(resource=Resource.create(about | _read_service_name(environment)))
     exporter: SpanExporter = ConsoleSpanExporter(out=sys.stderr) if named == "console" else _make_otlp_exporter()
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider.get_tracer("slipway.inference")
+    return provider.get_tracer(LOGGER)
 
 
 def _read_service_name(environment: Mapping[str, str]) -> dict[str, str]:
@@ -229,9 +229,9 @@ class TextLines(logging.Formatter):
 
 def configure_logging(environment: Mapping[str, str] = os.environ) -> None:
     """Write the log as `SLIPWAY_LOG` says: `json`, or `text` (also when it says nothing); raise WatchingError."""
-    said = environment.get(FORMAT, "text")
+    said = environment.get(LOG, "text")
     if said not in {"json", "text"}:
-        raise ObserverError(f"{FORMAT} is {said!r}; expected json or text")
+        raise ObserverError(f"{LOG} is {said!r}; expected json or text")
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if said == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

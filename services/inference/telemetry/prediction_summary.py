@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 from services.inference.manifest import Manifest
 from services.inference.rows import Rows
 from services.inference.telemetry.input_bins import InputBins
+from slipway_interface.metrics import LABEL_LENGTH, LABEL_LIMIT, OTHER_LABEL
 
-LABEL_LIMIT = 100
-"""Distinct labels that are counted apart; further ones are counted together."""
-LABEL_LENGTH = 64
-"""Characters of a label that are kept."""
-OTHER_LABEL = "(other)"
-"""The name under which further labels are counted."""
 LARGEST_SCORE = 1e150
 """Scores beyond it are not summed: 100 million squares up to its own still fit into a float64, which JSON needs."""
 ROWS_TOGETHER = 32

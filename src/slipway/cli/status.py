@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.cli import output
 from slipway.cli.completing import AnyModel
+from slipway_interface.headers import MODEL
 
 if TYPE_CHECKING:
     from slipway.domain.rollout.status import RolloutStatus
@@ -86,7 +87,7 @@ def _asked_at(model: str) -> dict[str, str]:
     here = settings()
     if here.target != "local":
         return {}
-    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata x-slipway-model: {model}"
+    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata {MODEL}: {model}"
     return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.manifest import Column, Profile
+from services.inference.manifest import Column
 from services.inference.rows import Rows
 from services.inference.telemetry.input_bins import InputBins
 from slipway.domain.judge.statistics.drift import profile_of
+from slipway_interface.manifest import ColumnBins
 
 QUARTERS = st.integers(-40, 40).map(lambda number: number / 4)
 """Exact in every kind of float."""
@@ -28,7 +29,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 EDGES = {"float64": st.floats(allow_nan=False, allow_infinity=False)}
 
 
-def place(value: Any, profile: Profile) -> int:  # noqa: ANN401 - a number, a truth value, a text or nothing
+def place(value: Any, profile: ColumnBins) -> int:  # noqa: ANN401 - a number, a truth value, a text or nothing
     """Return the bin of one value, by the definition."""
     if profile.categories is not None:
         last = len(profile.categories) + 1
@@ -40,7 +41,7 @@ def place(value: Any, profile: Profile) -> int:  # noqa: ANN401 - a number, a tr
     return int(np.searchsorted(np.array(profile.edges, dtype=np.float64), float(value), side="right"))
 
 
-def counted(values: Sequence[Any], profile: Profile) -> list[int]:
+def counted(values: Sequence[Any], profile: ColumnBins) -> list[int]:
     """Count bins with a plain loop."""
     categories = profile.categories
     counts = [0] * ((len(profile.edges) if categories is None else len(categories)) + 2)
@@ -64,14 +65,14 @@ def as_matrix(rows: Any, kind: str) -> Rows:  # noqa: ANN401 - whatever makes an
 
 
 @st.composite
-def profiles(draw: st.DrawFn, name: str, kind: str) -> Profile:
+def profiles(draw: st.DrawFn, name: str, kind: str) -> ColumnBins:
     """Return a profile that fits a kind of column."""
     if kind == "str":
-        return Profile(name=name, categories=tuple(draw(st.lists(WORDS, max_size=3, unique=True))))
+        return ColumnBins(name=name, categories=tuple(draw(st.lists(WORDS, max_size=3, unique=True))))
     if kind == "bool" and draw(st.booleans()):
-        return Profile(name=name, categories=tuple(draw(st.lists(st.sampled_from(["True", "False"]), unique=True))))
+        return ColumnBins(name=name, categories=tuple(draw(st.lists(st.sampled_from(["True", "False"]), unique=True))))
     edges = draw(st.lists(EDGES.get(kind, QUARTERS), max_size=9, unique=True))
-    return Profile(name=name, edges=tuple(sorted(edges)))
+    return ColumnBins(name=name, edges=tuple(sorted(edges)))
 
 
 @st.composite
@@ -86,7 +87,7 @@ def tables(draw: st.DrawFn, kinds: Sequence[str], *, one_kind: bool) -> tuple[An
     return columns, tuple(draw(profiles(column.name, column.kind)) for column in profiled), batches
 
 
-def expected(columns: Sequence[Column], profile: Sequence[Profile], batches: Any) -> dict[str, list[int]]:  # noqa: ANN401
+def expected(columns: Sequence[Column], profile: Sequence[ColumnBins], batches: Any) -> dict[str, list[int]]:  # noqa: ANN401
     """Count all rows with the plain loop."""
     names = [column.name for column in columns]
     rows = [row for batch in batches for row in batch]
@@ -121,7 +122,7 @@ def test_many_rows_are_counted_in_parts() -> None:
     """More rows than are compared at once."""
     values = np.random.default_rng(7).normal(size=60_000)
     edges = tuple(float(edge) for edge in np.linspace(-2, 2, 9))
-    bins = InputBins((Column(name="x", kind="float64"),), "float64", (Profile(name="x", edges=edges),))
+    bins = InputBins((Column(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=edges),))
 
     bins.count(as_matrix(values.reshape(-1, 1), "float64"))
 
@@ -133,7 +134,7 @@ def test_many_rows_are_counted_in_parts() -> None:
 def test_a_value_that_is_an_edge_reaches_it_in_every_kind_of_float(kind: str) -> None:
     """Edges are values of the validation rows, 0.7 as float32 is less than 0.7: rows would seem to drift."""
     edges = tuple(number / 10 for number in range(1, 10))
-    columns, profile = (Column(name="x", kind=kind),), (Profile(name="x", edges=edges),)
+    columns, profile = (Column(name="x", kind=kind),), (ColumnBins(name="x", edges=edges),)
     whole, apart = (InputBins(columns, kind, profile) for _ in range(2))
 
     whole.count(as_matrix([[edge] for edge in edges], kind))
@@ -144,7 +145,7 @@ def test_a_value_that_is_an_edge_reaches_it_in_every_kind_of_float(kind: str) ->
 
 def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -> None:
     """A constant column may be profiled as [value, the next float64): its value stays in the bin between."""
-    profile = (Profile(name="x", edges=(0.7, float(np.nextafter(0.7, 1)))),)
+    profile = (ColumnBins(name="x", edges=(0.7, float(np.nextafter(0.7, 1)))),)
     bins = InputBins((Column(name="x", kind="float32"),), "float32", profile)
 
     bins.count(as_matrix([[0.6], [0.7], [0.8]], "float32"))
@@ -155,7 +156,7 @@ def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -
 def test_a_column_behind_a_wide_one_is_found_in_a_matrix() -> None:
     """A column of four values a row is not profiled, the one behind it is."""
     columns = (Column(name="wide", kind="float64", shape=(-1, 2, 2)), Column(name="x", kind="float64"))
-    bins = InputBins(columns, "float64", (Profile(name="x", edges=(5.0,)),))
+    bins = InputBins(columns, "float64", (ColumnBins(name="x", edges=(5.0,)),))
 
     bins.count(as_matrix([[9, 9, 9, 9, 1], [0, 0, 0, 0, 7]], "float64"))
 
@@ -175,7 +176,7 @@ def test_without_a_profile_nothing_is_counted() -> None:
 def test_the_validation_rows_themselves_spread_as_their_profile_says(values: list[float]) -> None:
     """The judge's own profile of some rows, and the same rows asked live: no bin differs, so nothing drifts."""
     said = profile_of("x", np.array(values))
-    bins = InputBins((Column(name="x", kind="float64"),), "float64", (Profile(name="x", edges=said.edges),))
+    bins = InputBins((Column(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=said.edges),))
 
     bins.count(as_matrix([[value] for value in values], "float64"))
 
@@ -189,7 +190,7 @@ def test_narrow_floats_spread_as_the_numbers_they_were_made_of(
     """Where edges are values of the rows; tenths have no exact float at all."""
     values = [number / 10 for number in tenths]
     edges = tuple(sorted(set(data.draw(st.lists(st.sampled_from(values), max_size=9)))))
-    profile = Profile(name="x", edges=edges)
+    profile = ColumnBins(name="x", edges=edges)
     bins = InputBins((Column(name="x", kind=kind),), kind, (profile,))
 
     bins.count(as_matrix([[value] for value in values], kind))

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from services.inference.telemetry.meter import EDGES_SECONDS
-from slipway.adapters.local.metrics import EDGES_MILLISECONDS
+from slipway_interface.metrics import EDGES_MILLISECONDS
 from tests.services.inference.serving import Served, served, until
 
 INFER = "/v2/models/toy/infer"

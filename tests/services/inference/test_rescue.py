@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.inference.messages import get_message_class, parse_message
 from services.inference.request import Request, Response
-from services.inference.rescue import Rescue, Rescuer, parse_order
+from services.inference.rescue import Rescue, Rescuer, find_rule
 from services.inference.telemetry.meter import Meter
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
@@ -337,4 +337,4 @@ def test_what_its_client_waits_for_no_more_is_handed_on_to_nobody(pair: Pair) ->
 @pytest.mark.parametrize("after", ["0", "-1", "nan", "inf", "1e9", "soon"])
 def test_an_order_with_a_time_that_is_none_is_no_order(after: str) -> None:
     """Whoever wrote it sees it in the log."""
-    assert parse_order(f"of=a; by=10.0.0.1:3000; at-once=1; after={after}".encode(), "a") is None
+    assert find_rule(f"of=a; by=10.0.0.1:3000; at-once=1; after={after}".encode(), "a") is None
