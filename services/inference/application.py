@@ -87,11 +87,15 @@ class HttpApplication:
             exchange.refuse(refusal)
         else:
             exchange.start(Request("POST", scope["path"], scope["query_string"], headers, body))
-        if await _wait_for_response(came, receive):
-            await self._send_response(came.result(), headers, send)
-            exchange.count_written()
-        else:
-            exchange.abandon()
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        try:
+            await asyncio.wait((came, gone), return_when=asyncio.FIRST_COMPLETED)
+            if came.done() and await self._send_response(came.result(), headers, send, gone=gone):
+                exchange.count_written()
+            else:
+                exchange.abandon()
+        finally:
+            gone.cancel()
 
     async def _answer_page(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that does not run the model, or refuse it."""
@@ -136,12 +140,22 @@ class HttpApplication:
         return sent
 
     async def _send_response(
-        self, answer: Response, asked: dict[bytes, bytes], send: Send, *, head: bool = False
-    ) -> None:
+        self,
+        answer: Response,
+        asked: dict[bytes, bytes],
+        send: Send,
+        *,
+        head: bool = False,
+        gone: "asyncio.Future[None] | None" = None,
+    ) -> bool:
+        """Send a response, for HEAD without its body; False: `gone` says that the client left before."""
         body, encoding = await compress_body(answer.body, asked)
+        if gone is not None and gone.done():
+            return False
         sent = self.build_headers(answer, asked, encoding, len(body))
         await send({"type": "http.response.start", "status": answer.status, "headers": sent})
         await send({"type": "http.response.body", "body": b"" if head else body})
+        return True
 
     def _find_protocol(self, path: str) -> HttpProtocolHandler:
         return next((protocol for prefix, protocol in self._prefixes if path.startswith(prefix)), self._last_resort)
@@ -155,18 +169,6 @@ class HttpApplication:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
-
-
-async def _wait_for_response(came: "asyncio.Future[Response]", receive: Receive) -> bool:
-    """Wait for an answer; tell whether the client waited as well, and did not end its connection."""
-    if came.done():
-        return True
-    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
-    try:
-        await asyncio.wait((came, gone), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-    return came.done()
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
