@@ -18,9 +18,9 @@ import uvicorn
 from services.inference.application import HttpApplication, build_application
 from services.inference.loading import open_model
 from services.inference.model import Model
-from services.inference.pages.bentoml_pages import BentomlPages
 from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
+from services.inference.processes.bentoml_pages import BentomlPages
 from services.inference.processes.fast_path import FastPathProtocol
 from services.inference.processes.supervisor import LISTENING_FD, READY_SUFFIX
 from services.inference.runtime.devices import read_devices

@@ -1,4 +1,4 @@
-"""BentoML's own pages in a worker of ours: imported when somebody asks for one, as that takes seconds."""
+"""BentoML's own pages in a worker: imported with the first request for one of them, because that takes seconds."""
 
 import asyncio
 
