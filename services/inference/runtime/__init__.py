@@ -1,1 +1,1 @@
-"""Running a model: which request when, by what, on which device."""
+"""Runs the model: which request when, with which runtime, on which device."""

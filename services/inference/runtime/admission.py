@@ -1,12 +1,12 @@
-"""Which request may wait: every one that can be answered in time, and few while more come than can be answered.
+"""Which requests may wait: all that can be answered in time, and only a few during overload.
 
-Three things make a queue. Clients come together, and it is worked off; the machine, the garbage collector or a slow run
-holds everything up, and it is worked off after that; or more requests come than can be answered, and it only grows.
-Only the last one is overload, so only a queue that grows, or stands, while answers are given is cut short. It stands
-where those who send more are held back themselves, by the number of their connections.
+A queue has three causes. Many clients send at once, and the queue shrinks again; the machine, the garbage collector or
+a slow run stalls everything, and the queue shrinks after that; or more requests arrive than can be answered, and the
+queue only grows. Only the last one is overload. So the queue is limited only if it grows, or does not shrink, while
+responses are given. During overload it does not grow if the clients are limited by their number of connections.
 
-The rule is related to CoDel's (Nichols & Jacobson, "Controlling Queue Delay", ACM Queue 2012), which also looks at the
-shortest queue of an interval; theirs drops as soon as one is too long, this one lets a long one be worked off.
+The rule is related to CoDel (Nichols & Jacobson, "Controlling Queue Delay", ACM Queue 2012), which also uses the
+shortest queue of an interval. CoDel drops as soon as that is too long; this rule waits whether a long queue shrinks.
 """
 
 from collections.abc import Mapping
@@ -16,32 +16,32 @@ from services.inference.runtime.run_times import RunTimes
 from slipway_interface.environment import OBJECTIVE
 
 TARGET_SECONDS = 0.003
-"""What is accepted during overload waits no longer than that, or as long as so many runs take, if that is longer."""
+"""Longest wait of requests accepted during overload; or the time of the runs below, if that is longer."""
 RUNS_ALONE = 16
-"""Where requests run one by one: in a queue at 80 % load one in a thousand waits for more."""
+"""Without batching the queue may hold 16 service times: at 80 % utilisation one request in a thousand waits longer."""
 RUNS_TOGETHER = 8
-"""Where they run together, which shortens the queue."""
+"""With batching, which shortens the queue."""
 INTERVAL_SECONDS = 0.1
-"""The shortest queue of such an interval is compared with those of the intervals before it."""
+"""Length of an interval. The shortest queue in it is compared with those of earlier intervals."""
 GROWING = 2
-"""After so many intervals in a row in which it did not shrink, and grew by a tight queue in all, it is overload."""
+"""Overload begins after so many intervals in a row in which the queue did not shrink and grew by the bound in all."""
 STANDING = 5
 """Or after so many in a row in which it was never shorter than before."""
 CALM_SECONDS, CALM_RUNS = 0.1, 16
-"""Overload is over after so long without a refusal (or as long as a tight queue takes, if that is longer) in which so
-many runs ended: a stall in the middle of it is no end."""
+"""Overload ends after so long without a refusal (or the time of a full queue, if that is longer), if so many runs ended
+in it: a stall during overload does not end it."""
 CALM_TIMES = 10
-"""Or after so many times as long, as nobody came."""
+"""Or after so many times as long without any run, because no requests arrived."""
 MOST_WAITING = 4096
-"""Most requests that wait, whatever they take: each holds its rows in memory."""
+"""Most requests that wait, however fast they are: each holds its rows in memory."""
 
 
 class ObjectiveError(Exception):
-    """The environment names an objective that is none."""
+    """The environment variable for the objective is not a positive number."""
 
 
 def read_objective_seconds(environment: Mapping[str, str]) -> float:
-    """Return within how many seconds every answer has to be given: infinite where nothing says; raise ObjectiveError.
+    """Return the seconds within which every response must be given, infinite if unset; raise ObjectiveError.
 
     >>> read_objective_seconds({"SLIPWAY_OBJECTIVE_MILLISECONDS": "250"}), read_objective_seconds({})
     (0.25, inf)
@@ -59,7 +59,7 @@ def read_objective_seconds(environment: Mapping[str, str]) -> float:
 
 
 class Admission:
-    """Says whether one more request may wait; knows no clock: moments are told, in seconds.
+    """Decides whether one more request may wait. It reads no clock: callers pass the time, in seconds.
 
     >>> expected = RunTimes()
     >>> expected.record_run(1, 1, 0.01)
@@ -70,7 +70,7 @@ class Admission:
     """
 
     def __init__(self, expected: RunTimes, *, together: bool, objective: float = inf) -> None:
-        """Reckon with what runs are expected to take; `objective`: seconds within which each answer has to be given."""
+        """Use these run times; `objective`: seconds within which each response must be given."""
         self._run_times, self._objective = expected, objective
         self._runs = RUNS_TOGETHER if together else RUNS_ALONE
         self._tight = MOST_WAITING
@@ -78,30 +78,30 @@ class Admission:
         self._growth = _GrowthDetector()
         self._last_refusal = -inf
         self._calm_runs = 0
-        """Runs that ended since."""
+        """Runs that ended since the last refusal."""
         self._overload = False
 
     def update_bound(self) -> None:
-        """Bound the queue anew: `record_run_end` does so by what it holds, which runs change slowly."""
+        """Compute the bound during overload again from the run times, which change slowly."""
         pace = self._run_times.pace
         if pace:
             self._tight = min(MOST_WAITING, max(1, int(self._target / pace)))
 
     @property
     def _target(self) -> float:
-        """How long what is accepted during overload waits, in seconds."""
+        """Longest wait of requests accepted during overload, in seconds."""
         run = max(self._run_times.predict_seconds(round(self._run_times.rows)), self._run_times.pace)
         return max(TARGET_SECONDS, self._runs * run)
 
     def estimate_wait(self, waiting: int, overdue: float = 0.0) -> float:
-        """Return how long a request would wait behind so many; a run that is overdue is taken for half done."""
+        """Return how long a request would wait behind so many; an overdue run is assumed to be half done."""
         return waiting * self._run_times.pace + overdue
 
     def explain_refusal(self, waiting: int, now: float, remaining: float, overdue: float = 0.0) -> str | None:
-        """Return why no more than those that wait (or run) may wait; None: one more may.
+        """Return why no request may join those that wait or run; None: one more may.
 
-        `remaining`: seconds until the client's deadline; `overdue`: how long the run under way takes beyond what it was
-        expected to.
+        `remaining`: seconds until the client's deadline; `overdue`: by how much the current run exceeds its
+        expected time.
         """
         wait = self.estimate_wait(waiting, overdue)
         in_time = min(remaining, self._objective)
@@ -116,7 +116,7 @@ class Admission:
         return None
 
     def record_run_end(self, queued: int, now: float) -> None:
-        """Learn, at the end of a run, how many wait for the next one."""
+        """Record how many requests wait at the end of a run."""
         self._calm_runs += 1
         if queued <= self._tight or self._objective < inf or (self._overload and not self._is_over(now)):
             self._growth.reset()
@@ -125,7 +125,7 @@ class Admission:
             self._overload, self._last_refusal, self._calm_runs = True, now, 0
 
     def _is_over(self, now: float) -> bool:
-        """Tell whether it was calm for long enough, and remember that."""
+        """Return whether overload is over, and record that."""
         calm, needed = now - self._last_refusal, max(CALM_SECONDS, self._target)
         if calm >= CALM_TIMES * needed or (calm >= needed and self._calm_runs >= CALM_RUNS):
             self._overload = False
@@ -133,7 +133,7 @@ class Admission:
 
 
 class _GrowthDetector:
-    """Whether a queue grows, by the shortest it was in each interval of its own."""
+    """Detects a growing queue by its shortest length in each interval."""
 
     def __init__(self) -> None:
         """Begin with no queue."""
@@ -143,11 +143,11 @@ class _GrowthDetector:
         self._grew = self._stood = 0
 
     def reset(self) -> None:
-        """Begin anew: the queue is no longer than it may always be."""
+        """Start again: the queue is within its bound."""
         self._since = None
 
     def record(self, queued: int, now: float, much: int, slowness: float) -> bool:
-        """Tell whether it has gone on growing, by `much` in all, or stands; on a slow machine intervals are longer."""
+        """Return whether it keeps growing, by `much` in all, or does not shrink; `slowness` lengthens the intervals."""
         if self._since is None:
             self._since, self._grew, self._stood = now, 0, 0
             self._shortest = self._before = self._least = queued

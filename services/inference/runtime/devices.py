@@ -1,4 +1,4 @@
-"""What a replica may run its model on: said by the environment, as it is the cluster that knows."""
+"""What a replica may run its model on, as environment variables say: only the cluster knows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from math import isfinite
 from slipway_interface.environment import CPUS, GPU, MODEL_PROCESSES
 
 WORKERS_NOW = "SLIPWAY_WORKERS_NOW"
-"""How many workers there are: the supervisor's word to them."""
+"""Set by the supervisor for its workers: how many of them there are."""
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 
 
 class DevicesError(Exception):
-    """The environment asks for what is not there, or can't be understood."""
+    """An environment variable has a value that is not allowed."""
 
 
 class Gpu(StrEnum):
     """Values of SLIPWAY_GPU."""
 
     NONE = ""
-    """Unset: the CPU, also where there is a GPU."""
+    """Unset: the CPU, even if there is a GPU."""
     ALLOW = "allow"
     """The GPU if it can be used, else the CPU; the log says which."""
     REQUIRE = "require"
-    """The GPU, or the process ends: slower answers than planned for are an outage that nobody sees."""
+    """The GPU, or the process ends: responses slower than planned would be an outage without an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Devices:
 
     gpu: Gpu = Gpu.NONE
     cpus: int = 1
-    """Threads of one inference; one where several revisions share a machine."""
+    """Threads of one inference; 1 if several revisions share a machine."""
     workers: int = 1
     """Processes of this server, each with the model."""
     processes: int | None = None
@@ -51,7 +51,7 @@ class Devices:
 
     @property
     def providers(self) -> list[str]:
-        """What ONNX Runtime is told to try, in this order.
+        """The execution providers that ONNX Runtime tries, in this order.
 
         >>> Devices(gpu=Gpu.ALLOW).providers
         ['CUDAExecutionProvider', 'CPUExecutionProvider']

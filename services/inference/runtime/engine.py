@@ -1,11 +1,11 @@
 """Which request runs when: bounded waiting, batches without a timer, and no work past its deadline.
 
-A request that comes while nothing runs is run at once, with whatever else the event loop has read by then. While a run
-is under way what comes is gathered, and runs together next. So batches grow with load, and nobody waits for a timer.
+If nothing is running, a request is run at once, together with others that the event loop has read by then. Requests
+that arrive during a run are collected and run together next. So batches grow with load, without a timer.
 
-A run that is over in a moment is done on the event loop: handing it to another thread and back costs more than it
-takes. A longer one is done beside it, so that probes and refusals are answered meanwhile. How long a run takes is
-measured as it goes.
+A short run is done on the event loop, because handing it to another thread and back costs more than the run. A longer
+one is done in a thread or process, so that probes and refusals are answered meanwhile. Run times are measured all the
+time.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from services.inference.runtime.warmup import WarmupDetector
 from services.inference.telemetry.meter import Meter
 
 INLINE_SECONDS = 0.002
-"""Longest run that the event loop does itself: a probe waits no longer for it."""
+"""Longest run on the event loop: a probe waits no longer than that."""
 BATCH_REQUESTS = 128
-"""Most requests of one run; more would make the first wait for the last one's parsing."""
+"""Most requests of one run: with more, the first would wait while the last one is parsed."""
 BATCH_ROWS = 4096
-"""Most rows of one run, so that its arrays stay small; one request alone may have more."""
+"""Most rows of one run, so that its arrays stay small; a single request may have more."""
 WATCH_SECONDS = 0.05
-"""How exactly deadlines are kept while a long run is under way."""
+"""How often deadlines are checked during a long run."""
 SINGLE_RUNS = 16
-"""After so many runs of one request alone the next one doesn't wait for the end of the event loop's turn, in which
-others might come. The first turn in which another one does come ends that."""
+"""After so many runs of a single request the next one is run at once, not at the end of the event loop's iteration, in
+which others might arrive. The first iteration in which another request does arrive ends that."""
 BOUND_RUNS = 8
-"""Runs after which the bound of the queue is reckoned anew."""
+"""Runs after which the bound of the queue is computed again."""
 SCALE_UP_SECONDS = 1.0
-"""After so long in which requests waited at every run's end the runtime is asked for another lane."""
+"""If requests waited at the end of every run for so long, the runtime is asked for more concurrency."""
 WARM_SECONDS, WARM_RUNS, WARM_TIMES = 1.0, 30, 1.5
-"""Before the first request the model is run until two runs in a row took about as long (one at most so many times the
-other), for no longer than that and no more often. The first run is the slowest, and tells nothing of the others."""
+"""Before the first request the model is run until two consecutive runs took about as long (one at most WARM_TIMES the
+other), for at most WARM_SECONDS and WARM_RUNS. The first run is the slowest, and is not representative."""
 
 
 class Engine:
@@ -55,9 +55,9 @@ class Engine:
         objective: float = inf,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        """Run by `runtime`; several requests together only where `batchable`, and say to `meter` what was done.
+        """Run requests with `runtime`, several together only if `batchable`; `meter` counts the runs.
 
-        `objective`: seconds within which every answer has to be given; what can't be is refused.
+        `objective`: seconds within which every response must be given; requests that can't be are refused.
         """
         self._runtime = runtime
         self._inline = runtime if isinstance(runtime, InlineRuntime) else None
@@ -65,22 +65,22 @@ class Engine:
         self._meter, self._clock = meter, clock
         self._queue: deque[QueuedRequest] = deque()
         self._under_way = 0
-        """Requests that are run."""
+        """Requests that are being run."""
         self._background: list[RunningBatch] = []
         self._full = False
-        """The runtime can't do another run beside those."""
+        """The runtime can't start another run now."""
         self._cached_loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = self._watching = False
         self._single_runs = 0
-        """How many runs in a row had one request alone."""
+        """How many consecutive runs had a single request."""
         self._ran_this_turn = False
-        """A request was run in this turn of the event loop, without waiting for its end."""
+        """A request was run at once in this iteration of the event loop."""
         self._run_times = RunTimes()
         self._admission = Admission(self._run_times, together=batchable, objective=objective)
         self._queued_run_end: float | None = None
-        """When a run ended that others already waited for; None: nobody did."""
+        """When the last run ended, if requests waited then; else None."""
         self._queued_since: float | None = None
-        """Since when requests waited at every run's end; None: at the last one nobody did."""
+        """Since when requests waited at the end of every run; None: none waited at the last one."""
         self._runs = 0
         self._warmup = WarmupDetector()
         self._started = clock()
@@ -88,17 +88,17 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Tell whether a run is under way beside the loop."""
+        """Whether a run is in progress in the background."""
         return bool(self._background)
 
     async def start(self, rows: Rows) -> Result:
-        """Load the model and run one row, until runs take as long as one another; return the row's last result."""
+        """Load the model and run one row until run times settle; return the row's last result."""
         await self._runtime.start()
         feeds = self._runtime.make_feeds(rows)
         start, before = self._clock(), 0.0
         for _ in range(WARM_RUNS):
             began = self._clock()
-            run = None if self._inline is None else self._inline.run([feeds])  # nobody waits for the loop yet
+            run = None if self._inline is None else self._inline.run([feeds])  # nothing else needs the loop yet
             (result,) = run or await self._runtime.run_in_background([feeds])
             now = self._clock()
             if isinstance(result, ModelFailed):
@@ -115,29 +115,29 @@ class Engine:
 
     @property
     def warm(self) -> bool:
-        """Tell whether runs take about as long as one another by now."""
+        """Whether run times have settled."""
         return self._warmup.warm
 
     @property
     def seconds_up(self) -> float:
-        """How long it is ready, in seconds."""
+        """How long the engine has been ready, in seconds."""
         return self._clock() - self._started
 
     async def stop(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         await self._runtime.stop()
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that runs; kept, as Python 3.11 asks the kernel for our process' number to find it."""
+        """The running event loop; cached, because Python 3.11 calls the kernel (getpid) to find it."""
         if self._cached_loop is None or not self._cached_loop.is_running():
             self._cached_loop = asyncio.get_running_loop()
         return self._cached_loop
 
     def admit(self, deadline: float = inf) -> None:
-        """Raise Overloaded, or Draining, where a request can't be answered by its deadline, or more come than can be.
+        """Raise Overloaded, or Draining, if a request can't be answered by its deadline, or during overload.
 
-        It is asked before a body is looked at: refusing is cheap.
+        Called before a body is parsed, so that refusals are cheap.
         """
         waiting = len(self._queue) + self._under_way
         if not waiting:
@@ -150,15 +150,15 @@ class Engine:
             raise self._make_refusal(refusal, waiting)
 
     def _overdue(self, now: float) -> float:
-        """Return how long every run under way takes beyond what it was expected to: of several the least."""
+        """Return by how much the current runs exceed their expected time: the least of them."""
         late = min(now - run.began - self._run_times.predict_seconds(run.rows) for run in self._background)
         return max(0.0, late)
 
     def submit(self, rows: Rows, deadline: float, deliver: Deliver) -> QueuedRequest:
-        """Run these rows soon; `deliver` takes outputs, TooLate or ModelFailed."""
+        """Queue these rows to be run; `deliver` gets outputs, TooLate or ModelFailed."""
         waiting = QueuedRequest(self._runtime.make_feeds(rows), rows.count, self._clock(), deadline, deliver)
         if self._ran_this_turn:
-            self._single_runs = 0  # somebody else came in the same turn
+            self._single_runs = 0  # another request arrived in the same iteration
         if self._scheduled or self._full:
             self._queue.append(waiting)
         elif self._single_runs < SINGLE_RUNS or deadline <= waiting.since:
@@ -172,7 +172,7 @@ class Engine:
         return waiting
 
     def _begin_turn(self) -> None:
-        """Note that the event loop begins another turn."""
+        """Note that the event loop starts another iteration."""
         self._ran_this_turn = False
 
     def _make_refusal(self, seen: str, waiting: int) -> Overloaded | Draining:
@@ -183,7 +183,7 @@ class Engine:
         return refusal
 
     def _run_queued(self) -> None:
-        """Run what waits, as far as the runtime can."""
+        """Run queued requests, as far as the runtime can."""
         self._scheduled = False
         while not self._full and not self._scheduled:
             batch, rows = self._take_batch()
@@ -209,7 +209,7 @@ class Engine:
         task.add_done_callback(lambda done: self._finish_background_run(run, done))
 
     def _take_batch(self) -> tuple[list[QueuedRequest], int]:
-        """Take the next batch from the queue, and count its rows; what is late, or unwanted by now, is left out."""
+        """Take the next batch from the queue and count its rows, without late and abandoned requests."""
         batch: list[QueuedRequest] = []
         rows, now = 0, self._clock()
         while self._queue and len(batch) < self._most:
@@ -228,7 +228,7 @@ class Engine:
         return batch, rows
 
     def _expire_late(self) -> None:
-        """While a long run is under way, tell those whose time is over; nobody else would."""
+        """During a long run, answer the requests whose deadline has passed."""
         if not self.busy:
             self._watching = False
             return
@@ -240,7 +240,7 @@ class Engine:
         self._loop.call_later(WATCH_SECONDS, self._expire_late)
 
     def _finish_background_run(self, run: RunningBatch, done: "asyncio.Future[list[Result]]") -> None:
-        """Hand out what came from beside the loop."""
+        """Deliver the results of a background run."""
         self._background.remove(run)
         self._full = len(self._background) >= self._runtime.concurrency
         failed = None if not done.cancelled() else "the run was cancelled"
@@ -274,7 +274,7 @@ class Engine:
             self._loop.call_soon(self._run_queued)
 
     def _scale_up_if_queued(self, queued: int, now: float) -> None:
-        """Ask the runtime for another lane where requests have waited for a while."""
+        """Ask the runtime for more concurrency if requests have waited for a while."""
         if not queued:
             self._queued_since = None
         elif self._queued_since is None:

@@ -1,4 +1,4 @@
-"""How much memory there is for one more process: the container's limit, and what the machine has."""
+"""How much memory is free for another process: within the container's limit, and on the machine."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ KIBIBYTE = 1024
 
 
 def read_available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
-    r"""Return what may still be used: of the control group's limit (v2, or v1), and of the machine; 0: not known.
+    r"""Return the bytes that are free within the control group's limit (v2 or v1) and on the machine; 0: unknown.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def read_available_bytes(root: Path = CGROUP, meminfo: Path = MEMINFO) -> int:
 
 
 def read_resident_bytes(pid: int) -> int:
-    """Return the memory that a process has now, what it shares with others too; 0: there is none.
+    """Return the resident memory of a process, shared pages included; 0: there is no such process.
 
     >>> read_resident_bytes(os.getpid()) > 1_000_000
     True
@@ -50,7 +50,7 @@ def read_resident_bytes(pid: int) -> int:
 
 
 def _read_entry(path: Path, name: str) -> int:
-    """Return the number behind a name; 0: there is none."""
+    """Return the number after a name; 0: the name is missing."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

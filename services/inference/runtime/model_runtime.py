@@ -14,9 +14,9 @@ from services.inference.rows import Rows
 from services.inference.tensors import FEW
 
 Result = Outputs | ModelFailed
-"""Of one request: outputs by their name on the wire, or why there are none."""
+"""Of one request: outputs by their names in responses, or why there are none."""
 Feeds = dict[str, NDArray[np.generic]]
-"""What a run takes: arrays by the model's own input names, rows first."""
+"""Inputs of a run: arrays by the model's own input names, rows first."""
 
 
 class ModelRuntime(Protocol):
@@ -24,12 +24,12 @@ class ModelRuntime(Protocol):
 
     @property
     def device(self) -> str:
-        """What it runs on, once it is loaded: `cpu`, `cuda`, or `unknown`."""
+        """The device after loading: `cpu`, `cuda`, or `unknown`."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """How many runs it can do at the same time now, one at least."""
+        """How many runs it can do at the same time now; at least 1."""
         ...
 
     async def start(self) -> None:
@@ -37,19 +37,19 @@ class ModelRuntime(Protocol):
         ...
 
     def scale_up(self) -> None:
-        """Hear that requests wait: begin to make another lane, where there may be more of them."""
+        """Begin to raise the concurrency, if that is possible: requests wait."""
         ...
 
     def make_feeds(self, rows: Rows) -> Feeds:
-        """Return rows as the model takes them."""
+        """Return rows as inputs of the model."""
         ...
 
     async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Run requests beside the event loop and return each one's result; one that fails fails alone."""
+        """Run requests off the event loop and return each one's result; a failure affects its own request only."""
         ...
 
     async def stop(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         ...
 
 
@@ -58,12 +58,12 @@ class InlineRuntime(ModelRuntime, Protocol):
     """A model that can also be run in the calling thread."""
 
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Run requests in this thread and return each one's result; one that fails fails alone."""
+        """Run requests in this thread and return each one's result; a failure affects its own request only."""
         ...
 
 
 def make_warm_up_rows(manifest: Manifest) -> Rows:
-    """Return one row of zeros (empty texts): the first run of a model is its slowest, so nobody's request is it."""
+    """Return one row of zeros (empty texts) for the first run, which is the slowest."""
     if manifest.matrix_kind is not None:
         return Rows(np.zeros((1, manifest.width), dtype=manifest.matrix_kind), {})
     columns: dict[str, NDArray[np.generic]] = {}
@@ -74,7 +74,7 @@ def make_warm_up_rows(manifest: Manifest) -> Rows:
 
 
 def find_unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
-    """Say what no answer can carry: NaN and infinities (JSON has none), or lost rows."""
+    """Return why outputs can't be sent: NaN and infinities (JSON has none), or missing rows; None: they can."""
     for name, values in outputs.items():
         if values.shape[:1] != (rows,):
             return ModelFailed(f"output {name!r} has shape {list(values.shape)}, expected {rows} row(s)")
@@ -85,7 +85,7 @@ def find_unwritable(outputs: Outputs, rows: int) -> ModelFailed | None:
 
 
 def _is_finite(values: NDArray[np.generic]) -> bool:
-    """Tell whether there is no NaN and no infinity: the root of all squares is neither then."""
+    """Return whether all values are finite: if the root of the sum of squares is, they all are."""
     if values.size <= FEW and isfinite(hypot(*values.ravel().tolist())):
         return True
     return bool(np.isfinite(values).all())

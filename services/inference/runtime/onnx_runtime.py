@@ -40,16 +40,16 @@ _TYPES = {
 """ONNX Runtime's names of types, and numpy's."""
 _UNKNOWN_TYPE = np.dtype("V")
 _NICENESS = 10
-"""How far a run beside the event loop steps back behind it, in the kernel's steps of niceness."""
+"""Niceness of background runs, so that the event loop goes first."""
 
 log = logging.getLogger(LOGGER)
 
 
 class OnnxRuntime:
-    """One session, which computes in the thread that asks: the engine says which one that is."""
+    """One session, which computes in the calling thread; the engine chooses the thread."""
 
     def __init__(self, manifest: Manifest, path: Path, devices: Devices) -> None:
-        """Remember what to load, and on what."""
+        """Remember which model to load, and on which devices."""
         self._manifest, self._path, self._devices = manifest, path, devices
         self._session: onnxruntime.InferenceSession | None = None
         self._kinds: dict[str, np.dtype[Any]] = {}
@@ -64,26 +64,26 @@ class OnnxRuntime:
 
     @property
     def concurrency(self) -> int:
-        """One: ONNX Runtime itself computes with as many threads as it may."""
+        """1, because ONNX Runtime itself uses all threads that it may."""
         return 1
 
     def scale_up(self) -> None:
-        """Nothing: a server has a worker for each core already."""
+        """Do nothing: a server has a worker for each core already."""
 
     async def start(self) -> None:
         """Load the model and check that its inputs and outputs are those of the manifest; raise ModelFailed."""
         self._load()
 
     async def stop(self) -> None:
-        """Let the thread beside the loop end; the session ends with the process."""
+        """End the background thread; the session ends with the process."""
         self._beside.shutdown(wait=False)
 
     async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Compute beside the event loop."""
+        """Compute in the background thread."""
         return await asyncio.get_running_loop().run_in_executor(self._beside, self.run, requests)
 
     def make_feeds(self, rows: Rows) -> Feeds:
-        """Return rows as the session takes them; what has its type already is not copied."""
+        """Return rows as inputs of the session; arrays that have its type already are not copied."""
         names = self._manifest.inputs
         if self._manifest.single_matrix:
             whole = rows.matrix
@@ -98,13 +98,13 @@ class OnnxRuntime:
         else:
             parts = [values.reshape(len(values), -1) for values in rows.columns.values()]
         kinds = self._kinds
-        return {  # most columns have their type: no words are made for them
+        return {  # most columns have their type already: no error text is built for them
             name: part if part.dtype == kinds[name] else _convert_type(part, kinds[name], f"input {column.name!r}")
             for name, part, column in zip(names, parts, self._manifest.columns, strict=True)
         }
 
     def run(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Run requests in one pass. Where that fails each runs alone, so that a bad row fails its own request."""
+        """Run requests in one pass. If that fails, run each alone, so that a bad row fails its own request only."""
         if len(requests) == 1:
             return [self._compute(requests[0])]
         counts = [_count_rows(feeds) for feeds in requests]
@@ -136,8 +136,8 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1  # several revisions share a machine
         options.log_severity_level = 3
         if self._devices.workers > 1 and self._path.with_name(f"{self._path.name}.data").exists():
-            # weights as they lie in the file, which is mapped: all workers share its pages. Rearranged ones, which
-            # products of large matrices read a third faster, would be each worker's own
+            # use the weights as they are in the mapped file, whose pages all workers share. Prepacked weights make
+            # products of large matrices a third faster, but each worker would have its own copy
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:
             session = onnxruntime.InferenceSession(self._path, options, providers=self._providers())
@@ -149,17 +149,17 @@ class OnnxRuntime:
         return session
 
     def _providers(self) -> list[str]:
-        """Return what there is of what may be tried: one that the build lacks is only warned about, by ONNX Runtime."""
+        """Return the wanted providers that this build has: for a missing one ONNX Runtime would only warn."""
         wanted, there = self._devices.providers, onnxruntime.get_available_providers()
         if CUDA in wanted and CUDA in there:
-            onnxruntime.preload_dlls()  # CUDA's libraries, where they were installed as Python packages
+            onnxruntime.preload_dlls()  # CUDA's libraries, if they were installed as Python packages
         return [name for name in wanted if name in there]
 
     def _check_gpu(self, session: onnxruntime.InferenceSession) -> None:
-        """Say which device it is; end it all where the GPU was required and can't be used."""
+        """Log the device; raise ModelFailed if the GPU is required and can't be used."""
         found = CUDA in session.get_providers()
         if found:
-            session.disable_fallback()  # or a failing GPU would be left for the CPU in the middle of a request
+            session.disable_fallback()  # or a failing GPU would be replaced by the CPU within a request
             log.info("device: the GPU")
         elif self._devices.gpu is Gpu.REQUIRE:
             missing = "ONNX Runtime can't use a GPU here"
@@ -185,12 +185,12 @@ class OnnxRuntime:
 
 
 def _lower_priority() -> None:
-    """Let the event loop have the core when it wants it: where they share one, probes and refusals wait for a run."""
+    """Lower this thread's priority: if it shares a core with the event loop, probes would wait for a run."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _convert_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Return values in the model's own type; raise BadRequest for a number that would be infinity there, or another."""
+    """Return values in the model's own type; raise BadRequest for a number that does not fit into it."""
     if values.dtype == dtype:
         return values
     if values.dtype.kind in "iu" and dtype.kind in "iu":
@@ -211,7 +211,7 @@ def _count_rows(feeds: Feeds) -> int:
 
 
 def _drop_unit_axis(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Turn (rows, 1) into (rows,): one prediction a row is one value, whatever the converter made of it."""
+    """Turn shape (rows, 1) into (rows,): one prediction per row is one value, whichever converter made the model."""
     return values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values  # noqa: PLR2004 - a matrix
 
 

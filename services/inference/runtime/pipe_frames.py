@@ -1,6 +1,6 @@
-"""How the service and its pyfunc process speak: a length, then JSON; arrays with their kind and shape.
+"""Messages between the service and its pyfunc process: a length, then JSON; arrays with dtype and shape.
 
-JSON and not pickle: the child runs a model file that nobody vouched for, and what it sends must not run code here.
+JSON and not pickle: the child runs an untrusted model file, and its messages must not run code here.
 """
 
 import struct
@@ -21,7 +21,7 @@ def pack_frame(message: dict[str, Any]) -> bytes:
 
 
 def pack_array(values: NDArray[np.generic]) -> dict[str, Any]:
-    """Return an array as JSON can carry it; NaN and infinities travel as text, as JSON has none."""
+    """Return an array as JSON; NaN and infinities become text, because JSON has none."""
     if values.dtype.kind in "OUS":
         return {"kind": "str", "shape": list(values.shape), "values": [str(value) for value in values.ravel()]}
     flat = np.ascontiguousarray(values).ravel()
@@ -31,7 +31,7 @@ def pack_array(values: NDArray[np.generic]) -> dict[str, Any]:
 
 
 def unpack_array(entry: dict[str, Any]) -> NDArray[np.generic]:
-    """Return the array again.
+    """Return the array that `pack_array` packed.
 
     >>> unpack_array(pack_array(np.array([[1.5], [float("nan")]])))
     array([[1.5],

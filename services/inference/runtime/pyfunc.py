@@ -1,4 +1,4 @@
-"""Models without ONNX: run by MLflow in child processes, so that nothing they do blocks or ends the service."""
+"""Models that are not ONNX: run by MLflow in child processes, so that they can't block or end the service."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,18 @@ from slipway_interface.logs import LOGGER
 SPARE = 1.25
 """Free memory that another process needs, as a multiple of what the first one has."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Of each further process: the first one has threads for all cores already."""
+"""For each further process, because the first one uses threads for all cores already."""
 
 log = logging.getLogger(LOGGER)
 
 
 class PyfuncRuntime:
-    """Child processes, one request in each at a time: more while requests wait, as far as cores and memory allow."""
+    """Child processes, one request in each at a time; more while requests wait, if cores and memory allow."""
 
     def __init__(
         self, manifest: Manifest, path: Path, processes: int = 1, available: Callable[[], int] = read_available_bytes
     ) -> None:
-        """Remember what to load, in how many processes at most, and how many bytes of memory are to be had."""
+        """Remember the model, the most processes, and how to read the free memory in bytes."""
         self._manifest, self._path, self._most, self._available = manifest, path, max(1, processes), available
         self._children = [PyfuncProcess(path)]
         self._growing: asyncio.Task[None] | None = None
@@ -54,7 +54,7 @@ class PyfuncRuntime:
         await self._children[0].start()
 
     def scale_up(self) -> None:
-        """Begin to start another process, if there may be one more and memory is there for it."""
+        """Begin to start another process, if the limit and free memory allow one."""
         if self.concurrency >= self._most or (self._growing is not None and not self._growing.done()):
             return
         needed = int(SPARE * max(map(read_resident_bytes, self.child_pids), default=0))
@@ -91,7 +91,7 @@ class PyfuncRuntime:
         return {column.name: matrix[:, place].astype(column.kind, copy=False) for place, column in enumerate(columns)}
 
     async def run_in_background(self, requests: Sequence[Feeds]) -> list[Result]:
-        """Have a process run the requests, one after another."""
+        """Run the requests in one process, one after another."""
         return [await self._predict(feeds) for feeds in requests]
 
     async def _predict(self, feeds: Feeds) -> Result:
@@ -108,7 +108,7 @@ class PyfuncRuntime:
         return find_unwritable(outputs, len(next(iter(feeds.values())))) or outputs
 
     def _replace(self, child: PyfuncProcess) -> None:
-        """Replace a process that died: the only one by the next request, another one beside those that are left."""
+        """Replace a process that died: the only one with the next request, one of several at once."""
         if self.concurrency > 1 and child in self._children:
             self._children.remove(child)
             self.scale_up()

@@ -1,7 +1,7 @@
 """The child process that runs a model through MLflow: reads frames from stdin, answers on stdout, ends with its parent.
 
-The one module of the service that imports MLflow. It ignores SIGTERM: whoever stops the service may signal all of its
-processes, and a request in flight still needs its answer; when the service is done it closes the pipe.
+The one module of the service that imports MLflow. It ignores SIGTERM, because a signal to stop the service may reach
+all of its processes while a request in flight still needs its answer. When the service is done it closes the pipe.
 """
 
 import os
@@ -18,14 +18,14 @@ from services.inference.runtime.pipe_frames import HEADER, pack_array, pack_fram
 
 
 def main(path: str) -> None:
-    """Load the model at `path`, say so, then answer until the pipe closes."""
+    """Load the model at `path`, report that, then answer until the pipe closes."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the model prints goes to the log, not between our frames
     try:
         model = _load(path)
-    except Exception as error:  # noqa: BLE001 - any model code may run here, and the parent must hear of it
+    except Exception as error:  # noqa: BLE001 - any model code may run here, and the parent must learn of it
         _send(answers, {"error": f"the model can't be loaded: {_describe_error(error)}"})
         return
     _send(answers, {"ready": True})
@@ -62,7 +62,7 @@ def _to_array(result: Any) -> NDArray[np.generic]:  # noqa: ANN401 - whatever a 
 
 
 def _replace_missing(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return objects that are numbers but for some that are missing as numbers and NaN, and not as texts ("nan")."""
+    """Return objects that are numbers or missing as numbers with NaN; as texts they would be "nan"."""
     whole = values.ravel().tolist()
     missing = [one is None or one != one for one in whole]  # noqa: PLR0124 - only NaN is not itself
     numbers = all(lost or isinstance(one, int | float) for one, lost in zip(whole, missing, strict=True))

@@ -1,4 +1,4 @@
-"""A request that waits for its run, and a run with the requests in it."""
+"""A request that waits for its run, and a batch that is being run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from services.inference.request import Outputs
 from services.inference.runtime.model_runtime import Feeds
 
 Deliver = Callable[[Outputs | Refused], None]
-"""Takes what became of a request; called once, on the event loop."""
+"""Takes the result of a request; called once, on the event loop."""
 
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """A request that is not run yet."""
+    """A request that waits, or is being run."""
 
     feeds: Feeds
     rows: int
     since: float
     deadline: float
     deliver: Deliver | None
-    """Takes the result; None: it was told already."""
+    """Takes the result; None: it was delivered, or the client has gone."""
 
     def finish(self, result: Outputs | Refused) -> None:
-        """Tell the result, once."""
+        """Deliver the result, once."""
         tell, self.deliver = self.deliver, None
         if tell is not None:
             tell(result)
@@ -31,7 +31,7 @@ class QueuedRequest:
 
 @dataclass(slots=True, eq=False)
 class RunningBatch:
-    """What is run beside the event loop."""
+    """A batch that is run in the background."""
 
     batch: list[QueuedRequest]
     rows: int

@@ -1,14 +1,14 @@
-"""What a run takes and how fast requests are answered, as the runs of the past tell."""
+"""Estimates of how long runs take and how fast requests are answered, from past runs."""
 
 SMOOTHING = 0.1
-"""Weight of a run in how many rows requests have, and in how fast a queue is worked off."""
+"""Weight of a run in the averages of rows per request and of seconds per response."""
 FALLING, RISING = 0.3, 0.02
-"""Weights of a run in what the next is expected to take, where it took less than expected and where it took more: a
-machine that is busy with something else for a moment makes runs look slow, and nothing makes them look fast."""
+"""Weights of a run in the expected time, if it took less than expected and if it took more: other load on the machine
+makes single runs look slow, and nothing makes them look fast."""
 
 
 class RunTimes:
-    """What a run takes, by its rows; doubled rows are told apart.
+    """Expected time of a run by its rows, in classes of powers of two.
 
     >>> expected = RunTimes()
     >>> expected.record_run(1, 1, 0.001)
@@ -17,10 +17,10 @@ class RunTimes:
     """
 
     def __init__(self) -> None:
-        """Know nothing yet: no run takes any time."""
+        """Expect no time until the first run."""
         self._by_size: list[float | None] = [None] * 32
         self._each = 0.0
-        """Seconds of one request, its share of the runs it had company in."""
+        """Seconds per request: its share of a batch's time."""
         self.rows = 1.0
         """Rows of one request."""
         self.concurrency = 1
@@ -29,16 +29,16 @@ class RunTimes:
 
     @property
     def pace(self) -> float:
-        """Seconds from one answer to the next while requests wait: what the event loop does between runs is in it."""
+        """Seconds per response while requests wait, including the event loop's own work between runs."""
         return max(self._each / self.concurrency, self._paced)
 
     @property
     def slowness(self) -> float:
-        """How many times as long as usual it takes from one answer to the next: more than 1 on a busy machine."""
+        """Current over usual seconds per response: more than 1 on a busy machine."""
         return max(1.0, self._paced / self._usual) if self._usual else 1.0
 
     def predict_seconds(self, rows: int) -> float:
-        """Return what a run of so many rows is expected to take; of sizes never seen, in proportion at the most."""
+        """Return the expected seconds of a run of so many rows; for unknown sizes, proportional to a smaller one."""
         size = rows.bit_length()
         known = self._by_size[size]
         if known is not None:
@@ -50,7 +50,7 @@ class RunTimes:
         return 0.0
 
     def record_run(self, rows: int, requests: int, took: float) -> None:
-        """Learn from a run."""
+        """Update from a run."""
         size = rows.bit_length()
         known = self._by_size[size]
         self._by_size[size] = took if known is None else _smooth(known, took)
@@ -59,13 +59,13 @@ class RunTimes:
         self._each = _smooth(self._each, share) if self._each else share
 
     def record_pace(self, requests: int, took: float) -> None:
-        """Learn from a run that requests waited for, from the end of the one before it."""
+        """Update from a run that requests waited for; `took` is measured from the end of the run before it."""
         share = took / requests
         self._usual = _smooth(self._usual or share, share)
         known = self._paced or share
-        self._paced = known + SMOOTHING * (min(share, 2 * known) - known)  # one stall tells little
+        self._paced = known + SMOOTHING * (min(share, 2 * known) - known)  # limits the effect of a single stall
 
 
 def _smooth(expected: float, took: float) -> float:
-    """Return what is expected after one more run."""
+    """Return the expected time after one more run."""
     return expected + (FALLING if took < expected else RISING) * (took - expected)

@@ -1,17 +1,17 @@
-"""Whether a replica is warm: its runs take about as long as one another, or it has answered many."""
+"""Detects whether a replica is warm: its run times have settled, or it has done many runs."""
 
 from statistics import median
 
 WINDOW = 32
-"""Runs whose median is compared with that of those before them."""
+"""Runs per window; the medians of consecutive windows are compared."""
 SETTLED = 1.25
-"""They have settled when neither median is more than so many times the other."""
+"""Run times have settled if neither median is more than so many times the other."""
 MANY = 1000
-"""After so many runs it is warm, however they vary."""
+"""After so many runs the replica counts as warm, however run times vary."""
 
 
 class WarmupDetector:
-    """Follows the first runs after the start; warm once, warm for ever.
+    """Follows the first runs after the start; once warm, it stays so.
 
     >>> warmth = WarmupDetector()
     >>> for number in range(64):
@@ -32,7 +32,7 @@ class WarmupDetector:
         self._before: float | None = None
 
     def record_run(self, seconds: float) -> None:
-        """Learn how long a run took, for each of its rows."""
+        """Record the seconds per row of a run."""
         self._runs += 1
         self._seconds.append(seconds)
         if self._runs >= MANY:
