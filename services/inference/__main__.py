@@ -1,4 +1,4 @@
-"""`python -m services.inference`: serve the package that this source lies in."""
+"""`python -m services.inference`: serve the package that contains this source."""
 
 import argparse
 import contextlib
@@ -15,12 +15,12 @@ from slipway_interface.environment import CPUS, WORKERS
 from slipway_interface.manifest import FILE
 
 KEEP_ALIVE_SECONDS = 3900
-"""Longer than routers keep an idle connection (Envoy: an hour): whoever closes first loses no request that is on its
-way. uvicorn's own 5 s would lose some at one request every few seconds."""
+"""Longer than routers keep an idle connection (Envoy: an hour), so that the router closes first and no request
+is lost on its way. With uvicorn's default of 5 s some would be, at one request every few seconds."""
 
 
 def main(words: list[str] | None = None) -> int:
-    """Serve until told to end; return the exit code."""
+    """Serve until a signal to end; return the exit code."""
     asked = _parser().parse_args(words)
     cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(count_usable_cores()))
     workers = asked.workers or (cores if _is_onnx() else 1)
@@ -36,16 +36,16 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _is_onnx() -> bool:
-    """Tell whether a worker holds a model of ONNX: one of pyfunc has a process with the model's framework each."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
+    """Return whether the model is ONNX: with pyfunc each worker would have a process with the model's framework."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker reports what is wrong with it
         return bool(json.loads((MODEL_FOLDER / FILE).read_text(encoding="utf-8"))["runtime"] == "onnx")
     return False
 
 
 def _check_port(host: str, port: int) -> None:
-    """Refuse a taken port: our workers share it, and would with another server too, whose clients we would answer."""
+    """Refuse a port that is in use: workers share it, so they would share it with another server too."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was used a moment ago is free
         try:
             probe.bind((host, port))
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the HTTP protocols, for the very model that is served: made when somebody asks for it."""
+"""The OpenAPI document of the HTTP protocols for the served model, built for each request for it."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
@@ -27,12 +27,12 @@ from slipway_interface.pages import MODEL_READY
 
 Document = dict[str, object]
 NOT_DESCRIBED = frozenset([404, 405])
-"""Refusals of other paths and methods than those that are described."""
+"""Statuses of paths and methods that are not described."""
 INTEGER: Schema = {"type": "integer"}
 
 
 def build_document(manifest: Manifest, outputs: Mapping[str, TensorType], labels: Sequence[str]) -> Document:
-    """Return the document; `outputs` are the model's, as its first answer showed, `labels` what it is called too."""
+    """Return the document; `outputs` are those of the model's first response, `labels` its version labels."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -105,7 +105,7 @@ def _describe_tensorflow(manifest: Manifest, outputs: Mapping[str, TensorType], 
 
 
 def _describe_verbs(manifest: Manifest, outputs: Mapping[str, TensorType]) -> dict[str, tuple[Document, Schema]]:
-    """Return what fits the model's signature: the bodies of its requests, and the schema of its answers."""
+    """Return by verb that fits the model: the bodies of its requests, and the schema of its responses."""
     rows, zeros = RowSchemas(manifest), RowSchemas(manifest).build_zero_row()
     name = {"signature_name": {"enum": [SIGNATURE, ""]}}
     by_row = object_schema({"instances": rows.build_rows(), **name}, "instances")
@@ -127,7 +127,7 @@ def _describe_verbs(manifest: Manifest, outputs: Mapping[str, TensorType]) -> di
 
 
 def _describe_predictions(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Schema:
-    """Return the schema of predictions: one output has no name."""
+    """Return the schema of predictions; a single output has no name."""
     if len(manifest.output_names) == 1:
         rows = columns = output_schema(outputs.get(manifest.output_names[0]))
     else:
@@ -217,7 +217,7 @@ def _describe_readiness(schema: Schema) -> Document:
 
 
 def _describe_plain(code: str, text: str) -> Document:
-    """Describe an answer whose body is no JSON, whatever its content type says."""
+    """Describe a response whose body is not JSON although its content type says so."""
     description = f"{text}." if code == "200" else f"{text}: not ready."
     return {"description": description, "headers": _common_headers(), "content": {"application/json": {}}}
 

@@ -1,7 +1,7 @@
-"""JSON Schemas of what the model takes and gives, in each protocol's form, and a row of zeros as an example of each.
+"""JSON Schemas of the model's inputs and outputs in each protocol's form, with a row of zeros as an example.
 
-A schema can't say everything that is checked: that a tensor has as many values as its shape says, or that every column
-comes once. What it allows beyond is answered with 400.
+A schema can't express every check: that a tensor has as many values as its shape says, or that every column occurs
+once. Requests that only the schema allows get 400.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,21 +74,21 @@ def make_zero(kind: str, sizes: Sequence[int] = ()) -> object:
 
 
 def output_schema(kind: TensorType | None) -> Schema:
-    """Return the schema of an output's rows; of one that was never seen nothing is known but that it has rows."""
+    """Return the schema of an output's rows; an output that was never seen (None) is just an array."""
     if kind is None:
         return {"type": "array"}
     return array_schema({"type": _TYPES[DTYPES[kind.datatype].kind]}, kind.shape)
 
 
 class TensorSchemas:
-    """The Open Inference Protocol's request and answer, for one model."""
+    """The Open Inference Protocol's request and response for one model."""
 
     def __init__(self, manifest: Manifest, outputs: Mapping[str, TensorType]) -> None:
         """Describe a model."""
         self._manifest, self._outputs = manifest, outputs
 
     def build_request(self) -> Schema:
-        """Return the schema of a request: one matrix where the model takes one, or one tensor per column."""
+        """Return the schema of a request: one matrix if the model takes one, or one tensor per column."""
         forms = [_tensor_schema({"enum": names}, kind, shape) for names, kind, shape in self._group_columns()]
         count = len(self._manifest.columns)
         inputs: Schema = {"type": "array", "items": {"anyOf": forms}, "minItems": count, "maxItems": count}
@@ -122,7 +122,7 @@ class TensorSchemas:
         return {"id": "example", "inputs": tensors}
 
     def build_answer(self) -> Schema:
-        """Return the schema of an answer."""
+        """Return the schema of a response."""
         manifest = self._manifest
         named = {"model_name": {"const": manifest.model}, "model_version": {"const": manifest.version}}
         outputs = [self._output_schema(name) for name in manifest.output_names]

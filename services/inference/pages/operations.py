@@ -1,4 +1,4 @@
-"""Pages for those who run the service, not for its clients: probes, metrics, and what judges of releases read."""
+"""Pages for operators, not for clients: probes, metrics, and what judges of releases read."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ class OperationsPages:
     name = "upkeep"
 
     def __init__(self, model: Model, siblings: Siblings, more_metrics: MoreMetrics | None = None) -> None:
-        """Tell of a model and of all workers; `more_metrics` is a page that is appended to ours."""
+        """Show a model and the totals of all workers; `more_metrics` returns text to append to the metrics page."""
         self._model, self._siblings, self._more_metrics = model, siblings, more_metrics
         self._page = MetricsPage(model.manifest)
 
@@ -48,7 +48,7 @@ class OperationsPages:
         return RouteTable(exact=exact, prefixes=(f"{pages.PRIVATE}/",))
 
     def is_bentoml_path(self, path: str) -> bool:
-        """Tell whether BentoML answers a path: its description of the service, and the page that shows it."""
+        """Return whether a path is one of BentoML's pages about the service."""
         return path in BENTOML_PATHS or path.startswith(BENTOML_PREFIXES)
 
     def write_refusal(self, refusal: Refused) -> Response:
@@ -56,7 +56,7 @@ class OperationsPages:
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
     def explain_missing(self, path: str) -> NotFound:
-        """Say what there is."""
+        """Return a 404 that lists the pages."""
         return NotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.build_routes().exact)}")
 
     async def _answer_live(self, _: Request) -> Response:
@@ -66,15 +66,15 @@ class OperationsPages:
         return Response(200 if self._model.ready else 503, b"\n", TEXT)
 
     async def _answer_compared(self, _: Request) -> Response:
-        """Give the latest answers to requests marked for comparison. Never routed to clients."""
+        """Return the latest responses to compared requests. No route leads clients here."""
         return Response(200, orjson.dumps({"answers": await self._siblings.collect_answers()}))
 
     async def _answer_summary(self, _: Request) -> Response:
-        """Give predictions and inputs summed since the processes began. Never routed to clients."""
+        """Return sums of predictions and inputs since the processes started. No route leads clients here."""
         return Response(200, orjson.dumps(await self._siblings.collect_summary()))
 
     async def _answer_openapi(self, _: Request) -> Response:
-        """Describe the protocols, for this model as it is now."""
+        """Return the OpenAPI document for the model as it is now."""
         from services.inference.pages.openapi import build_document
         from services.inference.protocols.tensorflow import read_labels
 
@@ -82,7 +82,7 @@ class OperationsPages:
         return Response(200, orjson.dumps(build_document(model.manifest, model.outputs, read_labels(os.environ))))
 
     async def _answer_metrics(self, call: Request) -> Response:
-        """Give the page as it is asked for: protobuf has native histograms, which the text format has no word for."""
+        """Return the page in the accepted format: only protobuf has native histograms."""
         if PROTOBUF in call.headers.get(b"accept", b"").split(b";")[0]:
             from services.inference.telemetry.native_metrics import write_delimited
 

@@ -1,6 +1,6 @@
-"""What one worker knows and another is asked for: each worker of a server tells the others over a socket of its own.
+"""Totals over all workers of a server: each worker sends its summary and responses to others over a Unix socket.
 
-Predictions summed up and answers kept for comparison are a process' own; whoever asks a server means all of them.
+Each process keeps its own sums and compared responses, but a page must show those of all workers.
 """
 
 import asyncio
@@ -18,38 +18,38 @@ from slipway_interface.logs import LOGGER
 
 SUFFIX = ".sock"
 ANSWER_SECONDS = 2.0
-"""How long another worker may take; one that is busy or gone is left out, and its counts come with the next page."""
+"""How long another worker may take; a busy or missing one is left out, and its counts follow with the next page."""
 
 log = logging.getLogger(LOGGER)
 
 
 class Siblings:
-    """The workers of one server."""
+    """The other workers of a server, and this one."""
 
     def __init__(self, model: Model, folder: Path | None, slot: str) -> None:
-        """Know the folder of the sockets; None: there is one worker."""
+        """Use the sockets in a folder; None: there is one worker."""
         self._model, self._folder, self._slot = model, folder, slot
         self._server: asyncio.AbstractServer | None = None
 
     async def start(self) -> None:
-        """Begin to tell."""
+        """Start to serve this worker's snapshot."""
         if self._folder is not None:
             path = self._folder / f"{self._slot}{SUFFIX}"
             path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._serve_snapshot, path)
 
     async def stop(self) -> None:
-        """Tell no more."""
+        """Stop serving it."""
         if self._server is not None and self._folder is not None:
             self._server.close()
             (self._folder / f"{self._slot}{SUFFIX}").unlink(missing_ok=True)
 
     async def collect_summary(self) -> dict[str, Any]:
-        """Return all workers' predictions and inputs, added up."""
+        """Return the sum of all workers' summaries."""
         return merge_summaries([told["summary"] for told in await self._collect()])
 
     async def collect_answers(self) -> list[dict[str, object]]:
-        """Return all workers' answers to compared requests."""
+        """Return all workers' responses to compared requests."""
         return [answer for told in await self._collect() for answer in told["answers"]]
 
     async def _collect(self) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ async def _ask_worker(path: Path) -> dict[str, Any] | None:
 
 
 def merge_summaries(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return summaries as one, as cold as the coldest; sums of floats don't depend on their order, or would go back.
+    """Return the sum of summaries, warm if all are. Floats are summed exactly (fsum), or a total could decrease.
 
     >>> one = {"requests": 1, "rows": 2, "nonfinite": 0, "scores": {"count": 1, "total": 2.0, "squares": 4.0}}
     >>> one |= {"classes": {}, "inputs": {"age": [1, 0]}, "warm": True, "seconds_up": 5.0}

@@ -6,7 +6,7 @@ from services.inference.request import AsgiApp, Receive, Scope, Send
 
 
 class BentomlPages:
-    """An ASGI application that becomes BentoML's with its first request."""
+    """An ASGI application that imports BentoML's with the first request and passes requests on to it."""
 
     def __init__(self) -> None:
         """Import nothing yet."""

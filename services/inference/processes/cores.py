@@ -27,6 +27,6 @@ def read_cpu_limit(root: Path = CGROUP) -> float | None:
 
 
 def count_usable_cores(root: Path = CGROUP) -> float:
-    """Return how many cores may be used: the limit, or one where there is none, as others share the machine."""
+    """Return how many cores may be used: the limit, or 1 without a limit, because others share the machine."""
     cores = read_cpu_limit(root)
     return 1.0 if cores is None else min(cores, float(len(os.sched_getaffinity(0))))

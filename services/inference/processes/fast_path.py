@@ -1,12 +1,11 @@
-"""The short way of a request through the server: from the parser's last byte to the model, without a task of its own.
+"""The fast path of a request through the server: from the parser's last byte to the model, without a task of its own.
 
-uvicorn makes a task, a scope and a dozen messages of each request, which costs more than a small model. A request whose
-path runs the model, and which has come whole and plain, takes the short way: its exchange is begun by the parser's
-callback, and its answer is written in one piece by the engine's. All others go uvicorn's way, to the same application.
+uvicorn makes a task, a scope and a dozen messages per request, which costs more than a small model. A plain request
+whose path runs the model takes the fast path: the parser's callback starts its exchange, and the engine's callback
+writes its response in one piece. All other requests take uvicorn's own path, to the same application.
 
-The short way stands where uvicorn has its cycle of request and response, so that uvicorn goes on to keep order among
-pipelined requests, idle connections and endings; what it asks of a cycle is what this class has, and a test holds on to
-it.
+`FastPathCycle` replaces uvicorn's RequestResponseCycle, so that uvicorn still handles pipelined requests, idle
+connections and shutdown. It has the attributes that uvicorn uses of a cycle; tests cover them.
 """
 
 import asyncio
@@ -21,20 +20,20 @@ from services.inference.headers import REQUEST_ID
 from services.inference.request import JSON, Request, Response, Route
 
 LARGEST_BODY = 65536
-"""Bytes of a body up to which uvicorn does not hold its connection back."""
+"""Largest body on the fast path: up to it uvicorn does not pause reading."""
 SLOW_PATH_HEADERS = frozenset([b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"])
-"""Headers of requests that are not plain."""
+"""Headers of requests that take uvicorn's own path."""
 
 
 class _IgnoredEvent:
-    """Stands for the event that wakes an application: here nobody sleeps."""
+    """Replaces the event that wakes an application, because none waits here."""
 
     def set(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class FastPathCycle:
-    """A request on the short way, in place of uvicorn's cycle."""
+    """A request on the fast path, in place of uvicorn's RequestResponseCycle."""
 
     message_event = _IgnoredEvent()
 
@@ -45,7 +44,7 @@ class FastPathCycle:
         route: Route,
         keep_alive: bool,  # noqa: FBT001 - as the parser says
     ) -> None:
-        """Begin when the head has come."""
+        """Start after the request's head was parsed."""
         assert route.codec is not None  # noqa: S101 - as `FastPathProtocol` chose it
         self._connection, self._application = connection, application
         self._headers = dict(connection.headers)
@@ -58,12 +57,12 @@ class FastPathCycle:
         self._exchange = Exchange(application.model, route.protocol, route.codec, self._reply)
 
     def start_body_timer(self) -> None:
-        """Give the rest of the body its time, once."""
+        """Start the time limit for the rest of the body, once."""
         if self._timer is None:
             self._timer = self._connection.loop.call_later(BODY_SECONDS, self._refuse_slow_body)
 
     def abandon(self) -> None:
-        """Give up a request whose client went away."""
+        """Abandon a request whose client disconnected."""
         if self._timer is not None:
             self._timer.cancel()
         self._exchange.abandon()
@@ -74,7 +73,7 @@ class FastPathCycle:
             self._exchange.refuse(make_too_slow(len(self.body)))
 
     def start(self) -> None:
-        """Ask the model, now that the body has come."""
+        """Have the model run the request, whose body is complete."""
         if self._timer is not None:
             self._timer.cancel()
         self._exchange.start(Request("POST", self._path, b"", self._headers, bytes(self.body)))
@@ -101,7 +100,7 @@ class FastPathCycle:
             return
         stays = self.keep_alive and not self._application.model.draining
         plain = stays and encoding is None and answer.media_type is JSON and not answer.headers
-        if plain and REQUEST_ID not in self._headers:  # most answers: three pieces that are known, and the length
+        if plain and REQUEST_ID not in self._headers:  # most responses: three prepared pieces, and the length
             parts = [*connection.build_json_head(answer.status), b"%d\r\n\r\n" % len(body), body]
         else:
             parts = [*self._build_head(answer, encoding, len(body), stays=stays), body]
@@ -120,10 +119,10 @@ class FastPathCycle:
 
 
 class FastPathProtocol(HttpToolsProtocol):
-    """uvicorn's connection, with the short way."""
+    """uvicorn's connection, with the fast path."""
 
     def __init__(self, *words: Any, **more: Any) -> None:  # noqa: ANN401 - uvicorn's own arguments
-        """Know which paths may take it."""
+        """Find the paths that may take it."""
         super().__init__(*words, **more)
         application = self.config.app
         assert isinstance(application, HttpApplication)  # noqa: S101 - the worker's own configuration
@@ -135,7 +134,7 @@ class FastPathProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
 
     def on_message_begin(self) -> None:
-        """Begin with little: what uvicorn makes for its own way is made when it is known that it is taken."""
+        """Prepare as little as possible: uvicorn's own preparations follow if its path is taken."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -143,7 +142,7 @@ class FastPathProtocol(HttpToolsProtocol):
         self._has_plain_headers = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, as uvicorn does; note the few that choose the way."""
+        """Keep a header, as uvicorn does; note those that exclude the fast path."""
         name = name.lower()
         self.headers.append((name, value))
         if name == b"content-length":
@@ -155,7 +154,7 @@ class FastPathProtocol(HttpToolsProtocol):
             )
 
     def on_headers_complete(self) -> None:
-        """Choose the way."""
+        """Choose the path."""
         route = self._fast_routes.get(self.url)
         if route is None or not self._takes_fast_path():
             came = self.url, self.headers, self.expect_100_continue
@@ -167,14 +166,14 @@ class FastPathProtocol(HttpToolsProtocol):
         self.cycle = FastPathCycle(self, self._application, route, self.parser.should_keep_alive())  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a body that did not come whole has a time limit."""
+        """Parse received bytes; an incomplete body gets a time limit."""
         super().data_received(data)
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and cycle.more_body:
             cycle.start_body_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what can't be answered any more."""
+        """Abandon the request that can't be answered any more."""
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and not cycle.response_complete:
             cycle.disconnected = True
@@ -183,17 +182,17 @@ class FastPathProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_complete(self) -> None:
-        """Run what took the short way."""
+        """Run a request on the fast path."""
         super().on_message_complete()
         cycle: Any = self.cycle
         if type(cycle) is FastPathCycle and not cycle.more_body and not cycle.response_complete:
             cycle.start()
 
     def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer of an idle connection as it is: one rings for many requests."""
+        """Keep the idle timer: one serves many requests."""
 
     def on_response_complete(self) -> None:
-        """Remember when the connection fell idle; a timer that is there already serves again."""
+        """Remember since when the connection is idle; reuse a running timer."""
         timer = self.timeout_keep_alive_task
         if timer is None or self.pipeline or self.transport.is_closing():
             super().on_response_complete()
@@ -203,7 +202,7 @@ class FastPathProtocol(HttpToolsProtocol):
         self._idle_since = self.loop.time()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close the connection if it was idle for all of the time; else look again when it will have been."""
+        """Close the connection if it was idle for the whole time; else set the timer for the rest."""
         self.timeout_keep_alive_task = None
         cycle: Any = self.cycle
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
@@ -214,11 +213,11 @@ class FastPathProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
 
     def build_json_head(self, status: int) -> tuple[bytes, bytes, bytes]:
-        """Return the head of an answer of JSON, but for its length."""
+        """Return the head of a JSON response without its length."""
         return STATUS_LINE[status], self.build_server_headers(), self._json_fields
 
     def build_server_headers(self) -> bytes:
-        """Return uvicorn's own headers (the date), written anew when they change."""
+        """Return uvicorn's own headers (the date), encoded again if they changed."""
         headers = self.server_state.default_headers
         if self._server_headers[0] is not headers:
             self._server_headers = (
@@ -228,7 +227,7 @@ class FastPathProtocol(HttpToolsProtocol):
         return self._server_headers[1]
 
     def _takes_fast_path(self) -> bool:
-        """Tell whether the request that begins is whole and plain, and the one before it is answered."""
+        """Return whether the request is plain, and the previous one on the connection is answered."""
         before: Any = self.cycle
         if before is not None and not before.response_complete:
             return False
@@ -239,5 +238,5 @@ class FastPathProtocol(HttpToolsProtocol):
 
 
 def _find_fast_routes(application: HttpApplication) -> dict[bytes, Route]:
-    """Return the paths that run the model, as they stand in requests."""
+    """Return the paths that run the model, as bytes."""
     return {path.encode(): route for path, route in application.routes.items() if route.codec is not None}

@@ -1,8 +1,8 @@
-"""Keeps the workers of one server running: starts them, replaces one that dies, and ends them when it is told to.
+"""Keeps the workers of one server running: starts them, replaces one that dies, and ends them on SIGTERM.
 
-It imports next to nothing, as it stays in memory beside its workers. The port is bound before a worker is there:
-connections wait meanwhile. A worker that ends before it was ever ready ends the server with its reason; one that was
-ready is replaced, while the others go on.
+It imports very little, because it stays in memory beside its workers. The port is bound before the first worker is
+ready, and connections wait meanwhile. If a worker ends before it was ever ready, the server ends with its reason; one
+that was ready is replaced, while the others continue.
 """
 
 import os
@@ -18,49 +18,49 @@ from pathlib import Path
 from services.inference.telemetry.shared_counters import FOLDER, SLOT
 
 READY_SUFFIX = ".ready"
-"""Of a file in the server's folder that a worker makes when it is ready."""
+"""Suffix of the file that a worker makes in the server's folder when it is ready."""
 LISTENING_FD = "SLIPWAY_FD"
-"""Names the descriptor of the listening socket."""
+"""The descriptor of the listening socket."""
 RESTARTS, WITHIN_SECONDS = 5, 60.0
-"""A worker that dies so often in this time is not replaced any more: the server ends, and whoever started it sees."""
+"""If workers of one slot die so often in this time, the server ends, so that whatever started it notices."""
 BACKLOG = 2048
 GRACE_SECONDS = 5.0
-"""Beyond the time to drain, before a worker that does not end is killed."""
+"""After the drain time, before a worker that does not end is killed."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ServerPlan:
-    """What to run."""
+    """What the server runs."""
 
     host: str
     port: int
     workers: int
     drain_seconds: float
     arguments: tuple[str, ...]
-    """Of each worker's command line."""
+    """Arguments of each worker's command line."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """A worker's place."""
+    """One worker's slot, which its replacements take over."""
 
     name: str
     process: "subprocess.Popen[bytes] | None" = None
     ends: list[float] = field(default_factory=list)
-    """When workers here ended lately."""
+    """When workers of this slot ended lately."""
 
 
 class Supervisor:
     """One server: a listening socket, a folder that its workers share, and the workers."""
 
     def __init__(self, plan: ServerPlan) -> None:
-        """Begin with nothing running."""
+        """Start with nothing running."""
         self._plan = plan
         self._slots = [_Slot(f"worker-{number}") for number in range(plan.workers)]
         self._ending = False
 
     def run(self) -> int:
-        """Run until told to end (SIGTERM, SIGINT), or until a worker can't be kept running; return the exit code."""
+        """Run until SIGTERM or SIGINT, or until a worker can't be kept running; return the exit code."""
         with tempfile.TemporaryDirectory(prefix="slipway-") as folder, self._bind() as self._listening_socket:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._end)
@@ -93,14 +93,12 @@ class Supervisor:
         )
 
     def _watch(self, folder: Path) -> int:
-        """Wait for workers that end; replace them, or end with them."""
+        """Wait for workers to end; replace them, or end the server."""
         code = 0
         while any(slot.process is not None for slot in self._slots):
             pid, status = os.wait()
             slot = next((one for one in self._slots if one.process is not None and one.process.pid == pid), None)
-            if (
-                slot is None or slot.process is None
-            ):  # an orphan of somebody's, where we are a container's first process
+            if slot is None or slot.process is None:  # an adopted orphan: this is a container's first process
                 continue
             ended = os.waitstatus_to_exitcode(status)
             slot.process.returncode, slot.process = ended, None
@@ -116,16 +114,16 @@ class Supervisor:
         return code
 
     def _is_worth_replacing(self, slot: _Slot, folder: Path) -> bool:
-        """Tell whether a worker that ended was of use, and does not end all the time."""
+        """Return whether a worker that ended was ready before, and workers of its slot don't end too often."""
         now = time.monotonic()
         slot.ends = [one for one in slot.ends if now - one < WITHIN_SECONDS] + [now]
         return (folder / f"{slot.name}{READY_SUFFIX}").exists() and len(slot.ends) < RESTARTS
 
     def _end(self, *_: object) -> None:
-        """Ask all workers to end; kill those that don't in time."""
+        """Ask all workers to end; those that don't in time are killed."""
         if not self._ending:
             self._ending = True
-            self._listening_socket.close()  # or connections would go on to be taken for workers that listen no more
+            self._listening_socket.close()  # or connections would be accepted that no worker takes
             signal.signal(signal.SIGALRM, self._kill)
             signal.setitimer(signal.ITIMER_REAL, self._plan.drain_seconds + GRACE_SECONDS)
         self._signal(signal.SIGTERM)

@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from services.inference.grpc.server import GrpcServer
 
 LINGER_SECONDS = 0.5
-"""After SIGTERM, connections are still taken for so long: what was on its way arrives, and is told to go elsewhere."""
+"""After SIGTERM connections are still accepted for so long, because requests may be on their way."""
 ACCEPTED_AT_ONCE = 8
-"""Connections that a worker without siblings takes in one turn of its event loop. libuv takes one for each listening
-descriptor: under full load a turn takes milliseconds, and of a hundred clients that come together the last would wait
-for a hundred. Several workers take one each, or whoever is awake first would have them all."""
+"""Connections that a single worker accepts per iteration of its event loop. libuv accepts one per listening descriptor;
+under full load an iteration takes milliseconds, and the last of a hundred new clients would wait for a hundred. Several
+workers accept one each, or the first one awake would get them all."""
 PR_SET_PDEATHSIG = 1
-"""Of prctl(2): a signal for us when our parent dies."""
+"""Option of prctl(2): a signal for this process when its parent dies."""
 
 log = logging.getLogger(LOGGER)
 
 
 class Worker(uvicorn.Server):
-    """uvicorn, with a model that is loaded before the first connection and let go of after the last."""
+    """uvicorn, with a model that is loaded before the first connection and released after the last."""
 
     def __init__(
         self, config: uvicorn.Config, model: Model, siblings: Siblings, ready: Path, grpc_address: str | None
@@ -58,7 +58,7 @@ class Worker(uvicorn.Server):
         self._grpc: GrpcServer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
+        """Load and warm up; then exclude the loaded objects from garbage collection, whose pauses raise p99."""
         with report_termination():
             await self._model.start()
         await self._siblings.start()
@@ -75,17 +75,17 @@ class Worker(uvicorn.Server):
         log.info("%s on %s: ready", self._model.manifest.revision, self._model.device)
 
     def _write_a_page(self) -> None:
-        """Import what writes metrics now, and not while requests wait for the first page."""
+        """Import what writes metrics now, not during the first request for the page."""
         model = self._model
         MetricsPage(model.manifest).write_text(model.meter.read(), model.summary.snapshot(), model.device)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """From the signal on: be ready no more."""
+        """Stop being ready, from the signal on."""
         self._model.drain()
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is on its way, then what is under way; then end."""
+        """Accept and answer requests for a moment, answer those in flight, then end."""
         await asyncio.sleep(LINGER_SECONDS)
         ends = [super().shutdown(sockets)]
         if self._grpc is not None:
@@ -121,7 +121,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _open_sockets(number: int, *, alone: bool) -> list[socket.socket]:
-    # not by socket.dup(), which would let accept() block: in all workers, as they share what the descriptors stand for
+    # not socket.dup(), which would make accept() block in all workers: they share the open file description
     copies = [os.dup(number) for _ in range(ACCEPTED_AT_ONCE - 1)] if alone else []
     return [socket.socket(fileno=one) for one in (number, *copies)]
 
@@ -131,7 +131,7 @@ def _make_application(model: Model, siblings: Siblings) -> HttpApplication:
 
 
 async def _start_grpc(model: Model, address: str) -> "GrpcServer":
-    from services.inference.grpc.server import GrpcServer  # not before it is wanted: protobuf takes its time
+    from services.inference.grpc.server import GrpcServer  # imported only if gRPC is served: protobuf is slow to import
 
     server = GrpcServer(model, address)
     with report_termination():

@@ -1,1 +1,1 @@
-"""Telling what happens: counts, logs, traces, samples, and what judges of releases read."""
+"""Telemetry: counters, metrics, logs, traces, samples, and the summaries that judges of releases read."""

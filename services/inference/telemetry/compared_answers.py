@@ -1,4 +1,4 @@
-"""The latest answers to requests that are compared between revisions (shadow), in a ring that never grows."""
+"""The latest responses to requests that are compared between revisions (shadow), in a ring of fixed size."""
 
 from collections import deque
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CAPACITY = 4096
-"""Answers kept: more than a judge's look apart at the rates one revision sees, and about 3 MiB at most."""
+"""Responses kept: more than arrive between two analyses at the rates of one revision; about 3 MiB at most."""
 VALUES_KEPT = 64
-"""Values kept of one answer: the first ones of the prediction."""
+"""Values kept per response: the first ones of the prediction."""
 
 
 class ComparedAnswers:
-    """What this revision answered to compared requests, oldest first.
+    """This revision's responses to compared requests, oldest first.
 
     >>> ring = ComparedAnswers(capacity=2)
     >>> for name in ("a", "b", "c"):
@@ -22,17 +22,17 @@ class ComparedAnswers:
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        """Keep at most `capacity` answers; each new one then pushes the oldest out."""
+        """Keep at most `capacity` responses; a new one replaces the oldest."""
         self._ring: deque[tuple[str, int, list[float | str], float]] = deque(maxlen=capacity)
 
     def record(
         self, request_id: str, status: int, prediction: NDArray[np.generic] | None, *, milliseconds: float
     ) -> None:
-        """Keep one answer: HTTP status, the prediction's first values (None: there was none), and how long it took."""
+        """Keep one response: HTTP status, the prediction's first values (None: no prediction), and how long it took."""
         values = [] if prediction is None else prediction.ravel()[:VALUES_KEPT].tolist()
         self._ring.append((request_id, status, values, milliseconds))
 
     def list_latest(self) -> list[dict[str, object]]:
-        """Return what is kept, oldest first."""
+        """Return the responses kept, oldest first."""
         keys = ("request_id", "status", "values", "milliseconds")
         return [dict(zip(keys, answer, strict=True)) for answer in self._ring]

@@ -1,7 +1,7 @@
 """How live rows spread over the bins of the package's profile, so that a judge can see inputs drift.
 
-Counted for every row, so it must be cheap: numbers of all columns are compared with all edges at once. What is kept
-is, per edge, how many values reached it; a bin's count is the difference of two neighbours, taken when somebody asks.
+Counted for every row, so it must be cheap: numbers of all columns are compared with all edges at once. Per edge, the
+number of values that reached it is kept; a bin's count is the difference of two neighbours, computed when it is read.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from services.inference.rows import Rows
 from slipway_interface.manifest import ColumnBins
 
 COMPARISONS = 1 << 18
-"""Values compared with edges at once: 256 KiB of truth values, however many rows a request has."""
+"""Comparisons done at once: 256 KiB of truth values, however many rows a request has."""
 TRUE_FROM = (0.5,)
 """The edge between false and true."""
 
 
 class InputBins:
-    """Rows per bin of each profiled column since the process began.
+    """Rows per bin of each profiled column since the process started.
 
     >>> column = Column(name="age", kind="float64")
     >>> bins = InputBins((column,), "float64", (ColumnBins(name="age", edges=(20.0, 60.0)),))
@@ -32,7 +32,7 @@ class InputBins:
     """
 
     def __init__(self, columns: Sequence[Column], matrix_kind: str | None, profile: Sequence[ColumnBins]) -> None:
-        """Begin with no rows; `columns` in the order of a matrix, whose dtype is `matrix_kind`."""
+        """Start with no rows; `columns` in the order of a matrix, whose dtype is `matrix_kind`."""
         kinds = {column.name: column.kind for column in columns}
         self._profile = profile
         self._texts = {one.name: _TextBins(one.categories or ()) for one in profile if kinds[one.name] == "str"}
@@ -52,7 +52,7 @@ class InputBins:
             bins.count(rows.columns[name])
 
     def counts(self) -> dict[str, list[int]]:
-        """Return the rows per bin by column, in the profile's order; the last one counts what is missing."""
+        """Return the rows per bin by column, in the profile's order; the last number counts missing values."""
         numbers = {} if self._numbers is None else self._numbers.counts()
         texts = {name: bins.counts for name, bins in self._texts.items()}
         found = numbers | texts
@@ -60,7 +60,7 @@ class InputBins:
 
 
 class _TextBins:
-    """One text column: a bin per category, one for any other text, one for what is no text (null, NaN)."""
+    """One text column: a bin per category, one for any other text, one for values that are not texts (null, NaN)."""
 
     def __init__(self, categories: Sequence[str]) -> None:
         self._place = {category: place for place, category in enumerate(categories)}
@@ -84,7 +84,7 @@ class _NumberBins:
         self._names = [one.name for one in profile]
         self._places = _select_columns([places[name] for name in self._names], int(offsets[-1]))
         edges = [TRUE_FROM if one.categories is not None else one.edges for one in profile]
-        # values come in the matrix's dtype, or in each column's own: what is compared must be rounded alike
+        # values have the matrix's dtype, or each column's own: edges must be rounded in the same way
         self._matrix_edges = _pad_edges([_round_edges(some, matrix_kind or "float64") for some in edges])
         self._column_edges = _pad_edges(
             [_round_edges(some, kinds[one.name]) for some, one in zip(edges, profile, strict=True)]
@@ -111,7 +111,7 @@ class _NumberBins:
             self._reached += np.count_nonzero(np.greater_equal(some, edges), axis=0)
 
     def counts(self) -> dict[str, list[int]]:
-        """Return the rows per bin and the missing ones, by column."""
+        """Return the rows per bin, missing values last, by column."""
         shown = {}
         for one, width, row in zip(self._profile, self._widths, self._reached, strict=True):
             reached = [*row[: width + 1].tolist(), 0]
@@ -122,7 +122,7 @@ class _NumberBins:
 
 
 def _select_columns(places: list[int], width: int) -> list[int] | slice:
-    """Return what picks these columns of a matrix; all of them in order need no copy."""
+    """Return an index of these columns of a matrix; a slice for all of them in order, which copies nothing."""
     return slice(None) if places == list(range(width)) else places
 
 
@@ -136,7 +136,7 @@ def _pad_edges(edges: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _round_edges(edges: Sequence[float], kind: str) -> NDArray[np.float64]:
-    """Return edges as values of a dtype are rounded, still rising: 0.7 as float32 is less than 0.7, and must reach it.
+    """Return edges rounded as values of a dtype are, still rising: 0.7 as float32 is below 0.7, but must reach it.
 
     >>> _round_edges([0.7, 0.9], "float32") == np.array([0.7, 0.9], dtype=np.float32)
     array([ True,  True])
@@ -152,7 +152,7 @@ def _round_edges(edges: Sequence[float], kind: str) -> NDArray[np.float64]:
 
 
 def _count_truths(categories: Sequence[str], false: int, true: int) -> list[int]:
-    """Return counts of truth values by category ("True", "False"; any case), and of those that no category names.
+    """Return counts of truth values by category ("True", "False"; any case), and of values without a category.
 
     >>> _count_truths(["True", "False"], 3, 4), _count_truths(["True"], 3, 4)
     ([4, 3, 0], [4, 3])

@@ -1,4 +1,4 @@
-"""What is counted of requests and runs, cheaply: additions to cells, at every request. The page is in `metrics`."""
+"""Counters of requests and runs: a few additions in shared memory per request. `metrics_page` publishes them."""
 
 import os
 from bisect import bisect_left
@@ -13,7 +13,7 @@ from slipway_interface.metrics import EDGES_MILLISECONDS
 
 PROTOCOLS = ("oip", "oip-grpc", "tensorflow", "tensorflow-grpc", "mlflow")
 CODES = (200, 400, 404, 405, 408, 413, 415, 429, 499, 500, 503, 504)
-"""The statuses that inference requests end with; 499: the client went away before its answer was written."""
+"""The statuses that inference requests end with; 499: the client disconnected before its response was written."""
 ANSWER_KINDS = {
     "right": (200,),
     "refused": (400, 404, 405, 413, 415),
@@ -21,21 +21,21 @@ ANSWER_KINDS = {
     "failed": (500, 504),
     "not_the_versions": (408, 499),
 }
-"""What an answer is to its client: a closed list, by the statuses that mean it. 503 comes with retry-after."""
+"""Statuses by what they mean to the client. 503 has the header retry-after."""
 EDGES_SECONDS = tuple(milliseconds / 1000 for milliseconds in EDGES_MILLISECONDS)
-"""The same edges as on one machine, where Envoy measures: a judge compares like with like."""
+"""Upper edges of request durations in seconds; Envoy's counts on one machine use the same edges."""
 FINE_EDGES_SECONDS = (
     *(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
 )
-"""Edges of what happens within a request: waiting, running."""
+"""Edges of durations within a request: waiting, running."""
 ROW_EDGES = tuple(float(1 << power) for power in range(13))
-"""Edges of the rows of one run."""
+"""Edges of the number of rows of one run."""
 NATIVE_SCHEMA = 3
-"""Buckets of the same durations for Prometheus' native histograms: eight to each doubling, 9 % apart."""
+"""Buckets of the same durations for Prometheus' native histograms: eight per doubling, 9 % apart."""
 NATIVE_LOWEST, _NATIVE_HIGHEST = -136, 48
 """Numbers of the first and last of them: 8 microseconds, 64 seconds."""
 NATIVE_EDGES = tuple(2.0 ** (number / 8) for number in range(NATIVE_LOWEST, _NATIVE_HIGHEST + 1))
-"""The upper end of each; what is beyond the last counts into it: no request is waited for so long."""
+"""The upper end of each; longer durations count in the last: no client waits so long."""
 _HISTOGRAMS = (
     ("seconds", EDGES_SECONDS),
     ("waited", FINE_EDGES_SECONDS),
@@ -52,18 +52,18 @@ _PROTOCOL_PLACES = {name: place * len(CODES) for place, name in enumerate(PROTOC
 
 
 class Histogram:
-    """Counts by bucket, and the sum, as they were when the page was made."""
+    """Counts by bucket, and the sum, at the time of reading."""
 
     def __init__(self, edges: tuple[float, ...], cells: NDArray[np.float64]) -> None:
-        """Take the cells of one histogram: a count per edge, one for what is beyond, the sum."""
+        """Take the counters of one histogram: a count per edge, one for larger values, the sum."""
         self.edges, self.counts, self.total = edges, cells[:-1], float(cells[-1])
 
 
 class Meter:
-    """Counts inference requests of one revision; probes and pages are no requests."""
+    """Counts inference requests of one revision, not probes and pages."""
 
     def __init__(self, folder: Path | None = None, slot: str = "0") -> None:
-        """Go on from what this slot counted before; nothing is under way yet."""
+        """Continue this slot's counters; nothing is in flight yet."""
         self._folder = folder
         self._own = SharedCounters(folder, slot, _STARTS[-1])
         self._values = self._own.values
@@ -71,7 +71,7 @@ class Meter:
 
     @classmethod
     def of_process(cls) -> "Meter":
-        """Return this process' meter, in the folder that its server's workers share, where they have one."""
+        """Return this process' meter, in the folder that the server's workers share, if there is one."""
         folder = os.environ.get(FOLDER) or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         slot = os.environ.get(SLOT) or str(os.getpid())
         return cls(Path(folder) if folder and Path(folder).is_dir() else None, slot)
@@ -81,7 +81,7 @@ class Meter:
         self._values[_IN_FLIGHT] += 1.0
 
     def count_response(self, protocol: str, status: int, seconds: float, *, helped: bool = False) -> None:
-        """Count its answer: the status, and how long it took; apart where it was meant for another revision."""
+        """Count its response: the status, and how long it took; separately if it was meant for another revision."""
         values = self._values
         values[_IN_FLIGHT] -= 1.0
         if helped:
@@ -93,7 +93,7 @@ class Meter:
         values[_NATIVE + bisect_left(NATIVE_EDGES, seconds)] += 1.0
 
     def count_rescued(self, protocol: str, status: int) -> None:
-        """Count a request that another revision answered, by the status that this one had for it."""
+        """Count a request that another revision answered, by this revision's own status."""
         self._values[_RESCUED + _PROTOCOL_PLACES[protocol] + _CODE_PLACES.get(status, _OTHER)] += 1.0
 
     def count_run(self, waited: float, rows: int, seconds: float) -> None:
@@ -116,10 +116,10 @@ _OTHER = _CODE_PLACES[500]
 
 
 class MeterReading:
-    """What was counted, when somebody asked."""
+    """All counters at the time of reading."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
-        """Take all cells."""
+        """Take all counters."""
         self._values = values
 
     @property
@@ -128,11 +128,11 @@ class MeterReading:
         return float(self._values[_IN_FLIGHT])
 
     def get_requests(self) -> dict[tuple[str, int], float]:
-        """Return answered requests by protocol and status, those never seen too."""
+        """Return answered requests by protocol and status, zeros included."""
         return self._table(0)
 
     def get_rescued(self) -> dict[tuple[str, int], float]:
-        """Return requests that another revision answered, by protocol and the status that this one had."""
+        """Return requests that another revision answered, by protocol and this revision's own status."""
         return self._table(_RESCUED)
 
     def get_helped(self) -> dict[tuple[str, int], float]:
@@ -148,7 +148,7 @@ class MeterReading:
         }
 
     def get_answers(self) -> dict[str, float]:
-        """Return answered requests by kind, those never seen too."""
+        """Return answered requests by kind, zeros included."""
         by_code: dict[int, float] = dict.fromkeys(CODES, 0.0)
         for (_, code), count in self.get_requests().items():
             by_code[code] += count
@@ -161,7 +161,7 @@ class MeterReading:
         return counts[:-1]
 
     def get_histogram(self, name: str) -> Histogram:
-        """Return `seconds` (a request), `waited`, `count_run` (a run) or `rows` (of a run)."""
+        """Return `seconds` (a request), `waited`, `ran` (a run) or `rows` (of a run)."""
         place = [one for one, _ in _HISTOGRAMS].index(name)
         start = _STARTS[2 + place]
         return Histogram(_HISTOGRAMS[place][1], self._values[start : _STARTS[3 + place]])

@@ -1,7 +1,7 @@
-"""The page that Prometheus reads: requests, their durations, runs, what is under way, predictions, and what serves.
+"""The page for Prometheus: requests, their durations, runs, requests in flight, predictions, and the loaded model.
 
-Every series that counts is there from the start, so that a rate over a first error is not lost. Labels are of a closed
-set each: protocols, statuses, and at most a hundred classes.
+Series of counters exist from the start, so that a rate sees the first error. The values of each label are bounded:
+protocols, statuses, and at most a hundred classes.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 RESCUED_TEXT = "Requests that another revision answered, by the status that this one had for them."
 HELPED_TEXT = f"Requests meant for another revision that were answered here; {metrics.REQUESTS} does not have them."
 FROM_THE_START = (200, 500)
-"""Statuses whose series are there before the first request, for the protocol that routers speak."""
+"""Statuses whose series exist before the first request, for the Open Inference Protocol over HTTP."""
 
 
 class MetricsPage:
-    """Makes the page; prometheus_client writes it, imported with the first one."""
+    """Builds the page; prometheus_client, imported with the first one, writes it."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Remember what serves."""
+        """Remember the model."""
         self._manifest = manifest
         self._names = {"model": manifest.model, "revision": manifest.revision}
 
@@ -139,11 +139,11 @@ class MetricsPage:
 
 
 class _FixedCollector:
-    """A collector of what was collected already."""
+    """A collector of metrics that were built already."""
 
     def __init__(self, families: "list[Metric]") -> None:
         self._families = families
 
     def collect(self) -> "Iterable[Metric]":
-        """Return it."""
+        """Return the metrics."""
         return self._families

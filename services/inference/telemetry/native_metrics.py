@@ -1,4 +1,4 @@
-"""The metrics page as protobuf: the same metrics as the text, and native histograms, whose buckets need no edges."""
+"""The metrics page as protobuf: the same metrics as in the text format, and native histograms."""
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 MetricFamily = get_message_class("io.prometheus.client.MetricFamily")
 TYPES = {"counter": "COUNTER", "gauge": "GAUGE", "summary": "SUMMARY", "histogram": "HISTOGRAM"}
 SMALLEST = 2.0 ** ((NATIVE_LOWEST - 1) / 8)
-"""Nothing is shorter than that: the bucket around zero stays empty."""
+"""Shorter than any duration: the bucket around zero stays empty."""
 CONTINUED = 0x80
-"""Set in each byte of a length but the last."""
+"""Set in each byte of a varint except the last."""
 
 
 def write_delimited(families: "Iterable[Metric]", natives: Mapping[str, NDArray[np.int64]]) -> bytes:
-    """Return metrics, each behind its length; `natives` has counts by native bucket of some histograms, by name."""
+    """Return metrics, each after its length; `natives` has counts by native bucket of some histograms, by name."""
     parts: list[bytes] = []
     for family in families:
         body = _convert_family(family, natives.get(family.name)).SerializeToString()
@@ -32,7 +32,7 @@ def write_delimited(families: "Iterable[Metric]", natives: Mapping[str, NDArray[
 
 
 def _encode_length(size: int) -> bytes:
-    r"""Return a number as protobuf writes it.
+    r"""Return a number as a varint.
 
     >>> _encode_length(5), _encode_length(300)
     (b'\x05', b'\xac\x02')
@@ -59,7 +59,7 @@ def _convert_family(family: "Metric", native: NDArray[np.int64] | None) -> Messa
 
 
 def _list_labels(sample: "Sample") -> tuple[tuple[str, str], ...]:
-    """Return a sample's labels but for that of its bucket: the buckets of one histogram are one metric."""
+    """Return a sample's labels without its bucket's: all buckets of a histogram are one metric."""
     return tuple((name, value) for name, value in sample.labels.items() if name != "le")
 
 
@@ -75,13 +75,13 @@ def _fill_sample(metric: Message, kind: str, sample: "Sample") -> None:
 
 
 def _add_native_buckets(histogram: Message, counts: NDArray[np.int64]) -> None:
-    """Add the buckets that are not empty: runs of them, each count as its difference to the one before."""
+    """Add the buckets that are not empty: spans of them, each count as its difference to the previous one."""
     histogram.schema = NATIVE_SCHEMA
     histogram.zero_threshold = SMALLEST
     histogram.zero_count = 0
     filled = np.flatnonzero(counts)
     if not len(filled):
-        histogram.positive_span.add(offset=0, length=0)  # says that it is a native one, with nothing in it yet
+        histogram.positive_span.add(offset=0, length=0)  # marks an empty native histogram
         return
     end, last = 0, 0
     for run in np.split(filled, np.flatnonzero(np.diff(filled) > 1) + 1):

@@ -1,7 +1,7 @@
-"""What is told of single requests: lines of the log, traces, and samples of what was asked and answered.
+"""Records of single requests: log lines, traces, and samples of rows and predictions.
 
-Only failures are told unless somebody asks for more: nothing of this costs a request anything then. What clients sent
-is never told, except where `SLIPWAY_CAPTURE` says which share of it: data of people may be in it.
+By default only failures are logged, so that other requests cost nothing. What clients sent is never recorded unless
+`SLIPWAY_CAPTURE` gives a share of it, because it may hold personal data.
 """
 
 import logging
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 EXPORTER, ENDPOINTS = "OTEL_TRACES_EXPORTER", ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-"""OpenTelemetry's own names; it reads the others of its settings itself."""
+"""OpenTelemetry's own names; it reads its other settings itself."""
 FAILURES = 500
 VALUES_KEPT = 64
-"""Values of one request's rows by column, and of its prediction, that a sample holds: whole rows of them."""
+"""Values per column, and of the prediction, in a sample: whole rows."""
 ROW_KEPT = 4096
-"""Values of its first row by column, that it holds in any case."""
+"""Values per column of the first row, which is always in the sample."""
 
 log = logging.getLogger(LOGGER)
 samples = logging.getLogger(SAMPLES_LOGGER)
@@ -41,7 +41,7 @@ Headers = Mapping[bytes, bytes]
 
 
 class ObserverError(Exception):
-    """The environment asks for what can't be understood, or is not installed."""
+    """An environment variable has a wrong value, or needs a package that is not installed."""
 
 
 @dataclass(slots=True)
@@ -53,14 +53,14 @@ class RequestRecord:
     seconds: float
     headers: Headers
     rows: Rows | None
-    """None: it could not be read."""
+    """None: the request could not be parsed."""
     prediction: NDArray[np.generic] | None
     reason: str
-    """Why it failed; empty where it did not."""
+    """Why it failed; else empty."""
 
 
 class RequestObserver:
-    """Tells of one model's requests."""
+    """Logs, samples and traces one model's requests."""
 
     def __init__(
         self,
@@ -70,21 +70,21 @@ class RequestObserver:
         tracer: "Tracer | None" = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Sample a share of the requests, 0 to 1, by `draw` (numbers in [0, 1)); trace them where there is a tracer."""
+        """Sample a share of the requests, 0 to 1, by `draw` (numbers in [0, 1)); trace them if there is a tracer."""
         self._manifest, self._share, self._tracer, self._draw = manifest, share, tracer, draw
         self._all = share > 0 or tracer is not None
 
     @classmethod
     def of_environment(cls, manifest: Manifest, environment: Mapping[str, str]) -> "RequestObserver":
-        """Return what the environment asks for; raise WatchingError."""
+        """Return the observer that the environment variables describe; raise ObserverError."""
         return cls(manifest, share=_read_share(environment), tracer=_make_tracer(environment, manifest))
 
     def should_observe(self, status: int) -> bool:
-        """Tell whether it wants to hear of a request that ended so."""
+        """Return whether a request with this status is to be passed to `observe`."""
         return self._all or status >= FAILURES
 
     def observe(self, told: RequestRecord) -> tuple[bytes, bytes] | None:
-        """Tell of a request; return a header that names its trace, where it has one."""
+        """Record a request; return a header that names its trace, if it has one."""
         if told.status >= FAILURES:
             log.warning("%s", told.reason, extra={"fields": self._make_log_fields(told)})
         if self._share and told.rows is not None and self._draw() < self._share:
@@ -92,7 +92,7 @@ class RequestObserver:
         return self._record_span(told) if self._tracer is not None else None
 
     def _make_log_fields(self, told: RequestRecord) -> dict[str, object]:
-        """Return what a line says beside its message: no header of the client's but its names of the request."""
+        """Return the fields of a log line: of the client's headers only the request's and the trace's id."""
         fields: dict[str, object] = {
             "revision": self._manifest.revision,
             "protocol": told.protocol,
@@ -116,11 +116,11 @@ class RequestObserver:
         samples.info("a request that was sampled", extra={"fields": fields})
 
     def _record_span(self, told: RequestRecord) -> tuple[bytes, bytes]:
-        """Make the request's span, now that it is over, as a child of the client's."""
+        """Record the finished request's span, as a child of the client's."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        assert self._tracer is not None  # noqa: S101 - as `tell` sees to
+        assert self._tracer is not None  # noqa: S101 - `observe` checked it
         names = (TRACE_PARENT, TRACE_STATE)
         carrier = {name.decode(): told.headers[name].decode("latin-1") for name in names if name in told.headers}
         end = time.time_ns()
@@ -147,7 +147,7 @@ class RequestObserver:
 
 
 TRACE_PARTS = 4
-"""Of a `traceparent`: version, trace, span, flags."""
+"""Parts of a `traceparent`: version, trace, span, flags."""
 
 
 def _read_share(environment: Mapping[str, str]) -> float:
@@ -162,7 +162,7 @@ def _read_share(environment: Mapping[str, str]) -> float:
 
 
 def _make_tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer | None":
-    """Return a tracer with OpenTelemetry's standard exporters; None where nothing asks for traces."""
+    """Return a tracer with OpenTelemetry's standard exporters; None if no variable asks for traces."""
     named = environment.get(EXPORTER) or ("otlp" if any(environment.get(name) for name in ENDPOINTS) else "none")
     if named == "none":
         return None
@@ -180,7 +180,7 @@ def _make_tracer(environment: Mapping[str, str], manifest: Manifest) -> "Tracer 
 
 
 def _read_service_name(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the service's name where the environment gives one: it goes before ours."""
+    """Return the service's name if the environment has one; it replaces the model's name."""
     name = environment.get("OTEL_SERVICE_NAME")
     return {"service.name": name} if name else {}
 
@@ -195,7 +195,7 @@ def _make_otlp_exporter() -> Any:  # noqa: ANN401 - a SpanExporter of a package 
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and what the record has as `fields`."""
+    """One JSON object per line: time (UTC), level, logger, message, and the record's `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -213,14 +213,14 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people: what the record has as `fields` stands behind the message."""
+    """Text lines; the record's `fields` follow the message."""
 
     def __init__(self) -> None:
         """Begin each line with its time."""
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a sample is for programs, as JSON."""
+        """Return the line; a sample is always JSON, because programs read it."""
         if record.name == samples.name:
             return JsonLines().format(record)
         fields = getattr(record, "fields", {})
@@ -228,7 +228,7 @@ class TextLines(logging.Formatter):
 
 
 def configure_logging(environment: Mapping[str, str] = os.environ) -> None:
-    """Write the log as `SLIPWAY_LOG` says: `json`, or `text` (also when it says nothing); raise WatchingError."""
+    """Write the log as `SLIPWAY_LOG` says: `json`, or `text` (the default); raise ObserverError."""
     said = environment.get(LOG, "text")
     if said not in {"json", "text"}:
         raise ObserverError(f"{LOG} is {said!r}; expected json or text")

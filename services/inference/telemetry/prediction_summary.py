@@ -1,4 +1,4 @@
-"""What this process predicted and was asked, summed up since it began: bounded memory, whatever comes."""
+"""Sums of this process' predictions and inputs since it started, in bounded memory."""
 
 from collections import Counter
 from typing import Any
@@ -12,20 +12,20 @@ from services.inference.telemetry.input_bins import InputBins
 from slipway_interface.metrics import LABEL_LENGTH, LABEL_LIMIT, OTHER_LABEL
 
 LARGEST_SCORE = 1e150
-"""Scores beyond it are not summed: 100 million squares up to its own still fit into a float64, which JSON needs."""
+"""Larger scores are not summed: 100 million squares of this one still fit into a float64."""
 ROWS_TOGETHER = 32
-"""Rows that are kept to be counted together: one alone costs as much as six of them, and more would be felt by whoever
-asks while they are counted."""
+"""Rows that are counted together: one alone costs as much as six of them, and more would delay the request during
+which they are counted."""
 
 
 class PredictionSummary:
     """Requests answered with 200: their scores or classes, once for each request, and rows per bin of their inputs.
 
-    The score of a request of several rows is their mean; of its labels each has its share of the rows.
+    The score of a request with several rows is their mean; each of its labels counts with its share of the rows.
     """
 
     def __init__(self, manifest: Manifest) -> None:
-        """Begin with nothing."""
+        """Start with no requests."""
         self._inputs = InputBins.of_manifest(manifest)
         self._classes: dict[str, float] = {}
         self._count, self._total, self._squares = 0, 0.0, 0.0
@@ -41,7 +41,7 @@ class PredictionSummary:
             self._count_kept()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the summary as JSON has it."""
+        """Return the summary as a JSON document."""
         self._count_kept()
         sums = {"count": self._count, "total": self._total, "squares": self._squares}
         return {
@@ -54,7 +54,7 @@ class PredictionSummary:
         }
 
     def _count_kept(self) -> None:
-        """Count what was kept."""
+        """Count the rows that were kept."""
         kept, self._kept, rows, self._kept_rows = self._kept, [], self._kept_rows, 0
         if not kept:
             return
@@ -113,14 +113,14 @@ def _average_rows(first: list[NDArray[np.generic]]) -> NDArray[np.float64]:
 
 
 def _count_nonfinite(predictions: list[NDArray[np.generic]]) -> int:
-    """Return how many of these hold NaN or infinity: none, as a rule, which is seen at one glance."""
+    """Return how many of these hold NaN or infinity; usually none, which one check of all of them shows."""
     if np.isfinite(np.concatenate([one.ravel() for one in predictions])).all():
         return 0
     return sum(not np.isfinite(one).all() for one in predictions)
 
 
 def _merge_rows(kept: list[Rows]) -> list[Rows]:
-    """Return the same rows in as few pieces as there are forms of them: matrices, columns."""
+    """Return the same rows as at most one matrix and one set of columns."""
     matrices = [rows.matrix for rows in kept if rows.matrix is not None]
     tables = [rows.columns for rows in kept if rows.matrix is None]
     merged = [Rows(np.concatenate(matrices), {})] if matrices else []

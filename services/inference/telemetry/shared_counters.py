@@ -1,7 +1,7 @@
-"""Numbers that all workers of a server write and any of them reads: one mapped file each, of float64 cells.
+"""Counters that all workers of a server write and any of them reads: one mapped file of float64 numbers per worker.
 
-A write is an addition in memory. A worker that died leaves its counts; the one that takes its place goes on from them,
-so counters never go backwards.
+A write is an addition in memory. A worker that died leaves its counts; its replacement continues them, so counters
+never decrease.
 """
 
 import mmap
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDER = "SLIPWAY_RUN"
-"""Names the folder that the workers of one server share; the supervisor makes it."""
+"""The folder that the workers of one server share; the supervisor makes it."""
 SLOT = "SLIPWAY_SLOT"
-"""Names this worker's place among them: the one that replaces it has the same."""
+"""This worker's name among them; its replacement has the same."""
 SUFFIX = ".cells"
 _OWNER = 0
-"""The cell with the number of the process that writes."""
+"""Index of the writing process' id."""
 _WIDTH = 8
 
 
 class SharedCounters:
-    """One worker's numbers.
+    """One worker's counters.
 
     >>> cells = SharedCounters(None, "0", 3)
     >>> cells.values[1] += 2
@@ -32,7 +32,7 @@ class SharedCounters:
     """
 
     def __init__(self, folder: Path | None, slot: str, size: int) -> None:
-        """Open the slot's file in `folder`, with what it holds already; without a folder the numbers are ours alone."""
+        """Open the slot's file in `folder` with its counts; without a folder the counters are this process' own."""
         whole = (1 + size) * _WIDTH
         if folder is None:
             self._memory: bytearray | mmap.mmap = bytearray(whole)
@@ -40,7 +40,7 @@ class SharedCounters:
             path = folder / f"{slot}{SUFFIX}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                if os.fstat(descriptor).st_size != whole:  # new, or left by another version of us
+                if os.fstat(descriptor).st_size != whole:  # new, or written by another version
                     os.ftruncate(descriptor, 0)
                     os.ftruncate(descriptor, whole)
                 self._memory = mmap.mmap(descriptor, whole)
@@ -52,7 +52,7 @@ class SharedCounters:
 
     @staticmethod
     def sum_workers(folder: Path | None, own: "SharedCounters", live: Sequence[int] = ()) -> NDArray[np.float64]:
-        """Return the sums over all workers, shape (size,); of the cells `live` only over those that run."""
+        """Return the sums over all workers, shape (size,); the counters `live` only over running ones."""
         sums = np.array(own.values)
         for path in folder.glob(f"*{SUFFIX}") if folder is not None else ():
             numbers = np.fromfile(path, dtype=np.float64)
@@ -71,6 +71,6 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, so none of ours
+    except PermissionError:  # another user's process, so not a worker
         return False
     return True
