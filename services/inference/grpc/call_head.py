@@ -1,4 +1,4 @@
-"""What comes before a message: which method is called, how long its client waits, and what is ours of the metadata."""
+"""The head of a call: which method is called, its deadline, and the metadata that the service uses."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,51 +13,51 @@ from services.inference.http2.streams import parse_request_fields
 from services.inference.refusals import SHOWN, BadRequest, Refused
 
 ID_LENGTH = 256
-"""Characters of a request id that is echoed; longer ones would fill the metadata too."""
+"""Longest request id that is echoed, because it takes room in the response's metadata."""
 MEDIA_TYPE = b"application/grpc"
 KEPT_HEADERS = (REQUEST_ID, COMPARE, TRACE_PARENT, TRACE_STATE, RESCUE, RESCUED_FROM)
 UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 METADATA_BYTES = 16384
-"""Bytes of one call's metadata that are taken, counted as HTTP/2 does."""
+"""Most bytes of one call's metadata, counted as HTTP/2 does."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CallHead:
-    """A call, before its message. It is the same one for all calls whose metadata have the same bytes."""
+    """The parsed head of a call, shared by all calls whose metadata have the same bytes."""
 
     method: GrpcMethod | None
-    """None: it ends as `ending` says."""
+    """None: the call ends with `ending`."""
     headers: dict[bytes, bytes]
-    """What is ours of the metadata, as HTTP has it; what is too long to be echoed is left out."""
+    """The metadata that the service uses, without values that are too long to be echoed."""
     response_fields: bytes
-    """A header block with what is said beside every answer: the revision, and the request's id."""
+    """Encoded fields of every response: the revision, and the request's id."""
     ok_trailers: bytes
-    """The block of the trailers behind an answer that is right."""
+    """Encoded trailers of a successful response."""
     fields_without_revision: bytes = b""
-    """What `response_fields` says but for the revision."""
+    """`response_fields` without the revision."""
     encoding: bytes = b"identity"
-    """Of messages that are packed."""
+    """Compression of messages that are compressed."""
     timeout_seconds: float = PATIENCE_SECONDS
-    """How long its client waits for one answer, at most as long as we let it."""
+    """How long the client waits for one response, within the service's own limit."""
     call_timeout_seconds: float | None = None
-    """How long it waits for the end of a call of several messages; None: it does not say."""
+    """How long it waits for the end of a call of several messages; None: unlimited."""
     refusal: Refused | None = None
-    """What is wrong with it, although its method is there."""
+    """Why a call of a known method is refused."""
     ending: CallEnding | None = None
-    """What is wrong with it, where no method is called."""
+    """How a call without a known method ends."""
 
 
 class CallHeadReader:
-    """Reads what comes before messages."""
+    """Parses heads of calls."""
 
     def __init__(self, methods: Mapping[bytes, GrpcMethod], revision: str) -> None:
-        """Know the methods by their paths, and the revision that every answer names."""
+        """Use these methods, by path, and the revision that every response names."""
         self._methods = methods
         self._revision = (REVISION, revision.encode())
 
     def parse_head(self, fields: Sequence[Field] | None) -> CallHead:
-        """Return what a call's fields say (None: there were too many); raise MalformedRequest."""
+        """Return the head of a call with these fields (None: too many); raise MalformedRequest."""
         if fields is None:
             said = f"metadata: got more than {METADATA_BYTES} bytes, expected less"
             return self._make_refused({}, lambda about: make_ending(Status.RESOURCE_EXHAUSTED, said, about))
@@ -112,7 +112,7 @@ _TOO_LONG = b" " * (ID_LENGTH + 1)
 
 
 def _parse_timeout(said: bytes | None) -> float | None:
-    """Return how long a client waits; None: it does not say. Raise BadRequest.
+    """Return how long a client waits in seconds; None: no value. Raises BadRequest.
 
     >>> _parse_timeout(b"250m"), _parse_timeout(b"2M"), _parse_timeout(None)
     (0.25, 120.0, None)

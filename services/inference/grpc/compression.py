@@ -1,4 +1,4 @@
-"""Packed messages: gzip and deflate, as gRPC's clients offer them, unpacked up to the limit of a body."""
+"""Compressed messages: gzip and deflate, as gRPC clients use them, decompressed up to the limit of a body."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ ACCEPTED = b"identity, deflate, gzip"
 
 
 def decompress_message(message: bytes, encoding: bytes, then: Callable[[bytes | Refused], None]) -> None:
-    """Give a packed message's bytes to `then`, or why there are none: at once, or later where it takes long."""
+    """Call `then` with a message's decompressed bytes or a refusal: at once, or later if the message is large."""
     unpacked = DECODERS.get(encoding)
     if unpacked is None:
         then(_make_unknown_encoding(encoding))

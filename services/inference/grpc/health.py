@@ -1,4 +1,4 @@
-"""gRPC's own protocol of health, which Kubernetes' probes and balancing clients ask."""
+"""gRPC's health protocol, which Kubernetes' probes and load balancing clients use."""
 
 from asyncio import TimerHandle, get_running_loop
 from collections.abc import Collection, Mapping
@@ -15,26 +15,26 @@ from services.inference.request import Response
 
 SERVICE = "grpc.health.v1.Health"
 POLL_SECONDS = 0.25
-"""How often readiness is looked at for those who watch it."""
+"""How often readiness is polled for watching clients."""
 HealthCheckRequest = get_message_class("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse = get_message_class("grpc.health.v1.HealthCheckResponse")
 UNKNOWN = "SERVICE_UNKNOWN"
 
 
 class HealthService:
-    """Tells whether the services of one server are ready: all of them are when the model is."""
+    """Reports whether the services of one server are ready: all are if the model is."""
 
     name = "health"
 
     def __init__(self, calls: CallLimits, services: Collection[str]) -> None:
-        """Know the services by their full names; the empty name stands for the server."""
+        """Use these full names of services; the empty name stands for the server."""
         self._calls = calls
         self._services = frozenset(["", *services])
         self._watches: set[HealthWatch] = set()
         self._timer: TimerHandle | None = None
 
     def methods(self) -> Mapping[str, GrpcMethod]:
-        """Return what tells once, and what tells at every change."""
+        """Return Check, which reports once, and Watch, which reports every change."""
         return {
             **make_unary_methods(self, {"Check": self._answer_check}, {}),
             "Watch": GrpcMethod(protocol=self, open_call=self._open_watch),
@@ -45,20 +45,20 @@ class HealthService:
         return make_refusal(refusal)
 
     def stop_watches(self) -> None:
-        """Let nobody watch any longer, and leave nobody with an old answer."""
+        """End all watches, each after its last status."""
         for watch in list(self._watches):
             watch.report()
             watch.refuse(Draining("this replica is ending; watch another one"))
         self._watches.clear()
 
     def get_status(self, service: str) -> str:
-        """Return how a service is."""
+        """Return a service's status."""
         if service not in self._services:
             return UNKNOWN
         return "SERVING" if self._calls.model.ready else "NOT_SERVING"
 
     def add_watch(self, watch: "HealthWatch") -> None:
-        """Tell one who watches now, and at every change."""
+        """Report to a watch now and at every change."""
         self._watches.add(watch)
         watch.report()
         if self._timer is None:
@@ -83,23 +83,23 @@ class HealthService:
 
 
 class HealthWatch(MultiMessageCall):
-    """A call that hears of a service's health until it ends."""
+    """A call that reports a service's health until it ends."""
 
     __slots__ = ("_health", "_reported", "_service")
 
     def attach(self, health: HealthService) -> "HealthWatch":
-        """Watch this; return itself."""
+        """Report the health of these services; return the call."""
         self._health = health
         self._service: str | None = None
         self._reported = ""
         return self
 
     def wants_message(self) -> bool:
-        """One message, which says what is watched."""
+        """Return whether the call's one message is still to come: it names the service."""
         return self._service is None
 
     def on_message(self, message: bytes) -> None:
-        """Begin with the service that it names."""
+        """Start to report the service that the message names."""
         try:
             self._service = parse_message(HealthCheckRequest, message).service
         except Refused as refusal:
@@ -108,12 +108,12 @@ class HealthWatch(MultiMessageCall):
             self._health.add_watch(self)
 
     def on_messages_end(self) -> None:
-        """Refuse a call without a message; others go on."""
+        """Refuse a call without a message; others continue."""
         if self._service is None:
             self.refuse(BadRequest("message: got none, expected one"))
 
     def report(self) -> None:
-        """Tell how the service is, if it has changed."""
+        """Report the service's status if it has changed."""
         status = self._health.get_status(self._service or "")
         if status != self._reported:
             self._reported = status

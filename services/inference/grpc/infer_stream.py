@@ -1,4 +1,4 @@
-"""A stream of inference requests: several are under way at a time, and answered in the order in which they came."""
+"""A stream of inference requests: several are active at a time, and answered in their order."""
 
 from collections import deque
 from collections.abc import Callable
@@ -20,24 +20,24 @@ from services.inference.request import Request as HttpCall
 from services.inference.request import Response
 
 REQUESTS_AHEAD = 8
-"""Requests of one stream that are begun before the first of them is answered: they may make a batch."""
+"""Requests of one stream that are started before the first is answered: they may form a batch."""
 
 
 class InferStreams:
-    """The streams of one server, which end with it."""
+    """The streams of one server, which end when it stops."""
 
     def __init__(self, calls: CallLimits, protocol: OpenInferenceGrpc) -> None:
-        """Begin with none."""
+        """Start without streams."""
         self.calls, self.protocol = calls, protocol
         self.open: set[InferStream] = set()
         self.stopped = False
 
     def make_method(self) -> GrpcMethod:
-        """Return the method that opens one."""
+        """Return the method that opens a stream."""
         return GrpcMethod(protocol=self.protocol, open_call=self._open_stream)
 
     def stop(self) -> None:
-        """Read no more; what was read is answered, and then each stream ends."""
+        """Read no further requests; each stream ends when those that were read are answered."""
         self.stopped = True
         for stream in list(self.open):
             stream.read_messages()
@@ -48,24 +48,24 @@ class InferStreams:
 
 @dataclass(slots=True, eq=False)
 class _StreamedRequest:
-    """A request of a stream."""
+    """A request of a stream, until its response is sent."""
 
     exchange: Exchange | None = None
     answer: bytes | None = None
-    """Its message, once there is one."""
+    """The response's message, once there is one."""
 
 
 class InferStream(MultiMessageCall):
-    """One stream. A refusal is an answer, and the stream goes on."""
+    """One stream. A refusal is a response in it, and the stream continues."""
 
     __slots__ = ("_deadline", "_requests", "_sending", "_streams")
 
     def attach(self, streams: InferStreams) -> "InferStream":
-        """Be one of these; return itself."""
+        """Join the server's streams; return the call."""
         self._streams = streams
         self._requests: deque[_StreamedRequest] = deque()
         self._sending: Exchange | None = None
-        """The request whose answer is being sent: the client's windows may hold it up."""
+        """The request whose response is being sent; flow control may delay it."""
         self._deadline = (
             inf if self.head.call_timeout_seconds is None else perf_counter() + self.head.call_timeout_seconds
         )
@@ -73,11 +73,11 @@ class InferStream(MultiMessageCall):
         return self
 
     def wants_message(self) -> bool:
-        """Take some at a time: a client that does not take its answers is not read from either."""
+        """Return whether to read another request: a few at a time, so that a client must read its responses."""
         return len(self._requests) < REQUESTS_AHEAD and not self._streams.stopped
 
     def on_message(self, message: bytes) -> None:
-        """Have the model run it."""
+        """Start the exchange of a request."""
         asked = _StreamedRequest()
         self._requests.append(asked)
         protocol = self._streams.protocol
@@ -92,7 +92,7 @@ class InferStream(MultiMessageCall):
         asked.exchange.start(HttpCall("POST", "", b"", {}, message), deadline)
 
     def on_messages_end(self) -> None:
-        """End, when all is answered."""
+        """End the call when all requests are answered."""
         if self._requests or self.outbox:
             return
         if self._streams.stopped:
@@ -101,17 +101,17 @@ class InferStream(MultiMessageCall):
             self.end(make_response_ending(Response(200, b""), self.head.response_fields))
 
     def on_drained(self) -> None:
-        """Send the next answers, now that those before were taken."""
+        """Send further responses, because the outbox is empty."""
         self._count_sent()
         self._send_responses()
 
     def on_lost(self) -> None:
-        """Answer nothing more."""
+        """Abandon all requests."""
         super().on_lost()
         self._abandon_all()
 
     def end(self, ending: CallEnding) -> None:
-        """End; what is not answered yet is not any more."""
+        """End the call, and abandon unanswered requests."""
         super().end(ending)
         self._abandon_all()
 
@@ -121,7 +121,7 @@ class InferStream(MultiMessageCall):
         self._send_responses()
 
     def _send_responses(self) -> None:
-        """Send the answers that are there, in order, while they are taken; then read on."""
+        """Send available responses in order, as flow control allows; then read on."""
         while self._requests and self._requests[0].answer is not None and not self.outbox:
             asked = self._requests.popleft()
             self._sending = asked.exchange
@@ -132,7 +132,7 @@ class InferStream(MultiMessageCall):
             self.read_messages()
 
     def _count_sent(self) -> None:
-        """Count the request whose answer was sent."""
+        """Count the request whose response was sent."""
         if self._sending is not None:
             self._sending.count_written()
             self._sending = None

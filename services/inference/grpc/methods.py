@@ -1,4 +1,4 @@
-"""The methods of gRPC services: what a call's message is read as, and what answers it."""
+"""The methods of gRPC services, and how each is answered."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ CallOpener = Callable[["Session", int, "CallHead"], "GrpcCall"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpcMethod:
-    """One method: one of `codec`, `answer` and `open_call`."""
+    """One method; it has one of `codec`, `answer` and `open_call`."""
 
     protocol: ProtocolHandler
     path: str = ""
-    """Where another revision takes a message of it over HTTP, as it is: handed on for want of an answer."""
+    """The HTTP path under which another revision takes a forwarded message."""
     codec: InferenceCodec | None = None
-    """It runs the model: it is counted, limited and compared."""
+    """Of a method that runs the model: it is counted, limited and compared."""
     answer: MessageAnswerer | None = None
     open_call: CallOpener | None = None
 
@@ -34,11 +34,11 @@ class GrpcMethod:
 def make_unary_methods(
     protocol: ProtocolHandler, tell: Mapping[str, MessageAnswerer], infer: Mapping[str, InferenceCodec]
 ) -> dict[str, GrpcMethod]:
-    """Return methods that take one message and give one, by name."""
+    """Return methods that take one message and return one, by name."""
     telling = {name: GrpcMethod(protocol=protocol, answer=one) for name, one in tell.items()}
     return telling | {name: GrpcMethod(protocol=protocol, codec=one) for name, one in infer.items()}
 
 
 def write_message(message: Message) -> Response:
-    """Return a message as the right answer."""
+    """Return a message as a successful response."""
     return Response(200, message.SerializeToString())

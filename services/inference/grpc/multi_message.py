@@ -1,4 +1,4 @@
-"""Calls of several messages: each is taken when it is there and wanted, and not before."""
+"""Calls of several messages, each read when it is complete and wanted."""
 
 from services.inference.bodies import BODY_LIMIT, make_too_large
 from services.inference.grpc.call import GrpcCall
@@ -8,12 +8,12 @@ from services.inference.refusals import Refused
 
 
 class MultiMessageCall(GrpcCall):
-    """A call whose messages are taken one after the other; the peer may send as much as one may have beyond that."""
+    """A call whose messages are read one after another; the peer may send one message ahead."""
 
     __slots__ = ("_inbox", "_is_decompressing", "_is_reading")
 
     def on_open(self) -> None:
-        """Wait for messages, for as long as the client says."""
+        """Wait for messages until the client's deadline."""
         self._inbox = bytearray()
         self._is_reading = self._is_decompressing = False
         refusal = self.head.refusal or self.calls.check_limit()
@@ -23,17 +23,17 @@ class MultiMessageCall(GrpcCall):
             self.start_timer(self.head.call_timeout_seconds)
 
     def wants_message(self) -> bool:
-        """Tell whether another message is wanted now."""
+        """Return whether another message is wanted now."""
         return True
 
     def on_message(self, message: bytes) -> None:
-        """Take a message."""
+        """Handle a message."""
 
     def on_messages_end(self) -> None:
-        """Go on, as nothing more comes, or is wanted."""
+        """Handle the end of messages: no more arrive, or are wanted."""
 
     def on_data(self, piece: bytes) -> None:
-        """Keep a piece of what comes; take what is whole."""
+        """Buffer received bytes; read complete messages."""
         if self.closed:
             return
         self._inbox += piece
@@ -44,8 +44,8 @@ class MultiMessageCall(GrpcCall):
             self.read_messages()
 
     def read_messages(self) -> None:
-        """Take the messages that are there, while they are wanted."""
-        if self._is_reading or self._is_decompressing:  # whoever does go on reading sees what changed
+        """Read complete messages while they are wanted."""
+        if self._is_reading or self._is_decompressing:  # the reading in progress continues
             return
         self._is_reading = True
         while not (self.closed or self._is_decompressing) and self.wants_message() and self._has_message():
@@ -59,17 +59,17 @@ class MultiMessageCall(GrpcCall):
             self.on_messages_end()
 
     def on_lost(self) -> None:
-        """Keep nothing."""
+        """Release the buffer."""
         super().on_lost()
         self._release_buffer(len(self._inbox))
 
     def end(self, ending: CallEnding) -> None:
-        """End, and keep nothing."""
+        """End the call, and release the buffer."""
         self._release_buffer(len(self._inbox))
         super().end(ending)
 
     def _has_message(self) -> bool:
-        """Tell whether a message is there, or something that is none."""
+        """Return whether a complete message, or a malformed one, is in the buffer."""
         inbox = self._inbox
         size = read_message_length(inbox)
         return len(inbox) >= FRAME_HEAD and (size > BODY_LIMIT or inbox[0] > 1 or len(inbox) >= FRAME_HEAD + size)

@@ -1,6 +1,6 @@
 """The Open Inference Protocol (v2) over gRPC, as KServe and Triton speak it.
 
-An answer carries its values the way the request did: as bytes (tritonclient reads no others), or by type.
+A response has its values in the form of the request's: as bytes (tritonclient reads no others), or by type.
 """
 
 from collections.abc import Mapping
@@ -36,10 +36,10 @@ class GrpcInferRequest:
 
     rows: Rows
     id: str
-    """The client's own, perhaps empty; echoed."""
+    """The client's own id, which may be empty; echoed."""
     outputs: tuple[str, ...]
     raw: bool
-    """Values came as bytes, and go back so."""
+    """Values are bytes, in the request and in the response."""
 
 
 class OpenInferenceGrpc:
@@ -48,14 +48,14 @@ class OpenInferenceGrpc:
     name = "oip-grpc"
 
     def __init__(self, model: Model) -> None:
-        """Answer for a model."""
+        """Handle requests for a model."""
         self._model = model
         self._manifest = model.manifest
         self.stream_codec = InferenceCodec(self._parse, self._write_streamed)
-        """A request in a stream."""
+        """For requests in a stream."""
 
     def methods(self) -> Mapping[str, GrpcMethod]:
-        """Return what takes one message and gives one."""
+        """Return the methods that take one message and return one."""
         told = {
             "ServerLive": self._answer_live,
             "ServerReady": self._answer_ready,
@@ -70,7 +70,7 @@ class OpenInferenceGrpc:
         return make_refusal(refusal)
 
     def write_stream_refusal(self, body: bytes, words: str) -> bytes:
-        """Return a refusal as a stream's message, with the id of the request that these bytes are (if they are one)."""
+        """Return a refusal as a stream's message, with the request's id if its bytes can be read."""
         try:
             name = parse_message(ModelInferRequest, body).id
         except Refused:
@@ -90,7 +90,7 @@ class OpenInferenceGrpc:
         return write_message(answer)
 
     def _answer_model_ready(self, body: bytes) -> Response:
-        """Say so; a model that is not here is not ready, as with Triton: clients wait for one that way."""
+        """Return whether the model is ready; an unknown one is not ready, as in Triton, because clients wait for it."""
         request = parse_message(ModelReadyRequest, body)
         here = request.name == self._manifest.model and request.version in {"", self._manifest.version}
         return write_message(ModelReadyResponse(ready=here and self._model.ready))
@@ -133,7 +133,7 @@ def _check_model(name: str, version: str, manifest: Manifest) -> None:
 
 
 def _parse_outputs(request: Message, manifest: Manifest) -> tuple[str, ...]:
-    """Return the outputs that are asked for; none named: all."""
+    """Return the requested outputs; without any: all."""
     there = manifest.output_names
     wanted: dict[str, None] = {}
     for entry in request.outputs:

@@ -31,9 +31,9 @@ _HELD = {
     "fp32_contents": np.dtype(np.float32),
     "fp64_contents": np.dtype(np.float64),
 }
-"""What those fields hold."""
+"""The types of values in those fields."""
 _NOT_OFFERED = ("shared_memory_region", "classification")
-"""Parameters of Triton that would change where values are, or what they mean: ignoring them would answer wrongly."""
+"""Parameters of Triton that change where values are or what they mean, so they can't be ignored."""
 
 
 def read_oip_tensors(request: Message) -> dict[str, NDArray[np.generic]]:
@@ -58,7 +58,7 @@ def read_oip_tensors(request: Message) -> dict[str, NDArray[np.generic]]:
 
 
 def check_parameters(entry: Message, what: str) -> None:
-    """Raise BadRequest for a parameter that asks for what is not offered; others may say what they like."""
+    """Raise BadRequest for a parameter that is not supported; others are ignored."""
     for parameter in _NOT_OFFERED:
         if parameter in entry.parameters:
             reject(f"{what}: parameter {parameter!r}", "one", "none: values travel in messages, as they are")
@@ -91,7 +91,7 @@ def _read_typed(entry: Message, what: str) -> NDArray[np.generic]:
 
 
 def write_oip_tensors(response: Message, outputs: dict[str, NDArray[np.generic]], *, raw: bool) -> None:
-    """Add outputs to a response, as bytes or by type. What no field can hold takes all of them as bytes."""
+    """Add outputs to a response, as bytes or by type. If one has no field for its type, all are bytes."""
     datatypes = {name: get_array_datatype(values) for name, values in outputs.items()}
     raw = raw or not datatypes.keys() <= {name for name, datatype in datatypes.items() if datatype in FIELDS}
     for name, values in outputs.items():

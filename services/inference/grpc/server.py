@@ -27,9 +27,9 @@ from slipway_interface.pages import GRPC
 
 BACKLOG = 2048
 LIMITS = Limits(streams=MOST_WAITING, stream_window=BODY_LIMIT + 65536, fields=METADATA_BYTES)
-"""A message that may be taken fits into its stream's window: the peer never waits for us to ask for the rest."""
+"""The largest message fits into its stream's window, so the peer never waits for a window update."""
 KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
-"""Seconds, and tries, after which a peer that is silent and does not answer is known to be gone."""
+"""Seconds and tries after which a silent peer counts as gone."""
 
 
 class GrpcServer:
@@ -60,11 +60,11 @@ class GrpcServer:
         self._empty = asyncio.Event()
 
     def routes(self) -> dict[str, Route]:
-        """Return where another revision's service asks over HTTP what it was asked over gRPC, message for message."""
+        """Return the HTTP routes for messages of gRPC that another revision forwards."""
         return {one.path: Route(protocol=one.protocol, codec=one.codec) for one in self._methods if one.codec}
 
     async def start(self) -> int:
-        """Begin to listen; return the port."""
+        """Start to listen; return the port."""
         try:
             bound = open_listening_socket(self._address)
         except OSError as error:
@@ -76,7 +76,7 @@ class GrpcServer:
         return port
 
     async def stop(self, seconds: float) -> None:
-        """Take no more; answer what is under way, for at most so long."""
+        """Accept no more calls; answer active ones for at most so many seconds."""
         self._ending = True
         if self._listening is not None:
             self._listening.close()
@@ -94,7 +94,7 @@ class GrpcServer:
                 connection.abort()
 
     def parse_head(self, fields: Sequence[Field] | None) -> CallHead:
-        """Return what a call's fields say; raise MalformedRequest."""
+        """Return the head of a call; raise MalformedRequest."""
         return self._heads.parse_head(fields)
 
     def open_stream(self, session: Session, number: int, head: CallHead) -> Stream:
@@ -114,13 +114,13 @@ class GrpcServer:
         self.calls.active -= 1
 
     def on_connected(self, connection: Connection) -> None:
-        """Know a connection; one that was taken in the last moment is ended: its client tries again elsewhere."""
+        """Register a connection; during shutdown it is drained at once, and its client tries elsewhere."""
         self._connections.add(connection)
         if self._ending:
             connection.drain()
 
     def on_disconnected(self, connection: Connection) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
@@ -138,8 +138,8 @@ def open_listening_socket(address: str) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # connections are spread over the workers
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # those that are taken have it from here
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the kernel spreads connections over the workers
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit it
         for name, value in KEEP_ALIVE:
             bound.setsockopt(socket.IPPROTO_TCP, name, value)
         bound.bind((host, int(port)))

@@ -1,4 +1,4 @@
-"""How a call ends, as gRPC says it: a status and a message in the last header block."""
+"""How a call ends in gRPC: a status and a message in the trailers."""
 
 from enum import IntEnum
 from urllib.parse import quote
@@ -10,16 +10,16 @@ from services.inference.refusals import BadRequest, Refused
 from services.inference.request import Response
 
 MESSAGE_LIMIT = 800
-"""Characters of a message that go back: they travel as metadata, of which clients take 8 KiB."""
+"""Longest error message: it is sent as metadata, of which clients accept 8 KiB."""
 PUSHBACK = b"grpc-retry-pushback-ms"
-"""gRPC's own way to say when another try may do."""
+"""gRPC's metadata for retry-after, in milliseconds."""
 RETRY_AFTER = b"retry-after"
 PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-"""Characters that a message has as they are."""
+"""Characters of a message that are not escaped."""
 
 
 class Status(IntEnum):
-    """gRPC's numbers."""
+    """gRPC's status codes."""
 
     OK = 0
     CANCELLED = 1
@@ -44,29 +44,29 @@ STATUSES = {
     503: Status.UNAVAILABLE,
     504: Status.DEADLINE_EXCEEDED,
 }
-"""gRPC's word for what an answer's status says over HTTP."""
+"""gRPC's status by HTTP's."""
 _HEADERS_ALONE = encode_fields((b":status", b"200"), (b"content-type", b"application/grpc"))
-"""The block before trailers that are all that is sent."""
+"""Encoded headers of a response that has trailers only."""
 _ANNOUNCED = b", ".join((b"grpc-status", b"grpc-message", REVISION, RESCUED, REQUEST_ID, b"traceresponse"))
 RESPONSE_HEADERS = _HEADERS_ALONE + encode_fields((b"trailer", _ANNOUNCED))
-"""The block before the first message. Routers see a status that comes behind messages only where it is announced:
-Traefik counts every other answer as UNKNOWN, and needs all of the trailers' names for that."""
+"""Encoded headers before the first message. Routers see a status in the trailers only if it is announced: otherwise
+Traefik counts the response as UNKNOWN. It needs the names of all trailers."""
 FRAME_HEAD = 5
-"""Bytes before a message: whether it is packed, and its length."""
+"""Bytes before a message: whether it is compressed, and its length."""
 
 
 class CallEnding:
-    """How a call ends: a block for its end, and one for where nothing else was sent before."""
+    """How a call ends: the encoded trailers, alone and with headers before them."""
 
     __slots__ = ("alone", "trailers")
 
     def __init__(self, trailers: bytes, before: bytes = _HEADERS_ALONE) -> None:
-        """Take the block of the trailers; and what stands before it, where they are all that is sent."""
+        """Take encoded trailers, and the headers before them if nothing else was sent."""
         self.trailers, self.alone = trailers, before + trailers
 
 
 def make_ending(status: Status, message: str, more: bytes = b"") -> CallEnding:
-    """Return the ending of a call with a status and a message; `more` are header fields that are written already."""
+    """Return the ending with a status and a message; `more` are further fields, encoded."""
     fields = [(b"grpc-status", b"%d" % status)]
     if message:
         fields.append((b"grpc-message", quote(message[:MESSAGE_LIMIT], safe=PLAIN).encode()))
@@ -76,7 +76,7 @@ def make_ending(status: Status, message: str, more: bytes = b"") -> CallEnding:
 
 
 def make_response_ending(answer: Response, about: bytes) -> CallEnding:
-    """Return the ending of a call that an answer of HTTP's kind ends; its body is the message, unless it is right."""
+    """Return the ending for a response; the body of an error is the message."""
     status = STATUSES.get(answer.status, Status.INTERNAL)
     said = "" if status == Status.OK else answer.body.decode()
     return make_ending(
@@ -85,7 +85,7 @@ def make_response_ending(answer: Response, about: bytes) -> CallEnding:
 
 
 def make_http_ending(status: int, more: bytes) -> CallEnding:
-    """Return the ending of a request that is not gRPC's: a status of HTTP's; `more` as above."""
+    """Return the ending of a request that is not gRPC: a status of HTTP; `more` as above."""
     return CallEnding(more, encode_fields((b":status", b"%d" % status)))
 
 
@@ -95,7 +95,7 @@ def make_refusal(refusal: Refused) -> Response:
 
 
 def frame_message(message: bytes) -> bytes:
-    r"""Return a message as it stands in a body.
+    r"""Return a message with its prefix, as it is sent.
 
     >>> frame_message(b"abc")
     b'\x00\x00\x00\x00\x03abc'
@@ -104,7 +104,7 @@ def frame_message(message: bytes) -> bytes:
 
 
 def read_message_length(body: bytes | bytearray) -> int:
-    """Return the length of the message that a body begins with; 0 where even that has not come.
+    """Return the length of the message that a body begins with; 0 if the prefix is incomplete.
 
     >>> read_message_length(frame_message(b"abc")), read_message_length(b"")
     (3, 0)
@@ -113,7 +113,7 @@ def read_message_length(body: bytes | bytearray) -> int:
 
 
 def make_malformed(body: bytes | bytearray) -> BadRequest:
-    """Return the refusal of a body that is not a message, whole."""
+    """Return the refusal of a body that is not exactly one message."""
     if not body:
         return BadRequest("message: got none, expected one")
     if len(body) < FRAME_HEAD or body[0] > 1:
@@ -123,7 +123,7 @@ def make_malformed(body: bytes | bytearray) -> BadRequest:
 
 
 def _convert_header(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """Return a header of an answer as gRPC has it.
+    """Return a response header as gRPC metadata.
 
     >>> _convert_header(b"retry-after", b"2"), _convert_header(b"traceresponse", b"00-1")
     ((b'grpc-retry-pushback-ms', b'2000'), (b'traceresponse', b'00-1'))

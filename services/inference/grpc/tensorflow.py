@@ -19,7 +19,7 @@ from services.inference.rows import Rows, to_rows
 
 SERVICE = "tensorflow.serving.PredictionService"
 SIGNATURE_FIELD = "signature_def"
-"""The one field of metadata that there is."""
+"""The only field of metadata."""
 ModelSpec = get_message_class("tensorflow.serving.ModelSpec")
 PredictRequest = get_message_class("tensorflow.serving.PredictRequest")
 PredictResponse = get_message_class("tensorflow.serving.PredictResponse")
@@ -42,14 +42,14 @@ class PredictionService:
     name = "tensorflow-grpc"
 
     def __init__(self, model: Model, labels: Sequence[str]) -> None:
-        """Answer for a model, by its name, its version and these labels."""
+        """Handle requests for a model, by its name, its version and these labels."""
         self._model = model
         self._manifest = model.manifest
         self._labels = tuple(labels)
         self._spec = _make_model_spec(self._manifest)
 
     def methods(self) -> Mapping[str, GrpcMethod]:
-        """Return what takes one message and gives one."""
+        """Return the methods that take one message and return one."""
         predict = InferenceCodec(self._parse, self._write)
         return make_unary_methods(self, {"GetModelMetadata": self._answer_metadata}, {"Predict": predict})
 
@@ -111,7 +111,7 @@ def _make_model_spec(manifest: Manifest) -> Message:
 
 
 def _parse_outputs(wanted: Message, manifest: Manifest) -> tuple[str, ...]:
-    """Return the outputs that are asked for; none named: all."""
+    """Return the requested outputs; without any: all."""
     there = manifest.output_names
     wrong = next((name for name in wanted if name not in there), None)
     if wrong is not None:

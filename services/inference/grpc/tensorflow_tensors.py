@@ -1,4 +1,4 @@
-"""TensorFlow's tensors as its messages carry them: bytes, or values in a field for their type."""
+"""TensorFlow's tensors in its messages: values as bytes, or in a field for their type."""
 
 from math import prod
 
@@ -31,7 +31,7 @@ FIELDS: dict[str, tuple[str, np.dtype[np.generic]]] = {
     "BOOL": ("bool_val", np.dtype(np.bool_)),
     "BYTES": ("string_val", np.dtype(object)),
 }
-"""Where values of a type are, and as what."""
+"""The field for values of a type, and numpy's type of its values."""
 
 
 def read_tensor_proto(tensor: Message, what: str) -> NDArray[np.generic]:
@@ -57,7 +57,7 @@ def read_tensor_proto(tensor: Message, what: str) -> NDArray[np.generic]:
 def _read_typed(
     given: Message, held: tuple[str, np.dtype[np.generic]], datatype: str, shape: tuple[int, ...], what: str
 ) -> NDArray[np.generic]:
-    """Return values of their own field. One alone stands for all, as in TensorFlow (within what a message may have)."""
+    """Return values of a typed field. A single one is repeated, as in TensorFlow (within the limit of a body)."""
     field, kind = held
     count = prod(shape)
     alone = len(given) == 1 and count * max(1, kind.itemsize) <= BODY_LIMIT
@@ -73,7 +73,7 @@ def _read_typed(
 
 
 def write_tensor_proto(tensor: Message, values: NDArray[np.generic]) -> None:
-    """Fill a tensor, each value in the field for its type: there clients look, as TensorFlow Serving does so."""
+    """Fill a tensor's typed field: clients read that one, because TensorFlow Serving fills it."""
     datatype = get_array_datatype(values)
     tensor.dtype = NUMBERS[datatype]
     for size in values.shape:

@@ -1,4 +1,4 @@
-"""Texts as messages carry them: bytes of UTF-8."""
+"""Texts in messages: bytes of UTF-8."""
 
 from collections.abc import Iterable
 
@@ -24,5 +24,5 @@ def decode_texts(values: Iterable[bytes], what: str) -> NDArray[np.generic]:
 
 
 def encode_texts(values: NDArray[np.generic]) -> list[bytes]:
-    """Return an array's texts in their order."""
+    """Return an array's texts as UTF-8, in their order."""
     return [str(value).encode() for value in values.ravel()]

@@ -1,4 +1,4 @@
-"""Calls of one message and one answer: nearly all that there are, so that nothing is done for them twice."""
+"""Calls of one message and one response, which are nearly all calls: the most optimized ones."""
 
 import logging
 from time import perf_counter
@@ -23,12 +23,12 @@ log = logging.getLogger(LOGGER)
 
 
 class UnaryCall(GrpcCall):
-    """A call of one message and one answer."""
+    """A call of one message and one response."""
 
     __slots__ = ("_body", "_deadline", "_exchange")
 
     def on_open(self) -> None:
-        """Count the request from now on, if it runs the model."""
+        """Start the exchange, if the method runs the model."""
         head, method = self.head, self.head.method
         assert method is not None  # noqa: S101 - as `GrpcServer` chose
         self._body = bytearray()
@@ -43,11 +43,11 @@ class UnaryCall(GrpcCall):
             self._refuse(refusal)
 
     def on_incomplete(self) -> None:
-        """Give the message its time."""
+        """Start the time limit for the rest of the message."""
         self.start_timer(min(BODY_SECONDS, self.head.timeout_seconds))
 
     def on_data(self, piece: bytes) -> None:
-        """Take a piece of the body; answer when all of it is there."""
+        """Take a piece of the body; handle it when it is complete."""
         if self.closed:
             return
         if not self.is_complete:
@@ -58,19 +58,19 @@ class UnaryCall(GrpcCall):
             self._take_body(piece)
 
     def on_sent(self) -> None:
-        """Count the request: its answer was sent."""
+        """Count the request: its response was sent."""
         if self._exchange is not None:
             self._exchange.count_written()
 
     def on_lost(self) -> None:
-        """Count a request that nobody waits for any more."""
+        """Abandon the request: its client has gone."""
         super().on_lost()
         self._release_buffer()
         if self._exchange is not None:
             self._exchange.abandon()
 
     def on_timeout(self) -> None:
-        """Refuse a body that did not come in time."""
+        """Refuse a body that did not arrive in time."""
         self._refuse(
             make_too_slow(len(self._body))
             if self.head.timeout_seconds >= BODY_SECONDS
@@ -78,7 +78,7 @@ class UnaryCall(GrpcCall):
         )
 
     def _buffer_piece(self, piece: bytes) -> None:
-        """Keep a piece of a body that has not come whole."""
+        """Buffer a piece of an incomplete body."""
         self._body += piece
         refusal = self.calls.buffer(len(piece))
         if read_message_length(self._body) > BODY_LIMIT or len(self._body) > FRAME_HEAD + BODY_LIMIT:
@@ -87,7 +87,7 @@ class UnaryCall(GrpcCall):
             self._refuse(refusal)
 
     def _take_body(self, body: bytes) -> None:
-        """Run what all of the body is: one message."""
+        """Handle the complete body: one message."""
         self.stop_timer()
         self._release_buffer()
         size = len(body) - FRAME_HEAD
@@ -116,7 +116,7 @@ class UnaryCall(GrpcCall):
             self._answer_message(message)
 
     def _answer_message(self, message: bytes) -> None:
-        """Answer what does not run the model."""
+        """Answer a message of a method that does not run the model."""
         method = self.head.method
         assert method is not None  # noqa: S101 - as `GrpcServer` chose
         assert method.answer is not None  # noqa: S101 - as the method is of one message
@@ -124,7 +124,7 @@ class UnaryCall(GrpcCall):
             answer = method.answer(message)
         except Refused as refusal:
             self._refuse(refusal)
-        except Exception:  # a fault of ours must not leave a client without an answer
+        except Exception:  # an error of the service must not leave a client without a response
             log.exception("a call could not be answered")
             self._refuse(ModelFailed("the call could not be answered: a fault of this service; its log has more"))
         else:
@@ -138,7 +138,7 @@ class UnaryCall(GrpcCall):
             self._exchange.refuse(refusal)
 
     def _send_response(self, answer: Response) -> None:
-        """Send the answer, in one piece where that is possible; what the client's windows hold up is counted later."""
+        """Send the response, in one piece if possible; if flow control delays it, it is counted later."""
         if self.closed:
             return
         if answer.status != 200 or answer.headers:  # noqa: PLR2004 - HTTP's OK
