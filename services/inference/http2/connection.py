@@ -1,4 +1,4 @@
-"""One connection of HTTP/2: its bytes are cut into frames here, and it ends here."""
+"""One HTTP/2 connection: splits received bytes into frames, and ends the connection."""
 
 import asyncio
 import logging
@@ -22,32 +22,32 @@ from services.inference.http2.streams import Limits, StreamApplication
 from slipway_interface.logs import LOGGER
 
 PREFACE_SECONDS = 10.0
-"""How long a peer may take to say that it speaks HTTP/2."""
+"""How long a peer may take to send the preface."""
 LEAVING = b"leaving!"
-"""Of the PING behind the first GOAWAY: what the peer sent before it heard of that has come when it comes back."""
+"""Payload of the PING after the first GOAWAY: its ACK follows all requests sent before the GOAWAY arrived."""
 LEAVE_SECONDS = 1.0
-"""How long we wait for it."""
+"""How long to wait for that ACK."""
 
 log = logging.getLogger(LOGGER)
 
 
 class Connection(asyncio.Protocol):
-    """A peer's connection, from its preface to its end."""
+    """A peer's connection, from the preface to the end."""
 
     def __init__(self, application: StreamApplication, limits: Limits) -> None:
-        """Begin requests by an application."""
+        """Start streams with an application."""
         self._application, self._limits = application, limits
         self._loop = asyncio.get_running_loop()
         self._unread = bytearray()
-        """A frame that has not come whole."""
+        """Bytes of an incomplete frame."""
         self._needed = len(PREFACE)
-        """Bytes of it, or of what says how many."""
+        """How many bytes the frame, or its header, needs."""
         self._has_preface = self._has_settings = self._closed = self._draining = self._drained = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say what we take."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none of asyncio's
+        """Send the settings."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports don't inherit asyncio's
         self._write = self._transport.write
         limits, budget = self._limits, FrameBudget(self._loop.time)
         self._session = Session(self._application, limits, self._write, self, budget)
@@ -61,22 +61,22 @@ class Connection(asyncio.Protocol):
         self._application.on_connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own
-        """Let go of all streams."""
+        """Drop all streams."""
         self._closed = True
         self._stop_timer()
         self._session.drop_all_streams()
         self._application.on_disconnected(self)
 
     def pause_writing(self) -> None:
-        """Read no more from a peer that does not read."""
+        """Stop reading from a peer that does not read."""
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Read on."""
+        """Continue reading."""
         self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Handle received bytes."""
         if self._closed:
             return
         if self._unread:
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
             self._close_with_fault(fault)
 
     def drain(self) -> None:
-        """Take no new requests, once the peer has heard of it; end when those under way are answered."""
+        """Refuse new streams once the peer knows of it; end the connection when the active ones are answered."""
         if not self._has_preface:
             self.abort()
         elif not (self._closed or self._draining):
@@ -103,23 +103,23 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_later(LEAVE_SECONDS, self._finish_goaway)
 
     def abort(self) -> None:
-        """End now."""
+        """End the connection at once."""
         self._closed = True
         self._transport.abort()
 
     def on_ping_ack(self, payload: bytes) -> None:
-        """Take a PING that came back."""
+        """Handle the ACK of a PING."""
         if payload == LEAVING:
             self._finish_goaway()
 
     def on_empty(self) -> None:
-        """End, as nothing is left to be answered."""
+        """End the connection: no stream is left."""
         if not self._closed:
             self._closed = True
             self._transport.close()
 
     def _finish_goaway(self) -> None:
-        """Refuse what the peer begins from now on: it knows that we are leaving."""
+        """Refuse streams from now on: the peer knows that the connection is draining."""
         self._stop_timer()
         if self._draining and not (self._closed or self._drained):
             self._drained = True
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         return len(PREFACE)
 
     def _handle_frames(self, data: bytes, place: int) -> None:
-        """Handle all whole frames from a place on; keep the rest."""
+        """Handle all complete frames from a position on; keep the rest."""
         end = len(data)
         wanted = FRAME_HEADER_SIZE if self._has_preface else len(PREFACE)
         while self._has_preface and end - place >= FRAME_HEADER_SIZE:
@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
             self._unread += data[place:]
 
     def _check_first_frame(self, kind: int, flags: int) -> None:
-        """Refuse anything before settings."""
+        """Refuse any first frame except SETTINGS."""
         if kind != FrameKind.SETTINGS or flags & frames.ACK:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} before SETTINGS")
         self._has_settings = True

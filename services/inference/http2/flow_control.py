@@ -1,4 +1,4 @@
-"""What goes to the peer: frames within its windows, whole where they fit, and the rest when it takes more."""
+"""Sends frames within the peer's windows: in one piece if they fit, the rest after window updates."""
 
 from collections.abc import Callable
 
@@ -18,16 +18,16 @@ from services.inference.http2.streams import Stream
 
 HEADERS, TRAILERS = bytes([FrameKind.HEADERS, END_HEADERS]), bytes([FrameKind.HEADERS, END_HEADERS | END_STREAM])
 DATA = bytes([FrameKind.DATA, 0])
-"""Kind and flags."""
+"""Kind and flags of frames."""
 
 
 class FlowController:
-    """The frames of one connection that the peer's windows bound."""
+    """Sends one connection's responses within the peer's windows."""
 
     __slots__ = ("_finished", "_no_table", "_waiting", "_write", "frame_size", "initial_window", "window")
 
     def __init__(self, write: Callable[[bytes], None], finished: Callable[[Stream], None]) -> None:
-        """Send by `write`; `finished` is told of streams whose last frame was sent."""
+        """Send with `write`; `finished` is called with each stream whose last frame was sent."""
         self._write, self._finished = write, finished
         self.window = self.initial_window = FIRST_WINDOW
         self.frame_size = FRAME_SIZE
@@ -35,7 +35,7 @@ class FlowController:
         self._waiting: dict[int, Stream] = {}
 
     def send_response(self, stream: Stream, headers: bytes, body: bytes, trailers: bytes) -> None:
-        """Send a whole answer: two header blocks and the body between them; in one piece where it fits."""
+        """Send a response: headers, body and trailers, in one piece if it fits."""
         size = len(body)
         if size > self.window or size > stream.window or size > self.frame_size:
             self.send_headers(stream, headers)
@@ -57,11 +57,11 @@ class FlowController:
         self._finished(stream)
 
     def send_headers(self, stream: Stream, block: bytes) -> None:
-        """Send the block before the body."""
+        """Send the headers."""
         self._write(make_frame(FrameKind.HEADERS, END_HEADERS, stream.id, self._prefix_block(block)))
 
     def send_data(self, stream: Stream, body: bytes) -> None:
-        """Send a piece of the body, behind what waits already."""
+        """Send a piece of the body, after what waits already."""
         size = len(body)
         if not stream.outbox and size <= min(self.frame_size, self.window, stream.window):
             self._send_frame(stream, body)
@@ -72,7 +72,7 @@ class FlowController:
             self.flush()
 
     def send_trailers(self, stream: Stream, block: bytes) -> None:
-        """Send the block that ends the stream, when all before it is sent."""
+        """Send the trailers, which end the stream, after all data."""
         if stream.outbox:
             stream.trailers = block
         else:
@@ -80,7 +80,7 @@ class FlowController:
             self._finished(stream)
 
     def flush(self) -> None:
-        """Send what waits, a frame of each stream in turn, as far as the windows go."""
+        """Send waiting data, a frame of each stream in turn, as far as the windows allow."""
         sent = True
         while sent:
             sent = False
@@ -88,11 +88,11 @@ class FlowController:
                 sent = self._send_next(stream) or sent
 
     def drop(self, stream: Stream) -> None:
-        """Send no more of a stream."""
+        """Drop a stream's waiting data."""
         self._waiting.pop(stream.id, None)
 
     def widen_window(self, stream: Stream | None, more: int) -> bool:
-        """Add to the connection's window (None) or to a stream's; False: it would be larger than there is."""
+        """Add to the window of the connection (None) or a stream; False: it would exceed the largest window."""
         holder: FlowController | Stream = self if stream is None else stream
         if holder.window + more > MOST_WINDOW:
             return False
@@ -100,7 +100,7 @@ class FlowController:
         return True
 
     def change_initial_window(self, size: int, streams: list[Stream]) -> None:
-        """Take the peer's window of new streams; it moves those of the present ones too. Raise ConnectionFault."""
+        """Set the initial window, and move those of active streams by the difference; raise ConnectionFault."""
         if size > MOST_WINDOW:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, f"a window of {size} bytes")
         change, self.initial_window = size - self.initial_window, size
@@ -109,8 +109,8 @@ class FlowController:
                 raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, f"a window of {stream.window + change} bytes")
 
     def _send_next(self, stream: Stream) -> bool:
-        """Send the next frame of a stream that waits; tell whether there was room for one."""
-        if stream.id not in self._waiting:  # as sending another one's last frame may end this one
+        """Send the next frame of a waiting stream; return whether a window allowed one."""
+        if stream.id not in self._waiting:  # sending another stream's last frame may have ended this one
             return False
         size = min(len(stream.outbox), self.frame_size, self.window, stream.window)
         if size > 0:
@@ -130,7 +130,7 @@ class FlowController:
         self._write(make_frame(FrameKind.DATA, 0, stream.id, piece))
 
     def _prefix_block(self, block: bytes) -> bytes:
-        """Return a block; the first one says that it needs no table."""
+        """Return a header block; the first one sets the size of the dynamic table to 0."""
         if self._no_table:
             block, self._no_table = self._no_table + block, b""
         return block

@@ -1,23 +1,23 @@
-"""Frames of HTTP/2 (RFC 9113, sections 4 and 6): their numbers, their layout, and what is wrong with one."""
+"""HTTP/2 frames (RFC 9113, sections 4 and 6): codes, layout, and errors."""
 
 from enum import IntEnum
 from struct import Struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEADER = Struct(">BHBBI")
-"""Of a frame: its length (the high byte, then the others), kind, flags, stream."""
+"""Layout of a frame's header: length (the high byte, then the others), kind, flags, stream."""
 FRAME_HEADER_SIZE = 9
 FRAME_SIZE = 16384
-"""Bytes of a frame's payload that everybody takes; we ask for no more."""
+"""Default for the largest payload of a frame; also the service's own limit."""
 MOST_FRAME_SIZE = (1 << 24) - 1
 MOST_WINDOW = (1 << 31) - 1
 FIRST_WINDOW = 65535
-"""Of a connection, and of its streams until settings say otherwise."""
+"""Window of a connection, and of its streams unless settings change it."""
 STREAM_BITS = (1 << 31) - 1
 
 
 class FrameKind(IntEnum):
-    """Of a frame."""
+    """Kinds of frames."""
 
     DATA = 0
     HEADERS = 1
@@ -38,7 +38,7 @@ PRIORITY = 0x20
 
 
 class Setting(IntEnum):
-    """Numbers of settings."""
+    """Codes of settings."""
 
     ENABLE_PUSH = 2
     MAX_CONCURRENT_STREAMS = 3
@@ -48,7 +48,7 @@ class Setting(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Why a stream or a connection ends."""
+    """Error codes of streams and connections."""
 
     NO_ERROR = 0
     PROTOCOL_ERROR = 1
@@ -61,10 +61,10 @@ class ErrorCode(IntEnum):
 
 
 class ConnectionFault(Exception):
-    """What the peer did that ends the connection."""
+    """An error of the peer that ends the connection."""
 
     def __init__(self, code: ErrorCode, words: str) -> None:
-        """Name it by its code, and in words for whoever looks at the peer's log."""
+        """Describe the error by its code, and in words for the peer's log."""
         super().__init__(words)
         self.code = code
 
@@ -90,17 +90,17 @@ def make_settings(values: dict[Setting, int]) -> bytes:
 
 
 def make_window_update(stream: int, more: int) -> bytes:
-    """Return a frame that lets the peer send so many bytes more."""
+    """Return a frame that widens a window by so many bytes."""
     return make_frame(FrameKind.WINDOW_UPDATE, 0, stream, more.to_bytes(4, "big"))
 
 
 def make_goaway(last: int, code: ErrorCode, words: str) -> bytes:
-    """Return a frame that ends a connection: streams above `last` were not looked at."""
+    """Return a frame that ends a connection: streams above `last` were not handled."""
     return make_frame(FrameKind.GOAWAY, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + words.encode())
 
 
 def parse_settings(payload: bytes) -> list[tuple[int, int]]:
-    """Return what a frame of settings says, in its order; raise ConnectionFault."""
+    """Return the settings of a frame in their order; raise ConnectionFault."""
     if len(payload) % 6:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes, expected a multiple of 6")
     starts = range(0, len(payload), 6)
@@ -110,12 +110,12 @@ def parse_settings(payload: bytes) -> list[tuple[int, int]]:
 
 
 def decode_number(payload: bytes) -> int:
-    """Return the number that all of these bytes are."""
+    """Return bytes as a big-endian number."""
     return int.from_bytes(payload, "big")
 
 
 def strip_padding(flags: int, payload: bytes) -> bytes:
-    r"""Return a payload without padding; raise ConnectionFault where more is said to be padding than there is.
+    r"""Return a payload without padding; raise ConnectionFault if the padding exceeds the payload.
 
     >>> strip_padding(PADDED, b"\x02abc\0\0"), strip_padding(0, b"abc")
     (b'abc', b'abc')
@@ -128,6 +128,6 @@ def strip_padding(flags: int, payload: bytes) -> bytes:
 
 
 def check_size(kind: FrameKind, payload: bytes, size: int) -> None:
-    """Raise ConnectionFault for a frame that is not of the only size that its kind has."""
+    """Raise ConnectionFault if a frame does not have the fixed size of its kind."""
     if len(payload) != size:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"{kind.name} of {len(payload)} bytes, expected {size}")

@@ -1,7 +1,7 @@
-"""Header blocks (HPACK, RFC 7541): read with the peer's table, written without one.
+"""Header blocks (HPACK, RFC 7541): decoded with the peer's dynamic table, encoded without one.
 
-What we write is the same few fields again and again: made once as literals, they need no table, and a block is put
-together of bytes that are there already. Static entries and Huffman's code are those of the package `hpack`.
+Responses have the same few fields, which are encoded once as literals, so that a block is a concatenation of prepared
+bytes. The static table and the Huffman code are those of the package `hpack`.
 """
 
 from collections import deque
@@ -14,28 +14,28 @@ from services.inference.http2.frames import ConnectionFault, ErrorCode
 
 Field = tuple[bytes, bytes]
 STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
-"""By index; there is none of 0."""
+"""The static table by index; index 0 is not used."""
 TABLE_SIZE = 4096
-"""Of the dynamic table: HTTP/2's default, as our settings don't say another."""
+"""Largest dynamic table: HTTP/2's default, which the service's settings don't change."""
 ENTRY = 32
-"""What an entry counts beside its name and value (RFC 7541, section 4.1)."""
+"""Overhead of an entry in the table's size (RFC 7541, section 4.1)."""
 LONGEST_SHIFT = 28
-"""Numbers with more digits of 7 bits than this are of no use here."""
+"""Largest shift of a number's 7-bit digits; larger numbers are errors."""
 NO_TABLE = b"\x20"
-"""Before the first block that we write: it needs no table, whatever size the peer's settings allow."""
+"""Prefix of the first block that is sent: sets the dynamic table's size to 0."""
 
 
 class HpackDecoder:
-    """Reads the header blocks of one connection, each of them once and in their order."""
+    """Decodes the header blocks of one connection, each once and in order."""
 
     def __init__(self, most: int) -> None:
-        """Give back at most so many bytes of fields, counted as HTTP/2 does."""
+        """Return at most so many bytes of fields, counted as HTTP/2 does."""
         self._limit_bytes = most
         self._entries: deque[Field] = deque()
         self._size = 0
         self._table_limit = TABLE_SIZE
         self.changed = False
-        """A block changed the table: the same bytes mean something else from then on."""
+        """A block changed the table, and with it the meaning of other blocks."""
 
     def decode(self, block: bytes) -> list[Field] | None:
         """Return the fields of a block in order; None: there are too many. Raise ConnectionFault for a broken block."""
@@ -49,18 +49,18 @@ class HpackDecoder:
         place, end, size = 0, len(block), 0
         while place < end:
             first = block[place]
-            if first & 0x80:  # a field of the tables
+            if first & 0x80:  # an indexed field
                 index, place = _decode_number(block, place, 0x7F)
                 field = STATIC[index] if 0 < index < len(STATIC) else self._get_entry(index)
-            elif first & 0x40:  # a new field, which goes into the table
+            elif first & 0x40:  # a literal that is added to the table
                 field, place = self._decode_literal(block, place, 0x3F)
                 self._add_entry(field)
-            elif first & 0x20:  # another size of the table
+            elif first & 0x20:  # a new size of the table
                 if size:
                     raise _make_fault("the table's size changes behind a field")
                 place = self._resize_table(block, place)
                 continue
-            else:  # a new field
+            else:  # a literal
                 field, place = self._decode_literal(block, place, 0x0F)
             size += ENTRY + len(field[0]) + len(field[1])
             if size <= self._limit_bytes:
@@ -97,14 +97,14 @@ class HpackDecoder:
         return place
 
     def _evict(self) -> None:
-        """Drop the oldest until the rest fits; an entry that is larger than the table leaves none."""
+        """Drop the oldest entries until the rest fits; an entry larger than the table empties it."""
         while self._size > self._table_limit:
             name, value = self._entries.pop()
             self._size -= ENTRY + len(name) + len(value)
 
 
 def _decode_number(block: bytes, place: int, mask: int) -> tuple[int, int]:
-    """Return a number that begins in the low bits of a byte, and the place behind it.
+    """Return a number that begins in the low bits of a byte, and the position after it.
 
     Raises IndexError, or ConnectionFault.
 
@@ -120,7 +120,7 @@ def _decode_number(block: bytes, place: int, mask: int) -> tuple[int, int]:
         digit = block[place]
         place += 1
         number += (digit & 0x7F) << shift
-        if digit < 0x80:  # noqa: PLR2004 - the bit that says that more come
+        if digit < 0x80:  # noqa: PLR2004 - the continuation bit
             return number, place
         shift += 7
         if shift > LONGEST_SHIFT:
@@ -142,7 +142,7 @@ def _make_fault(why: str) -> ConnectionFault:
 
 
 def encode_fields(*fields: Field) -> bytes:
-    r"""Return a block of literals that go into no table.
+    r"""Return a block of literals that are not added to the table.
 
     >>> encode_fields((b"a", b"1"))
     b'\x00\x01a\x011'
@@ -155,7 +155,7 @@ def encode_fields(*fields: Field) -> bytes:
 
 
 def _encode_length(size: int) -> bytes:
-    """Return a text's length, as it stands before a text that is not packed."""
+    """Return the encoded length of a text that is not Huffman coded."""
     if size < 0x7F:  # noqa: PLR2004 - what fits into 7 bits, with their largest number left out
         return bytes([size])
     digits = [0x7F]

@@ -1,4 +1,4 @@
-"""The streams of one connection: frames are told to those that they are of (RFC 9113)."""
+"""The streams of one connection: passes frames to their streams (RFC 9113)."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from services.inference.http2.header_cache import MALFORMED, HeaderBlockCache
 from services.inference.http2.streams import ConnectionEvents, Limits, Stream, StreamApplication
 
 EARLY_CLOSED = 1024
-"""Streams that ended before their requests did, of which more may come."""
+"""Most remembered streams that were closed before their requests ended, so that frames of them may still arrive."""
 
 
 class Session:
@@ -32,25 +32,25 @@ class Session:
         events: ConnectionEvents,
         budget: FrameBudget,
     ) -> None:
-        """Begin requests by an application, and answer by `write`."""
+        """Start streams with an application, and send with `write`."""
         self._application, self.limits, self._write, self._events = application, limits, write, events
         self._budget = budget
         self._streams: dict[int, Stream] = {}
         self._incomplete: list[Stream] = []
-        """Those that began in this turn, and had not come whole then."""
+        """Streams that began with the current bytes, and are incomplete."""
         self._header_cache = HeaderBlockCache(application, limits.fields)
         self.flow = FlowController(write, self._finish_stream)
         self._partial_block: tuple[int, int, bytearray] | None = None
-        """A header block that has not come whole: its flags and stream."""
+        """An incomplete header block: flags, stream, bytes."""
         self.last_stream = 0
-        """The latest stream that the peer began."""
+        """The latest stream that the peer started."""
         self._highest_accepted = frames.STREAM_BITS
-        """Streams above it are refused: we are leaving."""
+        """Higher streams are refused while the connection drains."""
         self._closed_early: dict[int, None] = {}
         self._highest_forgotten = 0
-        """The latest stream that `_closed_early` had no more room for."""
+        """The highest stream that was dropped from `_closed_early`."""
         self._unreturned = 0
-        """Bytes of the connection's window that came and were not given back."""
+        """Received bytes of the connection's window without a window update."""
         self._handlers = (
             *(
                 self._handle_data,
@@ -64,7 +64,7 @@ class Session:
         )
 
     def handle_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """Take a frame; raise ConnectionFault."""
+        """Handle a frame; raise ConnectionFault."""
         if self._partial_block is not None and kind != FrameKind.CONTINUATION:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} within a header block")
         if kind < len(self._handlers):
@@ -73,7 +73,7 @@ class Session:
             self._budget.spend()
 
     def end_turn(self) -> None:
-        """Tell streams that began in this turn if their requests did not come whole with it."""
+        """Notify streams that began with the current bytes and are still incomplete."""
         if self._incomplete:
             for stream in self._incomplete:
                 if not (stream.is_complete or stream.closed):
@@ -81,23 +81,23 @@ class Session:
             self._incomplete.clear()
 
     def refuse_new_streams(self) -> None:
-        """Refuse what the peer begins from now on."""
+        """Refuse streams that the peer starts from now on."""
         self._highest_accepted = self.last_stream
         self._report_empty()
 
     def drop_all_streams(self) -> None:
-        """Let go of all streams."""
+        """Drop all streams."""
         for stream in list(self._streams.values()):
             self._drop_stream(stream)
 
     def widen_receive_window(self, stream: Stream, size: int) -> None:
-        """Let the peer send more of a stream."""
+        """Widen a stream's receive window."""
         if not (stream.closed or stream.is_complete) and size:
             stream.receive_window += size
             self._write(make_window_update(stream.id, size))
 
     def reset_stream(self, number: int, code: ErrorCode) -> None:
-        """End a stream for a fault of the peer's."""
+        """Reset a stream after an error of the peer."""
         self._write(make_frame(FrameKind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
         self._budget.spend()
         self._note_closed_early(number)
@@ -130,7 +130,7 @@ class Session:
             stream.on_data(payload)
 
     def _account_for_piece(self, stream: Stream, size: int, payload: bytes) -> None:
-        """Note a piece that is not the last: what is no part of the body is given back, and rationed."""
+        """Account for a piece that is not the last: padding is returned to the window, empty pieces are limited."""
         if size != len(payload):
             self.widen_receive_window(stream, size - len(payload))
         if not payload:
@@ -165,7 +165,7 @@ class Session:
             self._finish_block(begun, number, bytes(block))
 
     def _finish_block(self, flags: int, number: int, block: bytes) -> None:
-        """Begin a stream, or end its request: whatever a block is for, it must be read, as it may change the table."""
+        """Start a stream or end its request. Every block must be decoded, because it may change the table."""
         head = self._header_cache.read_head(block)
         ended = flags & frames.END_STREAM
         if number <= self.last_stream:
@@ -198,7 +198,7 @@ class Session:
             stream.on_data(b"")
 
     def _handle_closed_stream(self, number: int, ended: int) -> None:
-        """Take what comes for a stream that is closed: nothing, if we closed it before its request had ended."""
+        """Ignore a frame of a stream that was closed before its request ended; refuse those of other closed streams."""
         if number > self.last_stream or not number & 1:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
         if number not in self._closed_early and number > self._highest_forgotten:
@@ -234,7 +234,7 @@ class Session:
         self.flow.flush()
 
     def _apply_setting(self, name: int, value: int) -> None:
-        """Take a setting; those not named here bound what we never do."""
+        """Apply a setting; others have no effect on this server."""
         if name == Setting.INITIAL_WINDOW_SIZE:
             self.flow.change_initial_window(value, list(self._streams.values()))
         elif name == Setting.MAX_FRAME_SIZE:
@@ -257,7 +257,7 @@ class Session:
             self._events.on_ping_ack(payload)
 
     def _handle_goaway(self, _: int, number: int, payload: bytes) -> None:
-        """Read on: the peer begins nothing more, and closes the connection when it has its answers."""
+        """Continue: the peer starts no more streams, and closes the connection when it has its responses."""
         _check_no_stream(FrameKind.GOAWAY, number)
         if len(payload) < 8:  # noqa: PLR2004 - bytes of its two numbers
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
@@ -281,7 +281,7 @@ class Session:
             self.reset_stream(number, code)
 
     def _finish_stream(self, stream: Stream) -> None:
-        """Forget a stream that is answered; tell the peer if it is still sending."""
+        """Close an answered stream; reset it if the peer is still sending."""
         self._close_stream(stream)
         stream.on_sent()
         if not stream.is_complete:

@@ -1,4 +1,4 @@
-"""One stream of a connection: a request, and its answer. What a stream does is its application's to say."""
+"""One stream of a connection: a request and its response. Applications define what streams do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,92 +13,92 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a peer may ask of one connection."""
+    """Limits of one connection."""
 
     streams: int
-    """At a time."""
+    """Most streams at a time."""
     stream_window: int
-    """Bytes of one stream's body that may be on their way before its application says to send more."""
+    """Window of one stream: bytes of a body that the peer may send before its application widens it."""
     fields: int
-    """Bytes of one request's header fields."""
+    """Most bytes of one request's header fields."""
     window: int = 1 << 24
-    """Bytes of all bodies that may be on their way; what came is given back at once, streams have their own bounds."""
+    """Window of all bodies together; received bytes are returned at once, because streams have their own windows."""
 
 
 class Stream:
-    """A request that was begun, as long as it is not answered."""
+    """A request until it is answered."""
 
     __slots__ = ("closed", "id", "is_complete", "outbox", "receive_window", "session", "trailers", "window")
 
     def __init__(self, session: "Session", number: int) -> None:
-        """Begin with nothing received and nothing sent."""
+        """Start with nothing received and nothing sent."""
         self.session = session
         self.id = number
         self.window = session.flow.initial_window
-        """Bytes that the peer takes of this stream."""
+        """Bytes that the peer accepts now."""
         self.receive_window = session.limits.stream_window
-        """Bytes that the peer may send of it."""
+        """Bytes that the peer may send now."""
         self.is_complete = False
         self.closed = False
-        """Nothing more comes or goes."""
+        """Nothing more is received or sent."""
         self.outbox = bytearray()
-        """What waits for the peer's window."""
+        """Data that waits for the peer's window."""
         self.trailers: bytes | None = None
-        """The block that ends it, once the outbox is empty."""
+        """The trailers, to be sent when the outbox is empty."""
 
     def on_open(self) -> None:
-        """Go on, now that the connection knows the stream. Nothing of the body has come."""
+        """Start: the stream is registered, and nothing of the body has arrived."""
 
     def on_incomplete(self) -> None:
-        """Know that the rest of the request did not come together with its beginning."""
+        """Handle that the request did not arrive completely at once."""
 
     def on_data(self, piece: bytes) -> None:
-        """Take a piece of the body; `is_complete` says whether it is the last."""
+        """Handle a piece of the body; `is_complete` says whether it is the last."""
 
     def on_drained(self) -> None:
-        """Go on, now that nothing waits any more."""
+        """Handle that the outbox is empty."""
 
     def on_sent(self) -> None:
-        """Know that the last frame was sent."""
+        """Handle that the last frame was sent."""
 
     def on_lost(self) -> None:
-        """Let go: nobody waits for an answer."""
+        """Handle that the client reset the stream, or the connection is gone."""
 
 
 class StreamApplication(Protocol):
-    """What the requests of connections are for."""
+    """Handles the requests of connections."""
 
     def parse_head(self, fields: Sequence[Field] | None) -> Any:  # noqa: ANN401 - the application's own
-        """Return what `open_stream` needs of a request's fields (None: there were too many).
+        """Return what `open_stream` needs of a request's fields (None: too many).
 
-        It is kept for requests whose header block has the same bytes. Raises MalformedRequest.
+        The result is cached for requests whose header block has the same bytes. Raises MalformedRequest.
         """
 
     def open_stream(self, session: "Session", number: int, head: Any) -> Stream:  # noqa: ANN401 - as above
         """Return the stream of a new request."""
 
     def on_stream_closed(self, stream: Stream) -> None:
-        """Know that a stream is closed."""
+        """Handle that a stream is closed."""
 
     def on_connected(self, connection: "Connection") -> None:
-        """Know a connection."""
+        """Register a connection."""
 
     def on_disconnected(self, connection: "Connection") -> None:
-        """Forget a connection."""
+        """Remove a connection."""
 
 
 class ConnectionEvents(Protocol):
-    """What the connection wants to hear of."""
+    """Notifies the connection."""
 
     def on_ping_ack(self, payload: bytes) -> None:
-        """Take a PING that came back."""
+        """Handle the ACK of a PING."""
 
     def on_empty(self) -> None:
-        """Know that nothing is left to be answered, and nothing new is taken."""
+        """Handle that no stream is left while draining."""
 
 
 class MalformedRequest(Exception):
-    """Fields that are no request of HTTP/2: the stream is reset."""
+    """Fields that are not a valid HTTP/2 request: the stream is reset."""
 
 
 PSEUDO_HEADERS = frozenset([b":method", b":scheme", b":path", b":authority"])

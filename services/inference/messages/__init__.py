@@ -1,9 +1,9 @@
-"""The messages of protobuf that we speak: classes made of descriptors that lie beside this file.
+"""The protobuf messages of the protocols: classes made from the descriptors beside this file.
 
-`python -m tests.protos` makes those of the .proto files.
+`python -m tests.protos` compiles the .proto files to descriptors.
 
-They are in a pool of their own: in protobuf's default one they would clash with the same messages as TensorFlow,
-tritonclient or a model's own code bring them along, and whoever is imported second fails.
+The descriptors have a pool of their own: in protobuf's default pool they would clash with the same messages from
+TensorFlow, tritonclient or a model's own code, and the second import would fail.
 """
 
 from pathlib import Path
@@ -16,9 +16,9 @@ from services.inference.refusals import reject
 
 DESCRIPTORS = Path(__file__).with_name("messages.binpb")
 Message = Any
-"""A message of any kind: its class is made at run time, so nobody knows the types of its fields before."""
+"""A message of any kind: its class is made at run time, so the types of its fields are unknown to type checkers."""
 MessageClass = Any
-"""Makes messages of one kind, and reads them with `FromString`."""
+"""The class of one kind of messages, which `FromString` parses."""
 
 
 def _load_pool() -> descriptor_pool.DescriptorPool:
@@ -41,7 +41,7 @@ def get_message_class(name: str) -> MessageClass:
 
 
 def parse_message(kind: MessageClass, body: bytes) -> Message:
-    """Return the message that these bytes are; raise BadRequest."""
+    """Return the message that bytes encode; raise BadRequest."""
     try:
         return kind.FromString(body)
     except DecodeError:
