@@ -1,6 +1,6 @@
-"""The application in front of everything else: it answers the protocols itself, and leaves the rest to BentoML.
+"""The ASGI application: it answers the protocols itself, and passes other paths on to BentoML.
 
-BentoML's chain of middleware costs more than most models take, so what runs the model does not pass through it.
+BentoML's middleware takes longer than most models, so requests that run the model do not pass through it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from services.inference.request import (
 
 
 class HttpApplication:
-    """An ASGI application; every answer of it names the revision and echoes the request's id."""
+    """An ASGI application; each of its responses names the revision and echoes the request's id."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class HttpApplication:
         operations: OperationsPages,
         rest: AsgiApp | None = None,
     ) -> None:
-        """Answer what `protocols` have paths for; other paths are `rest`'s (None: refused)."""
+        """Answer the paths of `protocols`, and pass others on to `rest` (None: refuse them)."""
         self.model = model
         self._operations, self._fallback = operations, rest
         self.revision: Header = (REVISION, model.manifest.revision.encode())
@@ -73,7 +73,7 @@ class HttpApplication:
         came: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Response) -> None:
-            if not came.done():  # somebody stopped waiting
+            if not came.done():  # the waiting task was cancelled
                 came.set_result(answer)
 
         exchange = Exchange(self.model, protocol, codec, reply)
@@ -122,13 +122,13 @@ class HttpApplication:
     def build_headers(
         self, answer: Response, asked: dict[bytes, bytes], encoding: bytes | None, size: int
     ) -> list[Header]:
-        """Return the headers of an answer of so many bytes."""
+        """Return the headers of a response with so many bytes."""
         sent: list[Header] = [
             (b"content-type", answer.media_type),
             (b"content-length", b"%d" % size),
             *answer.headers,
         ]
-        if not any(name == REVISION for name, _ in answer.headers):  # another revision's answer says whose it is
+        if not any(name == REVISION for name, _ in answer.headers):  # a forwarded response names its own revision
             sent.append(self.revision)
         request_id = asked.get(REQUEST_ID)
         if request_id is not None:
@@ -148,7 +148,7 @@ class HttpApplication:
         head: bool = False,
         gone: "asyncio.Future[None] | None" = None,
     ) -> bool:
-        """Send a response, for HEAD without its body; False: `gone` says that the client left before."""
+        """Send a response, for HEAD without its body; False: the client is gone, as `gone` says."""
         body, encoding = await compress_body(answer.body, asked)
         if gone is not None and gone.done():
             return False
@@ -161,7 +161,7 @@ class HttpApplication:
         return next((protocol for prefix, protocol in self._prefixes if path.startswith(prefix)), self._last_resort)
 
     async def _answer_non_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what is no request: BentoML's application starts and ends with ours, where it is there."""
+        """Handle startup, shutdown and websockets; BentoML's application, if there is one, starts and stops itself."""
         if scope["type"] == "lifespan" and self._fallback is not None:
             await self._fallback(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -177,7 +177,7 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 
 async def _answer_lifespan(receive: Receive, send: Send) -> None:
-    """Say that all is well: the model is loaded by who serves us."""
+    """Acknowledge startup and shutdown: the server has loaded the model."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

@@ -1,4 +1,4 @@
-"""Bodies of requests and answers: read whole up to a bound, in time, and packed or unpacked as headers say."""
+"""Bodies of requests and responses: read up to a size and time limit, compressed and decompressed as headers say."""
 
 import asyncio
 import zlib
@@ -8,25 +8,25 @@ from services.inference.refusals import BadRequest, TooLarge, TooSlow, UnknownMe
 from services.inference.request import Receive
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of one request, unpacked: about 30,000 rows of 64 numbers; their arrays still fit into a small container."""
+"""Largest decompressed request: about 30,000 rows of 64 numbers, whose arrays fit into a small container."""
 BODY_SECONDS = 30.0
-"""How long a body may take to come."""
+"""How long a body may take to arrive."""
 COMPRESS_FROM = 4096
-"""Bytes of an answer from which packing pays, for a client that takes it."""
+"""Bytes of a response from which compression pays, if the client accepts it."""
 THREAD_FROM = 65536
-"""Bytes from which packing and unpacking are done beside the event loop."""
+"""Bytes from which compression and decompression are done in a thread."""
 GZIP_WINDOW, ZLIB_WINDOW = 31, 15
-"""zlib's numbers for a gzip stream, and for one of its own."""
+"""zlib's window sizes for gzip streams, and for its own."""
 LEVEL = 1
-"""Of compression: the answer is wanted soon."""
+"""Compression level: the fastest."""
 
 
 class ClientGone(Exception):
-    """The connection ended before the body was whole: nobody hears an answer."""
+    """The connection ended before the body was complete, so that no response can be sent."""
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    """Return the body, unpacked; raise TooLarge, TooSlow, UnknownMedia, or Gone where it broke off."""
+    """Return the body, decompressed; raise TooLarge, TooSlow, UnknownMedia, or ClientGone if it broke off."""
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > BODY_LIMIT:
         raise make_too_large()
@@ -41,7 +41,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
 
 
 async def _read_whole(receive: Receive, parts: bytearray) -> bytes:
-    """Return all that comes; `parts` holds what came so far."""
+    """Return the whole body; `parts` holds what has arrived so far."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -63,12 +63,12 @@ async def _decode_body(body: bytes, encoding: bytes) -> bytes:
 
 
 def gunzip(body: bytes) -> bytes:
-    """Unpack gzip members up to the limit: a few bytes may stand for gigabytes; raise TooLarge, BadRequest."""
+    """Decompress gzip members up to the limit: a few bytes may expand to gigabytes. Raise TooLarge, BadRequest."""
     return _decompress_zlib(body, "gzip", GZIP_WINDOW)
 
 
 def inflate(body: bytes) -> bytes:
-    """Unpack what is called deflate, zlib's own streams, in the same way."""
+    """Decompress deflate (zlib streams) in the same way."""
     return _decompress_zlib(body, "deflate", ZLIB_WINDOW)
 
 
@@ -109,11 +109,11 @@ DECODERS: dict[bytes, Callable[[bytes], bytes]] = {
     b"zstd": _decompress_zstd,
     b"identity": bytes,
 }
-"""Encodings of requests that are understood."""
+"""Supported encodings of requests."""
 
 
 async def compress_body(body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes | None]:
-    """Return an answer as the client takes it, and its content encoding (None: as it was)."""
+    """Return a body as the client accepts it, and its content encoding (None: unchanged)."""
     if len(body) < COMPRESS_FROM or b"accept-encoding" not in headers:
         return body, None
     accepted = headers[b"accept-encoding"]
@@ -126,7 +126,7 @@ async def compress_body(body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes
 
 
 def _refuses(part: bytes) -> bool:
-    """Tell whether an entry of accept-encoding is a refusal.
+    """Return whether an entry of accept-encoding excludes its encoding.
 
     >>> _refuses(b" gzip;q=0"), _refuses(b"gzip;q=0.5"), _refuses(b"gzip")
     (True, False, False)
@@ -152,5 +152,5 @@ def make_too_large() -> TooLarge:
 
 
 def make_too_slow(came: int) -> TooSlow:
-    """Return the refusal of a body that did not come in time."""
+    """Return the refusal of a body that did not arrive in time."""
     return TooSlow(f"body: got {came} bytes in {BODY_SECONDS:g} s, expected all of it; send faster, or less at a time")

@@ -1,4 +1,4 @@
-"""One request that runs the model, from its body to its answer: the same way for every protocol and every server."""
+"""One request that runs the model, from arrival to response: the same for every protocol and server."""
 
 import logging
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from services.inference.telemetry.observer import Headers, RequestRecord
 from slipway_interface.logs import LOGGER
 
 PATIENCE_SECONDS = 30.0
-"""How long an answer may take where the client does not say."""
+"""How long a response may take if the client sets no deadline."""
 OK = 200
 CLIENT_CLOSED = 499
-"""The status counted for a request whose client went away: nobody's failure. No client sees it."""
+"""The status counted for a request whose client disconnected. It is not a failure, and is never sent."""
 NEAR_DEADLINE = 0.9
-"""A client that waited for so much of its time gave up at its deadline: its clock began at another moment than ours."""
+"""A client that leaves after this part of its time has probably reached its deadline: its clock started earlier."""
 
 log = logging.getLogger(LOGGER)
 
@@ -43,7 +43,7 @@ class Exchange:
     def __init__(
         self, model: Model, protocol: ProtocolHandler, codec: InferenceCodec, reply: Callable[[Response], None]
     ) -> None:
-        """Begin with a request that has arrived."""
+        """Start with a request that has arrived."""
         self._model, self._protocol, self._codec = model, protocol, codec
         self._reply: Callable[[Response], None] | None = reply
         self._arrived = perf_counter()
@@ -52,17 +52,17 @@ class Exchange:
         self._headers: dict[bytes, bytes] = {}
         self._prediction: NDArray[np.generic] | None = None
         self._reason, self._status = "", 0
-        """The status of our own answer; 0: there is none yet."""
+        """The status of this revision's own response; 0: none yet."""
         self._deferred = self._counted = False
         self._rescue: Rescue | None = None
         self._for_another = False
         """The request was meant for another revision."""
         self._queued: Any = None
-        """The engine's place for it, once it has one."""
+        """The queued request, once the engine has it."""
         model.meter.count_arrival()
 
     def start(self, call: Request, deadline: float | None = None) -> None:
-        """Have the model run what a call asks for, by a deadline (None: as its headers say)."""
+        """Have the model run a request by a deadline (None: as its headers say)."""
         self._headers = call.headers
         try:
             self._deadline = deadline = read_deadline(call.headers, self._arrived) if deadline is None else deadline
@@ -73,12 +73,12 @@ class Exchange:
             self._queued = self._model.engine.submit(self._parsed.rows, deadline, self.take_result)
         except Refused as refusal:
             self.refuse(refusal)
-        except Exception:  # a fault of ours must not leave a client without an answer
+        except Exception:  # an error of the service must not leave a client without a response
             log.exception("a request could not be read")
-            self.refuse(ModelFailed("the request could not be read: a fault of this service; its log has more"))
+            self.refuse(ModelFailed("the request could not be read: an error of this service; see its log"))
 
     def take_result(self, result: Outputs | Refused) -> None:
-        """Answer with what the model gave."""
+        """Respond with the model's result."""
         if isinstance(result, Refused):
             self.refuse(result)
             return
@@ -87,26 +87,26 @@ class Exchange:
             answer = self._codec.write(self._parsed, result)
         except Exception:  # as above
             log.exception("an answer could not be written")
-            self.refuse(ModelFailed("the answer could not be written: a fault of this service; its log has more"))
+            self.refuse(ModelFailed("the answer could not be written: an error of this service; see its log"))
             return
         self._finish(answer)
 
     def refuse(self, refusal: Refused) -> None:
-        """Answer with a refusal."""
+        """Respond with a refusal."""
         self._reason = str(refusal)
         self._finish(make_refusal_response(self._protocol, self._model, refusal))
 
     def defer_count(self) -> None:
-        """Hear that the answer will be written later than `reply` returns."""
+        """Count the request not when `reply` returns, but when `count_written` is called."""
         self._deferred = True
 
     def count_written(self) -> None:
-        """Count the request: its answer was written. Another revision's answer to it is not ours to count."""
+        """Count the request, because its response was written; a response of another revision is counted elsewhere."""
         if self._status and not self._counted:
             self._count(self._status)
 
     def abandon(self) -> None:
-        """Give up a request whose client is gone: near its deadline it counts as one that was answered too late."""
+        """Give up a request whose client is gone; near its deadline it counts as answered too late."""
         if self._queued is not None:
             self._queued.deliver = None
         if self._rescue is not None:
@@ -142,12 +142,12 @@ class Exchange:
         record_compared_answer(model, self._headers, status, self._prediction, took)
 
     def _send(self, answer: Response) -> None:
-        reply, self._reply = self._reply, None  # who is answered often holds us: no circle is left to be collected
+        reply, self._reply = self._reply, None  # `reply` often refers to this object: break the reference cycle
         if reply is not None:
             reply(answer)
 
     def _observe(self, answer: Response, took: float) -> Response:
-        """Tell who watches; return the answer with its trace, where it has one."""
+        """Pass the request to the observer; return the response, with the trace's header if there is one."""
         rows = None if self._parsed is None else self._parsed.rows
         told = RequestRecord(
             self._protocol.name, answer.status, took, self._headers, rows, self._prediction, self._reason
@@ -159,7 +159,7 @@ class Exchange:
 def record_compared_answer(
     model: Model, headers: Headers, status: int, prediction: NDArray[np.generic] | None, seconds: float
 ) -> None:
-    """Keep an answer to a request that is compared."""
+    """Keep the response if the request is compared."""
     if headers.get(COMPARE) == b"1" and REQUEST_ID in headers:
         name = headers[REQUEST_ID].decode("latin-1")
         model.compared_answers.record(name, status, prediction, milliseconds=1000 * seconds)
@@ -176,7 +176,7 @@ def make_refusal_response(protocol: ProtocolHandler, model: Model, refusal: Refu
 
 
 def read_deadline(headers: dict[bytes, bytes], arrived: float) -> float:
-    """Return when an answer is of no use any more: the soonest that a header says; raise BadRequest for no number.
+    """Return the deadline: the soonest that a header states, or the default; raise BadRequest for a wrong number.
 
     >>> read_deadline({b"x-request-timeout-ms": b"250", b"x-envoy-expected-rq-timeout-ms": b"15000"}, 1.0)
     1.25

@@ -1,4 +1,4 @@
-"""Opens the model that a package describes, and what runs it."""
+"""Opens the package's model and its runtime."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ log = logging.getLogger(LOGGER)
 
 
 def open_model() -> Model:
-    """Return this package's model as the environment has it run and watched, not loaded yet; raises as its parts do."""
+    """Return this package's model with the runtime and observer that environment variables ask for, not loaded yet."""
     with report_termination():
         manifest = read_manifest(MODEL_FOLDER)
         watch = RequestObserver.of_environment(manifest, os.environ)
@@ -34,12 +34,12 @@ def open_model() -> Model:
 
 
 def open_runtime(manifest: Manifest, folder: Path, devices: Devices | None = None) -> ModelRuntime:
-    """Return the manifest's runtime, not started yet; without `devices` it gets one CPU."""
+    """Return the manifest's runtime, not started yet; `devices` default to one CPU."""
     devices = devices or Devices()
     path = folder / manifest.file
     if manifest.runtime == "onnx":
         from services.inference.runtime.onnx_runtime import (
-            OnnxRuntime,  # a process has one of the two, and imports no other
+            OnnxRuntime,  # a process needs one of the two, and imports only that
         )
 
         return OnnxRuntime(manifest, path, devices)

@@ -58,7 +58,7 @@ class Manifest(PackageManifest):
 
     @cached_property
     def width(self) -> int:
-        """How many values one row has in all."""
+        """How many values one row has in all columns."""
         return sum(column.width for column in self.columns)
 
     @cached_property

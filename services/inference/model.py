@@ -27,7 +27,7 @@ class TensorType:
     """The type and shape of an output."""
 
     datatype: str
-    """The Open Inference Protocol's name of it."""
+    """The Open Inference Protocol's name of the type."""
     shape: tuple[int, ...]
     """-1 is the row axis."""
 
@@ -43,24 +43,24 @@ class TensorType:
 
 @dataclass(slots=True, kw_only=True)
 class Model:
-    """One model; `ready` only after it answered a first request of our own."""
+    """One model; `ready` after its first run, on a row of zeros."""
 
     manifest: Manifest
     runtime: ModelRuntime
     meter: Meter = field(default_factory=Meter)
     objective: float = inf
-    """Seconds within which every answer has to be given; what can't be is refused."""
+    """Seconds within which every response must be given; requests that can't be are refused."""
     compared_answers: ComparedAnswers = field(default_factory=ComparedAnswers)
     summary: PredictionSummary = field(init=False)
     engine: Engine = field(init=False)
     outputs: dict[str, TensorType] = field(default_factory=dict)
-    """What the model gives, as its first answer showed; empty where it gave none."""
+    """The outputs of the model's first run; empty if it failed."""
     ready: bool = False
     observer: RequestObserver = field(init=False)
     rescuer: Rescuer = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin the summary that the manifest asks for."""
+        """Create the parts that depend on the manifest."""
         self.summary = PredictionSummary(self.manifest)
         self.observer = RequestObserver(self.manifest)
         self.rescuer = Rescuer(self.manifest.revision, self.meter)
@@ -70,16 +70,16 @@ class Model:
 
     @property
     def device(self) -> str | None:
-        """What it runs on; None before it is loaded."""
+        """The device it runs on; None before it is loaded."""
         return self.runtime.device if self.ready else None
 
     @property
     def draining(self) -> bool:
-        """It answers what it has, and asks its clients to go elsewhere."""
+        """Whether the replica is ending: it answers requests, and asks clients to go elsewhere."""
         return self.engine.draining
 
     async def start(self) -> None:
-        """Load the model and run it. A model that fails on zeros is loaded all the same: live rows differ."""
+        """Load the model and run it once. A failure on zeros is only logged, because live rows differ."""
         result = await self.engine.start(make_warm_up_rows(self.manifest))
         if isinstance(result, ModelFailed):
             log.warning("warm-up: the model failed on a row of zeros: %s", result)
@@ -88,12 +88,12 @@ class Model:
         self.ready = True
 
     def drain(self) -> None:
-        """Be ready no more; what comes all the same is still answered."""
+        """Stop being ready; requests that still arrive are answered."""
         self.ready = False
         self.engine.draining = True
 
     async def stop(self) -> None:
-        """Let go of the model once what is in flight is done."""
+        """Release the model after the requests in flight."""
         self.drain()
         await self.engine.stop()
         await self.rescuer.close()

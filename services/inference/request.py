@@ -1,4 +1,4 @@
-"""One request and its answer, as they are handed to a protocol and taken back."""
+"""A request and its response, as protocol handlers take and return them."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(slots=True)
 class Request:
-    """One request, its body read whole and decoded."""
+    """One request; its body is complete and decompressed."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Request:
 
     @property
     def media_type(self) -> bytes:
-        """Return the content type without its parameters, lower-case; empty where there is none.
+        """Return the content type without its parameters, lower-case; empty if it is missing.
 
         >>> headers = {b"content-type": b"Text/CSV; charset=utf-8"}
         >>> Request("POST", "/invocations", b"", headers, b"").media_type
@@ -44,7 +44,7 @@ class Request:
 
 
 class Response(NamedTuple):
-    """What goes back."""
+    """The response to a request."""
 
     status: int
     body: bytes
@@ -54,17 +54,17 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InferenceCodec:
-    """A POST that runs the model: it is counted, limited and compared."""
+    """Parses requests for the model, and writes its outputs: for a path that is counted, limited and compared."""
 
     parse: Callable[["Request"], Any]
-    """Returns what has `rows`, and whatever else the answer needs; raises Refused."""
+    """Returns an object with `rows`, and what else the response needs; raises Refused."""
     write: Callable[[Any, Outputs], "Response"]
-    """Returns the answer to what `parse` gave."""
+    """Returns the response for what `parse` returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What one path does, by method."""
+    """How one path is handled, by method."""
 
     protocol: "ProtocolHandler"
     handlers: Mapping[str, Handler] = field(default_factory=dict)
@@ -73,18 +73,18 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTable:
-    """The paths of a protocol: one model has a number of them that is known before the first request."""
+    """The paths of a protocol, which are known before the first request."""
 
     exact: dict[str, Route] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
-    """What else begins so is this protocol's to refuse."""
+    """Unknown paths under these prefixes get this protocol's 404."""
 
 
 class ProtocolHandler(Protocol):
-    """One protocol, over whatever it travels: its name, and how it refuses."""
+    """One protocol over HTTP or gRPC: its name, and the form of its errors."""
 
     name: str
-    """How metrics call it."""
+    """Its name in metrics."""
 
     def write_refusal(self, refusal: Refused) -> Response:
         """Return a refusal in the protocol's own form."""
@@ -95,9 +95,9 @@ class HttpProtocolHandler(ProtocolHandler, Protocol):
     """One protocol over HTTP."""
 
     def build_routes(self) -> RouteTable:
-        """Return what it answers."""
+        """Return the protocol's paths."""
         ...
 
     def explain_missing(self, path: str) -> NotFound:
-        """Say what there is instead of a path that begins as this protocol's do."""
+        """Return the 404 for an unknown path under the protocol's prefixes."""
         ...

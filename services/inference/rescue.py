@@ -1,8 +1,8 @@
-"""Another revision's answer in the place of one's own: what this revision can't answer goes to the one before it.
+"""Forwards requests that this revision can't answer to the previous revision.
 
-The route says so with each request: for which revision, who answers in its place, how many at a time, and how long the
-first may take. So roles change with the route, at once, for every replica. A request that was handed on says whom it
-comes from: it is never handed on twice, and is counted apart.
+The route sets a header on each request: which revision may forward, to which address, how many requests at a time, and
+how long the first revision may take. So roles change with the route, at once, for every replica. A forwarded request
+names the revision it comes from; it is never forwarded again, and is counted separately.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SUCCESSES = range(200, 300)
 LEAST_SECONDS = 0.005
-"""With less time left nobody is asked."""
+"""With less time left a request is not forwarded."""
 LONGEST_SECONDS = 600.0
 _OURS = frozenset([RESCUE, RESCUED_FROM, COMPARE, *DEADLINES])
 _OF_CONNECTION = frozenset([
@@ -40,10 +40,10 @@ Reply = Callable[[Response], None]
 
 
 class RescueCounter(Protocol):
-    """Who counts requests that were handed on."""
+    """Counts requests that were forwarded."""
 
     def count_rescued(self, protocol: str, status: int) -> None:
-        """Count one by the status that this revision had for it."""
+        """Count one by this revision's own status."""
 
 
 @lru_cache(maxsize=16)
@@ -78,28 +78,28 @@ def _check_address(address: str) -> None:
 
 
 class Rescuer:
-    """Asks the revision before this one in its place, for one process."""
+    """Forwards one process' requests to the previous revision."""
 
     def __init__(self, revision: str, counting: RescueCounter, *, trusts_headers: bool = False) -> None:
-        """Ask nobody yet; `trusts_headers`: headers of requests are the route's."""
+        """Start without connections; `trusts_headers`: a route sets or removes the rescue headers of all requests."""
         self.revision, self.trusts_headers = revision, trusts_headers
         self._counting = counting
         self._client: httpx.AsyncClient | None = None
         self.under_way = 0
-        """Requests that another revision is asked for now."""
+        """Requests that are being forwarded."""
         self._failed = False
 
     @classmethod
     def of_environment(cls, revision: str, counting: RescueCounter, environment: Mapping[str, str]) -> "Rescuer":
-        """Return one that trusts requests' headers where the environment says that a route sets them."""
+        """Return a rescuer that trusts the headers if the environment variable says that a route sets them."""
         return cls(revision, counting, trusts_headers=environment.get(variables.RESCUE) == "route")
 
     def is_for_another(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Tell whether a request was meant for another revision."""
+        """Return whether a request was forwarded by another revision."""
         return self.trusts_headers and RESCUED_FROM in headers
 
     def start_rescue(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
-        """Return what cares for a request until its answer (None: nobody does); `deadline` is perf_counter's time."""
+        """Return the rescue of a request; None: it is not to be forwarded. `deadline` is perf_counter's time."""
         asked = call.headers
         if (
             not (self.trusts_headers and call.path and RESCUE in asked)
@@ -115,18 +115,18 @@ class Rescuer:
         self._counting.count_rescued(protocol, status)
 
     def take_slot(self, rule: RescueRule) -> bool:
-        """Take one of the places; False: there is none."""
+        """Take a slot for a forwarded request; False: none is free."""
         free = self.under_way < rule.at_once
         self.under_way += free
         return free
 
     def release_slot(self) -> None:
-        """Give a place back."""
+        """Release a slot."""
         self.under_way -= 1
 
     async def forward(self, rule: RescueRule, call: Request, seconds: float) -> Response | None:
-        """Return the other revision's answer; None: it gave none that is right, within so many seconds."""
-        import httpx  # not before it is needed: a process that hands nothing on does without
+        """Return the other revision's response; None: no successful one within so many seconds."""
+        import httpx  # imported only if a request is forwarded
 
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(keepalive_expiry=2.0))
@@ -162,7 +162,7 @@ class Rescuer:
         ]
 
     def _warn_once(self, what: str) -> None:
-        if not self._failed:  # once until it answers again
+        if not self._failed:  # once until it responds again
             log.warning(what)
         self._failed = True
 
@@ -173,7 +173,7 @@ def _pick_headers(came: "httpx.Response") -> tuple[Header, ...]:
 
 
 class Rescue:
-    """Cares for one request: its client gets this revision's answer, or another one's in its place, once."""
+    """Handles one request: its client gets this revision's response, or the other one's, once."""
 
     __slots__ = (
         "_call",
@@ -191,7 +191,7 @@ class Rescue:
     def __init__(  # noqa: PLR0913, PLR0917 - what a request is
         self, rescuer: Rescuer, rule: RescueRule, call: Request, protocol: str, deadline: float, reply: Reply
     ) -> None:
-        """Ask the other one too after a while."""
+        """Start the timer after which the request is forwarded too."""
         self._rescuer, self._rule, self._call, self._protocol = rescuer, rule, call, protocol
         self._deadline, self._reply = deadline, reply
         self._own: Response | None = None
@@ -200,7 +200,7 @@ class Rescue:
         self._timer = asyncio.get_running_loop().call_later(rule.after_seconds, self._start_forwarding)
 
     def offer(self, own: Response) -> bool:
-        """Hear this revision's own answer, once; tell whether the client is cared for, now or already."""
+        """Take this revision's own response, once; return whether the client gets another one, now or already."""
         self._timer.cancel()
         if self._replied:
             self._rescuer.count_rescued(self._protocol, own.status)
@@ -216,7 +216,7 @@ class Rescue:
         return True
 
     def cancel(self) -> None:
-        """Ask nobody any more: the client has its answer, or is gone."""
+        """Stop forwarding: the client has its response, or is gone."""
         self._timer.cancel()
         if self._forwarding is not None:
             self._forwarding.cancel()
@@ -230,7 +230,7 @@ class Rescue:
     async def _forward(self, seconds: float) -> None:
         try:
             answer = await self._rescuer.forward(self._rule, self._call, seconds)
-        except Exception:  # a fault of ours must not leave a client without an answer
+        except Exception:  # an error of the service must not leave a client without a response
             log.exception("a request could not be handed on")
             answer = None
         if answer is not None:

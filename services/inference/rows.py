@@ -1,7 +1,7 @@
-"""Rows for the model: tensors that some protocol named, checked against the model's columns.
+"""Rows for the model: tensors of any protocol, checked against the model's columns.
 
-What a client sends keeps its type where every value of it fits: a matrix that came as float32 reaches an ONNX model of
-float32 uncopied, whatever the signature says.
+Values keep the type in which they were sent if the model's type holds all values of it: a float32 matrix reaches a
+float32 ONNX model without a copy, whatever the signature says.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ class Rows:
     """Rows for the model, checked against its columns; a matrix, or columns."""
 
     matrix: NDArray[np.generic] | None
-    """All columns in one array, shape (rows, width), of a type that the manifest's holds; None: see `columns`."""
+    """All columns in one array, shape (rows, width), of a type that fits into the manifest's; None: see `columns`."""
     columns: dict[str, NDArray[np.generic]]
-    """One array per column, shape (rows, ...); empty where there is a matrix."""
+    """One array per column, shape (rows, ...); empty if there is a matrix."""
 
     @property
     def count(self) -> int:
@@ -33,7 +33,7 @@ class Rows:
 
 
 def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> Rows:
-    """Return what the model runs on: one matrix, or one tensor per column; raise BadRequest naming the input."""
+    """Return one matrix, or one tensor per column; raise BadRequest naming the input."""
     name = next(iter(tensors))
     alone = len(tensors) == 1 and (len(manifest.columns) == 1 or name not in manifest.names)
     if alone and manifest.matrix_dtype is not None:
@@ -49,13 +49,13 @@ def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: n
 
 
 def _fit_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Keep a type that the wanted one holds; what is wider is cast, where every value fits."""
+    """Keep a type that fits into the wanted one; cast a wider type if every value fits."""
     return values if _holds(dtype, values.dtype) else cast_values(values, dtype, what)
 
 
 @cache
 def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    """Tell whether every value of the other type fits; there are a dozen types, and numpy's answer takes its time."""
+    """Return whether every value of the other type fits; cached, because numpy's function is slow."""
     return np.can_cast(other, dtype, "safe")
 
 

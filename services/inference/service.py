@@ -1,8 +1,8 @@
 """The BentoML service: what `bentoml build` packages and `bentoml serve` runs, with its own routes and pages.
 
-The protocols are answered by an application in front of BentoML's middleware. BentoML has no public place for that
-(middlewares that one adds come after its own), so `to_asgi`, which makes a service's application, is wrapped for ours;
-a test holds on to it.
+An application in front of BentoML's middleware answers the protocols. BentoML has no public hook for that (added
+middleware runs after its own), so `to_asgi`, which makes a service's application, is wrapped for this service; a test
+covers it.
 """
 
 import gc
@@ -22,7 +22,7 @@ from slipway_interface.pages import METRICS
 
 
 class _Loaded:
-    """The process' one model, once BentoML has made the service's application."""
+    """The process' one model, set when BentoML makes the service's application."""
 
     model: Model
 
@@ -39,7 +39,7 @@ class Inference:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def load(self) -> None:
-        """Load and warm up; then tell the garbage collector to leave what was loaded alone (it pauses p99)."""
+        """Load and warm up; then exclude the loaded objects from garbage collection, whose pauses raise p99."""
         with report_termination():
             await _Loaded.model.start()
         gc.collect()
@@ -47,7 +47,7 @@ class Inference:
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML has no types for us
     async def unload(self) -> None:
-        """Let go of the model after the last request."""
+        """Release the model after the last request."""
         await _Loaded.model.stop()
 
 
@@ -61,7 +61,7 @@ def make_bentoml_app() -> AsgiApp:
 
 
 def _wrap_application(service: Any, *words: Any, **more: Any) -> AsgiApp:  # noqa: ANN401 - BentoML's own arguments
-    """Return BentoML's application, behind ours where the service is ours."""
+    """Return BentoML's application; for this service, behind the application of `application`."""
     app = _to_bentoml_asgi(service, *words, **more)
     if service is not Inference:
         return app

@@ -1,4 +1,4 @@
-"""One tensor of the Open Inference Protocol (v2), JSON form: checked on its way in, written on its way out."""
+"""Tensors of the Open Inference Protocol (v2) in JSON: parsed and checked, and written."""
 
 from collections.abc import Sequence
 from math import hypot, prod
@@ -24,19 +24,19 @@ DATATYPES = {
     "FP64": "float64",
     "BYTES": "str",
 }
-"""The protocol's names of types, and ours (numpy's)."""
+"""The protocol's names of types, and the manifest's (numpy's)."""
 DTYPES = {datatype: np.dtype(object if kind == "str" else kind) for datatype, kind in DATATYPES.items()}
 _SIZES = "a list of sizes, the rows first, such as [1, 64]"
 DIMENSIONS = 32
-"""Most sizes of a shape."""
+"""Most dimensions of a shape."""
 _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
 _NAMES_OF_DTYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Which kinds of JSON values (numpy kind letters) may fill a tensor of which kind."""
 FEW = 256
-"""Numbers up to which a look at them is sooner without numpy."""
+"""Up to so many numbers a check is faster without numpy."""
 DEPTH = 64
-"""Levels of lists: numpy has no more dimensions."""
+"""Most levels of nested lists: numpy has no more dimensions."""
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
 
 
@@ -94,8 +94,8 @@ def parse_shape(shape: object, what: str) -> tuple[int, ...]:
 def parse_values(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
     """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest.
 
-    `plain`: there is no long text in it. numpy gives every value of a list the length of its longest text, which would
-    be gigabytes for a body of megabytes: texts become objects, and lists of numbers are searched for texts before.
+    `plain`: it holds no long text. numpy would give every value of a list the length of its longest text, gigabytes
+    for a body of megabytes; so texts become objects, and lists of numbers are searched for texts first.
     """
     if dtype.kind == "O":
         return parse_texts(data, what)
@@ -120,7 +120,7 @@ def parse_values(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: boo
 
 
 def find_text(values: Sequence[Any]) -> str | None:
-    """Return a text that lists of lists hold, where there is one."""
+    """Return a text in nested lists; None: there is none."""
     level: list[Sequence[Any]] = [values]
     for _ in range(DEPTH):
         kinds = {kind for one in level for kind in set(map(type, one))}
@@ -134,12 +134,12 @@ def find_text(values: Sequence[Any]) -> str | None:
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _FLOATS = {dtype: float(np.finfo(dtype).max) for dtype in (_FLOAT32, _FLOAT64)}
-"""The largest number of each."""
+"""The largest number of each type."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def _within_float32(values: NDArray[np.generic], data: list[Any]) -> bool:
-    """Tell whether no value is beyond float32's range: where the root of all squares is not, no value is."""
+    """Return whether all values are in float32's range: if the root of the sum of squares is, they all are."""
     if values.ndim == 1 and values.size <= FEW and hypot(*data) <= _LARGEST:
         return True
     return bool(values.max() <= _LARGEST and values.min() >= -_LARGEST)
@@ -171,14 +171,14 @@ def _flatten(data: Any) -> Any:  # noqa: ANN401 - parsed JSON
 
 
 def _show_example(data: list[Any]) -> str:
-    """Show the first value that is no plain number, or else the first."""
+    """Return the first value that is not a number, or else the first, for a message."""
     flat = list(_flatten(data))
     odd = next((value for value in flat if isinstance(value, bool | str | dict) or value is None), flat[0])
     return "null" if odd is None else repr(odd)
 
 
 def cast_values(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Return numbers as another type where every value fits into it, NaN stays NaN; raise BadRequest."""
+    """Return numbers as another type; NaN stays NaN. Raise BadRequest if a value does not fit."""
     if values.dtype == dtype:
         return values
     integers = values.dtype.kind in "iu" and dtype.kind in "iu"
@@ -187,7 +187,7 @@ def cast_values(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) ->
     with np.errstate(over="ignore"):
         result = values.astype(dtype)
     fits = np.isfinite(result)
-    if not fits.all():  # what was no finite number before is none now: a wider type lets it through as well
+    if not fits.all():  # values that were not finite before may stay so
         fits |= ~np.isfinite(values)
     if integers:
         fits = (result.astype(values.dtype) == values) & (np.less(result, 0) == np.less(values, 0))
@@ -198,7 +198,7 @@ def cast_values(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) ->
 
 
 def write_json_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
-    """Return one output tensor as the protocol has it."""
+    """Return one output tensor as JSON."""
     datatype = get_array_datatype(values)
     flat = values.ravel()
     return {

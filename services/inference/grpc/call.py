@@ -31,16 +31,14 @@ class CallLimits:
     def check_limit(self) -> Refused | None:
         """Return why another call is refused; None: it is not."""
         if self.active > MOST_WAITING:
-            return Overloaded(f"{MOST_WAITING} calls are under way already; come again later, or add replicas")
+            return Overloaded(f"{MOST_WAITING} calls are under way already; try again later, or add replicas")
         return None
 
     def buffer(self, more: int) -> Refused | None:
         """Count buffered bytes of a message; return why that is too much; None: it is not."""
         self.buffered += more
         if self.buffered > MOST_BUFFERED:
-            return Overloaded(
-                f"{MOST_BUFFERED} bytes of other messages wait already; come again later, or add replicas"
-            )
+            return Overloaded(f"{MOST_BUFFERED} bytes of other messages wait already; try again later, or add replicas")
         return None
 
 

@@ -126,7 +126,7 @@ class UnaryCall(GrpcCall):
             self._refuse(refusal)
         except Exception:  # an error of the service must not leave a client without a response
             log.exception("a call could not be answered")
-            self._refuse(ModelFailed("the call could not be answered: a fault of this service; its log has more"))
+            self._refuse(ModelFailed("the call could not be answered: an error of this service; see its log"))
         else:
             self._send_response(answer)
 

@@ -2,8 +2,8 @@
 
 Like MLflow it ignores `params` (the model was packaged without any), other keys beside the one that holds the rows, and
 columns that the model does not have. It is stricter where MLflow guesses: texts are not made numbers, fractions are not
-cut, and what is missing (null, an empty cell of a column of numbers) is refused. A model that fails is 500, not 400: it
-is not the client's fault.
+cut, and missing values (null, an empty cell of a column of numbers) are refused. A failing model is 500, not 400,
+because it is not the client's error.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from services.inference.request import Handler, InferenceCodec, Outputs, Request
 from services.inference.rows import Rows
 
 CONTRACT_VERSION = b"3.17.0"
-"""The MLflow version whose contract this is: which one the model was saved with, the service does not know."""
+"""The MLflow version whose API this is; the service does not know which version saved the model."""
 JSON, CSV = b"application/json", b"text/csv"
 TEXT = b"text/plain; charset=utf-8"
 BODY_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -29,10 +29,10 @@ ERROR_CODES = {
     503: "TEMPORARILY_UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""MLflow's names of errors, by status; of any other it is the request that is bad."""
+"""MLflow's error codes by status; any other is BAD_REQUEST."""
 UNKNOWN_MEDIA = 415
 PLAIN_QUOTES = 2
-"""Quotes in a body that has one key and no text."""
+"""Quotes in a body with one key and no text."""
 
 
 @dataclass(slots=True)
@@ -48,13 +48,13 @@ class MlflowScoring:
     name = "mlflow"
 
     def __init__(self, model: Model) -> None:
-        """Answer for a model, also while it is being loaded."""
+        """Handle requests for a model, also while it is being loaded."""
         self._model = model
         self._reader = RowReader(model.manifest)
         self._tables = TableReader(model.manifest, self._reader)
 
     def build_routes(self) -> RouteTable:
-        """Return the four."""
+        """Return the four paths."""
         exact = {
             "/ping": self._make_get_route(self._answer_ping),
             "/health": self._make_get_route(self._answer_ping),
@@ -64,7 +64,7 @@ class MlflowScoring:
         return RouteTable(exact=exact, prefixes=("/invocations/",))
 
     def write_refusal(self, refusal: Refused) -> Response:
-        """Return MLflow's error code and the message; of a content type that is not known, the message alone."""
+        """Return MLflow's error code and the message; for an unknown content type the message only."""
         message = str(refusal)
         if refusal.status == UNKNOWN_MEDIA:
             return Response(refusal.status, message.encode(), TEXT)
@@ -72,7 +72,7 @@ class MlflowScoring:
         return Response(refusal.status, orjson.dumps({"error_code": code, "message": message}))
 
     def explain_missing(self, path: str) -> NotFound:
-        """Say what there is."""
+        """Return a 404 that lists the paths."""
         return NotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
 
     def _make_get_route(self, handler: Handler) -> Route:
@@ -124,7 +124,7 @@ class MlflowScoring:
 
 
 def _parse_media_type(said: bytes) -> bytes:
-    """Return the content type; raise UnknownMedia for any that is not understood, or not UTF-8."""
+    """Return the content type; raise UnknownMedia if it is not supported, or not UTF-8."""
     kind, *parameters = [part.strip() for part in said.lower().split(b";")]
     for parameter in filter(None, parameters):
         name, _, value = parameter.partition(b"=")

@@ -17,7 +17,7 @@ TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
 class TableReader:
-    """Tables to rows of one model. Columns that it does not have are ignored, as MLflow does."""
+    """Converts tables to rows of one model. Unknown columns are ignored, as in MLflow."""
 
     def __init__(self, manifest: Manifest, reader: RowReader) -> None:
         """Read for a model."""
@@ -27,7 +27,7 @@ class TableReader:
         self._floats = all(column.kind in {"float32", "float64"} for column in manifest.columns)
 
     def read_split(self, frame: object) -> Rows:
-        """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is not looked at."""
+        """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is ignored."""
         what = "dataframe_split"
         if not isinstance(frame, dict) or "data" not in frame or not frame.keys() <= SPLIT:
             seen = sorted(frame) if isinstance(frame, dict) else type(frame).__name__
@@ -51,7 +51,9 @@ class TableReader:
         return self._reader.read_ordered(self._convert_values(picked), "csv")
 
     def _read_table(self, names: object, rows: list[Any], what: str) -> Rows:
-        if self._reader.tensor and names != self._names:  # its values are the columns, whatever those are called
+        if (
+            self._reader.tensor and names != self._names
+        ):  # a row's values are the tensor, whatever the columns are called
             return self._reader.read_rows(rows, f"{what}: data", exact=False)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             reject(
@@ -72,7 +74,7 @@ class TableReader:
                 reject(f"{what}[{place}]", seen, f"a list of {width}, one for each named column")
 
     def _make_picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
-        """Return what takes the model's columns out of a row, in their order."""
+        """Return a function that picks the model's columns from a row, in their order."""
         places = {name: place for place, name in enumerate(names)}
         missing = [name for name in self._names if name not in places]
         if missing:
@@ -114,7 +116,7 @@ def _parse_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
 
 
 def _parse_floats(rows: list[tuple[str, ...]]) -> list[Any] | None:
-    """Return numbers; None where there is something that is none, which is looked for then."""
+    """Return numbers; None if a cell is not a finite number."""
     try:
         values = [list(map(float, row)) for row in rows]
     except ValueError:
@@ -145,7 +147,7 @@ def _convert_cell(cell: str, column: Column, place: int) -> object:
 
 
 def _parse_whole(text: str) -> int | None:
-    """Return a whole number, also where it has a point.
+    """Return a whole number, also if it is written with a point.
 
     >>> _parse_whole("7"), _parse_whole("7.0"), _parse_whole("7.5")
     (7, 7, None)

@@ -23,12 +23,12 @@ class OpenInferenceHttp:
     name = "oip"
 
     def __init__(self, model: Model) -> None:
-        """Answer for a model, also while it is being loaded."""
+        """Handle requests for a model, also while it is being loaded."""
         self._model = model
         self._manifest = model.manifest
 
     def build_routes(self) -> RouteTable:
-        """Return `/v2` and what is below it."""
+        """Return the paths under `/v2`."""
         exact = {
             "/v2": self._make_get_route(self._answer_server),
             "/v2/health/live": self._make_get_route(self._answer_live),
@@ -46,7 +46,7 @@ class OpenInferenceHttp:
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
     def explain_missing(self, path: str) -> NotFound:
-        """Say what there is instead of a path below `/v2`."""
+        """Return the 404 for an unknown path under `/v2`."""
         parts = path.split("/")
         manifest = self._manifest
         if len(parts) > NAMED and parts[2] == "models":
@@ -123,7 +123,7 @@ def describe_model(manifest: Manifest, outputs: Mapping[str, TensorType]) -> dic
 
 
 def _describe_output(name: str, kind: TensorType | None) -> dict[str, object]:
-    """Describe an output; one that was never seen has no type that could be said."""
+    """Describe an output; the type of one that was never seen is unknown."""
     if kind is None:
         return {"name": name, "shape": [-1]}
     return {"name": name, "datatype": kind.datatype, "shape": list(kind.shape)}

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's binary tensor extension: values as bytes, little-endian, behind the JSON.
+"""The Open Inference Protocol's binary tensor extension: values as little-endian bytes after the JSON.
 
 Numbers are not copied: an array is a view of the request's body. Texts are a length of four bytes and UTF-8 each.
 """
@@ -20,7 +20,7 @@ LENGTH = struct.Struct("<I")
 def read_binary_tensor(
     entry: dict[str, Any], size: object, binary: memoryview | None, start: int, what: str
 ) -> NDArray[np.generic]:
-    """Return the tensor whose `size` bytes begin at `start` of what follows the JSON; raise BadRequest."""
+    """Return the tensor whose `size` bytes begin at `start` after the JSON; raise BadRequest."""
     if type(size) is not int or size < 0:
         reject(f"{what}: binary_data_size", size, "a whole number of bytes")
     if "data" in entry:
@@ -50,7 +50,7 @@ def parse_raw_tensor(datatype: object, shape: object, raw: memoryview, what: str
 
 
 def _parse_texts(raw: memoryview, count: int, what: str) -> list[str]:
-    """Return the texts; there are as many as the shape says, and they fill the bytes."""
+    """Return the texts; raise BadRequest unless they fill the bytes and are as many as the shape says."""
     if count * LENGTH.size > len(raw):
         reject(f"{what}: binary data", f"{len(raw)} bytes", f"at least {count * LENGTH.size} for {count} texts")
     texts: list[str] = []

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's documents (v2): JSON, with tensors in it or in the bytes behind it."""
+"""The Open Inference Protocol's documents (v2): JSON with tensors in it, or in bytes after it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,9 @@ from services.inference.rows import Rows, to_rows
 from services.inference.tensors import parse_json_tensor, write_json_tensor
 
 SHORT_BODY = 4096
-"""Bytes of JSON in which no text is long."""
+"""Up to so many bytes of JSON no text counts as long."""
 LONG_TEXT = 256
-"""Bytes of a text that is."""
+"""Longer texts count as long."""
 NO_PARAMETERS: dict[str, Any] = {}
 
 
@@ -27,9 +27,9 @@ class InferRequest:
 
     rows: Rows
     id: str | None
-    """The client's own; echoed."""
+    """The client's own id; echoed."""
     outputs: dict[str, bool]
-    """Each output to give, and whether as bytes."""
+    """Each output to return, and whether as bytes."""
 
 
 def parse_request(body: bytes, header_length: int | None, manifest: Manifest) -> InferRequest:
@@ -53,7 +53,7 @@ def parse_request(body: bytes, header_length: int | None, manifest: Manifest) ->
 
 
 def _has_no_long_text(head: bytes) -> bool:
-    r"""Tell whether no text in some JSON is long, without parsing it: what stands between every other two quotes.
+    r"""Return whether no text in JSON is long, without parsing it: texts are between every second pair of quotes.
 
     >>> bodies = [b'{"a": 1}' + b" " * 5000, b'{"a": "' + b"x" * 5000 + b'"}', b'"\\"' + b"x" * 5000]
     >>> [_has_no_long_text(body) for body in bodies]
@@ -65,7 +65,7 @@ def _has_no_long_text(head: bytes) -> bool:
 
 
 def write_response(asked: InferRequest, outputs: Outputs, manifest: Manifest) -> tuple[bytes, int | None]:
-    """Return the answer's body, and how many bytes of it are JSON (None: all)."""
+    """Return the response's body, and how many bytes of it are JSON (None: all)."""
     body: dict[str, object] = {"model_name": manifest.model, "model_version": manifest.version}
     if asked.id is not None:
         body["id"] = asked.id

@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST API: predict by row and by column, classify, regress, status and metadata.
 
-As its guide has it (RESTful API), for one model with one signature, `serving_default`. What differs: NaN and Infinity,
-which are not JSON, are refused; a path with the wrong method is 405, not 400.
+As in TensorFlow's guide (RESTful API), for one model with one signature, `serving_default`. Differences: NaN and
+Infinity, which are not JSON, are refused; a path with the wrong method is 405, not 400.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
 def read_labels(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the labels of this revision, which was packaged before it had any.
+    """Return the version labels of this revision; packages have none, so the environment gives them.
 
     >>> read_labels({"SLIPWAY_LABELS": "stable, canary"}), read_labels({})
     (('stable', 'canary'), ('champion',))
@@ -43,7 +43,7 @@ class TensorFlowPredict:
 
     rows: Rows
     by_column: bool
-    """The answer is by output, not by row."""
+    """The response is by output, not by row."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class TensorFlowServing:
     name = "tensorflow"
 
     def __init__(self, model: Model, labels: Sequence[str]) -> None:
-        """Answer for a model, by its name, its version and these labels; also while it is being loaded."""
+        """Handle requests for a model, by its name, its version and these labels; also while it is being loaded."""
         self._model = model
         self._manifest = model.manifest
         self._labels = tuple(labels)
@@ -67,7 +67,7 @@ class TensorFlowServing:
         self._digits: tuple[str, ...] = ()
 
     def build_routes(self) -> RouteTable:
-        """Return `/v1/models/NAME`, its version and its labels, with what can be asked of each."""
+        """Return the paths under `/v1/models/NAME`, its version and its labels."""
         named = f"{MODELS}{self._manifest.model}"
         versions = [f"{named}/versions/{self._manifest.version}"]
         labelled = [f"{named}/labels/{label}" for label in self._labels]
@@ -85,7 +85,7 @@ class TensorFlowServing:
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
     def explain_missing(self, path: str) -> NotFound:
-        """Say what there is instead of a path below `/v1`."""
+        """Return the 404 for an unknown path under `/v1`."""
         manifest = self._manifest
         name, _, rest = path.removeprefix(MODELS).partition("/")
         if not rest:
@@ -187,11 +187,11 @@ class TensorFlowServing:
 
 
 PLAIN_QUOTES = 2
-"""Quotes in a body that has one key and no text."""
+"""Quotes in a body with one key and no text."""
 
 
 def _parse_body(body: bytes) -> dict[str, Any]:
-    """Return a body's object; it asks for the one signature that there is."""
+    """Return a body's object; raise BadRequest if it names another signature."""
     document = parse_document(body)
     name = document.get("signature_name", "")
     if name not in ("", SIGNATURE):

@@ -1,4 +1,4 @@
-"""Rows in the JSON forms of TensorFlow Serving, which MLflow's scoring server takes as well: by row and by column."""
+"""Rows in the JSON forms of TensorFlow Serving, by row and by column; MLflow's scoring server accepts them too."""
 
 import base64
 import binascii
@@ -16,11 +16,11 @@ from services.inference.rows import Rows, to_rows
 from services.inference.tensors import DEPTH, cast_values, parse_values
 
 B64 = "b64"
-"""The key of an object that stands for a text's bytes."""
+"""The key of an object that holds a text's bytes."""
 NAMES_SHOWN = 8
-"""Columns that a message names."""
+"""Most columns that a message names."""
 LARGEST_EXACT = float(1 << 53)
-"""Whole numbers up to it are exact in float64."""
+"""Whole numbers up to this one are exact in float64."""
 
 
 def parse_document(body: bytes) -> dict[str, Any]:
@@ -33,19 +33,19 @@ def parse_document(body: bytes) -> dict[str, Any]:
 
 
 class RowReader:
-    """Parsed JSON to rows of one model; what can be known before the first request is."""
+    """Converts parsed JSON to rows of one model."""
 
     def __init__(self, manifest: Manifest) -> None:
         """Read for a model."""
         self._manifest = manifest
         self._columns = manifest.columns
         self.names = tuple(column.name for column in manifest.columns)
-        self._pick = itemgetter(*self.names)  # of one column it gives the bare value
+        self._pick = itemgetter(*self.names)  # for one column it returns the bare value
         self._dtype = None if manifest.matrix_kind is None else np.dtype(manifest.matrix_kind)
         self._flat = self._dtype is not None and all(len(column.shape) == 1 for column in self._columns)
         self._plain = frozenset(column.name for column in self._columns if len(column.shape) == 1)
         self.tensor = len(self.names) == 1 and len(self._columns[0].shape) > 1
-        """The model's input is one tensor with a shape of its own."""
+        """The model's input is one tensor with more than one dimension per row."""
         self.input_name = _name_input(manifest)
 
     def read_rows(self, rows: object, what: str, *, exact: bool, plain: bool = False) -> Rows:
@@ -60,7 +60,7 @@ class RowReader:
         return self._read_unnamed(rows, what, plain=plain)
 
     def read_columns(self, inputs: object, what: str, *, plain: bool = False) -> Rows:
-        """Return all values of each column, by its name, or those of a model's one input without a name."""
+        """Return the rows of an object of lists by column name, or of a list for a model's only input."""
         if not isinstance(inputs, dict) or is_b64(inputs):
             if not isinstance(inputs, list) or not inputs:
                 reject(
@@ -96,11 +96,11 @@ class RowReader:
         return self.read_rows(rows, what, exact=True)
 
     def read_ordered(self, rows: list[Any], what: str) -> Rows:
-        """Return rows whose values stand in the order of the model's columns; of one column the bare values."""
+        """Return rows whose values have the order of the model's columns; of one column the bare values."""
         if self._flat:
             try:
                 return self._read_unnamed(rows, what)
-            except BadRequest:  # what is told by column names the column
+            except BadRequest:  # parse by column, so that the message names the column
                 pass
         lists = [rows] if len(self.names) == 1 else [list(values) for values in zip(*rows, strict=True)]
         return to_rows(self._build_tensors(lists), self._manifest)
@@ -109,7 +109,7 @@ class RowReader:
         return value[0] if name in self._plain and isinstance(value, list) and len(value) == 1 else value
 
     def _read_by_input_name(self, rows: list[Any], what: str) -> Rows:
-        """Return rows that are objects with the one input that the metadata name."""
+        """Return rows that are objects with the input name of the metadata."""
         if self._dtype is not None and all(type(row) is dict and row.keys() == {self.input_name} for row in rows):
             return self._read_unnamed([row[self.input_name] for row in rows], what)
         for place, row in enumerate(rows):
@@ -138,7 +138,7 @@ class RowReader:
 
 
 def _name_input(manifest: Manifest) -> str:
-    """Return what the whole input is called: a name that is no column's, unless there is but one column."""
+    """Return the name of the whole input: not a column's, unless there is only one column."""
     if len(manifest.columns) == 1 and not manifest.single_matrix:
         return manifest.columns[0].name
     name = "input"
@@ -166,7 +166,7 @@ def parse_numbers(values: list[Any], dtype: np.dtype[Any], what: str, *, plain: 
 
 
 def _to_whole_numbers(values: list[Any]) -> NDArray[np.generic] | None:
-    """Return numbers with a point but no fraction as whole ones; None where they are none."""
+    """Return floats without a fraction as whole numbers; None: there are others."""
     try:
         numbers = np.asarray(values)
     except (ValueError, OverflowError):
@@ -191,7 +191,7 @@ def parse_encoded_texts(values: list[Any], what: str) -> NDArray[np.generic]:
 
 
 def is_b64(value: object) -> bool:
-    """Tell whether an object stands for bytes.
+    """Return whether an object holds bytes in base64.
 
     >>> is_b64({"b64": "aGk="}), is_b64({"b64": 1}), is_b64({"b64": "aGk=", "more": 1})
     (True, False, False)
@@ -216,7 +216,7 @@ def _check_list(values: object, what: str) -> list[Any]:
 
 
 def describe_value(value: object) -> str:
-    """Name what came where rows should be.
+    """Describe a value that is not a list of rows, for a message.
 
     >>> describe_value(None), describe_value({}), describe_value([]), describe_value(1.5)
     ('null', 'an object', 'an empty list', '1.5')
@@ -239,12 +239,12 @@ def list_names(names: Sequence[str]) -> str:
 
 
 def to_json_values(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever orjson writes
-    """Return an output as orjson writes it: numbers as they are, anything else as texts."""
+    """Return an output in a form that orjson writes: numbers as they are, anything else as texts."""
     if values.dtype.kind in "biuf":
         return np.ascontiguousarray(values)
     return np.array([str(value) for value in values.ravel()], dtype=object).reshape(values.shape).tolist()
 
 
 def to_json_rows(values: NDArray[np.generic]) -> Any:  # noqa: ANN401 - as above
-    """Return an output to be taken apart into rows; orjson has no word for some of numpy's single whole numbers."""
+    """Return an output as a list of rows; as Python numbers, because orjson can't write all of numpy's scalars."""
     return values.tolist() if values.dtype.kind in "biu" else to_json_values(values)

@@ -1,4 +1,4 @@
-"""The model's one signature as TensorFlow Serving describes it, and what else than predict fits it."""
+"""The model's one signature as TensorFlow Serving describes it, and whether it can classify or regress."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +29,7 @@ Described = dict[str, object]
 
 
 def describe_signature(manifest: Manifest, name: str, outputs: Mapping[str, TensorType]) -> Described:
-    """Return the signature's definition; `name` is that of the whole input, where the model takes it in one."""
+    """Return the signature's definition; `name` is that of the whole input, if the model takes one matrix."""
     kind = manifest.matrix_kind
     if kind is not None and (manifest.single_matrix or len(manifest.columns) > 1):
         inputs = {name: _describe_tensor(name, get_datatype(kind), (-1, *manifest.inner_shape))}
@@ -43,7 +43,7 @@ def describe_signature(manifest: Manifest, name: str, outputs: Mapping[str, Tens
 
 
 def _describe_output(name: str, kind: TensorType | None) -> Described:
-    """Describe an output; one that was never seen has no type that could be said."""
+    """Describe an output; the type of one that was never seen is unknown."""
     if kind is not None:
         return _describe_tensor(name, kind.datatype, kind.shape)
     return {"dtype": "DT_INVALID", "tensor_shape": {"dim": [], "unknown_rank": True}, "name": f"{name}:0"}
@@ -59,7 +59,7 @@ def _describe_tensor(name: str, datatype: str, shape: Sequence[int]) -> Describe
 
 
 def explain_no_classes(manifest: Manifest, outputs: Mapping[str, TensorType]) -> str | None:
-    """Say why the model gives no classes; None: it does."""
+    """Return why the model returns no classes; None: it does."""
     kind = outputs.get("prediction")
     if "probabilities" in manifest.output_names:
         return None
@@ -71,7 +71,7 @@ def explain_no_classes(manifest: Manifest, outputs: Mapping[str, TensorType]) ->
 
 
 def explain_no_regression(outputs: Mapping[str, TensorType]) -> str | None:
-    """Say why the model gives no number for each row; None: it does."""
+    """Return why the model returns no number per row; None: it does."""
     kind = outputs.get("prediction")
     if kind is None:
         return "a model whose answers were never seen"

@@ -178,7 +178,7 @@ class Engine:
     def _make_refusal(self, seen: str, waiting: int) -> Overloaded | Draining:
         if self.draining:
             return Draining(f"this replica is ending and {seen}; ask another one")
-        refusal = Overloaded(f"{seen}; come again later, or add replicas")
+        refusal = Overloaded(f"{seen}; try again later, or add replicas")
         refusal.retry_after = max(1, ceil(self._admission.estimate_wait(waiting)))
         return refusal
 

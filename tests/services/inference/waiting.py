@@ -16,7 +16,7 @@ async def predict(engine: Engine, rows: Rows, deadline: float) -> Outputs:
     try:
         result = await came
     except asyncio.CancelledError:
-        waiting.tell = None  # what nobody waits for any more is not run
+        waiting.deliver = None  # a request whose client has gone is not run
         raise
     if isinstance(result, Refused):
         raise result
