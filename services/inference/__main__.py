@@ -21,7 +21,7 @@ is lost on its way. With uvicorn's default of 5 s some would be, at one request 
 
 def main(words: list[str] | None = None) -> int:
     """Serve until a signal to end; return the exit code."""
-    asked = _parser().parse_args(words)
+    asked = _make_parser().parse_args(words)
     cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(count_usable_cores()))
     workers = asked.workers or (cores if _is_onnx() else 1)
     os.environ[CPUS], os.environ[WORKERS_NOW] = str(max(1, cores // workers)), str(workers)
@@ -53,7 +53,7 @@ def _check_port(host: str, port: int) -> None:
             raise SystemExit(message) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.inference", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=3000, help="port for HTTP (%(default)s)")

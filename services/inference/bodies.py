@@ -117,7 +117,7 @@ async def compress_body(body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes
     if len(body) < COMPRESS_FROM or b"accept-encoding" not in headers:
         return body, None
     accepted = headers[b"accept-encoding"]
-    takes = {part.partition(b";")[0].strip().lower() for part in accepted.split(b",") if not _refuses(part)}
+    takes = {part.partition(b";")[0].strip().lower() for part in accepted.split(b",") if not _is_excluded(part)}
     encoding = next((one for one in (b"zstd", b"gzip") if one in takes), None)
     if encoding is None:
         return body, None
@@ -125,10 +125,10 @@ async def compress_body(body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes
     return (await asyncio.to_thread(pack, body) if len(body) > THREAD_FROM else pack(body)), encoding
 
 
-def _refuses(part: bytes) -> bool:
+def _is_excluded(part: bytes) -> bool:
     """Return whether an entry of accept-encoding excludes its encoding.
 
-    >>> _refuses(b" gzip;q=0"), _refuses(b"gzip;q=0.5"), _refuses(b"gzip")
+    >>> _is_excluded(b" gzip;q=0"), _is_excluded(b"gzip;q=0.5"), _is_excluded(b"gzip")
     (True, False, False)
     """
     quality = part.partition(b";")[2].replace(b" ", b"")

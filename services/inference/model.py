@@ -32,10 +32,10 @@ class TensorType:
     """-1 is the row axis."""
 
     @classmethod
-    def of(cls, values: NDArray[np.generic]) -> "TensorType":
+    def of_array(cls, values: NDArray[np.generic]) -> "TensorType":
         """Return those of an array.
 
-        >>> TensorType.of(np.zeros((1, 10), dtype=np.float32))
+        >>> TensorType.of_array(np.zeros((1, 10), dtype=np.float32))
         TensorType(datatype='FP32', shape=(-1, 10))
         """
         return cls(get_array_datatype(values), (-1, *values.shape[1:]))
@@ -84,7 +84,7 @@ class Model:
         if isinstance(result, ModelFailed):
             log.warning("warm-up: the model failed on a row of zeros: %s", result)
         else:
-            self.outputs = {name: TensorType.of(values) for name, values in result.items()}
+            self.outputs = {name: TensorType.of_array(values) for name, values in result.items()}
         self.ready = True
 
     def drain(self) -> None:

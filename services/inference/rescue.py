@@ -132,7 +132,7 @@ class Rescuer:
             self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(keepalive_expiry=2.0))
         query = f"?{call.query.decode('latin-1')}" if call.query else ""
         url = f"http://{rule.by}{call.path}{query}"
-        headers = self._headers(call.headers, seconds)
+        headers = self._build_headers(call.headers, seconds)
         try:
             async with asyncio.timeout(seconds):
                 came = await self._client.post(url, content=call.body, headers=headers, timeout=seconds)
@@ -151,7 +151,7 @@ class Rescuer:
         if self._client is not None:
             await self._client.aclose()
 
-    def _headers(self, asked: Mapping[bytes, bytes], seconds: float) -> list[Header]:
+    def _build_headers(self, asked: Mapping[bytes, bytes], seconds: float) -> list[Header]:
         kept = [(name, value) for name, value in asked.items() if name not in _OURS and name not in _OF_CONNECTION]
         timeout = b"%d" % max(1, int(1000 * seconds))
         return [

@@ -37,11 +37,13 @@ def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> R
     name = next(iter(tensors))
     alone = len(tensors) == 1 and (len(manifest.columns) == 1 or name not in manifest.names)
     if alone and manifest.matrix_dtype is not None:
-        return Rows(_matrix(tensors[name], f"input {name!r}", manifest, manifest.matrix_dtype), {})
-    return Rows(None, _columns(tensors, manifest))
+        return Rows(_check_matrix(tensors[name], f"input {name!r}", manifest, manifest.matrix_dtype), {})
+    return Rows(None, _check_columns(tensors, manifest))
 
 
-def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]) -> NDArray[np.generic]:
+def _check_matrix(
+    values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]
+) -> NDArray[np.generic]:
     rows, width = values.shape[0], manifest.width
     if values.shape[1:] not in manifest.row_shapes:
         reject(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
@@ -50,23 +52,23 @@ def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: n
 
 def _fit_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
     """Keep a type that fits into the wanted one; cast a wider type if every value fits."""
-    return values if _holds(dtype, values.dtype) else cast_values(values, dtype, what)
+    return values if _can_hold(dtype, values.dtype) else cast_values(values, dtype, what)
 
 
 @cache
-def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+def _can_hold(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
     """Return whether every value of the other type fits; cached, because numpy's function is slow."""
     return np.can_cast(other, dtype, "safe")
 
 
-def _columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
+def _check_columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
     if tensors.keys() != manifest.names:
         _refuse_names(tensors, manifest)
     rows = len(tensors[manifest.columns[0].name])
-    return {column.name: _column(tensors[column.name], column, rows) for column in manifest.columns}
+    return {column.name: _check_column(tensors[column.name], column, rows) for column in manifest.columns}
 
 
-def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
+def _check_column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
     if column.plain and values.dtype == column.dtype and values.shape in {(rows,), (rows, 1)}:
         return values.reshape(rows)  # most columns
     what = f"input {column.name!r}"

@@ -33,7 +33,7 @@ class HealthService:
         self._watches: set[HealthWatch] = set()
         self._timer: TimerHandle | None = None
 
-    def methods(self) -> Mapping[str, GrpcMethod]:
+    def list_methods(self) -> Mapping[str, GrpcMethod]:
         """Return Check, which reports once, and Watch, which reports every change."""
         return {
             **make_unary_methods(self, {"Check": self._answer_check}, {}),

@@ -54,7 +54,7 @@ class OpenInferenceGrpc:
         self.stream_codec = InferenceCodec(self._parse, self._write_streamed)
         """For requests in a stream."""
 
-    def methods(self) -> Mapping[str, GrpcMethod]:
+    def list_methods(self) -> Mapping[str, GrpcMethod]:
         """Return the methods that take one message and return one."""
         told = {
             "ServerLive": self._answer_live,

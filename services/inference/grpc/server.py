@@ -43,9 +43,9 @@ class GrpcServer:
         self._streams = InferStreams(self.calls, protocol)
         self._health = HealthService(self.calls, (open_inference.SERVICE, tensorflow.SERVICE))
         services = {
-            open_inference.SERVICE: {**protocol.methods(), "ModelStreamInfer": self._streams.make_method()},
-            tensorflow.SERVICE: predictions.methods(),
-            health.SERVICE: self._health.methods(),
+            open_inference.SERVICE: {**protocol.list_methods(), "ModelStreamInfer": self._streams.make_method()},
+            tensorflow.SERVICE: predictions.list_methods(),
+            health.SERVICE: self._health.list_methods(),
         }
         methods = {
             f"/{service}/{name}".encode(): replace(method, path=f"{GRPC}/{service}/{name}")
@@ -59,7 +59,7 @@ class GrpcServer:
         self._ending = False
         self._empty = asyncio.Event()
 
-    def routes(self) -> dict[str, Route]:
+    def build_routes(self) -> dict[str, Route]:
         """Return the HTTP routes for messages of gRPC that another revision forwards."""
         return {one.path: Route(protocol=one.protocol, codec=one.codec) for one in self._methods if one.codec}
 

@@ -48,7 +48,7 @@ class PredictionService:
         self._labels = tuple(labels)
         self._spec = _make_model_spec(self._manifest)
 
-    def methods(self) -> Mapping[str, GrpcMethod]:
+    def list_methods(self) -> Mapping[str, GrpcMethod]:
         """Return the methods that take one message and return one."""
         predict = InferenceCodec(self._parse, self._write)
         return make_unary_methods(self, {"GetModelMetadata": self._answer_metadata}, {"Predict": predict})

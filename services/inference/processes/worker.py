@@ -66,7 +66,7 @@ class Worker(uvicorn.Server):
             self._grpc = await _start_grpc(self._model, self._grpc_address)
             front = self.config.app
             assert isinstance(front, HttpApplication)  # noqa: S101 - as `main` made it
-            front.routes.update(self._grpc.routes())
+            front.routes.update(self._grpc.build_routes())
         self._write_a_page()
         gc.collect()
         gc.freeze()
@@ -98,7 +98,7 @@ class Worker(uvicorn.Server):
 def main(words: list[str] | None = None) -> None:
     """Serve on the descriptor that the supervisor made."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    asked = _parser().parse_args(words)
+    asked = _make_parser().parse_args(words)
     folder, slot = Path(os.environ[FOLDER]), os.environ[SLOT]
     with report_termination():
         configure_logging()
@@ -139,7 +139,7 @@ async def _start_grpc(model: Model, address: str) -> "GrpcServer":
     return server
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.inference.processes.worker", description=__doc__)
     parser.add_argument("--keep-alive-seconds", type=int, required=True)
     parser.add_argument("--drain-seconds", type=int, required=True)

@@ -144,12 +144,12 @@ class Engine:
             return
         now = self._clock()
         refusal = self._admission.explain_refusal(
-            waiting, now, deadline - now, self._overdue(now) if self._full else 0.0
+            waiting, now, deadline - now, self._get_overdue_seconds(now) if self._full else 0.0
         )
         if refusal is not None:
             raise self._make_refusal(refusal, waiting)
 
-    def _overdue(self, now: float) -> float:
+    def _get_overdue_seconds(self, now: float) -> float:
         """Return by how much the current runs exceed their expected time: the least of them."""
         late = min(now - run.began - self._run_times.predict_seconds(run.rows) for run in self._background)
         return max(0.0, late)

@@ -140,7 +140,7 @@ class OnnxRuntime:
             # products of large matrices a third faster, but each worker would have its own copy
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:
-            session = onnxruntime.InferenceSession(self._path, options, providers=self._providers())
+            session = onnxruntime.InferenceSession(self._path, options, providers=self._list_providers())
         except Exception as error:  # ONNX Runtime's errors have no common class but Exception
             message = f"the model {self._manifest.file!r} can't be loaded: {_get_first_line(error)}"
             raise ModelFailed(message) from error
@@ -148,7 +148,7 @@ class OnnxRuntime:
             self._check_gpu(session)
         return session
 
-    def _providers(self) -> list[str]:
+    def _list_providers(self) -> list[str]:
         """Return the wanted providers that this build has: for a missing one ONNX Runtime would only warn."""
         wanted, there = self._devices.providers, onnxruntime.get_available_providers()
         if CUDA in wanted and CUDA in there:

@@ -27,7 +27,7 @@ class InputBins:
     >>> bins = InputBins((column,), "float64", (ColumnBins(name="age", edges=(20.0, 60.0)),))
     >>> ages = np.array([[19.5], [20.0], [70.0], [float("nan")]])
     >>> bins.count(Rows(ages, {}))
-    >>> bins.counts()
+    >>> bins.read_counts()
     {'age': [1, 1, 1, 1]}
     """
 
@@ -51,9 +51,9 @@ class InputBins:
         for name, bins in self._texts.items():
             bins.count(rows.columns[name])
 
-    def counts(self) -> dict[str, list[int]]:
+    def read_counts(self) -> dict[str, list[int]]:
         """Return the rows per bin by column, in the profile's order; the last number counts missing values."""
-        numbers = {} if self._numbers is None else self._numbers.counts()
+        numbers = {} if self._numbers is None else self._numbers.read_counts()
         texts = {name: bins.counts for name, bins in self._texts.items()}
         found = numbers | texts
         return {one.name: list(found[one.name]) for one in self._profile}
@@ -110,7 +110,7 @@ class _NumberBins:
             some = values[start : start + self._at_once, :, None]
             self._reached += np.count_nonzero(np.greater_equal(some, edges), axis=0)
 
-    def counts(self) -> dict[str, list[int]]:
+    def read_counts(self) -> dict[str, list[int]]:
         """Return the rows per bin, missing values last, by column."""
         shown = {}
         for one, width, row in zip(self._profile, self._widths, self._reached, strict=True):

@@ -129,17 +129,17 @@ class MeterReading:
 
     def get_requests(self) -> dict[tuple[str, int], float]:
         """Return answered requests by protocol and status, zeros included."""
-        return self._table(0)
+        return self._read_table(0)
 
     def get_rescued(self) -> dict[tuple[str, int], float]:
         """Return requests that another revision answered, by protocol and this revision's own status."""
-        return self._table(_RESCUED)
+        return self._read_table(_RESCUED)
 
     def get_helped(self) -> dict[tuple[str, int], float]:
         """Return requests of another revision that were answered here, by protocol and status."""
-        return self._table(_HELPED)
+        return self._read_table(_HELPED)
 
-    def _table(self, start: int) -> dict[tuple[str, int], float]:
+    def _read_table(self, start: int) -> dict[tuple[str, int], float]:
         table = self._values[start : start + _TABLE].reshape(len(PROTOCOLS), len(CODES))
         return {
             (protocol, code): float(table[row, column])

@@ -50,7 +50,7 @@ class PredictionSummary:
             "nonfinite": self._nonfinite,
             "scores": sums if self._count else None,
             "classes": dict(self._classes),
-            "inputs": self._inputs.counts(),
+            "inputs": self._inputs.read_counts(),
         }
 
     def _count_kept(self) -> None:

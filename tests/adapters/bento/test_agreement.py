@@ -95,8 +95,8 @@ class Doors:
         doors = (OpenInferenceHttp(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
         self._routes = {path: route for door in doors for path, route in door.build_routes().exact.items()}
         self._grpc = {
-            Door.OIP_GRPC: OpenInferenceGrpc(model).methods()["ModelInfer"],
-            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).methods()["Predict"],
+            Door.OIP_GRPC: OpenInferenceGrpc(model).list_methods()["ModelInfer"],
+            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).list_methods()["Predict"],
         }
 
     def take(self, request: Request) -> bool:

@@ -44,7 +44,9 @@ def doors(classifier: Path) -> tuple[GrpcMethod, GrpcMethod]:
     """Return both doors' methods that run the model, without a server."""
     manifest = parse_manifest(json.loads((classifier / "slipway.json").read_text()))
     model = Model(manifest=manifest, runtime=open_runtime(manifest, classifier))
-    return OpenInferenceGrpc(model).methods()["ModelInfer"], PredictionService(model, ["champion"]).methods()["Predict"]
+    return OpenInferenceGrpc(model).list_methods()["ModelInfer"], PredictionService(model, ["champion"]).list_methods()[
+        "Predict"
+    ]
 
 
 def refused(service: GrpcServed, method: str, body: bytes) -> tuple[str, str]:

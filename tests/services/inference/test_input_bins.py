@@ -103,7 +103,7 @@ def test_requests_by_column_are_counted_as_a_plain_loop_does(table: Any) -> None
     for batch in batches:
         bins.count(by_column(columns, batch))
 
-    assert bins.counts() == expected(columns, profile, batches)
+    assert bins.read_counts() == expected(columns, profile, batches)
 
 
 @given(tables([kind for kind in VALUES if kind != "str"], one_kind=True))
@@ -115,7 +115,7 @@ def test_matrices_are_counted_as_a_plain_loop_does(table: Any) -> None:  # noqa:
     for batch in batches:
         bins.count(as_matrix(batch, columns[0].kind))
 
-    assert bins.counts() == expected(columns, profile, batches)
+    assert bins.read_counts() == expected(columns, profile, batches)
 
 
 def test_many_rows_are_counted_in_parts() -> None:
@@ -127,7 +127,7 @@ def test_many_rows_are_counted_in_parts() -> None:
     bins.count(as_matrix(values.reshape(-1, 1), "float64"))
 
     found = np.bincount(np.searchsorted(edges, values, side="right"), minlength=10)
-    assert bins.counts() == {"x": [*found.tolist(), 0]}
+    assert bins.read_counts() == {"x": [*found.tolist(), 0]}
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
@@ -140,7 +140,7 @@ def test_a_value_that_is_an_edge_reaches_it_in_every_kind_of_float(kind: str) ->
     whole.count(as_matrix([[edge] for edge in edges], kind))
     apart.count(by_column(columns, [[edge] for edge in edges]))
 
-    assert whole.counts() == apart.counts() == {"x": [0, *[1] * 9, 0]}
+    assert whole.read_counts() == apart.read_counts() == {"x": [0, *[1] * 9, 0]}
 
 
 def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -> None:
@@ -150,7 +150,7 @@ def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -
 
     bins.count(as_matrix([[0.6], [0.7], [0.8]], "float32"))
 
-    assert bins.counts() == {"x": [1, 1, 1, 0]}
+    assert bins.read_counts() == {"x": [1, 1, 1, 0]}
 
 
 def test_a_column_behind_a_wide_one_is_found_in_a_matrix() -> None:
@@ -160,7 +160,7 @@ def test_a_column_behind_a_wide_one_is_found_in_a_matrix() -> None:
 
     bins.count(as_matrix([[9, 9, 9, 9, 1], [0, 0, 0, 0, 7]], "float64"))
 
-    assert bins.counts() == {"x": [1, 1, 0]}
+    assert bins.read_counts() == {"x": [1, 1, 0]}
 
 
 def test_without_a_profile_nothing_is_counted() -> None:
@@ -169,7 +169,7 @@ def test_without_a_profile_nothing_is_counted() -> None:
 
     bins.count(as_matrix([[1.0]], "float64"))
 
-    assert bins.counts() == {}
+    assert bins.read_counts() == {}
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.just(np.nan), min_size=1))
@@ -180,7 +180,7 @@ def test_the_validation_rows_themselves_spread_as_their_profile_says(values: lis
 
     bins.count(as_matrix([[value] for value in values], "float64"))
 
-    assert bins.counts()["x"] == list(said.counts)
+    assert bins.read_counts()["x"] == list(said.counts)
 
 
 @given(st.lists(st.integers(-100, 100), min_size=1), st.data(), st.sampled_from(["float16", "float32"]))
@@ -195,4 +195,4 @@ def test_narrow_floats_spread_as_the_numbers_they_were_made_of(
 
     bins.count(as_matrix([[value] for value in values], kind))
 
-    assert bins.counts()["x"] == counted(values, profile)
+    assert bins.read_counts()["x"] == counted(values, profile)
