@@ -61,3 +61,13 @@ def test_names_are_typed_once(folder: str) -> None:
 def test_a_typed_name_is_found(source: str) -> None:
     """In texts, bytes, parts of texts, and in the midst of others."""
     assert len(list(typed(source))) == 1
+
+
+def test_dashboard_and_rules_name_metrics_that_there_are() -> None:
+    """What the chart installs for Prometheus and Grafana can't import them."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deployments" / "chart").rglob("files/*")]
+    used = {name for text in texts for name in re.findall(r"slipway_[a-z_]+", text)}
+    known = {name + suffix for name in names_of(metrics) for suffix in ("", "_bucket", "_count", "_sum")}
+
+    assert used <= known
+    assert metrics.REQUESTS in used

@@ -123,7 +123,7 @@ def test_a_body_that_does_not_come_in_time_is_refused(came: list[bytes], monkeyp
 
 
 def test_slow_senders_hold_up_nobody_else(alone: Served) -> None:
-    """While bodies of some clients do not come, on the short way and on the long one, others are answered."""
+    """While bodies of some clients do not come, on the fast path and on the slow one, others are answered."""
     heads = [f"content-length: {len(BODY)}", "transfer-encoding: chunked", f"content-length: {BODY_LIMIT}"]
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connected(alone, heads[number % len(heads)])) for number in range(SLOW)]

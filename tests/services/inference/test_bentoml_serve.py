@@ -1,4 +1,4 @@
-"""The same package under `bentoml serve`: BentoML's server, our doors in front of its middleware."""
+"""The same package under `bentoml serve`: BentoML's server, our protocols in front of its middleware."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The server of the gRPC doors: deadlines, overload, health, endings, and what travels beside the messages."""
+"""The gRPC server: deadlines, overload, health, endings, and what travels beside the messages."""
 
 import contextlib
 import signal

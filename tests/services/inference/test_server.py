@@ -50,7 +50,7 @@ def _answer(stream: "socket.SocketIO") -> bytes:
 
 
 def test_pipelined_requests_are_answered_in_their_order(pair: Served) -> None:
-    """Those of the short way and those of the long one, on one connection."""
+    """Those of the fast path and those of the slow one, on one connection."""
     sent = head() + BODY + head("/v2/health/live", 0, method="GET") + head(more="x-request-id: 3\r\n") + BODY
     sent += head("/v2/models/toy/infer?x=1") + BODY + head() + b"{" * len(BODY)
 
@@ -63,7 +63,7 @@ def test_pipelined_requests_are_answered_in_their_order(pair: Served) -> None:
 
 
 def test_a_body_may_come_in_pieces_or_without_a_length(pair: Served) -> None:
-    """Byte by byte, in chunks, and larger than the short way takes."""
+    """Byte by byte, in chunks, and larger than the fast path takes."""
     with socket.create_connection(("127.0.0.1", pair.port), timeout=20) as connection:
         for byte in head() + BODY:
             connection.sendall(bytes([byte]))

@@ -1,4 +1,4 @@
-"""Asking an engine as a door does, and waiting for what becomes of it."""
+"""Has an engine run rows as an exchange does, and waits for the result."""
 
 import asyncio
 
