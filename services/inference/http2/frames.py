@@ -131,3 +131,15 @@ def check_size(kind: FrameKind, payload: bytes, size: int) -> None:
     """Raise ConnectionFault if a frame does not have the fixed size of its kind."""
     if len(payload) != size:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"{kind.name} of {len(payload)} bytes, expected {size}")
+
+
+def check_has_stream(kind: FrameKind, number: int) -> None:
+    """Raise ConnectionFault for a frame of a stream that names none."""
+    if not number:
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of no stream")
+
+
+def check_no_stream(kind: FrameKind, number: int) -> None:
+    """Raise ConnectionFault for a frame of the connection that names a stream."""
+    if number:
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of stream {number}, expected none")

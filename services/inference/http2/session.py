@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.inference.http2 import frames
+from services.inference.http2.closed_streams import ClosedStreams
 from services.inference.http2.flow_control import FlowController
 from services.inference.http2.frame_budget import FrameBudget
 from services.inference.http2.frames import (
@@ -16,9 +17,6 @@ from services.inference.http2.frames import (
 )
 from services.inference.http2.header_cache import MALFORMED, HeaderBlockCache
 from services.inference.http2.streams import ConnectionEvents, Limits, Stream, StreamApplication
-
-EARLY_CLOSED = 1024
-"""Most remembered streams that were closed before their requests ended, so that frames of them may still arrive."""
 
 
 class Session:
@@ -46,9 +44,7 @@ class Session:
         """The latest stream that the peer started."""
         self._highest_accepted = frames.STREAM_BITS
         """Higher streams are refused while the connection drains."""
-        self._closed_early: dict[int, None] = {}
-        self._highest_forgotten = 0
-        """The highest stream that was dropped from `_closed_early`."""
+        self._closed_early = ClosedStreams()
         self._unreturned = 0
         """Received bytes of the connection's window without a window update."""
         self._handlers = (
@@ -100,7 +96,7 @@ class Session:
         """Reset a stream after an error of the peer."""
         self._write(make_frame(FrameKind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
         self._budget.spend()
-        self._note_closed_early(number)
+        self._closed_early.add(number)
         stream = self._streams.get(number)
         if stream is not None:
             self._drop_stream(stream)
@@ -201,29 +197,28 @@ class Session:
         """Ignore a frame of a stream that was closed before its request ended; refuse those of other closed streams."""
         if number > self.last_stream or not number & 1:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
-        if number not in self._closed_early and number > self._highest_forgotten:
-            raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"a frame of stream {number}, which is closed")
+        self._closed_early.check(number)
         if ended:
-            self._closed_early.pop(number, None)
+            self._closed_early.remove(number)
 
     def _handle_priority(self, _: int, number: int, payload: bytes) -> None:
         frames.check_size(FrameKind.PRIORITY, payload, 5)
-        _check_has_stream(FrameKind.PRIORITY, number)
+        frames.check_has_stream(FrameKind.PRIORITY, number)
         self._budget.spend()
 
     def _handle_reset(self, _: int, number: int, payload: bytes) -> None:
         frames.check_size(FrameKind.RST_STREAM, payload, 4)
-        _check_has_stream(FrameKind.RST_STREAM, number)
+        frames.check_has_stream(FrameKind.RST_STREAM, number)
         if number > self.last_stream:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"RST_STREAM of stream {number}, which was never begun")
         self._budget.spend()
-        self._closed_early.pop(number, None)
+        self._closed_early.remove(number)
         stream = self._streams.get(number)
         if stream is not None:
             self._drop_stream(stream)
 
     def _handle_settings(self, flags: int, number: int, payload: bytes) -> None:
-        _check_no_stream(FrameKind.SETTINGS, number)
+        frames.check_no_stream(FrameKind.SETTINGS, number)
         if flags & frames.ACK:
             frames.check_size(FrameKind.SETTINGS, payload, 0)
             return
@@ -248,7 +243,7 @@ class Session:
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
     def _handle_ping(self, flags: int, number: int, payload: bytes) -> None:
-        _check_no_stream(FrameKind.PING, number)
+        frames.check_no_stream(FrameKind.PING, number)
         frames.check_size(FrameKind.PING, payload, 8)
         if not flags & frames.ACK:
             self._budget.spend()
@@ -258,7 +253,7 @@ class Session:
 
     def _handle_goaway(self, _: int, number: int, payload: bytes) -> None:
         """Continue: the peer starts no more streams, and closes the connection when it has its responses."""
-        _check_no_stream(FrameKind.GOAWAY, number)
+        frames.check_no_stream(FrameKind.GOAWAY, number)
         if len(payload) < 8:  # noqa: PLR2004 - bytes of its two numbers
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
         self._budget.spend()
@@ -286,7 +281,7 @@ class Session:
         stream.on_sent()
         if not stream.is_complete:
             self._write(make_frame(FrameKind.RST_STREAM, 0, stream.id, ErrorCode.NO_ERROR.to_bytes(4, "big")))
-            self._note_closed_early(stream.id)
+            self._closed_early.add(stream.id)
         self._report_empty()
 
     def _drop_stream(self, stream: Stream) -> None:
@@ -300,23 +295,6 @@ class Session:
         del self._streams[stream.id]
         self._application.on_stream_closed(stream)
 
-    def _note_closed_early(self, number: int) -> None:
-        self._closed_early[number] = None
-        if len(self._closed_early) > EARLY_CLOSED:
-            oldest = next(iter(self._closed_early))
-            del self._closed_early[oldest]
-            self._highest_forgotten = max(self._highest_forgotten, oldest)
-
     def _report_empty(self) -> None:
         if self._highest_accepted != frames.STREAM_BITS and not self._streams:
             self._events.on_empty()
-
-
-def _check_has_stream(kind: FrameKind, number: int) -> None:
-    if not number:
-        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of no stream")
-
-
-def _check_no_stream(kind: FrameKind, number: int) -> None:
-    if number:
-        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{kind.name} of stream {number}, expected none")
