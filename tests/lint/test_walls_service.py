@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("src", "services", "flows", "tasks", "demo")
+FOLDERS = ("src", "services", "flows", "tasks", "demo", "tests/lint")
 PROGRAM = Path(sys.executable).with_name("lint-imports")
 
 FORBIDDEN = {
