@@ -12,7 +12,6 @@ from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import ReplicasSpec
 from slipway_interface.metrics import IN_FLIGHT
 
-"""The gauge that every pod exports: requests accepted and not answered yet."""
 FALLBACK_CPU_PERCENT = 70
 """The target where requests in flight can't be had and the spec names no other: room for 40 % more until pods come."""
 CUSTOM_METRICS = "/apis/custom.metrics.k8s.io/v1beta1"
