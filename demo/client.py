@@ -23,14 +23,13 @@ import httpx
 
 from demo import tally
 from demo.tally import Ending, Tally
+from slipway_interface.headers import RESCUED, REVISION
 
 ODD_EVERY = 33
 """Every so many-th request is of the odd kind: 3 %."""
 TIMEOUT_SECONDS = 10.0
 """An answer that takes longer is none."""
 WRITE_SECONDS = 0.5
-REVISION = "x-slipway-revision"
-RESCUED = "x-slipway-rescued"
 """The revision that was asked first and could not answer, where another one did."""
 FROM_A_SERVICE = "x-envoy-upstream-service-time"
 """Envoy adds it to every answer that came from behind it; its own errors lack it."""

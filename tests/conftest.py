@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from selenium import webdriver
 
+from tests.tiers import find_tier
+
 os.environ.setdefault("SLIPWAY_HOME", mkdtemp(prefix="slipway-tests-"))  # never the checkout's own
 atexit.register(shutil.rmtree, os.environ["SLIPWAY_HOME"], ignore_errors=True)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -35,6 +37,12 @@ FLAGS = (
     "--window-size=1400,1300",
 )
 MISSING = "needs the programs chromium and chromedriver (Debian: apt install chromium chromium-driver)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its tier, so that a tier can be chosen: `pytest -m unit`."""
+    for item in items:
+        item.add_marker(find_tier(item.path, getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

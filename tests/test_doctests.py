@@ -1,4 +1,4 @@
-"""The examples in the docstrings of pure modules are executed: documentation that is wrong fails."""
+"""The examples in the docstrings of pure modules and of the service are executed: documentation that is wrong fails."""
 
 import doctest
 import importlib
@@ -6,12 +6,17 @@ import pkgutil
 
 import pytest
 
+import services.inference
 import slipway.domain
+import slipway_interface
 
 MODULES = [
     "slipway.errors",
     *(found.name for found in pkgutil.walk_packages(slipway.domain.__path__, "slipway.domain.")),
+    *(found.name for found in pkgutil.walk_packages(slipway_interface.__path__, "slipway_interface.")),
+    *(found.name for found in pkgutil.walk_packages(services.inference.__path__, "services.inference.")),
 ]
+MODULES.remove("services.inference.service")  # importing it changes BentoML
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from benchmarks.serving.asking import DATATYPES, NEAR, Answers
 from benchmarks.serving.models import ROWS, Model
 from benchmarks.serving.processes import HOST, Process, ServerFailed, pinned
-from services.inference.messages import message
+from services.inference.messages import get_message_class
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 UNDER_WAY = 0.001
 """Share of the answers that may be cut by the end of a measurement."""
-ModelInferRequest = message("inference.ModelInferRequest")
-ModelInferResponse = message("inference.ModelInferResponse")
+ModelInferRequest = get_message_class("inference.ModelInferRequest")
+ModelInferResponse = get_message_class("inference.ModelInferResponse")
 
 
 def messages(model: Model) -> list[bytes]:

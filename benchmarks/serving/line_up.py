@@ -60,6 +60,7 @@ def _lay_out(model: Model, folder: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "services" / "inference", folder / "services" / "inference", ignore=ignored)
     shutil.copyfile(ROOT / "services" / "__init__.py", folder / "services" / "__init__.py")
+    shutil.copytree(ROOT / "src" / "slipway_interface", folder / "slipway_interface", ignore=ignored)
     shutil.copytree(model.folder, folder / "model")
 
 

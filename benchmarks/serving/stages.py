@@ -9,13 +9,13 @@ from typing import Any
 
 from benchmarks.serving.asking import oip_json
 from benchmarks.serving.models import Model
-from services.inference.calls import Call
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model as ServedModel
-from services.inference.protocols.oip import OpenInference
-from services.inference.running.onnx_runtime import OnnxRuntime
-from services.inference.telling.summary import Summary
+from services.inference.protocols.oip import OpenInferenceHttp
+from services.inference.request import Request
+from services.inference.runtime.onnx_runtime import OnnxRuntime
+from services.inference.telemetry.prediction_summary import PredictionSummary
 
 CALLS, REPEATS = 1000, 5
 
@@ -29,17 +29,17 @@ def stages(model: Model) -> Iterator[dict[str, Any]]:
     asyncio.run(runtime.start())
     form = oip_json(model)
     served = ServedModel(manifest=manifest, runtime=runtime)
-    inference = OpenInference(served).paths().exact[form.path].inference
+    inference = OpenInferenceHttp(served).build_routes().exact[form.path].codec
     if inference is None:
         raise TypeError(f"{form.path}: no inference, expected the protocol's inference route")
-    call = Call("POST", form.path, b"", {}, form.bodies[0])
+    call = Request("POST", form.path, b"", {}, form.bodies[0])
     asked = inference.parse(call)
-    feeds = runtime.feeds(asked.rows)
+    feeds = runtime.make_feeds(asked.rows)
     (outputs,) = runtime.run([feeds])
-    summary = Summary(manifest)
+    summary = PredictionSummary(manifest)
     steps: dict[str, Callable[[], object]] = {
         "parse and check": lambda: inference.parse(call),
-        "to the model's types": lambda: runtime.feeds(asked.rows),
+        "to the model's types": lambda: runtime.make_feeds(asked.rows),
         "run the model": lambda: runtime.run([feeds]),
         "write the answer": lambda: inference.write(asked, outputs),
         "summaries": lambda: summary.count(asked.rows, outputs["prediction"]),

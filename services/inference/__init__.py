@@ -1,9 +1,9 @@
 """The one BentoML service that every model is packaged with.
 
-A request comes through `processes` (a supervisor and its workers) to a door: a protocol over HTTP (`protocols`) or gRPC
-(`grpc_doors`). Its `exchange` asks the `model`, which is run in `running`; `telling` counts and logs what happened, and
-`pages` shows it.
+`processes` (a supervisor and its workers) accept connections and pass each request to a protocol handler: over HTTP
+(`application`, `protocols`) or gRPC (`grpc`). `exchange` follows a request from its arrival to its response and has the
+`model` compute it in `runtime`; `telemetry` counts and logs what happened, and `pages` publishes it.
 
 It goes into images: it imports neither Prefect nor Kubernetes nor Slipway, and MLflow only in the child process that
-runs models which could not be converted (`running.pyfunc_worker`).
+runs models which could not be converted (`runtime.pyfunc_worker`).
 """

@@ -1,4 +1,4 @@
-"""`python -m services.inference`: serve the package that this source lies in."""
+"""`python -m services.inference`: serve the package that contains this source."""
 
 import argparse
 import contextlib
@@ -7,44 +7,45 @@ import os
 import socket
 import sys
 
-from services.inference.endings import MANIFEST, MODEL
-from services.inference.processes.cores import usable
-from services.inference.processes.supervisor import Plan, Supervisor
-from services.inference.running.devices import WORKERS_NOW, read_devices
+from services.inference.package import MODEL_FOLDER
+from services.inference.processes.cores import count_usable_cores
+from services.inference.processes.supervisor import ServerPlan, Supervisor
+from services.inference.runtime.devices import WORKERS_NOW, read_devices
+from slipway_interface.environment import CPUS, WORKERS
+from slipway_interface.manifest import FILE
 
-WORKERS, CPUS = "SLIPWAY_WORKERS", "SLIPWAY_CPUS"
 KEEP_ALIVE_SECONDS = 3900
-"""Longer than routers keep an idle connection (Envoy: an hour): whoever closes first loses no request that is on its
-way. uvicorn's own 5 s would lose some at one request every few seconds."""
+"""Longer than routers keep an idle connection (Envoy: an hour), so that the router closes first and no request
+is lost on its way. With uvicorn's default of 5 s some would be, at one request every few seconds."""
 
 
 def main(words: list[str] | None = None) -> int:
-    """Serve until told to end; return the exit code."""
-    asked = _parser().parse_args(words)
-    cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(usable()))
-    workers = asked.workers or (cores if _shares_nothing() else 1)
+    """Serve until a signal to end; return the exit code."""
+    asked = _make_parser().parse_args(words)
+    cores = read_devices(os.environ).cpus if CPUS in os.environ else max(1, int(count_usable_cores()))
+    workers = asked.workers or (cores if _is_onnx() else 1)
     os.environ[CPUS], os.environ[WORKERS_NOW] = str(max(1, cores // workers)), str(workers)
     passed = ["--keep-alive-seconds", str(asked.keep_alive_seconds), "--drain-seconds", str(asked.drain_seconds)]
     if asked.grpc_port:
-        _must_be_free(asked.host, asked.grpc_port)
+        _check_port(asked.host, asked.grpc_port)
         passed += ["--grpc", f"{asked.host}:{asked.grpc_port}"]
-    plan = Plan(
-        host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, words=tuple(passed)
+    plan = ServerPlan(
+        host=asked.host, port=asked.port, workers=workers, drain_seconds=asked.drain_seconds, arguments=tuple(passed)
     )
     return Supervisor(plan).run()
 
 
-def _shares_nothing() -> bool:
-    """Tell whether a worker holds a model of ONNX: one of pyfunc has a process with the model's framework each."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker says what is wrong with it
-        return bool(json.loads((MODEL / MANIFEST).read_text(encoding="utf-8"))["runtime"] == "onnx")
+def _is_onnx() -> bool:
+    """Return whether the model is ONNX: with pyfunc each worker would have a process with the model's framework."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the worker reports what is wrong with it
+        return bool(json.loads((MODEL_FOLDER / FILE).read_text(encoding="utf-8"))["runtime"] == "onnx")
     return False
 
 
-def _must_be_free(host: str, port: int) -> None:
-    """Refuse a taken port: our workers share it, and would with another server too, whose clients we would answer."""
+def _check_port(host: str, port: int) -> None:
+    """Refuse a port that is in use: workers share it, so they would share it with another server too."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was used a moment ago is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was used a moment ago is free
         try:
             probe.bind((host, port))
         except OSError as error:
@@ -52,7 +53,7 @@ def _must_be_free(host: str, port: int) -> None:
             raise SystemExit(message) from error
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.inference", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=3000, help="port for HTTP (%(default)s)")

@@ -1,4 +1,4 @@
-"""The model behind every door: loaded, warmed up, asked, summed up."""
+"""The served model and what belongs to it: its runtime, its queue, its counters and summaries."""
 
 import logging
 from dataclasses import dataclass, field
@@ -9,59 +9,60 @@ from numpy.typing import NDArray
 
 from services.inference.manifest import Manifest
 from services.inference.refusals import ModelFailed
-from services.inference.rescuing import Rescuer
-from services.inference.running.engine import Engine
-from services.inference.running.runtime import Runtime, warm_up_rows
-from services.inference.telling.answers import Answers
-from services.inference.telling.meter import Meter
-from services.inference.telling.summary import Summary
-from services.inference.telling.watching import Watch
-from services.inference.tensors import datatype_of_array
+from services.inference.rescue import Rescuer
+from services.inference.runtime.engine import Engine
+from services.inference.runtime.model_runtime import ModelRuntime, make_warm_up_rows
+from services.inference.telemetry.compared_answers import ComparedAnswers
+from services.inference.telemetry.meter import Meter
+from services.inference.telemetry.observer import RequestObserver
+from services.inference.telemetry.prediction_summary import PredictionSummary
+from services.inference.tensors import get_array_datatype
+from slipway_interface.logs import LOGGER
 
-log = logging.getLogger("slipway.inference")
+log = logging.getLogger(LOGGER)
 
 
 @dataclass(frozen=True, slots=True)
-class TensorKind:
+class TensorType:
     """The type and shape of an output."""
 
     datatype: str
-    """The Open Inference Protocol's name of it."""
+    """The Open Inference Protocol's name of the type."""
     shape: tuple[int, ...]
     """-1 is the row axis."""
 
     @classmethod
-    def of(cls, values: NDArray[np.generic]) -> "TensorKind":
+    def of_array(cls, values: NDArray[np.generic]) -> "TensorType":
         """Return those of an array.
 
-        >>> TensorKind.of(np.zeros((1, 10), dtype=np.float32))
-        TensorKind(datatype='FP32', shape=(-1, 10))
+        >>> TensorType.of_array(np.zeros((1, 10), dtype=np.float32))
+        TensorType(datatype='FP32', shape=(-1, 10))
         """
-        return cls(datatype_of_array(values), (-1, *values.shape[1:]))
+        return cls(get_array_datatype(values), (-1, *values.shape[1:]))
 
 
 @dataclass(slots=True, kw_only=True)
 class Model:
-    """One model; `ready` only after it answered a first request of our own."""
+    """One model; `ready` after its first run, on a row of zeros."""
 
     manifest: Manifest
-    runtime: Runtime
+    runtime: ModelRuntime
     meter: Meter = field(default_factory=Meter)
     objective: float = inf
-    """Seconds within which every answer has to be given; what can't be is refused."""
-    answers: Answers = field(default_factory=Answers)
-    summary: Summary = field(init=False)
+    """Seconds within which every response must be given; requests that can't be are refused."""
+    compared_answers: ComparedAnswers = field(default_factory=ComparedAnswers)
+    summary: PredictionSummary = field(init=False)
     engine: Engine = field(init=False)
-    outputs: dict[str, TensorKind] = field(default_factory=dict)
-    """What the model gives, as its first answer showed; empty where it gave none."""
+    outputs: dict[str, TensorType] = field(default_factory=dict)
+    """The outputs of the model's first run; empty if it failed."""
     ready: bool = False
-    watch: Watch = field(init=False)
+    observer: RequestObserver = field(init=False)
     rescuer: Rescuer = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin the summary that the manifest asks for."""
-        self.summary = Summary(self.manifest)
-        self.watch = Watch(self.manifest)
+        """Create the parts that depend on the manifest."""
+        self.summary = PredictionSummary(self.manifest)
+        self.observer = RequestObserver(self.manifest)
         self.rescuer = Rescuer(self.manifest.revision, self.meter)
         self.engine = Engine(
             self.runtime, batchable=self.manifest.batchable, meter=self.meter, objective=self.objective
@@ -69,30 +70,30 @@ class Model:
 
     @property
     def device(self) -> str | None:
-        """What it runs on; None before it is loaded."""
+        """The device it runs on; None before it is loaded."""
         return self.runtime.device if self.ready else None
 
     @property
     def draining(self) -> bool:
-        """It answers what it has, and asks its clients to go elsewhere."""
+        """Whether the replica is ending: it answers requests, and asks clients to go elsewhere."""
         return self.engine.draining
 
     async def start(self) -> None:
-        """Load the model and run it. A model that fails on zeros is loaded all the same: live rows differ."""
-        result = await self.engine.start(warm_up_rows(self.manifest))
+        """Load the model and run it once. A failure on zeros is only logged, because live rows differ."""
+        result = await self.engine.start(make_warm_up_rows(self.manifest))
         if isinstance(result, ModelFailed):
             log.warning("warm-up: the model failed on a row of zeros: %s", result)
         else:
-            self.outputs = {name: TensorKind.of(values) for name, values in result.items()}
+            self.outputs = {name: TensorType.of_array(values) for name, values in result.items()}
         self.ready = True
 
     def drain(self) -> None:
-        """Be ready no more; what comes all the same is still answered."""
+        """Stop being ready; requests that still arrive are answered."""
         self.ready = False
         self.engine.draining = True
 
     async def stop(self) -> None:
-        """Let go of the model once what is in flight is done."""
+        """Release the model after the requests in flight."""
         self.drain()
         await self.engine.stop()
         await self.rescuer.close()

@@ -1,22 +1,22 @@
-"""Why a request gets no prediction: one tree, by what the client should do; each protocol writes it in its own form.
+"""Why a request gets no prediction: one tree of errors, by what the client should do. Protocols write them.
 
 Refused
-├── BadRequest    400   mend the request
-├── NotFound      404   ask for what is there
+├── BadRequest    400   correct the request
+├── NotFound      404   use an existing path, model, version
 ├── NotAllowed    405   use the path's own method
 ├── TooSlow       408   send faster
 ├── TooLarge      413   send less at a time
-├── UnknownMedia  415   send what is understood
-├── Overloaded    429   come again later
-├── ModelFailed   500   nothing: it is the server's failure
-├── Draining      503   ask another replica
-└── TooLate       504   give it more time
+├── UnknownMedia  415   send a supported type or encoding
+├── Overloaded    429   try again later
+├── ModelFailed   500   nothing: it is the server's error
+├── Draining      503   try another replica
+└── TooLate       504   allow more time
 """
 
 from typing import NoReturn
 
 SHOWN = 160
-"""Characters of a client's value that a message repeats."""
+"""Most characters of a client's value in a message."""
 
 
 class Refused(Exception):
@@ -24,7 +24,7 @@ class Refused(Exception):
 
     status = 500
     retry_after: int | None = None
-    """Seconds after which another try may do."""
+    """Seconds after which another try may succeed."""
 
 
 class BadRequest(Refused):
@@ -34,63 +34,63 @@ class BadRequest(Refused):
 
 
 class NotFound(Refused):
-    """No such path, model, version or label here."""
+    """There is no such path, model, version or label."""
 
     status = 404
 
 
 class NotAllowed(Refused):
-    """The path is there, for another method."""
+    """The path has another method."""
 
     status = 405
 
 
 class TooSlow(Refused):
-    """The body did not come in time."""
+    """The body did not arrive in time."""
 
     status = 408
 
 
 class TooLarge(Refused):
-    """More bytes than are taken."""
+    """The body exceeds the limit."""
 
     status = 413
 
 
 class UnknownMedia(Refused):
-    """A content type or encoding that is not understood."""
+    """The content type or encoding is not supported."""
 
     status = 415
 
 
 class Overloaded(Refused):
-    """The queue is full: what is accepted keeps its latency."""
+    """The queue is full; accepted requests keep their latency."""
 
     status = 429
     retry_after = 1
 
 
 class ModelFailed(Refused):
-    """The model raised, died, or gave what no answer can carry: the server's failure, not the client's."""
+    """The model raised an error, died, or returned what can't be sent: the server's error, not the client's."""
 
     status = 500
 
 
 class Draining(Refused):
-    """This replica is about to end and takes no more than it has."""
+    """This replica is ending and accepts no more requests."""
 
     status = 503
     retry_after = 1
 
 
 class TooLate(Refused):
-    """The time that the client gives was over before the work began."""
+    """The client's deadline passed."""
 
     status = 504
 
 
-def refuse(what: str, seen: object, expected: str) -> NoReturn:
-    """Raise BadRequest in the one form that all messages have; long values are cut."""
+def reject(what: str, seen: object, expected: str) -> NoReturn:
+    """Raise BadRequest with a message in the common form; long values are cut."""
     shown = seen if isinstance(seen, str) else repr(seen)
     message = f"{what}: got {shown[:SHOWN]}{'...' * (len(shown) > SHOWN)}, expected {expected}"
     raise BadRequest(message)

@@ -1,7 +1,7 @@
-"""Rows for the model: tensors that some protocol named, checked against the model's columns.
+"""Rows for the model: tensors of any protocol, checked against the model's columns.
 
-What a client sends keeps its type where every value of it fits: a matrix that came as float32 reaches an ONNX model of
-float32 uncopied, whatever the signature says.
+Values keep the type in which they were sent if the model's type holds all values of it: a float32 matrix reaches a
+float32 ONNX model without a copy, whatever the signature says.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.inference.manifest import Column, Manifest
-from services.inference.refusals import refuse
-from services.inference.tensors import cast
+from services.inference.refusals import reject
+from services.inference.tensors import cast_values
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class Rows:
     """Rows for the model, checked against its columns; a matrix, or columns."""
 
     matrix: NDArray[np.generic] | None
-    """All columns in one array, shape (rows, width), of a type that the manifest's holds; None: see `columns`."""
+    """All columns in one array, shape (rows, width), of a type that fits into the manifest's; None: see `columns`."""
     columns: dict[str, NDArray[np.generic]]
-    """One array per column, shape (rows, ...); empty where there is a matrix."""
+    """One array per column, shape (rows, ...); empty if there is a matrix."""
 
     @property
     def count(self) -> int:
@@ -33,66 +33,68 @@ class Rows:
 
 
 def to_rows(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> Rows:
-    """Return what the model runs on: one matrix, or one tensor per column; raise BadRequest naming the input."""
+    """Return one matrix, or one tensor per column; raise BadRequest naming the input."""
     name = next(iter(tensors))
     alone = len(tensors) == 1 and (len(manifest.columns) == 1 or name not in manifest.names)
     if alone and manifest.matrix_dtype is not None:
-        return Rows(_matrix(tensors[name], f"input {name!r}", manifest, manifest.matrix_dtype), {})
-    return Rows(None, _columns(tensors, manifest))
+        return Rows(_check_matrix(tensors[name], f"input {name!r}", manifest, manifest.matrix_dtype), {})
+    return Rows(None, _check_columns(tensors, manifest))
 
 
-def _matrix(values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]) -> NDArray[np.generic]:
+def _check_matrix(
+    values: NDArray[np.generic], what: str, manifest: Manifest, dtype: np.dtype[Any]
+) -> NDArray[np.generic]:
     rows, width = values.shape[0], manifest.width
     if values.shape[1:] not in manifest.row_shapes:
-        refuse(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
-    return _fitting(values.reshape(rows, width), dtype, what)
+        reject(f"{what}: shape", list(values.shape), f"[rows, {width}], or one tensor per column")
+    return _fit_type(values.reshape(rows, width), dtype, what)
 
 
-def _fitting(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Keep a type that the wanted one holds; what is wider is cast, where every value fits."""
-    return values if _holds(dtype, values.dtype) else cast(values, dtype, what)
+def _fit_type(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Keep a type that fits into the wanted one; cast a wider type if every value fits."""
+    return values if _can_hold(dtype, values.dtype) else cast_values(values, dtype, what)
 
 
 @cache
-def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    """Tell whether every value of the other type fits; there are a dozen types, and numpy's answer takes its time."""
+def _can_hold(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Return whether every value of the other type fits; cached, because numpy's function is slow."""
     return np.can_cast(other, dtype, "safe")
 
 
-def _columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
+def _check_columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> dict[str, NDArray[np.generic]]:
     if tensors.keys() != manifest.names:
         _refuse_names(tensors, manifest)
     rows = len(tensors[manifest.columns[0].name])
-    return {column.name: _column(tensors[column.name], column, rows) for column in manifest.columns}
+    return {column.name: _check_column(tensors[column.name], column, rows) for column in manifest.columns}
 
 
-def _column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
+def _check_column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
     if column.plain and values.dtype == column.dtype and values.shape in {(rows,), (rows, 1)}:
         return values.reshape(rows)  # most columns
     what = f"input {column.name!r}"
     shape = (rows, *column.shape[1:])
     if values.shape != shape and not (len(shape) == 1 and values.shape == (rows, 1)):
         first = f"[{', '.join(map(str, shape))}]"
-        refuse(f"{what}: shape", list(values.shape), f"{first}{f' or [{rows}, 1]' if len(shape) == 1 else ''}")
+        reject(f"{what}: shape", list(values.shape), f"{first}{f' or [{rows}, 1]' if len(shape) == 1 else ''}")
     values = values.reshape(shape)
     if column.kind == "str":
-        return values if values.dtype == object else refuse(what, "numbers", "texts (datatype BYTES)")
-    return cast(values, column.dtype, what)
+        return values if values.dtype == object else reject(what, "numbers", "texts (datatype BYTES)")
+    return cast_values(values, column.dtype, what)
 
 
 def _refuse_names(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifest) -> NoReturn:
     names = [column.name for column in manifest.columns]
     unknown = next((name for name in tensors if name not in manifest.names), None)
     if unknown is not None:
-        refuse(f"input {unknown!r}", "a name the model does not have", f"one of {_listed(names)}")
+        reject(f"input {unknown!r}", "a name the model does not have", f"one of {_list_first(names)}")
     missing = [name for name in names if name not in tensors]
-    refuse("inputs", f"none for {_listed(missing)}", f"one tensor for each of the {len(names)} columns")
+    reject("inputs", f"none for {_list_first(missing)}", f"one tensor for each of the {len(names)} columns")
 
 
-def _listed(names: list[str]) -> str:
+def _list_first(names: list[str]) -> str:
     """Name the first few of many.
 
-    >>> _listed(["a", "b"])
+    >>> _list_first(["a", "b"])
     'a, b'
     """
     shown = 8

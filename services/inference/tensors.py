@@ -1,4 +1,4 @@
-"""One tensor of the Open Inference Protocol (v2), JSON form: checked on its way in, written on its way out."""
+"""Tensors of the Open Inference Protocol (v2) in JSON: parsed and checked, and written."""
 
 from collections.abc import Sequence
 from math import hypot, prod
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.refusals import refuse
+from services.inference.refusals import reject
 
 DATATYPES = {
     "BOOL": "bool",
@@ -24,103 +24,103 @@ DATATYPES = {
     "FP64": "float64",
     "BYTES": "str",
 }
-"""The protocol's names of types, and ours (numpy's)."""
+"""The protocol's names of types, and the manifest's (numpy's)."""
 DTYPES = {datatype: np.dtype(object if kind == "str" else kind) for datatype, kind in DATATYPES.items()}
 _SIZES = "a list of sizes, the rows first, such as [1, 64]"
 DIMENSIONS = 32
-"""Most sizes of a shape."""
+"""Most dimensions of a shape."""
 _NAMES = {kind: datatype for datatype, kind in DATATYPES.items()}
 _NAMES_OF_DTYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _ACCEPTED = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Which kinds of JSON values (numpy kind letters) may fill a tensor of which kind."""
 FEW = 256
-"""Numbers up to which a look at them is sooner without numpy."""
+"""Up to so many numbers a check is faster without numpy."""
 DEPTH = 64
-"""Levels of lists: numpy has no more dimensions."""
+"""Most levels of nested lists: numpy has no more dimensions."""
 _WORDS = {"b": "true or false", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
 
 
-def datatype_of(kind: str) -> str:
+def get_datatype(kind: str) -> str:
     """Return the protocol's name of a type.
 
-    >>> datatype_of("float32"), datatype_of("str")
+    >>> get_datatype("float32"), get_datatype("str")
     ('FP32', 'BYTES')
     """
     return _NAMES[kind]
 
 
-def datatype_of_array(values: NDArray[np.generic]) -> str:
+def get_array_datatype(values: NDArray[np.generic]) -> str:
     """Return the protocol's name of an array's type; texts of any kind are BYTES.
 
-    >>> datatype_of_array(np.zeros(2, dtype=np.int8)), datatype_of_array(np.array(["a"]))
+    >>> get_array_datatype(np.zeros(2, dtype=np.int8)), get_array_datatype(np.array(["a"]))
     ('INT8', 'BYTES')
     """
     return _NAMES_OF_DTYPES.get(values.dtype, "BYTES")
 
 
-def parse_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
-    """Return one input tensor as an array of its type and shape (`plain`: see `values_of`); raise BadRequest."""
-    dtype = dtype_of(entry.get("datatype"), what)
-    shape = shape_of(entry.get("shape"), what)
+def parse_json_tensor(entry: dict[str, Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+    """Return one input tensor as an array of its type and shape (`plain`: see `parse_values`); raise BadRequest."""
+    dtype = parse_dtype(entry.get("datatype"), what)
+    shape = parse_shape(entry.get("shape"), what)
     data = entry.get("data")
     if not isinstance(data, list):
-        refuse(f"{what}: data", type(data).__name__, "a list of values")
-    values = values_of(data, dtype, what, plain=plain)
+        reject(f"{what}: data", type(data).__name__, "a list of values")
+    values = parse_values(data, dtype, what, plain=plain)
     if values.size != prod(shape):
-        refuse(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
+        reject(f"{what}: data", f"{values.size} values", f"{prod(shape)}, as its shape {list(shape)} says")
     return values.reshape(shape)
 
 
-def dtype_of(datatype: object, what: str) -> np.dtype[Any]:
+def parse_dtype(datatype: object, what: str) -> np.dtype[Any]:
     """Return numpy's type for the protocol's name of it; raise BadRequest."""
     dtype = DTYPES.get(datatype) if isinstance(datatype, str) else None
-    return refuse(f"{what}: datatype", datatype, f"one of {', '.join(DATATYPES)}") if dtype is None else dtype
+    return reject(f"{what}: datatype", datatype, f"one of {', '.join(DATATYPES)}") if dtype is None else dtype
 
 
-def shape_of(shape: object, what: str) -> tuple[int, ...]:
+def parse_shape(shape: object, what: str) -> tuple[int, ...]:
     """Return a tensor's sizes, the rows first; raise BadRequest."""
     if not isinstance(shape, list) or not shape:
-        refuse(f"{what}: shape", shape, _SIZES)
+        reject(f"{what}: shape", shape, _SIZES)
     for size in shape:
         if type(size) is not int or size < 0:
-            refuse(f"{what}: shape", shape, _SIZES)
+            reject(f"{what}: shape", shape, _SIZES)
     if shape[0] == 0:
-        refuse(f"{what}: shape", shape, "at least one row")
+        reject(f"{what}: shape", shape, "at least one row")
     if len(shape) > DIMENSIONS or 0 in shape:  # beyond what numpy can hold, or with nothing in it
-        refuse(f"{what}: shape", shape[: DIMENSIONS + 1], f"at most {DIMENSIONS} sizes, all over 0")
+        reject(f"{what}: shape", shape[: DIMENSIONS + 1], f"at most {DIMENSIONS} sizes, all over 0")
     return tuple(shape)
 
 
-def values_of(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
+def parse_values(data: list[Any], dtype: np.dtype[Any], what: str, *, plain: bool = False) -> NDArray[np.generic]:
     """Return parsed JSON, flat or nested, as an array of a type (object: texts); raise BadRequest.
 
-    `plain`: there is no long text in it. numpy gives every value of a list the length of its longest text, which would
-    be gigabytes for a body of megabytes: texts become objects, and lists of numbers are searched for texts before.
+    `plain`: it holds no long text. numpy would give every value of a list the length of its longest text, gigabytes
+    for a body of megabytes; so texts become objects, and lists of numbers are searched for texts first.
     """
     if dtype.kind == "O":
-        return texts_of(data, what)
+        return parse_texts(data, what)
     if len(data) == 1 and dtype in _FLOATS and type(data[0]) is float and abs(data[0]) <= _FLOATS[dtype]:
         return np.array(data, dtype)  # a column of one row
-    text = None if plain else text_in(data)
+    text = None if plain else find_text(data)
     if text is not None:
-        refuse(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
+        reject(f"{what}: data", repr(text), f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says")
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError) as error:  # ragged lists, more than 64 levels, numbers beyond 64 bits
         seen = f"values that make no array ({str(error)[:80]})"
-        refuse(f"{what}: data", seen, "a flat list, or lists of equal length")
+        reject(f"{what}: data", seen, "a flat list, or lists of equal length")
     if values.dtype == dtype:
         return values
     if dtype == _FLOAT32 and values.dtype == _FLOAT64 and values.size and _within_float32(values, data):
         return values.astype(_FLOAT32)  # the most frequent case by far
     if values.size and values.dtype.kind not in _ACCEPTED[dtype.kind]:
         expected = f"{_WORDS[dtype.kind]}, as its datatype {_NAMES_OF_DTYPES[dtype]} says"
-        refuse(f"{what}: data", _example(data), expected)
-    return cast(values, dtype, f"{what}: data")
+        reject(f"{what}: data", _show_example(data), expected)
+    return cast_values(values, dtype, f"{what}: data")
 
 
-def text_in(values: Sequence[Any]) -> str | None:
-    """Return a text that lists of lists hold, where there is one."""
+def find_text(values: Sequence[Any]) -> str | None:
+    """Return a text in nested lists; None: there is none."""
     level: list[Sequence[Any]] = [values]
     for _ in range(DEPTH):
         kinds = {kind for one in level for kind in set(map(type, one))}
@@ -134,72 +134,72 @@ def text_in(values: Sequence[Any]) -> str | None:
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _FLOATS = {dtype: float(np.finfo(dtype).max) for dtype in (_FLOAT32, _FLOAT64)}
-"""The largest number of each."""
+"""The largest number of each type."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 def _within_float32(values: NDArray[np.generic], data: list[Any]) -> bool:
-    """Tell whether no value is beyond float32's range: where the root of all squares is not, no value is."""
+    """Return whether all values are in float32's range: if the root of the sum of squares is, they all are."""
     if values.ndim == 1 and values.size <= FEW and hypot(*data) <= _LARGEST:
         return True
     return bool(values.max() <= _LARGEST and values.min() >= -_LARGEST)
 
 
-def texts_of(data: list[Any], what: str) -> NDArray[np.generic]:
+def parse_texts(data: list[Any], what: str) -> NDArray[np.generic]:
     """Return texts, flat or in lists of equal length, as an array of objects; raise BadRequest."""
     flat, sizes = data, [len(data)]
     while flat and isinstance(flat[0], list):
         size = len(flat[0])
         if len(sizes) == DEPTH or not all(isinstance(one, list) and len(one) == size for one in flat):
-            refuse(f"{what}: data", "lists of different lengths", "a flat list, or lists of equal length")
+            reject(f"{what}: data", "lists of different lengths", "a flat list, or lists of equal length")
         sizes.append(size)
         flat = [value for one in flat for value in one]
     for value in flat:
         if not isinstance(value, str):
-            refuse(f"{what}: data", "null" if value is None else value, "texts, as its datatype BYTES says")
+            reject(f"{what}: data", "null" if value is None else value, "texts, as its datatype BYTES says")
     array: NDArray[np.generic] = np.empty(len(flat), dtype=object)
     array[:] = flat
     return array.reshape(sizes)
 
 
-def _flat(data: Any) -> Any:  # noqa: ANN401 - parsed JSON
+def _flatten(data: Any) -> Any:  # noqa: ANN401 - parsed JSON
     for value in data:
         if isinstance(value, list):
-            yield from _flat(value)
+            yield from _flatten(value)
         else:
             yield value
 
 
-def _example(data: list[Any]) -> str:
-    """Show the first value that is no plain number, or else the first."""
-    flat = list(_flat(data))
+def _show_example(data: list[Any]) -> str:
+    """Return the first value that is not a number, or else the first, for a message."""
+    flat = list(_flatten(data))
     odd = next((value for value in flat if isinstance(value, bool | str | dict) or value is None), flat[0])
     return "null" if odd is None else repr(odd)
 
 
-def cast(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
-    """Return numbers as another type where every value fits into it, NaN stays NaN; raise BadRequest."""
+def cast_values(values: NDArray[np.generic], dtype: np.dtype[Any], what: str) -> NDArray[np.generic]:
+    """Return numbers as another type; NaN stays NaN. Raise BadRequest if a value does not fit."""
     if values.dtype == dtype:
         return values
     integers = values.dtype.kind in "iu" and dtype.kind in "iu"
     if dtype.kind == "O" or not (integers or np.can_cast(values.dtype, dtype, "same_kind")):
-        refuse(what, f"values of type {datatype_of_array(values)}", f"type {datatype_of_array(np.empty(0, dtype))}")
+        reject(what, f"values of type {get_array_datatype(values)}", f"type {get_array_datatype(np.empty(0, dtype))}")
     with np.errstate(over="ignore"):
         result = values.astype(dtype)
     fits = np.isfinite(result)
-    if not fits.all():  # what was no finite number before is none now: a wider type lets it through as well
+    if not fits.all():  # values that were not finite before may stay so
         fits |= ~np.isfinite(values)
     if integers:
         fits = (result.astype(values.dtype) == values) & (np.less(result, 0) == np.less(values, 0))
     if not fits.all():
         wrong = values.ravel()[np.argmin(np.ravel(fits))]
-        refuse(what, str(wrong), f"values within the range of {_NAMES_OF_DTYPES[dtype]}")
+        reject(what, str(wrong), f"values within the range of {_NAMES_OF_DTYPES[dtype]}")
     return result
 
 
-def write_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
-    """Return one output tensor as the protocol has it."""
-    datatype = datatype_of_array(values)
+def write_json_tensor(name: str, values: NDArray[np.generic]) -> dict[str, object]:
+    """Return one output tensor as JSON."""
+    datatype = get_array_datatype(values)
     flat = values.ravel()
     return {
         "name": name,

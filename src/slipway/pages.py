@@ -7,8 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, 
 from slipway.domain.judge.readings import Summary, Sums
 from slipway.domain.rollout.shadow import Answer
 
-SUMMARY, ANSWERS = "/slipway/summary", "/slipway/answers"
-
 _ANSWERS = TypeAdapter(dict[str, list[Answer]])
 
 

@@ -200,7 +200,7 @@ def test_a_wrong_expectation_is_refused(expectation: dict[str, object], what: st
         ("quality", {"tolerance": -0.1}, "quality.tolerance"),
         ("conversion", {"absolute_tolerance": math.inf}, "conversion.absolute_tolerance"),
         ("conversion", {"margin": 2}, "conversion.margin"),
-        ("optimization", {"variants": ["fp8"]}, "optimization.variants.0"),
+        ("optimization", {"variants": ["fp 8"]}, "optimization.variants.0"),
         ("optimization", {"rounds": 1}, "optimization.rounds"),
         ("rehearsal", {"requests": 0}, "rehearsal.requests"),
         ("rehearsal", {"p99_limit_milliseconds": 0}, "rehearsal.p99_limit_milliseconds"),

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import yaml
 
-from services.inference.messages import message
+from services.inference.messages import get_message_class
 from tests.end_to_end.conftest import QUICK, Sent, Stack
 from tests.services.inference.grpc_serving import INFER
 
@@ -130,7 +130,7 @@ def over_http(client: httpx.Client, address: str) -> tuple[bool, str]:
 
 def over_grpc(channel: grpc.Channel, model: str) -> tuple[bool, str]:
     """Ask once by the same protocol's messages."""
-    request = message("inference.ModelInferRequest")(model_name=model)
+    request = get_message_class("inference.ModelInferRequest")(model_name=model)
     for name in CLIENTS:
         request.inputs.add(name=name, shape=[1], datatype="FP64").contents.fp64_contents.append(0.5)
     try:

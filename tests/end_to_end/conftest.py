@@ -139,7 +139,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def running(tmp_path_factory: pytest.TempPathFactory, more: dict[str, str], front_door: str = "") -> Iterator[Stack]:
     """Bring a stack up in a home of its own, with more settings; take it down, and look that nothing of it is left."""
     home, models = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("models")
-    ports = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True))
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     env = {
         **os.environ,
         **more,
@@ -168,7 +168,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, more: dict[str, str], fron
     assert left == []
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on, all different."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -35,7 +35,7 @@ def test_the_project_file_is_clean() -> None:
         ({"schedules": [{"intervall": 60}]}, "unknown key 'intervall'; did you mean 'interval'?"),
         ({"parameters": {"modle": "digits"}}, "flow release has no parameter 'modle'"),
         ({"entrypoint": "flows.release.relaese"}, "can't be imported"),
-        ({"entrypoint": "flows.release.conclude"}, "conclude is no flow"),
+        ({"entrypoint": "flows.release.wait_for_answer"}, "wait_for_answer is no flow"),
     ],
 )
 def test_a_mistake_is_named(change: dict[str, object], sentence: str) -> None:

@@ -15,7 +15,7 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.protocols import oip_json
 from services.inference.refusals import ModelFailed
-from services.inference.running.runtime import InlineRuntime
+from services.inference.runtime.model_runtime import InlineRuntime
 
 HEADER_LENGTH = b"inference-header-content-length"
 
@@ -38,11 +38,11 @@ def application(folder: Path) -> Callable[..., Awaitable[None]]:
         answer = b"{}"
         if scope["method"] == "POST":
             said = dict(scope["headers"]).get(HEADER_LENGTH)
-            asked = oip_json.parse(body, None if said is None else int(said), manifest)
-            (result,) = runtime.run([runtime.feeds(asked.rows)])
+            asked = oip_json.parse_request(body, None if said is None else int(said), manifest)
+            (result,) = runtime.run([runtime.make_feeds(asked.rows)])
             if isinstance(result, ModelFailed):
                 raise result
-            answer, head = oip_json.write(asked, result, manifest)
+            answer, head = oip_json.write_response(asked, result, manifest)
             if head is not None:
                 headers = [(b"content-type", b"application/octet-stream"), (HEADER_LENGTH, b"%d" % head)]
         headers.append((b"content-length", b"%d" % len(answer)))

@@ -1,16 +1,22 @@
-"""The streams of one connection: frames are told to those that they are of (RFC 9113)."""
+"""The streams of one connection: passes frames to their streams (RFC 9113)."""
 
 from collections.abc import Callable
 
 from services.inference.http2 import frames
-from services.inference.http2.blocks import MALFORMED, Blocks
-from services.inference.http2.frames import FRAME_SIZE, Code, Fault, Kind, Setting, frame, window_update
-from services.inference.http2.outflow import Outflow
-from services.inference.http2.rations import Rations
-from services.inference.http2.streams import Application, Events, Limits, Stream
-
-EARLY = 1024
-"""Streams that ended before their requests did, of which more may come."""
+from services.inference.http2.closed_streams import ClosedStreams
+from services.inference.http2.flow_control import FlowController
+from services.inference.http2.frame_budget import FrameBudget
+from services.inference.http2.frames import (
+    FRAME_SIZE,
+    ConnectionFault,
+    ErrorCode,
+    FrameKind,
+    Setting,
+    make_frame,
+    make_window_update,
+)
+from services.inference.http2.header_cache import MALFORMED, HeaderBlockCache
+from services.inference.http2.streams import ConnectionEvents, Limits, Stream, StreamApplication
 
 
 class Session:
@@ -18,288 +24,277 @@ class Session:
 
     def __init__(
         self,
-        application: Application,
+        application: StreamApplication,
         limits: Limits,
         write: Callable[[bytes], None],
-        events: Events,
-        rations: Rations,
+        events: ConnectionEvents,
+        budget: FrameBudget,
     ) -> None:
-        """Begin requests by an application, and answer by `write`."""
+        """Start streams with an application, and send with `write`."""
         self._application, self.limits, self._write, self._events = application, limits, write, events
-        self._rations = rations
+        self._budget = budget
         self._streams: dict[int, Stream] = {}
-        self._begun: list[Stream] = []
-        """Those that began in this turn, and had not come whole then."""
-        self._blocks = Blocks(application, limits.fields)
-        self.outflow = Outflow(write, self._finished)
-        self._block: tuple[int, int, bytearray] | None = None
-        """A header block that has not come whole: its flags and stream."""
-        self.last = 0
-        """The latest stream that the peer began."""
-        self._ceiling = frames.STREAM_BITS
-        """Streams above it are refused: we are leaving."""
-        self._early: dict[int, None] = {}
-        self._forgotten = 0
-        """The latest stream that `_early` had no more room for."""
-        self._owed = 0
-        """Bytes of the connection's window that came and were not given back."""
+        self._incomplete: list[Stream] = []
+        """Streams that began with the current bytes, and are incomplete."""
+        self._header_cache = HeaderBlockCache(application, limits.fields)
+        self.flow = FlowController(write, self._finish_stream)
+        self._partial_block: tuple[int, int, bytearray] | None = None
+        """An incomplete header block: flags, stream, bytes."""
+        self.last_stream = 0
+        """The latest stream that the peer started."""
+        self._highest_accepted = frames.STREAM_BITS
+        """Higher streams are refused while the connection drains."""
+        self._closed_early = ClosedStreams()
+        self._unreturned = 0
+        """Received bytes of the connection's window without a window update."""
         self._handlers = (
-            *(self._data, self._headers, self._priority, self._reset, self._settings, self._push),
-            *(self._ping, self._goaway, self._window_update, self._continuation),
+            *(
+                self._handle_data,
+                self._handle_headers,
+                self._handle_priority,
+                self._handle_reset,
+                self._handle_settings,
+                self._handle_push_promise,
+            ),
+            *(self._handle_ping, self._handle_goaway, self._handle_window_update, self._handle_continuation),
         )
 
-    def handle(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """Take a frame; raise Fault."""
-        if self._block is not None and kind != Kind.CONTINUATION:
-            raise Fault(Code.PROTOCOL_ERROR, f"a frame of kind {kind} within a header block")
+    def handle_frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        """Handle a frame; raise ConnectionFault."""
+        if self._partial_block is not None and kind != FrameKind.CONTINUATION:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of kind {kind} within a header block")
         if kind < len(self._handlers):
             self._handlers[kind](flags, number, payload)
         else:
-            self._rations.take()
+            self._budget.spend()
 
-    def turned(self) -> None:
-        """Tell streams that began in this turn if their requests did not come whole with it."""
-        if self._begun:
-            for stream in self._begun:
-                if not (stream.received_whole or stream.closed):
-                    stream.waits()
-            self._begun.clear()
+    def end_turn(self) -> None:
+        """Notify streams that began with the current bytes and are still incomplete."""
+        if self._incomplete:
+            for stream in self._incomplete:
+                if not (stream.is_complete or stream.closed):
+                    stream.on_incomplete()
+            self._incomplete.clear()
 
-    def refuse_new(self) -> None:
-        """Refuse what the peer begins from now on."""
-        self._ceiling = self.last
-        self._tell_when_empty()
+    def refuse_new_streams(self) -> None:
+        """Refuse streams that the peer starts from now on."""
+        self._highest_accepted = self.last_stream
+        self._report_empty()
 
-    def lose_all(self) -> None:
-        """Let go of all streams."""
+    def drop_all_streams(self) -> None:
+        """Drop all streams."""
         for stream in list(self._streams.values()):
-            self._lose(stream)
+            self._drop_stream(stream)
 
-    def give_room(self, stream: Stream, size: int) -> None:
-        """Let the peer send more of a stream."""
-        if not (stream.closed or stream.received_whole) and size:
-            stream.room += size
-            self._write(window_update(stream.id, size))
+    def widen_receive_window(self, stream: Stream, size: int) -> None:
+        """Widen a stream's receive window."""
+        if not (stream.closed or stream.is_complete) and size:
+            stream.receive_window += size
+            self._write(make_window_update(stream.id, size))
 
-    def reset(self, number: int, code: Code) -> None:
-        """End a stream for a fault of the peer's."""
-        self._write(frame(Kind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
-        self._rations.take()
-        self._note_early(number)
+    def reset_stream(self, number: int, code: ErrorCode) -> None:
+        """Reset a stream after an error of the peer."""
+        self._write(make_frame(FrameKind.RST_STREAM, 0, number, code.to_bytes(4, "big")))
+        self._budget.spend()
+        self._closed_early.add(number)
         stream = self._streams.get(number)
         if stream is not None:
-            self._lose(stream)
+            self._drop_stream(stream)
 
-    def _data(self, flags: int, number: int, payload: bytes) -> None:
+    def _handle_data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
-        self._owed += size
-        if self._owed > self.limits.window >> 1:
-            self._write(window_update(0, self._owed))
-            self._owed = 0
+        self._unreturned += size
+        if self._unreturned > self.limits.window >> 1:
+            self._write(make_window_update(0, self._unreturned))
+            self._unreturned = 0
         stream = self._streams.get(number)
         if flags & frames.PADDED:
-            payload = frames.unpadded(flags, payload)
+            payload = frames.strip_padding(flags, payload)
         ended = flags & frames.END_STREAM
         if stream is None:
-            self._late(number, ended)
-        elif stream.received_whole:
-            self.reset(number, Code.STREAM_CLOSED)
-        elif size > stream.room:
-            self.reset(number, Code.FLOW_CONTROL_ERROR)
+            self._handle_closed_stream(number, ended)
+        elif stream.is_complete:
+            self.reset_stream(number, ErrorCode.STREAM_CLOSED)
+        elif size > stream.receive_window:
+            self.reset_stream(number, ErrorCode.FLOW_CONTROL_ERROR)
         else:
-            stream.room -= size
+            stream.receive_window -= size
             if ended:
-                stream.received_whole = True
+                stream.is_complete = True
             else:
-                self._went_on(stream, size, payload)
-            stream.came(payload)
+                self._account_for_piece(stream, size, payload)
+            stream.on_data(payload)
 
-    def _went_on(self, stream: Stream, size: int, payload: bytes) -> None:
-        """Note a piece that is not the last: what is no part of the body is given back, and rationed."""
+    def _account_for_piece(self, stream: Stream, size: int, payload: bytes) -> None:
+        """Account for a piece that is not the last: padding is returned to the window, empty pieces are limited."""
         if size != len(payload):
-            self.give_room(stream, size - len(payload))
+            self.widen_receive_window(stream, size - len(payload))
         if not payload:
-            self._rations.take()
+            self._budget.spend()
 
-    def _headers(self, flags: int, number: int, payload: bytes) -> None:
+    def _handle_headers(self, flags: int, number: int, payload: bytes) -> None:
         if not number & 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"HEADERS of stream {number}, expected an odd number")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"HEADERS of stream {number}, expected an odd number")
         if flags & (frames.PADDED | frames.PRIORITY):
-            payload = frames.unpadded(flags, payload)
+            payload = frames.strip_padding(flags, payload)
             if flags & frames.PRIORITY:
                 if len(payload) < 5:  # noqa: PLR2004 - bytes of a priority, which is ignored
-                    raise Fault(Code.FRAME_SIZE_ERROR, "HEADERS too short for their priority")
+                    raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for their priority")
                 payload = payload[5:]
         if flags & frames.END_HEADERS:
-            self._block_came(flags, number, payload)
+            self._finish_block(flags, number, payload)
         else:
-            self._block = (flags, number, bytearray(payload))
+            self._partial_block = (flags, number, bytearray(payload))
 
-    def _continuation(self, flags: int, number: int, payload: bytes) -> None:
-        if self._block is None or self._block[1] != number:
-            raise Fault(Code.PROTOCOL_ERROR, "CONTINUATION of no header block")
-        begun, _, block = self._block
-        self._rations.take()
+    def _handle_continuation(self, flags: int, number: int, payload: bytes) -> None:
+        if self._partial_block is None or self._partial_block[1] != number:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION of no header block")
+        begun, _, block = self._partial_block
+        self._budget.spend()
         block += payload
         if len(block) > self.limits.fields:
-            raise Fault(Code.ENHANCE_YOUR_CALM, f"a header block of more than {self.limits.fields} bytes")
+            raise ConnectionFault(
+                ErrorCode.ENHANCE_YOUR_CALM, f"a header block of more than {self.limits.fields} bytes"
+            )
         if flags & frames.END_HEADERS:
-            self._block = None
-            self._block_came(begun, number, bytes(block))
+            self._partial_block = None
+            self._finish_block(begun, number, bytes(block))
 
-    def _block_came(self, flags: int, number: int, block: bytes) -> None:
-        """Begin a stream, or end its request: whatever a block is for, it must be read, as it may change the table."""
-        head = self._blocks.head(block)
+    def _finish_block(self, flags: int, number: int, block: bytes) -> None:
+        """Start a stream or end its request. Every block must be decoded, because it may change the table."""
+        head = self._header_cache.read_head(block)
         ended = flags & frames.END_STREAM
-        if number <= self.last:
-            self._trailers(number, ended)
+        if number <= self.last_stream:
+            self._end_request(number, ended)
             return
-        self.last = number
+        self.last_stream = number
         if head is MALFORMED:
-            self.reset(number, Code.PROTOCOL_ERROR)
-        elif number > self._ceiling or len(self._streams) >= self.limits.streams:
-            self.reset(number, Code.REFUSED_STREAM)
+            self.reset_stream(number, ErrorCode.PROTOCOL_ERROR)
+        elif number > self._highest_accepted or len(self._streams) >= self.limits.streams:
+            self.reset_stream(number, ErrorCode.REFUSED_STREAM)
         else:
-            stream = self._streams[number] = self._application.begun(self, number, head)
-            stream.received_whole = bool(ended)
-            stream.begin()
+            stream = self._streams[number] = self._application.open_stream(self, number, head)
+            stream.is_complete = bool(ended)
+            stream.on_open()
             if ended:
-                stream.came(b"")
+                stream.on_data(b"")
             else:
-                self._begun.append(stream)
+                self._incomplete.append(stream)
 
-    def _trailers(self, number: int, ended: int) -> None:
+    def _end_request(self, number: int, ended: int) -> None:
         stream = self._streams.get(number)
         if stream is None:
-            self._late(number, ended)
-        elif stream.received_whole:
-            self.reset(number, Code.STREAM_CLOSED)
+            self._handle_closed_stream(number, ended)
+        elif stream.is_complete:
+            self.reset_stream(number, ErrorCode.STREAM_CLOSED)
         elif not ended:
-            self.reset(number, Code.PROTOCOL_ERROR)
+            self.reset_stream(number, ErrorCode.PROTOCOL_ERROR)
         else:
-            stream.received_whole = True
-            stream.came(b"")
+            stream.is_complete = True
+            stream.on_data(b"")
 
-    def _late(self, number: int, ended: int) -> None:
-        """Take what comes for a stream that is closed: nothing, if we closed it before its request had ended."""
-        if number > self.last or not number & 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
-        if number not in self._early and number > self._forgotten:
-            raise Fault(Code.STREAM_CLOSED, f"a frame of stream {number}, which is closed")
+    def _handle_closed_stream(self, number: int, ended: int) -> None:
+        """Ignore a frame of a stream that was closed before its request ended; refuse those of other closed streams."""
+        if number > self.last_stream or not number & 1:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of stream {number}, which was never begun")
+        self._closed_early.check(number)
         if ended:
-            self._early.pop(number, None)
+            self._closed_early.remove(number)
 
-    def _priority(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.PRIORITY, payload, 5)
-        _expect_stream(Kind.PRIORITY, number)
-        self._rations.take()
+    def _handle_priority(self, _: int, number: int, payload: bytes) -> None:
+        frames.check_size(FrameKind.PRIORITY, payload, 5)
+        frames.check_has_stream(FrameKind.PRIORITY, number)
+        self._budget.spend()
 
-    def _reset(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.RST_STREAM, payload, 4)
-        _expect_stream(Kind.RST_STREAM, number)
-        if number > self.last:
-            raise Fault(Code.PROTOCOL_ERROR, f"RST_STREAM of stream {number}, which was never begun")
-        self._rations.take()
-        self._early.pop(number, None)
+    def _handle_reset(self, _: int, number: int, payload: bytes) -> None:
+        frames.check_size(FrameKind.RST_STREAM, payload, 4)
+        frames.check_has_stream(FrameKind.RST_STREAM, number)
+        if number > self.last_stream:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"RST_STREAM of stream {number}, which was never begun")
+        self._budget.spend()
+        self._closed_early.remove(number)
         stream = self._streams.get(number)
         if stream is not None:
-            self._lose(stream)
+            self._drop_stream(stream)
 
-    def _settings(self, flags: int, number: int, payload: bytes) -> None:
-        _expect_none(Kind.SETTINGS, number)
+    def _handle_settings(self, flags: int, number: int, payload: bytes) -> None:
+        frames.check_no_stream(FrameKind.SETTINGS, number)
         if flags & frames.ACK:
-            frames.expect_size(Kind.SETTINGS, payload, 0)
+            frames.check_size(FrameKind.SETTINGS, payload, 0)
             return
-        self._rations.take()
-        for name, value in frames.settings_of(payload):
-            self._set(name, value)
-        self._write(frame(Kind.SETTINGS, frames.ACK, 0))
-        self.outflow.go_on()
+        self._budget.spend()
+        for name, value in frames.parse_settings(payload):
+            self._apply_setting(name, value)
+        self._write(make_frame(FrameKind.SETTINGS, frames.ACK, 0))
+        self.flow.flush()
 
-    def _set(self, name: int, value: int) -> None:
-        """Take a setting; those not named here bound what we never do."""
+    def _apply_setting(self, name: int, value: int) -> None:
+        """Apply a setting; others have no effect on this server."""
         if name == Setting.INITIAL_WINDOW_SIZE:
-            self.outflow.change_first_window(value, list(self._streams.values()))
+            self.flow.change_initial_window(value, list(self._streams.values()))
         elif name == Setting.MAX_FRAME_SIZE:
             if not FRAME_SIZE <= value <= frames.MOST_FRAME_SIZE:
-                raise Fault(Code.PROTOCOL_ERROR, f"MAX_FRAME_SIZE {value}")
-            self.outflow.frame_size = value
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"MAX_FRAME_SIZE {value}")
+            self.flow.frame_size = value
         elif name == Setting.ENABLE_PUSH and value > 1:
-            raise Fault(Code.PROTOCOL_ERROR, f"ENABLE_PUSH {value}")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"ENABLE_PUSH {value}")
 
-    def _push(self, *_: object) -> None:
-        raise Fault(Code.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
+    def _handle_push_promise(self, *_: object) -> None:
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
-    def _ping(self, flags: int, number: int, payload: bytes) -> None:
-        _expect_none(Kind.PING, number)
-        frames.expect_size(Kind.PING, payload, 8)
+    def _handle_ping(self, flags: int, number: int, payload: bytes) -> None:
+        frames.check_no_stream(FrameKind.PING, number)
+        frames.check_size(FrameKind.PING, payload, 8)
         if not flags & frames.ACK:
-            self._rations.take()
-            self._write(frame(Kind.PING, frames.ACK, 0, payload))
+            self._budget.spend()
+            self._write(make_frame(FrameKind.PING, frames.ACK, 0, payload))
         else:
-            self._events.answered(payload)
+            self._events.on_ping_ack(payload)
 
-    def _goaway(self, _: int, number: int, payload: bytes) -> None:
-        """Read on: the peer begins nothing more, and closes the connection when it has its answers."""
-        _expect_none(Kind.GOAWAY, number)
+    def _handle_goaway(self, _: int, number: int, payload: bytes) -> None:
+        """Continue: the peer starts no more streams, and closes the connection when it has its responses."""
+        frames.check_no_stream(FrameKind.GOAWAY, number)
         if len(payload) < 8:  # noqa: PLR2004 - bytes of its two numbers
-            raise Fault(Code.FRAME_SIZE_ERROR, "GOAWAY too short")
-        self._rations.take()
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY too short")
+        self._budget.spend()
 
-    def _window_update(self, _: int, number: int, payload: bytes) -> None:
-        frames.expect_size(Kind.WINDOW_UPDATE, payload, 4)
-        more = frames.number_in(payload) & frames.STREAM_BITS
+    def _handle_window_update(self, _: int, number: int, payload: bytes) -> None:
+        frames.check_size(FrameKind.WINDOW_UPDATE, payload, 4)
+        more = frames.decode_number(payload) & frames.STREAM_BITS
         stream = self._streams.get(number)
-        if number > self.last:
-            raise Fault(Code.PROTOCOL_ERROR, f"WINDOW_UPDATE of stream {number}, which was never begun")
+        if number > self.last_stream:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"WINDOW_UPDATE of stream {number}, which was never begun")
         if number and stream is None:
             return
-        wide = bool(more) and self.outflow.widen(stream, more)
-        code = Code.FLOW_CONTROL_ERROR if more else Code.PROTOCOL_ERROR
+        wide = bool(more) and self.flow.widen_window(stream, more)
+        code = ErrorCode.FLOW_CONTROL_ERROR if more else ErrorCode.PROTOCOL_ERROR
         if wide:
-            self.outflow.go_on()
+            self.flow.flush()
         elif stream is None:
-            raise Fault(code, f"WINDOW_UPDATE by {more} bytes")
+            raise ConnectionFault(code, f"WINDOW_UPDATE by {more} bytes")
         else:
-            self.reset(number, code)
+            self.reset_stream(number, code)
 
-    def _finished(self, stream: Stream) -> None:
-        """Forget a stream that is answered; tell the peer if it is still sending."""
-        self._forget(stream)
-        stream.sent()
-        if not stream.received_whole:
-            self._write(frame(Kind.RST_STREAM, 0, stream.id, Code.NO_ERROR.to_bytes(4, "big")))
-            self._note_early(stream.id)
-        self._tell_when_empty()
+    def _finish_stream(self, stream: Stream) -> None:
+        """Close an answered stream; reset it if the peer is still sending."""
+        self._close_stream(stream)
+        stream.on_sent()
+        if not stream.is_complete:
+            self._write(make_frame(FrameKind.RST_STREAM, 0, stream.id, ErrorCode.NO_ERROR.to_bytes(4, "big")))
+            self._closed_early.add(stream.id)
+        self._report_empty()
 
-    def _lose(self, stream: Stream) -> None:
-        self._forget(stream)
-        self.outflow.forget(stream)
-        stream.lost()
-        self._tell_when_empty()
+    def _drop_stream(self, stream: Stream) -> None:
+        self._close_stream(stream)
+        self.flow.drop(stream)
+        stream.on_lost()
+        self._report_empty()
 
-    def _forget(self, stream: Stream) -> None:
+    def _close_stream(self, stream: Stream) -> None:
         stream.closed = True
         del self._streams[stream.id]
-        self._application.ended(stream)
+        self._application.on_stream_closed(stream)
 
-    def _note_early(self, number: int) -> None:
-        self._early[number] = None
-        if len(self._early) > EARLY:
-            oldest = next(iter(self._early))
-            del self._early[oldest]
-            self._forgotten = max(self._forgotten, oldest)
-
-    def _tell_when_empty(self) -> None:
-        if self._ceiling != frames.STREAM_BITS and not self._streams:
-            self._events.over()
-
-
-def _expect_stream(kind: Kind, number: int) -> None:
-    if not number:
-        raise Fault(Code.PROTOCOL_ERROR, f"{kind.name} of no stream")
-
-
-def _expect_none(kind: Kind, number: int) -> None:
-    if number:
-        raise Fault(Code.PROTOCOL_ERROR, f"{kind.name} of stream {number}, expected none")
+    def _report_empty(self) -> None:
+        if self._highest_accepted != frames.STREAM_BITS and not self._streams:
+            self._events.on_empty()

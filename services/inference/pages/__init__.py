@@ -1,1 +1,1 @@
-"""Pages beside the protocols: probes, metrics, the OpenAPI document, and BentoML's own."""
+"""Pages beside the protocols: probes, metrics, summaries for judges of releases, and the OpenAPI document."""

@@ -1,136 +1,150 @@
-"""The OpenAPI document of the HTTP protocols, for the very model that is served: made when somebody asks for it."""
+"""The OpenAPI document of the HTTP protocols for the served model, built for each request for it."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from services.inference.bodies import LIMIT, SECONDS, UNPACKED
-from services.inference.calls import DEADLINES
+from services.inference.bodies import BODY_LIMIT, BODY_SECONDS, DECODERS
 from services.inference.exchange import PATIENCE_SECONDS
-from services.inference.front import REVISION
+from services.inference.headers import DEADLINES, REQUEST_ID, REVISION
 from services.inference.manifest import Manifest
-from services.inference.model import TensorKind
+from services.inference.model import TensorType
 from services.inference.pages.openapi_schemas import (
     ANY_OBJECT,
     BYTES,
     TEXT,
-    RowForms,
+    RowSchemas,
     Schema,
-    TensorForms,
-    closed,
-    given,
-    listed,
+    TensorSchemas,
+    array_schema,
+    object_schema,
+    output_schema,
 )
 from services.inference.protocols import oip
-from services.inference.protocols.mlflow_scoring import CODES, CONTRACT, UNKNOWN_MEDIA
-from services.inference.protocols.tensorflow_signature import SIGNATURE, classifies, regresses
+from services.inference.protocols.mlflow_scoring import CONTRACT_VERSION, ERROR_CODES, UNKNOWN_MEDIA
+from services.inference.protocols.tensorflow_signature import SIGNATURE, explain_no_classes, explain_no_regression
 from services.inference.refusals import NotAllowed, Refused
-from services.inference.telling.watching import REQUEST_ID
+from slipway_interface.pages import MODEL_READY
 
 Document = dict[str, object]
-ELSEWHERE = frozenset([404, 405])
-"""Refusals of other paths and methods than those that are described."""
-WHOLE: Schema = {"type": "integer"}
+NOT_DESCRIBED = frozenset([404, 405])
+"""Statuses of paths and methods that are not described."""
+INTEGER: Schema = {"type": "integer"}
 
 
-def describe(manifest: Manifest, outputs: Mapping[str, TensorKind], labels: Sequence[str]) -> Document:
-    """Return the document; `outputs` are the model's, as its first answer showed, `labels` what it is called too."""
+def build_document(manifest: Manifest, outputs: Mapping[str, TensorType], labels: Sequence[str]) -> Document:
+    """Return the document; `outputs` are those of the model's first response, `labels` its version labels."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": f"{manifest.model}, version {manifest.version}",
             "version": manifest.revision,
-            "description": f"Predictions of one model in three protocols. Bodies have at most {LIMIT} bytes, also "
-            f"unpacked, and {SECONDS:g} s to come. What is not described here is refused with 404 or 405 in the form "
-            "of the protocol whose paths begin so.",
+            "description": "Predictions of one model in three protocols. "
+            f"Bodies have at most {BODY_LIMIT} bytes, also unpacked, and {BODY_SECONDS:g} s to come. What is not "
+            "described here is refused with 404 or 405 in the form of the protocol whose paths begin so.",
         },
         "paths": {
-            **_open_inference(manifest, outputs),
-            **_tensorflow(manifest, outputs, labels),
-            **_mlflow(manifest, outputs),
+            **_describe_open_inference(manifest, outputs),
+            **_describe_tensorflow(manifest, outputs, labels),
+            **_describe_mlflow(manifest, outputs),
         },
         "components": {
-            "headers": _headers(manifest),
-            "parameters": _parameters(),
-            "responses": _refusals(),
-            "schemas": {"Error": closed({"error": TEXT}, "error"), "MlflowError": _mlflow_error()},
+            "headers": _describe_headers(manifest),
+            "parameters": _describe_parameters(),
+            "responses": _describe_refusals(),
+            "schemas": {"Error": object_schema({"error": TEXT}, "error"), "MlflowError": _mlflow_error_schema()},
         },
     }
 
 
-def _open_inference(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> Document:
-    forms = TensorForms(manifest, outputs)
+def _describe_open_inference(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Document:
+    forms = TensorSchemas(manifest, outputs)
     truth: Schema = {"type": "boolean"}
     head = {"Inference-Header-Content-Length": {"$ref": "#/components/headers/JsonLength"}}
-    answered = _answered(forms.answer(), head)
-    answered["content"] = {**_json(forms.answer()), oip.BINARY.decode(): {"schema": BYTES}}
-    asked = {**_json(forms.request(), {"zeros": forms.example()}), oip.BINARY.decode(): {"schema": BYTES}}
-    server = closed({"name": TEXT, "version": TEXT, "extensions": listed(TEXT)}, "name", "version", "extensions")
+    answered = _describe_answer(forms.build_answer(), head)
+    answered["content"] = {**_json_content(forms.build_answer()), oip.BINARY_MEDIA_TYPE.decode(): {"schema": BYTES}}
+    asked = {
+        **_json_content(forms.build_request(), {"zeros": forms.build_example()}),
+        oip.BINARY_MEDIA_TYPE.decode(): {"schema": BYTES},
+    }
+    server = object_schema(
+        {"name": TEXT, "version": TEXT, "extensions": array_schema(TEXT)}, "name", "version", "extensions"
+    )
     paths: Document = {
-        "/v2": _get("oip", "server", {"200": _answered(server)}),
-        "/v2/health/live": _get("oip", "live", {"200": _answered(closed({"live": truth}, "live"))}),
-        "/v2/health/ready": _get("oip", "ready", _readiness(closed({"ready": truth}, "ready"))),
+        "/v2": _describe_get("oip", "server", {"200": _describe_answer(server)}),
+        "/v2/health/live": _describe_get(
+            "oip", "live", {"200": _describe_answer(object_schema({"live": truth}, "live"))}
+        ),
+        MODEL_READY: _describe_get("oip", "ready", _describe_readiness(object_schema({"ready": truth}, "ready"))),
     }
     named = f"/v2/models/{quote(manifest.model)}"
     for place, path in {"": named, "_version": f"{named}/versions/{quote(manifest.version)}"}.items():
-        ready = _readiness(closed({"name": {"const": manifest.model}, "ready": truth}, "name", "ready"))
-        paths[path] = _get("oip", f"model{place}", {"200": _answered(_metadata())})
-        paths[f"{path}/ready"] = _get("oip", f"model_ready{place}", ready)
-        paths[f"{path}/infer"] = _post("oip", f"infer{place}", asked, answered)
+        ready = _describe_readiness(object_schema({"name": {"const": manifest.model}, "ready": truth}, "name", "ready"))
+        paths[path] = _describe_get("oip", f"model{place}", {"200": _describe_answer(_metadata_schema())})
+        paths[f"{path}/ready"] = _describe_get("oip", f"model_ready{place}", ready)
+        paths[f"{path}/infer"] = _describe_post("oip", f"infer{place}", asked, answered)
     return paths
 
 
-def _tensorflow(manifest: Manifest, outputs: Mapping[str, TensorKind], labels: Sequence[str]) -> Document:
+def _describe_tensorflow(manifest: Manifest, outputs: Mapping[str, TensorType], labels: Sequence[str]) -> Document:
     named = f"/v1/models/{quote(manifest.model)}"
     places = {"": named, "_version": f"{named}/versions/{quote(manifest.version)}"}
     places |= {f"_label_{label}": f"{named}/labels/{quote(label)}" for label in labels}
     texts = {"error_code": TEXT, "error_message": TEXT}
-    version = closed({"version": TEXT, "state": TEXT, "status": closed(texts, *texts)}, "version", "state", "status")
-    status = closed({"model_version_status": listed(version)}, "model_version_status")
-    about = closed({"model_spec": ANY_OBJECT, "metadata": ANY_OBJECT}, "model_spec", "metadata")
+    version = object_schema(
+        {"version": TEXT, "state": TEXT, "status": object_schema(texts, *texts)}, "version", "state", "status"
+    )
+    status = object_schema({"model_version_status": array_schema(version)}, "model_version_status")
+    about = object_schema({"model_spec": ANY_OBJECT, "metadata": ANY_OBJECT}, "model_spec", "metadata")
     paths: Document = {}
     for place, path in places.items():
-        paths[path] = _get("tensorflow", f"status{place}", {"200": _answered(status)})
-        paths[f"{path}/metadata"] = _get("tensorflow", f"metadata{place}", {"200": _answered(about)})
-        for verb, (asked, answered) in _verbs(manifest, outputs).items():
-            paths[f"{path}:{verb}"] = _post("tensorflow", f"{verb}{place}", asked, _answered(answered))
+        paths[path] = _describe_get("tensorflow", f"status{place}", {"200": _describe_answer(status)})
+        paths[f"{path}/metadata"] = _describe_get("tensorflow", f"metadata{place}", {"200": _describe_answer(about)})
+        for verb, (asked, answered) in _describe_verbs(manifest, outputs).items():
+            paths[f"{path}:{verb}"] = _describe_post("tensorflow", f"{verb}{place}", asked, _describe_answer(answered))
     return paths
 
 
-def _verbs(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> dict[str, tuple[Document, Schema]]:
-    """Return what fits the model's signature: the bodies of its requests, and the schema of its answers."""
-    rows, zeros = RowForms(manifest), RowForms(manifest).zeros()
+def _describe_verbs(manifest: Manifest, outputs: Mapping[str, TensorType]) -> dict[str, tuple[Document, Schema]]:
+    """Return by verb that fits the model: the bodies of its requests, and the schema of its responses."""
+    rows, zeros = RowSchemas(manifest), RowSchemas(manifest).build_zero_row()
     name = {"signature_name": {"enum": [SIGNATURE, ""]}}
-    by_row = closed({"instances": rows.rows(), **name}, "instances")
-    by_column = closed({"inputs": {"anyOf": [rows.by_column(), rows.rows()]}, **name}, "inputs")
+    by_row = object_schema({"instances": rows.build_rows(), **name}, "instances")
+    by_column = object_schema({"inputs": {"anyOf": [rows.build_columns(), rows.build_rows()]}, **name}, "inputs")
     examples = {"by_row": {"instances": [zeros]}, "by_column": {"inputs": {key: [one] for key, one in zeros.items()}}}
-    verbs = {"predict": (_json({"anyOf": [by_row, by_column]}, examples), _predicted(manifest, outputs))}
-    asked = closed({"examples": listed(rows.record(encoded=True)), "context": closed({}), **name}, "examples")
-    example = _json(asked, {"zeros": {"examples": [zeros]}})
-    if classifies(manifest, outputs) is None:
-        pair = listed({"anyOf": [TEXT, {"type": "number"}]}, (2,))
-        verbs["classify"] = (example, closed({"results": listed(listed(pair))}, "results"))
-    if regresses(outputs) is None:
-        verbs["regress"] = (example, closed({"results": given(outputs.get("prediction"))}, "results"))
+    verbs = {
+        "predict": (_json_content({"anyOf": [by_row, by_column]}, examples), _describe_predictions(manifest, outputs))
+    }
+    asked = object_schema(
+        {"examples": array_schema(rows.build_record(encoded=True)), "context": object_schema({}), **name}, "examples"
+    )
+    example = _json_content(asked, {"zeros": {"examples": [zeros]}})
+    if explain_no_classes(manifest, outputs) is None:
+        pair = array_schema({"anyOf": [TEXT, {"type": "number"}]}, (2,))
+        verbs["classify"] = (example, object_schema({"results": array_schema(array_schema(pair))}, "results"))
+    if explain_no_regression(outputs) is None:
+        verbs["regress"] = (example, object_schema({"results": output_schema(outputs.get("prediction"))}, "results"))
     return verbs
 
 
-def _predicted(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> Schema:
-    """Return the schema of predictions: one output has no name."""
-    if len(manifest.answers) == 1:
-        rows = columns = given(outputs.get(manifest.answers[0]))
+def _describe_predictions(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Schema:
+    """Return the schema of predictions; a single output has no name."""
+    if len(manifest.output_names) == 1:
+        rows = columns = output_schema(outputs.get(manifest.output_names[0]))
     else:
-        whole = {name: given(outputs.get(name)) for name in manifest.answers}
-        columns = closed(whole, *whole)
-        rows = listed(closed({name: one.get("items", {}) for name, one in whole.items()}, *whole))
-    return {"oneOf": [closed({"predictions": rows}, "predictions"), closed({"outputs": columns}, "outputs")]}
+        whole = {name: output_schema(outputs.get(name)) for name in manifest.output_names}
+        columns = object_schema(whole, *whole)
+        rows = array_schema(object_schema({name: one.get("items", {}) for name, one in whole.items()}, *whole))
+    return {
+        "oneOf": [object_schema({"predictions": rows}, "predictions"), object_schema({"outputs": columns}, "outputs")]
+    }
 
 
-def _mlflow(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> Document:
-    rows = RowForms(manifest)
-    zeros, whole = rows.zeros(), {"anyOf": [rows.rows(), rows.by_column()]}
+def _describe_mlflow(manifest: Manifest, outputs: Mapping[str, TensorType]) -> Document:
+    rows = RowSchemas(manifest)
+    zeros, whole = rows.build_zero_row(), {"anyOf": [rows.build_rows(), rows.build_columns()]}
     forms = {
-        "dataframe_split": rows.table(),
-        "dataframe_records": listed(rows.record()),
+        "dataframe_split": rows.build_table(),
+        "dataframe_records": array_schema(rows.build_record()),
         "instances": whole,
         "inputs": whole,
     }
@@ -140,91 +154,102 @@ def _mlflow(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> Document:
         "instances": [zeros],
         "inputs": {name: [one] for name, one in zeros.items()},
     }
-    schema: Schema = {"oneOf": [closed({name: form, "params": ANY_OBJECT}, name) for name, form in forms.items()]}
-    asked = _json(schema, {name: {name: example} for name, example in examples.items()})
+    schema: Schema = {
+        "oneOf": [object_schema({name: form, "params": ANY_OBJECT}, name) for name, form in forms.items()]
+    }
+    asked = _json_content(schema, {name: {name: example} for name, example in examples.items()})
     if all(len(column.shape) == 1 for column in manifest.columns):
-        asked["text/csv"] = {"schema": TEXT, "examples": {"zeros": {"value": rows.csv()}}}
-    predictions = closed({"predictions": given(outputs.get("prediction"))}, "predictions")
-    blank = {code: _plain(code, "One line break, whose content type says JSON") for code in ("200", "503")}
+        asked["text/csv"] = {"schema": TEXT, "examples": {"zeros": {"value": rows.build_csv()}}}
+    predictions = object_schema({"predictions": output_schema(outputs.get("prediction"))}, "predictions")
+    blank = {code: _describe_plain(code, "One line break, whose content type says JSON") for code in ("200", "503")}
     return {
-        "/ping": _get("mlflow", "ping", blank),
-        "/health": _get("mlflow", "health", blank),
-        "/version": _get("mlflow", "version", {"200": _plain("200", f"The contract's version, {CONTRACT.decode()}")}),
-        "/invocations": _post("mlflow", "invocations", asked, _answered(predictions)),
+        "/ping": _describe_get("mlflow", "ping", blank),
+        "/health": _describe_get("mlflow", "health", blank),
+        "/version": _describe_get(
+            "mlflow", "version", {"200": _describe_plain("200", f"The contract's version, {CONTRACT_VERSION.decode()}")}
+        ),
+        "/invocations": _describe_post("mlflow", "invocations", asked, _describe_answer(predictions)),
     }
 
 
-def _get(protocol: str, name: str, responses: Mapping[str, object]) -> Document:
-    operation = {"tags": [protocol], "responses": responses, "parameters": _named("RequestId")}
+def _describe_get(protocol: str, name: str, responses: Mapping[str, object]) -> Document:
+    operation = {"tags": [protocol], "responses": responses, "parameters": _refer_to_parameters("RequestId")}
     return {"get": {"operationId": f"{protocol}_{name}", **operation}}
 
 
-def _post(protocol: str, name: str, asked: Document, answered: Document) -> Document:
+def _describe_post(protocol: str, name: str, asked: Document, answered: Document) -> Document:
     """Describe an operation that runs the model."""
     more = ["JsonLength"] if protocol == "oip" else []
-    statuses = [one.status for one in Refused.__subclasses__() if one.status not in ELSEWHERE]
+    statuses = [one.status for one in Refused.__subclasses__() if one.status not in NOT_DESCRIBED]
     refused = {str(code): {"$ref": f"#/components/responses/{protocol}-{code}"} for code in statuses}
     operation: Document = {
         "tags": [protocol],
         "operationId": f"{protocol}_{name}",
-        "parameters": _named("RequestId", "Timeout", "Encoding", *more),
+        "parameters": _refer_to_parameters("RequestId", "Timeout", "Encoding", *more),
         "requestBody": {"required": True, "content": asked},
         "responses": {"200": answered, **refused},
     }
     return {"post": operation}
 
 
-def _named(*names: str) -> list[Document]:
+def _refer_to_parameters(*names: str) -> list[Document]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-def _json(schema: Schema, examples: Mapping[str, object] | None = None) -> Document:
+def _json_content(schema: Schema, examples: Mapping[str, object] | None = None) -> Document:
     shown = {"examples": {name: {"value": example} for name, example in examples.items()}} if examples else {}
     return {"application/json": {"schema": schema, **shown}}
 
 
-def _answered(schema: Schema, more: Mapping[str, object] | None = None) -> Document:
-    return {"description": "The answer.", "headers": {**_usual(), **(more or {})}, "content": _json(schema)}
+def _describe_answer(schema: Schema, more: Mapping[str, object] | None = None) -> Document:
+    return {
+        "description": "The answer.",
+        "headers": {**_common_headers(), **(more or {})},
+        "content": _json_content(schema),
+    }
 
 
-def _readiness(schema: Schema) -> Document:
-    return {"200": _answered(schema), "503": _answered(schema) | {"description": "Not ready, or not any more."}}
+def _describe_readiness(schema: Schema) -> Document:
+    return {
+        "200": _describe_answer(schema),
+        "503": _describe_answer(schema) | {"description": "Not ready, or not any more."},
+    }
 
 
-def _plain(code: str, text: str) -> Document:
-    """Describe an answer whose body is no JSON, whatever its content type says."""
+def _describe_plain(code: str, text: str) -> Document:
+    """Describe a response whose body is not JSON although its content type says so."""
     description = f"{text}." if code == "200" else f"{text}: not ready."
-    return {"description": description, "headers": _usual(), "content": {"application/json": {}}}
+    return {"description": description, "headers": _common_headers(), "content": {"application/json": {}}}
 
 
-def _usual() -> Document:
-    return {name: {"$ref": f"#/components/headers/{key}"} for name, key in _USUAL.items()}
+def _common_headers() -> Document:
+    return {name: {"$ref": f"#/components/headers/{key}"} for name, key in _COMMON_HEADERS.items()}
 
 
-_USUAL = {REVISION.decode(): "Revision", REQUEST_ID.decode(): "RequestId", "content-encoding": "Encoding"}
+_COMMON_HEADERS = {REVISION.decode(): "Revision", REQUEST_ID.decode(): "RequestId", "content-encoding": "Encoding"}
 
 
-def _headers(manifest: Manifest) -> Document:
+def _describe_headers(manifest: Manifest) -> Document:
     return {
         "Revision": {"description": "Who answers.", "required": True, "schema": {"const": manifest.revision}},
         "RequestId": {"description": "The request's own, where it has one.", "schema": TEXT},
         "Encoding": {"description": "How the body is packed.", "schema": {"enum": ["gzip", "zstd"]}},
         "Allow": {"description": "The methods of this path.", "schema": TEXT},
-        "RetryAfter": {"description": "Seconds after which another try may do.", "schema": WHOLE},
-        "JsonLength": {"description": "How many bytes of the body are JSON; the rest are tensors.", "schema": WHOLE},
+        "RetryAfter": {"description": "Seconds after which another try may do.", "schema": INTEGER},
+        "JsonLength": {"description": "How many bytes of the body are JSON; the rest are tensors.", "schema": INTEGER},
     }
 
 
-def _parameters() -> Document:
+def _describe_parameters() -> Document:
     timeout = f"How long the client waits; work past it is not done. At most {PATIENCE_SECONDS:g} s, also without it."
     about: dict[str, tuple[str, str, Schema]] = {
         "RequestId": (REQUEST_ID.decode(), "Echoed.", TEXT),
         "Timeout": (DEADLINES[0].decode(), timeout, {"type": "number", "minimum": 0}),
-        "Encoding": ("content-encoding", "How the body is packed.", {"enum": [name.decode() for name in UNPACKED]}),
+        "Encoding": ("content-encoding", "How the body is packed.", {"enum": [name.decode() for name in DECODERS]}),
         "JsonLength": (
             "Inference-Header-Content-Length",
             "How many bytes of the body are JSON, where tensors stand behind it.",
-            WHOLE | {"minimum": 0},
+            INTEGER | {"minimum": 0},
         ),
     }
     return {
@@ -233,18 +258,18 @@ def _parameters() -> Document:
     }
 
 
-def _refusals() -> Document:
+def _describe_refusals() -> Document:
     """Describe each refusal in each protocol's form."""
     forms = {"oip": "Error", "tensorflow": "Error", "mlflow": "MlflowError"}
     responses: Document = {}
     for refusal in Refused.__subclasses__():
-        headers = _usual()
+        headers = _common_headers()
         if refusal.retry_after is not None:
             headers["retry-after"] = {"$ref": "#/components/headers/RetryAfter"}
         if refusal is NotAllowed:
             headers["allow"] = {"$ref": "#/components/headers/Allow"}
         for protocol, form in forms.items():
-            content = _json({"$ref": f"#/components/schemas/{form}"})
+            content = _json_content({"$ref": f"#/components/schemas/{form}"})
             if protocol == "mlflow" and refusal.status == UNKNOWN_MEDIA:
                 content = {"text/plain": {"schema": TEXT}}
             about = {"description": refusal.__doc__ or refusal.__name__, "headers": headers, "content": content}
@@ -252,14 +277,14 @@ def _refusals() -> Document:
     return responses
 
 
-def _mlflow_error() -> Schema:
-    codes = {"enum": ["BAD_REQUEST", *CODES.values()]}
-    return closed({"error_code": codes, "message": TEXT}, "error_code", "message")
+def _mlflow_error_schema() -> Schema:
+    codes = {"enum": ["BAD_REQUEST", *ERROR_CODES.values()]}
+    return object_schema({"error_code": codes, "message": TEXT}, "error_code", "message")
 
 
-def _metadata() -> Schema:
+def _metadata_schema() -> Schema:
     """Return the schema of the Open Inference Protocol's model metadata."""
-    shape = listed(WHOLE)
-    tensor = closed({"name": TEXT, "datatype": TEXT, "shape": shape, "parameters": ANY_OBJECT}, "name", "shape")
-    about = {"name": TEXT, "versions": listed(TEXT), "platform": TEXT, "inputs": listed(tensor)}
-    return closed({**about, "outputs": listed(tensor)}, *about, "outputs")
+    shape = array_schema(INTEGER)
+    tensor = object_schema({"name": TEXT, "datatype": TEXT, "shape": shape, "parameters": ANY_OBJECT}, "name", "shape")
+    about = {"name": TEXT, "versions": array_schema(TEXT), "platform": TEXT, "inputs": array_schema(tensor)}
+    return object_schema({**about, "outputs": array_schema(tensor)}, *about, "outputs")

@@ -1,1 +1,1 @@
-"""The processes of a server: a supervisor, its workers, and how they take requests and end."""
+"""The processes of a server: a supervisor and its workers, how they accept requests and how they end."""

@@ -6,13 +6,13 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def limit(root: Path = CGROUP) -> float | None:
+def read_cpu_limit(root: Path = CGROUP) -> float | None:
     """Return the CPU limit of this control group in cores (v2, or v1); None: there is none.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "cpu.max").write_text("150000 100000")
-    ...     limit(Path(folder))
+    ...     read_cpu_limit(Path(folder))
     1.5
     """
     try:
@@ -26,7 +26,7 @@ def limit(root: Path = CGROUP) -> float | None:
         return None
 
 
-def usable(root: Path = CGROUP) -> float:
-    """Return how many cores may be used: the limit, or one where there is none, as others share the machine."""
-    cores = limit(root)
+def count_usable_cores(root: Path = CGROUP) -> float:
+    """Return how many cores may be used: the limit, or 1 without a limit, because others share the machine."""
+    cores = read_cpu_limit(root)
     return 1.0 if cores is None else min(cores, float(len(os.sched_getaffinity(0))))

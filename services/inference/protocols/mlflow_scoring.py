@@ -2,41 +2,41 @@
 
 Like MLflow it ignores `params` (the model was packaged without any), other keys beside the one that holds the rows, and
 columns that the model does not have. It is stricter where MLflow guesses: texts are not made numbers, fractions are not
-cut, and what is missing (null, an empty cell of a column of numbers) is refused. A model that fails is 500, not 400: it
-is not the client's fault.
+cut, and missing values (null, an empty cell of a column of numbers) are refused. A failing model is 500, not 400,
+because it is not the client's error.
 """
 
 from dataclasses import dataclass
 
 import orjson
 
-from services.inference.calls import Answer, Call, Handler, Inference, Outputs, Paths, Route
 from services.inference.model import Model
 from services.inference.protocols.mlflow_tables import TableReader
-from services.inference.protocols.tensorflow_rows import RowReader, document_of, shown, written
-from services.inference.refusals import NotFound, Refused, UnknownMedia, refuse
+from services.inference.protocols.tensorflow_rows import RowReader, describe_value, parse_document, to_json_values
+from services.inference.refusals import NotFound, Refused, UnknownMedia, reject
+from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
 
-CONTRACT = b"3.17.0"
-"""The MLflow version whose contract this is: which one the model was saved with, the service does not know."""
+CONTRACT_VERSION = b"3.17.0"
+"""The MLflow version whose API this is; the service does not know which version saved the model."""
 JSON, CSV = b"application/json", b"text/csv"
 TEXT = b"text/plain; charset=utf-8"
-FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-CODES = {
+BODY_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+ERROR_CODES = {
     404: "ENDPOINT_NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL_ERROR",
     503: "TEMPORARILY_UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-"""MLflow's names of errors, by status; of any other it is the request that is bad."""
+"""MLflow's error codes by status; any other is BAD_REQUEST."""
 UNKNOWN_MEDIA = 415
 PLAIN_QUOTES = 2
-"""Quotes in a body that has one key and no text."""
+"""Quotes in a body with one key and no text."""
 
 
 @dataclass(slots=True)
-class Asked:
+class ScoringRequest:
     """A request for predictions."""
 
     rows: Rows
@@ -48,88 +48,92 @@ class MlflowScoring:
     name = "mlflow"
 
     def __init__(self, model: Model) -> None:
-        """Answer for a model, also while it is being loaded."""
+        """Handle requests for a model, also while it is being loaded."""
         self._model = model
         self._reader = RowReader(model.manifest)
         self._tables = TableReader(model.manifest, self._reader)
 
-    def paths(self) -> Paths:
-        """Return the four."""
-        exact = {"/ping": self._get(self._ping), "/health": self._get(self._ping), "/version": self._get(self._version)}
-        exact["/invocations"] = Route(door=self, inference=Inference(self._parse, self._write))
-        return Paths(exact=exact, prefixes=("/invocations/",))
+    def build_routes(self) -> RouteTable:
+        """Return the four paths."""
+        exact = {
+            "/ping": self._make_get_route(self._answer_ping),
+            "/health": self._make_get_route(self._answer_ping),
+            "/version": self._make_get_route(self._answer_version),
+        }
+        exact["/invocations"] = Route(protocol=self, codec=InferenceCodec(self._parse, self._write))
+        return RouteTable(exact=exact, prefixes=("/invocations/",))
 
-    def refused(self, refusal: Refused) -> Answer:
-        """Return MLflow's error code and the message; of a content type that is not known, the message alone."""
+    def write_refusal(self, refusal: Refused) -> Response:
+        """Return MLflow's error code and the message; for an unknown content type the message only."""
         message = str(refusal)
         if refusal.status == UNKNOWN_MEDIA:
-            return Answer(refusal.status, message.encode(), TEXT)
-        code = CODES.get(refusal.status, "BAD_REQUEST")
-        return Answer(refusal.status, orjson.dumps({"error_code": code, "message": message}))
+            return Response(refusal.status, message.encode(), TEXT)
+        code = ERROR_CODES.get(refusal.status, "BAD_REQUEST")
+        return Response(refusal.status, orjson.dumps({"error_code": code, "message": message}))
 
-    def missing(self, path: str) -> NotFound:
-        """Say what there is."""
+    def explain_missing(self, path: str) -> NotFound:
+        """Return a 404 that lists the paths."""
         return NotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
 
-    def _get(self, handler: Handler) -> Route:
-        return Route(handlers={"GET": handler, "HEAD": handler}, door=self)
+    def _make_get_route(self, handler: Handler) -> Route:
+        return Route(handlers={"GET": handler, "HEAD": handler}, protocol=self)
 
-    async def _ping(self, _: Call) -> Answer:
-        return Answer(200 if self._model.ready else 503, b"\n")
+    async def _answer_ping(self, _: Request) -> Response:
+        return Response(200 if self._model.ready else 503, b"\n")
 
-    async def _version(self, _: Call) -> Answer:
-        return Answer(200, CONTRACT)
+    async def _answer_version(self, _: Request) -> Response:
+        return Response(200, CONTRACT_VERSION)
 
-    def _parse(self, call: Call) -> Asked:
+    def _parse(self, call: Request) -> ScoringRequest:
         kind = call.headers.get(b"content-type", b"")
         if kind != JSON:
-            kind = _media(kind)
-        return Asked(self._rows(call.body) if kind == JSON else self._tables.csv(call.body))
+            kind = _parse_media_type(kind)
+        return ScoringRequest(self._read_rows(call.body) if kind == JSON else self._tables.read_csv(call.body))
 
-    def _write(self, _: Asked, outputs: Outputs) -> Answer:
-        predictions = written(outputs["prediction"])
-        return Answer(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
+    def _write(self, _: ScoringRequest, outputs: Outputs) -> Response:
+        predictions = to_json_values(outputs["prediction"])
+        return Response(200, orjson.dumps({"predictions": predictions}, option=orjson.OPT_SERIALIZE_NUMPY))
 
-    def _rows(self, body: bytes) -> Rows:
-        document = document_of(body)
-        forms = [form for form in FORMS if form in document]
+    def _read_rows(self, body: bytes) -> Rows:
+        document = parse_document(body)
+        forms = [form for form in BODY_FORMS if form in document]
         if len(forms) != 1:
             seen = ", ".join(forms) or f"the keys {list(document)[:8]}"
-            refuse("body", seen, f"a JSON object with exactly one of {', '.join(FORMS)}")
+            reject("body", seen, f"a JSON object with exactly one of {', '.join(BODY_FORMS)}")
         form = forms[0]
         value = document[form]
         if form == "dataframe_split":
-            return self._tables.split(value)
+            return self._tables.read_split(value)
         if form == "dataframe_records":
-            return self._records(value)
-        return self._tensors(value, form, plain=body.count(b'"') == PLAIN_QUOTES)
+            return self._read_records(value)
+        return self._read_tensors(value, form, plain=body.count(b'"') == PLAIN_QUOTES)
 
-    def _records(self, rows: object) -> Rows:
+    def _read_records(self, rows: object) -> Rows:
         what = "dataframe_records"
         if not isinstance(rows, list) or not rows:
-            refuse(what, shown(rows), "a list of objects by column name")
-        return self._reader.records(rows, what, exact=False)
+            reject(what, describe_value(rows), "a list of objects by column name")
+        return self._reader.read_records(rows, what, exact=False)
 
-    def _tensors(self, value: object, form: str, *, plain: bool) -> Rows:
+    def _read_tensors(self, value: object, form: str, *, plain: bool) -> Rows:
         """Return the rows of `instances` or `inputs`: MLflow takes either form of rows under either name."""
         if isinstance(value, list):
-            return self._reader.by_row(value, form, exact=False, plain=plain)
+            return self._reader.read_rows(value, form, exact=False, plain=plain)
         if isinstance(value, dict) and value and not any(isinstance(one, list) for one in value.values()):
-            return self._reader.records([value], form, exact=False)  # a single row, by column
-        return self._reader.by_column(value, form)
+            return self._reader.read_records([value], form, exact=False)  # a single row, by column
+        return self._reader.read_columns(value, form)
 
 
-def _media(said: bytes) -> bytes:
-    """Return the content type; raise UnknownMedia for any that is not understood, or not UTF-8."""
+def _parse_media_type(said: bytes) -> bytes:
+    """Return the content type; raise UnknownMedia if it is not supported, or not UTF-8."""
     kind, *parameters = [part.strip() for part in said.lower().split(b";")]
     for parameter in filter(None, parameters):
         name, _, value = parameter.partition(b"=")
         if name.strip() != b"charset" or value.strip().strip(b'"') not in {b"utf-8", b"utf8"}:
-            raise UnknownMedia(f"content-type: got {_quoted(parameter)}, expected no parameter but charset=utf-8")
+            raise UnknownMedia(f"content-type: got {_quote(parameter)}, expected no parameter but charset=utf-8")
     if kind not in {JSON, CSV}:
-        raise UnknownMedia(f"content-type: got {_quoted(kind)}, expected application/json or text/csv")
+        raise UnknownMedia(f"content-type: got {_quote(kind)}, expected application/json or text/csv")
     return kind
 
 
-def _quoted(value: bytes) -> str:
+def _quote(value: bytes) -> str:
     return repr(value[:80].decode("latin-1"))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from services.inference.manifest import Column, Manifest
-from services.inference.protocols.tensorflow_rows import RowReader, shown, some_of
-from services.inference.refusals import refuse
+from services.inference.protocols.tensorflow_rows import RowReader, describe_value, list_names
+from services.inference.refusals import reject
 from services.inference.rows import Rows
 
 SPLIT = frozenset(["columns", "data", "index"])
@@ -17,7 +17,7 @@ TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 
 
 class TableReader:
-    """Tables to rows of one model. Columns that it does not have are ignored, as MLflow does."""
+    """Converts tables to rows of one model. Unknown columns are ignored, as in MLflow."""
 
     def __init__(self, manifest: Manifest, reader: RowReader) -> None:
         """Read for a model."""
@@ -26,75 +26,79 @@ class TableReader:
         self._names = list(reader.names)
         self._floats = all(column.kind in {"float32", "float64"} for column in manifest.columns)
 
-    def split(self, frame: object) -> Rows:
-        """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is not looked at."""
+    def read_split(self, frame: object) -> Rows:
+        """Return the rows of `{"columns": [...], "data": [[...], ...]}`; an index is ignored."""
         what = "dataframe_split"
         if not isinstance(frame, dict) or "data" not in frame or not frame.keys() <= SPLIT:
             seen = sorted(frame) if isinstance(frame, dict) else type(frame).__name__
-            refuse(what, seen, "an object with data, and perhaps columns and index")
+            reject(what, seen, "an object with data, and perhaps columns and index")
         rows, index = frame["data"], frame.get("index")
         if not isinstance(rows, list) or not rows:
-            refuse(f"{what}: data", shown(rows), "a list with at least one row")
+            reject(f"{what}: data", describe_value(rows), "a list with at least one row")
         if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
-            refuse(f"{what}: index", index, f"a list of {len(rows)}, one for each row")
-        return self._table(frame.get("columns"), rows, what)
+            reject(f"{what}: index", index, f"a list of {len(rows)}, one for each row")
+        return self._read_table(frame.get("columns"), rows, what)
 
-    def csv(self, body: bytes) -> Rows:
+    def read_csv(self, body: bytes) -> Rows:
         """Return the rows of a CSV body, whose first line names the columns."""
-        names, rows = _cells(body)
+        names, rows = _parse_csv(body)
         if self._reader.tensor and names != self._names:
             column = self._columns[0]
-            numbers = [_converted(row, [column] * len(row), place) for place, row in enumerate(rows)]
-            return self._reader.by_row(numbers, "csv", exact=False)
-        self._check(rows, len(names), "csv")
-        picked = list(map(self._picker(names, "csv"), rows))
-        return self._reader.ordered(self._values(picked), "csv")
+            numbers = [_convert_row(row, [column] * len(row), place) for place, row in enumerate(rows)]
+            return self._reader.read_rows(numbers, "csv", exact=False)
+        self._check_rows(rows, len(names), "csv")
+        picked = list(map(self._make_picker(names, "csv"), rows))
+        return self._reader.read_ordered(self._convert_values(picked), "csv")
 
-    def _table(self, names: object, rows: list[Any], what: str) -> Rows:
-        if self._reader.tensor and names != self._names:  # its values are the columns, whatever those are called
-            return self._reader.by_row(rows, f"{what}: data", exact=False)
+    def _read_table(self, names: object, rows: list[Any], what: str) -> Rows:
+        if (
+            self._reader.tensor and names != self._names
+        ):  # a row's values are the tensor, whatever the columns are called
+            return self._reader.read_rows(rows, f"{what}: data", exact=False)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            refuse(f"{what}: columns", "none" if names is None else names, f"a list of names: {some_of(self._names)}")
-        self._check(rows, len(names), f"{what}: data")
+            reject(
+                f"{what}: columns", "none" if names is None else names, f"a list of names: {list_names(self._names)}"
+            )
+        self._check_rows(rows, len(names), f"{what}: data")
         if names != self._names or len(names) == 1:
-            rows = list(map(self._picker(names, f"{what}: columns"), rows))
-        return self._reader.ordered(rows, what)
+            rows = list(map(self._make_picker(names, f"{what}: columns"), rows))
+        return self._reader.read_ordered(rows, what)
 
-    def _check(self, rows: list[Any], width: int, what: str) -> None:
+    def _check_rows(self, rows: list[Any], width: int, what: str) -> None:
         """Refuse rows that do not have a value for each named column."""
         if not rows:
-            refuse(what, "no rows", "at least one row")
+            reject(what, "no rows", "at least one row")
         for place, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != width:
                 seen = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
-                refuse(f"{what}[{place}]", seen, f"a list of {width}, one for each named column")
+                reject(f"{what}[{place}]", seen, f"a list of {width}, one for each named column")
 
-    def _picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
-        """Return what takes the model's columns out of a row, in their order."""
+    def _make_picker(self, names: list[str], what: str) -> Callable[[list[Any]], Any]:
+        """Return a function that picks the model's columns from a row, in their order."""
         places = {name: place for place, name in enumerate(names)}
         missing = [name for name in self._names if name not in places]
         if missing:
-            refuse(what, f"none called {missing[0]!r}", f"all of {some_of(self._names)}")
+            reject(what, f"none called {missing[0]!r}", f"all of {list_names(self._names)}")
         if len(places) != len(names):
             twice = next(name for place, name in enumerate(names) if places[name] != place)
             if twice in self._names:
-                refuse(what, f"{twice!r} twice", "every name once")
+                reject(what, f"{twice!r} twice", "every name once")
         return itemgetter(*(places[name] for name in self._names))
 
-    def _values(self, rows: list[Any]) -> list[Any]:
+    def _convert_values(self, rows: list[Any]) -> list[Any]:
         """Return texts as values of their columns' kinds."""
         alone = len(self._names) == 1
         if self._floats and not alone:
-            values = _floats(rows)
+            values = _parse_floats(rows)
             if values is not None:
                 return values
         if alone:
             rows = [(row,) for row in rows]
-        converted = [_converted(row, self._columns, place) for place, row in enumerate(rows)]
+        converted = [_convert_row(row, self._columns, place) for place, row in enumerate(rows)]
         return [row[0] for row in converted] if alone else converted
 
 
-def _cells(body: bytes) -> tuple[list[str], list[list[str]]]:
+def _parse_csv(body: bytes) -> tuple[list[str], list[list[str]]]:
     """Return a CSV body's names and rows; blank lines are no rows."""
     import csv
     import io
@@ -103,16 +107,16 @@ def _cells(body: bytes) -> tuple[list[str], list[list[str]]]:
         text = body.decode("utf-8-sig")
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except UnicodeDecodeError as error:
-        refuse("csv", f"bytes that are not UTF-8 (at {error.start})", "UTF-8")
+        reject("csv", f"bytes that are not UTF-8 (at {error.start})", "UTF-8")
     except csv.Error as error:
-        refuse("csv", f"no CSV ({error})", "values with commas between them, quoted where they need it")
+        reject("csv", f"no CSV ({error})", "values with commas between them, quoted where they need it")
     if not rows:
-        refuse("csv", "an empty body", "a line of column names, and at least one row")
+        reject("csv", "an empty body", "a line of column names, and at least one row")
     return rows[0], rows[1:]
 
 
-def _floats(rows: list[tuple[str, ...]]) -> list[Any] | None:
-    """Return numbers; None where there is something that is none, which is looked for then."""
+def _parse_floats(rows: list[tuple[str, ...]]) -> list[Any] | None:
+    """Return numbers; None if a cell is not a finite number."""
     try:
         values = [list(map(float, row)) for row in rows]
     except ValueError:
@@ -120,11 +124,11 @@ def _floats(rows: list[tuple[str, ...]]) -> list[Any] | None:
     return values if np.isfinite(values).all() and not any("_" in cell for row in rows for cell in row) else None
 
 
-def _converted(row: Any, columns: Any, place: int) -> list[Any]:  # noqa: ANN401 - see the callers
-    return [_value(cell, column, place) for cell, column in zip(row, columns, strict=True)]
+def _convert_row(row: Any, columns: Any, place: int) -> list[Any]:  # noqa: ANN401 - see the callers
+    return [_convert_cell(cell, column, place) for cell, column in zip(row, columns, strict=True)]
 
 
-def _value(cell: str, column: Column, place: int) -> object:
+def _convert_cell(cell: str, column: Column, place: int) -> object:
     """Return one cell as a value of its column's kind, as pandas reads it; raise BadRequest."""
     if column.kind == "str":
         return cell
@@ -134,18 +138,18 @@ def _value(cell: str, column: Column, place: int) -> object:
         if column.kind == "bool":
             value = TRUTHS.get(cell.lower())
         elif "_" not in text:
-            value = float(text) if column.kind.startswith("float") else _whole(text)
+            value = float(text) if column.kind.startswith("float") else _parse_whole(text)
     except (ValueError, OverflowError):
         value = None
     if value is None or (isinstance(value, float) and not isfinite(value)):
-        refuse(f"csv: row {place}, column {column.name!r}", repr(cell), f"a value of type {column.kind}")
+        reject(f"csv: row {place}, column {column.name!r}", repr(cell), f"a value of type {column.kind}")
     return value
 
 
-def _whole(text: str) -> int | None:
-    """Return a whole number, also where it has a point.
+def _parse_whole(text: str) -> int | None:
+    """Return a whole number, also if it is written with a point.
 
-    >>> _whole("7"), _whole("7.0"), _whole("7.5")
+    >>> _parse_whole("7"), _parse_whole("7.0"), _parse_whole("7.5")
     (7, 7, None)
     """
     if "." not in text:

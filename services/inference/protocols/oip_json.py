@@ -1,4 +1,4 @@
-"""The Open Inference Protocol's documents (v2): JSON, with tensors in it or in the bytes behind it."""
+"""The Open Inference Protocol's documents (v2): JSON with tensors in it, or in bytes after it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,62 +7,65 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.inference.calls import Outputs
 from services.inference.manifest import Manifest
-from services.inference.protocols.oip_binary import read_binary, write_binary
-from services.inference.refusals import refuse
+from services.inference.protocols.oip_binary import read_binary_tensor, write_binary_tensor
+from services.inference.refusals import reject
+from services.inference.request import Outputs
 from services.inference.rows import Rows, to_rows
-from services.inference.tensors import parse_tensor, write_tensor
+from services.inference.tensors import parse_json_tensor, write_json_tensor
 
-SHORT = 4096
-"""Bytes of JSON in which no text is long."""
-LONG = 256
-"""Bytes of a text that is."""
+SHORT_BODY = 4096
+"""Up to so many bytes of JSON no text counts as long."""
+LONG_TEXT = 256
+"""Longer texts count as long."""
 NO_PARAMETERS: dict[str, Any] = {}
 
 
 @dataclass(slots=True)
-class Asked:
+class InferRequest:
     """An inference request."""
 
     rows: Rows
     id: str | None
-    """The client's own; echoed."""
+    """The client's own id; echoed."""
     outputs: dict[str, bool]
-    """Each output to give, and whether as bytes."""
+    """Each output to return, and whether as bytes."""
 
 
-def parse(body: bytes, header_length: int | None, manifest: Manifest) -> Asked:
+def parse_request(body: bytes, header_length: int | None, manifest: Manifest) -> InferRequest:
     """Parse a body, whose first `header_length` bytes are JSON (None: all); raise BadRequest naming the input."""
     head = body if header_length is None else body[:header_length]
     try:
         document = orjson.loads(head)
     except orjson.JSONDecodeError as error:
-        refuse("body", f"no JSON ({error})", "one JSON object (NaN and Infinity are not JSON)")
+        reject("body", f"no JSON ({error})", "one JSON object (NaN and Infinity are not JSON)")
     if not isinstance(document, dict):
-        refuse("body", type(document).__name__, "one JSON object with `inputs`")
+        reject("body", type(document).__name__, "one JSON object with `inputs`")
     name = document.get("id")
     if name is not None and not isinstance(name, str):
-        refuse("id", name, "a text")
+        reject("id", name, "a text")
     binary = None if header_length is None else memoryview(body)[header_length:]
-    rows = to_rows(_tensors(document.get("inputs"), binary, plain=_plain(head)), manifest)
-    wanted = _parameters(document, "parameters")
-    return Asked(rows, name, _outputs(document.get("outputs"), manifest, wanted.get("binary_data_output") is True))
+    rows = to_rows(_parse_tensors(document.get("inputs"), binary, plain=_has_no_long_text(head)), manifest)
+    wanted = _parse_parameters(document, "parameters")
+    return InferRequest(
+        rows, name, _parse_outputs(document.get("outputs"), manifest, wanted.get("binary_data_output") is True)
+    )
 
 
-def _plain(head: bytes) -> bool:
-    r"""Tell whether no text in some JSON is long, without parsing it: what stands between every other two quotes.
+def _has_no_long_text(head: bytes) -> bool:
+    r"""Return whether no text in JSON is long, without parsing it: texts are between every second pair of quotes.
 
-    >>> _plain(b'{"a": 1}' + b" " * 5000), _plain(b'{"a": "' + b"x" * 5000 + b'"}'), _plain(b'"\\"' + b"x" * 5000)
-    (True, False, False)
+    >>> bodies = [b'{"a": 1}' + b" " * 5000, b'{"a": "' + b"x" * 5000 + b'"}', b'"\\"' + b"x" * 5000]
+    >>> [_has_no_long_text(body) for body in bodies]
+    [True, False, False]
     """
-    if len(head) <= SHORT:
+    if len(head) <= SHORT_BODY:
         return True
-    return b"\\" not in head and max(map(len, head.split(b'"')[1::2]), default=0) <= LONG
+    return b"\\" not in head and max(map(len, head.split(b'"')[1::2]), default=0) <= LONG_TEXT
 
 
-def write(asked: Asked, outputs: Outputs, manifest: Manifest) -> tuple[bytes, int | None]:
-    """Return the answer's body, and how many bytes of it are JSON (None: all)."""
+def write_response(asked: InferRequest, outputs: Outputs, manifest: Manifest) -> tuple[bytes, int | None]:
+    """Return the response's body, and how many bytes of it are JSON (None: all)."""
     body: dict[str, object] = {"model_name": manifest.model, "model_version": manifest.version}
     if asked.id is not None:
         body["id"] = asked.id
@@ -71,61 +74,61 @@ def write(asked: Asked, outputs: Outputs, manifest: Manifest) -> tuple[bytes, in
     for name, as_bytes in asked.outputs.items():
         values = outputs[name]
         if as_bytes:
-            entry, part = write_binary(name, values)
+            entry, part = write_binary_tensor(name, values)
             parts.append(part)
         else:
-            entry = write_tensor(name, values)
+            entry = write_json_tensor(name, values)
         described.append(entry)
     body["outputs"] = described
     head = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((head, *parts)), len(head)) if parts else (head, None)
 
 
-def _tensors(entries: object, binary: memoryview | None, *, plain: bool) -> dict[str, NDArray[np.generic]]:
+def _parse_tensors(entries: object, binary: memoryview | None, *, plain: bool) -> dict[str, NDArray[np.generic]]:
     if not isinstance(entries, list) or not entries:
-        refuse("inputs", "none" if not entries else type(entries).__name__, "a list with at least one tensor")
+        reject("inputs", "none" if not entries else type(entries).__name__, "a list with at least one tensor")
     tensors: dict[str, NDArray[np.generic]] = {}
     taken = 0
     for position, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str):
-            refuse(f"inputs[{position}]", entry, "an object with name, shape, datatype and data")
+            reject(f"inputs[{position}]", entry, "an object with name, shape, datatype and data")
         if name in tensors:
-            refuse(f"input {name!r}", "the name twice", "every name once")
+            reject(f"input {name!r}", "the name twice", "every name once")
         what = f"input {name!r}"
         size = None
         if "parameters" in entry:
-            size = _parameters(entry, f"{what}: parameters").get("binary_data_size")
+            size = _parse_parameters(entry, f"{what}: parameters").get("binary_data_size")
         if size is None:
-            tensors[name] = parse_tensor(entry, what, plain=plain)
+            tensors[name] = parse_json_tensor(entry, what, plain=plain)
         else:
-            tensors[name] = read_binary(entry, size, binary, taken, what)
+            tensors[name] = read_binary_tensor(entry, size, binary, taken, what)
             taken += size
     if binary is not None and taken != len(binary):
-        refuse("body", f"{len(binary)} bytes behind the JSON", f"{taken}, as the inputs' binary_data_size say")
+        reject("body", f"{len(binary)} bytes behind the JSON", f"{taken}, as the inputs' binary_data_size say")
     return tensors
 
 
-def _parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
+def _parse_parameters(entry: dict[str, Any], what: str) -> dict[str, Any]:
     parameters = entry.get("parameters", NO_PARAMETERS)
-    return parameters if isinstance(parameters, dict) else refuse(what, parameters, "an object")
+    return parameters if isinstance(parameters, dict) else reject(what, parameters, "an object")
 
 
-def _outputs(entries: object, manifest: Manifest, as_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - the protocol's flag
-    there = manifest.answers
+def _parse_outputs(entries: object, manifest: Manifest, as_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - the protocol's flag
+    there = manifest.output_names
     if not entries and (entries is None or isinstance(entries, list)):
         return dict.fromkeys(there, as_bytes)
     if not isinstance(entries, list):
-        refuse("outputs", type(entries).__name__, "a list of objects with a name")
+        reject("outputs", type(entries).__name__, "a list of objects with a name")
     wanted: dict[str, bool] = {}
     for entry in entries:
         name = entry.get("name") if isinstance(entry, dict) else entry
         if not isinstance(name, str) or name not in there:
-            refuse("outputs", name, f"one of {', '.join(there)}")
+            reject("outputs", name, f"one of {', '.join(there)}")
         if isinstance(entry, dict):
-            said = _parameters(entry, f"output {name!r}: parameters").get("binary_data", as_bytes)
+            said = _parse_parameters(entry, f"output {name!r}: parameters").get("binary_data", as_bytes)
             wanted[name] = (
-                said if isinstance(said, bool) else refuse(f"output {name!r}: binary_data", said, "true or false")
+                said if isinstance(said, bool) else reject(f"output {name!r}: binary_data", said, "true or false")
             )
         else:
             wanted[name] = as_bytes

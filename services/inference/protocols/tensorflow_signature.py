@@ -1,10 +1,10 @@
-"""The model's one signature as TensorFlow Serving describes it, and what else than predict fits it."""
+"""The model's one signature as TensorFlow Serving describes it, and whether it can classify or regress."""
 
 from collections.abc import Mapping, Sequence
 
 from services.inference.manifest import Manifest
-from services.inference.model import TensorKind
-from services.inference.tensors import datatype_of
+from services.inference.model import TensorType
+from services.inference.tensors import get_datatype
 
 SIGNATURE = "serving_default"
 METHOD = "tensorflow/serving/predict"
@@ -28,26 +28,28 @@ FLOATS = frozenset(["FP16", "FP32", "FP64"])
 Described = dict[str, object]
 
 
-def signature(manifest: Manifest, name: str, outputs: Mapping[str, TensorKind]) -> Described:
-    """Return the signature's definition; `name` is that of the whole input, where the model takes it in one."""
+def describe_signature(manifest: Manifest, name: str, outputs: Mapping[str, TensorType]) -> Described:
+    """Return the signature's definition; `name` is that of the whole input, if the model takes one matrix."""
     kind = manifest.matrix_kind
     if kind is not None and (manifest.single_matrix or len(manifest.columns) > 1):
-        inputs = {name: _tensor(name, datatype_of(kind), (-1, *manifest.inner_shape))}
+        inputs = {name: _describe_tensor(name, get_datatype(kind), (-1, *manifest.inner_shape))}
     else:
         columns = manifest.columns
-        inputs = {column.name: _tensor(column.name, datatype_of(column.kind), column.shape) for column in columns}
-    given = {name: _output(name, outputs.get(name)) for name in manifest.answers}
+        inputs = {
+            column.name: _describe_tensor(column.name, get_datatype(column.kind), column.shape) for column in columns
+        }
+    given = {name: _describe_output(name, outputs.get(name)) for name in manifest.output_names}
     return {"inputs": inputs, "outputs": given, "method_name": METHOD}
 
 
-def _output(name: str, kind: TensorKind | None) -> Described:
-    """Describe an output; one that was never seen has no type that could be said."""
+def _describe_output(name: str, kind: TensorType | None) -> Described:
+    """Describe an output; the type of one that was never seen is unknown."""
     if kind is not None:
-        return _tensor(name, kind.datatype, kind.shape)
+        return _describe_tensor(name, kind.datatype, kind.shape)
     return {"dtype": "DT_INVALID", "tensor_shape": {"dim": [], "unknown_rank": True}, "name": f"{name}:0"}
 
 
-def _tensor(name: str, datatype: str, shape: Sequence[int]) -> Described:
+def _describe_tensor(name: str, datatype: str, shape: Sequence[int]) -> Described:
     sizes = [{"size": str(size), "name": ""} for size in shape]
     return {
         "dtype": TYPES[datatype],
@@ -56,10 +58,10 @@ def _tensor(name: str, datatype: str, shape: Sequence[int]) -> Described:
     }
 
 
-def classifies(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> str | None:
-    """Say why the model gives no classes; None: it does."""
+def explain_no_classes(manifest: Manifest, outputs: Mapping[str, TensorType]) -> str | None:
+    """Return why the model returns no classes; None: it does."""
     kind = outputs.get("prediction")
-    if "probabilities" in manifest.answers:
+    if "probabilities" in manifest.output_names:
         return None
     if kind is None:
         return "a model whose answers were never seen"
@@ -68,8 +70,8 @@ def classifies(manifest: Manifest, outputs: Mapping[str, TensorKind]) -> str | N
     return None
 
 
-def regresses(outputs: Mapping[str, TensorKind]) -> str | None:
-    """Say why the model gives no number for each row; None: it does."""
+def explain_no_regression(outputs: Mapping[str, TensorType]) -> str | None:
+    """Return why the model returns no number per row; None: it does."""
     kind = outputs.get("prediction")
     if kind is None:
         return "a model whose answers were never seen"

@@ -6,6 +6,8 @@ token, no password, no address of a server. The tables are in docs/limits.md too
 
 from collections.abc import Iterable, Mapping
 
+from slipway_interface import environment as variables
+
 INHERITED = {
     "PATH": "programs that a framework starts, and shared libraries beside them",
     "HOME": "caches of frameworks; without it they write where they may not",
@@ -22,10 +24,10 @@ INHERITED = {
 """Passed on from our own environment, where they are set."""
 
 SERVICE_INHERITED = {
-    "SLIPWAY_LOG": "the format of log lines",
-    "SLIPWAY_LABELS": "names by which TensorFlow Serving's clients ask for a version",
-    "SLIPWAY_GPU": "whether the service uses a GPU",
-    "SLIPWAY_CPUS": "threads of one inference",
+    variables.LOG: "the format of log lines",
+    variables.LABELS: "names by which TensorFlow Serving's clients ask for a version",
+    variables.GPU: "whether the service uses a GPU",
+    variables.CPUS: "threads of one inference",
     "OTEL_TRACES_EXPORTER": "where traces go",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "where traces go",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "where traces go",
@@ -46,12 +48,12 @@ SERVICE_SET = {
     "MKL_NUM_THREADS": "as OMP_NUM_THREADS",
     "PYTHONSAFEPATH": "nothing is imported from the working folder",
     "PYTHONUNBUFFERED": "log lines appear at once",
-    "SLIPWAY_CAPTURE": "share of the requests that are recorded (`serving.capture_share`)",
-    "SLIPWAY_OBJECTIVE_MILLISECONDS": "time in which requests should be answered (`serving.objective_milliseconds`)",
-    "SLIPWAY_MODEL_PROCESSES": "most processes with the model (`serving.model_processes`)",
-    "SLIPWAY_RESCUE": "whether a route sets the headers of a rescue",
+    variables.CAPTURE: "share of the requests that are recorded (`serving.capture_share`)",
+    variables.OBJECTIVE: "time in which requests should be answered (`serving.objective_milliseconds`)",
+    variables.MODEL_PROCESSES: "most processes with the model (`serving.model_processes`)",
+    variables.RESCUE: "whether a route sets the headers of a rescue",
     "SLIPWAY_SUPERVISOR": "the folder of the supervisor: by it a process is found again after a crash",
-    "SLIPWAY_WORKERS": "how many workers there are",
+    variables.WORKERS: "how many workers there are",
     "SLIPWAY_WORKERS_NOW": "how many workers there are",
     "SLIPWAY_FD": "the number of the listening socket",
     "SLIPWAY_RUN": "the folder that the service's workers share",

@@ -10,6 +10,7 @@ from slipway.platforms import Platform
 from slipway.ports.metrics import MetricSource
 from slipway.ports.recorded import RecordedRequests
 from slipway.settings import Settings, settings
+from slipway_interface.headers import MODEL
 
 if TYPE_CHECKING:
     from slipway.adapters.local.plan import Plan
@@ -69,7 +70,7 @@ def _checks(here: Settings) -> Iterator[Finding]:
 
 
 def _addresses(here: Settings, model: str) -> dict[str, str]:
-    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata x-slipway-model: {model}"
+    over_grpc = f"{here.host}:{here.front_door_port}, with the metadata {MODEL}: {model}"
     return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 

@@ -12,6 +12,7 @@ from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.target import LocalTarget
 from slipway.errors import SlipwayError, StackFailed
 from slipway.platforms.local import make_target
+from slipway.project import find_project, is_project
 from slipway.settings import Settings
 from slipway.stack.deploying import Deploying
 from slipway.stack.part import Part, PartState
@@ -27,10 +28,11 @@ Progress = Callable[[str, str, float], None]
 def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | None = None) -> list[Part]:
     """Start what does not run yet, deploy prefect.yaml, and return once every part answers.
 
-    `root` is the project's folder (default: the current one). Raises StackFailed; nothing that this call started is
-    left running then.
+    `root` is the project's folder (default: the current one if it is a project, else that of this Slipway). Raises
+    StackFailed; nothing that this call started is left running then.
     """
-    root, tell = (root or Path.cwd()).absolute(), on_progress or _silent
+    root, tell = root or find_project(Path.cwd()), on_progress or _silent
+    root = root.absolute()
     target = make_target(settings)
     began = time.monotonic()
     target.supervisor.end_leftovers()
@@ -70,7 +72,7 @@ def status(settings: Settings) -> list[Part]:
     """Return every part and every revision, as seen now."""
     target = make_target(settings)
     states = target.supervisor.states() if target.supervisor.running() else {}
-    wanted = plans(settings, Path.cwd())
+    wanted = plans(settings, find_project(Path.cwd()))
     others = sorted(states.keys() - {plan.name for plan in wanted})
     revisions = [Part(name=name, state=_process_state(states[name]), pid=states[name].pid) for name in others]
     return [_part(settings, plan, states.get(plan.name)) for plan in wanted] + revisions
@@ -130,7 +132,7 @@ def _require_ports(settings: Settings, missing: list[Plan]) -> None:
 
 
 def _require_files(root: Path) -> None:
-    if not (root / "services" / "webhook").is_dir():
+    if not is_project(root):
         raise StackFailed(
             "project folder",
             seen=f"no services/webhook under {root}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from slipway.platforms import find_platform
+from slipway.project import find_project
 from slipway.settings import Settings
 
 QUIET = {
@@ -20,7 +21,7 @@ QUIET = {
 
 
 def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
-    """Return the variables that child processes need; `root` is the project's folder (default: the current one)."""
+    """Return the variables that child processes need; `root` is the project's folder (default: as for `up`)."""
     group = find_platform(settings.target).settings
     values = chain(settings, group() if group else ())
     ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in values if value not in (None, "")}
@@ -28,7 +29,7 @@ def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
     return {
         **QUIET,
         **ours,
-        "SLIPWAY_ROOT": str((root or Path.cwd()).absolute()),
+        "SLIPWAY_ROOT": str(root or find_project(Path.cwd())),
         "MLFLOW_TRACKING_URI": settings.mlflow,
         "PREFECT_API_URL": settings.prefect,
         "PREFECT_HOME": str(settings.stack_home / "prefect"),
@@ -39,4 +40,6 @@ def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value.absolute() if isinstance(value, Path) else value)  # the process runs in another folder

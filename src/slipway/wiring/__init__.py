@@ -3,7 +3,6 @@
 Every adapter is imported when it is needed.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.once import once
@@ -25,13 +24,11 @@ from slipway.ports.reporter import Reporter
 from slipway.ports.revisions import Revisions, Scaler
 from slipway.ports.rollouts import HeldLeases, Leases, RolloutStore
 from slipway.ports.router import Router
+from slipway.project import find_root
 from slipway.settings import settings
 
 if TYPE_CHECKING:
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
-
-ROOT = Path(__file__).resolve().parents[3]
-"""The checkout: flows, tasks, services and deployments lie beside src."""
 
 
 @once
@@ -86,7 +83,7 @@ def packager() -> Packager:
     """Return the packager: BentoML."""
     from slipway.adapters.bento.packager import BentoPackager
 
-    return BentoPackager(settings().home / "bentoml", ROOT)
+    return BentoPackager(settings().home / "bentoml", find_root())
 
 
 @once

@@ -8,17 +8,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.inference.calls import Call
-from services.inference.grpc_doors.open_inference import OpenInference as OpenInferenceGrpc
-from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.grpc.open_inference import OpenInferenceGrpc
+from services.inference.grpc.tensorflow import PredictionService
 from services.inference.manifest import parse_manifest
 from services.inference.messages import DESCRIPTORS
 from services.inference.model import Model
 from services.inference.protocols.mlflow_scoring import MlflowScoring
-from services.inference.protocols.oip import OpenInference
+from services.inference.protocols.oip import OpenInferenceHttp
 from services.inference.protocols.tensorflow import TensorFlowServing
 from services.inference.refusals import Refused
-from services.inference.running.pyfunc import PyfuncRuntime
+from services.inference.request import Request as ServedRequest
+from services.inference.runtime.pyfunc import PyfuncRuntime
 from slipway.adapters.bento.replaying.messages import Messages
 from slipway.adapters.bento.replaying.requests import Door, Request, http_requests
 from slipway.adapters.bento.replaying.samples import Sample
@@ -92,20 +92,20 @@ class Doors:
             manifest_of(runtime="pyfunc", columns=columns, inputs=[], outputs=[], single_matrix=False)
         )
         model = Model(manifest=manifest, runtime=PyfuncRuntime(manifest, Path("nowhere")))
-        doors = (OpenInference(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
-        self._routes = {path: route for door in doors for path, route in door.paths().exact.items()}
+        doors = (OpenInferenceHttp(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
+        self._routes = {path: route for door in doors for path, route in door.build_routes().exact.items()}
         self._grpc = {
-            Door.OIP_GRPC: OpenInferenceGrpc(model).methods()["ModelInfer"],
-            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).methods()["Predict"],
+            Door.OIP_GRPC: OpenInferenceGrpc(model).list_methods()["ModelInfer"],
+            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).list_methods()["Predict"],
         }
 
     def take(self, request: Request) -> bool:
         """Tell whether a request is taken."""
         try:
-            inference = (self._grpc.get(request.door) or self._routes[request.path]).inference
-            assert inference is not None
+            codec = (self._grpc.get(request.door) or self._routes[request.path]).codec
+            assert codec is not None
             headers = {name.encode(): value.encode() for name, value in request.headers.items()}
-            inference.parse(Call("POST", request.path, b"", headers, request.body))
+            codec.parse(ServedRequest("POST", request.path, b"", headers, request.body))
         except Refused:
             return False
         return True

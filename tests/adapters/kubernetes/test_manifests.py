@@ -17,7 +17,13 @@ from slipway.adapters.kubernetes.pods import environment
 from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
 from slipway.artifacts.model_environment import SERVICE_INHERITED, SERVICE_SET
 from slipway.domain.rollout.revision import Package, Rescue, Revision, Traffic
-from slipway.domain.spec.serving import GpuSpec, KubernetesServingSpec, LocalServingSpec, ReplicasSpec, Toleration
+from slipway.domain.spec.serving import (
+    GpuSpec,
+    KubernetesServingSpec,
+    LocalServingSpec,
+    ReplicasSpec,
+    Toleration,
+)
 from slipway.errors import ArtifactBroken
 
 GOLDEN = Path(__file__).parent / "golden"

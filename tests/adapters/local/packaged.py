@@ -35,6 +35,7 @@ def _with_service(package: Path) -> Path:
     source = package / "src"
     shutil.copytree(ROOT / "services" / "inference", source / "services" / "inference")
     shutil.copyfile(ROOT / "services" / "__init__.py", source / "services" / "__init__.py")
+    shutil.copytree(ROOT / "src" / "slipway_interface", source / "slipway_interface")
     (source / "model").mkdir()
     return source
 

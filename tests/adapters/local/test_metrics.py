@@ -7,12 +7,13 @@ import httpx
 import pytest
 
 from slipway.adapters.local.counting import ASKED, TRIED
-from slipway.adapters.local.metrics import EDGES_MILLISECONDS, EnvoyMetrics, histogram
+from slipway.adapters.local.metrics import EnvoyMetrics, histogram
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.waiting import until
 from slipway.domain.judge.counters import Counters
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
+from slipway_interface.metrics import EDGES_MILLISECONDS
 from tests.adapters.local.place import Place
 from tests.contract.metrics import counted, timed
 

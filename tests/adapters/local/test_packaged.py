@@ -12,7 +12,7 @@ import grpc
 import httpx
 import pytest
 
-from services.inference.messages import message, parsed
+from services.inference.messages import get_message_class, parse_message
 from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.recorded import LoggedRequests
@@ -55,7 +55,7 @@ class Served:
             beside = dict([*(call.initial_metadata() or ()), *(call.trailing_metadata() or ())])
             if failed:
                 return call.code(), None, beside
-            answer = message("inference.ModelInferResponse")()
+            answer = get_message_class("inference.ModelInferResponse")()
             answer.ParseFromString(call.result())
             contents = answer.outputs[0].contents.fp32_contents
             value = contents[0] if contents else memoryview(answer.raw_output_contents[0]).cast("f")[0]
@@ -209,7 +209,7 @@ def test_streams_go_through_while_the_canary_is_rescued(served: Served) -> None:
         answers = stream(messages(), metadata=[("x-slipway-model", "sum")], timeout=60)
         seen = []
         for answer in answers:
-            seen.append(parsed(message("inference.ModelStreamInferResponse"), answer))
+            seen.append(parse_message(get_message_class("inference.ModelStreamInferResponse"), answer))
             answered.release()
 
     assert [one.error_message for one in seen] == [""] * 3

@@ -12,8 +12,6 @@ from pydantic import TypeAdapter
 from scipy import stats
 
 from slipway.domain.judge.statistics.classes import (
-    MOST_CLASSES,
-    OTHER,
     POWERS,
     RATIOS,
     ClassEvidence,
@@ -25,6 +23,7 @@ from slipway.domain.judge.statistics.classes import (
     mixes,
     worst,
 )
+from slipway_interface.metrics import LABEL_LIMIT, OTHER_LABEL
 
 Look = tuple[Mapping[str, int], Mapping[str, int]]
 EVEN = (0.1,) * 10
@@ -282,8 +281,8 @@ def test_classes_beyond_the_hundredth_are_counted_together() -> None:
     many = {f"class {i:03}": 2 for i in range(130)}
     evidence = after((many, many), ({"yet another": 3, "class 001": 1}, many))
 
-    assert len(evidence.labels) == MOST_CLASSES + 1
-    assert evidence.labels[-1] == OTHER
+    assert len(evidence.labels) == LABEL_LIMIT + 1
+    assert evidence.labels[-1] == OTHER_LABEL
     assert evidence.canary[-1] == 30 * 2 + 3
     assert sum(evidence.canary) == 130 * 2 + 4
 

@@ -10,12 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
-from services.inference.front import make_front
+from services.inference.application import build_application
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 
@@ -107,7 +107,7 @@ def _client(folder: Path) -> Ask:
     manifest = parse_manifest(json.loads((folder / "slipway.json").read_text()))
     model = Model(manifest=manifest, runtime=open_runtime(manifest, folder))
     asyncio.run(model.start())
-    transport = httpx.ASGITransport(app=make_front(model, Upkeep(model, Siblings(model, None, ""))))
+    transport = httpx.ASGITransport(app=build_application(model, OperationsPages(model, Siblings(model, None, ""))))
 
     def send(method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own arguments
         async def exchange() -> httpx.Response:

@@ -16,11 +16,11 @@ with atheris.instrument_imports(include=["services.inference"]):
     import orjson
 
     from services.inference.manifest import Column, Manifest
-    from services.inference.protocols.oip_binary import LENGTH, tensor_of
-    from services.inference.protocols.oip_json import parse
+    from services.inference.protocols.oip_binary import LENGTH, parse_raw_tensor
+    from services.inference.protocols.oip_json import parse_request
     from services.inference.refusals import BadRequest
     from services.inference.rows import Rows
-    from services.inference.tensors import DATATYPES, datatype_of
+    from services.inference.tensors import DATATYPES, get_datatype
 
 NAMES = [*DATATYPES, "BF16", ""]
 MOST_SIZES = 5
@@ -64,7 +64,7 @@ def fuzz_tensor(source: "atheris.FuzzedDataProvider") -> None:
     datatype, shape = source.PickValueInList(NAMES), _shape(source)
     raw = source.ConsumeBytes(source.remaining_bytes())
 
-    values = tensor_of(datatype, shape, memoryview(raw), "input 'x'")
+    values = parse_raw_tensor(datatype, shape, memoryview(raw), "input 'x'")
 
     assert values.size <= len(raw), f"{values.size} values from {len(raw)} bytes"
 
@@ -75,7 +75,7 @@ def fuzz_body(source: "atheris.FuzzedDataProvider") -> None:
     body = source.ConsumeBytes(source.remaining_bytes())
 
     manifest = MANIFESTS[len(body) % len(MANIFESTS)]
-    _small(parse(body, None if cut < 0 else min(cut, len(body)), manifest).rows, body)
+    _small(parse_request(body, None if cut < 0 else min(cut, len(body)), manifest).rows, body)
 
 
 def fuzz_request(source: "atheris.FuzzedDataProvider") -> None:
@@ -86,7 +86,7 @@ def fuzz_request(source: "atheris.FuzzedDataProvider") -> None:
     head = orjson.dumps({"inputs": [entry for entry, _ in parts]})
     body = head + b"".join(raw for _, raw in parts) + source.ConsumeBytes(source.remaining_bytes())
 
-    _small(parse(body, len(head), manifest).rows, body)
+    _small(parse_request(body, len(head), manifest).rows, body)
 
 
 def _tensor(source: "atheris.FuzzedDataProvider", column: Column, rows: int) -> tuple[dict[str, object], bytes]:
@@ -97,7 +97,7 @@ def _tensor(source: "atheris.FuzzedDataProvider", column: Column, rows: int) -> 
     else:
         raw = bytes(rows * column.width * np.dtype(column.kind).itemsize)
     lie = source.ConsumeIntInRange(0, 4 * LIES)
-    datatype = source.PickValueInList(NAMES) if lie == 1 else datatype_of(column.kind)
+    datatype = source.PickValueInList(NAMES) if lie == 1 else get_datatype(column.kind)
     shape = _shape(source) if lie == 2 else [rows, *column.shape[1:]]
     size = source.ConsumeIntInRange(-1, 64) if lie == LIES else len(raw)
     named = {"name": column.name, "datatype": datatype, "shape": [min(one, MOST_OF_JSON) for one in shape]}

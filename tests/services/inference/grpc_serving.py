@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from services.inference.messages import message, parsed
+from services.inference.messages import get_message_class, parse_message
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
 
@@ -58,12 +58,12 @@ def served_grpc(model: Path, folder: Path, *more: str) -> Iterator[GrpcServed]:
 
 def unary(channel: grpc.Channel, method: str, body: bytes, answer: str, **how: Any) -> Any:  # noqa: ANN401 - a message
     """Return the answer to one RPC, as a message of the kind that is named."""
-    return parsed(message(answer), channel.unary_unary(method)(body, **how))
+    return parse_message(get_message_class(answer), channel.unary_unary(method)(body, **how))
 
 
 def oip(*raw: bytes, datatype: str = "FP32", name: str = "input", shape: tuple[int, ...] = (1, 3), **typed: Any) -> Any:  # noqa: ANN401 - a message
     """Return a request of the Open Inference Protocol with one input, its values as bytes or by type."""
-    request = message("inference.ModelInferRequest")(model_name="toy", raw_input_contents=raw)
+    request = get_message_class("inference.ModelInferRequest")(model_name="toy", raw_input_contents=raw)
     entry = request.inputs.add(name=name, datatype=datatype, shape=shape)
     for field, values in typed.items():
         getattr(entry.contents, field).extend(values)
@@ -72,9 +72,9 @@ def oip(*raw: bytes, datatype: str = "FP32", name: str = "input", shape: tuple[i
 
 def tf(dtype: int = 1, **values: Any) -> Any:  # noqa: ANN401 - a message
     """Return a request of Predict with one input of one row."""
-    request = message("tensorflow.serving.PredictRequest")()
+    request = get_message_class("tensorflow.serving.PredictRequest")()
     request.model_spec.name = "toy"
-    tensor = message("tensorflow.TensorProto")(dtype=dtype, **values)
+    tensor = get_message_class("tensorflow.TensorProto")(dtype=dtype, **values)
     for size in (1, 3):
         tensor.tensor_shape.dim.add(size=size)
     request.inputs["input"].CopyFrom(tensor)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.inference.grpc_doors.server import LIMITS, GrpcServer
+from services.inference.grpc.server import LIMITS, GrpcServer
 from services.inference.http2.connection import Connection
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
@@ -58,11 +58,11 @@ class Place:
     def left(self) -> tuple[int, int, float]:
         """Return what is under way: calls, bytes that are kept for them, and requests that are counted as in flight."""
         calls = self.server.calls
-        return calls.under_way, calls.held, self._model.meter.read().in_flight
+        return calls.active, calls.buffered, self._model.meter.read().in_flight
 
     def counted(self) -> dict[tuple[str, int], float]:
         """Return how many requests were answered, by protocol and status."""
-        return {key: count for key, count in self._model.meter.read().requests().items() if count}
+        return {key: count for key, count in self._model.meter.read().get_requests().items() if count}
 
     def told(self, pieces: Sequence[bytes]) -> Kept:
         """Return what a connection says to these pieces, once all that they asked for is answered."""

@@ -99,6 +99,7 @@ def served(model: Path, folder: Path, *more: str, **environment: str) -> Iterato
     """
     shutil.copytree(ROOT / "services" / "inference", folder / "services" / "inference")
     shutil.copyfile(ROOT / "services" / "__init__.py", folder / "services" / "__init__.py")
+    shutil.copytree(ROOT / "src" / "slipway_interface", folder / "slipway_interface")
     shutil.copytree(model, folder / "model")
     port = free_port()
     command = [*(sys.executable, "-m", "services.inference"), "--port", str(port), "--workers", "1", *more]

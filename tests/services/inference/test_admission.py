@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.running.admission import CALM_SECONDS, MOST_WAITING, RUNS_ALONE, TARGET_SECONDS, Admission
-from services.inference.running.expected import Expected
+from services.inference.runtime.admission import CALM_SECONDS, MOST_WAITING, RUNS_ALONE, TARGET_SECONDS, Admission
+from services.inference.runtime.run_times import RunTimes
 
 RUN = 0.003
 """Seconds of a run of the model that most of these worlds have."""
@@ -36,18 +36,18 @@ class Course:
 
 def play(arrivals: Sequence[float], takes: Takes, *, patience: float = PATIENCE, objective: float = inf) -> Course:
     """Let one model answer requests one by one, in the order in which they were let in."""
-    expected, course = Expected(), Course()
-    expected.saw(1, 1, takes(-inf))
+    expected, course = RunTimes(), Course()
+    expected.record_run(1, 1, takes(-inf))
     admission = Admission(expected, together=False, objective=objective)
-    admission.reckon()
+    admission.update_bound()
     coming, queue = deque(arrivals), deque[float]()
     began, ends, settled = 0.0, inf, inf
     while coming or ends < inf:
         if coming and coming[0] < ends:
             now = coming.popleft()
             waiting = len(queue) + (ends < inf)
-            overdue = max(0.0, now - began - expected.seconds(1)) if ends < inf else 0.0
-            if waiting and admission.refusal(waiting, now, patience, overdue) is not None:
+            overdue = max(0.0, now - began - expected.predict_seconds(1)) if ends < inf else 0.0
+            if waiting and admission.explain_refusal(waiting, now, patience, overdue) is not None:
                 course.refused.append(now)
                 continue
             queue.append(now)
@@ -55,14 +55,14 @@ def play(arrivals: Sequence[float], takes: Takes, *, patience: float = PATIENCE,
                 began, ends = now, now + takes(now)
             continue
         now = ends
-        expected.saw(1, 1, now - began)
+        expected.record_run(1, 1, now - began)
         if settled < inf:
-            expected.paced(1, now - settled)
+            expected.record_pace(1, now - settled)
         came = queue.popleft()
         course.waits.append((came, now - came))
         settled = now if queue else inf
-        admission.ended(len(queue), now)
-        admission.reckon()
+        admission.record_run_end(len(queue), now)
+        admission.update_bound()
         began, ends = (now, now + takes(now)) if queue else (now, inf)
     return course
 
@@ -137,15 +137,15 @@ def test_a_collection_of_garbage_refuses_nobody() -> None:
 
 def test_a_queue_that_stands_is_overload_after_half_a_second() -> None:
     """As those who send more are held back by the number of their connections; it neither grows nor shrinks then."""
-    expected = Expected()
-    expected.saw(1, 1, RUN)
+    expected = RunTimes()
+    expected.record_run(1, 1, RUN)
     admission = Admission(expected, together=False)
-    admission.reckon()
+    admission.update_bound()
 
     refused = []
     for number in range(1000):
-        admission.ended(199, number * RUN)
-        if admission.refusal(199, number * RUN, PATIENCE) is not None:
+        admission.record_run_end(199, number * RUN)
+        if admission.explain_refusal(199, number * RUN, PATIENCE) is not None:
             refused.append(number * RUN)
 
     assert 0.4 < refused[0] < 0.7
@@ -231,22 +231,22 @@ def test_only_what_can_not_be_answered_in_time_is_refused_where_there_is_no_over
     waiting: int, pace: float, remaining: float, overdue: float
 ) -> None:
     """That is what waits already, and what the run under way takes beyond what was expected, against the deadline."""
-    expected = Expected()
-    expected.saw(1, 1, pace)
+    expected = RunTimes()
+    expected.record_run(1, 1, pace)
     admission = Admission(expected, together=False)
-    admission.reckon()
+    admission.update_bound()
 
-    refusal = admission.refusal(waiting, 0.0, remaining, overdue)
+    refusal = admission.explain_refusal(waiting, 0.0, remaining, overdue)
 
     assert (refusal is not None) == (waiting * pace + overdue > remaining)
 
 
 def test_a_deadline_that_has_passed_already_is_told_by_the_engine() -> None:
     """Which answers that it is too late; that is no overload."""
-    expected = Expected()
-    expected.saw(1, 1, RUN)
+    expected = RunTimes()
+    expected.record_run(1, 1, RUN)
 
-    assert Admission(expected, together=False).refusal(5, 0.0, 0.0) is None
+    assert Admission(expected, together=False).explain_refusal(5, 0.0, 0.0) is None
 
 
 def test_an_objective_bounds_the_wait_of_everybody_and_nothing_else_does() -> None:
@@ -270,17 +270,20 @@ def test_a_run_that_hangs_keeps_out_whom_it_keeps_from_the_objective() -> None:
 
 def test_a_tight_queue_is_so_many_runs() -> None:
     """Runs that are slower one after the other than by themselves shorten no queue."""
-    expected = Expected()
-    expected.saw(1, 1, RUN)
+    expected = RunTimes()
+    expected.record_run(1, 1, RUN)
     for _ in range(100):
-        expected.paced(1, 2 * RUN)
+        expected.record_pace(1, 2 * RUN)
     admission = Admission(expected, together=False)
-    admission.reckon()
+    admission.update_bound()
     for number in range(4):
-        admission.ended(100 + 100 * number, 0.11 * number)
+        admission.record_run_end(100 + 100 * number, 0.11 * number)
 
-    assert admission.refusal(RUNS_ALONE - 1, 0.4, PATIENCE) is None
-    assert admission.refusal(RUNS_ALONE, 0.4, PATIENCE) == "16 requests wait already, and more come than are answered"
+    assert admission.explain_refusal(RUNS_ALONE - 1, 0.4, PATIENCE) is None
+    assert (
+        admission.explain_refusal(RUNS_ALONE, 0.4, PATIENCE)
+        == "16 requests wait already, and more come than are answered"
+    )
 
 
 @settings(max_examples=30)

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.inference.bodies import LIMIT, read_body
-from services.inference.calls import Message
+from services.inference.bodies import BODY_LIMIT, read_body
 from services.inference.refusals import TooSlow
+from services.inference.request import AsgiMessage
 from tests.services.inference.serving import Served, served
 
 INFER = "/v2/models/toy/infer"
@@ -89,7 +89,7 @@ def test_a_body_that_never_ends_costs_no_memory(alone: Served, head: str, piece:
     with connected(alone, head) as connection:
         sent = pour(connection, piece)
 
-        assert sent > LIMIT
+        assert sent > BODY_LIMIT
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
         assert resident(alone) - before < GROWTH
     assert alone.client.post(INFER, content=BODY).is_success
@@ -103,7 +103,7 @@ def test_a_small_body_that_unpacks_to_a_gigabyte_costs_no_memory(alone: Served) 
 
     answers = [alone.client.post(INFER, content=bomb, headers={"content-encoding": "gzip"}) for _ in range(4)]
 
-    assert len(bomb) < LIMIT
+    assert len(bomb) < BODY_LIMIT
     assert {answer.status_code for answer in answers} == {413}
     assert resident(alone) - before < GROWTH
 
@@ -111,9 +111,9 @@ def test_a_small_body_that_unpacks_to_a_gigabyte_costs_no_memory(alone: Served) 
 @pytest.mark.parametrize("came", [[], [b"half"], [b"", b"ha", b"lf"]])
 def test_a_body_that_does_not_come_in_time_is_refused(came: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one of which nothing ever comes; the limit is a shorter one here."""
-    monkeypatch.setattr("services.inference.bodies.SECONDS", 0.01)
+    monkeypatch.setattr("services.inference.bodies.BODY_SECONDS", 0.01)
 
-    async def receive() -> Message:
+    async def receive() -> AsgiMessage:
         if not came:
             await asyncio.Event().wait()
         return {"type": "http.request", "body": came.pop(0), "more_body": True}
@@ -123,8 +123,8 @@ def test_a_body_that_does_not_come_in_time_is_refused(came: list[bytes], monkeyp
 
 
 def test_slow_senders_hold_up_nobody_else(alone: Served) -> None:
-    """While bodies of some clients do not come, on the short way and on the long one, others are answered."""
-    heads = [f"content-length: {len(BODY)}", "transfer-encoding: chunked", f"content-length: {LIMIT}"]
+    """While bodies of some clients do not come, on the fast path and on the slow one, others are answered."""
+    heads = [f"content-length: {len(BODY)}", "transfer-encoding: chunked", f"content-length: {BODY_LIMIT}"]
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connected(alone, heads[number % len(heads)])) for number in range(SLOW)]
         for connection in slow:

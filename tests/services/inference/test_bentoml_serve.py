@@ -1,4 +1,4 @@
-"""The same package under `bentoml serve`: BentoML's server, our doors in front of its middleware."""
+"""The same package under `bentoml serve`: BentoML's server, our protocols in front of its middleware."""
 
 import os
 import shutil
@@ -20,6 +20,7 @@ def test_bentoml_serves_what_we_serve(classifier: Path, tmp_path: Path) -> None:
     """The protocols, BentoML's own pages, and one metrics page of both; BentoML's middleware sees no inference."""
     shutil.copytree(ROOT / "services" / "inference", tmp_path / "services" / "inference")
     (tmp_path / "services" / "__init__.py").touch()
+    shutil.copytree(ROOT / "src" / "slipway_interface", tmp_path / "slipway_interface")
     shutil.copytree(classifier, tmp_path / "model")
     port, log = free_port(), tmp_path / "log"
     command = [*(sys.executable, "-m", "bentoml", "serve", "services.inference.service:Inference")]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from services.inference.protocols.oip_binary import bytes_of, tensor_of
+from services.inference.protocols.oip_binary import encode_values, parse_raw_tensor
 from services.inference.refusals import BadRequest
-from services.inference.tensors import DTYPES, cast, datatype_of_array
+from services.inference.tensors import DTYPES, cast_values, get_array_datatype
 
 Ask = Callable[..., httpx.Response]
 INFER = "/v2/models/toy/infer"
@@ -116,7 +116,7 @@ NUMBERS = [dtype for dtype in DTYPES.values() if dtype.kind != "O"]
 @given(st.sampled_from(NUMBERS).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(max_dims=3, max_side=4))))
 def test_numbers_come_back_from_their_bytes(values: np.ndarray[Any, Any]) -> None:
     """Every type and shape."""
-    back = tensor_of(datatype_of_array(values), list(values.shape), memoryview(bytes_of(values)), "x")
+    back = parse_raw_tensor(get_array_datatype(values), list(values.shape), memoryview(encode_values(values)), "x")
 
     assert back.dtype == values.dtype
     assert back.tobytes() == values.tobytes()
@@ -125,9 +125,9 @@ def test_numbers_come_back_from_their_bytes(values: np.ndarray[Any, Any]) -> Non
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=6))
 def test_texts_come_back_from_their_bytes(texts: list[str]) -> None:
     """Empty ones and any script too."""
-    raw = memoryview(bytes_of(np.array(texts, dtype=object)))
+    raw = memoryview(encode_values(np.array(texts, dtype=object)))
 
-    assert tensor_of("BYTES", [len(texts)], raw, "x").tolist() == texts
+    assert parse_raw_tensor("BYTES", [len(texts)], raw, "x").tolist() == texts
 
 
 @given(
@@ -139,7 +139,7 @@ def test_any_bytes_are_a_tensor_or_refused(raw: bytes, datatype: str, shape: lis
     """Never another error, and never more memory than the bytes have."""
     values = None
     with contextlib.suppress(BadRequest):
-        values = tensor_of(datatype, shape, memoryview(raw), "x")
+        values = parse_raw_tensor(datatype, shape, memoryview(raw), "x")
 
     assert values is None or list(values.shape) == shape
 
@@ -148,7 +148,7 @@ def test_numbers_are_a_view_of_the_body(classifier: Path) -> None:
     """Nothing is copied on the way to the model."""
     body = bytearray(ROWS.tobytes())
 
-    values = tensor_of("FP32", [2, 3], memoryview(body), str(classifier))
+    values = parse_raw_tensor("FP32", [2, 3], memoryview(body), str(classifier))
     body[0:4] = np.float32(9.0).tobytes()
 
     assert values[0, 0] == 9.0
@@ -158,6 +158,6 @@ def test_a_value_that_is_missing_stays_so_in_a_narrower_type() -> None:
     """NaN as FP64 is NaN in a column of FP32, as it is in one of FP64; a number beyond the type is refused."""
     sent_values = np.array([np.nan, 1.5])
 
-    assert np.array_equal(cast(sent_values, np.dtype(np.float32), "x"), [np.nan, 1.5], equal_nan=True)
+    assert np.array_equal(cast_values(sent_values, np.dtype(np.float32), "x"), [np.nan, 1.5], equal_nan=True)
     with pytest.raises(BadRequest, match=r"x: got 1e\+300, expected values within the range of FP32"):
-        cast(np.array([np.nan, 1e300]), np.dtype(np.float32), "x")
+        cast_values(np.array([np.nan, 1e300]), np.dtype(np.float32), "x")

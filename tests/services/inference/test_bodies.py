@@ -10,9 +10,9 @@ import httpx
 import pytest
 import zstandard
 
-from services.inference.bodies import LIMIT, PACKED_FROM, Gone, packed, read_body
-from services.inference.calls import Message
+from services.inference.bodies import BODY_LIMIT, COMPRESS_FROM, ClientGone, compress_body, read_body
 from services.inference.refusals import BadRequest, Refused, TooLarge, UnknownMedia
+from services.inference.request import AsgiMessage
 
 Ask = Callable[..., httpx.Response]
 BODY = b'{"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP64", "data": [0.5, -1.0, 2.0]}]}'
@@ -21,10 +21,10 @@ PACKED = {"gzip": gzip.compress(BODY), "zstd": zstandard.compress(BODY), "identi
 
 def read(*parts: bytes, end: bool = True, **headers: str) -> bytes:
     """Read a body that comes in parts."""
-    messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    messages: list[AsgiMessage] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     messages.append({"type": "http.request", "body": b"", "more_body": False} if end else {"type": "http.disconnect"})
 
-    async def receive() -> Message:
+    async def receive() -> AsgiMessage:
         return messages.pop(0)
 
     return asyncio.run(read_body(receive, {name.replace("_", "-").encode(): v.encode() for name, v in headers.items()}))
@@ -50,14 +50,14 @@ def test_members_and_frames_behind_one_another_are_one_body() -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "error"),
     [
-        (gzip.compress(bytes(LIMIT + 1)), {"content_encoding": "gzip"}, TooLarge),
-        (zstandard.compress(bytes(LIMIT + 1)), {"content_encoding": "zstd"}, TooLarge),
+        (gzip.compress(bytes(BODY_LIMIT + 1)), {"content_encoding": "gzip"}, TooLarge),
+        (zstandard.compress(bytes(BODY_LIMIT + 1)), {"content_encoding": "zstd"}, TooLarge),
         (gzip.compress(BODY)[:-9], {"content_encoding": "gzip"}, BadRequest),
         (b"no gzip", {"content_encoding": "gzip"}, BadRequest),
         (b"no zstd", {"content_encoding": "zstd"}, BadRequest),
         (zlib.compress(BODY), {"content_encoding": "br"}, UnknownMedia),
         (b"", {"content_length": str(10**12)}, TooLarge),
-        (bytes(LIMIT + 1), {}, TooLarge),
+        (bytes(BODY_LIMIT + 1), {}, TooLarge),
     ],
 )
 def test_bombs_and_broken_packs_are_refused(body: bytes, headers: dict[str, str], error: type[Refused]) -> None:
@@ -68,7 +68,7 @@ def test_bombs_and_broken_packs_are_refused(body: bytes, headers: dict[str, str]
 
 def test_a_connection_that_ends_early_is_no_request() -> None:
     """Nobody hears an answer to half a body."""
-    with pytest.raises(Gone):
+    with pytest.raises(ClientGone):
         read(b"half", end=False)
 
 
@@ -79,10 +79,10 @@ def test_a_connection_that_ends_early_is_no_request() -> None:
 def test_answers_are_packed_as_the_client_takes_them(accepted: str, encoding: bytes | None) -> None:
     """Large ones only; what is not taken is not sent."""
     unpack: dict[bytes | None, Any] = {b"gzip": gzip.decompress, b"zstd": zstandard.decompress, None: bytes}
-    body = b"x" * PACKED_FROM
+    body = b"x" * COMPRESS_FROM
 
-    large = asyncio.run(packed(body, {b"accept-encoding": accepted.encode()}))
-    small = asyncio.run(packed(b"x", {b"accept-encoding": accepted.encode()}))
+    large = asyncio.run(compress_body(body, {b"accept-encoding": accepted.encode()}))
+    small = asyncio.run(compress_body(b"x", {b"accept-encoding": accepted.encode()}))
 
     assert large[1] == encoding
     assert unpack[encoding](large[0]) == body

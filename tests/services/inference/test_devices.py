@@ -9,8 +9,8 @@ import pytest
 from services.inference.loading import open_runtime
 from services.inference.manifest import read_manifest
 from services.inference.refusals import ModelFailed
-from services.inference.running.devices import Devices, DevicesError, Gpu, read_devices
-from services.inference.running.runtime import warm_up_rows
+from services.inference.runtime.devices import Devices, DevicesError, Gpu, read_devices
+from services.inference.runtime.model_runtime import make_warm_up_rows
 from tests.services.inference.serving import served, until
 
 
@@ -45,7 +45,7 @@ def test_several_cores_give_the_same_answer(classifier: Path) -> None:
 
     async def story() -> list[float]:
         await runtime.start()
-        (outputs,) = await runtime.exchange([runtime.feeds(warm_up_rows(manifest))])
+        (outputs,) = await runtime.run_in_background([runtime.make_feeds(make_warm_up_rows(manifest))])
         assert not isinstance(outputs, ModelFailed)
         await runtime.stop()
         return outputs["prediction"].tolist()

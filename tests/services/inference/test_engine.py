@@ -17,10 +17,10 @@ from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.refusals import Draining, ModelFailed, Overloaded, Refused, TooLate
 from services.inference.rows import Rows
-from services.inference.running.admission import MOST_WAITING
-from services.inference.running.engine import ALONE, Engine
-from services.inference.running.runtime import warm_up_rows
-from services.inference.telling.meter import Meter
+from services.inference.runtime.admission import MOST_WAITING
+from services.inference.runtime.engine import SINGLE_RUNS, Engine
+from services.inference.runtime.model_runtime import make_warm_up_rows
+from services.inference.telemetry.meter import Meter
 from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]
@@ -70,7 +70,7 @@ class Watched:
 
     async def start(self) -> None:
         """Warm it up."""
-        await self.engine.start(warm_up_rows(self.manifest))
+        await self.engine.start(make_warm_up_rows(self.manifest))
 
     async def running(self) -> None:
         """Wait until a run is under way beside the loop."""
@@ -80,7 +80,7 @@ class Watched:
 
     def runs(self) -> tuple[int, int]:
         """Return how many runs there were since the start, and their rows in all."""
-        rows = self.meter.read().histogram("rows")
+        rows = self.meter.read().get_histogram("rows")
         return int(rows.counts.sum()), int(rows.total)
 
     async def ask(self, *values: float, deadline: float = FOREVER) -> list[float] | Refused:
@@ -264,7 +264,7 @@ def test_who_is_alone_does_not_wait_for_others(table_model: Path) -> None:
     """After some runs of one request each the next is run as it comes; the first company ends that."""
 
     async def story(one: Watched) -> list[str]:
-        for _ in range(ALONE):
+        for _ in range(SINGLE_RUNS):
             await one.ask(0.0)
         seen: list[str] = []
         one.engine.submit(Rows(np.zeros((1, 1), np.float32), {}), FOREVER, lambda _: seen.append("first"))
@@ -281,7 +281,7 @@ def test_who_is_alone_is_not_run_past_the_deadline_either(table_model: Path) -> 
     """Also where it would be run as it comes."""
 
     async def story(one: Watched) -> list[Any]:
-        for _ in range(ALONE):
+        for _ in range(SINGLE_RUNS):
             await one.ask(0.0)
         return [await one.ask(0.0, deadline=perf_counter())]
 
@@ -289,4 +289,4 @@ def test_who_is_alone_is_not_run_past_the_deadline_either(table_model: Path) -> 
     (late,) = told(watched, story)
 
     assert isinstance(late, TooLate)
-    assert watched.runs() == (ALONE, ALONE)
+    assert watched.runs() == (SINGLE_RUNS, SINGLE_RUNS)

@@ -161,7 +161,7 @@ def test_guided_fuzzing_finds_nothing_in_the_binary_parser(tmp_path: Path) -> No
 
     done = subprocess.run(
         [programs / "python", *words],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
         cwd=tmp_path,
         capture_output=True,
         text=True,

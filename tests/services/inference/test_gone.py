@@ -32,7 +32,7 @@ def counting(number: int) -> bytes:
 
 
 def sent(service: Served, number: int, more: str = "", *, chunked: bool = False) -> socket.socket:
-    """Return a connection on which a request was sent, by the short way or (in chunks) by the long one."""
+    """Return a connection on which a request was sent, by the fast path or (in chunks) by the slow one."""
     body = counting(number)
     length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
     whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
@@ -41,7 +41,7 @@ def sent(service: Served, number: int, more: str = "", *, chunked: bool = False)
     return connection
 
 
-@pytest.mark.parametrize("chunked", [False, True], ids=["short way", "long way"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["fast path", "slow path"])
 def test_nothing_is_run_for_a_client_that_went_away(slow: Served, chunked: bool) -> None:  # noqa: FBT001 - a parameter
     """The one that waits behind a long run is counted as 499 at once, and leaves no run behind."""
     before, runs = slow.requests(), slow.samples()[RUNS][frozenset()]

@@ -1,4 +1,4 @@
-"""The server of the gRPC doors: deadlines, overload, health, endings, and what travels beside the messages."""
+"""The gRPC server: deadlines, overload, health, endings, and what travels beside the messages."""
 
 import contextlib
 import signal
@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from services.inference.bodies import LIMIT
-from services.inference.messages import message
+from services.inference.bodies import BODY_LIMIT
+from services.inference.messages import get_message_class
 from tests.services.inference.grpc_serving import INFER, PREDICT, GrpcServed, oip, served_grpc, slow_model, tf, unary
 from tests.services.inference.serving import until
 
@@ -97,7 +97,7 @@ def test_answers_to_compared_requests_are_remembered(service: GrpcServed) -> Non
 
 def test_health_tells_of_the_server_and_of_each_service(service: GrpcServed) -> None:
     """Kubernetes asks for the empty name; a service that is not here is not found."""
-    asked = [message("grpc.health.v1.HealthCheckRequest")(service=name).SerializeToString() for name in NAMES]
+    asked = [get_message_class("grpc.health.v1.HealthCheckRequest")(service=name).SerializeToString() for name in NAMES]
 
     with service.channel() as channel:
         statuses = [unary(channel, CHECK, body, HEALTH).status for body in asked[:-1]]
@@ -106,7 +106,7 @@ def test_health_tells_of_the_server_and_of_each_service(service: GrpcServed) -> 
 
     assert statuses == [SERVING] * 3
     assert (refusal.code(), refusal.details()[:22]) == (grpc.StatusCode.NOT_FOUND, "service: got 'nobody',")
-    assert message(HEALTH).FromString(first).status == SERVICE_UNKNOWN
+    assert get_message_class(HEALTH).FromString(first).status == SERVICE_UNKNOWN
 
 
 NAMES = ("", "inference.GRPCInferenceService", "tensorflow.serving.PredictionService", "nobody")
@@ -123,7 +123,7 @@ def test_what_is_not_offered_is_unimplemented(service: GrpcServed) -> None:
 
 def test_messages_are_bounded_packed_or_not(service: GrpcServed) -> None:
     """A gigabyte that comes as a megabyte does not become one here."""
-    whole = oip(bytes(LIMIT)).SerializeToString()
+    whole = oip(bytes(BODY_LIMIT)).SerializeToString()
     (worker,) = service.served.workers()
     before = peak(worker)
 
@@ -133,7 +133,7 @@ def test_messages_are_bounded_packed_or_not(service: GrpcServed) -> None:
         packed = ask.future(bytes(1 << 29), compression=grpc.Compression.Gzip).exception()
 
     assert [plain.code(), packed.code()] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
-    assert peak(worker) - before < 4 * LIMIT
+    assert peak(worker) - before < 4 * BODY_LIMIT
 
 
 def peak(process: psutil.Process) -> int:
@@ -221,7 +221,7 @@ def test_overload_is_refused_at_once(slow: Path, tmp_path: Path) -> None:
     with busy(slow, tmp_path) as (_, channel, running):
         calls = [channel.unary_unary(INFER).future(counting(1), timeout=60) for _ in range(900)]
         errors = [error for call in calls if (error := call.exception()) is not None]
-        outputs = message(ANSWER).FromString(running.result()).outputs
+        outputs = get_message_class(ANSWER).FromString(running.result()).outputs
 
     assert 0 < len(errors) < 900
     assert {error.code() for error in errors} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
@@ -236,13 +236,13 @@ def test_an_ending_server_says_so_and_cuts_nothing(slow: Path, tmp_path: Path) -
         sent: SimpleQueue[bytes | None] = SimpleQueue()
         stream = channel.stream_stream(STREAM)(iter(sent.get, None))
         sent.put(counting(1))
-        seen = [message(HEALTH).FromString(next(watch)).status]
+        seen = [get_message_class(HEALTH).FromString(next(watch)).status]
         until(lambda: in_flight(service) == 2)
         service.served.process.send_signal(signal.SIGTERM)
-        seen.append(message(HEALTH).FromString(next(watch)).status)
-        streamed = message(STREAMED).FromString(next(stream))
+        seen.append(get_message_class(HEALTH).FromString(next(watch)).status)
+        streamed = get_message_class(STREAMED).FromString(next(stream))
         ends = [ended(watch), ended(stream)]
-        outputs = message(ANSWER).FromString(running.result()).outputs
+        outputs = get_message_class(ANSWER).FromString(running.result()).outputs
         sent.put(None)
         code = service.served.process.wait(60)
 
@@ -270,7 +270,10 @@ def test_a_failing_model_fails_its_request_alone(table_model: Path, tmp_path: Pa
         service.wait_ready()
         with service.channel() as channel:
             refusal = channel.unary_unary(INFER).future(wrong).exception()
-            streamed = [message(STREAMED).FromString(one) for one in channel.stream_stream(STREAM)(iter([wrong, good]))]
+            streamed = [
+                get_message_class(STREAMED).FromString(one)
+                for one in channel.stream_stream(STREAM)(iter([wrong, good]))
+            ]
 
     assert (refusal.code(), refusal.details()[:20]) == (grpc.StatusCode.INTERNAL, "model toy-v3 failed:")
     assert [one.infer_response.id for one in streamed] == ["request-0", "request-1"]

@@ -64,10 +64,10 @@ def by_triton(triton: Asked, numbers: GrpcServed) -> dict[str, Any]:
     return triton("numbers", numbers.http, numbers.grpc)
 
 
-@pytest.mark.parametrize("door", ["http", "grpc"])
-def test_tritonclient_reads_health_and_metadata(by_triton: dict[str, Any], door: str) -> None:
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritonclient_reads_health_and_metadata(by_triton: dict[str, Any], protocol: str) -> None:
     """Over both; models and versions that are not here are not ready."""
-    seen = by_triton[door]
+    seen = by_triton[protocol]
 
     assert (seen["live"], seen["ready"], seen["models_ready"]) == (True, True, [True, True, False, False])
     assert (seen["server"], seen["versions"]) == (["slipway", "toy-v3"], ["3"])
@@ -78,10 +78,10 @@ def test_tritonclient_reads_health_and_metadata(by_triton: dict[str, Any], door:
     ]
 
 
-@pytest.mark.parametrize("door", ["http", "grpc"])
-def test_tritonclient_gets_predictions(by_triton: dict[str, Any], door: str) -> None:
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritonclient_gets_predictions(by_triton: dict[str, Any], protocol: str) -> None:
     """As arrays of the model's types, with its own id, and of outputs only those it selects; also later, and packed."""
-    seen = by_triton[door]
+    seen = by_triton[protocol]
 
     assert (seen["classes"], seen["shape"], seen["type"]) == ([1, 0], [2, 2], "float32")
     assert (seen["id"], seen["selected"]) == ("request-7", [False, True])
@@ -102,10 +102,12 @@ def test_tritonclient_streams(by_triton: dict[str, Any]) -> None:
     assert by_triton["grpc"]["streamed"] == expected
 
 
-@pytest.mark.parametrize(("door", "bad", "absent"), [("http", "400", "404"), ("grpc", "INVALID_ARGUMENT", "NOT_FOUND")])
-def test_tritonclient_gets_our_messages(by_triton: dict[str, Any], door: str, bad: str, absent: str) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "bad", "absent"), [("http", "400", "404"), ("grpc", "INVALID_ARGUMENT", "NOT_FOUND")]
+)
+def test_tritonclient_gets_our_messages(by_triton: dict[str, Any], protocol: str, bad: str, absent: str) -> None:
     """Its exception has the protocol's status, and says what was wrong, seen and expected."""
-    errors = {name: (status.rpartition(".")[2], text) for name, (status, text) in by_triton[door]["errors"].items()}
+    errors = {name: (status.rpartition(".")[2], text) for name, (status, text) in by_triton[protocol]["errors"].items()}
 
     assert errors["width"] == (bad, "input 'input': shape: got [2, 2], expected [rows, 3], or one tensor per column")
     assert errors["output"] == (bad, "outputs: got y, expected one of prediction, probabilities")
@@ -118,7 +120,7 @@ def test_tritonclient_sends_texts(triton: Asked, words: GrpcServed) -> None:
     """BYTES go in and out over both, with characters of several bytes, and none at all."""
     seen = triton("words", words.http, words.grpc)
 
-    assert [seen[door]["words"] for door in ("http", "grpc")] == [["hello", "w\u00f6rld", ""]] * 2
+    assert [seen[protocol]["words"] for protocol in ("http", "grpc")] == [["hello", "w\u00f6rld", ""]] * 2
 
 
 def test_tensorflow_servings_client_predicts(tensorflow: Asked, numbers: GrpcServed) -> None:

@@ -1,4 +1,4 @@
-"""Messages of the gRPC doors: where their classes come from, and what is said of those that are wrong."""
+"""Messages of the gRPC protocols: where their classes come from, and what is said of those that are wrong."""
 
 import json
 import subprocess
@@ -14,15 +14,15 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.calls import Call
-from services.inference.grpc_doors.methods import Method
-from services.inference.grpc_doors.open_inference import OpenInference
-from services.inference.grpc_doors.tensorflow import PredictionService
+from services.inference.grpc.methods import GrpcMethod
+from services.inference.grpc.open_inference import OpenInferenceGrpc
+from services.inference.grpc.tensorflow import PredictionService
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
-from services.inference.messages import message
+from services.inference.messages import get_message_class
 from services.inference.model import Model
 from services.inference.refusals import Refused
+from services.inference.request import Request
 from tests.protos import DESCRIPTORS, compile_to
 from tests.services.inference.grpc_serving import INFER, PREDICT, GrpcServed, oip, served_grpc, tf, unary
 
@@ -40,11 +40,13 @@ def service(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def doors(classifier: Path) -> tuple[Method, Method]:
-    """Return both doors' methods that run the model, without a server."""
+def methods(classifier: Path) -> tuple[GrpcMethod, GrpcMethod]:
+    """Return both protocols' methods that run the model, without a server."""
     manifest = parse_manifest(json.loads((classifier / "slipway.json").read_text()))
     model = Model(manifest=manifest, runtime=open_runtime(manifest, classifier))
-    return OpenInference(model).methods()["ModelInfer"], PredictionService(model, ["champion"]).methods()["Predict"]
+    return OpenInferenceGrpc(model).list_methods()["ModelInfer"], PredictionService(model, ["champion"]).list_methods()[
+        "Predict"
+    ]
 
 
 def refused(service: GrpcServed, method: str, body: bytes) -> tuple[str, str]:
@@ -66,7 +68,7 @@ def test_the_descriptors_are_those_of_the_proto_files(tmp_path: Path) -> None:
 
 def test_the_messages_leave_the_default_pool_alone() -> None:
     """TensorFlow's and tritonclient's own messages of these names can be imported into the same process."""
-    message("inference.ModelInferRequest")
+    get_message_class("inference.ModelInferRequest")
 
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("inference.ModelInferRequest")
@@ -254,20 +256,20 @@ def test_bytes_that_are_no_message_are_refused(service: GrpcServed, method: str)
     assert (code, text[:46]) == ("INVALID_ARGUMENT", "message: got 2 bytes that are none of its kind")
 
 
-def told(door: Method, body: bytes) -> bool:
+def told(method: GrpcMethod, body: bytes) -> bool:
     """Read a request; return whether it was taken or refused, with a message. Anything else is raised."""
     try:
-        assert door.inference is not None
-        door.inference.parse(Call("POST", "", b"", {}, body))
+        assert method.codec is not None
+        method.codec.parse(Request("POST", "", b"", {}, body))
     except Refused as refusal:
         return refusal.status in {400, 404} and ": got " in str(refusal)
     return True
 
 
 @given(noise=st.binary(max_size=64))
-def test_any_bytes_are_taken_or_refused(doors: tuple[Method, Method], noise: bytes) -> None:
+def test_any_bytes_are_taken_or_refused(methods: tuple[GrpcMethod, GrpcMethod], noise: bytes) -> None:
     """Nothing that comes ends in a failure of ours."""
-    assert all(told(door, noise) for door in doors)
+    assert all(told(method, noise) for method in methods)
 
 
 SIZES = st.lists(st.integers(-2, 5) | st.sampled_from([HUGE, 1 << 62, 1 << 32]), max_size=40)
@@ -280,9 +282,9 @@ SIZES = st.lists(st.integers(-2, 5) | st.sampled_from([HUGE, 1 << 62, 1 << 32]),
     numbers=st.lists(st.integers(-(1 << 31), (1 << 31) - 1), max_size=6),
 )
 def test_any_tensor_is_taken_or_refused(
-    doors: tuple[Method, Method], datatype: str, shape: list[int], raw: list[bytes], numbers: list[int]
+    methods: tuple[GrpcMethod, GrpcMethod], datatype: str, shape: list[int], raw: list[bytes], numbers: list[int]
 ) -> None:
-    """Whatever its type, shape and values say of one another, over both doors."""
+    """Whatever its type, shape and values say of one another, over both methods."""
     request = oip(*raw, datatype=datatype, int_contents=numbers)
     request.inputs[0].ClearField("shape")
     request.inputs[0].shape.extend(shape)
@@ -293,4 +295,4 @@ def test_any_tensor_is_taken_or_refused(
 
     bodies = [request.SerializeToString(), predict.SerializeToString()]
 
-    assert all(told(door, body) for door, body in zip(doors, bodies, strict=True))
+    assert all(told(method, body) for method, body in zip(methods, bodies, strict=True))

@@ -16,7 +16,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from services.inference.messages import message
+from services.inference.messages import get_message_class
 from tests.services.inference.grpc_serving import INFER, GrpcServed, oip, served_grpc
 from tests.services.inference.http2_peer import (
     CHECK,
@@ -219,7 +219,7 @@ def test_an_answer_waits_for_the_clients_windows(service: GrpcServed) -> None:
         answer = peer.send(WindowUpdateFrame(1, window_increment=65535).serialize()).answer(1)
 
     assert (first, second, third) == (0, 10, 17)
-    assert len(message("inference.ModelInferResponse").FromString(answer.body[5:]).outputs) == 2
+    assert len(get_message_class("inference.ModelInferResponse").FromString(answer.body[5:]).outputs) == 2
     assert answer.said["grpc-status"] == "0"
 
 

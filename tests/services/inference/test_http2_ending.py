@@ -8,8 +8,8 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
-from services.inference.grpc_doors.calls import MOST_HELD
-from services.inference.running.admission import MOST_WAITING
+from services.inference.grpc.call import MOST_BUFFERED
+from services.inference.runtime.admission import MOST_WAITING
 from tests.services.inference.grpc_serving import INFER, oip
 from tests.services.inference.http2_peer import CHECK, HELLO, block, call, fields_of, headers, piece, raw
 from tests.services.inference.http2_place import Kept, Place
@@ -46,8 +46,8 @@ def test_what_was_on_its_way_is_answered_and_what_comes_later_is_refused(place: 
         encoder = Encoder()
         async with place.connected() as (connection, transport):
             connection.data_received(HELLO + headers(1, block(fields_of(CHECK), encoder)))
-            connection.leave()
-            connection.leave()
+            connection.drain()
+            connection.drain()
             connection.data_received(call(3, CHECK, b"", encoder=encoder))
             connection.data_received(pinged(transport))
             connection.data_received(call(5, CHECK, b"", encoder=encoder))
@@ -69,7 +69,7 @@ def test_an_idle_connection_ends_when_the_peer_has_heard(place: Place) -> None:
     async def leave() -> Kept:
         async with place.connected() as (connection, transport):
             connection.data_received(HELLO)
-            connection.leave()
+            connection.drain()
             assert not transport.closed
             connection.data_received(pinged(transport))
             assert transport.closed
@@ -83,7 +83,7 @@ def test_a_connection_that_has_not_begun_is_cut(place: Place) -> None:
 
     async def leave() -> bool:
         async with place.connected() as (connection, transport):
-            connection.leave()
+            connection.drain()
             return transport.closed
 
     assert place.loop.run_until_complete(leave())
@@ -135,18 +135,18 @@ def test_a_request_is_counted_by_what_its_client_got(place: Place, method: str, 
 
 def test_messages_that_are_not_whole_are_bounded_together(place: Place) -> None:
     """Whoever sends more then is refused; the others go on."""
-    place.server.calls.held = MOST_HELD
+    place.server.calls.buffered = MOST_BUFFERED
 
     said = place.told([HELLO, headers(1, block(fields_of(INFER))), piece(1, b"abc")]).read().answers[1].said
 
     assert said["grpc-status"] == "8"
-    assert said["grpc-message"].startswith(f"{MOST_HELD} bytes of other messages wait already")
-    assert place.left() == (0, MOST_HELD, 0)
+    assert said["grpc-message"].startswith(f"{MOST_BUFFERED} bytes of other messages wait already")
+    assert place.left() == (0, MOST_BUFFERED, 0)
 
 
 def test_calls_are_bounded_together(place: Place) -> None:
     """Also those of other connections."""
-    place.server.calls.under_way = MOST_WAITING
+    place.server.calls.active = MOST_WAITING
 
     said = place.told([HELLO, call(1, INFER, b"")]).read().answers[1].said
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.inference.manifest import ManifestError, parse_manifest, read_manifest
+from services.inference.manifest import parse_manifest, read_manifest
+from slipway_interface.manifest import ManifestError
 
 Maker = Callable[..., dict[str, Any]]
 TEXTS = {"columns": [{"name": "a", "kind": "str"}], "runtime": "pyfunc", "single_matrix": False, "inputs": []}

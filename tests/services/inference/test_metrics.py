@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.inference.telling.meter import EDGES_SECONDS
-from slipway.adapters.local.metrics import EDGES_MILLISECONDS
+from services.inference.telemetry.meter import EDGES_SECONDS
+from slipway_interface.metrics import EDGES_MILLISECONDS
 from tests.services.inference.serving import Served, served, until
 
 INFER = "/v2/models/toy/infer"

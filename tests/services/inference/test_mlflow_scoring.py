@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from services.inference.front import make_front
+from services.inference.application import build_application
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 
 Ask = Callable[..., httpx.Response]
 Maker = Callable[..., dict[str, Any]]
@@ -472,7 +472,7 @@ def test_probes_follow_the_models_life(classifier: Path) -> None:
     """Neither before it is loaded nor while it drains do they say that all is well."""
     manifest = parse_manifest(json.loads((classifier / "slipway.json").read_text()))
     model = Model(manifest=manifest, runtime=open_runtime(manifest, classifier))
-    transport = httpx.ASGITransport(app=make_front(model, Upkeep(model, Siblings(model, None, ""))))
+    transport = httpx.ASGITransport(app=build_application(model, OperationsPages(model, Siblings(model, None, ""))))
 
     async def story() -> list[int]:
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 
 from services.inference.messages import Message
-from services.inference.telling.meter import NATIVE_EDGES, NATIVE_LOWEST, Meter
-from services.inference.telling.native_metrics import MetricFamily, delimited
+from services.inference.telemetry.meter import NATIVE_EDGES, NATIVE_LOWEST, Meter
+from services.inference.telemetry.native_metrics import MetricFamily, write_delimited
 from tests.adapters.prometheus.own import OwnPrometheus
 from tests.services.inference.serving import served, until
 
@@ -43,8 +43,8 @@ def test_buckets_are_runs_of_differences() -> None:
     family = HistogramMetricFamily("h", "x", labels=[])
     family.add_metric([], [("1.0", 8.0), ("+Inf", 8.0)], 2.5)
 
-    (filled,) = read(delimited([family], {"h": counts}))
-    (nothing,) = read(delimited([family], {"h": empty}))
+    (filled,) = read(write_delimited([family], {"h": counts}))
+    (nothing,) = read(write_delimited([family], {"h": empty}))
 
     histogram = filled.metric[0].histogram
     assert (histogram.schema, histogram.sample_count, histogram.sample_sum) == (3, 8, 2.5)
@@ -59,7 +59,7 @@ def test_a_long_family_has_its_length_before_it() -> None:
     family = GaugeMetricFamily("g", "x" * 300)
     family.add_metric([], 1.5)
 
-    page = delimited([family], {})
+    page = write_delimited([family], {})
 
     size = page[0] - 0x80 + 0x80 * page[1]
     assert MetricFamily.FromString(page[2:]).metric[0].gauge.value == 1.5
@@ -70,11 +70,11 @@ def test_a_long_family_has_its_length_before_it() -> None:
 def test_a_duration_is_in_the_bucket_that_ends_above_it(seconds: float) -> None:
     """What is beyond the last counts into it."""
     meter = Meter()
-    meter.began()
+    meter.count_arrival()
 
-    meter.ended("oip", 200, seconds)
+    meter.count_response("oip", 200, seconds)
 
-    counts = meter.read().native()
+    counts = meter.read().get_native_buckets()
     (place,) = np.flatnonzero(counts)
     assert counts.sum() == 1
     assert place == len(NATIVE_EDGES) - 1 or NATIVE_EDGES[place] >= seconds

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from services.inference.manifest import parse_manifest
-from services.inference.pages.openapi import describe
+from services.inference.pages.openapi import build_document
 from tests.services.inference.environments import CLIENTS, environment
 from tests.services.inference.serving import served
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_the_model_is_not_described(manifest_document: Maker) 
     """A model whose answers were never seen neither classifies nor regresses; labels have paths, names are quoted."""
     manifest = parse_manifest(manifest_document(model="my {toy}", outputs=["y"]))
 
-    document: dict[str, Any] = describe(manifest, {}, ("champion", "a b"))
+    document: dict[str, Any] = build_document(manifest, {}, ("champion", "a b"))
 
     verbs = {
         path.rpartition(":")[2] for path, methods in document["paths"].items() if ":" in path and "post" in methods
@@ -165,7 +165,7 @@ def test_documents_are_valid(programs: Path, manifest_document: Maker, tmp_path:
     ]
     files = [tmp_path / f"{place}.json" for place in range(len(changes))]
     for file, change in zip(files, changes, strict=True):
-        file.write_text(json.dumps(describe(parse_manifest(manifest_document(**change)), {}, ("champion",))))
+        file.write_text(json.dumps(build_document(parse_manifest(manifest_document(**change)), {}, ("champion",))))
 
     done = subprocess.run(
         [programs / "openapi-spec-validator", *files], capture_output=True, text=True, check=False, timeout=60

@@ -14,10 +14,10 @@ import pytest
 from services.inference.manifest import Manifest, parse_manifest
 from services.inference.refusals import ModelFailed, Refused
 from services.inference.rows import Rows
-from services.inference.running.engine import GROW_SECONDS, Engine
-from services.inference.running.pyfunc import PyfuncRuntime
-from services.inference.running.runtime import warm_up_rows
-from services.inference.telling.meter import Meter
+from services.inference.runtime.engine import SCALE_UP_SECONDS, Engine
+from services.inference.runtime.model_runtime import make_warm_up_rows
+from services.inference.runtime.pyfunc import PyfuncRuntime
+from services.inference.telemetry.meter import Meter
 from tests.services.inference.waiting import predict
 
 Maker = Callable[..., dict[str, Any]]
@@ -95,11 +95,11 @@ def test_it_grows_to_what_it_may_and_processes_run_at_the_same_time(met_model: P
         await runtime.start()
         first = runtime.child_pids
         for lanes in (2, 3):
-            runtime.grow()
-            await wait_for(lambda lanes=lanes: runtime.lanes == lanes)
-        runtime.grow()
-        feeds = runtime.feeds(row(3))
-        results = await asyncio.gather(*(runtime.exchange([feeds]) for _ in range(3)))
+            runtime.scale_up()
+            await wait_for(lambda lanes=lanes: runtime.concurrency == lanes)
+        runtime.scale_up()
+        feeds = runtime.make_feeds(row(3))
+        results = await asyncio.gather(*(runtime.run_in_background([feeds]) for _ in range(3)))
         pids = runtime.child_pids
         await runtime.stop()
         return first, pids, [int(result["prediction"][0]) for (result,) in results if isinstance(result, dict)]
@@ -118,12 +118,12 @@ def test_a_process_that_dies_is_replaced_while_the_others_answer(met_model: Path
     async def story() -> tuple[list[int], list[int], list[Any]]:
         runtime = PyfuncRuntime(manifest, met_model / "mlflow", 2, lambda: PLENTY)
         await runtime.start()
-        runtime.grow()
-        await wait_for(lambda: runtime.lanes == 2)
+        runtime.scale_up()
+        await wait_for(lambda: runtime.concurrency == 2)
         before = runtime.child_pids
         os.kill(before[0], signal.SIGKILL)
-        said = [(await runtime.exchange([runtime.feeds(row(0))]))[0] for _ in range(2)]
-        await wait_for(lambda: runtime.lanes == 2)
+        said = [(await runtime.run_in_background([runtime.make_feeds(row(0))]))[0] for _ in range(2)]
+        await wait_for(lambda: runtime.concurrency == 2)
         after = runtime.child_pids
         await runtime.stop()
         return before, after, said
@@ -143,9 +143,9 @@ def test_it_does_not_grow_beyond_cores_or_memory(met_model: Path, manifest: Mani
     async def story() -> list[int]:
         runtime = PyfuncRuntime(manifest, met_model / "mlflow", most, lambda: free)
         await runtime.start()
-        runtime.grow()
+        runtime.scale_up()
         await runtime.stop()
-        return [runtime.lanes, len(asyncio.all_tasks())]
+        return [runtime.concurrency, len(asyncio.all_tasks())]
 
     assert asyncio.run(story()) == [1, 1]
 
@@ -158,17 +158,17 @@ def test_the_engine_asks_for_more_while_requests_wait(met_model: Path, manifest:
         now = [0.0]
         runtime = PyfuncRuntime(manifest, met_model / "mlflow", 2, lambda: PLENTY)
         engine = Engine(runtime, batchable=False, meter=Meter(), clock=lambda: now[0])
-        await engine.start(warm_up_rows(manifest))
+        await engine.start(make_warm_up_rows(manifest))
 
         def tick(_: object) -> None:
-            now[0] += GROW_SECONDS
+            now[0] += SCALE_UP_SECONDS
 
         told: list[asyncio.Future[Any]] = [asyncio.get_running_loop().create_future() for _ in range(4)]
         for future in told:
             future.add_done_callback(tick)
             engine.submit(row(0), 1e9, future.set_result)
         await asyncio.gather(*told)
-        await wait_for(lambda: runtime.lanes == 2)
+        await wait_for(lambda: runtime.concurrency == 2)
         both = await asyncio.gather(*(predict(engine, row(2), 1e9) for _ in range(2)))
         await engine.stop()
         return {int(outputs["prediction"][0]) for outputs in both if not isinstance(outputs, Refused)}

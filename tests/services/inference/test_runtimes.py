@@ -14,10 +14,10 @@ import pytest
 
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
-from services.inference.protocols.oip_json import parse
+from services.inference.protocols.oip_json import parse_request
 from services.inference.refusals import ModelFailed
-from services.inference.running.pyfunc import PyfuncRuntime
-from services.inference.running.runtime import warm_up_rows
+from services.inference.runtime.model_runtime import make_warm_up_rows
+from services.inference.runtime.pyfunc import PyfuncRuntime
 
 Maker = Callable[..., dict[str, Any]]
 MODEL = """
@@ -76,8 +76,8 @@ def test_a_pyfunc_model_answers_fails_dies_and_comes_back(odd_model: Path, manif
         os.kill(first, signal.SIGTERM)
         said: list[object] = []
         for number, word in ((4, "a"), (-1, "b"), (2, "hole"), (1, "die"), (5, "c")):
-            rows = parse(body(number, word), None, manifest).rows
-            (result,) = await runtime.exchange([runtime.feeds(rows)])
+            rows = parse_request(body(number, word), None, manifest).rows
+            (result,) = await runtime.run_in_background([runtime.make_feeds(rows)])
             said.append(str(result) if isinstance(result, ModelFailed) else result["prediction"].tolist())
         (second,) = runtime.child_pids
         await runtime.stop()
@@ -134,8 +134,8 @@ def test_an_onnx_model_with_one_input_per_column(tmp_path: Path, manifest_docume
 
     async def both() -> list[np.ndarray[Any, Any]]:
         await runtime.start()
-        requests = (warm_up_rows(manifest), parse(body(3, "hello"), None, manifest).rows)
-        results = await runtime.exchange([runtime.feeds(rows) for rows in requests])
+        requests = (make_warm_up_rows(manifest), parse_request(body(3, "hello"), None, manifest).rows)
+        results = await runtime.run_in_background([runtime.make_feeds(rows) for rows in requests])
         return [result["prediction"] for result in results if not isinstance(result, ModelFailed)]
 
     empty, word = asyncio.run(both())

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from services.inference.processes.express import WHOLE
+from services.inference.processes.fast_path import LARGEST_BODY
 from tests.services.inference.serving import Served, served, until
 
 INFER = "/v2/models/toy/infer"
@@ -50,7 +50,7 @@ def _answer(stream: "socket.SocketIO") -> bytes:
 
 
 def test_pipelined_requests_are_answered_in_their_order(pair: Served) -> None:
-    """Those of the short way and those of the long one, on one connection."""
+    """Those of the fast path and those of the slow one, on one connection."""
     sent = head() + BODY + head("/v2/health/live", 0, method="GET") + head(more="x-request-id: 3\r\n") + BODY
     sent += head("/v2/models/toy/infer?x=1") + BODY + head() + b"{" * len(BODY)
 
@@ -63,13 +63,13 @@ def test_pipelined_requests_are_answered_in_their_order(pair: Served) -> None:
 
 
 def test_a_body_may_come_in_pieces_or_without_a_length(pair: Served) -> None:
-    """Byte by byte, in chunks, and larger than the short way takes."""
+    """Byte by byte, in chunks, and larger than the fast path takes."""
     with socket.create_connection(("127.0.0.1", pair.port), timeout=20) as connection:
         for byte in head() + BODY:
             connection.sendall(bytes([byte]))
         slow = _answer(connection.makefile("rb"))
     chunked = httpx.post(f"http://127.0.0.1:{pair.port}{INFER}", content=iter([BODY[:10], BODY[10:]]))
-    large = pair.client.post(INFER, content=BODY + b" " * WHOLE)
+    large = pair.client.post(INFER, content=BODY + b" " * LARGEST_BODY)
 
     assert slow.startswith(b"200 ")
     assert chunked.json() == large.json()

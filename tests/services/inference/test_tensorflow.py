@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.front import make_front
+from services.inference.application import build_application
 from services.inference.loading import open_runtime
 from services.inference.manifest import parse_manifest
 from services.inference.model import Model
+from services.inference.pages.operations import OperationsPages
 from services.inference.pages.siblings import Siblings
-from services.inference.pages.upkeep import Upkeep
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.refusals import BadRequest
 
@@ -280,7 +280,7 @@ def test_status_follows_the_models_life(classifier: Path) -> None:
     """It is loading before it is ready, and unloading once it drains."""
     manifest = parse_manifest(json.loads((classifier / "slipway.json").read_text()))
     model = Model(manifest=manifest, runtime=open_runtime(manifest, classifier))
-    transport = httpx.ASGITransport(app=make_front(model, Upkeep(model, Siblings(model, None, ""))))
+    transport = httpx.ASGITransport(app=build_application(model, OperationsPages(model, Siblings(model, None, ""))))
 
     async def story() -> list[str]:
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
@@ -487,7 +487,7 @@ def test_a_long_text_among_numbers_costs_no_memory(classifier: Path) -> None:
     rows = [["x" * 1_000_000, 1, 2], *([1, 2, 3] for _ in range(7000))]
 
     with pytest.raises(BadRequest, match="expected numbers"):
-        reader.by_row(rows, "instances", exact=True)
+        reader.read_rows(rows, "instances", exact=True)
 
 
 def test_a_long_text_among_texts_costs_no_memory(words: Ask) -> None:

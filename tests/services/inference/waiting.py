@@ -1,11 +1,11 @@
-"""Asking an engine as a door does, and waiting for what becomes of it."""
+"""Has an engine run rows as an exchange does, and waits for the result."""
 
 import asyncio
 
-from services.inference.calls import Outputs
 from services.inference.refusals import Refused
+from services.inference.request import Outputs
 from services.inference.rows import Rows
-from services.inference.running.engine import Engine
+from services.inference.runtime.engine import Engine
 
 
 async def predict(engine: Engine, rows: Rows, deadline: float) -> Outputs:
@@ -16,7 +16,7 @@ async def predict(engine: Engine, rows: Rows, deadline: float) -> Outputs:
     try:
         result = await came
     except asyncio.CancelledError:
-        waiting.tell = None  # what nobody waits for any more is not run
+        waiting.deliver = None  # a request whose client has gone is not run
         raise
     if isinstance(result, Refused):
         raise result

@@ -20,7 +20,7 @@ class Order(TypedDict):
     """What to build."""
 
     context: str
-    """Folder with `services/` and `model/`."""
+    """Folder with `services/`, `slipway_interface/` and `model/`."""
     out: str
     """Folder, there already, that the Bento is written into."""
     name: str
@@ -38,7 +38,7 @@ def build(order: Order) -> None:
         name=order["name"],
         version=order["version"],
         labels=order["labels"],
-        include=["services/**", "model/**"],
+        include=["services/**", "slipway_interface/**", "model/**"],
         # pinned already: locking would ask a package index, and give another package on another day
         python={"packages": order["requirements"], "lock_packages": False},
         build_ctx=order["context"],

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import slipway_interface
 from slipway.adapters.bento.build import Order
-from slipway.adapters.bento.manifest import FILE, FOLDER, ONNX_FILE, PYFUNC_FOLDER, manifest
+from slipway.adapters.bento.manifest import ONNX_FILE, PYFUNC_FOLDER, manifest
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
 from slipway.artifacts.store import file_digest, new_folder, tree_digest
@@ -21,10 +22,13 @@ from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Signature
 from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed, SlipwayError
+from slipway_interface.manifest import FILE, FOLDER
 
 if TYPE_CHECKING:  # statistics: what only builds packages need not import them
     from slipway.domain.judge.statistics.drift import ColumnProfile
 
+INTERFACE = Path(slipway_interface.__file__).parent
+"""The interface between Slipway and the service: the same files that this process uses."""
 SOURCES = ("services/__init__.py", "services/inference/**/*.py", "services/inference/**/*.binpb")
 BUILD_SECONDS = 300
 """A build takes 4 s; a big model's copies may take minutes, more means that something hangs."""
@@ -126,7 +130,7 @@ class BentoPackager:
             artifact=artifact,
             model=model,
             manifest=manifest(artifact, signature, onnx, digest, profile),
-            sources=sources,
+            sources=sources | {f"{INTERFACE.name}/{path.name}": path for path in INTERFACE.glob("*.py")},
             requirements=pyfunc_requirements(model) if onnx is None else onnx_requirements(),
             labels={
                 **labels,

@@ -21,6 +21,8 @@ from slipway.artifacts.model_environment import SERVICE_NAMES, select_inherited
 from slipway.domain.release.version import revision_name
 from slipway.domain.rollout.revision import Package
 from slipway.errors import RevisionFailed
+from slipway_interface.headers import REVISION
+from slipway_interface.pages import MODEL_READY
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
@@ -99,10 +101,10 @@ class Service:
 
     def _probe(self, client: httpx.Client, seconds: float) -> bool:
         try:
-            answer = client.get("/v2/health/ready", timeout=seconds)
+            answer = client.get(MODEL_READY, timeout=seconds)
         except httpx.TransportError:
             return False
-        if answer.headers.get("x-slipway-revision") != self.name:
+        if answer.headers.get(REVISION) != self.name:
             raise PortTaken
         return answer.is_success
 

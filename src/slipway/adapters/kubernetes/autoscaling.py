@@ -10,9 +10,8 @@ from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, revision_labels
 from slipway.adapters.kubernetes.quantity import milli
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import ReplicasSpec, adapt_to_kubernetes
+from slipway_interface.metrics import IN_FLIGHT
 
-IN_FLIGHT = "slipway_requests_in_flight"
-"""The gauge that every pod exports: requests accepted and not answered yet."""
 FALLBACK_CPU_PERCENT = 70
 """The target where requests in flight can't be had and the spec names no other: room for 40 % more until pods come."""
 CUSTOM_METRICS = "/apis/custom.metrics.k8s.io/v1beta1"

@@ -17,6 +17,8 @@ from slipway.adapters.kubernetes.names import (
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import GpuSpec, KubernetesServingSpec, Toleration, adapt_to_kubernetes
 from slipway.errors import ArtifactBroken
+from slipway_interface import environment as variables
+from slipway_interface import pages
 
 USER = 10001
 """The images' own user."""
@@ -45,7 +47,7 @@ def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
             PACKAGE: revision.package.digest,
             "prometheus.io/scrape": "true",
             "prometheus.io/port": str(PORT),
-            "prometheus.io/path": "/metrics",
+            "prometheus.io/path": pages.METRICS,
         },
     }
     spec: Manifest = {
@@ -75,7 +77,7 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
             expected="an image by digest (`registry/name@sha256:...`)",
             do="set SLIPWAY_REGISTRY and release the version again",
         )
-    variables = environment(adapt_to_kubernetes(revision.serving)) | ({"SLIPWAY_RESCUE": "route"} if routed else {})
+    own = environment(adapt_to_kubernetes(revision.serving)) | ({variables.RESCUE: "route"} if routed else {})
     return {
         "name": CONTAINER,
         "image": revision.package.image,
@@ -84,16 +86,16 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
             {"name": name, "containerPort": port, "protocol": "TCP"}
             for name, port in ((PORT_NAME, PORT), (GRPC_NAME, GRPC_PORT))
         ],
-        "env": [{"name": name, "value": value} for name, value in sorted(variables.items())],
+        "env": [{"name": name, "value": value} for name, value in sorted(own.items())],
         "resources": _resources(revision),
         "startupProbe": {
-            **_probe("/v2/health/ready", timeout_seconds=2),
+            **_probe(pages.MODEL_READY, timeout_seconds=2),
             "periodSeconds": START_PERIOD_SECONDS,
             "failureThreshold": START_SECONDS // START_PERIOD_SECONDS,
         },
-        "readinessProbe": {**_probe("/v2/health/ready", timeout_seconds=2), "periodSeconds": 2, "failureThreshold": 2},
+        "readinessProbe": {**_probe(pages.MODEL_READY, timeout_seconds=2), "periodSeconds": 2, "failureThreshold": 2},
         # slow to judge: a process that is busy is no dead one
-        "livenessProbe": {**_probe("/livez", timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
+        "livenessProbe": {**_probe(pages.LIVE, timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         # what a process said last becomes part of the pod's status: nobody has to look for a log that is gone
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -113,7 +115,7 @@ def environment(serving: KubernetesServingSpec) -> dict[str, str]:
     '2'
     """
     threads = str(max(1, int(serving.cpu)))
-    devices = {"SLIPWAY_GPU": "allow" if serving.gpu.allow_cpu else "require"} if serving.gpu else {}
+    devices = {variables.GPU: "allow" if serving.gpu.allow_cpu else "require"} if serving.gpu else {}
     return {
         "BENTOML_DO_NOT_TRACK": "true",
         "BENTOML_HOME": BENTOML_HOME,
@@ -122,8 +124,8 @@ def environment(serving: KubernetesServingSpec) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "PYTHONUNBUFFERED": "1",
-        "SLIPWAY_CPUS": threads,
-        "SLIPWAY_LOG": "json",
+        variables.CPUS: threads,
+        variables.LOG: "json",
         **devices,
         **serving.environment,
     }

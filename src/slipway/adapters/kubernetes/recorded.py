@@ -5,13 +5,13 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import CONTAINER, REVISION, of_model
 from slipway.adapters.kubernetes.readiness import is_ready, staying
 from slipway.domain.gates.contract.recorded import Recorded, read_samples
+from slipway_interface.environment import CAPTURE
 
 PODS = 4
 """Replicas that are asked: they get the same kind of requests."""
 READ_LINES = 1_000
 READ_BYTES = 4 * 2**20
 """Of each pod, so many of its last lines: the whole answer is held in memory."""
-CAPTURE = "SLIPWAY_CAPTURE"
 
 
 class PodRequests:

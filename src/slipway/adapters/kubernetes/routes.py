@@ -12,15 +12,8 @@ from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.managers import editor
 from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, model_labels
 from slipway.domain.rollout.revision import Rescue, Traffic
-
-COMPARE_HEADER = "x-slipway-compare"
-"""On live requests and on their copies while a shadow looks on: services keep their answers then."""
-
-
-RESCUE_HEADER, FROM_HEADER = "x-slipway-rescue", "x-slipway-rescued-from"
-"""Who answers in whose place, for services; and on a request that one service handed on to another."""
-MODEL_HEADER = "x-slipway-model"
-"""Names the model that a gRPC request is for."""
+from slipway_interface import headers
+from slipway_interface.rescue import RescueRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +51,7 @@ def grpc_route(
     model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "", *, copies: bool = False
 ) -> Manifest:
     """Return the route of gRPC requests that name the model; `copies`: the Gateway can copy them to a shadow."""
-    named = {"type": "Exact", "name": MODEL_HEADER, "value": model}
+    named = {"type": "Exact", "name": headers.MODEL, "value": model}
     shadow = traffic.shadow if copies else None
     rule = {
         "matches": [{"headers": [named]}],
@@ -148,9 +141,9 @@ def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: 
 def _headers(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifest:
     """Return what services may believe: a client must not say it, so what the route does not say is taken away."""
     said = {
-        COMPARE_HEADER: "1" if shadow else "",
-        RESCUE_HEADER: _order(rescue, rescuer) if rescue else "",
-        FROM_HEADER: "",
+        headers.COMPARE: "1" if shadow else "",
+        headers.RESCUE: _rescue_rule(rescue, rescuer).to_header() if rescue else "",
+        headers.RESCUED_FROM: "",
     }
     given = [{"name": name, "value": value} for name, value in said.items() if value]
     change = {"set": given} if given else {}
@@ -160,15 +153,15 @@ def _headers(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifes
     }
 
 
-def _order(rescue: Rescue, rescuer: str) -> str:
-    return f"of={rescue.of}; by={rescuer}; at-once={rescue.at_once}; after={rescue.after_seconds:g}"
+def _rescue_rule(rescue: Rescue, rescuer: str) -> RescueRule:
+    return RescueRule(of=rescue.of, by=rescuer, at_once=rescue.at_once, after_seconds=rescue.after_seconds)
 
 
 def _told_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
     """Return the rescue that the route was told of, where its rule still says so to services."""
     changes = (one["requestHeaderModifier"] for one in rule.get("filters") or [] if "requestHeaderModifier" in one)
     names = [header["name"] for change in changes for header in change.get("set") or []]
-    return before.rescue if before and RESCUE_HEADER in names else None
+    return before.rescue if before and headers.RESCUE in names else None
 
 
 def _copies(shadow: str | None, port: int) -> list[Manifest]:

@@ -13,6 +13,7 @@ from typing import Any
 from slipway.adapters.local.clusters import GRPC, RESCUE, live
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 from slipway.domain.judge.counters import ZERO, Counters
+from slipway_interface.headers import REVISION
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ _TAGS = {
     # the first digit of when to come again: whether it was said, and no more than ten statistics of it
     "later": "%RESP(retry-after?grpc-retry-pushback-ms):1%%TRAILER(grpc-retry-pushback-ms):1%",
     # the first letter of who answered; empty: Envoy did
-    "by": "%RESP(x-slipway-revision):1%%TRAILER(x-slipway-revision):1%",
+    "by": f"%RESP({REVISION}):1%%TRAILER({REVISION}):1%",
     "flags": "%RESPONSE_FLAGS%",
 }
 _NAME = re.compile(

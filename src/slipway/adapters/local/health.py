@@ -6,6 +6,7 @@ from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.records import Record
 from slipway.adapters.local.supervisor import Supervisor
 from slipway.domain.rollout.revision import Health, RevisionState
+from slipway_interface.pages import READY
 
 PROBE_SECONDS = 1.0
 MANY_STARTS = 4
@@ -29,7 +30,7 @@ def assess(record: Record, seen: ProgramState | None, host: str, supervisor: Sup
 
 def _answers(host: str, port: int) -> bool:
     try:
-        return loopback.get(host, port, "/readyz", timeout_seconds=PROBE_SECONDS)[0] == 200  # noqa: PLR2004 - HTTP's OK
+        return loopback.get(host, port, READY, timeout_seconds=PROBE_SECONDS)[0] == 200  # noqa: PLR2004 - HTTP's OK
     except loopback.NoAnswer:
         return False
 
@@ -44,7 +45,7 @@ def _not_ready(record: Record, seen: ProgramState, ended: str) -> tuple[Health, 
     said = f"; last line: {seen.last_line()}" if seen.last_line() else ""
     if ends:
         return health, f"ended with {ended or 'an unknown status'}, {_times(ends)}{said}"
-    return health, f"not ready yet{said}" if health is Health.STARTING else f"does not answer /readyz{said}"
+    return health, f"not ready yet{said}" if health is Health.STARTING else f"does not answer {READY}{said}"
 
 
 def _times(count: int) -> str:

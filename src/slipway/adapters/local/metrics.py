@@ -16,14 +16,12 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.readings import Latencies, Summary
 from slipway.domain.rollout.shadow import Answer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
+from slipway_interface import pages as interface
+from slipway_interface.metrics import EDGES_MILLISECONDS
 
 T = TypeVar("T")
 
-_LOWER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 100, 120, 150, 200, 250, 300)
-_UPPER = (400, 500, 600, 700, 800, 1000, 1200, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000)
-EDGES_MILLISECONDS = tuple(map(float, (*_LOWER, *_UPPER)))
-"""Two digits at most: bins of Envoy begin there, so that counts are exact. It knows no time below 1 ms."""
-
+_EDGES = tuple(map(float, EDGES_MILLISECONDS))
 UNCOUNTED = 10
 """So many answers, and no statistic of ours: never zeros then. One or two may be between their answer and its count."""
 
@@ -94,13 +92,13 @@ class EnvoyMetrics:
         if record is None:
             raise _no_page("answers", revision, "the target has no such revision")
         try:
-            return pages.read_answers(loopback.get_json(self._host, record.port, pages.ANSWERS))
+            return pages.read_answers(loopback.get_json(self._host, record.port, interface.ANSWERS))
         except (loopback.NoAnswer, ValueError) as error:
             raise _no_page("answers", revision, str(error)) from error
 
     def _summary(self, revision: str, record: Record) -> Summary:
         try:
-            return pages.read_summary(loopback.get_json(self._host, record.port, pages.SUMMARY))
+            return pages.read_summary(loopback.get_json(self._host, record.port, interface.SUMMARY))
         except (loopback.NoAnswer, ValueError) as error:
             raise _no_page("summary", revision, str(error)) from error
 
@@ -111,11 +109,11 @@ def histogram(bins: Bins, *, timeouts: int) -> Latencies:
     >>> histogram([(0.0, 7), (5.05, 2)], timeouts=1).slower[:6]
     (3, 3, 3, 3, 3, 1)
     """
-    above = [0] * len(EDGES_MILLISECONDS) + [timeouts]
+    above = [0] * len(_EDGES) + [timeouts]
     for middle, count in bins:
-        above[bisect_left(EDGES_MILLISECONDS, middle)] += count  # as many edges lie below it
+        above[bisect_left(_EDGES, middle)] += count  # as many edges lie below it
     *slower, requests = accumulate(reversed(above))
-    return Latencies(requests=requests, edges_milliseconds=EDGES_MILLISECONDS, slower=tuple(reversed(slower)))
+    return Latencies(requests=requests, edges_milliseconds=_EDGES, slower=tuple(reversed(slower)))
 
 
 def _statistics(revisions: Sequence[str], *names: str) -> str:
@@ -150,6 +148,6 @@ def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
     return MetricsUnavailable(
         f"{page} of {revision}",
         seen=seen,
-        expected=f"the revision's own page /slipway/{page}",
+        expected=f"the revision's own page {interface.PRIVATE}/{page}",
         do="look at the revision's health with `slipway status`",
     )

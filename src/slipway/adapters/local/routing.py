@@ -14,15 +14,11 @@ from typing import Any
 from slipway.adapters.local.clusters import GRPC, HEALTH, rescue_cluster, shadow_cluster
 from slipway.domain.judge.answers import ELSEWHERE, GRPC_KINDS
 from slipway.domain.rollout.revision import Rescue, Traffic
+from slipway_interface import headers
+from slipway_interface.pages import PRIVATE
 
 Json = dict[str, Any]
 
-COMPARE_HEADER = "x-slipway-compare"
-"""Set on live requests and on their copies while a shadow looks on: services keep their answers then."""
-MODEL_HEADER = "x-slipway-model"
-"""Which model a gRPC request is for."""
-ROUTE_HEADER, RESCUED_HEADER = "x-slipway-route", "x-slipway-rescued"
-"""In answers: who was asked first, also of answers that Envoy made itself; and who did not answer."""
 KEPT_BYTES = 17 * 1024 * 1024
 """A request is kept so long as another one may have to answer it: all that a service takes (16 MiB), and framing."""
 GRPC_MARGIN = "0.02s"
@@ -45,7 +41,7 @@ class Door:
 
 def model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
     """Return the routes of a model's HTTP door; the record of its traffic lies with them."""
-    hidden = refusal({"path_separated_prefix": f"/{model}/slipway"}, "this page is not public")
+    hidden = refusal({"path_separated_prefix": f"/{model}{PRIVATE}"}, "this page is not public")
     action = {"prefix_rewrite": "/", "timeout": f"{timeout_seconds}s"}
     record = {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}}
     live = _live(Door({"prefix": f"/{model}/"}, action), traffic)
@@ -59,8 +55,8 @@ def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[J
     action = {"timeout": longest, "max_stream_duration": streams}
     routes: list[Json] = []
     for model, traffic in sorted(shared.items()):
-        for headers in _names(model, alone=len(shared) == 1):
-            match = {"prefix": "/", "grpc": {}, "headers": headers}
+        for matched in _names(model, alone=len(shared) == 1):
+            match = {"prefix": "/", "grpc": {}, "headers": matched}
             routes.append(_health({**match, "prefix": "/grpc.health.v1.Health/"}, traffic))
             routes += _live(Door(match, action, GRPC), traffic)
     return [*routes, _unnamed(sorted(shared))]
@@ -79,8 +75,8 @@ def refusal(match: Json, message: str) -> Json:
 def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
     """Give what the headers of a request for a model hold, one way after the other."""
     host = rf"{re.escape(model)}(\.localhost)?(:[0-9]+)?"
-    yield [{"name": MODEL_HEADER, "string_match": {"exact": model}}]
-    named = {"name": MODEL_HEADER, "present_match": True, "invert_match": True}
+    yield [{"name": headers.MODEL, "string_match": {"exact": model}}]
+    named = {"name": headers.MODEL, "present_match": True, "invert_match": True}
     yield [named, {"name": ":authority", "string_match": {"safe_regex": {"regex": host}}}]
     if alone:
         yield [named]
@@ -88,7 +84,7 @@ def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
 
 def _unnamed(models: Sequence[str]) -> Json:
     # Envoy makes UNIMPLEMENTED of it, with this text as its message
-    do = f"name one with the metadata {MODEL_HEADER}, or as the host" if models else "release one"
+    do = f"name one with the metadata {headers.MODEL}, or as the host" if models else "release one"
     message = f"no such model over gRPC; models here: {', '.join(models) or 'none'}; {do}"
     return {
         "match": {"prefix": "/", "grpc": {}},
@@ -116,7 +112,7 @@ def _live(door: Door, traffic: Traffic) -> Iterator[Json]:
 
 def _weighted(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
     shares = [
-        {"name": f"{name}{door.suffix}", "weight": percent, "response_headers_to_add": [_set(ROUTE_HEADER, name)]}
+        {"name": f"{name}{door.suffix}", "weight": percent, "response_headers_to_add": [_set(headers.ROUTE, name)]}
         for name, percent in weights.items()
     ]
     # an answer that was begun is never asked for again: only what certainly was not handled yet is tried anew
@@ -145,7 +141,7 @@ def _rescued(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
     part = {"default_value": {"numerator": share, "denominator": "HUNDRED"}}
     match = door.match if share == 100 else {**door.match, "runtime_fraction": part}  # noqa: PLR2004 - percent
     route = _route(door, match, traffic, action)
-    who = [_set(ROUTE_HEADER, rescue.of), _set(RESCUED_HEADER, "%UPSTREAM_METADATA(slipway:rescues)%")]
+    who = [_set(headers.ROUTE, rescue.of), _set(headers.RESCUED, "%UPSTREAM_METADATA(slipway:rescues)%")]
     return {**route, "request_body_buffer_limit": KEPT_BYTES, "response_headers_to_add": who}
 
 
@@ -159,8 +155,8 @@ def _route(door: Door, match: Json, traffic: Traffic, action: Json) -> Json:
 
 def _compare(*, shadowed: bool) -> Json:
     if not shadowed:
-        return {"request_headers_to_remove": [COMPARE_HEADER]}
-    return {"request_headers_to_add": [_set(COMPARE_HEADER, "1")]}
+        return {"request_headers_to_remove": [headers.COMPARE]}
+    return {"request_headers_to_add": [_set(headers.COMPARE, "1")]}
 
 
 def _matching(name: str, regex: str, *, but: bool = False) -> Json:

@@ -22,6 +22,7 @@ from slipway.domain.judge.readings import Latencies, Summary
 from slipway.domain.rollout.shadow import Answer
 from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import MetricsUnavailable, TransientError
+from slipway_interface import pages as interface
 
 Known = Callable[[str], Collection[str]]
 """Names of a model's revisions that the cluster has."""
@@ -145,14 +146,14 @@ class PrometheusMetrics:
 
     def _is_empty(self, model: str, revision: str) -> bool:
         try:
-            return not self._pages(model, revision, "/slipway/summary")
+            return not self._pages(model, revision, interface.SUMMARY)
         except TransientError:  # a pod is there and does not answer, or nobody can tell
             return False
 
     def _read(self, model: str, revision: str, page: str) -> list[object]:
         """Return the page of each ready pod; empty for a revision that is not there."""
         try:
-            found = self._pages(model, revision, f"/slipway/{page}")
+            found = self._pages(model, revision, f"{interface.PRIVATE}/{page}")
             if found or revision not in self._known(model):
                 return found
         except TransientError as error:
@@ -193,6 +194,6 @@ def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
     return MetricsUnavailable(
         f"{page} of {revision}",
         seen=seen,
-        expected=f"the pods' own page /slipway/{page}",
+        expected=f"the pods' own page {interface.PRIVATE}/{page}",
         do="look at the revision's health with `slipway status`",
     )

@@ -10,6 +10,7 @@ from string import Template
 
 from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import SettingsError
+from slipway_interface.metrics import DURATION, REQUESTS, RESCUED
 
 WINDOW = "1h"
 """How long the last value of a series that ended (a pod scaled away, a gateway replaced) is still given.
@@ -59,11 +60,12 @@ _INGRESS = (
     'nginx_ingress_controller_requests{namespace="$namespace",service="$service",canary=""',
     'nginx_ingress_controller_requests{namespace="$namespace",canary=~"$namespace-$service-[^-]+"',
 )
-_OWN = 'slipway_requests_total{namespace="$namespace",revision="$revision"'
+_OF_REVISION = 'namespace="$namespace",revision="$revision"'
+_OWN = f"{REQUESTS}{{{_OF_REVISION}"
 OWN_SERIES = f'{_OWN},code="200"}}'
 """What pods show from their start on: how new what they count is."""
-_POD_BUCKETS = 'slipway_request_duration_seconds_bucket{namespace="$namespace",revision="$revision"}'
-_RESCUED = 'slipway_rescued_total{namespace="$namespace",revision="$revision"'
+_POD_BUCKETS = f"{DURATION}_bucket{{{_OF_REVISION}}}"
+_RESCUED = f"{RESCUED}{{{_OF_REVISION}"
 _CLUSTERS = '{envoy_cluster_name=~"(http|grpc)route/$namespace/$model/rule/.+"}'
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from slipway.domain.spec.document import Document, PositiveSeconds, Seconds
+from slipway_interface import environment as variables
 
 LARGEST_GRACE = 300
 Label = Annotated[str, Field(min_length=1, max_length=253)]
@@ -116,9 +117,9 @@ class ServingSpec(Document):
         {'SLIPWAY_OBJECTIVE_MILLISECONDS': '250', 'SLIPWAY_MODEL_PROCESSES': '2'}
         """
         said = {
-            "SLIPWAY_CAPTURE": f"{self.capture_share:g}" if self.capture_share else "",
-            "SLIPWAY_OBJECTIVE_MILLISECONDS": f"{self.objective_milliseconds or 0:g}",
-            "SLIPWAY_MODEL_PROCESSES": str(self.model_processes or ""),
+            variables.CAPTURE: f"{self.capture_share:g}" if self.capture_share else "",
+            variables.OBJECTIVE: f"{self.objective_milliseconds or 0:g}",
+            variables.MODEL_PROCESSES: str(self.model_processes or ""),
         }
         return {name: value for name, value in said.items() if value not in {"", "0"}}
 

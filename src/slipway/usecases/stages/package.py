@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+import slipway
 from slipway import wiring
 from slipway.artifacts.rows import profiles
 from slipway.domain.optimize.conversion import Converted
@@ -13,6 +14,7 @@ from slipway.domain.release.record import StageName
 from slipway.domain.release.version import Artifact, Signature
 from slipway.domain.rollout.revision import Package
 from slipway.domain.spec.release import ReleaseSpec
+from slipway.project import find_root
 from slipway.settings import settings
 from slipway.usecases.stages.fetch import Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
@@ -48,11 +50,14 @@ def read_package(details: dict[str, Any]) -> Package:
 
 
 def find_commit() -> str:
-    """Return the commit of the checkout that releases, `+changes` behind it where some are uncommitted."""
+    """Return the commit of the checkout that releases, with `+changes` if some are uncommitted; else the version."""
+    root = find_root()
+    if not (root / ".git").exists():  # an installed Slipway: a repository around it is somebody else's
+        return f"slipway {slipway.__version__}"
     try:
         head = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],  # noqa: S607 - git on PATH
-            cwd=wiring.ROOT,
+            cwd=root,
             capture_output=True,
             text=True,
             timeout=10,

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from slipway.domain.gates.contract.difference import counted
+from slipway_interface.logs import SAMPLES_LOGGER
 
-LOGGER = "slipway.inference.samples"
-"""The name under which services write samples."""
 MOST = 200
 """Requests that are kept, the newest; the same values count once."""
 LONGEST_LINE = 2**20
@@ -43,7 +42,7 @@ def _unread(lines: int) -> str:
 
 def read_samples(lines: Iterable[bytes]) -> Recorded:
     """Return the newest requests among the lines of one or more logs, by the time that each line says."""
-    mark = f'"{LOGGER}"'.encode()
+    mark = f'"{SAMPLES_LOGGER}"'.encode()
     read = [_sample(line) for line in lines if mark in line]
     good = sorted((one for one in read if one is not None), key=lambda one: one[0])
     newest = {json.dumps(inputs): inputs for _, inputs in reversed(good)}
@@ -60,7 +59,7 @@ def _sample(line: bytes) -> tuple[str, dict[str, list[Value]]] | None:
         document = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or document.get("logger") != LOGGER:
+    if not isinstance(document, dict) or document.get("logger") != SAMPLES_LOGGER:
         return None
     at, inputs = document.get("time"), document.get("inputs")
     if not isinstance(at, str) or not isinstance(inputs, dict) or not inputs:

@@ -40,11 +40,10 @@ from slipway.domain.judge.statistics.means import (
     number,
     rho_squared,
 )
+from slipway_interface.metrics import LABEL_LIMIT, OTHER_LABEL
 
 Floats = NDArray[np.float64]
 
-MOST_CLASSES, OTHER = 100, "(other)"
-"""Classes told apart; later ones count under this label."""
 RATIOS, POWERS = (1 / 3, 2 / 3, 3 / 2, 3.0), (0.5, 1.0)
 """Odds ratios that are always bet on, and powers of the one seen so far that are."""
 MEMORY: Final = 2000.0
@@ -187,10 +186,10 @@ def interval(evidence: ClassEvidence, alpha: float) -> tuple[float, float]:
 def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEvidence:
     """Let new classes enter, in the order of their names, with no past and their part of the stake."""
     seen = {label for arm in arms for label, count in arm.items() if count}
-    new = sorted(seen.difference(evidence.labels, {OTHER}))
-    room = MOST_CLASSES - sum(label != OTHER for label in evidence.labels)
-    rest = len(new) > room or OTHER in seen
-    new = new[:room] + ([OTHER] if rest and OTHER not in evidence.labels else [])
+    new = sorted(seen.difference(evidence.labels, {OTHER_LABEL}))
+    room = LABEL_LIMIT - sum(label != OTHER_LABEL for label in evidence.labels)
+    rest = len(new) > room or OTHER_LABEL in seen
+    new = new[:room] + ([OTHER_LABEL] if rest and OTHER_LABEL not in evidence.labels else [])
     if not new:
         return evidence
     left = 1 - sum(evidence.stakes)
@@ -208,10 +207,10 @@ def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEv
 
 
 def _counts(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
-    """Return the arm's count per label; labels that have no place of their own are counted under `OTHER`."""
+    """Return the arm's count per label; labels that have no place of their own are counted under `OTHER_LABEL`."""
     counts = np.array([arm.get(label, 0) for label in labels], dtype=float)
-    if OTHER in labels:
-        counts[labels.index(OTHER)] += sum(arm.values()) - counts.sum()
+    if OTHER_LABEL in labels:
+        counts[labels.index(OTHER_LABEL)] += sum(arm.values()) - counts.sum()
     return counts
 
 

@@ -1,1 +1,0 @@
-"""Running a model: which request when, by what, on which device."""

@@ -1,0 +1,1 @@
+"""Runs the model: which request when, with which runtime, on which device."""
