@@ -14,8 +14,9 @@ from selenium import webdriver
 
 from tests.tiers import find_tier
 
-os.environ.setdefault("SLIPWAY_HOME", mkdtemp(prefix="slipway-tests-"))  # never the checkout's own
-atexit.register(shutil.rmtree, os.environ["SLIPWAY_HOME"], ignore_errors=True)
+if "SLIPWAY_HOME" not in os.environ:  # never the checkout's own
+    os.environ["SLIPWAY_HOME"] = mkdtemp(prefix="slipway-tests-")
+    atexit.register(shutil.rmtree, os.environ["SLIPWAY_HOME"], ignore_errors=True)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ["BENTOML_DO_NOT_TRACK"] = "true"
