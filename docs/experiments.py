@@ -59,8 +59,8 @@ def weights(ratio: float, share: float, count: int = 2000) -> tuple[float, float
         x = random.binomial(n_c.astype(int), 0.005 * ratio).astype(float)
         y = random.binomial((requests - n_c).astype(int), 0.005).astype(float)
         failed += under_way * x
-        total += rates.likelihoods(x, y, n_c, requests - n_c, GRID)
-        seconds[under_way & (rates.log_against(total, GRID) >= -np.log(ERRORS_ALPHA))] = 10.0 * look
+        total += rates.log_likelihoods(x, y, n_c, requests - n_c, GRID)
+        seconds[under_way & (rates.log_evidence_against(total, GRID) >= -np.log(ERRORS_ALPHA))] = 10.0 * look
     return float(np.median(seconds)), float(failed.mean())
 
 
@@ -81,23 +81,23 @@ def gusts(service: Gusty, count: int = 4000) -> dict[str, float]:
     known = np.full(count, max(service.cv**2 * service.stable_too, service.assumed_cv**2))
     plain = np.zeros((count, len(GRID.ratios)))
     tempered, cloned = plain.copy(), np.zeros((count, len(BETS)))
-    tally = bursts.nothing((count,), len(GRID.ratios))
+    tally = bursts.empty_tally((count,), len(GRID.ratios))
     ever = {name: np.zeros(count, bool) for name in ("plain", "tempered", "slipway", "clone")}
     for minute, (n_c, x, n_s, y, clone) in enumerate(_minutes(service, count), start=1):
-        likelihoods = rates.likelihoods(x, y, n_c, n_s, GRID)
+        likelihoods = rates.log_likelihoods(x, y, n_c, n_s, GRID)
         share = n_c / (n_c + n_s)
         plain += likelihoods
         tempered += likelihoods / (1 + 2 * known * share * (1 - share) * (x + y))[:, None]
         block = n_c * service.block_minutes, n_s * service.block_minutes
-        expected = bursts.expected(known, np.full(count, service.error_share), block)
-        bursts.count(tally, np.stack([n_c, x, n_s, y, x], axis=-1), GRID, np.full(count, NEGLIGIBLE))
+        expected = bursts.expect_overdispersion(known, np.full(count, service.error_share), block)
+        bursts.add_look(tally, np.stack([n_c, x, n_s, y, x], axis=-1), GRID, np.full(count, NEGLIGIBLE))
         if minute % service.block_minutes == 0:
-            bursts.close(tally, expected, GRID, np.full(count, NEGLIGIBLE))
+            bursts.close_block(tally, expected, GRID, np.full(count, NEGLIGIBLE))
         cloned += np.log1p(BETS * ((x - clone) / np.maximum(x + clone, 1))[:, None])
         for name, logs in (
-            ("plain", rates.log_against(plain, GRID)),
-            ("tempered", rates.log_against(tempered, GRID)),
-            ("slipway", rates.log_against(bursts.total(tally, expected, GRID), GRID)),
+            ("plain", rates.log_evidence_against(plain, GRID)),
+            ("tempered", rates.log_evidence_against(tempered, GRID)),
+            ("slipway", rates.log_evidence_against(bursts.total_against(tally, expected, GRID), GRID)),
             ("clone", logsumexp(cloned, axis=1) - np.log(len(BETS))),
         ):
             ever[name] |= logs >= -np.log(ALPHA)
@@ -123,7 +123,7 @@ def seconds_per_look(events: int = 1_000_000) -> tuple[float, float]:
     x, y, n_c, n_s = (np.array(float(value)) for value in (events // 5, events - events // 5, 2e7, 8e7))
     began = time.perf_counter()
     for _ in range(100):
-        rates.likelihoods(x, y, n_c, n_s, GRID)
+        rates.log_likelihoods(x, y, n_c, n_s, GRID)
     closed = (time.perf_counter() - began) / 100
     began = time.perf_counter()
     cells = np.arange(events + 1.0)

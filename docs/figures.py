@@ -17,7 +17,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.actions import Observation, wanted_traffic
-from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
@@ -73,7 +73,7 @@ def _watched(spec: ReleaseSpec, seed: int) -> Evidence:
     for minute in range(-60, 0):
         requests = int(random.poisson(60 * REQUESTS_PER_SECOND))
         counted += Counters(requests=requests, errors=int(random.binomial(requests, ERROR_SHARE)))
-        evidence = judge.learn(evidence, {"stable": counted}, spec.judge, judge.When(at=60.0 * minute))
+        evidence = judge.learn_bursts(evidence, {"stable": counted}, spec.judge, judge.When(at=60.0 * minute))
     return evidence
 
 
@@ -86,7 +86,7 @@ def course_of(ratio: float, seed: int = SEED, copies: int = 0) -> Course:
     """
     spec, random = spec_of(), np.random.default_rng(seed)
     canary, stable = _revision(2), _revision(1)
-    status = begin(replace(_pending(), evidence=_watched(spec, seed)), canary, stable, 0.0)
+    status = begin_traffic(replace(_pending(), evidence=_watched(spec, seed)), canary, stable, 0.0)
     if copies:
         status = replace(status, evidence=replace(status.evidence, rates={Check.ERRORS: _copied(random, copies)}))
     counted = {canary.name: Counters(requests=0, errors=0), stable.name: Counters(requests=0, errors=0)}
@@ -174,8 +174,8 @@ def _shared(random: np.random.Generator, share: float, canary: str, stable: str)
 
 def _copied(random: np.random.Generator, copies: int) -> counts.CountEvidence:
     canary, stable = (Counters(requests=copies, errors=int(random.binomial(copies, ERROR_SHARE))) for _ in range(2))
-    look = counts.Look(canary=canary, stable=stable)
-    return counts.grow([counts.NOTHING], [look], [spec_of().judge.errors], 0, 0.0)[0]
+    look = counts.CountDelta(canary=canary, stable=stable)
+    return counts.update_counts([counts.NOTHING], [look], [spec_of().judge.errors], 0, 0.0)[0]
 
 
 def _revision(version: int) -> Revision:

@@ -27,7 +27,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums
 from slipway.domain.judge.statistics.counts import CountEvidence
-from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, Dispersion, note
+from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, Dispersion, update_dispersion
 from slipway.domain.judge.statistics.shared_faults import SharedFault
 from slipway.domain.rollout.actions import Observation
 from slipway.domain.rollout.machine import advance
@@ -202,7 +202,7 @@ def _learned(history: History, trace: int) -> Dispersion:
     began = int(BEGINS // 60) + 1 - len(history.requests) // TICKS_PER_MINUTE
     learned = NOTHING_LEARNED
     for number, (requests, events) in enumerate(looks):
-        learned = note(learned, began + number // TICKS_PER_MINUTE, requests, events)
+        learned = update_dispersion(learned, began + number // TICKS_PER_MINUTE, requests, events)
     return learned
 
 

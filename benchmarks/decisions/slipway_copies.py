@@ -1,6 +1,6 @@
 """Slipway's shadow on many traces at once: what copies show, when it ends, and what that adds to live evidence.
 
-What copies show is judged as `judge.look_at_pairs` and `deciding` do it: errors (`judging.rates`, a row each), and
+What copies show is judged as `judge.update_from_copies` and `deciding` do it: errors (`judging.rates`, a row each), and
 times, trace by trace (`judging.paired`).
 """
 
@@ -67,9 +67,9 @@ class Shadow:
         """Weigh the times of a tick's copies in one trace."""
         names = {"count": "timed", "total": "log_ratios", "squares": "squares"}
         sums = Sums(**{name: getattr(self._copies, there)[tick, row].item() for name, there in names.items()})
-        one = self._pairs[row] = paired.grow(self._pairs[row], pairs=sums.count, disagreeing=0, log_ratios=sums)
-        self._slow[row] |= paired.against_slower(one, self._limit) >= 1 / self._slow_alpha
-        self._quick[row] = paired.favour_slower(one, self._limit) >= 1 / self._beta
+        one = self._pairs[row] = paired.update_pairs(self._pairs[row], pairs=sums.count, disagreeing=0, log_ratios=sums)
+        self._slow[row] |= paired.slowdown_evidence_against(one, self._limit) >= 1 / self._slow_alpha
+        self._quick[row] = paired.slowdown_evidence_for(one, self._limit) >= 1 / self._beta
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -91,7 +91,7 @@ class Shadow:
             return errors.favour
         rows, grid = errors.rows, errors.grid
         whole = rates.log_passing(errors.whole[rows] + self.shares.whole[rows], grid) + errors.ratio_weight
-        alone = rates.log_favour(errors.whole[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
+        alone = rates.log_evidence_for(errors.whole[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
         together = np.where(self.shares.begun[rows], np.minimum(whole, alone), -np.inf)
         favour = errors.favour.copy()
         favour[rows] = np.maximum(favour[rows], together)

@@ -272,8 +272,8 @@ class Rollouts:
 
     def _note_fault(self, look: Floats, cold: NDArray[np.bool_]) -> None:
         """See `slipway.domain.judge.statistics.shared_faults`; under shadow stable's own requests are looked at."""
-        now = shared_faults.failing(self._usual, self._known, self._fault, look)
-        followed = shared_faults.followed(self._usual, self._known, look)
+        now = shared_faults.both_fail(self._usual, self._known, self._fault, look)
+        followed = shared_faults.follow_rate(self._usual, self._known, look)
         here = (~cold | self._copying) & (look[:, 2] > 0)
         quiet = ~now & here
         self._usual = np.where(quiet, followed, self._usual)

@@ -12,13 +12,13 @@ from benchmarks.decisions.scenario import Metric
 from benchmarks.decisions.schedule import TICKS_PER_MINUTE
 from benchmarks.decisions.traces import History
 from slipway.domain.judge.statistics import bursts, counts, dispersion, rates
-from slipway.domain.judge.statistics.bursts import Gusts, Tally
+from slipway.domain.judge.statistics.bursts import Overdispersion, Tally
 from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
 from slipway.domain.judge.statistics.rates import Floats, Grid
 from slipway.domain.spec.judge import RateGuard
 
 Rows = slice | NDArray[np.intp]
-Parts = TypeVar("Parts", Tally, Gusts)
+Parts = TypeVar("Parts", Tally, Overdispersion)
 NONE_YET = -(10**6)
 """Number of a minute before any."""
 
@@ -42,7 +42,7 @@ class Learned:
         self._defence, self._least_cv, traces = defence, burst_cv, history.requests.shape[1]
         self._lengths = np.array(dispersion.SPANS)[:, None]
         spans = len(dispersion.SPANS)
-        self.known = dispersion.Learned(
+        self.known = dispersion.DispersionSums(
             looks=np.zeros((traces, 3)),
             blocks=np.zeros((traces, 2 + spans, 3)),
             counted=np.zeros((traces, 2)),
@@ -66,7 +66,7 @@ class Learned:
         stable = here * stable
         both = (stable[0] > 0) & (self._last[0] > 0)
         pair = (np.maximum(self._last[0], 1), self._last[1], np.maximum(stable[0], 1), stable[1])
-        self._here += both * np.stack([*dispersion.within(*pair), np.ones_like(both, dtype=float)])
+        self._here += both * np.stack([*dispersion.excess_within_block(*pair), np.ones_like(both, dtype=float)])
         self._last = np.where(stable[0] > 0, stable, self._last)
         self._block += stable
 
@@ -94,11 +94,13 @@ class Learned:
         self._before = np.where(ends, block * follows, self._before)
         self._block, self._here, self._last = (~ends * one for one in (self._block, self._here, self._last))
 
-    def expects(self, look: Floats) -> Gusts:
+    def expects(self, look: Floats) -> Overdispersion:
         """Return what is expected of the block that begins with this look."""
         share = look[:, 2] / np.maximum(look[:, 0] + look[:, 2], 1)
         size = self._before[0] / np.maximum(share, 0.01)
-        found = bursts.expected(self._squared_cv, self.known.rate, (size * (1 - share), size * share), self._clusters)
+        found = bursts.expect_overdispersion(
+            self._squared_cv, self.known.rate, (size * (1 - share), size * share), self._clusters
+        )
         return found if self._defence is Defence.LEARNED else replace(found, gusty=np.zeros_like(found.gusty))
 
     @property
@@ -109,11 +111,13 @@ class Learned:
 
     @property
     def _clusters(self) -> Floats:
-        return np.ones(len(self.known.looks)) if self._defence is Defence.NONE else dispersion.clusters(self.known)
+        return (
+            np.ones(len(self.known.looks)) if self._defence is Defence.NONE else dispersion.cluster_factor(self.known)
+        )
 
 
 def _pairs(before: Floats, here: Floats) -> Floats:
-    """Return what two neighbours, (2, traces) each, add to the sums of `dispersion.Learned`: (traces, 3)."""
+    """Return what two neighbours, (2, traces) each, add to the sums of `dispersion.DispersionSums`: (traces, 3)."""
     known = ((before[0] > 0) & (here[0] > 0)).astype(float)
     return np.stack([*dispersion.excess_and_scale(*before, *here), known], axis=1)
 
@@ -124,12 +128,12 @@ class Shares:
     def __init__(
         self, metric: Metric, guard: RateGuard, alpha: float, learned: Learned, *, patient: bool = False
     ) -> None:
-        """Begin with nothing counted; `alpha` is this check's own. `patient`: see `counts.Look`."""
+        """Begin with nothing counted; `alpha` is this check's own. `patient`: see `counts.CountDelta`."""
         self.metric, self.guard, self.alpha, self.learned = metric, guard, alpha, learned
         self.grid: Grid = rates.grid_of(guard.margin, guard.tolerance)
         traces = len(learned.known.looks)
         self._negligible = np.full(traces, guard.negligible)
-        self._tally: Tally = bursts.nothing((traces,), len(self.grid.ratios))
+        self._tally: Tally = bursts.empty_tally((traces,), len(self.grid.ratios))
         self._patient, self._rare = patient, learned.known.rate < guard.negligible
         self._minute, self._began = np.full(traces, NONE_YET), np.full(traces, NONE_YET)
         self._gusts = replace(learned.expects(np.zeros((traces, 4))), known=np.ones(traces))
@@ -170,19 +174,19 @@ class Shares:
         self.stable, self.canary = self.stable + look[:, 2:].T, self.canary + look[:, :2].T
         events = look[:, 1] if alone is None else np.where(here, alone, 0.0)
         rows, grid = self.rows, self.grid
-        tally, gusts = _taken(self._tally, rows), _taken(self._gusts, rows)
-        bursts.count(tally, np.column_stack([look, events])[rows], grid, self._negligible[rows])
+        tally, overdispersion = _taken(self._tally, rows), _taken(self._gusts, rows)
+        bursts.add_look(tally, np.column_stack([look, events])[rows], grid, self._negligible[rows])
         _put(self._tally, rows, tally)
-        total = self.total[rows] = bursts.total(tally, gusts, grid)
-        whole = self.whole[rows] = bursts.total_favour(tally, gusts, grid)
-        self.against[rows] = rates.log_against(total, grid)
-        small = rates.log_mean(bursts.small_total(tally, gusts))
+        total = self.total[rows] = bursts.total_against(tally, overdispersion, grid)
+        whole = self.whole[rows] = bursts.total_for(tally, overdispersion, grid)
+        self.against[rows] = rates.log_evidence_against(total, grid)
+        small = rates.log_mean(bursts.small_total(tally, overdispersion))
         self.favour[rows] = rates.log_pass(rates.log_passing(whole, grid), small, self._rare[rows])
 
     def _close(self, rows: NDArray[np.intp]) -> None:
         """End the block before in these traces."""
         ended, recent = _taken(self._tally, rows), self.learned.known.recent[rows]
-        bursts.close(ended, _taken(self._gusts, rows), self.grid, self._negligible[rows], recent)
+        bursts.close_block(ended, _taken(self._gusts, rows), self.grid, self._negligible[rows], recent)
         _put(self._tally, rows, ended)
 
     def _expect(self, look: Floats, begins: NDArray[np.bool_]) -> None:
@@ -191,10 +195,10 @@ class Shares:
         waited = self._minute - self._began >= counts.PATIENCE_BLOCKS
         known = np.full(len(begins), not self._patient) | (self.learned.known.blocks[:, 0, 2] >= KNOWN_BLOCKS) | waited
         now = replace(self.learned.expects(look), known=known.astype(float))
-        self._gusts = Gusts(
+        self._gusts = Overdispersion(
             **{
                 field.name: np.where(begins, getattr(now, field.name), getattr(self._gusts, field.name))
-                for field in fields(Gusts)
+                for field in fields(Overdispersion)
             }
         )
 

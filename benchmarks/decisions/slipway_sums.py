@@ -62,8 +62,10 @@ class _Scores(Walk):
                 (arms.stable_requests, arms.stable, arms.stable_squares),
             )
         )
-        grown = self._evidence[row] = means.grow(self._evidence[row], canary, stable)
-        return means.against(grown, SCORES.margin, SCORES.worse), means.favour(grown, SCORES.tolerance, SCORES.worse)
+        grown = self._evidence[row] = means.update_means(self._evidence[row], canary, stable)
+        return means.mean_evidence_against(grown, SCORES.margin, SCORES.worse), means.mean_evidence_for(
+            grown, SCORES.tolerance, SCORES.worse
+        )
 
 
 class _Classes(Walk):
@@ -76,8 +78,10 @@ class _Classes(Walk):
             {"A": float(x[row]), "B": max(0.0, float(n[row] - x[row]))}  # shares of ten rows add up to a hair more
             for n, x in ((arms.canary_requests, arms.canary), (arms.stable_requests, arms.stable))
         )
-        grown = self._evidence[row] = classes.grow(self._evidence[row], canary, stable)
-        return classes.against(grown, CLASSES.margin), classes.favour(grown, CLASSES.tolerance)
+        grown = self._evidence[row] = classes.update_class_mix(self._evidence[row], canary, stable)
+        return classes.class_evidence_against(grown, CLASSES.margin), classes.class_evidence_for(
+            grown, CLASSES.tolerance
+        )
 
 
 def walk(traces: Traces, guards: list[Guard]) -> Walk:

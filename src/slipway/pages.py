@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter
 
 from slipway.domain.judge.readings import Summary, Sums
-from slipway.domain.rollout.shadow import Answer
+from slipway.domain.rollout.shadow import ShadowAnswer
 
-_ANSWERS = TypeAdapter(dict[str, list[Answer]])
+_ANSWERS = TypeAdapter(dict[str, list[ShadowAnswer]])
 
 
 class _SumsPage(BaseModel):
@@ -44,7 +44,7 @@ def read_summary(page: object) -> Summary:
     )
 
 
-def read_answers(page: object) -> list[Answer]:
+def read_answers(page: object) -> list[ShadowAnswer]:
     """Return the answers that a page's JSON holds, oldest first; raise ValueError for a page that is none."""
     read = _ANSWERS.validate_python(page)
     if "answers" not in read:

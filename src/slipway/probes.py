@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 
 TIMEOUT_SECONDS = 3.0
 """How long one part may take to answer."""
@@ -25,27 +25,27 @@ def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
     """Say whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
     if _listens(host, port):
         more = f" ({speaks})" if speaks else ""
-        return Finding(part=part, health=Health.OK, seen=f"listens on {host}:{port}{more}")
-    return Finding(part=part, health=Health.WARNING, seen=f"nobody listens on port {port}", do=START)
+        return Finding(part=part, health=Condition.OK, seen=f"listens on {host}:{port}{more}")
+    return Finding(part=part, health=Condition.WARNING, seen=f"nobody listens on port {port}", do=START)
 
 
 def check_server(part: str, address: str, path: str, variable: str) -> Finding:
     """Say whether a server of the user's own answers at all; a registry may ask for a login first."""
     if not address:
-        return Finding(part=part, health=Health.PROBLEM, seen="no address", do=f"set {variable}")
+        return Finding(part=part, health=Condition.PROBLEM, seen="no address", do=f"set {variable}")
     answer = fetch(address.rstrip("/") + path)
     if isinstance(answer, httpx.Response) and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-        return Finding(part=part, health=Health.OK, seen=f"answers at {masked(address)}")
+        return Finding(part=part, health=Condition.OK, seen=f"answers at {masked(address)}")
     said = answer if isinstance(answer, str) else str(answer.status_code)
     seen = f"no answer at {masked(address)}: {said}"
-    return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
+    return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
 
 
 def report_taken_port(part: str, port: int, variable: str, status: int | None = None) -> Finding:
     """Return the finding that another program answers on a port, with the HTTP status that it answered."""
     said = f" ({status})" if status else ""
     seen = f"something else answers on port {port}{said}"
-    return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"stop it, or set {variable} to a free port")
+    return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"stop it, or set {variable} to a free port")
 
 
 def masked(value: object) -> str:

@@ -10,7 +10,7 @@ from benchmarks.decisions.slipway_rule import Slipway
 from benchmarks.decisions.traces import draw
 from benchmarks.decisions.tuning import Lot
 from slipway.domain.judge.checks import Check
-from slipway.domain.judge.decision import score
+from slipway.domain.judge.decision import score_metrics
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.spec.release import ReleaseSpec
 
@@ -61,7 +61,7 @@ def test_alpha_is_shared_as_the_judge_shares_it() -> None:
     """The benchmark's share for errors is that of the default spec."""
     spec = default_spec()
 
-    shares = {one.check: one.alpha for one in score(Evidence(), spec)}
+    shares = {one.check: one.alpha for one in score_metrics(Evidence(), spec)}
 
     assert shares[Check.ERRORS] == pytest.approx(error_alpha())
 

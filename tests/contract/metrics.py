@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from slipway.domain.judge.counters import ZERO, Counters, since
+from slipway.domain.judge.counters import ZERO, Counters, counters_since
 from slipway.domain.judge.readings import Latencies, Summary, Sums
 from slipway.ports.metrics import MetricSource
 
@@ -63,7 +63,7 @@ class MetricSourceContract:
 
         after = counted(metrics, "growing", name, known + 8)
 
-        assert since(before, after) == Counters(requests=5, errors=0)
+        assert counters_since(before, after) == Counters(requests=5, errors=0)
 
     def test_a_revision_the_router_does_not_know_is_left_out(self, metrics: MetricSource) -> None:
         """Left out, not zero."""

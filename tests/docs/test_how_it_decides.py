@@ -12,7 +12,7 @@ from docs import experiments, figures
 from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import decide, score
+from slipway.domain.judge.decision import decide, score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.statistics import counts, rates
 from slipway.domain.rollout.analysis import CROWDED_PERCENT
@@ -32,8 +32,8 @@ def after(canary: Counters, stable: Counters) -> Evidence:
     """Return the evidence after one look at live requests."""
     zero = Counters(requests=0, errors=0)
     when = judge.When(at=0.0, weight_percent=20)
-    begun = judge.look(NO_EVIDENCE, arms(zero, zero), SPEC.judge, when)
-    return judge.look(begun, arms(canary, stable), SPEC.judge, when)
+    begun = judge.update_evidence(NO_EVIDENCE, arms(zero, zero), SPEC.judge, when)
+    return judge.update_evidence(begun, arms(canary, stable), SPEC.judge, when)
 
 
 def arms(canary: Counters, stable: Counters) -> judge.Arms:
@@ -58,7 +58,7 @@ def record(name: str) -> str:
 
 def logs(evidence: Evidence) -> tuple[float, float]:
     """Return the log e-values of errors, against and for."""
-    against, favour = counts.logs([evidence.rate(Check.ERRORS)], [SPEC.judge.errors], SPEC.judge.burst_cv)
+    against, favour = counts.log_evidence([evidence.rate(Check.ERRORS)], [SPEC.judge.errors], SPEC.judge.burst_cv)
     return float(against[0]), float(favour[0])
 
 
@@ -69,7 +69,7 @@ def test_the_worked_example_is_what_the_judge_says() -> None:
 
     assert f"**{math.exp(against):.0f}**" in PAGE
     assert f"The evidence for the canary is {math.exp(favour):.3f}" in PAGE
-    assert f"so they need {1 / score(EXAMPLE, SPEC)[0].alpha:.0f}." in FLAT
+    assert f"so they need {1 / score_metrics(EXAMPLE, SPEC)[0].alpha:.0f}." in FLAT
     assert f"> {said.reason}\n" in PAGE
     assert said.outcome is Outcome.FAIL
     alternatives = GRID.ratios[np.isfinite(GRID.worse)]
@@ -79,14 +79,14 @@ def test_the_worked_example_is_what_the_judge_says() -> None:
 
 def test_alpha_is_split_as_the_page_says() -> None:
     """Parts of four fifths; the last fifth is for the time after promotion."""
-    shares = {one.check: one.alpha / SPEC.judge.alpha for one in score(EXAMPLE, SPEC)}
+    shares = {one.check: one.alpha / SPEC.judge.alpha for one in score_metrics(EXAMPLE, SPEC)}
     alone = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update={"shadow": None})})
 
     parts = {Check.ERRORS: 9, Check.COPIES: 3, Check.LATENCY: 3} | dict.fromkeys(
         (Check.REFUSED, Check.SHED, Check.NONFINITE, Check.SLOWDOWN), 1
     )
     assert shares == pytest.approx({check: 0.8 * part / 19 for check, part in parts.items()})
-    assert score(EXAMPLE, alone)[0].alpha == pytest.approx(0.48 * SPEC.judge.alpha)
+    assert score_metrics(EXAMPLE, alone)[0].alpha == pytest.approx(0.48 * SPEC.judge.alpha)
     assert ("required, 38 % of `alpha` |" in PAGE, "with a shadow phase, 13 %;" in PAGE) == (True, True)
     assert "Without a shadow phase errors have 48 % of `alpha`" in FLAT
 
@@ -94,7 +94,7 @@ def test_alpha_is_split_as_the_page_says() -> None:
 @pytest.mark.parametrize("ratio", [1.41, 2, 2.38, 4, 8])
 def test_the_table_of_the_worked_example_is_right(ratio: float) -> None:
     """An error's chance to be the canary's, and how much better the ratio explains them than 1 does."""
-    total, _ = counts.likelihoods(EXAMPLE.rate(Check.ERRORS), SPEC.judge.errors, 0.0)
+    total, _ = counts.metric_likelihood(EXAMPLE.rate(Check.ERRORS), SPEC.judge.errors, 0.0)
     at = int(np.abs(GRID.ratios[:-2] - ratio).argmin())
     exact = float(GRID.ratios[at])
     times = math.exp(total[at] - total[-2])
@@ -143,7 +143,7 @@ def test_what_may_come_in_one_look_is_as_told() -> None:
 
     shares = [judge.BEARABLE_ERRORS / (500 * weight) for weight in (0.05, 0.25)]
 
-    assert [judge.bearable(stable, 500 * weight, 2.0)[1] for weight in (0.05, 0.25)] == pytest.approx(shares)
+    assert [judge.bearable_errors(stable, 500 * weight, 2.0)[1] for weight in (0.05, 0.25)] == pytest.approx(shares)
     assert f"**Over {CROWDED_PERCENT} %** more weight hardly brings the decision nearer" in FLAT
     assert [f'"fails on {100 * shares[0]:g} % of' in FLAT, f'"{100 * shares[1]:g} %"' in FLAT] == [True, True]
 

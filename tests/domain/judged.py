@@ -5,7 +5,7 @@ from typing import Any
 
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge.judge import Arms, When, look
+from slipway.domain.judge.judge import Arms, When, update_evidence
 from slipway.domain.judge.readings import Latencies, Summary, Sums
 from slipway.domain.spec.release import ReleaseSpec
 from tests.domain.looks import release_spec
@@ -47,7 +47,9 @@ class Bench:
     def look(self, now: Arms) -> Evidence:
         """Look once more."""
         self.at += LOOK_SECONDS
-        self.evidence = look(self.evidence, now, self.spec.judge, When(at=self.at, weight_percent=self.weight_percent))
+        self.evidence = update_evidence(
+            self.evidence, now, self.spec.judge, When(at=self.at, weight_percent=self.weight_percent)
+        )
         return self.evidence
 
 

@@ -10,11 +10,11 @@ from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
 from slipway.domain.judge.checks import AFTER_PROMOTION, Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import score
+from slipway.domain.judge.decision import score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.actions import Route, Stop
-from slipway.domain.rollout.baking import decide_after_promotion, held_back, spec_after_promotion, start_anew
+from slipway.domain.rollout.baking import decide_after_promotion, find_hold_back, restart_rates, spec_after_promotion
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.revision import Traffic
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -142,7 +142,7 @@ def test_who_keeps_a_share(status: RolloutStatus, rollout: dict[str, Any], perce
     """Nobody where there is no old version, no bake window, or where a person took the old one out."""
     spec = release_spec(**({"hold_back_percent": 10} | rollout))
 
-    assert held_back(spec, status) == percent
+    assert find_hold_back(spec, status) == percent
 
 
 def test_an_approved_canary_is_promoted_with_its_share() -> None:
@@ -160,7 +160,7 @@ def test_the_evidence_begins_anew_with_a_part_of_alpha_of_its_own() -> None:
     """What spoke for it before promotion does not speak for it now; both parts are alpha together."""
     before = given(Phase.PROMOTING, weight_percent=90, evidence=after((1000, 1, 1000, 1)))
     step = advance(SPEC, before, seen(traffic=KEPT), NOW)
-    both = [sum(one.alpha for one in score(NO_EVIDENCE, spec)) for spec in (SPEC, release_spec())]
+    both = [sum(one.alpha for one in score_metrics(NO_EVIDENCE, spec)) for spec in (SPEC, release_spec())]
 
     begun = step.status.evidence_after_promotion
     assert (begun.canary.requests, begun.stable.requests, begun.cursors) == (0, 0, {})
@@ -194,13 +194,13 @@ def test_starts_add_up_to_an_e_process() -> None:
     for _ in range(200):
         one = counts.NOTHING
         for block in range(blocks):
-            one = counts.start_anew(one, guard, 4 / blocks) if block else one
+            one = counts.add_start(one, guard, 4 / blocks) if block else one
             ours, theirs = draw.poisson(57.0), draw.poisson(3.0)
-            look = counts.Look(
+            look = counts.CountDelta(
                 canary=Counters(requests=9500, errors=ours), stable=Counters(requests=500, errors=theirs)
             )
-            one = counts.grow([one], [look], [guard], block, 0.0)[0]
-        found.append(float(np.exp(counts.logs([one], [guard], 0.0)[0][0])) / 5)
+            one = counts.update_counts([one], [look], [guard], block, 0.0)[0]
+        found.append(float(np.exp(counts.log_evidence([one], [guard], 0.0)[0][0])) / 5)
 
     assert np.mean(found) < 1.5
     assert np.mean(np.array(found) >= 20) <= 0.05
@@ -213,26 +213,26 @@ def test_what_breaks_late_is_not_diluted_by_what_went_well() -> None:
     def evidence(*, anew: bool) -> float:
         one = counts.NOTHING
         for block in range(56):
-            one = counts.start_anew(one, guard, 4 / 60) if anew else one
+            one = counts.add_start(one, guard, 4 / 60) if anew else one
             errors = 14 if block < 50 else 70
-            look = counts.Look(
+            look = counts.CountDelta(
                 canary=Counters(requests=2850, errors=errors), stable=Counters(requests=150, errors=int(block % 4 > 0))
             )
-            one = counts.grow([one], [look], [guard], block, 0.0)[0]
-        return float(counts.logs([one], [guard], 0.0)[0][0])
+            one = counts.update_counts([one], [look], [guard], block, 0.0)[0]
+        return float(counts.log_evidence([one], [guard], 0.0)[0][0])
 
-    assert held_back(spec, baking()) == 5
+    assert find_hold_back(spec, baking()) == 5
     assert evidence(anew=True) > evidence(anew=False) + 3
 
 
 def test_a_start_is_added_where_a_block_begins() -> None:
     """Not within one, and not where nothing was counted yet."""
     evidence = replace(after((1000, 5, 1000, 5)), cursors={})
-    begun = start_anew(evidence, SPEC, 1030.0), start_anew(evidence, SPEC, 1100.0)
+    begun = restart_rates(evidence, SPEC, 1030.0), restart_rates(evidence, SPEC, 1100.0)
 
     assert begun[0] == evidence
     assert begun[1].rates[Check.ERRORS].tally != evidence.rates[Check.ERRORS].tally
-    assert start_anew(NO_EVIDENCE, SPEC, 1000.0) == NO_EVIDENCE
+    assert restart_rates(NO_EVIDENCE, SPEC, 1000.0) == NO_EVIDENCE
 
 
 def test_evidence_is_told_on_the_scale_of_the_whole_alpha() -> None:

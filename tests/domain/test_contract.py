@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from slipway.domain.gates.contract.difference import Difference, Kind, breaking, compatible
+from slipway.domain.gates.contract.difference import Difference, Kind, breaking_difference, compatible_difference
 from slipway.domain.gates.contract.inputs import Doors
-from slipway.domain.gates.contract.kinds import refused
+from slipway.domain.gates.contract.kinds import find_refused_values
 from slipway.domain.gates.contract.outputs import compare_labels
-from slipway.domain.gates.contract.replay import RECORDED, Answer, Exchange, Given, Replayed, compare_exchanges, remark
+from slipway.domain.gates.contract.replay import (
+    RECORDED,
+    Exchange,
+    Given,
+    ReplayedAnswer,
+    ReplayResult,
+    compare_exchanges,
+    describe_replay,
+)
 from slipway.domain.gates.contract.verdict import compare_signatures, judge_contract, needs_person
 from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.release.version import Column, Param, Signature
@@ -189,7 +197,7 @@ def test_many_names_are_counted() -> None:
     assert sentence.startswith("columns 'c0', 'c1', 'c2', 'c3', 'c4', 'c5' and 994 more are new: ")
 
 
-BROKEN = (breaking("column 'a'", "column 'a' is gone"), compatible("answers", "wider"))
+BROKEN = (breaking_difference("column 'a'", "column 'a' is gone"), compatible_difference("answers", "wider"))
 
 
 @pytest.mark.parametrize(
@@ -222,18 +230,20 @@ def test_what_breaks_nobody_passes() -> None:
     assert not needs_person(BROKEN[1:], Contract.APPROVE)
 
 
-GOOD = Answer(kind=AnswerKind.RIGHT, outputs={"prediction": Given("i", ())})
-NO = Answer(kind=AnswerKind.REFUSED, message="400: none for tenure")
+GOOD = ReplayedAnswer(kind=AnswerKind.RIGHT, outputs={"prediction": Given("i", ())})
+NO = ReplayedAnswer(kind=AnswerKind.REFUSED, message="400: none for tenure")
 
 
-def exchange(before: Answer, after: Answer, door: str = "REST", form: str = "rows") -> Exchange:
+def exchange(before: ReplayedAnswer, after: ReplayedAnswer, door: str = "REST", form: str = "rows") -> Exchange:
     """Return a request and both answers."""
     return Exchange(door=door, form=form, champion=before, challenger=after)
 
 
-def given(**outputs: Given) -> Answer:
+def given(**outputs: Given) -> ReplayedAnswer:
     """Return an answer with these outputs; `bare` has no name."""
-    return Answer(kind=AnswerKind.RIGHT, outputs={name if name != "bare" else "": one for name, one in outputs.items()})
+    return ReplayedAnswer(
+        kind=AnswerKind.RIGHT, outputs={name if name != "bare" else "": one for name, one in outputs.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,8 +253,8 @@ def given(**outputs: Given) -> Answer:
         (NO, NO, "", ""),
         (NO, GOOD, "", ""),
         (GOOD, NO, "breaking", r"^REST: 1 of 1 request .* refused or fail \(rows\): 400: none for tenure"),
-        (GOOD, Answer(kind=AnswerKind.FAILED, message="500: boom"), "breaking", "500: boom"),
-        (GOOD, Answer(kind=AnswerKind.SHED, message="429"), "", ""),
+        (GOOD, ReplayedAnswer(kind=AnswerKind.FAILED, message="500: boom"), "breaking", "500: boom"),
+        (GOOD, ReplayedAnswer(kind=AnswerKind.SHED, message="429"), "", ""),
         (GOOD, given(), "breaking", "output 'prediction' is gone"),
         (GOOD, given(prediction=Given("t", ())), "breaking", "'prediction' is text instead of a whole number"),
         (GOOD, given(prediction=Given("i", (2,))), "breaking", r"shape \[2\] for a row instead of \[\]"),
@@ -252,7 +262,9 @@ def given(**outputs: Given) -> Answer:
         (given(bare=Given("i", ())), GOOD, "breaking", r"objects by output \(prediction\) instead of plain values"),
     ],
 )
-def test_what_only_the_challenger_gets_wrong(before: Answer, after: Answer, kind: str, words: str) -> None:
+def test_what_only_the_challenger_gets_wrong(
+    before: ReplayedAnswer, after: ReplayedAnswer, kind: str, words: str
+) -> None:
     """What the champion does not answer is nobody's request; who is busy was not asked."""
     check_only(compare_exchanges([exchange(before, after)]), kind, words)
 
@@ -274,10 +286,12 @@ def test_a_replay_says_what_it_compared() -> None:
     exchanges = (exchange(GOOD, GOOD), exchange(GOOD, NO, "gRPC"), exchange(NO, NO))
 
     said = "2 requests made from the champion's signature, on 2 doors"
-    assert remark(Replayed(exchanges=exchanges)) == said
-    assert remark(Replayed(exchanges=exchanges, skipped="it took long")) == f"{said}; it took long"
+    assert describe_replay(ReplayResult(exchanges=exchanges)) == said
+    assert describe_replay(ReplayResult(exchanges=exchanges, skipped="it took long")) == f"{said}; it took long"
     live = (*exchanges, exchange(GOOD, GOOD, RECORDED))
-    assert remark(Replayed(exchanges=live, unrecorded="2 gone")) == f"{said}; 1 recorded live request; 2 gone"
+    assert (
+        describe_replay(ReplayResult(exchanges=live, unrecorded="2 gone")) == f"{said}; 1 recorded live request; 2 gone"
+    )
 
 
 KINDS = ("bool", "int8", "uint8", "int32", "int64", "float32", "float64", "str")
@@ -311,6 +325,6 @@ def test_breaking_differences_come_first_and_name_where(before: Signature, after
 @drawn(st.sampled_from(KINDS), st.sampled_from(KINDS), st.sampled_from(KINDS))
 def test_what_two_changes_take_one_takes(first: str, second: str, third: str) -> None:
     """Types that take one another do so in a row: int32 to int64 to float64."""
-    assert refused(first, first) == ""
-    if not refused(first, second) and not refused(second, third):
-        assert refused(first, third) == ""
+    assert find_refused_values(first, first) == ""
+    if not find_refused_values(first, second) and not find_refused_values(second, third):
+        assert find_refused_values(first, third) == ""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.judge.counters import ZERO, Counters, since
+from slipway.domain.judge.counters import ZERO, Counters, counters_since
 
 
 @st.composite
@@ -29,13 +29,13 @@ def test_impossible_counts_are_refused(requests: int, errors: int, refused: int,
 @given(before=counters(), more=counters())
 def test_the_difference_and_the_start_make_the_end(before: Counters, more: Counters) -> None:
     """What came between two looks is what was added."""
-    assert since(before, before + more) == more
+    assert counters_since(before, before + more) == more
 
 
 @given(before=counters(), after=counters())
 def test_a_difference_is_whole_or_none(before: Counters, after: Counters) -> None:
     """Any two readings give counts that can be, or nothing; never an error."""
-    between = since(before, after)
+    between = counters_since(before, after)
 
     bad = [getattr(after, one) - getattr(before, one) for one in ("errors", "refused", "shed")]
     assert (between is not None) == (min(bad) >= 0 and sum(bad) <= after.requests - before.requests)
@@ -52,9 +52,9 @@ def test_a_difference_is_whole_or_none(before: Counters, after: Counters) -> Non
 )
 def test_a_counter_that_went_backwards_gives_nothing(after: Counters) -> None:
     """Its process began anew: what came between can't be known."""
-    assert since(Counters(requests=10, errors=2), after) is None
+    assert counters_since(Counters(requests=10, errors=2), after) is None
 
 
 def test_nothing_between_two_equal_readings() -> None:
     """No request is a count too: zero."""
-    assert since(Counters(requests=7, errors=1), Counters(requests=7, errors=1)) == ZERO
+    assert counters_since(Counters(requests=7, errors=1), Counters(requests=7, errors=1)) == ZERO

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.domain.judge.checks import Check
-from slipway.domain.judge.decision import decide, drifted, score, verdicts
+from slipway.domain.judge.decision import build_verdicts, decide, find_drift, score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge.judge import Arms, When, look_at_pairs
-from slipway.domain.judge.metrics import Scored
+from slipway.domain.judge.judge import Arms, When, update_from_copies
+from slipway.domain.judge.metrics import Score
 from slipway.domain.judge.readings import Summary
 from slipway.domain.judge.statistics.drift import ColumnProfile, profile_of
 from slipway.domain.rollout.shadow import ShadowComparison
@@ -43,7 +43,7 @@ def live_spec(judge: dict[str, Any]) -> ReleaseSpec:
 
 def outcomes(evidence: Evidence, spec: ReleaseSpec) -> dict[str, Outcome]:
     """Return each metric's outcome."""
-    return {one.check: one.outcome for one in verdicts(evidence, spec)}
+    return {one.check: one.outcome for one in build_verdicts(evidence, spec)}
 
 
 ONE_EACH = (
@@ -99,7 +99,7 @@ def test_one_look_decides_by_the_errors(looks: tuple[int, int, int, int], outcom
     said = decide(after(looks), SPEC)
 
     assert (said.outcome, said.reason) == (outcome, sentence)
-    assert [(one.outcome, one.reason) for one in verdicts(after(looks), SPEC)] == [(outcome, sentence)]
+    assert [(one.outcome, one.reason) for one in build_verdicts(after(looks), SPEC)] == [(outcome, sentence)]
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -107,7 +107,7 @@ def test_the_example_of_the_documentation() -> None:
     evidence = after((2004, 41, 8010, 71))
     said = decide(evidence, SPEC)
 
-    [verdict] = verdicts(evidence, SPEC)
+    [verdict] = build_verdicts(evidence, SPEC)
 
     assert said.outcome is FAIL
     assert said.reason.startswith("canary fails 2.31x as often as stable (1.")
@@ -161,7 +161,7 @@ def test_overwhelming_evidence_is_told_like_any_other() -> None:
 
 def test_alpha_is_split_by_weight() -> None:
     """Errors have three parts and those on copies one, labels two as the spec says, everything else one each."""
-    shares = {one.check: one.alpha for one in score(NO_EVIDENCE, EVERYTHING)}
+    shares = {one.check: one.alpha for one in score_metrics(NO_EVIDENCE, EVERYTHING)}
 
     parts = {Check.ERRORS: 3, Check.LABELS: 2} | dict.fromkeys(ONE_EACH, 1)
     assert shares == {check: pytest.approx(0.01 * part / 12) for check, part in parts.items()}
@@ -223,7 +223,7 @@ def test_the_least_sure_of_what_is_required_is_told() -> None:
 
     said = decide(bench.evidence, spec)
 
-    least = min(one.favour for one in score(bench.evidence, spec))
+    least = min(one.favour for one in score_metrics(bench.evidence, spec))
     assert said.outcome is INCONCLUSIVE
     assert said.reason == "not enough evidence yet either way; slow answers: 1 of 20 against 1 of 20 slower than 50 ms"
     assert said.evidence_for == pytest.approx(math.exp(least))
@@ -231,7 +231,7 @@ def test_the_least_sure_of_what_is_required_is_told() -> None:
 
 def test_every_metric_has_its_verdict() -> None:
     """Before anything was read: no data, each with its sentence."""
-    found = verdicts(NO_EVIDENCE, EVERYTHING)
+    found = build_verdicts(NO_EVIDENCE, EVERYTHING)
 
     assert {one.check: one.reason for one in found} == {
         Check.ERRORS: "no answer of the canary was counted yet",
@@ -307,7 +307,7 @@ def test_each_kind_of_metric_can_fail() -> None:
 
 def test_nothing_seen_is_no_data_whatever_else_is_said() -> None:
     """Of one metric: FAIL by its evidence, else nothing without counts, else PASS or not yet."""
-    one = Scored(
+    one = Score(
         check="x", against=0.0, favour=9.0, alpha=0.01, required=True, seen=False, tell=lambda _outcome: ("", {})
     )
 
@@ -338,11 +338,11 @@ def test_drift_is_told_and_does_not_block(profiles: tuple[ColumnProfile, ...], *
         both = {"new": Summary(inputs=inputs), "old": Summary(inputs=inputs)}
         bench.look(Arms(canary="new", stable="old", summaries=both))
 
-    *_, drift = verdicts(bench.evidence, spec, profiles)
+    *_, drift = build_verdicts(bench.evidence, spec, profiles)
 
     assert (drift.check, drift.outcome, drift.blocking) == (Check.DRIFT, FAIL if moved else PASS, False)
     assert drift.reason.startswith("live values of 'age' are not" if moved else "live inputs look like")
-    assert (drifted(bench.evidence, spec.judge, profiles) == drift.reason) == moved
+    assert (find_drift(bench.evidence, spec.judge, profiles) == drift.reason) == moved
     assert decide(bench.evidence, spec).outcome is NO_DATA
 
 
@@ -353,7 +353,7 @@ def test_drift_without_profiles_is_no_data() -> None:
     for _ in range(2):
         bench.look(Arms(canary="new", stable="old", summaries=both))
 
-    assert drifted(bench.evidence, EVERYTHING.judge, ()) == ""
+    assert find_drift(bench.evidence, EVERYTHING.judge, ()) == ""
     assert outcomes(bench.evidence, EVERYTHING)[Check.DRIFT] is NO_DATA
 
 
@@ -372,7 +372,7 @@ COPIED = {"shadow": {"duration_seconds": 600}}
 def with_copies(live: tuple[int, int, int, int], copies: tuple[int, int], spec: ReleaseSpec) -> Evidence:
     """Return the evidence of live requests, and of 20,000 copies on which so many fail."""
     compared = ShadowComparison(compared=20_000, canary_failed=copies[0], stable_failed=copies[1])
-    before = look_at_pairs(NO_EVIDENCE, compared, spec.judge, When(at=0.0))
+    before = update_from_copies(NO_EVIDENCE, compared, spec.judge, When(at=0.0))
     return replace(before, rates={**before.rates, Check.ERRORS: after(live, spec=spec).rate(Check.ERRORS)})
 
 

@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
-from slipway.domain.judge.evidence import carried
+from slipway.domain.judge.evidence import prior_for_next_rollout
 from slipway.domain.judge.judge import knows_bursts
-from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, clusters, learned, squared_cv
-from slipway.domain.rollout.machine import advance, begin, undo
+from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, cluster_factor, squared_cv, sum_dispersions
+from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from tests.domain.judged import counted
 from tests.domain.looks import ABSENT, AFTER, NEW, NOW, given, release_spec, revision, seen
@@ -60,8 +60,8 @@ class Alone:
 
 def second(before: RolloutStatus, now: float) -> RolloutStatus:
     """Begin the release of another version."""
-    fresh = replace(given(Phase.PENDING, stable=NEW, canary=None), evidence=carried(before.evidence))
-    return begin(fresh, revision("newer", 3), before.champion, now)
+    fresh = replace(given(Phase.PENDING, stable=NEW, canary=None), evidence=prior_for_next_rollout(before.evidence))
+    return begin_traffic(fresh, revision("newer", 3), before.champion, now)
 
 
 def learned_by(world: Alone, pauses: tuple[int, ...]) -> RolloutStatus:
@@ -92,7 +92,7 @@ def test_the_second_release_knows_how_the_first_ones_errors_come_in_gusts(
 
     assert all(knows_bursts(status.evidence, SPEC.judge) for status in found)
     assert all(status.evidence.canary == status.evidence.stable == ZERO for status in found)
-    known = learned([status.evidence.rate(Check.ERRORS).dispersion for status in found])
+    known = sum_dispersions([status.evidence.rate(Check.ERRORS).dispersion for status in found])
     assert np.all(known.blocks[:, 0, 2] >= 55)
     assert least < squared_cv(known).mean() < 1.5
     assert known.rate.mean() == pytest.approx(0.01, rel=0.2)
@@ -109,14 +109,18 @@ def test_clusters_within_a_minute_need_several_looks(
     """With one look a minute nothing is known of them."""
     found = [learned_by(Alone(np.random.default_rng(seed), size=size), pauses) for seed in range(2)]
 
-    assert least <= clusters(learned([one.evidence.rate(Check.ERRORS).dispersion for one in found])).mean() <= most
+    assert (
+        least
+        <= cluster_factor(sum_dispersions([one.evidence.rate(Check.ERRORS).dispersion for one in found])).mean()
+        <= most
+    )
 
 
 def test_with_one_look_a_minute_clusters_count_as_gusts() -> None:
     """What they add to the scatter of minutes is charged all the same: five at once, six times a minute."""
     found = [learned_by(Alone(np.random.default_rng(seed), size=5), EACH_MINUTE) for seed in range(4)]
 
-    scatter = squared_cv(learned([one.evidence.rate(Check.ERRORS).dispersion for one in found]))
+    scatter = squared_cv(sum_dispersions([one.evidence.rate(Check.ERRORS).dispersion for one in found]))
     assert 0.08 < scatter.mean() < 0.6
 
 
@@ -167,4 +171,4 @@ def test_there_is_nothing_to_take_back() -> None:
     assert status.alone
     assert status.champion == NEW
     with pytest.raises(ValueError, match="is baking: there is nothing to take back"):
-        undo(status, "ann said so", NOW)
+        undo_rollout(status, "ann said so", NOW)

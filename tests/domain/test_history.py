@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.release.history import entry, served
+from slipway.domain.release.history import find_serving_periods, make_entry
 from slipway.domain.release.record import HistoryEntry, ReleaseRecord
 from slipway.domain.release.version import ReleaseState
 from slipway.domain.rollout.status import Moment, Phase
@@ -31,7 +31,7 @@ def release(version: int, began: float, *phases: tuple[float, Phase], **more: An
         "ended_at": began + 50,
         "timeline": timeline,
     }
-    return entry(ReleaseRecord(**fields | more), f"run-{version}")
+    return make_entry(ReleaseRecord(**fields | more), f"run-{version}")
 
 
 def shown(lines: list[HistoryEntry]) -> list[Line]:
@@ -44,7 +44,7 @@ def test_a_version_serves_from_its_promotion_to_the_next() -> None:
     second = release(2, 100, (110, Phase.SHIFTING), (120, Phase.BAKING), (150, Phase.SUCCEEDED), replaced=1)
     first = release(1, 0, (10, Phase.BAKING), (50, Phase.SUCCEEDED))
 
-    assert shown(served([second, first])) == [(1, "promoted", 10, 120), (2, "promoted", 120, None)]
+    assert shown(find_serving_periods([second, first])) == [(1, "promoted", 10, 120), (2, "promoted", 120, None)]
 
 
 @pytest.mark.parametrize("state", [ReleaseState.STOPPED, ReleaseState.ROLLED_BACK, ReleaseState.SUPERSEDED])
@@ -53,12 +53,12 @@ def test_a_version_that_never_had_all_traffic_never_served(state: ReleaseState) 
     first = release(1, 0, (10, Phase.BAKING))
     failed = release(2, 100, (110, Phase.SHIFTING), (120, Phase.ROLLED_BACK), state=state, replaced=1)
 
-    assert shown(served([first, failed])) == [(1, "promoted", 10, None), (2, state.value, None, None)]
+    assert shown(find_serving_periods([first, failed])) == [(1, "promoted", 10, None), (2, state.value, None, None)]
 
 
 def test_a_promotion_without_a_timeline_counts_from_its_end() -> None:
     """All traffic at once leaves no moments behind."""
-    assert shown(served([release(1, 0)])) == [(1, "promoted", 50, None)]
+    assert shown(find_serving_periods([release(1, 0)])) == [(1, "promoted", 50, None)]
 
 
 def test_a_rollback_is_the_promotion_of_the_version_that_comes_back() -> None:
@@ -67,7 +67,7 @@ def test_a_rollback_is_the_promotion_of_the_version_that_comes_back() -> None:
     second = release(2, 100, (120, Phase.BAKING), replaced=1)
     back = release(1, 200, (210, Phase.PROMOTING), (220, Phase.SUCCEEDED), trigger="rollback", replaced=2)
 
-    lines = served([first, second, back])
+    lines = find_serving_periods([first, second, back])
 
     assert shown(lines) == [(1, "promoted", 10, 120), (2, "promoted", 120, 220), (1, "promoted", 220, None)]
 
@@ -86,7 +86,7 @@ def test_a_version_taken_back_in_its_bake_window_hands_over_to_the_one_before() 
     )
     third = release(3, 200, (210, Phase.BAKING), replaced=1)
 
-    lines = served([first, second, third])
+    lines = find_serving_periods([first, second, third])
 
     assert shown(lines) == [
         (1, "promoted", 10, 120),
@@ -102,19 +102,19 @@ def test_a_first_version_taken_back_leaves_nobody() -> None:
     """There was nothing before it."""
     first = release(1, 0, (10, Phase.BAKING), (20, Phase.ROLLED_BACK), state=ReleaseState.ROLLED_BACK)
 
-    assert shown(served([first])) == [(1, "rolled-back", 10, 20)]
+    assert shown(find_serving_periods([first])) == [(1, "rolled-back", 10, 20)]
 
 
 def test_a_release_under_way_is_shown() -> None:
     """It serves nobody wholly yet."""
-    assert shown(served([release(1, 0, (5, Phase.SHIFTING), state=ReleaseState.RELEASING)])) == [
+    assert shown(find_serving_periods([release(1, 0, (5, Phase.SHIFTING), state=ReleaseState.RELEASING)])) == [
         (1, "releasing", None, None)
     ]
 
 
 def test_no_release_no_history() -> None:
     """Nothing comes of nothing."""
-    assert served([]) == []
+    assert find_serving_periods([]) == []
 
 
 @given(
@@ -134,7 +134,9 @@ def test_one_version_serves_at_a_time(releases: list[tuple[bool, bool, float]]) 
         champion = version if promoted and not gone else champion
         now += seconds
 
-    reigns = sorted((line.served_from, line.served_until) for line in served(lines) if line.served_from is not None)
+    reigns = sorted(
+        (line.served_from, line.served_until) for line in find_serving_periods(lines) if line.served_from is not None
+    )
 
     assert all(left[1] == right[0] for left, right in pairwise(reigns))
     assert [until for _, until in reigns if until is None] == [None] * bool(reigns)

@@ -15,20 +15,20 @@ from scipy import stats
 
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
-from slipway.domain.judge.decision import Decision, decide, score, verdicts
-from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, carried
+from slipway.domain.judge.decision import Decision, build_verdicts, decide, score_metrics
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
 from slipway.domain.judge.judge import (
     Arms,
     When,
+    advance_cursors,
     copies_guard,
     knows_bursts,
-    learn,
-    look,
-    look_at_pairs,
+    learn_bursts,
     may_rise,
-    remember,
+    update_evidence,
+    update_from_copies,
 )
-from slipway.domain.judge.metrics import Scored
+from slipway.domain.judge.metrics import Score
 from slipway.domain.judge.readings import Sums
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
@@ -68,7 +68,7 @@ def test_evidence_starts_at_one() -> None:
 
 def test_the_first_look_only_remembers() -> None:
     """Counters began long before the rollout: where they stand says nothing about it."""
-    evidence = look(NO_EVIDENCE, arms(counted(900, 90), counted(90_000, 9)), SPEC.judge, NOW)
+    evidence = update_evidence(NO_EVIDENCE, arms(counted(900, 90), counted(90_000, 9)), SPEC.judge, NOW)
 
     assert replace(evidence, cursors={}) == NO_EVIDENCE
     assert evidence.cursors["requests"].last["old"].requests == counted(90_000, 9)
@@ -78,8 +78,8 @@ def test_a_look_weighs_what_came_since_the_last_one() -> None:
     """Two looks at cumulative counters are two looks at differences."""
     evidence = after((10, 1, 100, 2), (25, 4, 180, 3))
 
-    [apart] = counts.grow(
-        counts.grow([counts.NOTHING], [_look(10, 1, 100, 2)], [SPEC.judge.errors], 17, 0.0),
+    [apart] = counts.update_counts(
+        counts.update_counts([counts.NOTHING], [_look(10, 1, 100, 2)], [SPEC.judge.errors], 17, 0.0),
         [_look(15, 3, 80, 1)],
         [SPEC.judge.errors],
         17,
@@ -89,8 +89,8 @@ def test_a_look_weighs_what_came_since_the_last_one() -> None:
     assert (evidence.canary, evidence.stable) == (counted(25, 4), counted(180, 3))
 
 
-def _look(n: int, x: int, m: int, y: int) -> counts.Look:
-    return counts.Look(canary=counted(n, x), stable=counted(m, y))
+def _look(n: int, x: int, m: int, y: int) -> counts.CountDelta:
+    return counts.CountDelta(canary=counted(n, x), stable=counted(m, y))
 
 
 @given(canary=counters(), stable=counters())
@@ -151,9 +151,9 @@ def test_an_arm_that_was_not_read_leaves_both_where_they_were(canary: Counters |
 
 def test_remembering_weighs_nothing() -> None:
     """What happens until a remembered look is never held for or against anyone."""
-    evidence = remember(after((10, 0, 10, 0)), arms(counted(500, 400), counted(500, 0)), SPEC.judge)
+    evidence = advance_cursors(after((10, 0, 10, 0)), arms(counted(500, 400), counted(500, 0)), SPEC.judge)
 
-    assert look(evidence, arms(counted(510, 400), counted(510, 0)), SPEC.judge, NOW).canary == counted(20, 0)
+    assert update_evidence(evidence, arms(counted(510, 400), counted(510, 0)), SPEC.judge, NOW).canary == counted(20, 0)
 
 
 def test_learning_alone_holds_nothing_for_or_against_a_canary() -> None:
@@ -161,12 +161,12 @@ def test_learning_alone_holds_nothing_for_or_against_a_canary() -> None:
     evidence = NO_EVIDENCE
     for number in range(40):
         now = {"old": counted(4000 * number, 40 * number)}
-        evidence = learn(evidence, now, SPEC.judge, When(at=60.0 * number))
+        evidence = learn_bursts(evidence, now, SPEC.judge, When(at=60.0 * number))
 
     assert _said(evidence) == pytest.approx((0.0, 0.0))
     assert evidence.rate(Check.ERRORS).dispersion.pairs == 37
     assert evidence.fault.usual == pytest.approx(0.01)
-    assert carried(evidence).rate(Check.ERRORS).dispersion == evidence.rate(Check.ERRORS).dispersion
+    assert prior_for_next_rollout(evidence).rate(Check.ERRORS).dispersion == evidence.rate(Check.ERRORS).dispersion
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(1, False), (10, False), (12, True), (60, True)])
@@ -174,7 +174,9 @@ def test_gusts_are_known_after_ten_neighbouring_blocks(minutes: int, known: bool
     """A few looks at stable alone, each in a minute of its own; the first and the last minute are not whole."""
     evidence = NO_EVIDENCE
     for number in range(minutes + 1):
-        evidence = learn(evidence, {"old": counted(4000 * number, 40 * number)}, SPEC.judge, When(at=60.0 * number))
+        evidence = learn_bursts(
+            evidence, {"old": counted(4000 * number, 40 * number)}, SPEC.judge, When(at=60.0 * number)
+        )
 
     assert knows_bursts(evidence, SPEC.judge) is known
     assert knows_bursts(evidence, SPEC.judge.model_copy(update={"burst_cv": 0.5}))
@@ -235,7 +237,7 @@ def test_other_edges_than_before_are_no_data() -> None:
         bench.look(timed(now, now))
 
     assert bench.evidence.rate(Check.LATENCY).canary == ZERO
-    assert {one.check: one.outcome for one in verdicts(bench.evidence, spec)}[Check.LATENCY] is Outcome.NO_DATA
+    assert {one.check: one.outcome for one in build_verdicts(bench.evidence, spec)}[Check.LATENCY] is Outcome.NO_DATA
 
 
 # both fail together
@@ -277,12 +279,12 @@ def test_labels_are_weighed_while_both_fail() -> None:
 
 def paired(spec: ReleaseSpec = COPIED, **came: Any) -> Evidence:  # noqa: ANN401 - parts of the comparison
     """Return the evidence after one look at copies."""
-    return look_at_pairs(NO_EVIDENCE, ShadowComparison(**came), spec.judge, NOW)
+    return update_from_copies(NO_EVIDENCE, ShadowComparison(**came), spec.judge, NOW)
 
 
-def copies(evidence: Evidence, spec: ReleaseSpec = COPIED) -> Scored:
+def copies(evidence: Evidence, spec: ReleaseSpec = COPIED) -> Score:
     """Return what errors on copies say."""
-    [said] = [one for one in score(evidence, spec) if one.check == Check.COPIES]
+    [said] = [one for one in score_metrics(evidence, spec) if one.check == Check.COPIES]
     return said
 
 
@@ -292,7 +294,7 @@ def test_copies_hide_nothing_of_live_requests() -> None:
     bench = Bench(spec=COPIED, evidence=paired(compared=50_000, canary_failed=500, stable_failed=500))
     for n, x, m, y in ((0, 0, 0, 0), *live):
         bench.look(arms(counted(n, x), counted(m, y)))
-    one, other = (score(evidence, COPIED)[0] for evidence in (bench.evidence, after(*live)))
+    one, other = (score_metrics(evidence, COPIED)[0] for evidence in (bench.evidence, after(*live)))
 
     assert (bench.evidence.canary, bench.evidence.stable) == (counted(200, 9), counted(1800, 36))
     assert (one.check, one.against) == (Check.ERRORS, pytest.approx(other.against))
@@ -318,13 +320,13 @@ def test_errors_on_copies_need_not_pass_and_can_take_it_back() -> None:
 
 def test_copies_begin_with_what_is_known_of_stable_now() -> None:
     """Gusts that an earlier rollout's copies showed are another stable's; those of live requests came last."""
-    earlier = carried(paired(compared=900, canary_failed=3, stable_failed=3))
+    earlier = prior_for_next_rollout(paired(compared=900, canary_failed=3, stable_failed=3))
     learned = earlier
     for number in range(40):
         now = {"old": counted(4000 * number, 40 * number)}
-        learned = learn(learned, now, COPIED.judge, When(at=60.0 * number))
+        learned = learn_bursts(learned, now, COPIED.judge, When(at=60.0 * number))
 
-    copied = look_at_pairs(learned, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
+    copied = update_from_copies(learned, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
 
     assert Check.COPIES in earlier.rates
     assert copied.rate(Check.COPIES).dispersion.pairs == learned.rate(Check.ERRORS).dispersion.pairs == 37
@@ -378,7 +380,7 @@ def test_a_comparison_that_began_anew_is_left_out() -> None:
     before = ShadowComparison(compared=100, canary_failed=9, log_latency_ratios=Sums(count=9, total=1.0, squares=2.0))
 
     for later in (NOTHING_COMPARED, ShadowComparison(compared=120, canary_failed=8), before):
-        assert look_at_pairs(NO_EVIDENCE, later.since(before), SPEC.judge, NOW) == NO_EVIDENCE
+        assert update_from_copies(NO_EVIDENCE, later.since(before), SPEC.judge, NOW) == NO_EVIDENCE
 
 
 # evidence in a document
@@ -403,7 +405,7 @@ def test_evidence_goes_on_after_a_restart(seen: list[tuple[Counters, Counters]],
         resumed.look(now)
 
     assert resumed.evidence == whole.evidence
-    assert verdicts(resumed.evidence, spec) == verdicts(whole.evidence, spec)
+    assert build_verdicts(resumed.evidence, spec) == build_verdicts(whole.evidence, spec)
     assert decide(resumed.evidence, spec) == decide(whole.evidence, spec)
 
 
@@ -476,8 +478,8 @@ def simulated(ratio: float, seed: int, *, traces: int = TRACES) -> tuple[NDArray
     bench.look(arms(ZERO, ZERO))
     for at in range(LOOKS):
         looks = [_look(int(n_c[at]), int(x[one, at]), int(200 - n_c[at]), int(y[one, at])) for one in range(traces)]
-        state = counts.grow(state, looks, [GUARD] * traces, int((bench.at + 10) // 60), 0.0)
-        failed[:, at] = counts.logs(state, [GUARD] * traces, 0.0)[0] >= -math.log(0.01)
+        state = counts.update_counts(state, looks, [GUARD] * traces, int((bench.at + 10) // 60), 0.0)
+        failed[:, at] = counts.log_evidence(state, [GUARD] * traces, 0.0)[0] >= -math.log(0.01)
         sums = (int(part[: at + 1].sum()) for part in (n_c, x[0], 200 - n_c, y[0]))
         n, x_0, m, y_0 = sums
         told.append(bench.look(arms(counted(n, x_0), counted(m, y_0))))
@@ -512,7 +514,7 @@ def test_a_judge_without_options_looks_at_errors_and_latency() -> None:
     """Labels, scores, classes and drift are asked for; errors and times of copies where there are any."""
     usual = {"latency": JudgeSpec().latency}
 
-    alone, copied = (verdicts(NO_EVIDENCE, release_spec(usual, **more)) for more in ({"shadow": None}, {}))
+    alone, copied = (build_verdicts(NO_EVIDENCE, release_spec(usual, **more)) for more in ({"shadow": None}, {}))
 
     assert [one.check for one in alone] == [Check.ERRORS, Check.LATENCY]
     assert [one.check for one in copied] == [Check.ERRORS, Check.LATENCY, Check.COPIES, Check.SLOWDOWN]

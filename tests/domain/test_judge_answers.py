@@ -5,9 +5,9 @@ import pytest
 
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import decide, verdicts
+from slipway.domain.judge.decision import build_verdicts, decide
 from slipway.domain.judge.evidence import NO_EVIDENCE
-from slipway.domain.judge.judge import When, learn
+from slipway.domain.judge.judge import When, learn_bursts
 from slipway.domain.judge.readings import Summary
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
@@ -28,7 +28,7 @@ def bench(**more: object) -> Bench:
 
 def by_check(judge: Bench) -> dict[str, Verdict]:
     """Return the verdicts by their check."""
-    return {verdict.check: verdict for verdict in verdicts(judge.evidence, judge.spec)}
+    return {verdict.check: verdict for verdict in build_verdicts(judge.evidence, judge.spec)}
 
 
 @pytest.mark.parametrize("check", [Check.REFUSED, Check.SHED])
@@ -74,7 +74,7 @@ def test_what_both_versions_refuse_alike_holds_nothing_against_the_canary(kind: 
                 Counters(requests=number * n, errors=0, **{kind: x}) for n, x in zip((500, 1500), sums, strict=True)
             ]
             judge.look(arms(*both))
-        outcomes.append({one.check: one.outcome for one in verdicts(judge.evidence, judge.spec)})
+        outcomes.append({one.check: one.outcome for one in build_verdicts(judge.evidence, judge.spec)})
 
     named = {"refused": Check.REFUSED, "shed": Check.SHED}[kind]
     assert sum(one[named] is Outcome.FAIL for one in outcomes) == 0
@@ -122,7 +122,7 @@ def test_how_refusals_come_in_gusts_is_learned_while_a_version_serves_alone() ->
     sums = np.cumsum(np.tile([0, 600], 20))
     for number, refused in enumerate(sums.tolist()):
         counters = Counters(requests=3000 * (number + 1), errors=0, refused=refused)
-        evidence = learn(evidence, {"old": counters}, SPEC.judge, When(at=60.0 * number))
+        evidence = learn_bursts(evidence, {"old": counters}, SPEC.judge, When(at=60.0 * number))
 
     assert evidence.rate(Check.REFUSED).dispersion.excess > 0
     assert evidence.rate(Check.SHED).dispersion.excess == 0

@@ -16,7 +16,7 @@ from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.judge.statistics.route import RouteEvidence
 from slipway.domain.judge.statistics.shared_faults import SharedFault
 from slipway.domain.rollout.actions import Observation, Route
-from slipway.domain.rollout.analysis import decision_of, find_hold, judged, step_is_over
+from slipway.domain.rollout.analysis import decision_of, find_hold, step_is_over, update_verdicts
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -78,7 +78,7 @@ def faulty(status: RolloutStatus, known: dict[str, Any]) -> RolloutStatus:
 @pytest.mark.parametrize("phase", [Phase.SHIFTING, Phase.HELD])
 def test_live_requests_are_weighed_while_both_get_them(phase: Phase) -> None:
     """And every verdict is written down."""
-    after = judged(SPEC, given(phase), seen(traffic=HALF, live=WORSE), NOW)
+    after = update_verdicts(SPEC, given(phase), seen(traffic=HALF, live=WORSE), NOW)
 
     assert (after.evidence.canary, after.evidence.stable) == (WORSE["new"], WORSE["old"])
     assert after.evidence_against > 1 / SPEC.judge.alpha
@@ -89,7 +89,7 @@ def test_live_requests_are_weighed_while_both_get_them(phase: Phase) -> None:
 @pytest.mark.parametrize("phase", [Phase.SHADOW, Phase.SHIFTING, Phase.HELD])
 def test_beside_a_stable_that_is_not_ready_nothing_is_weighed(phase: Phase) -> None:
     """Any canary looks fine there; that time is not weighed later either."""
-    sick = judged(SPEC, given(phase), seen(old=UNREADY, traffic=HALF, live=WORSE), NOW)
+    sick = update_verdicts(SPEC, given(phase), seen(old=UNREADY, traffic=HALF, live=WORSE), NOW)
 
     assert (sick.evidence.canary, sick.evidence.stable) == (ZERO, ZERO)
     assert sick.evidence.cursors["requests"].last["new"].requests == WORSE["new"]
@@ -99,8 +99,8 @@ def test_under_shadow_the_copies_are_weighed_and_the_originals_remembered() -> N
     """Each request counts once."""
     copies = ShadowComparison(compared=300, canary_failed=3, stable_failed=2, both_failed=2)
 
-    after = judged(SPEC, given(Phase.SHADOW), seen(traffic=SHADOWED, live=GOOD, shadow=copies), NOW)
-    again = judged(SPEC, after, seen(traffic=SHADOWED, live=GOOD, shadow=copies), NOW + 1)
+    after = update_verdicts(SPEC, given(Phase.SHADOW), seen(traffic=SHADOWED, live=GOOD, shadow=copies), NOW)
+    again = update_verdicts(SPEC, after, seen(traffic=SHADOWED, live=GOOD, shadow=copies), NOW + 1)
 
     assert (after.evidence.canary, after.evidence.stable) == (ZERO, ZERO)
     copied = after.evidence.rate(Check.COPIES)
@@ -115,7 +115,7 @@ def test_under_shadow_the_gusts_of_stables_live_errors_are_learned() -> None:
     for number in range(6):
         live = {"new": ZERO, "old": counted(4000 * number, 40 * number)}
         copies = ShadowComparison(compared=10 * number)
-        status = judged(SPEC, status, seen(traffic=SHADOWED, live=live, shadow=copies), NOW + 60 * number)
+        status = update_verdicts(SPEC, status, seen(traffic=SHADOWED, live=live, shadow=copies), NOW + 60 * number)
 
     assert (status.evidence.canary, status.evidence.stable) == (ZERO, ZERO)
     assert status.evidence.rate(Check.ERRORS).dispersion.all_events == 160  # the block under way is not over
@@ -201,15 +201,15 @@ def test_what_is_equal_on_copies_and_worse_live_is_found_as_soon_as_without_a_sh
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.PROMOTING, Phase.ROLLING_BACK])
 def test_in_other_phases_nothing_is_looked_at(phase: Phase) -> None:
     """One arm alone serves, or is about to."""
-    assert judged(SPEC, given(phase), seen(live=WORSE), NOW) == given(phase)
+    assert update_verdicts(SPEC, given(phase), seen(live=WORSE), NOW) == given(phase)
 
 
 def test_what_can_not_be_read_changes_nothing() -> None:
     """Neither evidence nor verdicts."""
     before = shifting()
 
-    assert judged(SPEC, before, seen(traffic=HALF, live=None), NOW) == before
-    assert judged(SPEC, before, seen(traffic=HALF, live={"old": EVEN["old"]}), NOW) == before
+    assert update_verdicts(SPEC, before, seen(traffic=HALF, live=None), NOW) == before
+    assert update_verdicts(SPEC, before, seen(traffic=HALF, live={"old": EVEN["old"]}), NOW) == before
 
 
 def test_while_it_bakes_labels_are_weighed_and_its_habits_learned() -> None:
@@ -222,7 +222,7 @@ def test_while_it_bakes_labels_are_weighed_and_its_habits_learned() -> None:
             live={"new": counted(1000 + 9 * number, number), "old": EVEN["old"]},
             labels=labels(counted(number, number // 20), counted(number, number // 20)),
         )
-        status = judged(spec, status, look, NOW + 60 * second)
+        status = update_verdicts(spec, status, look, NOW + 60 * second)
 
     assert status.evidence.canary == ZERO
     assert status.evidence.rate(Check.LABELS).canary == counted(400, 20)
@@ -276,7 +276,7 @@ def test_a_fault_that_is_not_the_canarys_holds_the_weights(known: dict[str, Any]
 def test_a_held_rollout_is_not_promoted_meanwhile(known: dict[str, Any]) -> None:
     """Good evidence waits until the fault is over."""
     held = given(Phase.HELD, held_from=Phase.SHIFTING, step=1)
-    good = judged(SPEC, held, seen(traffic=HALF, live=GOOD), NOW)
+    good = update_verdicts(SPEC, held, seen(traffic=HALF, live=GOOD), NOW)
 
     waits = advance(SPEC, knowing(good, **known), seen(traffic=HALF, live=GOOD | {"old": counted(1000, 0)}), NOW + 1)
     goes_on = advance(SPEC, good, seen(traffic=HALF, live=GOOD), NOW + 1)
@@ -361,7 +361,7 @@ def test_the_route_is_held_against_what_it_was_told() -> None:
     status = shifting(5)
     for number in range(6):
         live = {"new": counted(100 * number), "old": counted(900 * number)}
-        status = judged(SPEC, status, seen(traffic=TENTH, live=live), NOW + number)
+        status = update_verdicts(SPEC, status, seen(traffic=TENTH, live=live), NOW + number)
 
     assert (status.weight_percent, status.evidence.route.weight_percent) == (50, 10)
     assert status.evidence.route.canary == 500
@@ -394,7 +394,7 @@ def test_drift_holds_the_rollout_only_as_a_guard(action: str, *, held: bool) -> 
     for number in (0, 1):
         inputs = {"age": tuple(number * one for one in moved)}
         both = {name: Summary(inputs=inputs) for name in ("new", "old")}
-        status = judged(spec, status, seen(traffic=TENTH, live=EVEN, summaries=both), NOW + number)
+        status = update_verdicts(spec, status, seen(traffic=TENTH, live=EVEN, summaries=both), NOW + number)
 
     step = advance(spec, status, seen(traffic=TENTH, live=EVEN, summaries=both), NOW + 2)
 
@@ -420,7 +420,7 @@ def well(status: RolloutStatus) -> RolloutStatus:
     """Return the rollout with good evidence, from looks of twenty requests."""
     for number in range(1, 60):
         live = {"new": counted(10 * number), "old": counted(10 * number)}
-        status = judged(SPEC, status, seen(traffic=HALF, live=live), NOW - 60 + number)
+        status = update_verdicts(SPEC, status, seen(traffic=HALF, live=live), NOW - 60 + number)
     return status
 
 
@@ -456,7 +456,7 @@ def test_a_weight_over_a_quarter_is_given_early_only_after_a_pass(weight: int, *
         live = {"new": counted(20 * number), "old": counted(180 * number, bad)}
         if not passes:  # enough to exclude a broken canary, too little for the tolerance
             live = {"new": counted(20 * number, number // 10), "old": counted(180 * number, number // 2)}
-        status = judged(SPEC, status, seen(traffic=TENTH, live=live), NOW - 60 + number)
+        status = update_verdicts(SPEC, status, seen(traffic=TENTH, live=live), NOW - 60 + number)
     status = knowing_gusts(status)
     steps = [{"weight_percent": one, "duration_seconds": 10, "at_least_seconds": 2} for one in (10, weight)]
     spec = release_spec(steps=steps)
@@ -532,4 +532,4 @@ def test_a_rollout_without_a_stable_revision_has_nothing_to_look_at() -> None:
     """The first release of a model."""
     first = given(Phase.SHIFTING, stable=None, evidence=NO_EVIDENCE)
 
-    assert judged(SPEC, first, Observation(live=GOOD), NOW).evidence == Evidence()
+    assert update_verdicts(SPEC, first, Observation(live=GOOD), NOW).evidence == Evidence()

@@ -13,13 +13,22 @@ from scipy import stats
 
 from benchmarks.decisions.played.stage import play_many
 from benchmarks.decisions.played.worlds import World
-from slipway.domain.forecast import Costs, Service, Wanted, boundaries, clocks, forecast, propose, wording
-from slipway.domain.forecast.cells import START, Cells, grown, pooled
-from slipway.domain.forecast.course import Leg, Metric, Plan, metrics_of, plan_of, to_exclude
-from slipway.domain.forecast.forecast import SEEN, name_of, smallest_seen
-from slipway.domain.forecast.groups import Group, pools
-from slipway.domain.forecast.schedule import price, price_spec
-from slipway.domain.forecast.walk import walk
+from slipway.domain.forecast import (
+    Costs,
+    Requirements,
+    Service,
+    boundaries,
+    clocks,
+    forecast_rollout,
+    propose_schedule,
+    wording,
+)
+from slipway.domain.forecast.cells import START, Cells, add_events, pool_cells
+from slipway.domain.forecast.course import Leg, Plan, PredictedMetric, metrics_of, plan_of, to_exclude
+from slipway.domain.forecast.forecast import SEEN, name_ratio, smallest_seen
+from slipway.domain.forecast.groups import Group, pool_groups
+from slipway.domain.forecast.schedule import price_plan, price_spec
+from slipway.domain.forecast.walk import walk_plan
 from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
@@ -32,7 +41,7 @@ from slipway.domain.spec.release import ReleaseSpec, RolloutSpec
 
 MIDDLE = boundaries.STATES // 2
 GUARD = RateGuard(margin=1.0, tolerance=1.5, negligible=0.01)
-METRIC = Metric(guard=GUARD, alpha=0.0075, beta=0.05, base=0.005)
+METRIC = PredictedMetric(guard=GUARD, alpha=0.0075, beta=0.05, base=0.005)
 STEPS = [
     {"weight_percent": 2, "duration_seconds": 300, "at_least_seconds": 60},
     {"weight_percent": 20, "duration_seconds": 300, "at_least_seconds": 30},
@@ -58,10 +67,10 @@ def evidence(x: float, y: float, n_c: float, n_s: float, guard: RateGuard = GUAR
     """Return the judge's log e-values against and for a canary, from all that was counted with one weight."""
     grid = rates.grid_of(guard.margin, guard.tolerance)
     arrays = [np.array([one], dtype=float) for one in (x, y, n_c, n_s)]
-    total = rates.likelihoods(*arrays, grid)
+    total = rates.log_likelihoods(*arrays, grid)
     small = rates.log_mixed(rates.small_likelihoods(arrays[0], arrays[2], np.array([guard.negligible])), _even())
     favour = rates.log_pass(rates.log_passing(total, grid), small, np.array(METRIC.base < guard.negligible))
-    return float(rates.log_against(total, grid)[0]), float(favour[0])
+    return float(rates.log_evidence_against(total, grid)[0]), float(favour[0])
 
 
 def _even() -> Floats:
@@ -76,8 +85,8 @@ def test_boundaries_are_where_the_judge_decides(share: float, requests: int) -> 
     n_c, n_s = served.canary[0, 0], served.stable[0, 0]
     y = METRIC.base * n_s
 
-    fails = boundaries.fails(served, GUARD, METRIC.base, METRIC.alpha)[0, MIDDLE]
-    passes = boundaries.passes(served, GUARD, METRIC.base, METRIC.beta)[0, MIDDLE]
+    fails = boundaries.find_fail_bounds(served, GUARD, METRIC.base, METRIC.alpha)[0, MIDDLE]
+    passes = boundaries.find_pass_bounds(served, GUARD, METRIC.base, METRIC.beta)[0, MIDDLE]
 
     skew = np.sqrt(y) * (-1 / 6) / np.sqrt(y)  # the middle state is where a skewed count has its median
     against = [x for x in range(200) if evidence(x, y + skew, n_c, n_s)[0] >= -np.log(METRIC.alpha)]
@@ -93,18 +102,18 @@ def test_the_weight_may_rise_where_the_judge_lets_it(rate: int, slack: int) -> N
     spec = JudgeSpec(latency=None)
     none = Counters(requests=0, errors=0)
     arms = judge.Arms(canary="c", stable="s", counters={"c": none, "s": none})
-    begun = judge.look(NO_EVIDENCE, arms, spec, judge.When(at=0.0, weight_percent=5))
-    metric = Metric(guard=spec.errors, alpha=spec.alpha, beta=spec.beta, base=0.02)
+    begun = judge.update_evidence(NO_EVIDENCE, arms, spec, judge.When(at=0.0, weight_percent=5))
+    metric = PredictedMetric(guard=spec.errors, alpha=spec.alpha, beta=spec.beta, base=0.02)
     served = alone(0.05, 10, rate).served(np.zeros(1), 0, np.array([10.0]))
     requests, stable = round(0.5 * rate), round(9.5 * rate)
 
     bad = to_exclude(metric, 10 * rate, 10)
-    most = int(boundaries.excludes(served, metric.base, spec.beta, bad)[0, MIDDLE])
+    most = int(boundaries.find_exclusion_bounds(served, metric.base, spec.beta, bad)[0, MIDDLE])
 
     may = []
     for errors in (most - slack, most + slack + 1):
         seen = {"c": Counters(requests=requests, errors=errors), "s": Counters(requests=stable, errors=stable // 50)}
-        after = judge.look(begun, replace(arms, counters=seen), spec, judge.When(at=10.0, weight_percent=5))
+        after = judge.update_evidence(begun, replace(arms, counters=seen), spec, judge.When(at=10.0, weight_percent=5))
         may.append(judge.may_rise(after, spec, 10))
     assert may == [True, False]
 
@@ -125,7 +134,7 @@ def test_events_come_as_a_poisson_number() -> None:
     """Two looks make the sum of two."""
     still = np.eye(boundaries.STATES)
 
-    cells = grown(grown(START, 3.0, still), 4.5, still)
+    cells = add_events(add_events(START, 3.0, still), 4.5, still)
 
     counts = cells.low + np.arange(cells.chances.shape[1])
     assert cells.chances.sum(axis=0) == pytest.approx(stats.poisson.pmf(counts, 7.5), abs=1e-8)
@@ -136,7 +145,7 @@ def test_wide_cells_keep_mean_and_variance() -> None:
     still = np.eye(boundaries.STATES)
     cells = START
     for _ in range(40):
-        cells = grown(cells, 1000.0, still)
+        cells = add_events(cells, 1000.0, still)
 
     centres = cells.low + cells.width * (np.arange(cells.chances.shape[1]) + 0.5) - 0.5
     share = cells.chances.sum(axis=0)
@@ -151,11 +160,11 @@ def test_groups_that_left_at_other_times_keep_what_they_have_over_the_expected()
     """Ten events in a minute and forty in four are both as expected: so are the thirty of their mean time."""
     groups = []
     for minutes, mass in ((1.0, 0.05), (4.0, 0.1), (5.0, 0.85)):  # the last one goes on by itself
-        cells = grown(START, 10.0 * minutes, np.eye(boundaries.STATES))
+        cells = add_events(START, 10.0 * minutes, np.eye(boundaries.STATES))
         cells = replace(cells, chances=mass * cells.chances)
         groups.append(Group(at=60 * minutes, spent=np.array([60 * minutes]), cells=cells))
 
-    both, _ = pools(groups, rates=np.array([10 / 60]))
+    both, _ = pool_groups(groups, rates=np.array([10 / 60]))
 
     counts = both.cells.low + np.arange(both.cells.chances.shape[1])
     chances = both.cells.chances.sum(axis=0) / both.cells.mass
@@ -168,7 +177,7 @@ def test_groups_that_go_on_together_keep_their_chances() -> None:
     one = Cells(low=3, width=1, chances=np.full((boundaries.STATES, 5), 0.01))
     other = Cells(low=8, width=2, chances=np.full((boundaries.STATES, 4), 0.01))
 
-    both = pooled([one, other])
+    both = pool_cells([one, other])
 
     counts = np.full(boundaries.STATES, 8.0)
     assert both.mass == pytest.approx(one.mass + other.mass)
@@ -190,11 +199,11 @@ def test_chances_of_two_looks_are_those_of_all_their_outcomes(share: float, rati
 
     def rolled_back(looks: int, events: Floats, stable: Floats) -> Floats:
         shape = np.broadcast_shapes(events.shape, stable.shape)
-        total = rates.likelihoods(
+        total = rates.log_likelihoods(
             np.broadcast_to(events, shape), np.broadcast_to(stable, shape),
             np.full(shape, looks * n_c), np.full(shape, looks * n_s), grid,
         )  # fmt: skip
-        return (rates.log_against(total, grid) >= -np.log(METRIC.alpha)).astype(float)
+        return (rates.log_evidence_against(total, grid) >= -np.log(METRIC.alpha)).astype(float)
 
     first = rolled_back(1, x[:, None].astype(float), y[None].astype(float))
     once = float(p_x @ first @ p_y)
@@ -206,7 +215,7 @@ def test_chances_of_two_looks_are_those_of_all_their_outcomes(share: float, rati
     both = rolled_back(2, np.arange(2.0 * len(x))[:, None], (2 * y[0] + np.arange(2.0 * len(y)))[None])
     twice = once + float((later * both).sum())
 
-    found = walk(plan, METRIC, ratio).found
+    found = walk_plan(plan, METRIC, ratio).found
 
     assert float(found.by(10)) == pytest.approx(once, abs=0.025)
     assert float(found.by(20)) == pytest.approx(twice, abs=0.025)
@@ -215,29 +224,29 @@ def test_chances_of_two_looks_are_those_of_all_their_outcomes(share: float, rati
 class Judged:
     """One metric on many traces, by the judge's own arrays."""
 
-    def __init__(self, metric: Metric, traces: int) -> None:
+    def __init__(self, metric: PredictedMetric, traces: int) -> None:
         """Begin with nothing counted, and with no gusts."""
         self.metric, self.grid = metric, rates.grid_of(metric.guard.margin, metric.guard.tolerance)
         self.negligible = np.full(traces, metric.guard.negligible)
-        self.tally = bursts.nothing((traces,), len(self.grid.ratios))
+        self.tally = bursts.empty_tally((traces,), len(self.grid.ratios))
         self.canary = np.zeros((2, traces))
         none = np.zeros(traces)
-        self.calm = bursts.Gusts(squared_cv=none, rate=none, gusty=none, clusters=np.ones(traces))
+        self.calm = bursts.Overdispersion(squared_cv=none, rate=none, gusty=none, clusters=np.ones(traces))
 
     def look(self, n_c: Floats, x: Floats, n_s: Floats, y: Floats) -> None:
         """Weigh one look."""
         self.canary += [n_c, x]
-        bursts.count(self.tally, np.stack([n_c, x, n_s, y, x], axis=-1), self.grid, self.negligible)
+        bursts.add_look(self.tally, np.stack([n_c, x, n_s, y, x], axis=-1), self.grid, self.negligible)
 
     @property
     def total(self) -> Floats:
         """Log-likelihood by ratio."""
-        return bursts.total(self.tally, self.calm, self.grid)
+        return bursts.total_against(self.tally, self.calm, self.grid)
 
     @property
     def failed(self) -> NDArray[np.bool_]:
         """Where it is rolled back."""
-        return rates.log_against(self.total, self.grid) >= -np.log(self.metric.alpha)
+        return rates.log_evidence_against(self.total, self.grid) >= -np.log(self.metric.alpha)
 
     @property
     def passed(self) -> NDArray[np.bool_]:
@@ -255,7 +264,7 @@ class Judged:
         return np.logaddexp(by_ratio, by_share) - np.log(2) >= -np.log(self.metric.beta)
 
 
-def simulated(plan: Plan, metrics: dict[str, Metric], ratio: float, traces: int) -> dict[str, Floats]:
+def simulated(plan: Plan, metrics: dict[str, PredictedMetric], ratio: float, traces: int) -> dict[str, Floats]:
     """Let the judge's arithmetic decide on drawn counts, look by look; seconds, infinite where it never happens.
 
     The canary's errors come `ratio` times as often as stable's; other metrics are equal.
@@ -324,7 +333,7 @@ def test_bad_canaries_are_found_when_the_judge_finds_them(
     """Simulated with the judge's arithmetic: chance, median, 9 of 10, and failed answers until then."""
     spec, service = spec_of(**rollout), Service(requests_per_second=rate, error_rate=base)
 
-    told = forecast(spec, service, [ratio]).bad[name_of(ratio)]
+    told = forecast_rollout(spec, service, [ratio]).bad[name_ratio(ratio)]
 
     seen = simulated(plan_of(spec, service), metrics_of(spec, service), ratio, 1000)
     assert told.found.ever == pytest.approx(np.isfinite(seen["found"]).mean(), abs=0.04)
@@ -340,7 +349,7 @@ def test_steps_that_end_within_few_looks_are_predicted_roughly() -> None:
     """Those that leave a step early have few errors; that is mixed up with those that leave later."""
     spec, service = spec_of(), Service(requests_per_second=400, error_rate=0.02)
 
-    told = forecast(spec, service, [1.3]).bad["1.3x"]
+    told = forecast_rollout(spec, service, [1.3]).bad["1.3x"]
 
     seen = simulated(plan_of(spec, service), metrics_of(spec, service), 1.3, 1000)
     assert told.found.ever == pytest.approx(np.isfinite(seen["found"]).mean(), abs=0.08)
@@ -353,7 +362,7 @@ def test_what_shows_live_only_is_found_as_without_a_shadow() -> None:
     spec = spec_of(**LONG)
     plan, metrics = plan_of(spec, service), metrics_of(spec, service)
 
-    told = forecast(spec, service).live_only
+    told = forecast_rollout(spec, service).live_only
 
     alone = {name: metric for name, metric in metrics.items() if name != Check.COPIES}
     seen = 300 + simulated(plan.live, alone, 2.0, 1000)["found"]
@@ -380,7 +389,7 @@ def test_good_canaries_are_promoted_when_the_judge_passes_them(
     spec, service = spec_of(**rollout), Service(requests_per_second=rate, error_rate=base)
 
     metrics = metrics_of(spec, service)
-    good = forecast(spec, service, ()).good
+    good = forecast_rollout(spec, service, ()).good
     told = good.promoted
 
     seen = simulated(plan_of(spec, service), metrics, 1.0, 2000)["promoted"]
@@ -400,7 +409,7 @@ def test_sparse_looks_say_little() -> None:
     even = alone(0.05, 3600, 0.2)
     sparse = replace(even, even=False)
 
-    chances = [walk(plan, replace(METRIC, base=0.01), 20.0).found.ever for plan in (even, sparse)]
+    chances = [walk_plan(plan, replace(METRIC, base=0.01), 20.0).found.ever for plan in (even, sparse)]
 
     assert chances[0] > chances[1] + 0.2
 
@@ -417,7 +426,7 @@ def test_worse_is_found_sooner_and_good_hardly_ever(rate: float, base: float, sh
     metric = replace(METRIC, base=base)
     plan = alone(share, 1800, rate)
 
-    equal, worse, worst = (walk(plan, metric, one) for one in (1.0, ratio, ratio * 1.3))
+    equal, worse, worst = (walk_plan(plan, metric, one) for one in (1.0, ratio, ratio * 1.3))
 
     times = np.linspace(0, 1800, 50)
     assert equal.found.ever <= metric.alpha * 1.05
@@ -434,7 +443,7 @@ def test_the_smallest_ratio_is_found_with_the_chance_that_is_said() -> None:
     ratio = smallest_seen(plan, plan.legs[0], metric, 3600)
 
     assert ratio is not None
-    assert walk(plan, metric, ratio).found.ever == pytest.approx(SEEN, abs=0.02)
+    assert walk_plan(plan, metric, ratio).found.ever == pytest.approx(SEEN, abs=0.02)
 
 
 def test_nothing_is_seen_without_traffic() -> None:
@@ -448,7 +457,7 @@ def test_a_shadow_finds_what_copies_show_at_no_cost() -> None:
     """What shows live only is found later, and costs failed answers."""
     spec = spec_of(shadow={"duration_seconds": 300, "at_least_seconds": None})
 
-    seen = forecast(spec, Service(requests_per_second=50, error_rate=0.005))
+    seen = forecast_rollout(spec, Service(requests_per_second=50, error_rate=0.005))
 
     assert seen.steps[0].name == "shadow"
     assert seen.bad["5x"].found.by(300) > 0.99
@@ -459,9 +468,9 @@ def test_a_shadow_finds_what_copies_show_at_no_cost() -> None:
 def test_promotion_waits_for_latency_too() -> None:
     """Unless the spec does not ask for it."""
     service = Service(requests_per_second=2.0, error_rate=0.001)
-    with_latency = forecast(spec_of(), service)
+    with_latency = forecast_rollout(spec_of(), service)
     document = spec_of().model_dump() | {"judge": {"latency": None}}
-    without = forecast(ReleaseSpec.model_validate(document), service)
+    without = forecast_rollout(ReleaseSpec.model_validate(document), service)
 
     assert without.promotion.ever == pytest.approx(without.good.promoted.ever)
     assert with_latency.promotion.ever < without.promotion.ever
@@ -471,7 +480,7 @@ def test_sentences_say_it_as_people_would() -> None:
     """How soon a doubling, and what not in a day."""
     spec = spec_of(steps=[{"weight_percent": 10, "duration_seconds": 1800}])
 
-    said = list(wording.sentences(forecast(spec, Service(requests_per_second=12, error_rate=0.03))))
+    said = list(wording.describe_forecast(forecast_rollout(spec, Service(requests_per_second=12, error_rate=0.03))))
 
     assert said[0].startswith("At 12 requests/s and 10 % step 1 can see a doubling of errors in about ")
     assert said[0].endswith("a 10 % change can't be seen in a day.")
@@ -485,7 +494,10 @@ def test_information_is_the_mean_growth_of_the_likelihood() -> None:
     x = np.arange(80)
     grid = rates.grid_of(1.0, ratio)
     nats = [
-        (rates.likelihoods(*(np.array([one]) for one in (a, b, odds, 1.0)), grid) @ np.eye(len(grid.ratios))[:, -2:])[0]
+        (
+            rates.log_likelihoods(*(np.array([one]) for one in (a, b, odds, 1.0)), grid)
+            @ np.eye(len(grid.ratios))[:, -2:]
+        )[0]
         for a, b in ((1.0, 0.0), (0.0, 1.0))
     ]
     mean_x = stats.poisson.pmf(x, ratio * events) @ x
@@ -493,7 +505,7 @@ def test_information_is_the_mean_growth_of_the_likelihood() -> None:
 
     growth = mean_x * (nats[0][1] - nats[0][0]) + mean_y * (nats[1][1] - nats[1][0])
 
-    assert clocks.information(ratio, odds) * events == pytest.approx(growth)
+    assert clocks.information_rate(ratio, odds) * events == pytest.approx(growth)
 
 
 def test_no_schedule_of_a_sample_costs_less_than_the_proposal() -> None:
@@ -501,7 +513,7 @@ def test_no_schedule_of_a_sample_costs_less_than_the_proposal() -> None:
     spec, service, costs = spec_of(), Service(requests_per_second=50, error_rate=0.005), Costs()
     plan, metrics = plan_of(spec, service), metrics_of(spec, service)
 
-    proposal = propose(spec, service, costs)
+    proposal = propose_schedule(spec, service, costs)
 
     assert proposal is not None
     others = [((1, 30), (50, 0)), ((5, 10), (25, 0)), ((2, 10), (10, 30), (40, 0)), ((20, 0),), ((50, 0),), ((10, 0),)]
@@ -516,7 +528,9 @@ def test_no_schedule_of_a_sample_costs_less_than_the_proposal() -> None:
             )
             for (percent, seconds), follows in zip(steps, after, strict=True)
         )
-        assert proposal.priced.cost <= 1.05 * price(replace(plan, legs=legs, wait_seconds=0.0), metrics, costs).cost
+        assert (
+            proposal.priced.cost <= 1.05 * price_plan(replace(plan, legs=legs, wait_seconds=0.0), metrics, costs).cost
+        )
     assert proposal.priced.cost < price_spec(spec, service, costs).cost
 
 
@@ -524,7 +538,7 @@ def test_the_dearer_failed_answers_the_fewer_are_proposed() -> None:
     """Exposure is weighed against delay."""
     spec, service = spec_of(), Service(requests_per_second=50, error_rate=0.005)
 
-    found = [propose(spec, service, Costs(seconds_per_bad_request=price)) for price in (1, 1000)]
+    found = [propose_schedule(spec, service, Costs(seconds_per_bad_request=price)) for price in (1, 1000)]
 
     [cheap, dear] = [sum(one.priced.bad_requests.values()) for one in found if one is not None]
     assert dear < cheap / 2
@@ -534,8 +548,10 @@ def test_what_is_wanted_is_found_in_time() -> None:
     """Or nothing is proposed."""
     spec, service = spec_of(), Service(requests_per_second=50, error_rate=0.005)
 
-    possible = propose(spec, service, Costs(seconds_per_bad_request=1e5), Wanted(ratio=2, within_seconds=900))
-    impossible = propose(spec, service, Costs(), Wanted(ratio=1.1, within_seconds=60))
+    possible = propose_schedule(
+        spec, service, Costs(seconds_per_bad_request=1e5), Requirements(ratio=2, within_seconds=900)
+    )
+    impossible = propose_schedule(spec, service, Costs(), Requirements(ratio=1.1, within_seconds=60))
 
     assert possible is not None
     assert possible.wanted_seconds is not None
@@ -545,10 +561,10 @@ def test_what_is_wanted_is_found_in_time() -> None:
 
 def test_a_proposal_can_be_pasted() -> None:
     """It is a rollout that the spec takes."""
-    proposal = propose(spec_of(), Service(requests_per_second=50, error_rate=0.005), Costs())
+    proposal = propose_schedule(spec_of(), Service(requests_per_second=50, error_rate=0.005), Costs())
 
     assert proposal is not None
-    steps = RolloutSpec.model_validate(yaml.safe_load(wording.fragment(proposal))["rollout"]).steps
+    steps = RolloutSpec.model_validate(yaml.safe_load(wording.format_proposal(proposal))["rollout"]).steps
     assert [(step.weight_percent, step.duration_seconds) for step in steps] == list(proposal.steps)
 
 
@@ -573,9 +589,9 @@ def test_slow_answers_are_a_metric_unless_left_out() -> None:
         (lambda: Costs(bad_share=float("nan")), "bad_share nan"),
         (lambda: Costs(seconds_per_bad_request=-1), "seconds_per_bad_request -1"),
         (lambda: Costs(seconds_per_bad_request=float("nan")), "seconds_per_bad_request nan"),
-        (lambda: Wanted(ratio=1, within_seconds=60), "ratio 1"),
-        (lambda: Wanted(ratio=float("inf"), within_seconds=60), "ratio inf"),
-        (lambda: Wanted(ratio=2, within_seconds=0), "within_seconds 0"),
+        (lambda: Requirements(ratio=1, within_seconds=60), "ratio 1"),
+        (lambda: Requirements(ratio=float("inf"), within_seconds=60), "ratio inf"),
+        (lambda: Requirements(ratio=2, within_seconds=0), "within_seconds 0"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(make: Callable[[], object], message: str) -> None:
@@ -587,7 +603,7 @@ def test_numbers_that_make_no_sense_are_refused(make: Callable[[], object], mess
 def test_copies_that_show_enough_end_the_shadow_before_its_time() -> None:
     """An equal canary leaves it after some three minutes, in rollouts played look by look as predicted."""
     spec = spec_of(shadow={"duration_seconds": 900})
-    good = forecast(spec, Service(requests_per_second=50, error_rate=0.005)).good
+    good = forecast_rollout(spec, Service(requests_per_second=50, error_rate=0.005)).good
     world = World(history_minutes=20, longest_seconds=950, rollout={"warm_up_seconds": 0})
     seen = np.mean([min(one.shadow_seconds or 900.0, 900.0) for one in play_many(world, 12)])
 
@@ -599,7 +615,9 @@ def test_what_comes_while_replicas_are_cold_is_not_counted_in() -> None:
     """A doubling is found half a minute later in a step of ten minutes; clients get the answers all the same."""
     service = Service(requests_per_second=50, error_rate=0.005)
     steps = [{"weight_percent": 25, "duration_seconds": 600}]
-    cold, warm = (forecast(spec_of(steps=steps, warm_up_seconds=seconds), service).bad["2x"] for seconds in (30, 0))
+    cold, warm = (
+        forecast_rollout(spec_of(steps=steps, warm_up_seconds=seconds), service).bad["2x"] for seconds in (30, 0)
+    )
 
     later = (cold.found.quantile(0.5) or 0.0) - (warm.found.quantile(0.5) or 0.0)
     assert later == pytest.approx(30, abs=15)
@@ -610,8 +628,8 @@ def test_a_plan_says_what_comes_before_between_and_after_the_steps() -> None:
     """How long the shadow takes, what is not weighed, and what the requests held back cost and find."""
     service = Service(requests_per_second=50, error_rate=0.005)
     spec = spec_of(shadow={"duration_seconds": 900}, warm_up_seconds=30, hold_back_percent=5)
-    said = "\n".join(wording.sentences(forecast(spec, service)))
-    without = "\n".join(wording.sentences(forecast(spec_of(), service)))
+    said = "\n".join(wording.describe_forecast(forecast_rollout(spec, service)))
+    without = "\n".join(wording.describe_forecast(forecast_rollout(spec_of(), service)))
 
     assert "leaves it after 4 min (mean), at the earliest after 2 min, at the latest after 15 min" in said
     assert "The first 30 s after a rise are not weighed" in said

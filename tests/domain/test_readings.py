@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums, news, since_reading
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums, delta_since, reading_since
 
 EDGES = (10.0, 100.0)
 
@@ -101,10 +101,10 @@ def test_a_summarys_requests_are_subtracted() -> None:
     """And where they fell, a process began anew."""
     before, after = Summary(requests=10, nonfinite=1), Summary(requests=14, nonfinite=3)
 
-    came = since_reading(Reading(summary=before), Reading(summary=after))
+    came = reading_since(Reading(summary=before), Reading(summary=after))
 
     assert came == Reading(summary=Summary(requests=4, nonfinite=2))
-    assert since_reading(Reading(summary=after), Reading(summary=before)) is None
+    assert reading_since(Reading(summary=after), Reading(summary=before)) is None
 
 
 @pytest.mark.parametrize(("requests", "errors"), [(math.nan, 0), (5, math.nan), (-1, 0), (5, -1)])
@@ -141,7 +141,7 @@ def test_each_part_is_subtracted() -> None:
         labels=Counters(requests=9, errors=3),
     )
 
-    assert since_reading(before, after) == Reading(
+    assert reading_since(before, after) == Reading(
         requests=Counters(requests=5, errors=1),
         latencies=latencies(6, 2, 0),
         summary=Summary(
@@ -191,14 +191,14 @@ SCORES = Sums(count=5, total=1.0, squares=2.0)
 )
 def test_what_went_backwards_gives_nothing(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Its process began anew, or was another one: what came between can't be known."""
-    assert since_reading(Reading(**before), Reading(**after)) is None
+    assert reading_since(Reading(**before), Reading(**after)) is None
 
 
 def test_a_part_that_is_not_read_now_is_left_out() -> None:
     """The others are known still."""
     before = Reading(requests=Counters(requests=3, errors=0), labels=Counters(requests=2, errors=0))
 
-    assert since_reading(before, counted(5)) == counted(2)
+    assert reading_since(before, counted(5)) == counted(2)
 
 
 # looks in a row
@@ -208,7 +208,7 @@ def looks(*rows: tuple[int, int]) -> list[tuple[int, int] | None]:
     """Return what each look added, for looks at (canary's, stable's) cumulative requests."""
     cursor, added = Cursor(), []
     for canary, stable in rows:
-        since, cursor = news(cursor, arms(canary, stable))
+        since, cursor = delta_since(cursor, arms(canary, stable))
         came = {name: one.requests.requests for name, one in since.items() if one.requests} if since else None
         added.append((came["new"], came["old"]) if came else None)
     return added
@@ -246,9 +246,9 @@ def test_a_process_that_dies_twice_is_counted_from_its_last_beginning() -> None:
 
 def test_other_revisions_begin_anew() -> None:
     """A cursor belongs to its revisions."""
-    _, cursor = news(Cursor(), arms(10, 90))
+    _, cursor = delta_since(Cursor(), arms(10, 90))
 
-    since, cursor = news(cursor, {"newer": counted(5), "old": counted(95)})
+    since, cursor = delta_since(cursor, {"newer": counted(5), "old": counted(95)})
 
     assert since is None
     assert cursor == Cursor(last={"newer": counted(5), "old": counted(95)})
@@ -266,7 +266,7 @@ def test_no_request_is_ever_counted_twice(steps: list[tuple[int, str]]) -> None:
         truth += more
         scrapes.append((life, truth))
         shown = scrapes[-2] if what == "late" else scrapes[-1]
-        since, cursor = news(cursor, arms(shown[0], shown[1]))
+        since, cursor = delta_since(cursor, arms(shown[0], shown[1]))
         counted_so_far += since["new"].requests.requests if since and since["new"].requests else 0
 
         assert counted_so_far <= truth

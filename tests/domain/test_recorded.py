@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.gates.contract.recorded import LONGEST_LINE, MOST, Recorded, read_samples
+from slipway.domain.gates.contract.recorded import LONGEST_LINE, MOST, RecordedSample, read_samples
 
 
 def line(second: int, inputs: Any, **more: Any) -> bytes:  # noqa: ANN401 - whatever a log may hold
@@ -21,7 +21,7 @@ def test_samples_are_told_from_other_lines() -> None:
     inputs = {"a": [1, 2.5, None, True], "b": ["x", ""]}
     lines = [b"started", b'{"logger":"slipway.inference","message":"x"}', line(1, inputs), b"\xff\xfe", b""]
 
-    assert read_samples(lines) == Recorded(requests=(inputs,))
+    assert read_samples(lines) == RecordedSample(requests=(inputs,))
 
 
 def test_the_newest_of_all_logs_are_kept_once_each() -> None:
@@ -58,7 +58,7 @@ def test_a_line_that_is_no_sample_is_left_out_and_counted(broken: bytes) -> None
 def test_a_log_without_samples_says_so() -> None:
     """Where requests are recorded and none came yet; where nobody asked for samples nothing is to be said."""
     assert read_samples([b"started"]).remark == "no live request was recorded yet"
-    assert Recorded().remark == ""
+    assert RecordedSample().remark == ""
 
 
 def test_values_are_not_in_its_words() -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from slipway.domain.rollout.actions import wanted_traffic
 from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway.domain.rollout.status import Phase
-from slipway.domain.spec.fitting import fitted
+from slipway.domain.spec.fitting import fit_spec
 from slipway.domain.spec.rescue import RescueSpec
 from tests.domain.looks import NEW, OLD, given, release_spec
 
@@ -79,8 +79,8 @@ def test_bounds_that_bound_nothing_are_refused(wrong: dict[str, float]) -> None:
 
 def test_a_router_that_rescues_nothing_is_asked_for_nothing() -> None:
     """Said in words; a spec without a rescue loses nothing."""
-    spec, said = fitted(release_spec(), copies=True, weights=None, rescues=False)
+    spec, said = fit_spec(release_spec(), copies=True, weights=None, rescues=False)
 
     assert spec.rollout.rescue is None
     assert said[0].startswith("no rescue: ")
-    assert fitted(spec, copies=True, weights=None, rescues=False) == (spec, ())
+    assert fit_spec(spec, copies=True, weights=None, rescues=False) == (spec, ())

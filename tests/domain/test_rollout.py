@@ -9,7 +9,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.rollout.actions import Approval, Route, wanted_traffic
-from slipway.domain.rollout.machine import Step, advance, begin, undo
+from slipway.domain.rollout.machine import Transition, advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase
@@ -46,7 +46,7 @@ def test_nothing_follows_a_terminal_phase(phase: Phase, health: Health, approval
 
     step = advance(SPEC, over, seen(health, health, HALF, live=WORSE, approval=approval, superseded_by=9), NOW + 99)
 
-    assert step == Step(status=over, reason="so far")
+    assert step == Transition(status=over, reason="so far")
 
 
 def test_an_approval_is_kept() -> None:
@@ -101,7 +101,7 @@ def test_a_rollout_begins_with_nothing_held_for_or_against_it() -> None:
     earlier = advance(SPEC, shifting(), seen(traffic=HALF, live=GOOD), NOW).status
     pending = given(Phase.PENDING, canary=None, stable=None, evidence=earlier.evidence, evidence_for=9.0, step=1)
 
-    begun = begin(pending, NEW, OLD, NOW, needs_approval=True)
+    begun = begin_traffic(pending, NEW, OLD, NOW, needs_approval=True)
 
     assert (begun.phase, begun.canary, begun.stable) == (Phase.STARTING, NEW, OLD)
     assert (begun.evidence.canary, begun.step, begun.weight_percent) == (ZERO, 0, 0)
@@ -115,19 +115,19 @@ def test_a_rollout_begins_with_nothing_held_for_or_against_it() -> None:
 def test_what_serves_can_not_be_released_beside_itself() -> None:
     """Taking it back would stop what serves."""
     with pytest.raises(ValueError, match="new serves already"):
-        begin(given(Phase.PENDING, canary=None), NEW, replace(NEW, version=3), NOW)
+        begin_traffic(given(Phase.PENDING, canary=None), NEW, replace(NEW, version=3), NOW)
 
 
 def test_a_rollout_that_did_not_begin_can_not_advance() -> None:
     """There is no canary to look at."""
-    with pytest.raises(ValueError, match=r"m-v2-a1 is pending: begin\(\) it first"):
+    with pytest.raises(ValueError, match=r"m-v2-a1 is pending: begin_traffic\(\) it first"):
         advance(SPEC, given(Phase.PENDING, canary=None), seen(), NOW)
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.terminal and phase is not Phase.PENDING])
 def test_a_rollout_under_way_can_be_taken_back(phase: Phase) -> None:
     """From every phase, the bake window included: the next look moves traffic to stable."""
-    undone = undo(given(phase), "ann said so", NOW)
+    undone = undo_rollout(given(phase), "ann said so", NOW)
 
     step = advance(SPEC, undone, seen(traffic=PROMOTED), NOW)
 
@@ -137,7 +137,7 @@ def test_a_rollout_under_way_can_be_taken_back(phase: Phase) -> None:
 
 def test_a_rollout_whose_gates_are_at_work_is_stopped() -> None:
     """Nothing was started, so there is nothing to take back."""
-    undone = undo(given(Phase.PENDING, canary=None), "ann said so", NOW)
+    undone = undo_rollout(given(Phase.PENDING, canary=None), "ann said so", NOW)
 
     assert (undone.phase, undone.reason) == (Phase.STOPPED, "ann said so")
 
@@ -146,7 +146,7 @@ def test_a_rollout_whose_gates_are_at_work_is_stopped() -> None:
 def test_a_rollout_that_is_over_can_not_be_taken_back(phase: Phase) -> None:
     """A new, direct rollout does that."""
     with pytest.raises(ValueError, match=f"is {phase}: there is nothing to take back"):
-        undo(given(phase), "ann said so", NOW)
+        undo_rollout(given(phase), "ann said so", NOW)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_each_phase_wants_its_traffic(phase: Phase, traffic: Traffic | None) -> 
 
 def test_the_timeline_keeps_changes_and_the_newest_look() -> None:
     """A thousand looks: at most 400 moments, every phase and weight among them, the last look at the end."""
-    status = begin(given(Phase.PENDING, canary=None, timeline=()), NEW, OLD, NOW)
+    status = begin_traffic(given(Phase.PENDING, canary=None, timeline=()), NEW, OLD, NOW)
     status = advance(SPEC, status, seen(), NOW + 1).status
     status = advance(SPEC, status, seen(traffic=SHADOWED), NOW + 20).status
     status = advance(SPEC, status, seen(traffic=TENTH), NOW + 31).status

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slipway.domain.rollout.actions import Observation, Reserve, Route, Stop
-from slipway.domain.rollout.capacity import raised, shortages
+from slipway.domain.rollout.capacity import find_floors_to_raise, find_shortages
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.revision import Health, Rescue, RevisionState, Traffic
 from slipway.domain.rollout.scaling import Load, Scale
@@ -304,15 +304,15 @@ def test_stable_keeps_room_for_what_it_answers_in_the_canarys_place(
     seen = scaled(new, old, wanted)
 
     rescue = replace(RESCUED, at_once=at_once)
-    assert raised(replace(wanted, rescue=rescue), wanted, seen.revisions) == {"old": floor}
-    assert raised(wanted, wanted, seen.revisions) == {}
+    assert find_floors_to_raise(replace(wanted, rescue=rescue), wanted, seen.revisions) == {"old": floor}
+    assert find_floors_to_raise(wanted, wanted, seen.revisions) == {}
 
 
 def test_a_step_waits_for_the_room_that_rescue_needs() -> None:
     """Stable was scaled down: with its replicas the canary's requests would drown it."""
     wanted = replace(HALF, rescue=RESCUED)
 
-    short = shortages(wanted, TENTH, scaled(replicas(6, 4), replicas(5, 4), TENTH).revisions)
+    short = find_shortages(wanted, TENTH, scaled(replicas(6, 4), replicas(5, 4), TENTH).revisions)
 
     assert [(one.name, one.needed, one.ready) for one in short] == [("new", 20, 6), ("old", 20, 5)]
 
@@ -321,5 +321,8 @@ def test_a_warm_canary_hands_nothing_on() -> None:
     """At 0 % there is nothing to make room for; where the load is not known the spec's minimum is enough."""
     warm = Traffic(stable="old", canary="new", rescue=RESCUED)
 
-    assert raised(warm, BEFORE, scaled(replicas(1), BUSY, BEFORE).revisions) == {}
-    assert raised(replace(TENTH, rescue=RESCUED), BEFORE, scaled(replicas(1), replicas(1), BEFORE).revisions) == {}
+    assert find_floors_to_raise(warm, BEFORE, scaled(replicas(1), BUSY, BEFORE).revisions) == {}
+    assert (
+        find_floors_to_raise(replace(TENTH, rescue=RESCUED), BEFORE, scaled(replicas(1), replicas(1), BEFORE).revisions)
+        == {}
+    )

@@ -16,10 +16,10 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.readings import Latencies
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
-from slipway.domain.rollout.baking import held_back
-from slipway.domain.rollout.machine import advance, begin, undo
+from slipway.domain.rollout.baking import find_hold_back
+from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
-from slipway.domain.rollout.scaling import TELLING_PERCENT, Load, Scale, desired
+from slipway.domain.rollout.scaling import TELLING_PERCENT, Load, Scale, desired_replicas
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import Deadline, ReleaseSpec
@@ -47,7 +47,7 @@ class Replicas:
 
     def come(self, in_flight: float) -> None:
         """Let the autoscaler have its way."""
-        wanted = desired(max(1, self.ready), self.seen(in_flight).loads)
+        wanted = desired_replicas(max(1, self.ready), self.seen(in_flight).loads)
         self.ready = min(max(wanted, self.floor), MAXIMUM)
 
 
@@ -200,7 +200,7 @@ class Rollout(RuleBasedStateMachine):
         pending = RolloutStatus(
             model="m", version=2, release_id="m-v2-a1", direct=direct, started_at=0, entered_at=0, heartbeat_at=0
         )
-        self.store(begin(pending, NEW, stable, self.now, needs_approval=needs_approval))
+        self.store(begin_traffic(pending, NEW, stable, self.now, needs_approval=needs_approval))
 
     def store(self, status: RolloutStatus) -> None:
         """Write the status where the next driver finds it."""
@@ -333,7 +333,7 @@ class Rollout(RuleBasedStateMachine):
     @rule()
     def person_takes_it_back(self) -> None:
         """`slipway rollback`, at any moment."""
-        self.store(undo(self.status, "ann said so", self.now))
+        self.store(undo_rollout(self.status, "ann said so", self.now))
 
     # what always holds
 
@@ -362,7 +362,7 @@ class Rollout(RuleBasedStateMachine):
         """Only a weight that the phase allows is written."""
         status = self.status
         steps = {step.weight_percent for step in self.spec.rollout.steps}
-        whole = {100 - held_back(self.spec, status)}
+        whole = {100 - find_hold_back(self.spec, status)}
         allowed = {Phase.SHIFTING: steps, Phase.HELD: {*steps, 0}, Phase.PROMOTING: whole, Phase.BAKING: whole}
         ends = {100} if status.phase is Phase.SUCCEEDED else {0}
         assert status.weight_percent in allowed.get(status.phase, ends)

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.domain.rollout.scaling import Arm, Load, Scale, bearable_percent, desired, needed, stabilized
+from slipway.domain.rollout.scaling import (
+    Arm,
+    Load,
+    Scale,
+    bearable_percent,
+    desired_replicas,
+    needed_replicas,
+    stabilize_replicas,
+)
 
 counts = st.integers(1, 200)
 averages = st.floats(0, 1000)
@@ -40,22 +48,22 @@ def scale(ready: int, *loads: Load, minimum: int = 1, maximum: int = 1000) -> Sc
 )
 def test_the_autoscaler_s_formula(current: int, average: float, target: float, wanted: int) -> None:
     """`ceil(current * average / target)`, unless the ratio is within the tolerance."""
-    assert desired(current, [load(average, target)]) == wanted
+    assert desired_replicas(current, [load(average, target)]) == wanted
 
 
 def test_the_signal_that_wants_most_decides() -> None:
     """Several signals: the largest count; none that can be read: the count stays."""
-    assert desired(4, [load(2), load(90, 60, "cpu"), load(10, 80, "memory")]) == 6
-    assert desired(4, []) == 4
+    assert desired_replicas(4, [load(2), load(90, 60, "cpu"), load(10, 80, "memory")]) == 6
+    assert desired_replicas(4, []) == 4
 
 
 def test_fewer_replicas_come_only_after_the_window() -> None:
     """The largest recommendation of the window counts; what is older is forgotten."""
     recommended = [(0.0, 9), (100.0, 6), (200.0, 4)]
 
-    assert stabilized(recommended, now=200, window_seconds=300) == 9
-    assert stabilized(recommended, now=310, window_seconds=300) == 6
-    assert stabilized(recommended, now=410, window_seconds=300) == 4
+    assert stabilize_replicas(recommended, now=200, window_seconds=300) == 9
+    assert stabilize_replicas(recommended, now=310, window_seconds=300) == 6
+    assert stabilize_replicas(recommended, now=410, window_seconds=300) == 4
 
 
 @given(ready=counts, average=averages, target=targets, percent=st.integers(1, 100))
@@ -64,7 +72,7 @@ def test_what_is_needed_is_what_the_autoscaler_would_want(
 ) -> None:
     """A side with all requests, asked for the share it has, needs what the formula without tolerance gives."""
     one = Arm(percent=percent, scale=scale(ready, load(average, target), maximum=10**9))
-    wanted = needed([one], 0, percent) if percent >= 5 else None
+    wanted = needed_replicas([one], 0, percent) if percent >= 5 else None
 
     if wanted is not None:
         exact = ready * average / target
@@ -78,7 +86,7 @@ def test_a_larger_share_never_needs_less(ready: int, average: float, target: flo
         Arm(percent=100 - percent, scale=scale(ready, load(average, target), maximum=50)),
         Arm(percent=percent, scale=scale(1, minimum=2, maximum=20)),
     ]
-    few, many = needed(arms, 1, min(percent, more)), needed(arms, 1, max(percent, more))
+    few, many = needed_replicas(arms, 1, min(percent, more)), needed_replicas(arms, 1, max(percent, more))
 
     assert 2 <= few <= many <= 20
 
@@ -90,8 +98,8 @@ def test_replicas_carry_what_they_are_said_to_need(ready: int, average: float, t
     share = bearable_percent(arms, 0)
 
     assert 0 <= share <= 100
-    assert needed(arms, 0, share) <= max(ready, 1)
-    assert share == 100 or needed(arms, 0, share + 1) > ready
+    assert needed_replicas(arms, 0, share) <= max(ready, 1)
+    assert share == 100 or needed_replicas(arms, 0, share + 1) > ready
 
 
 def test_a_new_version_is_not_taken_for_a_faster_one() -> None:
@@ -101,16 +109,16 @@ def test_a_new_version_is_not_taken_for_a_faster_one() -> None:
     slow = Arm(percent=10, scale=scale(1, load(8)))
     hardly = Arm(percent=1, scale=scale(1, load(400)))
 
-    assert needed([stable, fast], 1, 50) == 5
-    assert needed([stable, slow], 1, 50) == 10
-    assert needed([stable, hardly], 1, 50) == 5
+    assert needed_replicas([stable, fast], 1, 50) == 5
+    assert needed_replicas([stable, slow], 1, 50) == 10
+    assert needed_replicas([stable, hardly], 1, 50) == 5
 
 
 def test_where_nothing_is_known_the_minimum_will_do() -> None:
     """No load read: the spec's minimum, and nothing speaks against any share."""
     arms = [Arm(percent=100, scale=scale(3)), Arm(percent=0, scale=scale(1, minimum=2))]
 
-    assert needed(arms, 1, 100) == 2
+    assert needed_replicas(arms, 1, 100) == 2
     assert bearable_percent(arms, 0) == 100
 
 
@@ -118,5 +126,5 @@ def test_no_more_is_waited_for_than_there_may_be() -> None:
     """At the spec's maximum all that can be had is there."""
     full = [Arm(percent=50, scale=scale(4, load(100), maximum=4))]
 
-    assert needed(full, 0, 100) == 4
+    assert needed_replicas(full, 0, 100) == 4
     assert bearable_percent(full, 0) == 100

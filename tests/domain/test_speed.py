@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from slipway.domain.optimize.conversion import Variant
-from slipway.domain.optimize.speed import choose, paired_speedup
+from slipway.domain.optimize.speed import choose_variant, paired_speedup
 from slipway.domain.verdict import Outcome, Verdict
 
 
@@ -135,7 +135,7 @@ def test_times_that_can_not_be_are_refused(plain: list[float], variant: list[flo
 )
 def test_the_fastest_with_confidence_ships(others: list[Variant], chosen: str, reason: str) -> None:
     """The whole interval must lie above the least gain; else plain, with the numbers."""
-    decided = choose([PLAIN, *others], confidence=0.95)
+    decided = choose_variant([PLAIN, *others], confidence=0.95)
 
     assert decided.chosen.name == chosen
     assert decided.reason == reason
@@ -144,7 +144,7 @@ def test_the_fastest_with_confidence_ships(others: list[Variant], chosen: str, r
 
 def test_a_variant_without_parity_never_ships() -> None:
     """However fast it is."""
-    decided = choose([PLAIN, row("dynamic-int8", 9, 8, 10, outcome=Outcome.FAIL)], confidence=0.95)
+    decided = choose_variant([PLAIN, row("dynamic-int8", 9, 8, 10, outcome=Outcome.FAIL)], confidence=0.95)
 
     assert decided.chosen is PLAIN
 
@@ -152,4 +152,4 @@ def test_a_variant_without_parity_never_ships() -> None:
 def test_a_table_begins_with_plain() -> None:
     """There is always something to fall back on."""
     with pytest.raises(ValueError, match="begin with the plain model"):
-        choose([row("graph", 2, 2, 2)], confidence=0.95)
+        choose_variant([row("graph", 2, 2, 2)], confidence=0.95)

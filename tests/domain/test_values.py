@@ -19,7 +19,7 @@ from slipway.domain.release.version import ModelVersion, ReleaseState, Signature
 from slipway.domain.rollout.revision import Package, Revision, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Evidence, Moment, Phase, RolloutStatus
-from slipway.domain.verdict import Outcome, Verdict, worst
+from slipway.domain.verdict import Outcome, Verdict, combine_outcomes
 
 DOCUMENT = TypeAdapter(RolloutStatus)
 PACKAGE = Package(model="digits", version=2, path=Path("p"), digest="sha256:0", tag="digits:v2", runtime="onnx")
@@ -71,7 +71,7 @@ def test_impossible_traffic_is_refused(canary: str | None, percent: int, message
 )
 def test_the_worst_outcome_stands_for_all(outcomes: list[Outcome], together: Outcome) -> None:
     """FAIL, then NO_DATA, then INCONCLUSIVE, then PASS; nothing checked is no data."""
-    assert worst(Verdict(check="x", outcome=outcome, reason="") for outcome in outcomes) is together
+    assert combine_outcomes(Verdict(check="x", outcome=outcome, reason="") for outcome in outcomes) is together
 
 
 def test_what_does_not_block_does_not_count() -> None:
@@ -79,8 +79,8 @@ def test_what_does_not_block_does_not_count() -> None:
     warning = Verdict(check="x", outcome=Outcome.FAIL, reason="", blocking=False)
     fine = Verdict(check="y", outcome=Outcome.PASS, reason="")
 
-    assert worst([warning, fine]) is Outcome.PASS
-    assert worst([warning]) is Outcome.NO_DATA
+    assert combine_outcomes([warning, fine]) is Outcome.PASS
+    assert combine_outcomes([warning]) is Outcome.NO_DATA
 
 
 # phases and versions

@@ -11,13 +11,13 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.readings import Summary
 from slipway.domain.rollout.actions import Observation
-from slipway.domain.rollout.analysis import judged, warmed
-from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.analysis import update_verdicts, update_warming
+from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import Scale
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
-from slipway.domain.rollout.warming import MOST_IN_A_ROW, NOTHING_WARMS, Warming, added, more_than_cold
+from slipway.domain.rollout.warming import MOST_IN_A_ROW, NOTHING_WARMS, Warming, add_replicas, more_than_cold
 from tests.domain.looks import GOOD, NEW, NOTHING, NOW, SHADOWED, TENTH, given, release_spec, seen
 
 STEPS = [{"weight_percent": 10, "duration_seconds": 600}, {"weight_percent": 50, "duration_seconds": 600}]
@@ -29,7 +29,7 @@ WARM = {name: Summary(warm=True) for name in ("new", "old")}
 def judged_at(status: RolloutStatus) -> RolloutStatus:
     """Return the rollout with what a look at live requests weighs."""
     when = seen(traffic=TENTH, live=GOOD)
-    return judged(SPEC, warmed(SPEC, status, when, NOW), when, NOW)
+    return update_verdicts(SPEC, update_warming(SPEC, status, when, NOW), when, NOW)
 
 
 def looked(status: RolloutStatus, when: Observation, now: float) -> RolloutStatus:
@@ -70,7 +70,7 @@ def test_half_of_a_short_step_is_weighed_at_least() -> None:
     """A demo's steps last some seconds."""
     short = release_spec(warm_up_seconds=30, steps=[{"weight_percent": 10, "duration_seconds": 8}])
     cold = [
-        warmed(short, given(Phase.SHIFTING, seconds), seen(traffic=TENTH, live=GOOD), NOW).warming.cold
+        update_warming(short, given(Phase.SHIFTING, seconds), seen(traffic=TENTH, live=GOOD), NOW).warming.cold
         for seconds in (1, 3.9, 4, 7)
     ]
 
@@ -128,9 +128,9 @@ def test_a_replica_that_goes_makes_none_cold() -> None:
 
 def test_an_autoscaler_that_never_rests_does_not_blind_the_judge() -> None:
     """A replica every 10 s: of five windows at least one is weighed."""
-    warming, cold = added(NOTHING_WARMS, {"new": 1}, 0.0, 30.0), []
+    warming, cold = add_replicas(NOTHING_WARMS, {"new": 1}, 0.0, 30.0), []
     for look in range(1, 91):
-        warming = added(warming, {"new": 1 + look}, 10.0 * look, 30.0)
+        warming = add_replicas(warming, {"new": 1 + look}, 10.0 * look, 30.0)
         cold.append(10.0 * look < warming.until)
 
     assert cold.count(False) >= len(cold) // (MOST_IN_A_ROW + 1)
@@ -139,8 +139,8 @@ def test_an_autoscaler_that_never_rests_does_not_blind_the_judge() -> None:
 
 def test_replicas_that_come_far_apart_have_a_window_each() -> None:
     """The second one's is whole."""
-    first = added(Warming(replicas={"new": 1}), {"new": 2}, 100.0, 30.0)
-    second = added(first, {"new": 3}, 170.0, 30.0)
+    first = add_replicas(Warming(replicas={"new": 1}), {"new": 2}, 100.0, 30.0)
+    second = add_replicas(first, {"new": 3}, 170.0, 30.0)
 
     assert (first.until, second.until) == (130.0, 200.0)
 
@@ -233,4 +233,4 @@ def test_a_new_rollout_knows_of_no_replicas() -> None:
     """What an earlier one saw is of other revisions."""
     pending = replace(given(Phase.PENDING), warming=Warming(replicas={"new": 9}, until=1e9, cold=True))
 
-    assert begin(pending, NEW, pending.stable, NOW).warming == NOTHING_WARMS
+    assert begin_traffic(pending, NEW, pending.stable, NOW).warming == NOTHING_WARMS

@@ -8,7 +8,7 @@ import pytest
 
 from slipway import wiring
 from slipway.domain.release.version import CHALLENGER, CHAMPION, ReleaseState
-from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.machine import begin_traffic
 from slipway.domain.rollout.status import Phase
 from slipway.errors import NotFound, PermanentError
 from slipway.usecases.begin import NEWEST, begin_release, clear_previous
@@ -49,7 +49,7 @@ def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
     roll_out_revision(spec, here.revision("clear", 1), fresh("clear", 1))
     lease = wiring.leases().acquire("clear", "clear-v2-a1", 30)
     second = here.place.running("clear", 2)
-    held = begin(replace(fresh("clear", 2), stable=here.status("clear").champion), second, None, time.time())
+    held = begin_traffic(replace(fresh("clear", 2), stable=here.status("clear").champion), second, None, time.time())
     held = replace(held, phase=Phase.HELD, held_from=Phase.SHIFTING, stable=here.status("clear").champion)
     wiring.rollouts().save(held, lease)
     wiring.leases().release(lease)

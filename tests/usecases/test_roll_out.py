@@ -7,7 +7,7 @@ import httpx
 from slipway import wiring
 from slipway.domain.release.lifecycle import new_status
 from slipway.domain.release.version import ModelVersion
-from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.machine import begin_traffic
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.usecases.roll_out import roll_out_revision
 from tests.usecases.conftest import Here
@@ -40,7 +40,7 @@ def test_a_rollout_that_was_interrupted_continues_from_its_status(here: Here) ->
     spec = here.spec("again")
     revision = here.revision("again", 1)
     lease = wiring.leases().acquire("again", "again-v1-a1", 1)
-    begun = begin(fresh("again", 1), revision, None, time.time())
+    begun = begin_traffic(fresh("again", 1), revision, None, time.time())
     wiring.rollouts().save(begun, lease)
     wiring.revisions().start(revision)
     wiring.leases().release(lease)

@@ -11,10 +11,10 @@ from benchmarks.decisions.played.worlds import LOOK_SECONDS, Played, World, spec
 from benchmarks.decisions.revisions import revision
 from slipway.domain.judge import judge
 from slipway.domain.judge.counters import ZERO, Counters
-from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, carried
+from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
 from slipway.domain.judge.readings import Latencies, Summary
 from slipway.domain.rollout.actions import Action, Observation, Route, Start, Stop
-from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -64,7 +64,7 @@ class _Stage:
             heartbeat_at=0.0,
             evidence=self._history(),
         )
-        self.status = begin(pending, self.new, self.old, 0.0)
+        self.status = begin_traffic(pending, self.new, self.old, 0.0)
 
     def _history(self) -> Evidence:
         """Return what was learned of stable while it served alone, a look every 10 s."""
@@ -72,8 +72,10 @@ class _Stage:
         for look in range(-6 * self.world.history_minutes, 0):
             requests = self.draw.poisson(self.world.requests_per_second * LOOK_SECONDS)
             counted += Counters(requests=requests, errors=self.draw.binomial(requests, self.world.base))
-            evidence = judge.learn(evidence, {"old": counted}, self.spec.judge, judge.When(at=look * LOOK_SECONDS))
-        return carried(evidence)
+            evidence = judge.learn_bursts(
+                evidence, {"old": counted}, self.spec.judge, judge.When(at=look * LOOK_SECONDS)
+            )
+        return prior_for_next_rollout(evidence)
 
     @property
     def baked(self) -> float:

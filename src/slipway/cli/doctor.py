@@ -8,7 +8,7 @@ from slipway.cli.exit_codes import ExitCode
 
 def doctor(*, as_json: output.AsJson = False) -> None:
     """Check every part, say what to do, list all settings."""
-    from slipway.doctor import Health, examine, settings_in_force
+    from slipway.doctor import Condition, examine, settings_in_force
     from slipway.settings import settings
 
     here = settings()
@@ -21,5 +21,5 @@ def doctor(*, as_json: output.AsJson = False) -> None:
         output.say("")
         rows = [(one.name, one.value, one.source, one.description) for one in values]
         output.table(("setting", "value", "from", "what it is"), rows)
-    if any(one.health is Health.PROBLEM for one in findings):
+    if any(one.health is Condition.PROBLEM for one in findings):
         raise typer.Exit(ExitCode.PROBLEM)

@@ -14,7 +14,7 @@ from slipway.cli import output
 from slipway.cli.completing import models
 
 if TYPE_CHECKING:
-    from slipway.domain.forecast import Costs, Forecast, Priced, Proposal, Service, StepForecast, Wanted
+    from slipway.domain.forecast import Costs, Forecast, PricedSchedule, Proposal, Requirements, Service, StepForecast
     from slipway.domain.judge.counters import Counters
     from slipway.domain.spec.release import ReleaseSpec
 
@@ -73,11 +73,11 @@ def plan(  # noqa: PLR0913 - one parameter per option
     )
     wanted = _wanted(document, ratio, within)
     ratios = planning.SHOWN if plot is None else (SUBTLE, *planning.SHOWN)
-    seen = planning.forecast(document, service, ratios)
-    proposal = planning.propose(document, service, costs, wanted)
+    seen = planning.forecast_rollout(document, service, ratios)
+    proposal = planning.propose_schedule(document, service, costs, wanted)
     now = planning.price_spec(document, service, costs)
     at_work = _at_work(document.model, service.requests_per_second, answer_milliseconds)
-    needs = planning.replicas(document, at_work) if at_work is not None else ()
+    needs = planning.forecast_replicas(document, at_work) if at_work is not None else ()
     if plot is not None:
         _draw(plot, document.model, seen)
     if as_json:
@@ -88,7 +88,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     _say(document, seen, costs, wanted, (proposal, now))
     if needs and at_work is not None:
         output.say("")
-        _say_wrapped(planning.wording.capacity(needs, at_work))
+        _say_wrapped(planning.wording.describe_capacity(needs, at_work))
 
 
 def _spec(word: str) -> "ReleaseSpec":
@@ -104,14 +104,14 @@ def _spec(word: str) -> "ReleaseSpec":
 def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     """Return the spec as the router in front of its model can follow it, and what that changes."""
     from slipway import wiring
-    from slipway.domain.spec.fitting import fitted
+    from slipway.domain.spec.fitting import fit_spec
     from slipway.errors import SlipwayError
 
     try:
         can = wiring.router().abilities(spec.model, spec.serving)
     except SlipwayError:
         return spec, ()  # a plan needs no target
-    return fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
+    return fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
 
 
 def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
@@ -175,16 +175,16 @@ def _unknown(why: str) -> typer.BadParameter:
     return typer.BadParameter(message, param_hint="--requests-per-second and --error-rate")
 
 
-def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Wanted | None":
+def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Requirements | None":
     """Return what is asked for; a ratio alone: within the spec's steps; a time alone: a doubling."""
-    from slipway.domain.forecast import Wanted
+    from slipway.domain.forecast import Requirements
 
     if ratio is None and within is None:
         return None
     steps = sum(step.duration_seconds for step in spec.rollout.steps)
     seconds = steps if within is None else _seconds(within)
     options = {"ratio": "--ratio", "within_seconds": "--within"}
-    return _checked(lambda: Wanted(ratio=2.0 if ratio is None else ratio, within_seconds=seconds), options)
+    return _checked(lambda: Requirements(ratio=2.0 if ratio is None else ratio, within_seconds=seconds), options)
 
 
 def _seconds(text: str) -> float:
@@ -227,8 +227,8 @@ def _say(
     spec: "ReleaseSpec",
     seen: "Forecast",
     costs: "Costs",
-    wanted: "Wanted | None",
-    found: "tuple[Proposal | None, Priced]",
+    wanted: "Requirements | None",
+    found: "tuple[Proposal | None, PricedSchedule]",
 ) -> None:
     from slipway.domain.forecast import wording
 
@@ -239,16 +239,16 @@ def _say(
     header = ("step", "weight", "lasts", "requests", "can see", *(f"finds {name}" for name in names))
     output.table(header, [_row(step, names) for step in seen.steps])
     output.say("\ncan see: what the step alone finds 4 times in 5; finds: the chance that it is found by its end\n")
-    for sentence in wording.sentences(seen):
+    for sentence in wording.describe_forecast(seen):
         _say_wrapped(sentence)
     output.say("")
     proposal, now = found
     if proposal is None:
-        _say_wrapped(wording.impossible(wanted) if wanted else "")
+        _say_wrapped(wording.describe_impossible(wanted) if wanted else "")
         return
-    for sentence in wording.compared(proposal, now, costs):
+    for sentence in wording.compare_proposal(proposal, now, costs):
         _say_wrapped(sentence)
-    output.say("\n" + wording.fragment(proposal).rstrip())
+    output.say("\n" + wording.format_proposal(proposal).rstrip())
 
 
 def _say_wrapped(sentence: str) -> None:
@@ -259,26 +259,26 @@ def _say_wrapped(sentence: str) -> None:
 def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
     from slipway.domain.forecast import wording
 
-    lasts = wording.duration(step.seconds)
+    lasts = wording.format_duration(step.seconds)
     if step.at_least_seconds is not None and step.at_least_seconds < step.seconds:
-        lasts = f"{wording.duration(step.at_least_seconds)} to {lasts}"
+        lasts = f"{wording.format_duration(step.at_least_seconds)} to {lasts}"
     return (
         step.name,
         f"{step.weight_percent} %" if step.weight_percent else "copies",
         lasts,
-        wording.number(step.canary_requests),
-        wording.ratio(step.smallest_ratio),
-        *(wording.percent(step.found[name]) for name in names),
+        wording.format_count(step.canary_requests),
+        wording.format_ratio(step.smallest_ratio),
+        *(wording.format_percent(step.found[name]) for name in names),
     )
 
 
-def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "Priced") -> dict[str, Any]:
+def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "PricedSchedule") -> dict[str, Any]:
     from slipway.domain.forecast import wording
 
     def quantiles(chances: Any) -> dict[str, float | None]:  # noqa: ANN401 - Chances, imported late
         return {"chance": chances.ever, "median_seconds": chances.quantile(0.5), "p90_seconds": chances.quantile(0.9)}
 
-    def priced(one: "Priced") -> dict[str, Any]:
+    def priced(one: "PricedSchedule") -> dict[str, Any]:
         by_ratio = {f"{ratio:.4g}": bad for ratio, bad in one.bad_requests.items()}
         return {"cost_seconds": one.cost, "bad_requests": by_ratio, "promotion": quantiles(one.promotion)}
 
@@ -289,7 +289,7 @@ def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", no
         "steps": seen.steps,
         "bad": {name: quantiles(one.found) | {"bad_requests": one.bad_requests} for name, one in canaries.items()},
         "good": quantiles(seen.promotion),
-        "sentences": list(wording.sentences(seen)),
+        "sentences": list(wording.describe_forecast(seen)),
         "now": priced(now),
         "proposal": None,
     }

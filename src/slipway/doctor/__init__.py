@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 from slipway.doctor import machine, servers
 from slipway.doctor.values import Setting, settings_error, settings_in_force
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.platforms import find_platform
 from slipway.settings import Settings
 
-__all__ = ["Finding", "Health", "Setting", "examine", "settings_error", "settings_in_force"]
+__all__ = ["Condition", "Finding", "Setting", "examine", "settings_error", "settings_in_force"]
 
 
 def examine(here: Settings) -> list[Finding]:

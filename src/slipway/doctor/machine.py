@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.doctor.values import list_variables
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.settings import Settings
 
 GIBIBYTE = 1 << 30
@@ -27,7 +27,7 @@ def python(_here: Settings) -> Iterator[Finding]:
     seen = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     good = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
     do = "" if good else "use Python 3.11 to 3.13"
-    yield Finding(part="Python", health=Health.OK if good else Health.PROBLEM, seen=seen, do=do)
+    yield Finding(part="Python", health=Condition.OK if good else Condition.PROBLEM, seen=seen, do=do)
 
 
 def programs(_here: Settings) -> Iterator[Finding]:
@@ -40,11 +40,11 @@ def programs(_here: Settings) -> Iterator[Finding]:
         path = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
         said = _said([path, "--version"]) if path else None
         if said is not None:
-            yield Finding(part=part, health=Health.OK, seen=said)
+            yield Finding(part=part, health=Condition.OK, seen=said)
         else:
             seen = "does not run" if path else "not found beside Python nor on PATH"
             do = f"install the package {package}: `make install`"
-            yield Finding(part=part, health=Health.PROBLEM, seen=seen, do=do)
+            yield Finding(part=part, health=Condition.PROBLEM, seen=seen, do=do)
 
 
 def _said(command: list[str]) -> str | None:
@@ -61,7 +61,7 @@ def frameworks(_here: Settings) -> Iterator[Finding]:
     there = [name for name in ("sklearn", "lightgbm", "xgboost", "torch", "tensorflow") if find_spec(name)]
     seen = f"{', '.join(there)} can be loaded" if there else "none is installed"
     do = "" if there else "install the extra of your models' framework: `pip install slipway[sklearn]`"
-    yield Finding(part="frameworks", health=Health.OK if there else Health.WARNING, seen=seen, do=do)
+    yield Finding(part="frameworks", health=Condition.OK if there else Condition.WARNING, seen=seen, do=do)
 
 
 def home(here: Settings) -> Iterator[Finding]:
@@ -69,14 +69,14 @@ def home(here: Settings) -> Iterator[Finding]:
     folder = next(path for path in (here.home, *here.home.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):
-            yield Finding(part="home", health=Health.OK, seen=f"{here.home} can be written")
+            yield Finding(part="home", health=Condition.OK, seen=f"{here.home} can be written")
     except OSError as error:
         seen = f"{here.home}: {(error.strerror or 'it cannot be written').lower()}"
         do = "give yourself the right to write there, or set SLIPWAY_HOME"
-        yield Finding(part="home", health=Health.PROBLEM, seen=seen, do=do)
+        yield Finding(part="home", health=Condition.PROBLEM, seen=seen, do=do)
     free = shutil.disk_usage(folder).free
-    health = Health.PROBLEM if free < TOO_LITTLE_DISK else Health.WARNING if free < LITTLE_DISK else Health.OK
-    do = "" if health is Health.OK else f"make room, or set SLIPWAY_HOME; old packages lie in {here.store}"
+    health = Condition.PROBLEM if free < TOO_LITTLE_DISK else Condition.WARNING if free < LITTLE_DISK else Condition.OK
+    do = "" if health is Condition.OK else f"make room, or set SLIPWAY_HOME; old packages lie in {here.store}"
     yield Finding(part="disk", health=health, seen=f"{free / GIBIBYTE:,.1f} GiB free", do=do)
 
 
@@ -87,9 +87,9 @@ def environment(_here: Settings) -> Iterator[Finding]:
     for name in sorted(unknown):
         close = difflib.get_close_matches(name, known, n=1)
         do = f"did you mean {close[0]}?" if close else "unset it; the settings are listed below"
-        yield Finding(part="environment", health=Health.WARNING, seen=f"{name} is no setting", do=do)
+        yield Finding(part="environment", health=Condition.WARNING, seen=f"{name} is no setting", do=do)
     if not unknown:
-        yield Finding(part="environment", health=Health.OK, seen="every SLIPWAY_ variable is known")
+        yield Finding(part="environment", health=Condition.OK, seen="every SLIPWAY_ variable is known")
 
 
 def specs(here: Settings) -> Iterator[Finding]:
@@ -102,9 +102,9 @@ def specs(here: Settings) -> Iterator[Finding]:
         if problems:
             more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
             do = f"`slipway spec check {shown(path)}`"
-            yield Finding(part=f"spec {path.name}", health=Health.PROBLEM, seen=f"{problems[0]}{more}", do=do)
+            yield Finding(part=f"spec {path.name}", health=Condition.PROBLEM, seen=f"{problems[0]}{more}", do=do)
         else:
-            yield Finding(part=f"spec {path.name}", health=Health.OK, seen="valid")
+            yield Finding(part=f"spec {path.name}", health=Condition.OK, seen="valid")
     if not paths:
         do = "`slipway spec init --from-registry MODEL` writes one, or set SLIPWAY_MODELS"
-        yield Finding(part="specs", health=Health.WARNING, seen=f"none in {shown(here.models)}", do=do)
+        yield Finding(part="specs", health=Condition.WARNING, seen=f"none in {shown(here.models)}", do=do)

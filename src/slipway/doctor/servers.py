@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from slipway.doctor.values import variable
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.errors import RegistryUnavailable, SlipwayError
 from slipway.probes import START, TIMEOUT_SECONDS, check_port, fetch, masked, report_taken_port
 from slipway.settings import Settings
@@ -20,10 +20,10 @@ def mlflow(here: Settings) -> Iterator[Finding]:
     answer = fetch(f"{here.mlflow.rstrip('/')}/health")
     match answer:
         case httpx.Response(status_code=200):
-            yield Finding(part="MLflow", health=Health.OK, seen=f"answers at {masked(here.mlflow)}")
+            yield Finding(part="MLflow", health=Condition.OK, seen=f"answers at {masked(here.mlflow)}")
         case httpx.Response(status_code=403):
             do = "name this host in the server's --allowed-hosts, with and without port"
-            yield Finding(part="MLflow", health=Health.PROBLEM, seen="refuses us with 403", do=do)
+            yield Finding(part="MLflow", health=Condition.PROBLEM, seen="refuses us with 403", do=do)
         case _:
             yield _silent("MLflow", here.mlflow, answer, "SLIPWAY_MLFLOW_URI" if here.mlflow_uri else "")
 
@@ -34,11 +34,11 @@ def prefect(here: Settings) -> Iterator[Finding]:
     if not (isinstance(answer, httpx.Response) and answer.is_success):
         yield _silent("Prefect", here.prefect, answer, "SLIPWAY_PREFECT_API" if here.prefect_api else "")
         return
-    yield Finding(part="Prefect", health=Health.OK, seen=f"answers at {masked(here.prefect)}")
+    yield Finding(part="Prefect", health=Condition.OK, seen=f"answers at {masked(here.prefect)}")
     missing = [name for name in FLOWS if not _deployed(here, name)]
     seen = f"no {', '.join(missing)}" if missing else f"{', '.join(FLOWS)}"
     do = "`slipway up` deploys them; on a server of yours: `prefect deploy --all`" if missing else ""
-    yield Finding(part="deployments", health=Health.PROBLEM if missing else Health.OK, seen=seen, do=do)
+    yield Finding(part="deployments", health=Condition.PROBLEM if missing else Condition.OK, seen=seen, do=do)
 
 
 def _deployed(here: Settings, name: str) -> bool:
@@ -54,12 +54,12 @@ def webhook(_here: Settings) -> Iterator[Finding]:
     try:
         found = wiring.webhooks(TIMEOUT_SECONDS).find("slipway")
     except RegistryUnavailable:
-        yield Finding(part="webhook", health=Health.WARNING, seen="unknown: MLflow does not answer", do="see MLflow")
+        yield Finding(part="webhook", health=Condition.WARNING, seen="unknown: MLflow does not answer", do="see MLflow")
     except SlipwayError as error:
-        yield Finding(part="webhook", health=Health.PROBLEM, seen=error.seen, do=error.do)
+        yield Finding(part="webhook", health=Condition.PROBLEM, seen=error.seen, do=error.do)
     else:
         seen = f"registered as {found}" if found else "not registered in MLflow"
-        health = Health.OK if found else Health.WARNING
+        health = Condition.OK if found else Condition.WARNING
         yield Finding(part="webhook", health=health, seen=seen, do="" if found else do)
 
 
@@ -75,5 +75,5 @@ def _silent(part: str, address: str, answer: httpx.Response | str, override: str
         return report_taken_port(part, url.port or 0, override or variable(f"{part.lower()}_port"), answer.status_code)
     seen = f"no answer at {masked(address)}: {answer}"
     if override:
-        return Finding(part=part, health=Health.PROBLEM, seen=seen, do=f"start it, or correct {override}")
-    return Finding(part=part, health=Health.WARNING, seen=seen, do=START)
+        return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"start it, or correct {override}")
+    return Finding(part=part, health=Condition.WARNING, seen=seen, do=START)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Health(StrEnum):
+class Condition(StrEnum):
     """How a part is."""
 
     OK = "ok"
@@ -20,7 +20,7 @@ class Finding:
     """One part, as it was seen."""
 
     part: str
-    health: Health
+    health: Condition
     seen: str
     do: str = ""
     """What to do; empty where nothing is to be done."""

@@ -42,11 +42,11 @@ class Verdict:
         return title_of(self.check)
 
 
-def worst(verdicts: Iterable[Verdict]) -> Outcome:
+def combine_outcomes(verdicts: Iterable[Verdict]) -> Outcome:
     """Return the outcome of several checks together; of none, NO_DATA.
 
     >>> fine = Verdict(check="a", outcome=Outcome.PASS, reason="")
-    >>> worst([fine, Verdict(check="b", outcome=Outcome.FAIL, reason="")])
+    >>> combine_outcomes([fine, Verdict(check="b", outcome=Outcome.FAIL, reason="")])
     <Outcome.FAIL: 'FAIL'>
     """
     seen = {verdict.outcome for verdict in verdicts if verdict.blocking}

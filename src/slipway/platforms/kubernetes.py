@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.domain.spec.serving import adapt_to_kubernetes
 from slipway.errors import SettingsError, SlipwayError
 from slipway.once import once
@@ -115,7 +115,7 @@ def _checks(_here: Settings) -> Iterator[Finding]:
     try:
         yield from _check_cluster()
     except SlipwayError as error:
-        yield Finding(part="cluster", health=Health.PROBLEM, seen=error.seen, do=error.do)
+        yield Finding(part="cluster", health=Condition.PROBLEM, seen=error.seen, do=error.do)
     ours = _settings()
     yield check_server("Prometheus", ours.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")
     scheme = "http" if ours.registry_insecure else "https"
@@ -126,7 +126,7 @@ def _checks(_here: Settings) -> Iterator[Finding]:
 def _check_cluster() -> list[Finding]:
     from slipway.adapters.kubernetes.inventory import inventory
 
-    evidence = Finding(part="evidence", health=Health.OK, seen=f"counters of preset {_preset()}")
+    evidence = Finding(part="evidence", health=Condition.OK, seen=f"counters of preset {_preset()}")
     return [*inventory(connect_cluster(), _target()), evidence]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.once import once
 from slipway.platforms import Platform
 from slipway.ports.metrics import MetricSource
@@ -59,14 +59,14 @@ def _checks(here: Settings) -> Iterator[Finding]:
     from slipway.probes import START, check_port, fetch, report_taken_port
 
     yield check_port("front door", here.host, here.front_door_port, "HTTP and gRPC")
-    yield Finding(part="rescue", health=Health.OK, seen="what a new version can't answer the version before it does")
+    yield Finding(part="rescue", health=Condition.OK, seen="what a new version can't answer the version before it does")
     admin = fetch(f"http://{here.host}:{here.envoy_admin_port}/ready")
     if isinstance(admin, httpx.Response) and admin.text.strip() == "LIVE":
-        yield Finding(part="Envoy's counters", health=Health.OK, seen="live")
+        yield Finding(part="Envoy's counters", health=Condition.OK, seen="live")
     elif isinstance(admin, httpx.Response):
         yield report_taken_port("Envoy's counters", here.envoy_admin_port, "SLIPWAY_ENVOY_ADMIN_PORT")
     else:
-        yield Finding(part="Envoy's counters", health=Health.WARNING, seen="no answer", do=START)
+        yield Finding(part="Envoy's counters", health=Condition.WARNING, seen="no answer", do=START)
 
 
 def _addresses(here: Settings, model: str) -> dict[str, str]:

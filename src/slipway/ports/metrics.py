@@ -5,7 +5,7 @@ from typing import Protocol
 
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Summary
-from slipway.domain.rollout.shadow import Answer
+from slipway.domain.rollout.shadow import ShadowAnswer
 
 
 class MetricSource(Protocol):
@@ -33,6 +33,6 @@ class MetricSource(Protocol):
         """
         ...
 
-    def answers(self, model: str, revision: str) -> list[Answer]:
+    def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to requests that were copied (shadow), oldest first."""
         ...

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.gates.contract.recorded import Recorded
-from slipway.domain.gates.contract.replay import Replayed
+from slipway.domain.gates.contract.recorded import RecordedSample
+from slipway.domain.gates.contract.replay import ReplayResult
 from slipway.domain.release.version import Signature
 from slipway.domain.rollout.revision import Package
 from slipway.domain.spec.release import RehearsalSpec
@@ -22,7 +22,7 @@ class Promise:
     signature: Signature
     columns: tuple[str, ...]
     """Of the rows file, those that go into the champion."""
-    recorded: Recorded = field(default_factory=Recorded)
+    recorded: RecordedSample = field(default_factory=RecordedSample)
     """What its clients sent lately, as far as it was recorded; no part of what is promised."""
 
     @property
@@ -43,7 +43,7 @@ class Rehearsed:
     """Peak resident memory of all its processes."""
     ready_seconds: float
     """From start to ready."""
-    replayed: Replayed | None = None
+    replayed: ReplayResult | None = None
     """What the champion and it made of the same requests; None: there is no champion."""
 
 

@@ -7,7 +7,7 @@ from slipway import wiring
 from slipway.domain.release.version import ModelVersion, find_champion
 from slipway.domain.rollout.revision import Package, Revision
 from slipway.domain.rollout.status import RolloutStatus
-from slipway.domain.spec.fitting import fitted
+from slipway.domain.spec.fitting import fit_spec
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound
 from slipway.ports.rollouts import Lease
@@ -46,7 +46,7 @@ def find_release_spec(model: str) -> ReleaseSpec:
     """
     _path, spec = find_spec(settings().models, model)
     can = wiring.router().abilities(model, spec.serving)
-    spec, said = fitted(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
+    spec, said = fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
     for sentence in said:
         log.warning("%s: %s (%s)", model, sentence, can.why)
     return spec

@@ -10,8 +10,8 @@ from slipway import wiring
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Summary
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
-from slipway.domain.rollout.machine import advance, undo
-from slipway.domain.rollout.shadow import ShadowComparison, compare
+from slipway.domain.rollout.machine import advance, undo_rollout
+from slipway.domain.rollout.shadow import ShadowComparison, compare_answers
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import LeaseLost, MetricsUnavailable, PermanentError, TransientError
@@ -63,7 +63,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
     except PermanentError as refusal:
         if step.status.phase is not Phase.STARTING:
             raise
-        refused = undo(step.status, f"it can't be started: {refusal}", time.time())
+        refused = undo_rollout(step.status, f"it can't be started: {refusal}", time.time())
         wiring.rollouts().save(refused, lease)
         return refused
     return step.status
@@ -166,4 +166,4 @@ def _shadow(spec: ReleaseSpec, status: RolloutStatus) -> ShadowComparison | None
     except MetricsUnavailable as trouble:
         log.warning("%s: no shadow answers from this look: %s", status.release_id, trouble)
         return None
-    return compare(stable, canary, tolerance=spec.rollout.shadow.tolerance, before=status.shadow)
+    return compare_answers(stable, canary, tolerance=spec.rollout.shadow.tolerance, before=status.shadow)

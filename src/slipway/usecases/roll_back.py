@@ -13,7 +13,7 @@ from slipway.domain.release.lifecycle import (
 )
 from slipway.domain.release.record import HistoryEntry, StageName, StageRecord, make_release_id
 from slipway.domain.release.version import ReleaseState, VersionTag
-from slipway.domain.rollout.machine import begin, undo
+from slipway.domain.rollout.machine import begin_traffic, undo_rollout
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound
@@ -52,7 +52,7 @@ def roll_back(model: str, reason: str) -> str:
 
 def take_back_rollout(spec: ReleaseSpec, status: RolloutStatus, reason: str, lease: Lease) -> RolloutStatus:
     """Return traffic to the version before; needs the target alone, no registry. Return the status at rest."""
-    return drive_to_rest(spec, undo(status, reason, time.time()), lease)
+    return drive_to_rest(spec, undo_rollout(status, reason, time.time()), lease)
 
 
 def _refuse(model: str) -> NotFound:
@@ -72,7 +72,7 @@ def _restore(active: ActiveRelease, status: RolloutStatus, reason: str) -> str:
     stage = _find_package(before)
     revision = make_revision(again, read_package(stage.details))
     fresh = replace(new_status(again.version, again.release_id, again.started_at, None), direct=True, stable=serving)
-    done = drive_to_rest(active.spec, begin(fresh, revision, serving, time.time()), active.lease)
+    done = drive_to_rest(active.spec, begin_traffic(fresh, revision, serving, time.time()), active.lease)
     retry_transient(record_release, again, find_release_state(done), reason, (stage,), done)
     if serving is not None and done.phase.serving:
         tags: dict[str, str] = {VersionTag.STATE: ReleaseState.ROLLED_BACK.value, VersionTag.REASON: reason}

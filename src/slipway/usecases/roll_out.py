@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from slipway import wiring
 from slipway.domain.rollout.actions import Approval
-from slipway.domain.rollout.machine import begin
+from slipway.domain.rollout.machine import begin_traffic
 from slipway.domain.rollout.revision import Package, Revision
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
@@ -28,7 +28,7 @@ def begin_rollout(active: ActiveRelease, package: Package, *, needs_approval: bo
     """Write down what is going to be rolled out; the first look starts the revision if it is missing."""
     status = load_status(active)
     revision = make_revision(active, package)
-    begun = begin(status, revision, status.stable, time.time(), needs_approval=needs_approval)
+    begun = begin_traffic(status, revision, status.stable, time.time(), needs_approval=needs_approval)
     wiring.rollouts().save(begun, active.lease)
     return begun
 
@@ -56,7 +56,7 @@ def roll_out_revision(spec: ReleaseSpec, revision: Revision, fresh: RolloutStatu
         if before is not None and before.release_id == fresh.release_id and before.canary is not None:
             return drive_to_rest(spec, before, lease)
         champion = before.champion if before else None
-        return drive_to_rest(spec, begin(fresh, revision, champion, time.time()), lease)
+        return drive_to_rest(spec, begin_traffic(fresh, revision, champion, time.time()), lease)
 
 
 def stop_release(active: ActiveRelease, reason: str) -> None:

@@ -15,15 +15,15 @@ import pytest
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.adapters.bento.replaying.requests import Door
 from slipway.domain.gates.contract.difference import Difference, Kind
-from slipway.domain.gates.contract.recorded import Recorded
-from slipway.domain.gates.contract.replay import RECORDED, Replayed, compare_exchanges, remark
+from slipway.domain.gates.contract.recorded import RecordedSample
+from slipway.domain.gates.contract.replay import RECORDED, ReplayResult, compare_exchanges, describe_replay
 from slipway.domain.release.version import Column, Signature
 from slipway.domain.rollout.revision import Package
 from slipway.domain.spec.release import RehearsalSpec
 from slipway.ports.rehearsal import Promise
 
 Make = Callable[..., tuple[Package, Signature]]
-Play = Callable[..., Replayed]
+Play = Callable[..., ReplayResult]
 ROWS = "a,b,tenure,plan\n1,2,3,x\n-0.5,4,1,y\n7,1,2,z\n"
 AB = {"a": "float64", "b": "float64"}
 
@@ -99,8 +99,8 @@ def play(tmp_path: Path) -> Iterator[Play]:
 
     def run(
         champion: tuple[Package, Signature], challenger: tuple[Package, Signature], *recorded: dict[str, Any]
-    ) -> Replayed:
-        sent = Recorded(requests=recorded, unreadable=len(recorded) // 3)
+    ) -> ReplayResult:
+        sent = RecordedSample(requests=recorded, unreadable=len(recorded) // 3)
         promise = Promise(package=champion[0], signature=champion[1], columns=champion[1].columns, recorded=sent)
         rehearsal = ProcessRehearsal(tmp_path / "logs")
         seen = rehearsal.rehearse(challenger[0], rows, challenger[1].columns, RehearsalSpec(requests=3), promise)
@@ -176,7 +176,7 @@ def test_a_champion_that_is_not_here_is_said(make: Make, play: Play) -> None:
     gone = play((replace(package, path=package.path / "gone"), signature), make(2, AB))
     ill = play((broken, signature), make(3, AB))
 
-    assert gone == Replayed(skipped="nothing was replayed: the champion's package is not on this machine")
+    assert gone == ReplayResult(skipped="nothing was replayed: the champion's package is not on this machine")
     assert ill.exchanges == ()
     assert ill.skipped.startswith("nothing was replayed: the champion can't be tried here (revision digits-v1: ended")
 
@@ -210,7 +210,7 @@ def test_recorded_requests_are_sent_again(make: Make, play: Play) -> None:
     live = [one for one in replayed.exchanges if one.door == RECORDED]
     assert [one.form for one in live] == ["named tensors (2 rows)"] * 2
     assert compare_exchanges(replayed.exchanges) == ()
-    assert remark(replayed).endswith(
+    assert describe_replay(replayed).endswith(
         "; 2 recorded live requests; 2 recorded requests could not be read; "
         "4 recorded requests had not the champion's columns, whole"
     )

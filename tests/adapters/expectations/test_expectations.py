@@ -10,7 +10,7 @@ import pytest
 from slipway.adapters.expectations import GreatExpectationsValidator
 from slipway.domain.release.version import Column, Signature
 from slipway.domain.spec.release import DataSpec
-from slipway.domain.verdict import Outcome, Verdict, worst
+from slipway.domain.verdict import Outcome, Verdict, combine_outcomes
 from slipway.errors import DataBroken
 
 Judge = Callable[..., list[Verdict]]
@@ -57,7 +57,7 @@ def test_good_rows_pass_in_few_sentences(digits_rows: Path) -> None:
 
     verdicts = GreatExpectationsValidator().validate(digits_rows, spec, signature(*PIXELS))
 
-    assert worst(verdicts) is Outcome.PASS
+    assert combine_outcomes(verdicts) is Outcome.PASS
     assert [verdict.reason for verdict in verdicts] == [
         "300 rows, of 50 needed at least",
         "64 columns that the model takes, and label 'digit', are there",
@@ -85,7 +85,7 @@ def test_values_out_of_range_are_told_with_their_rows(judge: Judge) -> None:
         "column c: 1 of 3 values outside 0 to 16: 99.0 in row 3",
         "column b within 0 to 16",
     ]
-    assert worst(verdicts) is Outcome.FAIL
+    assert combine_outcomes(verdicts) is Outcome.FAIL
 
 
 def test_a_warning_is_shown_and_does_not_block(judge: Judge) -> None:
@@ -96,7 +96,7 @@ def test_a_warning_is_shown_and_does_not_block(judge: Judge) -> None:
 
     (told,) = (verdict for verdict in verdicts if verdict.check == "range")
     assert (told.outcome, told.blocking) == (Outcome.FAIL, False)
-    assert worst(verdicts) is Outcome.PASS
+    assert combine_outcomes(verdicts) is Outcome.PASS
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_matrix_takes_all_columns_but_the_label(tmp_path: Path, width: int, ou
 
     verdicts = GreatExpectationsValidator().validate(path, DataSpec(path=path, label="y", minimum_rows=1), whole)
 
-    assert worst(verdicts) is outcome
+    assert combine_outcomes(verdicts) is outcome
 
 
 def test_a_label_that_is_an_input_fails(judge: Judge) -> None:

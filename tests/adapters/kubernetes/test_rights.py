@@ -11,7 +11,7 @@ from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
 from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.finding import Health
+from slipway.domain.finding import Condition
 from slipway.domain.rollout.revision import Traffic
 from slipway.domain.rollout.status import Phase
 from slipway.errors import PermanentError
@@ -66,13 +66,13 @@ def test_the_inventory_says_what_the_cluster_has(place: Place) -> None:
     """Version, Gateway, signals and rights; what limits a release has its advice."""
     found = {one.part: one for one in inventory(place.api, place.target)}
 
-    assert [name for name, one in found.items() if one.health is Health.PROBLEM] == []
+    assert [name for name, one in found.items() if one.health is Condition.PROBLEM] == []
     assert f"{place.namespace}/models (class traefik)" in found["Gateway API"].seen
     assert "can't copy requests (no HTTPRouteRequestMirror)" in found["route"].seen
     assert "shares gRPC out" in found["route"].seen
     assert "a crash or a cut connection is not rescued" in found["rescue"].seen
     assert "scales by requests in flight at 4 per replica" in found["autoscaling"].seen
-    assert all(one.do for one in found.values() if one.health is not Health.OK)
+    assert all(one.do for one in found.values() if one.health is not Condition.OK)
 
 
 def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place, cluster: Cluster) -> None:
@@ -91,6 +91,6 @@ def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place
 
     assert "patch deployments.apps" in missing
     assert "list gateways.gateway.networking.k8s.io" not in missing
-    assert rights.health is Health.PROBLEM
+    assert rights.health is Condition.PROBLEM
     assert "slipway's Role" in refused.value.expected
     assert "eyJ" not in str(refused.value)

@@ -10,7 +10,7 @@ from slipway.adapters.kubernetes.manifests import deployment
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.gates.contract.recorded import RecordedSample
 from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
 from slipway.domain.spec.serving import ReplicasSpec
 from slipway.errors import ArtifactBroken, ArtifactChanged, MetricsUnavailable, NotFound, PermanentError
@@ -77,8 +77,8 @@ def test_live_requests_come_from_the_logs_of_pods_that_record_them(place: Place,
     place.ask("told", 1, "sample blue")
 
     assert until(lambda: bool(logs.newest("told", told.name).requests))
-    assert logs.newest("told", told.name) == Recorded(requests=({"x": ["blue"] * 9000},))
-    assert logs.newest("pair", pair.name) == logs.newest("told", "told-v9") == Recorded()
+    assert logs.newest("told", told.name) == RecordedSample(requests=({"x": ["blue"] * 9000},))
+    assert logs.newest("pair", pair.name) == logs.newest("told", "told-v9") == RecordedSample()
     assert place.api.log("told-v1-gone", "model", lines=1, size=1) == b""
 
 

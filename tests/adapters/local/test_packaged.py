@@ -18,7 +18,7 @@ from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.recorded import LoggedRequests
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import until
-from slipway.domain.gates.contract.recorded import Recorded
+from slipway.domain.gates.contract.recorded import RecordedSample
 from slipway.domain.rollout.revision import Health, Rescue, Revision, Traffic
 from slipway.domain.spec.serving import KubernetesServingSpec
 from tests.adapters.local.packaged import packaged
@@ -149,8 +149,8 @@ def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, 
     rotated = served.target.supervisor.logs / f"{told.name}.log.1"
     line = {"logger": "slipway.inference.samples", "time": "2026-01-01T00:00:00Z", "inputs": {"": [7, 8]}}
     rotated.write_text(f"{json.dumps(line)}\n{json.dumps(line)[:-9]}")
-    assert logs.newest("told", told.name) == Recorded(requests=({"": [7, 8]}, {"": [1.0, 2.0]}), unreadable=1)
-    assert logs.newest("sum", served.one.name) == logs.newest("sum", "sum-v9") == Recorded()
+    assert logs.newest("told", told.name) == RecordedSample(requests=({"": [7, 8]}, {"": [1.0, 2.0]}), unreadable=1)
+    assert logs.newest("sum", served.one.name) == logs.newest("sum", "sum-v9") == RecordedSample()
     served.target.remove("told")
 
 

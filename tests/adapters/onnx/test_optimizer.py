@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.adapters.onnx.session import run_onnx
-from slipway.domain.optimize.conversion import Converted, spelled_out
+from slipway.domain.optimize.conversion import Converted, name_columns
 from slipway.domain.release.version import Column, Signature
 from slipway.domain.spec.release import ConversionSpec, OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
@@ -205,9 +205,9 @@ def test_a_signature_of_one_matrix_is_spelled_out_first(
     with pytest.raises(ConversionRefused, match="one matrix, whose columns have no names"):
         OnnxOptimizer().convert(digits_model, matrix, digits_rows, ConversionSpec(), tmp_path)
 
-    assert spelled_out(matrix, signature.columns).inputs == signature.inputs
+    assert name_columns(matrix, signature.columns).inputs == signature.inputs
     with pytest.raises(ValueError, match="the rows have 2 columns"):
-        spelled_out(matrix, ["a", "b"])
+        name_columns(matrix, ["a", "b"])
 
 
 def test_the_file_is_plain_onnx(converted: Converted) -> None:

@@ -9,7 +9,7 @@ import pytest
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
 from slipway.adapters.prometheus.presets import PRESETS, Preset
 from slipway.domain.judge.counters import ZERO, Counters
-from slipway.domain.judge.readings import Cursor, Reading, news
+from slipway.domain.judge.readings import Cursor, Reading, delta_since
 from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import MetricsUnavailable, SettingsError, SpecError
 from tests.adapters.prometheus.conftest import Made, Show
@@ -147,7 +147,7 @@ def test_a_gateway_that_was_scraped_before_its_pods_takes_no_look(show: Show, ma
         show(traefik(namespace, {200: gateway}, v2={200: gateway}), rescued)
 
         now = {name: Reading(requests=one) for name, one in metrics.counters("digits", ["digits-v2"]).items()}
-        since, cursor = news(cursor, now)
+        since, cursor = delta_since(cursor, now)
         told.append(since and since["digits-v2"].requests)
 
     expected = (Counters(requests=8, errors=8), Counters(requests=12, errors=12), Counters(requests=20, errors=11))
@@ -262,7 +262,7 @@ def test_a_gateway_that_restarts_loses_one_interval(show: Show, made: Made, name
         show(traefik(namespace, {200: good, 500: failed}, v1={200: good, 500: failed}))
 
         now = {name: Reading(requests=one) for name, one in metrics.counters("digits", ["digits-v1"]).items()}
-        since, cursor = news(cursor, now)
+        since, cursor = delta_since(cursor, now)
         told.append(since and since["digits-v1"].requests)
 
     assert told == [None, Counters(requests=21, errors=1), None, Counters(requests=11, errors=1)]

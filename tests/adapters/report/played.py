@@ -9,7 +9,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
 from slipway.domain.judge.statistics.drift import ColumnProfile
 from slipway.domain.rollout.actions import Action, Observation, Route, Start
-from slipway.domain.rollout.machine import advance, begin
+from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -66,7 +66,7 @@ class Player:
         fresh = RolloutStatus(
             model="digits", version=3, release_id="digits-v3-a1", started_at=began, entered_at=began, heartbeat_at=began
         )
-        status = begin(fresh, revision(3), revision(2), began)
+        status = begin_traffic(fresh, revision(3), revision(2), began)
         for look in range(round(LONGEST_SECONDS / LOOK_SECONDS)):
             seconds = look * LOOK_SECONDS
             step = advance(self.spec, status, self._seen(seconds), began + seconds)

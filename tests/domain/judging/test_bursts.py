@@ -11,25 +11,25 @@ from slipway.domain.judge.statistics.bursts import (
     HALF,
     MOST_SAID,
     WINDOW,
-    Gusts,
+    Overdispersion,
     Tally,
-    close,
-    count,
-    expected,
-    nothing,
-    parts,
+    add_look,
+    close_block,
+    empty_tally,
+    expect_overdispersion,
+    part_lengths,
     small_total,
-    total,
-    total_favour,
+    total_against,
+    total_for,
 )
 from slipway.domain.judge.statistics.dispersion import RECENT
 from slipway.domain.judge.statistics.rates import (
     SMALLER,
     Floats,
     grid_of,
-    likelihoods,
-    log_against,
-    log_favour,
+    log_evidence_against,
+    log_evidence_for,
+    log_likelihoods,
     log_mixed,
     small_likelihoods,
 )
@@ -47,15 +47,15 @@ FALLING = [0.04] * 13 + [0.01] * 19
 
 def tally_of(*looks: tuple[float, float, float, float, float]) -> Tally:
     """Return the tally of one metric after looks within one block."""
-    tally = nothing((), len(GRID.ratios))
+    tally = empty_tally((), len(GRID.ratios))
     for look in looks:
-        count(tally, np.array(look), GRID, np.array(NEGLIGIBLE))
+        add_look(tally, np.array(look), GRID, np.array(NEGLIGIBLE))
     return tally
 
 
-def gusts_of(squared: float, rate: float = 0.01, *, gusty: bool = False, clusters: float = 1.0) -> Gusts:
+def gusts_of(squared: float, rate: float = 0.01, *, gusty: bool = False, clusters: float = 1.0) -> Overdispersion:
     """Return what is expected of a block."""
-    return Gusts(
+    return Overdispersion(
         squared_cv=np.array(squared), rate=np.array(rate), gusty=np.array(float(gusty)), clusters=np.array(clusters)
     )
 
@@ -66,15 +66,15 @@ def gusts_of(squared: float, rate: float = 0.01, *, gusty: bool = False, cluster
 def test_without_gusts_a_block_is_weighed_as_counts() -> None:
     """Whether it is under way or over: the likelihood of the rates, whole."""
     tally, calm = tally_of((200, 3, 800, 9, 3), (150, 1, 900, 7, 1)), gusts_of(0.0)
-    counted = likelihoods(*(np.array(v, float) for v in ((3, 1), (9, 7), (200, 150), (800, 900))), GRID).sum(axis=0)
+    counted = log_likelihoods(*(np.array(v, float) for v in ((3, 1), (9, 7), (200, 150), (800, 900))), GRID).sum(axis=0)
     alone = small_likelihoods(np.array(4.0), np.array(350.0), np.array(NEGLIGIBLE))
 
-    under_way = total(tally, calm, GRID), small_total(tally, calm)
-    close(tally, calm, GRID, np.array(NEGLIGIBLE))
+    under_way = total_against(tally, calm, GRID), small_total(tally, calm)
+    close_block(tally, calm, GRID, np.array(NEGLIGIBLE))
 
     assert under_way[0] == pytest.approx(counted)
     assert under_way[1] == pytest.approx(alone)
-    assert total(tally, calm, GRID) == pytest.approx(counted)
+    assert total_against(tally, calm, GRID) == pytest.approx(counted)
     assert small_total(tally, calm) == pytest.approx(alone)
     assert not any(part.any() for part in (tally.open, tally.small_open, tally.counts))
 
@@ -83,10 +83,10 @@ def test_in_nearly_calm_traffic_little_is_taken_off() -> None:
     """Gusts of 5 % and a hundred errors a minute: tempered by less than a tenth, as their variance is inflated."""
     tally = tally_of((2500, 50, 2500, 50, 50))
 
-    weighed = total(tally, gusts_of(0.05**2), GRID)
+    weighed = total_against(tally, gusts_of(0.05**2), GRID)
 
     inflation = 2 * 0.05**2 * 0.5 * 0.5 * 100
-    assert weighed == pytest.approx(total(tally, gusts_of(0.0), GRID) / (1 + inflation))
+    assert weighed == pytest.approx(total_against(tally, gusts_of(0.0), GRID) / (1 + inflation))
     assert inflation < 0.15
 
 
@@ -119,8 +119,8 @@ def test_a_gusty_block_speaks_when_it_is_over() -> None:
     """By the scale likelihood of two gammas, their common mean integrated out under 1/mu: by scipy, numerically."""
     tally, gusty = tally_of((1000, 30, 4000, 60, 30)), gusts_of(0.25, rate=0.02, gusty=True)
 
-    silent = total(tally, gusty, GRID)
-    close(tally, gusty, GRID, np.array(NEGLIGIBLE))
+    silent = total_against(tally, gusty, GRID)
+    close_block(tally, gusty, GRID, np.array(NEGLIGIBLE))
 
     assert not silent.any()
     kappas = 1 / (0.25 + 1 / np.array([20.0, 80.0]))
@@ -134,16 +134,16 @@ def test_a_gusty_block_speaks_when_it_is_over() -> None:
         )
         for ratio in GRID.ratios
     ]
-    ours = total_favour(tally, gusty, GRID)
+    ours = total_for(tally, gusty, GRID)
     assert ours - ours[-1] == pytest.approx(np.log(marginal) - np.log(marginal[-1]), abs=1e-6)
 
 
-def closed(*blocks: tuple[float, ...], gusts: Gusts, recent: Floats | None = None) -> Tally:
+def closed(*blocks: tuple[float, ...], gusts: Overdispersion, recent: Floats | None = None) -> Tally:
     """Return the tally of blocks that are over, one look each."""
-    tally = nothing((), len(GRID.ratios))
+    tally = empty_tally((), len(GRID.ratios))
     for block in blocks:
-        count(tally, np.array((*block, block[1])), GRID, np.array(NEGLIGIBLE))
-        close(tally, gusts, GRID, np.array(NEGLIGIBLE), recent)
+        add_look(tally, np.array((*block, block[1])), GRID, np.array(NEGLIGIBLE))
+        close_block(tally, gusts, GRID, np.array(NEGLIGIBLE), recent)
     return tally
 
 
@@ -165,7 +165,7 @@ def test_blocks_of_a_window_have_one_mean() -> None:
             logs += stats.gamma.logpdf(rates[0], kappas[0], scale=ratio * means / kappas[0])
             logs += stats.gamma.logpdf(rates[1], kappas[1], scale=means / kappas[1])
         marginal.append(np.trapezoid(np.exp(logs), np.log(means)))
-    ours = total_favour(tally, GUSTY, GRID)
+    ours = total_for(tally, GUSTY, GRID)
     assert ours - ours[-1] == pytest.approx(np.log(marginal) - np.log(marginal[-1]), abs=1e-6)
 
 
@@ -178,9 +178,11 @@ def test_windows_add_up_each_with_its_own_base_rate() -> None:
     )
     apart, behind = closed(QUIET, moved, gusts=GUSTY), closed(moved, gusts=GUSTY)
 
-    assert total(both, GUSTY, GRID) == pytest.approx(total(alone, GUSTY, GRID) + total(next_to_it, GUSTY, GRID))
-    one = total(closed(QUIET, gusts=GUSTY), GUSTY, GRID)
-    assert total(apart, GUSTY, GRID) == pytest.approx(one + total(behind, GUSTY, GRID))
+    assert total_against(both, GUSTY, GRID) == pytest.approx(
+        total_against(alone, GUSTY, GRID) + total_against(next_to_it, GUSTY, GRID)
+    )
+    one = total_against(closed(QUIET, gusts=GUSTY), GUSTY, GRID)
+    assert total_against(apart, GUSTY, GRID) == pytest.approx(one + total_against(behind, GUSTY, GRID))
 
 
 def test_what_stable_did_before_speaks_for_a_canary_and_never_against_it() -> None:
@@ -190,8 +192,8 @@ def test_what_stable_did_before_speaks_for_a_canary_and_never_against_it() -> No
 
     alone, known = closed(QUIET, gusts=GUSTY), closed(QUIET, gusts=GUSTY, recent=recent)
 
-    assert total(known, GUSTY, GRID) == pytest.approx(total(alone, GUSTY, GRID))
-    without, having = (total_favour(one, GUSTY, GRID) for one in (alone, known))
+    assert total_against(known, GUSTY, GRID) == pytest.approx(total_against(alone, GUSTY, GRID))
+    without, having = (total_for(one, GUSTY, GRID) for one in (alone, known))
     assert np.ptp(having) > 1.3 * np.ptp(without)
 
 
@@ -199,12 +201,12 @@ def test_a_window_says_so_much_and_no_more() -> None:
     """A gust as long as a window, thirty times the usual: MOST_SAID for every ratio over the margin."""
     broken = (4000.0, 3000.0, 4000.0, 100.0)
 
-    said = total(closed(*(broken,) * WINDOW, gusts=GUSTY), GUSTY, GRID)
+    said = total_against(closed(*(broken,) * WINDOW, gusts=GUSTY), GUSTY, GRID)
 
     assert said.max() - said[-2] == pytest.approx(MOST_SAID)
-    assert log_against(said, GRID) < np.log(1 / ALPHA)
-    twice = total(closed(*(broken,) * (2 * WINDOW), gusts=GUSTY), GUSTY, GRID)
-    assert log_against(twice, GRID) > np.log(1 / ALPHA)
+    assert log_evidence_against(said, GRID) < np.log(1 / ALPHA)
+    twice = total_against(closed(*(broken,) * (2 * WINDOW), gusts=GUSTY), GUSTY, GRID)
+    assert log_evidence_against(twice, GRID) > np.log(1 / ALPHA)
 
 
 def test_clusters_make_all_counts_weigh_less() -> None:
@@ -212,10 +214,12 @@ def test_clusters_make_all_counts_weigh_less() -> None:
     looks = (1000, 30, 4000, 60, 30)
 
     plain, clustered = gusts_of(0.0), gusts_of(0.0, clusters=4.0)
-    assert total(tally_of(looks), clustered, GRID) == pytest.approx(total(tally_of(looks), plain, GRID) / 4)
+    assert total_against(tally_of(looks), clustered, GRID) == pytest.approx(
+        total_against(tally_of(looks), plain, GRID) / 4
+    )
     assert small_total(tally_of(looks), clustered) == pytest.approx(small_total(tally_of(looks), plain) / 4)
     gusty = [gusts_of(0.25, rate=0.02, gusty=True, clusters=clusters) for clusters in (1.0, 4.0)]
-    few, many = (np.ptp(total_favour(closed(QUIET, gusts=one), one, GRID)) for one in gusty)
+    few, many = (np.ptp(total_for(closed(QUIET, gusts=one), one, GRID)) for one in gusty)
     assert many < few / 1.1
 
 
@@ -224,9 +228,9 @@ def test_a_single_gust_can_not_decide() -> None:
     gusty = gusts_of(1.0, rate=0.01, gusty=True)
     tally = tally_of((100_000, 100_000, 100_000, 100, 100_000))
 
-    close(tally, gusty, GRID, np.array(NEGLIGIBLE))
+    close_block(tally, gusty, GRID, np.array(NEGLIGIBLE))
 
-    assert 0 < log_against(total(tally, gusty, GRID), GRID) < np.log(1 / ALPHA)
+    assert 0 < log_evidence_against(total_against(tally, gusty, GRID), GRID) < np.log(1 / ALPHA)
 
 
 @pytest.mark.parametrize("looks", [[(0, 0, 800, 9, 0)], [(800, 9, 0, 0, 9)], [(0, 0, 0, 0, 0)]])
@@ -235,9 +239,9 @@ def test_a_block_without_one_arm_compares_nothing(looks: list[tuple[float, ...]]
     """Neither for nor against, calm or gusty."""
     tally = tally_of(*looks)  # type: ignore[arg-type]  # five numbers each
 
-    close(tally, gusts_of(0.5, gusty=gusty), GRID, np.array(NEGLIGIBLE))
+    close_block(tally, gusts_of(0.5, gusty=gusty), GRID, np.array(NEGLIGIBLE))
 
-    assert not total(tally, gusts_of(0.5, gusty=gusty), GRID).any()
+    assert not total_against(tally, gusts_of(0.5, gusty=gusty), GRID).any()
 
 
 def test_what_is_expected_says_which_blocks_are_gusty() -> None:
@@ -245,7 +249,7 @@ def test_what_is_expected_says_which_blocks_are_gusty() -> None:
     squared = np.array([0.0, 0.25, 0.25, 0.25])
     rates, n_c, n_s = np.array([0.01, 0.01, 0.01, 1e-5]), np.array([5e3, 5e3, 1.0, 5e3]), np.full(4, 5e3)
 
-    found = expected(squared, rates, (n_c, n_s))
+    found = expect_overdispersion(squared, rates, (n_c, n_s))
 
     assert found.gusty.tolist() == [0, 1, 0, 0]
     assert found.squared_cv is squared
@@ -264,30 +268,30 @@ def rollouts(
     served for half an hour before.
     """
     random = np.random.default_rng(seed)
-    tally = nothing((count_of,), len(GRID.ratios))
+    tally = empty_tally((count_of,), len(GRID.ratios))
     known, negligible = np.full(count_of, squared), np.full(count_of, NEGLIGIBLE)
     recent = np.zeros((count_of, RECENT, 2))
     ever, stable = np.zeros((2, count_of), bool), np.full((2, count_of), [[1e5], [1e5 * base[0]]])
     for rate, share in zip(base, RAMP, strict=True):
         n_c = np.full(count_of, round(3000 * share))
         n_s = 3000 - n_c
-        gusts = expected(known, stable[1] / stable[0], (n_c.astype(float), n_s.astype(float)))
+        gusts = expect_overdispersion(known, stable[1] / stable[0], (n_c.astype(float), n_s.astype(float)))
         shocks = random.gamma(1 / squared, squared, (2, count_of)) if squared else np.ones((2, count_of))
         x = random.binomial(n_c, np.minimum(ratio * rate * shocks[0], 1))
         y = random.binomial(n_s, np.minimum(rate * shocks[1], 1))
-        count(tally, np.stack([n_c, x, n_s, y, x], axis=-1).astype(float), GRID, negligible)
-        close(tally, gusts, GRID, negligible, recent)
+        add_look(tally, np.stack([n_c, x, n_s, y, x], axis=-1).astype(float), GRID, negligible)
+        close_block(tally, gusts, GRID, negligible, recent)
         recent = np.concatenate([recent[:, 1:], np.stack([n_s, y], axis=-1)[:, None]], axis=1)
         stable += n_s, y
         ever |= _said(tally, gusts)
     return ever[0], ever[1]
 
 
-def _said(tally: Tally, gusts: Gusts) -> NDArray[np.bool_]:
-    whole = total(tally, gusts, GRID)
+def _said(tally: Tally, gusts: Overdispersion) -> NDArray[np.bool_]:
+    whole = total_against(tally, gusts, GRID)
     small = log_mixed(small_total(tally, gusts), np.full(len(SMALLER), -np.log(len(SMALLER))))
-    favour = np.logaddexp(log_favour(total_favour(tally, gusts, GRID), GRID), small) - np.log(2)
-    return np.stack([log_against(whole, GRID) >= -np.log(ALPHA), favour >= -np.log(BETA)])
+    favour = np.logaddexp(log_evidence_for(total_for(tally, gusts, GRID), GRID), small) - np.log(2)
+    return np.stack([log_evidence_against(whole, GRID) >= -np.log(ALPHA), favour >= -np.log(BETA)])
 
 
 def at_most(ever: NDArray[np.bool_], chance: float) -> bool:
@@ -335,20 +339,20 @@ def test_a_canary_twice_as_bad_is_found(cv: float, least: float) -> None:
 
 def test_a_tally_may_be_views_into_one_array() -> None:
     """What is done to it is done to the array: that is how the judge's state is kept."""
-    lengths = parts(len(GRID.ratios))
+    lengths = part_lengths(len(GRID.ratios))
     state = np.zeros((2, sum(lengths)))
     tally = Tally(*np.split(state, np.cumsum(lengths)[:-1], axis=1))
     counted = sum(lengths[:4])
 
-    count(tally, np.array([[10, 1, 90, 2, 1], [0, 0, 0, 0, 0.0]]), GRID, np.full(2, NEGLIGIBLE))
+    add_look(tally, np.array([[10, 1, 90, 2, 1], [0, 0, 0, 0, 0.0]]), GRID, np.full(2, NEGLIGIBLE))
 
     assert state[0, counted : counted + COUNTS].tolist() == [10, 1, 90, 2, pytest.approx(0.1 * 0.9 * 3), 0.1]
     assert not state[1].any()
-    close(tally, gusts_of(0.0), GRID, np.full(2, NEGLIGIBLE))
+    close_block(tally, gusts_of(0.0), GRID, np.full(2, NEGLIGIBLE))
     assert state[0, : len(GRID.ratios)] == pytest.approx(tally_of_one(10, 1, 90, 2))
     assert not state[:, counted : counted + COUNTS].any()
 
 
 def tally_of_one(*look: float) -> Floats:
     """Return what one look at calm traffic says."""
-    return total(tally_of((*look, look[1])), gusts_of(0.0), GRID)  # type: ignore[arg-type]  # five numbers
+    return total_against(tally_of((*look, look[1])), gusts_of(0.0), GRID)  # type: ignore[arg-type]  # five numbers

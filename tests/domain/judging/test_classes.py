@@ -15,13 +15,13 @@ from slipway.domain.judge.statistics.classes import (
     POWERS,
     RATIOS,
     ClassEvidence,
-    against,
-    estimate,
-    favour,
-    grow,
-    interval,
-    mixes,
-    worst,
+    class_distance,
+    class_distance_interval,
+    class_evidence_against,
+    class_evidence_for,
+    class_shares,
+    find_largest_shift,
+    update_class_mix,
 )
 from slipway_interface.metrics import LABEL_LIMIT, OTHER_LABEL
 
@@ -40,7 +40,7 @@ def after(*seen: Look) -> ClassEvidence:
     """Return the evidence after looks."""
     evidence = ClassEvidence()
     for canary, stable in seen:
-        evidence = grow(evidence, canary, stable)
+        evidence = update_class_mix(evidence, canary, stable)
     return evidence
 
 
@@ -76,9 +76,11 @@ def test_no_growth_is_expected_from_equal_mixes(past: list[Look], share: float, 
     before, expected = after(*past), 0.0
     for x, y in itertools.product(range(n_c + 1), range(n_s + 1)):
         chance = stats.binom.pmf(x, n_c, share) * stats.binom.pmf(y, n_s, share)
-        expected += chance * against(grow(before, {"a": x, "b": n_c - x}, {"a": y, "b": n_s - y}))
+        expected += chance * class_evidence_against(
+            update_class_mix(before, {"a": x, "b": n_c - x}, {"a": y, "b": n_s - y})
+        )
 
-    assert expected <= against(before) * (1 + 1e-9)
+    assert expected <= class_evidence_against(before) * (1 + 1e-9)
 
 
 def test_no_growth_is_expected_where_a_new_class_may_appear() -> None:
@@ -87,9 +89,9 @@ def test_no_growth_is_expected_where_a_new_class_may_appear() -> None:
     for x, y in itertools.product(_triples(3), _triples(2)):
         chance = stats.multinomial.pmf(x, 3, shares) * stats.multinomial.pmf(y, 2, shares)
         canary, stable = (dict(zip("abc", arm, strict=True)) for arm in (x, y))
-        expected += chance * against(grow(before, canary, stable))
+        expected += chance * class_evidence_against(update_class_mix(before, canary, stable))
 
-    assert expected <= against(before) * (1 + 1e-9)
+    assert expected <= class_evidence_against(before) * (1 + 1e-9)
 
 
 def _triples(total: int) -> list[tuple[int, int, int]]:
@@ -109,7 +111,7 @@ def test_a_factor_is_the_block_likelihood_ratio() -> None:
         ours = stats.binom.pmf(7, 10, q_c) / stats.binom.pmf(7, 10, q_0)
         values.append(ours * stats.binom.pmf(28, 90, q_s) / stats.binom.pmf(28, 90, q_0))
 
-    found = worst(after(first, second))
+    found = find_largest_shift(after(first, second))
 
     assert found is not None
     assert found.evidence == pytest.approx(max(np.mean(values), found.evidence), rel=1e-6)
@@ -144,8 +146,8 @@ def test_false_alarms_stay_below_alpha(drift: float) -> None:
     for _ in range(150):
         evidence, top, above = ClassEvidence(), 0.0, 0.0
         for canary, stable in rollout(rng, EVEN, EVEN, drift):
-            evidence = grow(evidence, canary, stable)
-            top, above = max(top, against(evidence)), max(above, against(evidence, 0.01))
+            evidence = update_class_mix(evidence, canary, stable)
+            top, above = max(top, class_evidence_against(evidence)), max(above, class_evidence_against(evidence, 0.01))
         alarms += top >= 20
         with_margin += above >= 20
 
@@ -161,9 +163,9 @@ def test_a_mix_at_the_tolerance_seldom_passes(canary: tuple[float, ...], stable:
     for _ in range(150):
         evidence, top, left = ClassEvidence(), 0.0, False
         for look in rollout(rng, canary, stable):
-            evidence = grow(evidence, *look)
-            low, high = interval(evidence, 0.05)
-            top, left = max(top, favour(evidence, 0.05)), left or not low <= 0.05 <= high + 1e-12
+            evidence = update_class_mix(evidence, *look)
+            low, high = class_distance_interval(evidence, 0.05)
+            top, left = max(top, class_evidence_for(evidence, 0.05)), left or not low <= 0.05 <= high + 1e-12
         passes += top >= 20
         outside += left
 
@@ -176,10 +178,10 @@ def test_a_shift_is_found_and_named_and_a_good_canary_passes() -> None:
     rng = np.random.default_rng(3)
     moved = (0.15, 0.05, *EVEN[2:])
     shifted = [after(*rollout(rng, moved, EVEN)) for _ in range(20)]
-    good = [favour(after(*rollout(rng, EVEN, EVEN)), 0.1) for _ in range(20)]
+    good = [class_evidence_for(after(*rollout(rng, EVEN, EVEN)), 0.1) for _ in range(20)]
 
-    assert min(against(evidence) for evidence in shifted) >= 100
-    assert {found.label for evidence in shifted if (found := worst(evidence))} <= {"a", "b"}
+    assert min(class_evidence_against(evidence) for evidence in shifted) >= 100
+    assert {found.label for evidence in shifted if (found := find_largest_shift(evidence))} <= {"a", "b"}
     assert sum(value >= 20 for value in good) >= 15
 
 
@@ -187,19 +189,21 @@ def test_favour_looks_at_every_set_of_classes() -> None:
     """Against brute force over all sets of four classes; with more classes the bound is below every set's value."""
     rng = np.random.default_rng(4)
     few = after(*((dict(zip("abcd", rng.multinomial(90, (0.4, 0.3, 0.2, 0.1)).tolist(), strict=True)),) * 2,) * 5)
-    few = grow(few, {"a": 60, "b": 20, "c": 15, "d": 5}, {"a": 35, "b": 35, "c": 20, "d": 10})
+    few = update_class_mix(few, {"a": 60, "b": 20, "c": 15, "d": 5}, {"a": 35, "b": 35, "c": 20, "d": 10})
     names = "abcdefghijklm"
     many = after(*((dict(zip(names, rng.multinomial(900, (1 / 13,) * 13).tolist(), strict=True)),) * 2,) * 3)
-    many = grow(many, dict(zip(names, range(10, 23), strict=True)), dict(zip(names, range(23, 10, -1), strict=True)))
+    many = update_class_mix(
+        many, dict(zip(names, range(10, 23), strict=True)), dict(zip(names, range(23, 10, -1), strict=True))
+    )
 
-    assert favour(few, 0.1) == pytest.approx(_brute_force(few, 0.1))
-    assert favour(many, 0.2) <= _brute_force(many, 0.2) * (1 + 1e-9)
-    assert favour(many, 0.2) >= _brute_force(many, 0.2) ** 0.9
+    assert class_evidence_for(few, 0.1) == pytest.approx(_brute_force(few, 0.1))
+    assert class_evidence_for(many, 0.2) <= _brute_force(many, 0.2) * (1 + 1e-9)
+    assert class_evidence_for(many, 0.2) >= _brute_force(many, 0.2) ** 0.9
 
 
 def _brute_force(evidence: ClassEvidence, tolerance: float) -> float:
     size, counts = len(evidence.labels), np.array(evidence.canary) + np.array(evidence.stable)
-    canary, stable = mixes(evidence)
+    canary, stable = class_shares(evidence)
     logs = []
     for count in range(1, size + 1):
         for chosen in itertools.combinations(range(size), count):
@@ -219,17 +223,17 @@ def test_nothing_but_numbers_comes_out(seen: list[Look], margin: float, toleranc
     adapter = TypeAdapter(ClassEvidence)
     kept = read = ClassEvidence()
     for canary, stable in seen:
-        kept = grow(kept, canary, stable)
-        read = grow(adapter.validate_json(adapter.dump_json(read)), canary, stable)
+        kept = update_class_mix(kept, canary, stable)
+        read = update_class_mix(adapter.validate_json(adapter.dump_json(read)), canary, stable)
 
     assert read == kept
-    assert 0 <= against(kept, margin) <= 1e300
-    assert 0 <= favour(kept, tolerance) <= 1e300
-    low, high = interval(kept, 0.05)
+    assert 0 <= class_evidence_against(kept, margin) <= 1e300
+    assert 0 <= class_evidence_for(kept, tolerance) <= 1e300
+    low, high = class_distance_interval(kept, 0.05)
     assert 0 <= low <= high <= 1
-    assert 0 <= (estimate(kept) or 0) <= 1 + 1e-12
+    assert 0 <= (class_distance(kept) or 0) <= 1 + 1e-12
     if kept.labels:
-        assert [sum(mix.values()) for mix in mixes(kept)] == pytest.approx([1, 1])
+        assert [sum(mix.values()) for mix in class_shares(kept)] == pytest.approx([1, 1])
 
 
 @given(seen=st.lists(looks(), max_size=4))
@@ -245,7 +249,7 @@ def test_evidence_grows_with_the_shift(ahead: int) -> None:
     """One prediction more of a class that the canary already predicts more often: never less suspect."""
     past = ({"a": 120, "b": 80}, {"a": 100, "b": 100})
     values = [
-        against(after(past, ({"a": 100 + more, "b": 100 - more}, {"a": 100, "b": 100})), 0.02)
+        class_evidence_against(after(past, ({"a": 100 + more, "b": 100 - more}, {"a": 100, "b": 100})), 0.02)
         for more in (ahead // 2, ahead // 2 + 1)
     ]
 
@@ -255,10 +259,10 @@ def test_evidence_grows_with_the_shift(ahead: int) -> None:
 def test_the_first_look_bets_nothing() -> None:
     """Nothing was known before it, however different the arms are; the next one counts."""
     first = after(({"a": 500}, {"b": 500}))
-    second = grow(first, {"a": 500}, {"b": 500})
+    second = update_class_mix(first, {"a": 500}, {"b": 500})
 
-    assert against(first) == pytest.approx(1.0)
-    assert against(second) > 1e100
+    assert class_evidence_against(first) == pytest.approx(1.0)
+    assert class_evidence_against(second) > 1e100
 
 
 def test_a_class_that_only_the_canary_predicts_is_found() -> None:
@@ -267,13 +271,13 @@ def test_a_class_that_only_the_canary_predicts_is_found() -> None:
     new = ({"a": 50, "b": 40, "z": 10}, {"a": 50, "b": 50})
     evidence = after(same, *(new,) * 8)
 
-    found = worst(evidence)
+    found = find_largest_shift(evidence)
 
     assert evidence.labels == ("a", "b", "z")
     assert sum(evidence.stakes) < 1
     assert found is not None
     assert (found.label, found.stable_share) == ("z", 0.0)
-    assert against(evidence) >= 100
+    assert class_evidence_against(evidence) >= 100
 
 
 def test_classes_beyond_the_hundredth_are_counted_together() -> None:
@@ -291,16 +295,21 @@ def test_nothing_is_said_without_both_arms() -> None:
     """No look, or looks in which an arm predicted nothing: evidence of 1, no estimate."""
     empty = ClassEvidence()
 
-    assert grow(empty, {}, {"a": 3}) == empty
-    assert grow(empty, {"a": 3}, {"a": 0}) == empty
-    assert (against(empty), against(empty, 0.1), favour(empty, 0.1), interval(empty, 0.1)) == (1, 1, 1, (0, 1))
-    assert (estimate(empty), worst(empty), mixes(empty)) == (None, None, ({}, {}))
+    assert update_class_mix(empty, {}, {"a": 3}) == empty
+    assert update_class_mix(empty, {"a": 3}, {"a": 0}) == empty
+    assert (
+        class_evidence_against(empty),
+        class_evidence_against(empty, 0.1),
+        class_evidence_for(empty, 0.1),
+        class_distance_interval(empty, 0.1),
+    ) == (1, 1, 1, (0, 1))
+    assert (class_distance(empty), find_largest_shift(empty), class_shares(empty)) == (None, None, ({}, {}))
 
 
 def test_counts_below_zero_are_refused() -> None:
     """An error that shows them."""
     with pytest.raises(ValueError, match="need counts of 0 or more"):
-        grow(ClassEvidence(), {"a": 3}, {"a": -1})
+        update_class_mix(ClassEvidence(), {"a": 3}, {"a": -1})
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.02])
@@ -318,8 +327,8 @@ def test_requests_of_several_rows_count_once(margin: float, alike: float) -> Non
                 rows = np.where(own, same, 0) + random.binomial(10 - same, 0.1)
                 share = float(rows.sum() / 10)
                 arms.append({"a": share, "b": requests - share})
-            evidence = grow(evidence, *arms)
-            ever = max(ever, against(evidence, margin))
+            evidence = update_class_mix(evidence, *arms)
+            ever = max(ever, class_evidence_against(evidence, margin))
         rolled += ever >= 100
 
     assert rolled <= 5  # 1 % of 200 is 2; five or more come with a chance of 5 %

@@ -16,13 +16,13 @@ from slipway.domain.judge.statistics import rates
 from slipway.domain.judge.statistics.counts import (
     LARGEST_LOG,
     NOTHING,
+    CountDelta,
     CountEvidence,
-    Look,
-    grow,
-    learn,
-    likelihoods,
-    log_under,
-    logs,
+    learn_dispersion,
+    log_evidence,
+    log_evidence_under,
+    metric_likelihood,
+    update_counts,
 )
 from slipway.domain.spec.judge import RateGuard
 from slipway.domain.stored.formats import STATUS
@@ -41,13 +41,13 @@ def counted(requests: int, errors: int) -> Counters:
     return Counters(requests=requests, errors=errors)
 
 
-def look_of(n_c: int, x: int, n_s: int, y: int) -> Look:
+def look_of(n_c: int, x: int, n_s: int, y: int) -> CountDelta:
     """Return what came since the last look."""
-    return Look(canary=counted(n_c, x), stable=counted(n_s, y))
+    return CountDelta(canary=counted(n_c, x), stable=counted(n_s, y))
 
 
 @st.composite
-def looks(draw: st.DrawFn) -> Look:
+def looks(draw: st.DrawFn) -> CountDelta:
     """Draw what came since the last look."""
     n_c, n_s = draw(st.integers(0, 3000)), draw(st.integers(0, 3000))
     return look_of(n_c, draw(st.integers(0, min(n_c, 300))), n_s, draw(st.integers(0, min(n_s, 300))))
@@ -60,38 +60,38 @@ def grown(rows: Any, guards: list[RateGuard], least_cv: float = 0.0) -> list[Cou
     """Return the evidence of several metrics after looks at each; a block is three looks long."""
     evidence = [NOTHING] * len(guards)
     for number, row in enumerate(rows):
-        evidence = grow(evidence, row, guards, number // LOOKS_PER_BLOCK, least_cv)
+        evidence = update_counts(evidence, row, guards, number // LOOKS_PER_BLOCK, least_cv)
     return evidence
 
 
 @given(rows=rounds, least_cv=st.sampled_from([0.0, 0.5, 2.0]))
-def test_several_metrics_grow_as_each_alone(rows: list[tuple[Look, ...]], least_cv: float) -> None:
+def test_several_metrics_grow_as_each_alone(rows: list[tuple[CountDelta, ...]], least_cv: float) -> None:
     """Whatever is looked at beside it, and however bursts are weighed."""
     together = grown(rows, GUARDS, least_cv)
-    against, favour = logs(together, GUARDS, least_cv)
+    against, favour = log_evidence(together, GUARDS, least_cv)
 
     for number, guard in enumerate(GUARDS):
         [alone] = grown([(row[number],) for row in rows], [guard], least_cv)
         assert together[number].tally == pytest.approx(alone.tally, rel=1e-12, abs=1e-12)
         assert together[number].dispersion == alone.dispersion
         assert together[number].gusty == alone.gusty
-        alone_against, alone_favour = logs([alone], [guard], least_cv)
+        alone_against, alone_favour = log_evidence([alone], [guard], least_cv)
         assert (against[number], favour[number]) == pytest.approx((alone_against[0], alone_favour[0]), abs=1e-9)
 
 
 @given(rows=rounds, cut=st.integers(0, 12))
-def test_evidence_goes_on_after_a_restart(rows: list[tuple[Look, ...]], cut: int) -> None:
+def test_evidence_goes_on_after_a_restart(rows: list[tuple[CountDelta, ...]], cut: int) -> None:
     """Cut anywhere, written as JSON and read again, it ends with the same numbers to the last bit."""
     whole = resumed = [NOTHING] * len(GUARDS)
 
     for number, row in enumerate(rows):
-        whole = grow(whole, row, GUARDS, number // LOOKS_PER_BLOCK, 0.3)
+        whole = update_counts(whole, row, GUARDS, number // LOOKS_PER_BLOCK, 0.3)
         if number == cut:
             resumed = DOCUMENT.validate_json(DOCUMENT.dump_json(resumed))
-        resumed = grow(resumed, row, GUARDS, number // LOOKS_PER_BLOCK, 0.3)
+        resumed = update_counts(resumed, row, GUARDS, number // LOOKS_PER_BLOCK, 0.3)
 
     assert resumed == whole
-    assert np.array_equal(logs(resumed, GUARDS, 0.3), logs(whole, GUARDS, 0.3))
+    assert np.array_equal(log_evidence(resumed, GUARDS, 0.3), log_evidence(whole, GUARDS, 0.3))
 
 
 def test_what_is_kept_does_not_grow() -> None:
@@ -118,11 +118,11 @@ def test_what_was_written_before_there_were_windows_goes_on() -> None:
     status = {"model": "m", "version": 2, "release_id": "m-v2-a1", "evidence": {"rates": {"error rate": before}}}
     old = STATUS.load(status | times, "a status of format 1").evidence.rate(Check.ERRORS)
 
-    assert logs([old], GUARDS[:1], 0.0) == (
-        pytest.approx(logs([now], GUARDS[:1], 0.0)[0]),
-        pytest.approx(logs([now], GUARDS[:1], 0.0)[1]),
+    assert log_evidence([old], GUARDS[:1], 0.0) == (
+        pytest.approx(log_evidence([now], GUARDS[:1], 0.0)[0]),
+        pytest.approx(log_evidence([now], GUARDS[:1], 0.0)[1]),
     )
-    [later] = grow([old], [look_of(900, 8, 3600, 31)], GUARDS[:1], 1, 0.0)
+    [later] = update_counts([old], [look_of(900, 8, 3600, 31)], GUARDS[:1], 1, 0.0)
     assert later.canary == now.canary + counted(900, 8)
 
 
@@ -130,17 +130,17 @@ def test_without_gusts_the_counts_decide() -> None:
     """Two looks with the same share weigh as one: the likelihood of the ratio, nothing taken off."""
     [evidence] = grown([[look_of(1004, 20, 4016, 30)], [look_of(1000, 21, 4000, 41)]], GUARDS[:1])
 
-    total, grid = likelihoods(evidence, GUARDS[0], 0.0)
+    total, grid = metric_likelihood(evidence, GUARDS[0], 0.0)
 
-    whole = rates.likelihoods(*(np.array(float(one)) for one in (41, 71, 2004, 8016)), grid)
-    against, _ = logs([evidence], GUARDS[:1], 0.0)
+    whole = rates.log_likelihoods(*(np.array(float(one)) for one in (41, 71, 2004, 8016)), grid)
+    against, _ = log_evidence([evidence], GUARDS[:1], 0.0)
     assert total == pytest.approx(whole)
-    assert against[0] == pytest.approx(float(rates.log_against(whole, grid)))
+    assert against[0] == pytest.approx(float(rates.log_evidence_against(whole, grid)))
 
 
 def test_evidence_starts_at_one() -> None:
     """Before the first look nothing is said either way."""
-    against, favour = logs([NOTHING], GUARDS[:1], 0.0)
+    against, favour = log_evidence([NOTHING], GUARDS[:1], 0.0)
 
     assert (against[0], favour[0]) == pytest.approx((0.0, 0.0))
 
@@ -149,7 +149,7 @@ def test_overwhelming_evidence_stays_a_number() -> None:
     """A canary that always fails overflows no float and no document."""
     [evidence] = grown([[look_of(10**6, 10**6, 10**6, 0)]] * 5, GUARDS[:1])
 
-    against, favour = logs([evidence], GUARDS[:1], 0.0)
+    against, favour = log_evidence([evidence], GUARDS[:1], 0.0)
 
     assert against[0] == LARGEST_LOG
     assert -math.inf < favour[0] < 0
@@ -157,7 +157,9 @@ def test_overwhelming_evidence_stays_a_number() -> None:
 
 
 @given(rows=st.lists(st.tuples(looks()), min_size=1, max_size=6), more=st.integers(1, 50))
-def test_more_errors_of_the_canary_never_lower_the_evidence_against_it(rows: list[tuple[Look]], more: int) -> None:
+def test_more_errors_of_the_canary_never_lower_the_evidence_against_it(
+    rows: list[tuple[CountDelta]], more: int
+) -> None:
     """Nor do they raise the evidence for it; in calm traffic, look by look."""
     at = len(rows) // 2
     [last] = rows[at]
@@ -165,7 +167,7 @@ def test_more_errors_of_the_canary_never_lower_the_evidence_against_it(rows: lis
     same = look_of(last.canary.requests + 50, last.canary.errors, last.stable.requests + 50, last.stable.errors)
 
     few, many = (
-        logs(grown([*[(r,) for (r,) in rows[:at]], (changed,), *rows[at + 1 :]], GUARDS[:1]), GUARDS[:1], 0.0)
+        log_evidence(grown([*[(r,) for (r,) in rows[:at]], (changed,), *rows[at + 1 :]], GUARDS[:1]), GUARDS[:1], 0.0)
         for changed in (same, worse)
     )
 
@@ -180,7 +182,7 @@ def test_gusts_assumed_at_least_take_evidence_off() -> None:
     """A spec that knows of bursts is not told otherwise by a calm hour."""
     rows = [[look_of(2000, 40, 8000, 80)]] * 6
 
-    calm, bursty = (logs(grown(rows, GUARDS[:1], cv), GUARDS[:1], cv)[0][0] for cv in (0.0, 1.0))
+    calm, bursty = (log_evidence(grown(rows, GUARDS[:1], cv), GUARDS[:1], cv)[0][0] for cv in (0.0, 1.0))
 
     assert bursty < 1 < math.log(100) < calm
 
@@ -189,11 +191,11 @@ def test_the_gusts_of_stable_are_learned_on_the_way_and_before() -> None:
     """Alone before the rollout, as the reference within it; the canary's own gusts are never asked."""
     before = NOTHING
     for block, errors in enumerate((10, 90, 12, 80, 15, 95)):
-        before = learn(before, counted(4000, errors), block)
+        before = learn_dispersion(before, counted(4000, errors), block)
 
     assert before.canary == before.stable == counted(0, 0)
     assert before.dispersion.pairs == 4
-    [within] = grow([before], [look_of(4000, 4000, 4000, 20)], GUARDS[:1], 6, 0.0)
+    [within] = update_counts([before], [look_of(4000, 4000, 4000, 20)], GUARDS[:1], 6, 0.0)
     assert within.dispersion.pairs == 5
     assert within.gusty
 
@@ -211,14 +213,14 @@ def test_how_a_block_is_weighed_is_known_before_it() -> None:
 
 def test_a_metric_that_missed_looks_goes_on_beside_the_others() -> None:
     """Its block ends when it is looked at again; the other's does in its own time."""
-    one, other = grow([NOTHING] * 2, [look_of(100, 1, 400, 2)] * 2, GUARDS[:2], 0, 0.0)
-    [one] = grow([one], [look_of(100, 2, 400, 3)], GUARDS[:1], 1, 0.0)
+    one, other = update_counts([NOTHING] * 2, [look_of(100, 1, 400, 2)] * 2, GUARDS[:2], 0, 0.0)
+    [one] = update_counts([one], [look_of(100, 2, 400, 3)], GUARDS[:1], 1, 0.0)
 
-    together = grow([one, other], [look_of(100, 3, 400, 4)] * 2, GUARDS[:2], 2, 0.0)
+    together = update_counts([one, other], [look_of(100, 3, 400, 4)] * 2, GUARDS[:2], 2, 0.0)
 
     assert [each.canary.errors for each in together] == [6, 4]
     assert (together[0].dispersion.pairs, together[1].dispersion.pairs) == (1, 0)
-    [alone] = grow([one], [look_of(100, 3, 400, 4)], GUARDS[:1], 2, 0.0)
+    [alone] = update_counts([one], [look_of(100, 3, 400, 4)], GUARDS[:1], 2, 0.0)
     assert together[0].tally == pytest.approx(alone.tally)
 
 
@@ -227,20 +229,23 @@ def test_a_metric_that_missed_looks_goes_on_beside_the_others() -> None:
 
 def test_what_both_arms_share_counts_against_negligible_only() -> None:
     """Of 30 failures 25 were stable's too: 5 are compared, and 30 of 100 are not negligible."""
-    shared = Look(canary=counted(100, 5), stable=counted(100, 0), canary_alone=30)
-    hidden = Look(canary=counted(100, 5), stable=counted(100, 0))
+    shared = CountDelta(canary=counted(100, 5), stable=counted(100, 0), canary_alone=30)
+    hidden = CountDelta(canary=counted(100, 5), stable=counted(100, 0))
 
-    [one], [other] = grow([NOTHING], [shared], GUARDS[:1], 0, 0.0), grow([NOTHING], [hidden], GUARDS[:1], 0, 0.0)
+    [one], [other] = (
+        update_counts([NOTHING], [shared], GUARDS[:1], 0, 0.0),
+        update_counts([NOTHING], [hidden], GUARDS[:1], 0, 0.0),
+    )
 
-    assert logs([one], GUARDS[:1], 0.0)[0] == logs([other], GUARDS[:1], 0.0)[0]
-    assert logs([one], GUARDS[:1], 0.0)[1] < logs([other], GUARDS[:1], 0.0)[1]
+    assert log_evidence([one], GUARDS[:1], 0.0)[0] == log_evidence([other], GUARDS[:1], 0.0)[0]
+    assert log_evidence([one], GUARDS[:1], 0.0)[1] < log_evidence([other], GUARDS[:1], 0.0)[1]
 
 
 def test_far_worse_ratios_are_excluded_first() -> None:
     """Sixteen times as bad is known not to be long before twice."""
     [evidence] = grown([[look_of(200, 4, 3800, 76)]], GUARDS[:1])
 
-    excluded = [log_under(evidence, GUARDS[0], ratio, 0.0) for ratio in (1.0, 2.0, 4.0, 16.0)]
+    excluded = [log_evidence_under(evidence, GUARDS[0], ratio, 0.0) for ratio in (1.0, 2.0, 4.0, 16.0)]
 
     assert excluded == sorted(excluded)
     assert excluded[0] < 1 < math.log(20) < excluded[-1]
@@ -253,10 +258,10 @@ def test_how_a_canary_may_pass_is_weighed_as_stable_was_known_before(share: floa
     before = NOTHING
     if share is not None:
         for block in range(12):
-            before = learn(before, counted(6000, round(6000 * share)), block)
+            before = learn_dispersion(before, counted(6000, round(6000 * share)), block)
 
-    begun = grow([before], [look_of(500, 3, 1500, 9)], [guard], 12, 0.0)
-    later = grow(begun, [look_of(500, 0, 15_000, 0 if not rare else 900)], [guard], 13, 0.0)
+    begun = update_counts([before], [look_of(500, 3, 1500, 9)], [guard], 12, 0.0)
+    later = update_counts(begun, [look_of(500, 0, 15_000, 0 if not rare else 900)], [guard], 13, 0.0)
 
     assert [begun[0].rare, later[0].rare] == [rare, rare]
 
@@ -264,8 +269,8 @@ def test_how_a_canary_may_pass_is_weighed_as_stable_was_known_before(share: floa
 def test_where_stable_fails_more_than_negligibly_the_ratio_decides_sooner() -> None:
     """The same counts, with and without knowing it: nearly twice the evidence."""
     guard = RateGuard(margin=1.0, tolerance=2.0, negligible=0.002)
-    begun = grow([NOTHING], [look_of(6000, 30, 24_000, 120)], [guard], 0, 0.0)[0]
+    begun = update_counts([NOTHING], [look_of(6000, 30, 24_000, 120)], [guard], 0, 0.0)[0]
 
-    favour = [float(logs([replace(begun, rare=rare)], [guard], 0.0)[1][0]) for rare in (False, True)]
+    favour = [float(log_evidence([replace(begun, rare=rare)], [guard], 0.0)[1][0]) for rare in (False, True)]
 
     assert favour[0] - favour[1] == pytest.approx(math.log(0.95 / 0.5))

@@ -12,13 +12,13 @@ from slipway.domain.judge.statistics.dispersion import (
     NOTHING_LEARNED,
     RECENT,
     Dispersion,
-    clusters,
+    cluster_factor,
     excess_and_scale,
-    note,
+    excess_within_block,
     squared_cv,
-    within,
+    update_dispersion,
 )
-from slipway.domain.judge.statistics.dispersion import learned as sums
+from slipway.domain.judge.statistics.dispersion import sum_dispersions as sums
 
 LOOKS = 6
 """In a block."""
@@ -29,7 +29,7 @@ def watched(events: np.ndarray, requests: int = 500) -> Dispersion:
     found = NOTHING_LEARNED
     for block, looks in enumerate(events):
         for one in looks:
-            found = note(found, block, requests, int(one))
+            found = update_dispersion(found, block, requests, int(one))
     return found
 
 
@@ -43,7 +43,7 @@ def test_clusters_show_within_an_hour(size: float, phi: float) -> None:
     first = random.poisson(2.5 / size, (30, 60, LOOKS))
     again = random.negative_binomial(np.maximum(first, 1), 1 / size) * (first > 0) if size > 1 else 0 * first
 
-    found = [float(clusters(sums([watched(hour)]))[0]) for hour in first + again]
+    found = [float(cluster_factor(sums([watched(hour)]))[0]) for hour in first + again]
 
     assert np.median(found) == pytest.approx(phi, rel=0.3)
     assert (np.quantile(found, 0.05) > 0.5 * phi) is np.True_
@@ -54,7 +54,7 @@ def test_gusts_from_block_to_block_are_no_clusters() -> None:
     random = np.random.default_rng(2)
     rate = random.gamma(1, 1, (30, 60, 1))
 
-    found = [float(clusters(sums([watched(hour)]))[0]) for hour in random.poisson(2.5 * rate, (30, 60, LOOKS))]
+    found = [float(cluster_factor(sums([watched(hour)]))[0]) for hour in random.poisson(2.5 * rate, (30, 60, LOOKS))]
 
     assert np.mean(found) < 1.1
 
@@ -75,7 +75,7 @@ def test_looks_of_any_size_are_compared() -> None:
     random = np.random.default_rng(4)
     y = random.poisson(0.01 * 500, 50_000), random.poisson(0.01 * 2000, 50_000)
 
-    excess, noise = np.array([within(500, a, 2000, b) for a, b in zip(*y, strict=True)]).T
+    excess, noise = np.array([excess_within_block(500, a, 2000, b) for a, b in zip(*y, strict=True)]).T
 
     assert excess.mean() / noise.mean() == pytest.approx(0, abs=0.04)
 
@@ -84,7 +84,7 @@ def test_a_look_without_requests_has_no_neighbour() -> None:
     """Nor the first one of a block; what was seen before a silent look is compared with what comes after it."""
     found = NOTHING_LEARNED
     for block, requests, events in [(1, 100, 4), (1, 0, 0), (1, 100, 10), (2, 100, 5)]:
-        found = note(found, block, requests, events)
+        found = update_dispersion(found, block, requests, events)
 
     assert (found.looks.count, found.looks.excess) == (1, pytest.approx(22.0))
 
@@ -145,7 +145,7 @@ def test_a_silent_block_or_a_gap_ends_a_span() -> None:
         for block in (0, 1, 2, 3, 4, 5, 6):
             seen = (block, 100, 7) if block != 3 else hole
             if seen is not None:
-                found = note(found, *seen)
+                found = update_dispersion(found, *seen)
         assert [span.pairs.count for span in found.spans] == [0, 0, 0]
         assert found.spans[0].requests_before == 200
 
@@ -154,7 +154,7 @@ def test_the_last_blocks_are_remembered() -> None:
     """Requests and events, oldest first; silent ones are not."""
     found = NOTHING_LEARNED
     for block in range(RECENT + 4):
-        found = note(found, block, 0 if block == 5 else 100 + block, block)
+        found = update_dispersion(found, block, 0 if block == 5 else 100 + block, block)
 
     assert found.recent == tuple((100 + block, block) for block in range(2, RECENT + 3) if block != 5)
 
@@ -164,9 +164,9 @@ def test_blocks_of_long_ago_are_no_last_ones(gap: int, kept: int) -> None:
     """At the next release stable's rate may be another; what is known of its gusts stays."""
     found = NOTHING_LEARNED
     for block in range(RECENT + 2):
-        found = note(found, block, 100, block)
+        found = update_dispersion(found, block, 100, block)
 
-    later = note(found, RECENT + 1 + gap, 100, 3)
+    later = update_dispersion(found, RECENT + 1 + gap, 100, 3)
 
     assert len(later.recent) == kept
     assert later.pairs == RECENT + 1
@@ -179,7 +179,7 @@ def learned(blocks: list[tuple[int, int, int]]) -> Dispersion:
     """Return the dispersion after looks at (block, requests, events)."""
     found = NOTHING_LEARNED
     for block, requests, events in blocks:
-        found = note(found, block, requests, events)
+        found = update_dispersion(found, block, requests, events)
     return found
 
 

@@ -16,12 +16,12 @@ from slipway.domain.judge.statistics import drift
 from slipway.domain.judge.statistics.drift import (
     ColumnProfile,
     DriftEvidence,
-    against,
-    estimate,
-    grow,
+    add_rows,
+    compute_psi,
+    drift_evidence_against,
+    find_most_drifted,
+    largest_psi,
     profile_of,
-    psi,
-    worst,
 )
 
 
@@ -33,7 +33,7 @@ def counted(profile: ColumnProfile, values: np.ndarray[Any, np.dtype[np.float64]
 
 def live(**columns: tuple[int, ...]) -> DriftEvidence:
     """Return the evidence of rows."""
-    return grow(DriftEvidence(), columns)
+    return add_rows(DriftEvidence(), columns)
 
 
 # profiles
@@ -121,9 +121,9 @@ def test_psi_is_the_textbooks() -> None:
     expected, actual = np.array([200, 300, 500]) * 1000, np.array([300, 300, 400]) * 1000
     e, a = expected / expected.sum(), actual / actual.sum()
 
-    assert psi(expected.tolist(), actual.tolist()) == pytest.approx(((a - e) * np.log(a / e)).sum(), rel=1e-4)
-    assert psi((10, 0), (0, 10)) < math.inf
-    assert psi((5, 5), (0, 0)) == 0.0
+    assert compute_psi(expected.tolist(), actual.tolist()) == pytest.approx(((a - e) * np.log(a / e)).sum(), rel=1e-4)
+    assert compute_psi((10, 0), (0, 10)) < math.inf
+    assert compute_psi((5, 5), (0, 0)) == 0.0
 
 
 # the e-value
@@ -143,7 +143,7 @@ def test_the_largest_probability_is_bounded_from_above_and_nearly_met(tolerance:
         constraints={"type": "ineq", "fun": lambda z: room - special.rel_entr(shares, special.softmax(z)).sum()},
         tol=1e-10,
     )
-    null = drift._prepared((SMALL,), tolerance)  # noqa: SLF001 - the bound is not public, and must be right
+    null = drift._prepare_null((SMALL,), tolerance)  # noqa: SLF001 - the bound is not public, and must be right
 
     bound = drift._log_largest(null, counts[None, :])[0]  # noqa: SLF001 - same
 
@@ -152,7 +152,7 @@ def test_the_largest_probability_is_bounded_from_above_and_nearly_met(tolerance:
 
 def test_the_alternative_is_a_distribution() -> None:
     """Its probabilities of all ordered outcomes of five rows sum to 1."""
-    null = drift._prepared((SMALL,), 0.1)  # noqa: SLF001 - the density is not public, and must be one
+    null = drift._prepare_null((SMALL,), 0.1)  # noqa: SLF001 - the density is not public, and must be one
     total = 0.0
     for a, b in itertools.product(range(6), repeat=2):
         if a + b <= 5:
@@ -170,7 +170,7 @@ def test_no_growth_is_expected_from_undrifted_rows(shares: tuple[float, ...]) ->
     for a, b in itertools.product(range(9), repeat=2):
         if a + b <= 8:
             counts = (a, b, 8 - a - b)
-            expected += stats.multinomial.pmf(counts, 8, shares) * against(live(x=counts), (SMALL,), 0.1)
+            expected += stats.multinomial.pmf(counts, 8, shares) * drift_evidence_against(live(x=counts), (SMALL,), 0.1)
 
     assert expected <= 1 + 1e-9
 
@@ -184,8 +184,8 @@ def test_the_same_source_never_drifts_however_much_traffic_comes() -> None:
         bins = np.diff(np.concatenate([[0], stats.norm.cdf(profile.edges), [1]]))
         evidence = DriftEvidence()
         for rows in (100, 900, 9_000, 90_000, 900_000):
-            evidence = grow(evidence, {"x": (*rng.multinomial(rows, bins).tolist(), 0)})
-            top = max(top, against(evidence, (profile,), 0.0))
+            evidence = add_rows(evidence, {"x": (*rng.multinomial(rows, bins).tolist(), 0)})
+            top = max(top, drift_evidence_against(evidence, (profile,), 0.0))
 
     assert top < 20
 
@@ -198,14 +198,14 @@ def test_drift_is_found_and_named() -> None:
     rows = rng.normal(size=(300, 3)) + np.array([0.0, 1.0, 0.0])
     evidence = DriftEvidence()
     for at, profile in enumerate(profiles):
-        evidence = grow(evidence, counted(profile, rows[:, at]))
+        evidence = add_rows(evidence, counted(profile, rows[:, at]))
 
-    found = worst(evidence, profiles, 0.1)
+    found = find_most_drifted(evidence, profiles, 0.1)
 
-    assert against(evidence, profiles, 0.1) >= 100
+    assert drift_evidence_against(evidence, profiles, 0.1) >= 100
     assert found is not None
     assert found.name == "b"
-    assert found.psi == estimate(evidence, profiles) > drift.PSI_LARGE
+    assert found.psi == largest_psi(evidence, profiles) > drift.PSI_LARGE
 
 
 def test_missing_and_new_values_are_drift() -> None:
@@ -213,7 +213,7 @@ def test_missing_and_new_values_are_drift() -> None:
     profile = ColumnProfile(name="x", categories=("a", "b"), counts=(200, 160, 0, 0))
 
     for counts in ((400, 400, 0, 200), (400, 400, 200, 0)):
-        assert against(live(x=counts), (profile,), 0.1) >= 100
+        assert drift_evidence_against(live(x=counts), (profile,), 0.1) >= 100
 
 
 def test_the_last_bins_limits_are_the_documented_ones() -> None:
@@ -221,7 +221,7 @@ def test_the_last_bins_limits_are_the_documented_ones() -> None:
     profile = ColumnProfile(name="x", edges=(1.0,), counts=(200, 160, 0))
     left_open = 1 - drift.UNLUCKY ** (1 / 360)
 
-    limit = drift._prepared((profile,), 0.1).limits[0, 1]  # noqa: SLF001 - the limit is documented, not public
+    limit = drift._prepare_null((profile,), 0.1).limits[0, 1]  # noqa: SLF001 - the limit is documented, not public
 
     far = limit * math.log(limit / left_open) + (1 - limit) * math.log((1 - limit) / (1 - left_open))
     assert limit > left_open
@@ -232,14 +232,16 @@ def test_rows_that_come_together_count_once() -> None:
     """Every row ten times over, and said so: the same as every row once."""
     once, often = live(x=(3, 40, 1)), live(x=(30, 400, 10))
 
-    assert against(often, (SMALL,), 0.1, rows_together=10) == pytest.approx(against(once, (SMALL,), 0.1))
-    assert against(often, (SMALL,), 0.1) > 1000 * against(once, (SMALL,), 0.1)
+    assert drift_evidence_against(often, (SMALL,), 0.1, rows_together=10) == pytest.approx(
+        drift_evidence_against(once, (SMALL,), 0.1)
+    )
+    assert drift_evidence_against(often, (SMALL,), 0.1) > 1000 * drift_evidence_against(once, (SMALL,), 0.1)
 
 
 def test_how_many_rows_come_together_is_counted() -> None:
     """Over all looks, from requests; a service that does not say how many they were is taken to get single rows."""
-    silent = grow(grow(DriftEvidence(), {"x": (3, 40, 1)}), {"x": (3, 40, 1)})
-    told = grow(grow(DriftEvidence(), {"x": (30, 0, 10)}, 4), {"x": (10, 10, 0)}, 2)
+    silent = add_rows(add_rows(DriftEvidence(), {"x": (3, 40, 1)}), {"x": (3, 40, 1)})
+    told = add_rows(add_rows(DriftEvidence(), {"x": (30, 0, 10)}, 4), {"x": (10, 10, 0)}, 2)
 
     assert (silent.rows_together, told.rows_together) == (1.0, 10.0)
 
@@ -258,29 +260,29 @@ def test_nothing_but_numbers_comes_out(
     adapter, profiles = TypeAdapter(DriftEvidence), (ColumnProfile(name="x", edges=(0.5,), counts=profile),)
     kept = read = DriftEvidence()
     for counts in seen:
-        kept = grow(kept, {"x": counts})
-        read = grow(adapter.validate_json(adapter.dump_json(read)), {"x": counts})
+        kept = add_rows(kept, {"x": counts})
+        read = add_rows(adapter.validate_json(adapter.dump_json(read)), {"x": counts})
 
     assert read == kept
     assert kept == (live(x=tuple(map(sum, zip(*seen, strict=True)))) if seen else DriftEvidence())
-    assert 0 <= against(kept, profiles, tolerance) <= 1e300
-    assert 0 <= (estimate(kept, profiles) or 0) < math.inf
+    assert 0 <= drift_evidence_against(kept, profiles, tolerance) <= 1e300
+    assert 0 <= (largest_psi(kept, profiles) or 0) < math.inf
 
 
 @given(counts=BINS, less=st.floats(0, 1), more=st.floats(0, 1))
 def test_tolerance_only_takes_evidence_away(counts: tuple[int, int, int], less: float, more: float) -> None:
     """A larger tolerance never makes the inputs more suspect."""
-    values = [against(live(x=counts), (SMALL,), tolerance) for tolerance in (less, less + more)]
+    values = [drift_evidence_against(live(x=counts), (SMALL,), tolerance) for tolerance in (less, less + more)]
 
     assert values[1] <= values[0] * (1 + 1e-9)
 
 
 def test_nothing_is_said_without_rows_or_profiles() -> None:
     """No live rows of a column, or no columns: 1."""
-    assert against(DriftEvidence(), (SMALL,), 0.1) == pytest.approx(1.0)
-    assert against(live(x=(5, 5, 0)), (), 0.1) == 1.0
-    assert worst(DriftEvidence(), (), 0.1) is None
-    assert estimate(DriftEvidence(), (SMALL,)) is None
+    assert drift_evidence_against(DriftEvidence(), (SMALL,), 0.1) == pytest.approx(1.0)
+    assert drift_evidence_against(live(x=(5, 5, 0)), (), 0.1) == 1.0
+    assert find_most_drifted(DriftEvidence(), (), 0.1) is None
+    assert largest_psi(DriftEvidence(), (SMALL,)) is None
 
 
 def test_columns_of_different_sizes_are_judged_as_if_alone() -> None:
@@ -288,22 +290,22 @@ def test_columns_of_different_sizes_are_judged_as_if_alone() -> None:
     other = ColumnProfile(name="y", categories=("a", "b", "c"), counts=(50, 30, 20, 0, 1))
     evidence = live(x=(3, 40, 1), y=(5, 50, 20, 3, 0))
 
-    alone = [against(evidence, (profile,), 0.1) for profile in (SMALL, other)]
+    alone = [drift_evidence_against(evidence, (profile,), 0.1) for profile in (SMALL, other)]
 
-    assert against(evidence, (SMALL, other), 0.1) == pytest.approx(sum(alone) / 2)
+    assert drift_evidence_against(evidence, (SMALL, other), 0.1) == pytest.approx(sum(alone) / 2)
 
 
 @pytest.mark.parametrize("news", [(1, 2), (1, -2, 3), ()])
 def test_counts_that_do_not_fit_are_refused(news: tuple[int, ...]) -> None:
     """Another number of bins than before, or below 0: an error that shows them."""
     with pytest.raises(ValueError, match="need as many bins as before"):
-        grow(live(x=(1, 2, 3)), {"x": news})
+        add_rows(live(x=(1, 2, 3)), {"x": news})
 
 
 def test_bins_unlike_the_profiles_are_refused() -> None:
     """Live counts of another profile: an error that names the column."""
     with pytest.raises(ValueError, match="column x: 4 bins live, 3 in the profile"):
-        against(live(x=(1, 2, 3, 4)), (SMALL,), 0.1)
+        drift_evidence_against(live(x=(1, 2, 3, 4)), (SMALL,), 0.1)
 
 
 def test_a_profile_survives_json() -> None:
@@ -320,9 +322,9 @@ def test_the_bound_is_the_largest_likelihood_of_the_ball(seed: int) -> None:
     random = np.random.default_rng(seed)
     shares = random.dirichlet(np.ones(11))
     rows = tuple(random.multinomial(int(random.integers(50, 3000)), shares).tolist())
-    null = drift._prepared((ColumnProfile(name="x", edges=tuple(map(float, range(9))), counts=rows),), 0.1)  # noqa: SLF001
+    null = drift._prepare_null((ColumnProfile(name="x", edges=tuple(map(float, range(9))), counts=rows),), 0.1)  # noqa: SLF001
     live = random.multinomial(int(random.integers(20, 20_000)), shares)[None].astype(float)
 
     weights = np.geomspace(1e-4, 1e5, 20_001)[:, None] * live.sum()
-    least = drift._dual(null, live, weights)[:, 0].min()  # noqa: SLF001
+    least = drift._dual_values(null, live, weights)[:, 0].min()  # noqa: SLF001
     assert drift._log_largest(null, live)[0] == pytest.approx(least, abs=0.05)  # noqa: SLF001

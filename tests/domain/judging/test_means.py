@@ -13,7 +13,15 @@ from scipy import integrate, optimize, stats
 
 from slipway.domain.judge.readings import Sums
 from slipway.domain.judge.statistics import means
-from slipway.domain.judge.statistics.means import Direction, MeanEvidence, against, estimate, favour, grow, interval
+from slipway.domain.judge.statistics.means import (
+    Direction,
+    MeanEvidence,
+    mean_difference,
+    mean_difference_interval,
+    mean_evidence_against,
+    mean_evidence_for,
+    update_means,
+)
 
 Floats = NDArray[np.float64]
 STEPS = (0.01, 0.05, 0.25, 0.5)
@@ -60,7 +68,7 @@ def test_a_look_is_the_weighted_difference_of_means_and_its_variance() -> None:
     ways = [(i, j) for i in range(5) for j in range(i)]
     contrasts = [information * (everything[[*w]].mean() - np.delete(everything, w).mean()) for w in ways]
 
-    evidence = grow(MeanEvidence(), sums(canary), sums(stable))
+    evidence = update_means(MeanEvidence(), sums(canary), sums(stable))
 
     assert evidence.contrast == pytest.approx(information * (canary.mean() - stable.mean()))
     assert evidence.information == pytest.approx(information)
@@ -73,7 +81,7 @@ def test_both_variances_are_right_on_average_over_who_went_where(values: list[fl
     everything, canary = np.array(values), min(canary, len(values) - 1)
     ways = [[bool(mask >> i & 1) for i in range(len(values))] for mask in range(2 ** len(values))]
     seen = [
-        grow(MeanEvidence(), sums(everything[way]), sums(everything[~np.array(way)]))
+        update_means(MeanEvidence(), sums(everything[way]), sums(everything[~np.array(way)]))
         for way in ways
         if sum(way) == canary
     ]
@@ -89,13 +97,13 @@ def test_the_interval_is_the_papers() -> None:
     half = np.array([-1.0, 1.0] * 50)
     evidence = MeanEvidence()
     for _ in range(30):
-        evidence = grow(evidence, sums(half + 0.3), sums(half))
+        evidence = update_means(evidence, sums(half + 0.3), sums(half))
     t, alpha = 6000, 0.05
     squares = np.concatenate([half + 0.3, half]) - 0.15
     deviation = 2 * squares.std(ddof=1)
-    r2 = means.tightest(means.DECIDED_ALPHA) / (4 * means.DECIDED_AT)
+    r2 = means.tightest_scale(means.DECIDED_ALPHA) / (4 * means.DECIDED_AT)
 
-    low, high = interval(evidence, alpha)
+    low, high = mean_difference_interval(evidence, alpha)
 
     reach = deviation * math.sqrt(2 * (t * r2 + 1) / (t**2 * r2) * math.log(math.sqrt(t * r2 + 1) / alpha))
     assert (low, high) == pytest.approx((0.3 - reach, 0.3 + reach))
@@ -108,7 +116,7 @@ def test_rho_makes_the_interval_tightest_where_asked(alpha: float) -> None:
         lambda log: means.half_width(70.0, math.exp(log), alpha), bounds=(-12, 4), method="bounded"
     )
 
-    assert 70 * math.exp(searched.x) == pytest.approx(means.tightest(alpha), rel=1e-3)
+    assert 70 * math.exp(searched.x) == pytest.approx(means.tightest_scale(alpha), rel=1e-3)
 
 
 @pytest.mark.parametrize(("value", "variance", "rho2"), [(3.0, 2.0, 0.5), (-4.0, 9.0, 0.1), (20.0, 30.0, 1.0)])
@@ -132,17 +140,17 @@ def test_interval_and_evidence_say_the_same() -> None:
         rho2=means.rho_squared(evidence.scale),
     )
 
-    for end in interval(evidence, 0.05):
+    for end in mean_difference_interval(evidence, 0.05):
         moved = means.Walk(sum=walk.sum - end * evidence.information, variance=walk.variance, rho2=walk.rho2)
 
-        assert means.against_walk(moved, 0.0, "either") == pytest.approx(20)
+        assert means.walk_evidence_against(moved, 0.0, "either") == pytest.approx(20)
 
 
 def _evidence(seed: int, count: int, **how: float) -> Iterator[MeanEvidence]:
     for trace in followed(seed, count, **how):
         evidence = MeanEvidence()
         for canary, stable in trace:
-            evidence = grow(evidence, canary, stable)
+            evidence = update_means(evidence, canary, stable)
         yield evidence
 
 
@@ -159,9 +167,9 @@ def test_false_alarms_stay_below_alpha_while_the_base_drifts_and_weights_change(
     for trace in followed(5, 300, noise=noise):
         evidence, top, outside = MeanEvidence(), 0.0, False
         for canary, stable in trace:
-            evidence = grow(evidence, canary, stable)
-            low, high = interval(evidence, 0.05)
-            top, outside = max(top, against(evidence, 0.0, "either")), outside or not low <= 0 <= high
+            evidence = update_means(evidence, canary, stable)
+            low, high = mean_difference_interval(evidence, 0.05)
+            top, outside = max(top, mean_evidence_against(evidence, 0.0, "either")), outside or not low <= 0 <= high
         alarms += top >= 20
         missed += outside
 
@@ -199,10 +207,10 @@ def test_rare_scores_neither_raise_alarms_nor_pass_too_early() -> None:
             n = rng.binomial(100, weight)
             x, y, z = rng.binomial(n, 0.01), rng.binomial(100 - n, 0.01), rng.binomial(n, 0.03)
             stable = Sums(count=100 - n, total=y, squares=y)
-            equal = grow(equal, Sums(count=n, total=x, squares=x), stable)
-            worse = grow(worse, Sums(count=n, total=z, squares=z), stable)
-            alarm = alarm or against(equal, 0.0, "either") >= 20
-            passed = passed or favour(worse, 0.02, "higher") >= 20
+            equal = update_means(equal, Sums(count=n, total=x, squares=x), stable)
+            worse = update_means(worse, Sums(count=n, total=z, squares=z), stable)
+            alarm = alarm or mean_evidence_against(equal, 0.0, "either") >= 20
+            passed = passed or mean_evidence_for(worse, 0.02, "higher") >= 20
         alarms += alarm
         passes += passed
 
@@ -212,8 +220,8 @@ def test_rare_scores_neither_raise_alarms_nor_pass_too_early() -> None:
 
 def test_a_shift_is_found_and_a_good_canary_passes() -> None:
     """A shift of half a deviation is found in every rollout; no shift passes a tolerance of a fifth in every one."""
-    found = [against(evidence, 0.0, "higher") for evidence in _evidence(8, 40, shift=0.5)]
-    good = [favour(evidence, 0.2, "higher") for evidence in _evidence(9, 40)]
+    found = [mean_evidence_against(evidence, 0.0, "higher") for evidence in _evidence(8, 40, shift=0.5)]
+    good = [mean_evidence_for(evidence, 0.2, "higher") for evidence in _evidence(9, 40)]
 
     assert min(found) > 1e6
     assert min(good) >= 20
@@ -227,13 +235,13 @@ def test_nothing_but_numbers_comes_out(scores: list[tuple[Sums, Sums]], margin: 
     """Any legal sums: e-values are numbers from 0 to 1e300, the interval holds the estimate once it is finite."""
     evidence = MeanEvidence()
     for canary, stable in scores:
-        evidence = grow(evidence, canary, stable)
+        evidence = update_means(evidence, canary, stable)
 
     for direction in ("higher", "lower", "either"):
-        assert 0 <= against(evidence, margin, direction) <= 1e300
-        assert 0 <= favour(evidence, margin, direction) <= 1e300
-    low, high = interval(evidence, 0.01)
-    assert low <= (estimate(evidence) or 0.0) <= high
+        assert 0 <= mean_evidence_against(evidence, margin, direction) <= 1e300
+        assert 0 <= mean_evidence_for(evidence, margin, direction) <= 1e300
+    low, high = mean_difference_interval(evidence, 0.01)
+    assert low <= (mean_difference(evidence) or 0.0) <= high
 
 
 @pytest.mark.parametrize("size", [1e-60, 1e-12, 1.0, 1e12, 1e47])
@@ -241,59 +249,64 @@ def test_the_unit_does_not_matter(size: float) -> None:
     """Scores in any unit, up to the ends of what is allowed: the same e-values, for margins in the same unit."""
     rng = np.random.default_rng(1)
     canary, stable = rng.normal(size=(2, 400)) + 3
-    evidence = grow(MeanEvidence(), sums(canary * size), sums(stable * size))
-    plain = grow(MeanEvidence(), sums(canary), sums(stable))
+    evidence = update_means(MeanEvidence(), sums(canary * size), sums(stable * size))
+    plain = update_means(MeanEvidence(), sums(canary), sums(stable))
 
     weak = size < 1e-50  # so small that the mixture is out of tune: it says less, never nonsense
-    assert against(evidence, 0.0, "either") == pytest.approx(1.0 if weak else against(plain, 0.0, "either"), rel=1e-3)
-    assert math.isfinite(favour(evidence, 0.3 * size, "either"))
+    assert mean_evidence_against(evidence, 0.0, "either") == pytest.approx(
+        1.0 if weak else mean_evidence_against(plain, 0.0, "either"), rel=1e-3
+    )
+    assert math.isfinite(mean_evidence_for(evidence, 0.3 * size, "either"))
 
 
 @given(shift=st.floats(-2, 2), more=st.floats(0.01, 1))
 def test_evidence_grows_with_the_shift(shift: float, more: float) -> None:
     """A canary that scores higher is never less suspect of scoring higher, nor more in favour."""
     base = np.linspace(-1, 1, 400)
-    less = grow(MeanEvidence(), sums(base + shift), sums(base))
+    less = update_means(MeanEvidence(), sums(base + shift), sums(base))
     walk, far = means.Walk(sum=less.contrast, variance=1.0, rho2=0.3), more
 
     moved = means.Walk(sum=less.contrast + far, variance=1.0, rho2=0.3)
 
-    assert means.against_walk(moved, 0.1, "higher") >= means.against_walk(walk, 0.1, "higher")
-    assert means.favour_walk(moved, 0.1, "higher") <= means.favour_walk(walk, 0.1, "higher")
-    assert means.against_walk(walk, 0.2, "higher") <= means.against_walk(walk, 0.1, "higher")
+    assert means.walk_evidence_against(moved, 0.1, "higher") >= means.walk_evidence_against(walk, 0.1, "higher")
+    assert means.walk_evidence_for(moved, 0.1, "higher") <= means.walk_evidence_for(walk, 0.1, "higher")
+    assert means.walk_evidence_against(walk, 0.2, "higher") <= means.walk_evidence_against(walk, 0.1, "higher")
 
 
 @pytest.mark.parametrize("direction", ["higher", "lower", "either"])
 def test_the_direction_says_which_side_is_bad(direction: Direction) -> None:
     """A canary that scores higher is worse where higher or either is bad, and better where lower is."""
     rng = np.random.default_rng(4)
-    evidence = grow(MeanEvidence(), sums(rng.normal(size=400) + 1), sums(rng.normal(size=400)))
+    evidence = update_means(MeanEvidence(), sums(rng.normal(size=400) + 1), sums(rng.normal(size=400)))
 
     bad = direction != "lower"
 
-    assert (against(evidence, 0.1, direction) > 1e6) is bad
-    assert (favour(evidence, 0.2, direction) > 1e6) is not bad
+    assert (mean_evidence_against(evidence, 0.1, direction) > 1e6) is bad
+    assert (mean_evidence_for(evidence, 0.2, direction) > 1e6) is not bad
 
 
 def test_before_enough_requests_nothing_is_said() -> None:
     """Below 200 together, or 30 of one arm, e-values are 1 and the interval has no ends."""
     rng = np.random.default_rng(2)
-    few = grow(MeanEvidence(), sums(rng.normal(size=29) + 9), sums(rng.normal(size=900)))
-    early = grow(MeanEvidence(), sums(rng.normal(size=99) + 9), sums(rng.normal(size=100)))
+    few = update_means(MeanEvidence(), sums(rng.normal(size=29) + 9), sums(rng.normal(size=900)))
+    early = update_means(MeanEvidence(), sums(rng.normal(size=99) + 9), sums(rng.normal(size=100)))
 
     for evidence in (MeanEvidence(), few, early):
-        assert (against(evidence, 0.0, "either"), favour(evidence, 1.0, "either")) == (1.0, 1.0)
-        assert interval(evidence, 0.05) == (-math.inf, math.inf)
-    assert estimate(MeanEvidence()) is None
-    assert means.deviation(MeanEvidence()) is None
+        assert (mean_evidence_against(evidence, 0.0, "either"), mean_evidence_for(evidence, 1.0, "either")) == (
+            1.0,
+            1.0,
+        )
+        assert mean_difference_interval(evidence, 0.05) == (-math.inf, math.inf)
+    assert mean_difference(MeanEvidence()) is None
+    assert means.score_deviation(MeanEvidence()) is None
 
 
 def test_an_arm_without_requests_adds_nothing() -> None:
     """A look in which one arm had none leaves the evidence as it was."""
-    evidence = grow(MeanEvidence(), constant(10, 1.0), constant(10, 2.0))
+    evidence = update_means(MeanEvidence(), constant(10, 1.0), constant(10, 2.0))
 
-    assert grow(evidence, Sums(), constant(10, 5.0)) == evidence
-    assert grow(evidence, constant(10, 5.0), Sums()) == evidence
+    assert update_means(evidence, Sums(), constant(10, 5.0)) == evidence
+    assert update_means(evidence, constant(10, 5.0), Sums()) == evidence
 
 
 def test_constant_scores_pass_slowly_where_equal_and_are_found_where_not() -> None:
@@ -303,14 +316,14 @@ def test_constant_scores_pass_slowly_where_equal_and_are_found_where_not() -> No
     """
     equal = other = MeanEvidence()
     for _ in range(30):
-        equal = grow(equal, constant(10, 0.1), constant(90, 0.1))
-        other = grow(other, constant(10, 0.2), constant(90, 0.1))
+        equal = update_means(equal, constant(10, 0.1), constant(90, 0.1))
+        other = update_means(other, constant(10, 0.2), constant(90, 0.1))
 
-    assert against(equal, 0.0, "either") == 1.0
-    assert favour(equal, 0.01, "either") == pytest.approx(0.99**-300)
-    assert interval(equal, 0.05) == (-math.inf, math.inf)
-    assert against(other, 0.0, "either") > 1e4
-    assert favour(other, 0.05, "either") < 1
+    assert mean_evidence_against(equal, 0.0, "either") == 1.0
+    assert mean_evidence_for(equal, 0.01, "either") == pytest.approx(0.99**-300)
+    assert mean_difference_interval(equal, 0.05) == (-math.inf, math.inf)
+    assert mean_evidence_against(other, 0.0, "either") > 1e4
+    assert mean_evidence_for(other, 0.05, "either") < 1
 
 
 def test_a_restart_goes_on_identically() -> None:
@@ -318,8 +331,8 @@ def test_a_restart_goes_on_identically() -> None:
     adapter = TypeAdapter(MeanEvidence)
     kept = read = MeanEvidence()
     for canary, stable in next(followed(10, 1)):
-        kept = grow(kept, canary, stable)
-        read = grow(adapter.validate_json(adapter.dump_json(read)), canary, stable)
+        kept = update_means(kept, canary, stable)
+        read = update_means(adapter.validate_json(adapter.dump_json(read)), canary, stable)
 
     assert read == kept
 
@@ -335,4 +348,4 @@ def test_sums_that_no_numbers_have_are_refused(bad: Sums) -> None:
     """Sums of nothing, and numbers too large: an error that shows them. NaN is no `Sums` in the first place."""
     for arms in ((bad, Sums()), (Sums(), bad)):
         with pytest.raises(ValueError, match=f"count={bad.count}, total="):
-            grow(MeanEvidence(), *arms)
+            update_means(MeanEvidence(), *arms)

@@ -16,21 +16,21 @@ from slipway.domain.judge.statistics import paired
 from slipway.domain.judge.statistics.paired import (
     ODDS,
     PairEvidence,
-    against,
-    against_slower,
-    estimate,
-    favour,
-    favour_slower,
-    grow,
-    interval,
-    slowdown,
+    disagreement_evidence_against,
+    disagreement_evidence_for,
+    disagreement_interval,
+    disagreement_rate,
+    mean_slowdown,
+    slowdown_evidence_against,
+    slowdown_evidence_for,
     slowdown_interval,
+    update_pairs,
 )
 
 
 def seen(pairs: int, disagreeing: int) -> PairEvidence:
     """Return the evidence of so many pairs."""
-    return grow(PairEvidence(), pairs=pairs, disagreeing=disagreeing)
+    return update_pairs(PairEvidence(), pairs=pairs, disagreeing=disagreeing)
 
 
 def ratios(rng: np.random.Generator, count: int, factor: float) -> Sums:
@@ -49,8 +49,8 @@ def test_evidence_expects_no_growth_while_the_claim_holds(limit: float, share: f
     below, above = limit * share, 1 - (1 - limit) * share
     chances = {rate: stats.binom.pmf(np.arange(13), 12, rate) for rate in (below, above)}
 
-    assert sum(p * against(seen(12, x), limit) for x, p in enumerate(chances[below])) <= 1 + 1e-9
-    assert sum(p * favour(seen(12, x), limit) for x, p in enumerate(chances[above])) <= 1 + 1e-9
+    assert sum(p * disagreement_evidence_against(seen(12, x), limit) for x, p in enumerate(chances[below])) <= 1 + 1e-9
+    assert sum(p * disagreement_evidence_for(seen(12, x), limit) for x, p in enumerate(chances[above])) <= 1 + 1e-9
 
 
 def test_evidence_is_a_mean_of_likelihood_ratios() -> None:
@@ -61,13 +61,15 @@ def test_evidence_is_a_mean_of_likelihood_ratios() -> None:
         rate = float(limit) * odds / (1 - float(limit) + float(limit) * odds)
         return (rate / float(limit)) ** disagreeing * ((1 - rate) / (1 - float(limit))) ** (pairs - disagreeing)
 
-    assert against(seen(40, 5), 0.05) == pytest.approx(np.mean([ratio(odds) for odds in ODDS]))
-    assert favour(seen(40, 5), 0.05) == pytest.approx(np.mean([ratio(1 / odds) for odds in (*ODDS, 1e9)]))
+    assert disagreement_evidence_against(seen(40, 5), 0.05) == pytest.approx(np.mean([ratio(odds) for odds in ODDS]))
+    assert disagreement_evidence_for(seen(40, 5), 0.05) == pytest.approx(
+        np.mean([ratio(1 / odds) for odds in (*ODDS, 1e9)])
+    )
 
 
 def test_the_interval_inverts_the_beta_binomial_mixture() -> None:
     """At both ends the mixture, integrated numerically, is 1 / alpha times the likelihood."""
-    low, high = interval(seen(60, 9), 0.05)
+    low, high = disagreement_interval(seen(60, 9), 0.05)
     mixture, _ = integrate.quad(lambda rate: stats.binom.pmf(9, 60, rate) * stats.arcsine.pdf(rate), 0, 1, limit=200)
 
     for end in (low, high):
@@ -83,9 +85,9 @@ def test_the_interval_holds_at_all_times_and_alarms_are_rare(rate: float) -> Non
     for _ in range(200):
         evidence, out, top = PairEvidence(), False, 0.0
         for _look in range(20):
-            evidence = grow(evidence, pairs=40, disagreeing=int(rng.binomial(40, rate)))
-            low, high = interval(evidence, 0.05)
-            out, top = out or not low <= rate <= high, max(top, against(evidence, rate))
+            evidence = update_pairs(evidence, pairs=40, disagreeing=int(rng.binomial(40, rate)))
+            low, high = disagreement_interval(evidence, 0.05)
+            out, top = out or not low <= rate <= high, max(top, disagreement_evidence_against(evidence, rate))
         left += out
         alarms += top >= 20
 
@@ -96,7 +98,7 @@ def test_the_interval_holds_at_all_times_and_alarms_are_rare(rate: float) -> Non
 @pytest.mark.parametrize(("x", "n"), [(0, 50), (50, 50), (1, 3)])
 def test_intervals_at_the_ends(x: int, n: int) -> None:
     """None, all, or few pairs disagreeing: the interval ends at 0 or 1 and holds the rate."""
-    low, high = interval(seen(n, x), 0.05)
+    low, high = disagreement_interval(seen(n, x), 0.05)
 
     assert low <= x / n <= high
     assert (low == 0) == (x == 0)
@@ -107,17 +109,17 @@ def test_limits_of_nothing_and_everything() -> None:
     """A limit of 0 is refuted by one disagreement, a limit of 1 (in favour) by one agreement, and by nothing else."""
     none, one, every = seen(10, 0), seen(10, 1), seen(10, 10)
 
-    assert [against(e, 0.0) for e in (none, one, every)] == [1.0, 1e300, 1e300]
-    assert [against(e, 1.0) for e in (none, one, every)] == [1.0, 1.0, 1.0]
-    assert [favour(e, 0.0) for e in (none, one, every)] == [1.0, 1.0, 1.0]
-    assert [favour(e, 1.0) for e in (none, one, every)] == [1e300, 1e300, 1.0]
+    assert [disagreement_evidence_against(e, 0.0) for e in (none, one, every)] == [1.0, 1e300, 1e300]
+    assert [disagreement_evidence_against(e, 1.0) for e in (none, one, every)] == [1.0, 1.0, 1.0]
+    assert [disagreement_evidence_for(e, 0.0) for e in (none, one, every)] == [1.0, 1.0, 1.0]
+    assert [disagreement_evidence_for(e, 1.0) for e in (none, one, every)] == [1e300, 1e300, 1.0]
 
 
 @pytest.mark.parametrize("limit", [-0.1, 1.1, math.nan])
 def test_limits_that_are_no_rates_are_refused(limit: float) -> None:
     """An error that shows the limit."""
     with pytest.raises(ValueError, match="need a rate between 0 and 1"):
-        against(PairEvidence(), limit)
+        disagreement_evidence_against(PairEvidence(), limit)
 
 
 @given(pairs=st.integers(1, 500), limit=st.floats(0.001, 0.999), data=st.data())
@@ -125,8 +127,10 @@ def test_evidence_grows_with_disagreement(pairs: int, limit: float, data: st.Dat
     """One pair more that disagrees never makes the canary less suspect, nor more in favour."""
     x = data.draw(st.integers(0, pairs - 1))
 
-    assert against(seen(pairs, x), limit) <= against(seen(pairs, x + 1), limit)
-    assert favour(seen(pairs, x), limit) >= favour(seen(pairs, x + 1), limit)
+    assert disagreement_evidence_against(seen(pairs, x), limit) <= disagreement_evidence_against(
+        seen(pairs, x + 1), limit
+    )
+    assert disagreement_evidence_for(seen(pairs, x), limit) >= disagreement_evidence_for(seen(pairs, x + 1), limit)
 
 
 # speed
@@ -139,9 +143,9 @@ def test_speed_alarms_are_rare_and_intervals_hold() -> None:
     for _ in range(500):
         evidence, top, out = PairEvidence(), 0.0, False
         for _look in range(40):
-            evidence = grow(evidence, pairs=25, disagreeing=0, log_ratios=ratios(rng, 25, 1.0))
+            evidence = update_pairs(evidence, pairs=25, disagreeing=0, log_ratios=ratios(rng, 25, 1.0))
             low, high = slowdown_interval(evidence, 0.05)
-            top, out = max(top, against_slower(evidence, 1.0)), out or not low <= 1 <= high
+            top, out = max(top, slowdown_evidence_against(evidence, 1.0)), out or not low <= 1 <= high
         alarms += top >= 20
         left += out
 
@@ -152,16 +156,16 @@ def test_speed_alarms_are_rare_and_intervals_hold() -> None:
 def test_speed_is_found() -> None:
     """A third slower, per pair: found, and the interval holds the factor; as fast: passes a tolerance of a tenth."""
     rng = np.random.default_rng(3)
-    slow = grow(PairEvidence(), pairs=2000, disagreeing=0, log_ratios=ratios(rng, 2000, 1.33))
-    same = grow(PairEvidence(), pairs=2000, disagreeing=0, log_ratios=ratios(rng, 2000, 1.0))
+    slow = update_pairs(PairEvidence(), pairs=2000, disagreeing=0, log_ratios=ratios(rng, 2000, 1.33))
+    same = update_pairs(PairEvidence(), pairs=2000, disagreeing=0, log_ratios=ratios(rng, 2000, 1.0))
 
     low, high = slowdown_interval(slow, 0.01)
 
-    assert against_slower(slow, 1.1) > 1e6
+    assert slowdown_evidence_against(slow, 1.1) > 1e6
     assert low < 1.33 < high
-    assert slowdown(slow) == pytest.approx(1.33, rel=0.05)
-    assert favour_slower(same, 1.1) >= 20
-    assert favour_slower(slow, 1.1) < 1
+    assert mean_slowdown(slow) == pytest.approx(1.33, rel=0.05)
+    assert slowdown_evidence_for(same, 1.1) >= 20
+    assert slowdown_evidence_for(slow, 1.1) < 1
 
 
 def test_the_speed_interval_is_the_papers() -> None:
@@ -169,7 +173,7 @@ def test_the_speed_interval_is_the_papers() -> None:
     rng = np.random.default_rng(4)
     logs = rng.normal(0.1, 0.4, 900)
     more = Sums(count=900, total=float(logs.sum()), squares=float((logs**2).sum()))
-    evidence = grow(PairEvidence(), pairs=900, disagreeing=0, log_ratios=more)
+    evidence = update_pairs(PairEvidence(), pairs=900, disagreeing=0, log_ratios=more)
     sd, r2 = logs.std(ddof=1), paired.rho_squared(1.0)
 
     low, high = slowdown_interval(evidence, 0.05)
@@ -182,12 +186,12 @@ def test_speed_is_unknown_at_first() -> None:
     """Without timed pairs, or with the same ratio in each: nothing is said."""
     same = Sums(count=500, total=50.0, squares=5.0)
 
-    for evidence in (PairEvidence(), grow(PairEvidence(), pairs=500, disagreeing=0, log_ratios=same)):
-        assert (against_slower(evidence, 1.0), favour_slower(evidence, 2.0)) == (1.0, 1.0)
+    for evidence in (PairEvidence(), update_pairs(PairEvidence(), pairs=500, disagreeing=0, log_ratios=same)):
+        assert (slowdown_evidence_against(evidence, 1.0), slowdown_evidence_for(evidence, 2.0)) == (1.0, 1.0)
         assert slowdown_interval(evidence, 0.05) == (0.0, math.inf)
-    assert slowdown(PairEvidence()) is None
-    assert estimate(PairEvidence()) is None
-    assert interval(PairEvidence(), 0.05) == (0.0, 1.0)
+    assert mean_slowdown(PairEvidence()) is None
+    assert disagreement_rate(PairEvidence()) is None
+    assert disagreement_interval(PairEvidence(), 0.05) == (0.0, 1.0)
 
 
 # promises
@@ -208,16 +212,21 @@ def test_nothing_but_numbers_comes_out(looks: list[tuple[int, int, Sums]], limit
     adapter = TypeAdapter(PairEvidence)
     kept = read = PairEvidence()
     for pairs, disagreeing, more in looks:
-        kept = grow(kept, pairs=pairs, disagreeing=disagreeing, log_ratios=more)
-        read = grow(
+        kept = update_pairs(kept, pairs=pairs, disagreeing=disagreeing, log_ratios=more)
+        read = update_pairs(
             adapter.validate_json(adapter.dump_json(read)), pairs=pairs, disagreeing=disagreeing, log_ratios=more
         )
 
     assert read == kept
-    for value in (against(kept, limit), favour(kept, limit), against_slower(kept, 1.1), favour_slower(kept, 1.1)):
+    for value in (
+        disagreement_evidence_against(kept, limit),
+        disagreement_evidence_for(kept, limit),
+        slowdown_evidence_against(kept, 1.1),
+        slowdown_evidence_for(kept, 1.1),
+    ):
         assert 0 <= value <= 1e300
-    low, high = interval(kept, 0.05)
-    assert 0 <= low <= (estimate(kept) or low) <= high <= 1
+    low, high = disagreement_interval(kept, 0.05)
+    assert 0 <= low <= (disagreement_rate(kept) or low) <= high <= 1
     assert 0 <= slowdown_interval(kept, 0.05)[0] <= slowdown_interval(kept, 0.05)[1]
 
 
@@ -226,7 +235,7 @@ def test_looks_may_be_split() -> None:
     parts = [(5, 1), (0, 0), (30, 2), (1, 1)]
     split = PairEvidence()
     for pairs, disagreeing in parts:
-        split = grow(split, pairs=pairs, disagreeing=disagreeing)
+        split = update_pairs(split, pairs=pairs, disagreeing=disagreeing)
 
     assert split == seen(36, 4)
 
@@ -243,12 +252,12 @@ def test_looks_may_be_split() -> None:
 def test_what_no_pairs_have_is_refused(pairs: int, disagreeing: int, more: Sums) -> None:
     """More that disagree than there are, negative counts, numbers too large: an error that shows them."""
     with pytest.raises(ValueError, match=f"pairs={pairs}, disagreeing={disagreeing}"):
-        grow(PairEvidence(), pairs=pairs, disagreeing=disagreeing, log_ratios=more)
+        update_pairs(PairEvidence(), pairs=pairs, disagreeing=disagreeing, log_ratios=more)
 
 
 def test_the_interval_narrows() -> None:
     """Ten times the pairs at the same rate: a narrower interval inside the wider one, whatever alpha."""
     for alpha, rate in product((0.01, 0.05), (0.02, 0.5)):
-        spans = [interval(seen(n, int(n * rate)), alpha) for n in (100, 1000, 10_000)]
+        spans = [disagreement_interval(seen(n, int(n * rate)), alpha) for n in (100, 1000, 10_000)]
 
         assert all(wide[0] < narrow[0] < narrow[1] < wide[1] for wide, narrow in pairwise(spans))

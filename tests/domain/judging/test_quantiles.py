@@ -16,16 +16,16 @@ from slipway.domain.judge.statistics.quantiles import (
     FIRST,
     A,
     QuantileEvidence,
-    against,
-    constant,
-    estimate,
-    favour,
-    grow,
-    interval,
+    band_constant,
+    band_radius,
+    excess_interval,
+    find_slowest_edge,
+    largest_excess,
     log_alpha,
-    radius,
-    restart,
-    slowest,
+    quantile_evidence_against,
+    quantile_evidence_for,
+    restart_bands,
+    update_quantiles,
 )
 
 EDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -52,13 +52,13 @@ def drawn(draw: st.DrawFn) -> Latencies:
 def test_the_constant_is_the_published_one() -> None:
     """C(.05) = 8.123 (the paper, theorem 2 and below), for A = 0.85."""
     assert A == 0.85
-    assert constant(0.05) == pytest.approx(8.123, abs=5e-4)
+    assert band_constant(0.05) == pytest.approx(8.123, abs=5e-4)
 
 
 def test_the_radius_is_the_authors() -> None:
     """empirical_process_lil_bound(1000, .05, 100, 0.85) is 0.08204769 in the tests of the authors' package confseq."""
-    assert radius(1000, 0.05, first=100) == pytest.approx(0.08204769, abs=1e-5)
-    assert radius(99, 0.05, first=100) == math.inf
+    assert band_radius(1000, 0.05, first=100) == pytest.approx(0.08204769, abs=1e-5)
+    assert band_radius(99, 0.05, first=100) == math.inf
 
 
 @pytest.mark.parametrize("c", [6.0, 8.123, 12.0, 40.0, 300.0])
@@ -82,14 +82,14 @@ def test_the_chance_is_the_theorems_infimum(c: float) -> None:
 @given(alpha=st.floats(1e-12, 0.5))
 def test_the_constant_gives_back_its_alpha(alpha: float) -> None:
     """C(alpha) and the chance of a band with it are inverse to one another."""
-    assert log_alpha(constant(alpha)) == pytest.approx(math.log(alpha), abs=1e-6)
+    assert log_alpha(band_constant(alpha)) == pytest.approx(math.log(alpha), abs=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, math.nan])
 def test_alpha_must_be_a_chance(alpha: float) -> None:
     """0, 1 and what lies beyond are refused."""
     with pytest.raises(ValueError, match="need a number between 0 and 1"):
-        constant(alpha)
+        band_constant(alpha)
 
 
 def test_the_band_holds_at_all_times() -> None:
@@ -103,7 +103,7 @@ def test_the_band_holds_at_all_times() -> None:
             ranked = np.sort(values[:n])
             at = np.arange(n + 1) / n
             furthest = max((at[1:] - ranked).max(), (ranked - at[:-1]).max())  # Kolmogorov's statistic
-            out = out or furthest > radius(n, 0.05)
+            out = out or furthest > band_radius(n, 0.05)
         left += out
 
     assert left <= 20
@@ -125,45 +125,45 @@ def _share_found(seed: int, factor: float, count: int) -> float:
     for _ in range(count):
         evidence, top = QuantileEvidence(), 1.0
         for weight in (0.01, 0.05, 0.25, 0.5):
-            evidence = restart(evidence)
+            evidence = restart_bands(evidence)
             for _look in range(8):
                 n = rng.binomial(400, weight)
                 canary, stable = factor * rng.lognormal(2, 0.6, n), rng.lognormal(2, 0.6, 400 - n)
-                evidence = grow(evidence, latencies(canary), latencies(stable))
-                top = max(top, against(evidence))
+                evidence = update_quantiles(evidence, latencies(canary), latencies(stable))
+                top = max(top, quantile_evidence_against(evidence))
         found += top >= 20
     return found / count
 
 
 def test_the_sentence_has_its_numbers() -> None:
     """The edge, both shares, and what is certain: the same radii as the paper's, half of alpha twice."""
-    evidence = grow(
+    evidence = update_quantiles(
         QuantileEvidence(),
         counted(2000, (2000, 2000, 1900, 1500, 900, 100)),
         counted(8000, (8000, 8000, 7600, 5200, 800, 400)),
     )
 
-    found = slowest(evidence, 0.01)
+    found = find_slowest_edge(evidence, 0.01)
 
     assert found is not None
     assert (found.edge_milliseconds, found.canary_share, found.stable_share) == (20.0, 0.45, 0.1)
-    reach = radius(2000, 0.0025) + radius(8000, 0.0025)
+    reach = band_radius(2000, 0.0025) + band_radius(8000, 0.0025)
     assert (found.low, found.high) == pytest.approx((0.35 - reach, 0.35 + reach))
     assert found.certain
-    assert interval(evidence, 0.01) == (found.low, found.high)
-    assert estimate(evidence) == pytest.approx(0.35)
+    assert excess_interval(evidence, 0.01) == (found.low, found.high)
+    assert largest_excess(evidence) == pytest.approx(0.35)
 
 
 def test_the_least_alpha_is_where_certainty_ends() -> None:
     """Just above the alpha that `against` gives the canary is certainly slower, just below it is not."""
-    evidence = grow(
+    evidence = update_quantiles(
         QuantileEvidence(),
         counted(900, (900, 900, 850, 800, 500, 10)),
         counted(900, (900, 900, 850, 600, 350, 10)),
     )
-    least = 1 / against(evidence)
+    least = 1 / quantile_evidence_against(evidence)
 
-    above, below = slowest(evidence, least * 1.001), slowest(evidence, least * 0.999)
+    above, below = find_slowest_edge(evidence, least * 1.001), find_slowest_edge(evidence, least * 0.999)
 
     assert 1e-9 < least < 0.05
     assert above is not None
@@ -174,28 +174,28 @@ def test_the_least_alpha_is_where_certainty_ends() -> None:
 def test_a_restart_forgets_counts_keeps_findings_and_costs_half() -> None:
     """After a restart the counts begin anew, what was found stays, and the same counts weigh half as much."""
     slow, fast = counted(900, (900, 900, 850, 800, 500, 10)), counted(900, (900, 900, 850, 600, 350, 10))
-    first = grow(QuantileEvidence(), slow, fast)
-    again = restart(first)
-    second = grow(restart(grow(QuantileEvidence(), fast, fast)), slow, fast)
+    first = update_quantiles(QuantileEvidence(), slow, fast)
+    again = restart_bands(first)
+    second = update_quantiles(restart_bands(update_quantiles(QuantileEvidence(), fast, fast)), slow, fast)
 
     assert (again.canary_requests, again.canary_slower, again.restarts) == (0, (), 1)
-    assert against(again) == against(first)
-    assert against(second) == pytest.approx(against(first) / 2)
-    assert restart(again) == again
+    assert quantile_evidence_against(again) == quantile_evidence_against(first)
+    assert quantile_evidence_against(second) == pytest.approx(quantile_evidence_against(first) / 2)
+    assert restart_bands(again) == again
 
 
 def test_favour_needs_bands_narrower_than_the_tolerance() -> None:
     """Equal arms: nothing is said early, and with enough answers a tolerance of ten percent is passed."""
     look = counted(500, (500, 500, 400, 300, 100, 5))
-    early = grow(QuantileEvidence(), look, look)
+    early = update_quantiles(QuantileEvidence(), look, look)
     late = early
     for _ in range(40):
-        late = grow(late, look, look)
+        late = update_quantiles(late, look, look)
 
-    assert favour(QuantileEvidence(), 0.1) == 1.0
-    assert favour(early, 0.1) == 1.0
-    assert favour(late, 0.1) >= 20
-    assert favour(late, 0.0) == 1.0
+    assert quantile_evidence_for(QuantileEvidence(), 0.1) == 1.0
+    assert quantile_evidence_for(early, 0.1) == 1.0
+    assert quantile_evidence_for(late, 0.1) >= 20
+    assert quantile_evidence_for(late, 0.0) == 1.0
 
 
 @given(looks=st.lists(st.tuples(drawn(), drawn()), max_size=6), tolerance=st.floats(0, 1))
@@ -204,13 +204,13 @@ def test_nothing_but_numbers_comes_out(looks: list[tuple[Latencies, Latencies]],
     adapter = TypeAdapter(QuantileEvidence)
     kept = read = QuantileEvidence()
     for canary, stable in looks:
-        kept = grow(kept, canary, stable)
-        read = grow(adapter.validate_json(adapter.dump_json(read)), canary, stable)
+        kept = update_quantiles(kept, canary, stable)
+        read = update_quantiles(adapter.validate_json(adapter.dump_json(read)), canary, stable)
 
     assert read == kept
-    assert 1 <= against(kept) <= 1e300
-    assert 1 <= favour(kept, tolerance) <= 1e300
-    low, high = interval(kept, 0.01)
+    assert 1 <= quantile_evidence_against(kept) <= 1e300
+    assert 1 <= quantile_evidence_for(kept, tolerance) <= 1e300
+    low, high = excess_interval(kept, 0.01)
     assert -1 <= low <= high <= 1
 
 
@@ -219,7 +219,9 @@ def test_evidence_grows_with_slower_answers(slower: int) -> None:
     """One answer more beyond an edge never makes the canary less suspect."""
     stable = counted(2000, (2000, 2000, 1500, 1000, 400, 40))
     values = [
-        against(grow(QuantileEvidence(), counted(1000, (1000, 1000, 800, 600, more, 10)), stable))
+        quantile_evidence_against(
+            update_quantiles(QuantileEvidence(), counted(1000, (1000, 1000, 800, 600, more, 10)), stable)
+        )
         for more in (slower, slower + 1, slower + 150)
     ]
 
@@ -229,11 +231,15 @@ def test_evidence_grows_with_slower_answers(slower: int) -> None:
 def test_before_enough_answers_nothing_is_said() -> None:
     """Fewer than a hundred answers in one arm, or none at all: 1, and no estimate without both arms."""
     slow, fast = counted(99, (99,) * 6), counted(5000, (0,) * 6)
-    few = grow(QuantileEvidence(), slow, fast)
+    few = update_quantiles(QuantileEvidence(), slow, fast)
 
-    assert (against(few), favour(few, 0.5), interval(few, 0.05)) == (1.0, 1.0, (-1.0, 1.0))
-    assert estimate(grow(QuantileEvidence(), counted(0, (0,) * 6), fast)) is None
-    assert slowest(QuantileEvidence(), 0.05) is None
+    assert (quantile_evidence_against(few), quantile_evidence_for(few, 0.5), excess_interval(few, 0.05)) == (
+        1.0,
+        1.0,
+        (-1.0, 1.0),
+    )
+    assert largest_excess(update_quantiles(QuantileEvidence(), counted(0, (0,) * 6), fast)) is None
+    assert find_slowest_edge(QuantileEvidence(), 0.05) is None
 
 
 def test_other_edges_are_refused() -> None:
@@ -242,6 +248,6 @@ def test_other_edges_are_refused() -> None:
     same = counted(1, (1, 0, 0, 0, 0, 0))
 
     with pytest.raises(ValueError, match="need the same edges"):
-        grow(QuantileEvidence(), other, same)
+        update_quantiles(QuantileEvidence(), other, same)
     with pytest.raises(ValueError, match="need the same edges"):
-        grow(grow(QuantileEvidence(), same, same), other, other)
+        update_quantiles(update_quantiles(QuantileEvidence(), same, same), other, other)

@@ -16,18 +16,18 @@ from slipway.domain.judge.statistics.rates import (
     SMALLER,
     Floats,
     Grid,
-    estimate,
+    fits_margin,
     grid_of,
-    interval,
-    likelihoods,
-    log_against,
-    log_favour,
+    likeliest_ratio,
+    log_evidence_against,
+    log_evidence_for,
+    log_likelihoods,
     log_mixed,
     log_passing,
     log_under,
-    nearer,
+    ratio_interval,
     small_likelihoods,
-    stacked,
+    stack_grids,
 )
 
 GRID = grid_of(1.0, 1.5)
@@ -36,7 +36,7 @@ GRID = grid_of(1.0, 1.5)
 def total(*looks: tuple[float, float, float, float], grid: Grid = GRID) -> Floats:
     """Return l(w) after looks at (canary's requests, events, stable's requests, events)."""
     n_c, x, n_s, y = np.array(looks, dtype=float).T
-    return likelihoods(x, y, n_c, n_s, grid).sum(axis=0)
+    return log_likelihoods(x, y, n_c, n_s, grid).sum(axis=0)
 
 
 # the grid
@@ -65,7 +65,7 @@ def test_as_good_as_stable_has_half_of_the_prior_in_favour(margin: float, tolera
 
 def test_grids_of_several_metrics_are_stacked() -> None:
     """One row each."""
-    both = stacked((grid_of(1.0, 1.5), grid_of(1.25, 2.0)))
+    both = stack_grids((grid_of(1.0, 1.5), grid_of(1.25, 2.0)))
 
     assert both.ratios.shape == both.worse.shape == both.fine.shape == (2, len(GRID.ratios))
     assert both.ratios[1].tolist() == grid_of(1.25, 2.0).ratios.tolist()
@@ -110,8 +110,8 @@ def test_where_the_share_changes_looks_are_compared_each_for_itself() -> None:
     looked = total(morning, evening)
 
     assert (500 + 1) / 5100 > (1000 + 198) / 14900
-    assert estimate(looked, GRID) == pytest.approx(0.5, rel=0.02)
-    assert log_against(looked, GRID) < 0
+    assert likeliest_ratio(looked, GRID) == pytest.approx(0.5, rel=0.02)
+    assert log_evidence_against(looked, GRID) < 0
 
 
 def test_many_ratios_at_once_are_what_each_is_alone() -> None:
@@ -119,13 +119,15 @@ def test_many_ratios_at_once_are_what_each_is_alone() -> None:
     grids = (grid_of(1.0, 1.5), grid_of(1.25, 2.0))
     x, y, n_c, n_s = (np.array(pair, dtype=float) for pair in ((30, 8), (60, 20), (1000, 500), (4000, 900)))
 
-    together = likelihoods(x, y, n_c, n_s, stacked(grids))
+    together = log_likelihoods(x, y, n_c, n_s, stack_grids(grids))
 
     for row, grid in enumerate(grids):
         alone = total((n_c[row], x[row], n_s[row], y[row]), grid=grid)
         assert together[row] == pytest.approx(alone)
-        assert log_against(together, stacked(grids))[row] == pytest.approx(log_against(alone, grid))
-        assert log_favour(together, stacked(grids))[row] == pytest.approx(log_favour(alone, grid))
+        assert log_evidence_against(together, stack_grids(grids))[row] == pytest.approx(
+            log_evidence_against(alone, grid)
+        )
+        assert log_evidence_for(together, stack_grids(grids))[row] == pytest.approx(log_evidence_for(alone, grid))
 
 
 # nearer the margin than halfway to the tolerance
@@ -149,9 +151,9 @@ def test_what_passes_is_never_more_than_what_speaks_in_favour(looks: list[tuple[
     """So a canary beyond the tolerance passes no more often than beta allows."""
     seen = total((1, 0, 1, 0), *looks)
 
-    assert log_passing(seen, GRID) <= log_favour(seen, GRID)
-    if nearer(seen, GRID):
-        assert log_passing(seen, GRID) == log_favour(seen, GRID)
+    assert log_passing(seen, GRID) <= log_evidence_for(seen, GRID)
+    if fits_margin(seen, GRID):
+        assert log_passing(seen, GRID) == log_evidence_for(seen, GRID)
 
 
 def test_without_an_event_nothing_is_nearer() -> None:
@@ -166,9 +168,9 @@ def test_a_canary_between_margin_and_tolerance_seldom_passes() -> None:
     for ratio in (1.0, 1.5):
         x, y = random.poisson(ratio * 1.5, (400, 100)).astype(float), random.poisson(4.5, (400, 100)).astype(float)
         n = np.full_like(x, 300.0)
-        looked = likelihoods(x, y, n, 3 * n, grid).cumsum(axis=1)
-        fails = np.maximum.accumulate(log_against(looked, grid) >= -np.log(0.006), axis=1)
-        for name, log in (("favour", log_favour), ("passing", log_passing)):
+        looked = log_likelihoods(x, y, n, 3 * n, grid).cumsum(axis=1)
+        fails = np.maximum.accumulate(log_evidence_against(looked, grid) >= -np.log(0.006), axis=1)
+        for name, log in (("favour", log_evidence_for), ("passing", log_passing)):
             reached = (log(looked, grid) >= -np.log(0.05)) & ~fails
             passed[ratio, name] = np.where(reached.any(axis=1), reached.argmax(axis=1), 1000)
 
@@ -197,7 +199,7 @@ def expectation(canary: list[Fraction], stable: list[Fraction], null: float, oth
 
 def _at(x: int, y: int, requests: tuple[int, int], ratios: Floats) -> Floats:
     grid = Grid(ratios=ratios, worse=ratios, fine=ratios, halfway=ratios)
-    return likelihoods(*(np.array(float(one)) for one in (x, y, *requests)), grid)
+    return log_likelihoods(*(np.array(float(one)) for one in (x, y, *requests)), grid)
 
 
 F = Fraction
@@ -245,7 +247,7 @@ def test_favour_expects_no_growth_from_a_canary_that_is_too_bad(
 def test_for_rare_events_the_bet_is_fair() -> None:
     """With Poisson counts at the null the expectation is one: nothing is given away where events are rare."""
     x, y = np.meshgrid(np.arange(60.0), np.arange(60.0))
-    logs = likelihoods(x, y, np.full_like(x, 1000.0), np.full_like(x, 3000.0), GRID)
+    logs = log_likelihoods(x, y, np.full_like(x, 1000.0), np.full_like(x, 3000.0), GRID)
 
     chances = stats.poisson.pmf(x, 2.0) * stats.poisson.pmf(y, 6.0)
 
@@ -292,9 +294,9 @@ def test_the_worked_example_is_what_plain_arithmetic_says() -> None:
         return (p / share) ** 41 * ((1 - p) / (1 - share)) ** 71
 
     exact = sum(Fraction(math.exp(prior)) * ratio(w) for w, prior in zip(GRID.ratios, GRID.worse, strict=True))
-    assert estimate(looked, GRID) == pytest.approx(41 / 2004 / (71 / 8010), rel=2e-3)
-    assert f"{estimate(looked, GRID):.2f}" == "2.31"
-    assert np.exp(log_against(looked, GRID)) == pytest.approx(float(exact), rel=1e-9)
+    assert likeliest_ratio(looked, GRID) == pytest.approx(41 / 2004 / (71 / 8010), rel=2e-3)
+    assert f"{likeliest_ratio(looked, GRID):.2f}" == "2.31"
+    assert np.exp(log_evidence_against(looked, GRID)) == pytest.approx(float(exact), rel=1e-9)
 
 
 def test_evidence_is_near_an_independent_mixture() -> None:
@@ -310,7 +312,7 @@ def test_evidence_is_near_an_independent_mixture() -> None:
         return math.exp(log)
 
     assert integrate.quad(uniform, 0, 1, points=[0.3, 0.4])[0] == pytest.approx(434.4001069689018, rel=1e-7)
-    assert 434.4 < np.exp(log_against(looked, GRID)) < 4 * 434.4
+    assert 434.4 < np.exp(log_evidence_against(looked, GRID)) < 4 * 434.4
 
 
 # estimate and interval
@@ -321,7 +323,7 @@ def test_the_estimate_is_the_ratio_of_the_shares(x: int, y: int, n_c: int, n_s: 
     """Within half a percent, between the grid's points; outside of the grid it is open."""
     ratio = x / n_c / (y / n_s)
 
-    found = estimate(total((n_c, x, n_s, y)), GRID)
+    found = likeliest_ratio(total((n_c, x, n_s, y)), GRID)
 
     if 1 / 100 < ratio < 100:
         assert found == pytest.approx(ratio, rel=0.01)
@@ -343,9 +345,9 @@ def test_the_estimate_is_the_ratio_of_the_shares(x: int, y: int, n_c: int, n_s: 
 )
 def test_what_lies_beyond_the_grid_is_open(look: tuple[int, int, int, int], likeliest: float, open_end: str) -> None:
     """Zero or infinity, never an invented number, and never an error: a broken canary is told like any other."""
-    low, high = interval(total(look), GRID, 0.05)
+    low, high = ratio_interval(total(look), GRID, 0.05)
 
-    assert estimate(total(look), GRID) == pytest.approx(likeliest, nan_ok=True)
+    assert likeliest_ratio(total(look), GRID) == pytest.approx(likeliest, nan_ok=True)
     assert (low == 0, high == math.inf) == (open_end in {"low", "both"}, open_end in {"high", "both"})
 
 
@@ -357,15 +359,15 @@ def test_the_interval_covers_the_true_ratio_at_all_looks_at_once(ratio: float) -
     n_c = np.repeat([10.0, 50.0, 200.0, 400.0], 10)
     x = random.binomial(n_c.astype(int), ratio * base, (1000, 40)).astype(float)
     y = random.binomial((800 - n_c).astype(int), base, (1000, 40)).astype(float)
-    looked = likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), GRID).cumsum(axis=1)
-    here = likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), _grid_at(ratio)).cumsum(axis=1)[..., 0]
+    looked = log_likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), GRID).cumsum(axis=1)
+    here = log_likelihoods(x, y, *np.broadcast_arrays(n_c, 800 - n_c), _grid_at(ratio)).cumsum(axis=1)[..., 0]
 
     refuted = log_mixed(looked[..., :-2], np.full(len(GRID.ratios) - 2, -np.log(len(GRID.ratios) - 2))) - here
 
     outside = refuted >= math.log(20)
     assert outside.any(axis=1).mean() <= 0.05
     for trace, step in [*np.argwhere(outside)[:20].tolist(), *itertools.product(range(20), (4, 14, 39))]:
-        low, high = interval(looked[trace, step], GRID, 0.05)
+        low, high = ratio_interval(looked[trace, step], GRID, 0.05)
         near = abs(refuted[trace, step] - math.log(20)) < 0.2  # the interval's ends are rounded outwards
         assert near or (low <= ratio <= high) != outside[trace, step]
 
@@ -376,7 +378,7 @@ def _grid_at(ratio: float) -> Grid:
 
 def test_the_interval_holds_what_the_mixture_has_not_refuted() -> None:
     """At both ends the mixture over the grid is 20 times the likelihood, worked out between the grid's points."""
-    low, high = interval(total(EXAMPLE), GRID, 0.05)
+    low, high = ratio_interval(total(EXAMPLE), GRID, 0.05)
 
     spaced = GRID.ratios[:-2]
     mixture = np.mean(stats.binom.pmf(41, 112, 2004 * spaced / (2004 * spaced + 8010)))

@@ -11,10 +11,10 @@ from slipway.domain.judge.statistics.route import (
     TOLERANCE,
     WINDOW_SECONDS,
     RouteEvidence,
-    grow,
+    describe_mismatch,
+    is_mismatched,
     log_mismatch,
-    mismatched,
-    sentence,
+    update_route,
 )
 
 ALPHA = 0.01
@@ -22,7 +22,7 @@ ALPHA = 0.01
 
 def seen(weight: int, canary: int, stable: int) -> RouteEvidence:
     """Return the evidence after one look within a weight."""
-    return grow(RouteEvidence(weight_percent=weight), weight, canary, stable)
+    return update_route(RouteEvidence(weight_percent=weight), weight, canary, stable)
 
 
 @pytest.mark.parametrize(("weight", "canary", "stable"), [(10, 30, 70), (50, 10, 40), (1, 3, 20)])
@@ -53,8 +53,8 @@ def test_a_right_route_is_blamed_less_often_than_alpha(weight: int, off: float) 
     assert stats.beta.ppf(0.95, ever.sum() + 1, 2000 - ever.sum()) < ALPHA
     evidence = RouteEvidence(weight_percent=weight)
     for looked in np.diff(canary[0], prepend=0).tolist():
-        evidence = grow(evidence, weight, looked, 200 - looked)
-    assert mismatched(evidence, ALPHA) <= bool(ever[0])
+        evidence = update_route(evidence, weight, looked, 200 - looked)
+    assert is_mismatched(evidence, ALPHA) <= bool(ever[0])
 
 
 def test_no_look_at_a_right_route_expects_evidence() -> None:
@@ -71,18 +71,18 @@ def test_a_wrong_route_is_found(weight: int, share: float) -> None:
     """Three times the share, none at all, a third more: within a few thousand requests."""
     looks = 0
     evidence = RouteEvidence(weight_percent=weight)
-    while not mismatched(evidence, ALPHA) and looks < 30:
-        evidence, looks = grow(evidence, weight, round(200 * share), 200 - round(200 * share)), looks + 1
+    while not is_mismatched(evidence, ALPHA) and looks < 30:
+        evidence, looks = update_route(evidence, weight, round(200 * share), 200 - round(200 * share)), looks + 1
 
     assert looks < 15
 
 
 def test_a_fault_that_is_over_heals() -> None:
     """Of an arm that was scraped late, or a router that was slow: the last one to two windows decide."""
-    evidence, said = grow(RouteEvidence(weight_percent=10), 10, 500, 500, at=0.0), []
+    evidence, said = update_route(RouteEvidence(weight_percent=10), 10, 500, 500, at=0.0), []
     for look in range(1, 80):
-        evidence = grow(evidence, 10, 20, 180, at=10.0 * look)
-        said.append(mismatched(evidence, ALPHA))
+        evidence = update_route(evidence, 10, 20, 180, at=10.0 * look)
+        said.append(is_mismatched(evidence, ALPHA))
 
     healed = said.index(False)
     assert 0 < healed * 10 <= 2 * WINDOW_SECONDS
@@ -93,8 +93,8 @@ def test_a_fault_that_lasts_stays() -> None:
     """Windows overlap: there is always one that has seen enough."""
     evidence, said = RouteEvidence(weight_percent=10), []
     for look in range(200):
-        evidence = grow(evidence, 10, 60, 140, at=10.0 * look)
-        said.append(mismatched(evidence, ALPHA))
+        evidence = update_route(evidence, 10, 60, 140, at=10.0 * look)
+        said.append(is_mismatched(evidence, ALPHA))
 
     assert all(said[10:])
 
@@ -103,10 +103,10 @@ def test_another_weight_begins_anew_without_its_first_look() -> None:
     """That look still holds requests that were sent under the old weight."""
     before = seen(10, 300, 700)
 
-    changed = grow(before, 50, 100, 900)
+    changed = update_route(before, 50, 100, 900)
 
     assert changed == RouteEvidence(weight_percent=50)
-    assert grow(changed, 50, 500, 500).canary == 500
+    assert update_route(changed, 50, 500, 500).canary == 500
 
 
 @pytest.mark.parametrize(("weight", "canary", "stable"), [(10, 0, 0), (0, 50, 50), (100, 50, 50)])
@@ -122,6 +122,6 @@ def test_a_hopeless_route_stays_a_number() -> None:
 
 def test_the_sentence_blames_the_route() -> None:
     """With what was told and what was done."""
-    assert sentence(seen(10, 300, 700)) == (
+    assert describe_mismatch(seen(10, 300, 700)) == (
         "the router sent 30 % of 1,000 requests to the canary and was told 10 %: the route is at fault, not the model"
     )

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.statistics.shared_faults import USUAL_REQUESTS, SharedFault, failing, followed, grow, sentence
+from slipway.domain.judge.statistics.shared_faults import (
+    USUAL_REQUESTS,
+    SharedFault,
+    both_fail,
+    describe_fault,
+    follow_rate,
+    update_fault,
+)
 
 
 def counted(requests: int, errors: int) -> Counters:
@@ -21,7 +28,7 @@ def looks(fault: SharedFault, *pairs: tuple[int, int, int, int]) -> list[bool]:
     """Return whether a fault is on after each look at (canary requests, errors, stable requests, errors)."""
     on = []
     for n_c, x, n_s, y in pairs:
-        fault = grow(fault, counted(n_c, x), counted(n_s, y))
+        fault = update_fault(fault, counted(n_c, x), counted(n_s, y))
         on.append(fault.now)
     return on
 
@@ -35,10 +42,10 @@ def test_an_outage_of_both_is_seen_within_one_look_and_ends_with_it() -> None:
 
 def test_the_look_that_says_so_is_told() -> None:
     """With both shares, and what is usual: that is not moved by the fault."""
-    fault = grow(USUAL, counted(100, 31), counted(900, 306))
+    fault = update_fault(USUAL, counted(100, 31), counted(900, 306))
 
     assert (fault.usual, fault.requests) == (USUAL.usual, USUAL.requests)
-    assert sentence(fault) == (
+    assert describe_fault(fault) == (
         "both versions fail together (stable on 34 %, canary on 31 %, usual 0.4 %): "
         "a dependency is down, not the canary"
     )
@@ -46,10 +53,10 @@ def test_the_look_that_says_so_is_told() -> None:
 
 def test_stable_alone_beside_a_canary_without_requests_is_told_so() -> None:
     """Nothing is said of a canary that was not asked."""
-    fault = grow(USUAL, counted(0, 0), counted(900, 306))
+    fault = update_fault(USUAL, counted(0, 0), counted(900, 306))
 
     assert fault.now
-    assert sentence(fault) == (
+    assert describe_fault(fault) == (
         "stable fails on 34 % (usual 0.4 %) while the canary gets no request: nothing can be compared"
     )
 
@@ -96,16 +103,16 @@ def test_a_handful_of_errors_is_no_outage() -> None:
 
 def test_a_look_without_requests_of_stable_changes_nothing() -> None:
     """Whether a fault is on or not."""
-    on = grow(USUAL, counted(100, 40), counted(900, 400))
+    on = update_fault(USUAL, counted(100, 40), counted(900, 400))
 
-    assert grow(USUAL, counted(50, 50), counted(0, 0)) == USUAL
-    assert grow(on, counted(50, 0), counted(0, 0)) == on
+    assert update_fault(USUAL, counted(50, 50), counted(0, 0)) == USUAL
+    assert update_fault(on, counted(50, 0), counted(0, 0)) == on
 
 
 def test_what_is_usual_is_the_mean_at_first_and_moves_slowly_later() -> None:
     """The first hundreds of requests count alike; then a look moves it by a fiftieth."""
-    first = grow(grow(SharedFault(), counted(0, 0), counted(100, 2)), counted(0, 0), counted(100, 4))
-    later = grow(SharedFault(usual=0.01, requests=10**6), counted(0, 0), counted(1000, 20))
+    first = update_fault(update_fault(SharedFault(), counted(0, 0), counted(100, 2)), counted(0, 0), counted(100, 4))
+    later = update_fault(SharedFault(usual=0.01, requests=10**6), counted(0, 0), counted(1000, 20))
 
     assert (first.usual, first.requests) == (pytest.approx(0.03), 200)
     assert later.usual == pytest.approx(0.01 + 0.02 * 0.01)
@@ -118,11 +125,11 @@ def test_many_rollouts_at_once_are_what_each_is_alone() -> None:
     rows = np.stack([random.binomial(200, rate) for rate in (random.random(300) ** 3, random.random(300) ** 3)], axis=1)
     look = np.stack([np.full(300, 200), rows[:, 0], np.full(300, 200), rows[:, 1]], axis=1).astype(float)
 
-    found, moved = failing(usual, requests.astype(float), now, look), followed(usual, requests.astype(float), look)
+    found, moved = both_fail(usual, requests.astype(float), now, look), follow_rate(usual, requests.astype(float), look)
 
     assert 0 < found.sum() < 300
     for row in range(300):
         before = SharedFault(usual=usual[row], requests=int(requests[row]), now=bool(now[row]))
-        after = grow(before, counted(200, int(rows[row, 0])), counted(200, int(rows[row, 1])))
+        after = update_fault(before, counted(200, int(rows[row, 0])), counted(200, int(rows[row, 1])))
         assert after.now == found[row]
         assert after.usual == pytest.approx(before.usual if after.now else moved[row])

@@ -12,19 +12,19 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Sums
 from slipway.domain.judge.statistics.classes import ClassEvidence
-from slipway.domain.judge.statistics.classes import grow as classes_grow
-from slipway.domain.judge.statistics.drift import Drifted
+from slipway.domain.judge.statistics.classes import update_class_mix as classes_grow
+from slipway.domain.judge.statistics.drift import ColumnDrift
 from slipway.domain.judge.statistics.means import MeanEvidence
-from slipway.domain.judge.statistics.means import grow as means_grow
+from slipway.domain.judge.statistics.means import update_means as means_grow
 from slipway.domain.judge.statistics.paired import PairEvidence
-from slipway.domain.judge.statistics.paired import grow as pairs_grow
+from slipway.domain.judge.statistics.paired import update_pairs as pairs_grow
 from slipway.domain.judge.statistics.quantiles import QuantileEvidence
-from slipway.domain.judge.statistics.quantiles import grow as quantiles_grow
+from slipway.domain.judge.statistics.quantiles import update_quantiles as quantiles_grow
 from slipway.domain.judge.statistics.wording import (
     Rate,
     Ratio,
-    chance,
     drift_sentence,
+    format_chance,
     no_drift,
     nothing_counted,
     rate_numbers,
@@ -247,7 +247,7 @@ def test_the_confidence_is_never_rounded_up_to_certainty() -> None:
 @given(evidence=st.floats(1, 1e300))
 def test_the_claimed_odds_are_never_over_the_evidence(evidence: float) -> None:
     """`below 1 in N` holds: N is at most the e-value, keeps two digits, and is a thousand million at most."""
-    claimed = re.fullmatch(r"chance of that for an equal model below 1 in ([\d,]+)", chance(evidence))
+    claimed = re.fullmatch(r"chance of that for an equal model below 1 in ([\d,]+)", format_chance(evidence))
 
     assert claimed
     odds = int(claimed[1].replace(",", ""))
@@ -260,7 +260,7 @@ def test_the_claimed_odds_are_never_over_the_evidence(evidence: float) -> None:
 )
 def test_odds_are_rounded_down(evidence: float, odds: str) -> None:
     """To two digits."""
-    assert chance(evidence) == f"chance of that for an equal model below 1 in {odds}"
+    assert format_chance(evidence) == f"chance of that for an equal model below 1 in {odds}"
 
 
 def test_the_numbers_behind_a_sentence() -> None:
@@ -374,7 +374,7 @@ def test_what_is_said_of_pairs() -> None:
 
 def test_what_is_said_of_inputs() -> None:
     """Which column, and what that means for the gates."""
-    assert drift_sentence(Drifted(name="age", psi=0.31, evidence=500.0, overall=250.0)) == (
+    assert drift_sentence(ColumnDrift(name="age", psi=0.31, evidence=500.0, overall=250.0)) == (
         "live values of 'age' are not as in the validation rows (PSI 0.31): "
         "the gates judged the model on other inputs than it gets"
     )

@@ -8,7 +8,7 @@ from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.recorded import LoggedRequests
 from slipway.adapters.local.rollouts import LocalRollouts
 from slipway.adapters.local.target import LocalTarget
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.once import once
 from slipway.platforms import Platform
 from slipway.settings import Settings, settings
@@ -46,7 +46,7 @@ def _recorded() -> LoggedRequests:
 
 
 def _checks(_here: Settings) -> Iterator[Finding]:
-    yield Finding(part="shelf", health=Health.OK, seen=ShelfSettings().shelf_label)
+    yield Finding(part="shelf", health=Condition.OK, seen=ShelfSettings().shelf_label)
 
 
 PLATFORM = Platform(

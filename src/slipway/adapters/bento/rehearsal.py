@@ -19,7 +19,7 @@ from slipway.adapters.bento.replaying.asking import opened, replay
 from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import samples
 from slipway.artifacts.rows import read_rows, read_table
-from slipway.domain.gates.contract.replay import Replayed
+from slipway.domain.gates.contract.replay import ReplayResult
 from slipway.domain.release.version import revision_name
 from slipway.domain.rollout.revision import Package
 from slipway.domain.spec.release import RehearsalSpec
@@ -67,13 +67,13 @@ class ProcessRehearsal:
 
     def _replay(
         self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec, stopped: ExitStack
-    ) -> Replayed:
+    ) -> ReplayResult:
         """Ask both what the champion's clients may ask; a champion that can't be tried here stops nothing.
 
         `stopped` ends when both services have: what they wrote about recorded requests is taken from their logs then.
         """
         if not promise.package.path.is_dir():
-            return Replayed(skipped="nothing was replayed: the champion's package is not on this machine")
+            return ReplayResult(skipped="nothing was replayed: the champion's package is not on this machine")
         asked = samples(read_table(rows), promise.signature, promise.columns)
         try:
             with (
@@ -87,7 +87,7 @@ class ProcessRehearsal:
                 live = replay_live(before, after, promise.recorded, asked[0])
                 return replace(made, exchanges=(*made.exchanges, *live.exchanges), unrecorded=live.unrecorded)
         except (RevisionFailed, OSError) as error:
-            return Replayed(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
+            return ReplayResult(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
 
     @contextmanager
     def _ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:

@@ -9,7 +9,7 @@ from slipway.adapters.expectations import questions
 from slipway.adapters.expectations.questions import Question
 from slipway.artifacts.rows import read_table
 from slipway.domain.release.version import Column, Signature
-from slipway.domain.spec.release import DataSpec, spelled_out
+from slipway.domain.spec.release import DataSpec, expand_expectations
 from slipway.domain.verdict import Verdict
 from slipway.errors import DataBroken
 
@@ -30,7 +30,7 @@ class GreatExpectationsValidator:
         inputs = _inputs(frame, spec, signature)
         present = [column for column in inputs if column.name in frame.columns]
         names = [column.name for column in present]
-        expected = spelled_out(spec.expectations, [str(name) for name in frame.columns])
+        expected = expand_expectations(spec.expectations, [str(name) for name in frame.columns])
         asked = [
             questions.rows(frame, spec.minimum_rows),
             questions.columns(frame, [column.name for column in inputs], spec.label),

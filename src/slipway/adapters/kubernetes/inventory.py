@@ -7,7 +7,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import GATEWAY_API
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED, Rule
 from slipway.adapters.kubernetes.target import KubernetesTarget
-from slipway.domain.finding import Finding, Health
+from slipway.domain.finding import Condition, Finding
 from slipway.domain.spec.serving import KubernetesServingSpec
 from slipway.errors import SlipwayError
 
@@ -28,7 +28,7 @@ def inventory(
         ("rescue", lambda: _rescue(target, spec)),
         ("metrics.k8s.io", lambda: _resource_metrics(cluster)),
         ("custom.metrics.k8s.io", lambda: _custom_metrics(cluster)),
-        ("autoscaling", lambda: Finding(part="autoscaling", health=Health.OK, seen=_signals(target, spec))),
+        ("autoscaling", lambda: Finding(part="autoscaling", health=Condition.OK, seen=_signals(target, spec))),
         ("rights", lambda: _rights(cluster)),
     ]
     return [_looked(name, look) for name, look in looks]
@@ -49,31 +49,31 @@ def _looked(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except SlipwayError as error:
-        return Finding(part=name, health=Health.PROBLEM, seen=error.seen, do=error.do)
+        return Finding(part=name, health=Condition.PROBLEM, seen=error.seen, do=error.do)
 
 
 def _version(cluster: Cluster) -> Finding:
     said = cluster.raw("/version") or {}
     seen, minor = str(said.get("gitVersion", "unknown")), str(said.get("minor", "")).rstrip("+")
     if minor.isdecimal() and int(minor) >= OLDEST_MINOR:
-        return Finding(part="Kubernetes", health=Health.OK, seen=seen)
+        return Finding(part="Kubernetes", health=Condition.OK, seen=seen)
     do = f"upgrade to 1.{OLDEST_MINOR} or newer: older ones refuse the sleep that lets pods end without losing requests"
-    return Finding(part="Kubernetes", health=Health.PROBLEM, seen=seen, do=do)
+    return Finding(part="Kubernetes", health=Condition.PROBLEM, seen=seen, do=do)
 
 
 def _gateways(cluster: Cluster) -> Finding:
     if cluster.raw(f"/apis/{GATEWAY_API}") is None:
         do = "install a Gateway API implementation for exact weights; without one shares follow from replica counts"
-        return Finding(part="Gateway API", health=Health.WARNING, seen="the cluster does not serve it", do=do)
+        return Finding(part="Gateway API", health=Condition.WARNING, seen="the cluster does not serve it", do=do)
     found = [
         f"{live['metadata']['namespace']}/{live['metadata']['name']} (class {live['spec']['gatewayClassName']})"
         for live in cluster.list("Gateway", everywhere=True)
     ]
     if found:
-        return Finding(part="Gateway API", health=Health.OK, seen=", ".join(sorted(found)))
+        return Finding(part="Gateway API", health=Condition.OK, seen=", ".join(sorted(found)))
     return Finding(
         part="Gateway API",
-        health=Health.WARNING,
+        health=Condition.WARNING,
         seen="served, but there is no Gateway",
         do="make a Gateway with an HTTP listener, and name it in SLIPWAY_KUBE_GATEWAY",
     )
@@ -83,29 +83,29 @@ def _route(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     can = target.abilities("", serving)
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
-    return Finding(part="route", health=Health.OK if full else Health.WARNING, seen=can.why, do=do)
+    return Finding(part="route", health=Condition.OK if full else Condition.WARNING, seen=can.why, do=do)
 
 
 def _rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     if target.abilities("", serving).rescues:
         seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
-        return Finding(part="rescue", health=Health.OK, seen=seen)
+        return Finding(part="rescue", health=Condition.OK, seen=seen)
     do = "nothing, if clients may see a bad canary's answers; else let a Gateway share the requests out"
-    return Finding(part="rescue", health=Health.WARNING, seen="none: no route tells services whom to ask", do=do)
+    return Finding(part="rescue", health=Condition.WARNING, seen="none: no route tells services whom to ask", do=do)
 
 
 def _resource_metrics(cluster: Cluster) -> Finding:
     if cluster.raw(METRICS) is not None:
-        return Finding(part="metrics.k8s.io", health=Health.OK, seen="served")
+        return Finding(part="metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install metrics-server: autoscalers can't read CPU and memory without it"
-    return Finding(part="metrics.k8s.io", health=Health.WARNING, seen="not served", do=do)
+    return Finding(part="metrics.k8s.io", health=Condition.WARNING, seen="not served", do=do)
 
 
 def _custom_metrics(cluster: Cluster) -> Finding:
     if cluster.raw(CUSTOM_METRICS) is not None:
-        return Finding(part="custom.metrics.k8s.io", health=Health.OK, seen="served")
+        return Finding(part="custom.metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install prometheus-adapter or KEDA to scale by requests in flight; CPU is used without it"
-    return Finding(part="custom.metrics.k8s.io", health=Health.WARNING, seen="not served", do=do)
+    return Finding(part="custom.metrics.k8s.io", health=Condition.WARNING, seen="not served", do=do)
 
 
 def _signals(target: KubernetesTarget, serving: KubernetesServingSpec) -> str:
@@ -115,9 +115,9 @@ def _signals(target: KubernetesTarget, serving: KubernetesServingSpec) -> str:
 def _rights(cluster: Cluster) -> Finding:
     missing = missing_rights(cluster)
     if not missing:
-        return Finding(part="rights", health=Health.OK, seen=f"all, in namespace {cluster.namespace}")
+        return Finding(part="rights", health=Condition.OK, seen=f"all, in namespace {cluster.namespace}")
     do = "bind the chart's Role (and ClusterRole) to this account"
-    return Finding(part="rights", health=Health.PROBLEM, seen=f"may not: {', '.join(missing)}", do=do)
+    return Finding(part="rights", health=Condition.PROBLEM, seen=f"may not: {', '.join(missing)}", do=do)
 
 
 def _may(cluster: Cluster, rule: Rule, verb: str, namespace: str) -> bool:

@@ -4,7 +4,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import CONTAINER, REVISION, of_model
 from slipway.adapters.kubernetes.readiness import is_ready, staying
-from slipway.domain.gates.contract.recorded import Recorded, read_samples
+from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 from slipway_interface.environment import CAPTURE
 
 PODS = 4
@@ -21,12 +21,12 @@ class PodRequests:
         """Ask nothing yet."""
         self._cluster = cluster
 
-    def newest(self, model: str, revision: str) -> Recorded:
+    def newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port. Pods that went meanwhile are left out."""
         pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
         names = sorted(pod["metadata"]["name"] for pod in staying(pods, revision) if is_ready(pod) and _records(pod))
         if not names:
-            return Recorded()
+            return RecordedSample()
         logs = (self._cluster.log(name, CONTAINER, lines=READ_LINES, size=READ_BYTES) for name in names[:PODS])
         return read_samples(line for log in logs for line in log.splitlines())
 

@@ -14,7 +14,7 @@ from slipway.adapters.local.envoy import Bins, Envoy
 from slipway.adapters.local.records import Record, Records
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.readings import Latencies, Summary
-from slipway.domain.rollout.shadow import Answer
+from slipway.domain.rollout.shadow import ShadowAnswer
 from slipway.errors import MetricsUnavailable, TargetUnavailable
 from slipway_interface import pages as interface
 from slipway_interface.metrics import EDGES_MILLISECONDS
@@ -86,7 +86,7 @@ class EnvoyMetrics:
             raise _unavailable(f"summaries of {model}", error) from error
         return {name: self._summary(name, records[name]) for name in revisions if name in records}
 
-    def answers(self, model: str, revision: str) -> list[Answer]:
+    def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to copied requests; see the port."""
         record = self._records.of(model).get(revision)
         if record is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.supervisor import Supervisor
-from slipway.domain.gates.contract.recorded import Recorded, read_samples
+from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 
 READ_BYTES = 8 * 2**20
 """Of the end of each file: the log, and the one before it (they are rotated at 10 MB)."""
@@ -18,11 +18,11 @@ class LoggedRequests:
         """Look at nothing yet."""
         self._records, self._logs = Records(home), Supervisor(home / "supervisor").logs
 
-    def newest(self, model: str, revision: str) -> Recorded:
+    def newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port."""
         record = self._records.of(model).get(revision)
         if record is None or not record.revision.serving.capture_share:
-            return Recorded()
+            return RecordedSample()
         files = (self._logs / f"{revision}.log.1", self._logs / f"{revision}.log")
         return read_samples(line for file in files for line in _end(file).splitlines())
 

@@ -54,7 +54,7 @@ class MlflowLedger:
         artifacts.upload(self._rest, uri, RECORD_FILE, _json(RECORD, record))
         if report is not None:
             artifacts.upload(self._rest, uri, REPORT_FILE, _content(report))
-        line = history.entry(record, run_id)
+        line = history.make_entry(record, run_id)
         entry = _json(ENTRY, replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
         params, tags = runs.known(run)
         self._log(run_id, "params", runs.parameters(record, params))
@@ -105,7 +105,7 @@ class MlflowLedger:
             return []
         request = {"experiment_ids": [experiment["experiment_id"]], "max_results": PAGE}
         found = self._rest.pages("POST", "runs/search", "runs", request)
-        return history.served(entry for run in found if (entry := _entry(run)) is not None)
+        return history.find_serving_periods(entry for run in found if (entry := _entry(run)) is not None)
 
     def _run_of(self, release_id: str) -> dict[str, Any] | None:
         """Return the run of a release, in whichever model's experiment it is."""

@@ -20,7 +20,7 @@ from slipway.artifacts import mlmodel
 from slipway.artifacts.store import file_digest
 from slipway.domain.gates.parity import EdgeAnswers, judge_parity
 from slipway.domain.optimize.conversion import Converted, Optimized, Variant
-from slipway.domain.optimize.speed import choose, paired_speedup
+from slipway.domain.optimize.speed import choose_variant, paired_speedup
 from slipway.domain.release.version import Signature
 from slipway.domain.spec.release import ConversionSpec, OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
@@ -86,7 +86,7 @@ class OnnxOptimizer:
                     do="convert the model again",
                 ) from error
             kept = [_moved(row, converted.path, out) for row in table]
-        return choose([_timed(row, seconds, spec) for row in kept], confidence=spec.confidence)
+        return choose_variant([_timed(row, seconds, spec) for row in kept], confidence=spec.confidence)
 
     def _build(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
         """Return the table without times; variants that were built lie in `folder`. Raises SpecError."""

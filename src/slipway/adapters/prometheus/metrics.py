@@ -19,7 +19,7 @@ from slipway.adapters.prometheus.totals import Totals
 from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Summary
-from slipway.domain.rollout.shadow import Answer
+from slipway.domain.rollout.shadow import ShadowAnswer
 from slipway.domain.spec.serving import EvidenceSpec
 from slipway.errors import MetricsUnavailable, TransientError
 from slipway_interface import pages as interface
@@ -108,7 +108,7 @@ class PrometheusMetrics:
         found = {name: self._read(model, name, "summary") for name in revisions}
         return {name: _parsed("summary", name, pods.summary, said) for name, said in found.items() if said}
 
-    def answers(self, model: str, revision: str) -> list[Answer]:
+    def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to copied requests, all its ready pods together; see the port."""
         found = self._read(model, revision, "answers")
         if not found:

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from math import fsum
 
 from slipway.domain.judge.readings import Summary, Sums
-from slipway.domain.rollout.shadow import Answer
+from slipway.domain.rollout.shadow import ShadowAnswer
 from slipway.pages import read_answers, read_summary
 
 
@@ -34,7 +34,7 @@ def summary(pages: Sequence[object]) -> Summary:
     )
 
 
-def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]:
+def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[ShadowAnswer]:
     """Return pods' recent answers as one list, oldest first as far as that can be said: they carry no time.
 
     Those seen `before` (their request ids, in the order they were given) stay in front, so that what is new lies behind
@@ -42,7 +42,7 @@ def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[Answer]
     """
     rings = [read_answers(page) for page in pages]
     turns = (answer for turn in zip_longest(*rings) for answer in turn if answer is not None)
-    found: dict[str, Answer] = {}
+    found: dict[str, ShadowAnswer] = {}
     for answer in turns:
         found.setdefault(answer.request_id, answer)
     seen = {name: found.pop(name) for name in before if name in found}

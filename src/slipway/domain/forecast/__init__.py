@@ -7,10 +7,10 @@ chances are computed.
 """
 
 from slipway.domain.forecast.course import Service
-from slipway.domain.forecast.forecast import SEEN, SHOWN, Forecast, StepForecast, forecast
-from slipway.domain.forecast.replicas import StepReplicas, replicas
-from slipway.domain.forecast.schedule import Costs, Priced, Proposal, Wanted, price_spec, propose
-from slipway.domain.forecast.walk import Chances, Outcome
+from slipway.domain.forecast.forecast import SEEN, SHOWN, Forecast, StepForecast, forecast_rollout
+from slipway.domain.forecast.replicas import StepReplicas, forecast_replicas
+from slipway.domain.forecast.schedule import Costs, PricedSchedule, Proposal, Requirements, price_spec, propose_schedule
+from slipway.domain.forecast.walk import Chances, WalkResult
 
 __all__ = [
     "SEEN",
@@ -18,15 +18,15 @@ __all__ = [
     "Chances",
     "Costs",
     "Forecast",
-    "Outcome",
-    "Priced",
+    "PricedSchedule",
     "Proposal",
+    "Requirements",
     "Service",
     "StepForecast",
     "StepReplicas",
-    "Wanted",
-    "forecast",
+    "WalkResult",
+    "forecast_replicas",
+    "forecast_rollout",
     "price_spec",
-    "propose",
-    "replicas",
+    "propose_schedule",
 ]

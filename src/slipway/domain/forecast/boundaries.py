@@ -54,44 +54,46 @@ class Served:
 
     def noise_variance(self, base: float) -> Floats:
         """Return the variance of what z stands for, by moment; `base` is stable's share of events."""
-        variance: Floats = base * self.stable @ _reference(self.odds) ** 2
+        variance: Floats = base * self.stable @ _stable_shares(self.odds) ** 2
         return variance
 
 
-def fails(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats:
+def find_fail_bounds(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats:
     """Return from how many events of the canary on it is rolled back, shape (moments, STATES)."""
     grid = grid_of(guard.margin, guard.tolerance)
-    slope, offset = _lines(served, base, grid.ratios, guard.margin)
+    slope, offset = _ratio_lines(served, base, grid.ratios, guard.margin)
     chosen = np.isfinite(grid.worse)
-    return np.ceil(_crossing(slope[:, None, chosen], offset[..., chosen] + grid.worse[chosen], -np.log(alpha)) - 1e-9)
+    return np.ceil(
+        _find_crossing(slope[:, None, chosen], offset[..., chosen] + grid.worse[chosen], -np.log(alpha)) - 1e-9
+    )
 
 
-def passes(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
+def find_pass_bounds(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
     """Return up to how many events of the canary it passes, shape (moments, STATES); negative: it can't yet.
 
     Two ways, weighed as `rates.log_pass` does for a stable version that was seen before: the ratio is under the
-    tolerance, or the canary's share is negligible. The ratio helps only up to as many events as are `rates.nearer` the
-    margin; beyond, its evidence counts as 1 at most.
+    tolerance, or the canary's share is negligible. The ratio helps only up to as many events as fit the margin
+    (`rates.fits_margin`); beyond, its evidence counts as 1 at most.
     """
     grid, weight = grid_of(guard.margin, guard.tolerance), float(ratio_weight(np.array(base < guard.negligible)))
     bad = _Bad(guard.tolerance, grid.ratios, grid.fine, guard.negligible, weight)
-    both = _under(served, base, beta, bad)
-    slope, offset = _small(served, guard.negligible)
-    alone = _crossing(slope, offset, np.log((1 / beta - weight) / (1 - weight)))[:, None]
-    return np.maximum(np.minimum(both, _nearer(served, guard, base)), np.floor(alone + 1e-9))
+    both = _bound_by_ratio(served, base, beta, bad)
+    slope, offset = _bound_by_share(served, guard.negligible)
+    alone = _find_crossing(slope, offset, np.log((1 / beta - weight) / (1 - weight)))[:, None]
+    return np.maximum(np.minimum(both, _find_margin_bounds(served, guard, base)), np.floor(alone + 1e-9))
 
 
-def _nearer(served: Served, guard: RateGuard, base: float) -> Floats:
+def _find_margin_bounds(served: Served, guard: RateGuard, base: float) -> Floats:
     """Return up to how many events the margin explains them clearly better than a ratio halfway to the tolerance."""
     grid = grid_of(guard.margin, guard.tolerance)
     beside = grid.halfway > 0
-    slope, offset = _lines(served, base, grid.ratios[beside], guard.margin)
+    slope, offset = _ratio_lines(served, base, grid.ratios[beside], guard.margin)
     weights = grid.halfway[beside]
     return np.floor((-NEARER - offset @ weights) / (slope @ weights)[:, None] + 1e-9)
 
 
-def excludes(served: Served, base: float, beta: float, bad: tuple[float, float]) -> Floats:
-    """Return up to how many events it is shown that the canary is under a ratio, or under a share; as `passes`.
+def find_exclusion_bounds(served: Served, base: float, beta: float, bad: tuple[float, float]) -> Floats:
+    """Return up to how many events it is shown that the canary is under a ratio, or a share; as `find_pass_bounds`.
 
     As `rates.log_under`: the null is the grid's point at the ratio or next below it.
     """
@@ -100,7 +102,7 @@ def excludes(served: Served, base: float, beta: float, bad: tuple[float, float])
     null = int(np.searchsorted(spaced, ratio * (1 + 1e-9), side="right")) - 1
     below = spaced[max(null - 2 * STEPS_PER_DOUBLING, 0) : null]
     weights = np.full(len(below), -np.log(2 * STEPS_PER_DOUBLING))
-    return _under(served, base, beta, _Bad(float(spaced[null]), below, weights, share))
+    return _bound_by_ratio(served, base, beta, _Bad(float(spaced[null]), below, weights, share))
 
 
 class _Bad(NamedTuple):
@@ -114,18 +116,18 @@ class _Bad(NamedTuple):
     """How much the evidence against the ratio weighs, the rest that against the share."""
 
 
-def _under(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
-    slope, offset = _lines(served, base, bad.ratios, bad.null)
+def _bound_by_ratio(served: Served, base: float, beta: float, bad: _Bad) -> Floats:
+    slope, offset = _ratio_lines(served, base, bad.ratios, bad.null)
     chosen = np.isfinite(bad.weights)
-    small_slope, small = _small(served, bad.share)
+    small_slope, small = _bound_by_share(served, bad.share)
     small_slope = np.broadcast_to(small_slope, (len(small), 1, len(SMALLER)))
     small = np.broadcast_to(small[:, None], (*offset.shape[:2], len(SMALLER))) + np.log(1 - bad.ratio_weight)
     slopes = np.concatenate([slope[:, None, chosen], small_slope], axis=2)
     offsets = np.concatenate([offset[..., chosen] + bad.weights[chosen] + np.log(bad.ratio_weight), small], axis=2)
-    return np.floor(_crossing(slopes, offsets, -np.log(beta)) + 1e-9)
+    return np.floor(_find_crossing(slopes, offsets, -np.log(beta)) + 1e-9)
 
 
-def _small(served: Served, share: float) -> tuple[Floats, Floats]:
+def _bound_by_share(served: Served, share: float) -> tuple[Floats, Floats]:
     """Return slope (multiples,) and offset (moments, multiples) of the evidence that the canary is under a share."""
     good = np.log1p(-share * SMALLER) - np.log1p(-share)
     return np.log(SMALLER) - good, served.canary.sum(axis=1)[:, None] * good - np.log(len(SMALLER))
@@ -144,13 +146,13 @@ def noise_moves(variance: Floats) -> Floats:
     return np.maximum(moves, 0.0)
 
 
-def _lines(served: Served, base: float, ratios: Floats, null: float) -> tuple[Floats, Floats]:
+def _ratio_lines(served: Served, base: float, ratios: Floats, null: float) -> tuple[Floats, Floats]:
     """Return slope (moments, ratios) and offset (moments, STATES, ratios) of l(w) - l(null) as lines in X."""
     odds = served.odds[:, None]
     costs = np.log1p(odds * ratios) - np.log1p(odds * null)
     of_canary = served.canary / np.maximum(served.canary.sum(axis=1, keepdims=True), 1e-300)
     slope = np.log(ratios / null) - of_canary @ costs
-    events, along = base * served.stable, _reference(served.odds)
+    events, along = base * served.stable, _stable_shares(served.odds)
     variance = np.maximum(events @ along**2, 1e-300)
     skew = (events @ along**3) / variance**1.5
     spread = ((events * along) @ costs) / np.sqrt(variance)[:, None]
@@ -160,11 +162,11 @@ def _lines(served: Served, base: float, ratios: Floats, null: float) -> tuple[Fl
     return slope, offset
 
 
-def _reference(odds: Floats) -> Floats:
+def _stable_shares(odds: Floats) -> Floats:
     return np.log1p(2 * odds) - np.log1p(odds)
 
 
-def _crossing(slope: Floats, offset: Floats, level: float) -> Floats:
+def _find_crossing(slope: Floats, offset: Floats, level: float) -> Floats:
     """Return x at which log(sum(exp(offset + slope x))) over the last axis crosses `level`; slopes of one sign."""
     alone = (level - offset) / slope
     x: Floats = alone.min(axis=-1) if slope.flat[0] > 0 else alone.max(axis=-1)

@@ -69,9 +69,9 @@ START = Cells(low=0, width=1, chances=NOISE_CHANCES[:, None])
 """Nothing was seen."""
 
 
-def grown(cells: Cells, events: float, moves: Floats) -> Cells:
+def add_events(cells: Cells, events: float, moves: Floats) -> Cells:
     """Return the distribution after a Poisson number of events with this mean came, and the noise moved on."""
-    cells = _fitting(cells, events)
+    cells = _fit_cells(cells, events)
     length = cells.chances.shape[-1] + int((events + 8 * np.sqrt(events)) / cells.width) + 12
     size = 1 << (length - 1).bit_length()
     turn = 2 * np.pi * np.arange(size // 2 + 1) / size
@@ -80,13 +80,13 @@ def grown(cells: Cells, events: float, moves: Floats) -> Cells:
     else:  # as a normal number: its steps are finer than its spread
         factor = np.exp(-1j * turn * events / cells.width - turn**2 * events / cells.width**2 / 2)
     moved = np.fft.irfft(np.fft.rfft(moves.T @ cells.chances, size) * factor, size)[..., :length]
-    return _trimmed(cells.low, cells.width, np.maximum(moved, 0.0))
+    return _trim_cells(cells.low, cells.width, np.maximum(moved, 0.0))
 
 
-def pooled(many: Sequence[Cells]) -> Cells:
+def pool_cells(many: Sequence[Cells]) -> Cells:
     """Return the sum of distributions."""
     width = max(cells.width for cells in many)
-    same = [_widened(cells, width) for cells in many]
+    same = [_widen_cells(cells, width) for cells in many]
     low = min(cells.low for cells in same)
     begins = [round((cells.low - low) / width) for cells in same]
     lengths = [cells.chances.shape[-1] for cells in same]
@@ -97,13 +97,13 @@ def pooled(many: Sequence[Cells]) -> Cells:
     return Cells(low=low, width=width, chances=chances)
 
 
-def _fitting(cells: Cells, events: float) -> Cells:
+def _fit_cells(cells: Cells, events: float) -> Cells:
     while cells.chances.shape[-1] > FEW and (2 * cells.width) ** 2 <= 2 * events:
-        cells = _widened(cells, 2 * cells.width)
+        cells = _widen_cells(cells, 2 * cells.width)
     return cells
 
 
-def _widened(cells: Cells, width: int) -> Cells:
+def _widen_cells(cells: Cells, width: int) -> Cells:
     while cells.width < width:
         before = cells.low // cells.width % 2
         after = (cells.chances.shape[-1] + before) % 2
@@ -114,7 +114,7 @@ def _widened(cells: Cells, width: int) -> Cells:
     return cells
 
 
-def _trimmed(low: int, width: int, chances: Floats) -> Cells:
+def _trim_cells(low: int, width: int, chances: Floats) -> Cells:
     """Return cells without the ends that hold nothing."""
     kept = np.flatnonzero(chances.sum(axis=tuple(range(chances.ndim - 1))) > NOTHING)
     first, last = (int(kept[0]), int(kept[-1]) + 1) if len(kept) else (0, 1)

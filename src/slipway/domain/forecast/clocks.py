@@ -15,8 +15,8 @@ from itertools import combinations, product
 
 import numpy as np
 
-from slipway.domain.forecast.course import Leg, Metric, Plan
-from slipway.domain.forecast.walk import walk
+from slipway.domain.forecast.course import Leg, Plan, PredictedMetric
+from slipway.domain.forecast.walk import walk_plan
 from slipway.domain.judge.statistics.rates import Floats
 
 WEIGHTS = (1, 2, 5, 10, 20, 25, 30, 40, 50)
@@ -68,7 +68,7 @@ class Family:
         return found
 
 
-def family(look_seconds: float) -> Family:
+def build_family(look_seconds: float) -> Family:
     """Return all schedules of one to `STEPS` steps: weights go up, the last step lasts for ever."""
     weights, begins = [], []
     for count in range(1, STEPS + 1):
@@ -79,34 +79,34 @@ def family(look_seconds: float) -> Family:
     return Family(weights=np.array(weights, dtype=float) / 100, begins=np.array(begins) * look_seconds)
 
 
-def information(ratio: float, odds: float) -> float:
+def information_rate(ratio: float, odds: float) -> float:
     """Return D(r, o) of the module's docstring.
 
-    >>> round(information(2.0, 1e-9), 3), round(information(2.0, 1.0), 3)
+    >>> round(information_rate(2.0, 1e-9), 3), round(information_rate(2.0, 1.0), 3)
     (0.386, 0.17)
     """
     both = np.log1p(odds) - np.log1p(odds * ratio)
     return float(ratio * (np.log(ratio) + both) + both / odds)
 
 
-def growths(plan: Plan, metric: Metric, ratio: float) -> dict[int, float]:
+def growth_rates(plan: Plan, metric: PredictedMetric, ratio: float) -> dict[int, float]:
     """Return nats per second against a ratio, by percent."""
     found = {}
     for percent in WEIGHTS:
         canary, stable = plan.counted(Leg(share=percent / 100, seconds=1.0))
-        found[percent] = canary * metric.base * information(ratio, canary / stable)
+        found[percent] = canary * metric.base * information_rate(ratio, canary / stable)
     return found
 
 
-def against(plan: Plan, metric: Metric, ratio: float) -> Curve:
+def find_curve(plan: Plan, metric: PredictedMetric, ratio: float) -> Curve:
     """Return the chance that a canary is found, by nats."""
-    growth = plan.requests_per_second * REFERENCE * metric.base * information(ratio, REFERENCE / (1 - REFERENCE))
+    growth = plan.requests_per_second * REFERENCE * metric.base * information_rate(ratio, REFERENCE / (1 - REFERENCE))
     enough = -np.log(metric.alpha) / growth
-    found = walk(_reference(plan, REFERENCE, enough * PATIENCE, enough / 100), metric, ratio).found
+    found = walk_plan(_reference_nats(plan, REFERENCE, enough * PATIENCE, enough / 100), metric, ratio).found
     return Curve(clock=np.append(0.0, growth * found.last), chance=np.append(0.0, np.cumsum(found.chance)))
 
 
-def favour(plan: Plan, metric: Metric) -> tuple[Curve, dict[int, float]]:
+def pass_curve(plan: Plan, metric: PredictedMetric) -> tuple[Curve, dict[int, float]]:
     """Return the chance that a good canary passed by a clock, and the clock's pace per second by percent.
 
     The clock is at 1 when half of the good ones passed.
@@ -114,8 +114,8 @@ def favour(plan: Plan, metric: Metric) -> tuple[Curve, dict[int, float]]:
     passed = {}
     for share in PASS_WEIGHTS:
         pace = plan.requests_per_second * share * metric.base * metric.guard.tolerance
-        enough = -np.log(metric.beta) / pace / information(1 / metric.guard.tolerance, share / (1 - share))
-        passed[share] = walk(_reference(plan, share, enough * PATIENCE, enough / 100), metric, 1.0).promoted
+        enough = -np.log(metric.beta) / pace / information_rate(1 / metric.guard.tolerance, share / (1 - share))
+        passed[share] = walk_plan(_reference_nats(plan, share, enough * PATIENCE, enough / 100), metric, 1.0).promoted
     medians = {share: one.quantile(0.5) or float(one.last[-1]) for share, one in passed.items()}
     needed = [medians[share] * share for share in PASS_WEIGHTS]
     paces = {}
@@ -128,7 +128,7 @@ def favour(plan: Plan, metric: Metric) -> tuple[Curve, dict[int, float]]:
     return curve, paces
 
 
-def _reference(plan: Plan, share: float, seconds: float, look: float) -> Plan:
+def _reference_nats(plan: Plan, share: float, seconds: float, look: float) -> Plan:
     return replace(
         plan,
         legs=(Leg(share=share, seconds=seconds, at_least=look),),

@@ -9,7 +9,7 @@ from slipway.domain.forecast.boundaries import Served
 from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import score
+from slipway.domain.judge.decision import score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.statistics.rates import Floats
 from slipway.domain.rollout.analysis import CROWDED_PERCENT
@@ -76,7 +76,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class PredictedMetric:
     """One share of requests that the judge follows."""
 
     guard: RateGuard
@@ -123,27 +123,29 @@ def _at_least(shadow: ShadowSpec) -> float | None:
     return None if least is None or least >= shadow.duration_seconds else least
 
 
-def metrics_of(spec: ReleaseSpec, service: Service) -> dict[Check, Metric]:
+def metrics_of(spec: ReleaseSpec, service: Service) -> dict[Check, PredictedMetric]:
     """Return the metrics whose events can be predicted: errors (on copies too), and slow answers.
 
     A service level in milliseconds says nothing of how many answers are over it; its share is put at 1 - quantile too.
     """
-    alphas = {one.check: one.alpha for one in score(NO_EVIDENCE, spec)}
+    alphas = {one.check: one.alpha for one in score_metrics(NO_EVIDENCE, spec)}
     judging = spec.judge
-    found = {Check.ERRORS: _metric(judging, judging.errors, alphas[Check.ERRORS], service.error_rate)}
+    found = {Check.ERRORS: _build_metric(judging, judging.errors, alphas[Check.ERRORS], service.error_rate)}
     if judging.latency is not None:
         slow = 1 - judging.latency.quantile
-        found[Check.LATENCY] = _metric(judging, judging.latency, alphas[Check.LATENCY], slow)
+        found[Check.LATENCY] = _build_metric(judging, judging.latency, alphas[Check.LATENCY], slow)
     if Check.COPIES in alphas:
-        found[Check.COPIES] = _metric(judging, judge.copies_guard(judging), alphas[Check.COPIES], service.error_rate)
+        found[Check.COPIES] = _build_metric(
+            judging, judge.copies_guard(judging), alphas[Check.COPIES], service.error_rate
+        )
     return found
 
 
-def _metric(judging: JudgeSpec, guard: RateGuard, alpha: float, base: float) -> Metric:
-    return Metric(guard=guard, alpha=alpha, beta=judging.beta, base=base)
+def _build_metric(judging: JudgeSpec, guard: RateGuard, alpha: float, base: float) -> PredictedMetric:
+    return PredictedMetric(guard=guard, alpha=alpha, beta=judging.beta, base=base)
 
 
-def on_copies(metric: Metric, ratio: float) -> tuple[Metric, float]:
+def on_copies(metric: PredictedMetric, ratio: float) -> tuple[PredictedMetric, float]:
     """Return the metric and the ratio as the judge counts copies: without those on which both arms fail.
 
     It leaves them out where any difference counts (a margin of 1). Both are taken to fail independently.
@@ -184,7 +186,7 @@ class Plan:
     def counted(self, leg: Leg) -> tuple[float, float]:
         """Return canary's and stable's requests per second that the judge can use in a leg.
 
-        A look in which one arm had no request says nothing (`rates.likelihoods`). With Poisson numbers of requests,
+        A look in which one arm had no request says nothing (`rates.log_likelihoods`). With Poisson numbers of requests,
         the other arm had one with the chance 1 - exp(-requests).
         """
         canary, stable = (self.requests_per_second * rate for rate in leg.rates)
@@ -213,7 +215,7 @@ def plan_of(spec: ReleaseSpec, service: Service, *, copies: bool = True) -> Plan
     )
 
 
-def to_exclude(metric: Metric, requests_per_look: float, next_percent: int) -> tuple[float, float]:
+def to_exclude(metric: PredictedMetric, requests_per_look: float, next_percent: int) -> tuple[float, float]:
     """Return the ratio and the share of errors that must be excluded before this weight; see `judge.may_rise`."""
     usual = Counters(requests=MANY, errors=round(MANY * metric.base))
-    return judge.bearable(usual, requests_per_look * next_percent / 100, metric.guard.tolerance)
+    return judge.bearable_errors(usual, requests_per_look * next_percent / 100, metric.guard.tolerance)

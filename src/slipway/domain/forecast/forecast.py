@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import ndtri, pdtrc
 
 from slipway.domain.forecast import boundaries
-from slipway.domain.forecast.course import Leg, Metric, Plan, Service, metrics_of, on_copies, plan_of
-from slipway.domain.forecast.walk import Chances, Outcome, Rest, after_copies, ends_after, walk
+from slipway.domain.forecast.course import Leg, Plan, PredictedMetric, Service, metrics_of, on_copies, plan_of
+from slipway.domain.forecast.walk import Chances, Rest, WalkResult, after_copies, ends_after, walk_plan
 from slipway.domain.judge.checks import Check
 from slipway.domain.rollout.baking import spec_after_promotion
 from slipway.domain.spec.release import ReleaseSpec
@@ -54,13 +54,13 @@ class Forecast:
     service: Service
     plan: Plan
     steps: tuple[StepForecast, ...]
-    bad: dict[str, Outcome]
+    bad: dict[str, WalkResult]
     """What becomes of bad canaries, by name of the ratio."""
-    live_only: Outcome
+    live_only: WalkResult
     """One that fails twice as often in live requests, and as often as stable on copies."""
-    good: Outcome
+    good: WalkResult
     """A canary as good as stable: its errors."""
-    late: Outcome | None
+    late: WalkResult | None
     """One that fails `LATE_RATIO` times as often from its promotion on; None: nothing is held back."""
     held_back: tuple[int, float]
     """Percent of the requests that the old version keeps after promotion, and for how many seconds."""
@@ -71,33 +71,33 @@ class Forecast:
         return self.good.promoted
 
 
-def forecast(spec: ReleaseSpec, service: Service, ratios: Sequence[float] = SHOWN) -> Forecast:
+def forecast_rollout(spec: ReleaseSpec, service: Service, ratios: Sequence[float] = SHOWN) -> Forecast:
     """Return what to expect of a spec for a service. Bursts, drift, scores and classes are not predicted."""
     plan, metrics = plan_of(spec, service), metrics_of(spec, service)
     errors = metrics[Check.ERRORS]
     rest = rest_of(plan.live, metrics)
     canaries = _Canaries(plan=plan, metrics=metrics, rest=rest)
-    bad = {name_of(ratio): canaries.outcome(ratio) for ratio in ratios if ratio < 1 / errors.base}
+    bad = {name_ratio(ratio): canaries.outcome(ratio) for ratio in ratios if ratio < 1 / errors.base}
     bad["broken"] = canaries.outcome(1 / errors.base)
     return Forecast(
         service=service,
         plan=plan,
-        steps=tuple(_step(plan, number, metrics, bad) for number in range(len(plan.legs))),
+        steps=tuple(_forecast_step(plan, number, metrics, bad) for number in range(len(plan.legs))),
         bad=bad,
         live_only=canaries.outcome(2.0, ratio_of_copies=1.0),
         good=canaries.outcome(1.0),
-        late=_late(spec, plan, service),
+        late=_forecast_late_fault(spec, plan, service),
         held_back=(spec.rollout.hold_back_percent, spec.rollout.bake_seconds),
     )
 
 
-def _late(spec: ReleaseSpec, plan: Plan, service: Service) -> Outcome | None:
+def _forecast_late_fault(spec: ReleaseSpec, plan: Plan, service: Service) -> WalkResult | None:
     """Return what becomes of a fault that begins at promotion, beside the requests held back."""
     if not spec.rollout.compares_while_baking or service.error_rate * LATE_RATIO >= 1:
         return None
     errors = metrics_of(spec_after_promotion(spec), service)[Check.ERRORS]
     leg = Leg(share=1 - spec.rollout.hold_back_percent / 100, seconds=spec.rollout.bake_seconds)
-    return walk(replace(plan, legs=(leg,), wait_seconds=0.0), errors, LATE_RATIO)
+    return walk_plan(replace(plan, legs=(leg,), wait_seconds=0.0), errors, LATE_RATIO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,46 +105,46 @@ class _Canaries:
     """What becomes of canaries in one plan; each walk is done once."""
 
     plan: Plan
-    metrics: dict[Check, Metric]
+    metrics: dict[Check, PredictedMetric]
     rest: Rest | None
-    walked: dict[float, Outcome] = field(default_factory=dict)
-    copied: dict[float, Outcome] = field(default_factory=dict)
+    walked: dict[float, WalkResult] = field(default_factory=dict)
+    copied: dict[float, WalkResult] = field(default_factory=dict)
 
-    def outcome(self, ratio: float, ratio_of_copies: float | None = None) -> Outcome:
+    def outcome(self, ratio: float, ratio_of_copies: float | None = None) -> WalkResult:
         if ratio not in self.walked:
             errors = self.metrics[Check.ERRORS]
             rest = self.rest if ratio < errors.guard.tolerance else None  # worse ones hardly pass, rest or not
-            self.walked[ratio] = walk(self.plan.live, errors, ratio, rest=rest)
+            self.walked[ratio] = walk_plan(self.plan.live, errors, ratio, rest=rest)
         shadow, same = self.plan.shadow, ratio if ratio_of_copies is None else ratio_of_copies
         if shadow is None:
             return self.walked[ratio]
         if same not in self.copied:
-            self.copied[same] = walk(shadow, *on_copies(self.metrics[Check.COPIES], same), ends_with_pass=True)
+            self.copied[same] = walk_plan(shadow, *on_copies(self.metrics[Check.COPIES], same), ends_with_pass=True)
         copies = self.copied[same]
         return after_copies(copies.found, self.walked[ratio], ends_after(copies, shadow.seconds))
 
 
-def name_of(ratio: float) -> str:
+def name_ratio(ratio: float) -> str:
     """Return how a ratio is called.
 
-    >>> name_of(2.0), name_of(1.25)
+    >>> name_ratio(2.0), name_ratio(1.25)
     ('2x', '1.25x')
     """
     return f"{ratio:.3g}x"
 
 
-def smallest_seen(plan: Plan, leg: Leg, metric: Metric, seconds: float) -> float | None:
+def smallest_seen(plan: Plan, leg: Leg, metric: PredictedMetric, seconds: float) -> float | None:
     """Return the smallest ratio that this leg alone finds within `seconds` with a chance of `SEEN`; None: none.
 
     The normal quantile of the chance is nearly a line over the logarithm of the ratio: two walks draw it.
     """
-    alone = _alone(plan, leg, seconds)
+    alone = _leg_alone(plan, leg, seconds)
     high = min(1 / metric.base, LARGEST)
-    enough = _marginal(alone, metric, high)
+    enough = _find_marginal_ratio(alone, metric, high)
     if enough > high * (1 - CLOSE):
         return None
     logs = np.log(enough) * np.array([ASIDE, 1.0])
-    chances = [walk(alone, metric, float(ratio)).found.ever for ratio in np.exp(logs)]
+    chances = [walk_plan(alone, metric, float(ratio)).found.ever for ratio in np.exp(logs)]
     off = ndtri(np.clip(chances, CLOSE / 100, 1 - CLOSE / 100)) - ndtri(SEEN)
     if off[1] - off[0] < CLOSE:
         return enough
@@ -152,13 +152,15 @@ def smallest_seen(plan: Plan, leg: Leg, metric: Metric, seconds: float) -> float
     return float(np.exp(np.clip(crossing, 0.8 * logs[0], logs[1])))
 
 
-def _step(plan: Plan, number: int, metrics: dict[Check, Metric], bad: dict[str, Outcome]) -> StepForecast:
+def _forecast_step(
+    plan: Plan, number: int, metrics: dict[Check, PredictedMetric], bad: dict[str, WalkResult]
+) -> StepForecast:
     leg = plan.legs[number]
     metric = metrics[Check.COPIES if leg.copies else Check.ERRORS]
     name = "shadow" if leg.copies else f"step {number + 1 - plan.legs[0].copies}"
-    doubling = walk(_alone(plan, leg, DAY), metric, 2.0).found
+    doubling = walk_plan(_leg_alone(plan, leg, DAY), metric, 2.0).found
     high = min(1 / metric.base, LARGEST)
-    in_a_day = _marginal(_alone(plan, leg, DAY), metric, high)
+    in_a_day = _find_marginal_ratio(_leg_alone(plan, leg, DAY), metric, high)
     return StepForecast(
         name=name,
         weight_percent=0 if leg.copies else round(100 * leg.share),
@@ -172,14 +174,14 @@ def _step(plan: Plan, number: int, metrics: dict[Check, Metric], bad: dict[str, 
     )
 
 
-def _alone(plan: Plan, leg: Leg, seconds: float) -> Plan:
+def _leg_alone(plan: Plan, leg: Leg, seconds: float) -> Plan:
     return replace(plan, legs=(replace(leg, seconds=seconds, at_least=None, next_percent=None),), wait_seconds=0.0)
 
 
-def _marginal(alone: Plan, metric: Metric, high: float) -> float:
+def _find_marginal_ratio(alone: Plan, metric: PredictedMetric, high: float) -> float:
     """Return the ratio whose evidence is over the bound at the very end with a chance of `SEEN`: a little too large."""
     served = alone.served(np.zeros(1), 0, np.array([alone.seconds]))
-    fails = boundaries.fails(served, metric.guard, metric.base, metric.alpha)[0]
+    fails = boundaries.find_fail_bounds(served, metric.guard, metric.base, metric.alpha)[0]
     mean = served.canary[0, 0] * metric.base
     low, top = 0.0, float(np.log(high))
     for _ in range(30):
@@ -189,7 +191,7 @@ def _marginal(alone: Plan, metric: Metric, high: float) -> float:
     return float(np.exp(top))
 
 
-def rest_of(live: Plan, metrics: dict[Check, Metric]) -> Rest | None:
+def rest_of(live: Plan, metrics: dict[Check, PredictedMetric]) -> Rest | None:
     """Return when a good canary's latency passes, beside its errors; None: it is not waited for.
 
     They are taken as independent. Steps that end early by the errors alone last as long as they do in the mean.
@@ -202,9 +204,9 @@ def rest_of(live: Plan, metrics: dict[Check, Metric]) -> Rest | None:
     if any(leg.at_least is not None for leg in live.legs[:before]):
         gate = replace(live.legs[before], seconds=live.look_seconds, at_least=None, next_percent=None)
         earlier = replace(live, legs=(*live.legs[:before], gate), wait_seconds=0.0)
-        entered = [one or 0.0 for one in walk(earlier, metrics[Check.ERRORS], 1.0).entered]
+        entered = [one or 0.0 for one in walk_plan(earlier, metrics[Check.ERRORS], 1.0).entered]
         seconds[:before] = np.diff(entered).tolist()
     legs = [replace(leg, seconds=time) for leg, time in zip(live.legs, seconds, strict=True)]
     legs[:before] = [replace(leg, at_least=None) for leg in legs[:before]]
-    passed = walk(replace(live, legs=tuple(legs)), latency, 1.0, ends_with_pass=True).promoted
+    passed = walk_plan(replace(live, legs=tuple(legs)), latency, 1.0, ends_with_pass=True).promoted
     return Rest(passed=passed, begins=(0.0, *np.cumsum(seconds[:-1]).tolist()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipway.domain.forecast.cells import Cells, pooled
+from slipway.domain.forecast.cells import Cells, pool_cells
 from slipway.domain.judge.statistics.rates import Floats
 
 POOLS = 5
@@ -23,7 +23,7 @@ class Group:
     cells: Cells
 
 
-def pools(groups: Sequence[Group], rates: Floats) -> list[Group]:
+def pool_groups(groups: Sequence[Group], rates: Floats) -> list[Group]:
     """Return few groups instead of many: those that left at about the same time go on together.
 
     `rates`: events of an equal canary per second, by leg.
@@ -36,10 +36,10 @@ def pools(groups: Sequence[Group], rates: Floats) -> list[Group]:
         middle = before + group.cells.mass / 2
         found[min(int(POOLS * middle / whole), POOLS - 1)].append(group)
         before += group.cells.mass
-    return [_pool(pool, rates) for pool in found if pool]
+    return [_pool_one(pool, rates) for pool in found if pool]
 
 
-def _pool(groups: Sequence[Group], rates: Floats) -> Group:
+def _pool_one(groups: Sequence[Group], rates: Floats) -> Group:
     """Return one group that left at the mean time: each count is moved by what was expected in between.
 
     So a canary has as many events more than expected as before, and not those of an hour in half of it.
@@ -50,5 +50,5 @@ def _pool(groups: Sequence[Group], rates: Floats) -> Group:
     return Group(
         at=float(shares @ [group.at for group in groups]),
         spent=spent,
-        cells=pooled([group.cells.moved(round(float((spent - group.spent) @ rates))) for group in groups]),
+        cells=pool_cells([group.cells.moved(round(float((spent - group.spent) @ rates))) for group in groups]),
     )

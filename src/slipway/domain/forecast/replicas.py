@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipway.domain.rollout.scaling import ALL, IN_FLIGHT, Arm, Load, Scale, needed
+from slipway.domain.rollout.scaling import ALL, IN_FLIGHT, Arm, Load, Scale, needed_replicas
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.spec.serving import KubernetesServingSpec
 
@@ -18,10 +18,10 @@ class StepReplicas:
     """What its share needs; while it has more the autoscaler takes them away slowly."""
 
 
-def replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
+def forecast_replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
     """Return what each step needs when so many requests are at work at once; nothing where the spec has no such signal.
 
-    Source: `scaling.needed`, which the rollout itself asks before it moves traffic.
+    Source: `scaling.needed_replicas`, which the rollout itself asks before it moves traffic.
     """
     bounds = spec.serving.replicas if isinstance(spec.serving, KubernetesServingSpec) else None
     if bounds is None or bounds.in_flight is None:
@@ -33,6 +33,6 @@ def replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
     weights = [step.weight_percent for step in spec.rollout.steps]
     steps = [(f"step {number}", weight, ALL - weight) for number, weight in enumerate(weights, start=1)]
     return tuple(
-        StepReplicas(name=name, canary=needed(arm, 0, canary), stable=needed(arm, 0, stable))
+        StepReplicas(name=name, canary=needed_replicas(arm, 0, canary), stable=needed_replicas(arm, 0, stable))
         for name, canary, stable in (*shadow, *steps, ("promotion", ALL, 0))
     )

@@ -24,9 +24,9 @@ import numpy as np
 
 from slipway.domain.forecast import clocks
 from slipway.domain.forecast.clocks import Family
-from slipway.domain.forecast.course import Leg, Metric, Plan, Service, metrics_of, plan_of
+from slipway.domain.forecast.course import Leg, Plan, PredictedMetric, Service, metrics_of, plan_of
 from slipway.domain.forecast.forecast import SEEN, rest_of
-from slipway.domain.forecast.walk import Chances, walk
+from slipway.domain.forecast.walk import Chances, walk_plan
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.statistics.rates import Floats
 from slipway.domain.spec.release import ReleaseSpec
@@ -54,7 +54,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Requirements:
     """A sensitivity: this ratio is found within this time with a chance of `SEEN`."""
 
     ratio: float
@@ -71,7 +71,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Priced:
+class PricedSchedule:
     """What a schedule does, without the shadow, by full walks."""
 
     cost: float
@@ -90,7 +90,7 @@ class Proposal:
     """Percent and seconds; the last step's seconds are those by which 9 of 10 good canaries pass."""
     last_at_least: float
     """The last step may end from here, as soon as the judge passes the canary."""
-    priced: Priced
+    priced: PricedSchedule
     wanted_seconds: float | None
     """By when what is wanted is found with a chance of `SEEN`; None: nothing is wanted."""
 
@@ -100,21 +100,21 @@ class _Search:
     """What is known before schedules are compared."""
 
     plan: Plan
-    metrics: dict[Check, Metric]
+    metrics: dict[Check, PredictedMetric]
     costs: Costs
-    wanted: Wanted | None
+    wanted: Requirements | None
 
     def best(self) -> Proposal | None:
-        every = clocks.family(self.plan.look_seconds)
-        passing = [clocks.favour(self.plan, one) for one in _waited_for(self.metrics)]
+        every = clocks.build_family(self.plan.look_seconds)
+        passing = [clocks.pass_curve(self.plan, one) for one in _waited_for(self.metrics)]
         slowest = max(3 / min(paces.values()) for _, paces in passing)
-        seconds = _looks(self.plan, max(self.plan.seconds + self.plan.wait_seconds, slowest))
-        cost = (1 - self.costs.bad_share) * _delays(every, passing, seconds)
+        seconds = _list_looks(self.plan, max(self.plan.seconds + self.plan.wait_seconds, slowest))
+        cost = (1 - self.costs.bad_share) * _find_delays(every, passing, seconds)
         errors = self.metrics[Check.ERRORS]
         ratios = bad_ratios(errors)
         for ratio in ratios:
             price = self.costs.bad_share / len(ratios) * self.costs.seconds_per_bad_request
-            cost = cost + price * _exposures(every, self.plan, errors, ratio, seconds)
+            cost = cost + price * _find_exposures(every, self.plan, errors, ratio, seconds)
         cost = np.where(self._in_time(every), cost, np.inf)
         best = int(np.argmin(cost))
         return self._proposal(every, best, float(seconds[-1])) if np.isfinite(cost[best]) else None
@@ -125,8 +125,8 @@ class _Search:
             return np.ones(len(every.weights))
         errors, ratio, look = self.metrics[Check.ERRORS], self.wanted.ratio, self.plan.look_seconds
         last = np.array([np.floor(self.wanted.within_seconds / look + 1e-9) * look])
-        growths = every.by_weight(clocks.growths(self.plan, errors, ratio))
-        found = clocks.against(self.plan, errors, ratio).at(every.clocks(growths, last))[:, 0]
+        growths = every.by_weight(clocks.growth_rates(self.plan, errors, ratio))
+        found = clocks.find_curve(self.plan, errors, ratio).at(every.clocks(growths, last))[:, 0]
         return np.where(found >= SEEN, 1.0, 0.0)
 
     def _proposal(self, every: Family, best: int, horizon: float) -> Proposal:
@@ -136,11 +136,11 @@ class _Search:
         percents = [round(100 * share) for share in every.weights[best, :count]]
         begins = every.begins[best, :count]
         seconds = [*np.diff(begins).tolist(), horizon - float(begins[-1])]
-        plan = replace(self.plan, legs=_legs(percents, seconds, look), wait_seconds=0.0)
-        priced = price(plan, self.metrics, self.costs)
+        plan = replace(self.plan, legs=_build_legs(percents, seconds, look), wait_seconds=0.0)
+        priced = price_plan(plan, self.metrics, self.costs)
         by = priced.promotion.quantile(0.9) or horizon
         last = max(look, look * np.ceil((by - begins[-1]) / look - 1e-9))
-        finds = walk(plan, self.metrics[Check.ERRORS], self.wanted.ratio).found if self.wanted else None
+        finds = walk_plan(plan, self.metrics[Check.ERRORS], self.wanted.ratio).found if self.wanted else None
         return Proposal(
             steps=tuple(zip(percents, [*seconds[:-1], float(last)], strict=True)),
             last_at_least=look,
@@ -149,58 +149,60 @@ class _Search:
         )
 
 
-def propose(spec: ReleaseSpec, service: Service, costs: Costs, wanted: Wanted | None = None) -> Proposal | None:
+def propose_schedule(
+    spec: ReleaseSpec, service: Service, costs: Costs, wanted: Requirements | None = None
+) -> Proposal | None:
     """Return the schedule that costs least; None: no schedule finds what is wanted in time."""
     plan, metrics = plan_of(spec, service, copies=False), metrics_of(spec, service)
     return _Search(plan=plan, metrics=metrics, costs=costs, wanted=wanted).best()
 
 
-def price_spec(spec: ReleaseSpec, service: Service, costs: Costs) -> Priced:
+def price_spec(spec: ReleaseSpec, service: Service, costs: Costs) -> PricedSchedule:
     """Return what the spec's own steps cost, without the shadow."""
     plan = plan_of(spec, service, copies=False)
     warm = tuple(replace(leg, cold_seconds=0.0) for leg in plan.legs)  # as the family's
-    return price(replace(plan, legs=warm), metrics_of(spec, service), costs)
+    return price_plan(replace(plan, legs=warm), metrics_of(spec, service), costs)
 
 
-def bad_ratios(errors: Metric) -> tuple[float, ...]:
+def bad_ratios(errors: PredictedMetric) -> tuple[float, ...]:
     """Return the ratios of bad canaries: those that the spec does not call good; the last fails everything."""
     least = max(errors.guard.tolerance * 0.999, errors.guard.negligible / errors.base)
     return (*(one for one in BAD_RATIOS if least < one < 1 / errors.base), 1 / errors.base)
 
 
-def price(plan: Plan, metrics: dict[Check, Metric], costs: Costs) -> Priced:
+def price_plan(plan: Plan, metrics: dict[Check, PredictedMetric], costs: Costs) -> PricedSchedule:
     """Return what a plan costs. A good canary that never passes costs the whole time."""
     errors = metrics[Check.ERRORS]
-    bad = {ratio: walk(plan, errors, ratio).bad_requests for ratio in bad_ratios(errors)}
-    promotion = walk(plan, errors, 1.0, rest=rest_of(plan, metrics)).promoted
+    bad = {ratio: walk_plan(plan, errors, ratio).bad_requests for ratio in bad_ratios(errors)}
+    promotion = walk_plan(plan, errors, 1.0, rest=rest_of(plan, metrics)).promoted
     delay = float(promotion.chance @ promotion.last) + (1 - promotion.ever) * (plan.seconds + plan.wait_seconds)
     exposure = sum(bad.values()) / len(bad) * costs.seconds_per_bad_request
-    return Priced(
+    return PricedSchedule(
         cost=costs.bad_share * exposure + (1 - costs.bad_share) * delay, bad_requests=bad, promotion=promotion
     )
 
 
-def _waited_for(metrics: dict[Check, Metric]) -> list[Metric]:
+def _waited_for(metrics: dict[Check, PredictedMetric]) -> list[PredictedMetric]:
     """Return what must pass: errors, where nothing is required (`deciding.decide`)."""
     return [one for one in metrics.values() if one.guard.required] or [metrics[Check.ERRORS]]
 
 
-def _looks(plan: Plan, horizon: float) -> Floats:
+def _list_looks(plan: Plan, horizon: float) -> Floats:
     """Return looks: all of the first, then fewer, to the horizon."""
     later = np.round(np.geomspace(16, max(horizon / plan.look_seconds, 64.0), 64))
     return plan.look_seconds * np.unique(np.concatenate([np.arange(17), later]))
 
 
-def _exposures(every: Family, plan: Plan, metric: Metric, ratio: float, seconds: Floats) -> Floats:
+def _find_exposures(every: Family, plan: Plan, metric: PredictedMetric, ratio: float, seconds: Floats) -> Floats:
     """Return the expected failed answers until rollback, by schedule. What comes before a look is served."""
     served = every.clocks(every.weights * plan.requests_per_second * min(metric.base * ratio, 1.0), seconds)
-    nats = every.clocks(every.by_weight(clocks.growths(plan, metric, ratio)), seconds)
-    found = clocks.against(plan, metric, ratio).at(nats)
+    nats = every.clocks(every.by_weight(clocks.growth_rates(plan, metric, ratio)), seconds)
+    found = clocks.find_curve(plan, metric, ratio).at(nats)
     exposures: Floats = (np.diff(served, axis=1) * (1 - found[:, :-1])).sum(axis=1)
     return exposures
 
 
-def _delays(every: Family, passing: Sequence[tuple[clocks.Curve, dict[int, float]]], seconds: Floats) -> Floats:
+def _find_delays(every: Family, passing: Sequence[tuple[clocks.Curve, dict[int, float]]], seconds: Floats) -> Floats:
     """Return the expected seconds until a good canary is promoted, at most the last moment; by schedule."""
     passed = np.ones((len(every.weights), len(seconds)))
     for curve, paces in passing:
@@ -211,7 +213,7 @@ def _delays(every: Family, passing: Sequence[tuple[clocks.Curve, dict[int, float
     return delays
 
 
-def _legs(percents: Sequence[int], seconds: Sequence[float], look: float) -> tuple[Leg, ...]:
+def _build_legs(percents: Sequence[int], seconds: Sequence[float], look: float) -> tuple[Leg, ...]:
     after = [*percents[1:], None]
     return tuple(
         Leg(share=percent / 100, seconds=time, next_percent=following, at_least=None if following else look)

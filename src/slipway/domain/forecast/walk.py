@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from slipway.domain.forecast import boundaries
 from slipway.domain.forecast.boundaries import Served
-from slipway.domain.forecast.cells import START, Cells, grown
-from slipway.domain.forecast.course import Leg, Metric, Plan, to_exclude
-from slipway.domain.forecast.groups import Group, pools
+from slipway.domain.forecast.cells import START, Cells, add_events
+from slipway.domain.forecast.course import Leg, Plan, PredictedMetric, to_exclude
+from slipway.domain.forecast.groups import Group, pool_groups
 from slipway.domain.judge.statistics.rates import Floats
 
 FINENESS = 0.04
@@ -77,7 +77,7 @@ class Chances:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class WalkResult:
     """What becomes of a canary of one ratio."""
 
     ratio: float
@@ -109,7 +109,7 @@ class _Walker:
     """One canary on its way."""
 
     plan: Plan
-    metric: Metric
+    metric: PredictedMetric
     ratio: float
     rest: Rest | None
     ends_with_pass: bool
@@ -133,7 +133,7 @@ class _Walker:
         leg, last = self.plan.legs[number], number + 1 == len(self.plan.legs)
         counted = self.plan.served(group.spent, number, times)
         after = replace(counted, canary=counted.canary[1:], stable=counted.stable[1:])
-        fails = boundaries.fails(after, self.metric.guard, self.metric.base, self.metric.alpha)
+        fails = boundaries.find_fail_bounds(after, self.metric.guard, self.metric.base, self.metric.alpha)
         enough = self._enough(leg, after, times[1:])
         over = (times[1:] >= leg.seconds - 1e-9) & (not last)
         moves = boundaries.noise_moves(counted.noise_variance(self.metric.base))
@@ -144,7 +144,7 @@ class _Walker:
         for moment, (begins, ends) in enumerate(pairwise(times.tolist())):
             self.bad += shown * (ends - begins) * cells.mass
             weighed = max(ends - max(begins, leg.cold_seconds), 0.0)
-            cells = grown(cells, rate * weighed, moves[moment])
+            cells = add_events(cells, rate * weighed, moves[moment])
             if came is not None:
                 cells = cells.ready(came[moment])
             when = (group.at + min(begins + self.plan.look_seconds, ends), group.at + ends, number)
@@ -182,10 +182,12 @@ class _Walker:
         elif leg.asks_for_pass and self.rest is not None and not guard.required:
             waits = np.full_like(never, ANY)
         elif leg.asks_for_pass:
-            waits = boundaries.passes(counted, guard, base, beta)
+            waits = boundaries.find_pass_bounds(counted, guard, base, beta)
         else:
             look = self.plan.requests_per_second * self.plan.look_seconds
-            waits = boundaries.excludes(counted, base, beta, to_exclude(self.metric, look, leg.next_percent or 0))
+            waits = boundaries.find_exclusion_bounds(
+                counted, base, beta, to_exclude(self.metric, look, leg.next_percent or 0)
+            )
         enough = np.where((times >= (least or 0.0) - 1e-9)[:, None], waits, never)
         return np.stack([enough, never], axis=1) if self.rest is not None and leg.asks_for_pass else enough
 
@@ -211,9 +213,9 @@ class _Walker:
         return look * np.array(looks, dtype=float)
 
 
-def walk(
-    plan: Plan, metric: Metric, ratio: float, *, rest: Rest | None = None, ends_with_pass: bool = False
-) -> Outcome:
+def walk_plan(
+    plan: Plan, metric: PredictedMetric, ratio: float, *, rest: Rest | None = None, ends_with_pass: bool = False
+) -> WalkResult:
     """Return what becomes of a canary whose events come `ratio` times as often as stable's.
 
     All legs are of copies, or all are live. `ends_with_pass`: the first pass is the end, in whatever leg asks for one.
@@ -225,17 +227,17 @@ def walk(
     for number in range(len(plan.legs)):
         whole = sum(group.cells.mass for group in groups)
         entered.append(sum(group.at * group.cells.mass for group in groups) / whole if groups else None)
-        groups = pools([one for group in groups for one in walker.leg(number, group)], rates)
-    return Outcome(
+        groups = pool_groups([one for group in groups for one in walker.leg(number, group)], rates)
+    return WalkResult(
         ratio=ratio,
-        found=_chances(walker.found),
-        promoted=_chances(walker.promoted),
+        found=_chances_of(walker.found),
+        promoted=_chances_of(walker.promoted),
         entered=tuple(entered),
         bad_requests=walker.bad,
     )
 
 
-def ends_after(copies: Outcome, longest: float) -> float:
+def ends_after(copies: WalkResult, longest: float) -> float:
     """Return the mean seconds after which the shadow ends for a canary that is not found on its copies."""
     open_ = 1 - copies.found.ever
     passed = copies.promoted
@@ -244,7 +246,7 @@ def ends_after(copies: Outcome, longest: float) -> float:
     return float((passed.chance @ passed.last) + (open_ - passed.ever) * longest) / open_
 
 
-def after_copies(copies: Chances | None, live: Outcome, seconds: float) -> Outcome:
+def after_copies(copies: Chances | None, live: WalkResult, seconds: float) -> WalkResult:
     """Return what becomes of a canary that is found on copies so, in so many seconds, and then live so."""
     if copies is None:
         return live
@@ -254,7 +256,7 @@ def after_copies(copies: Chances | None, live: Outcome, seconds: float) -> Outco
         return Chances(first=seconds + one.first, last=seconds + one.last, legs=1 + one.legs, chance=open_ * one.chance)
 
     found = later(live.found)
-    return Outcome(
+    return WalkResult(
         ratio=live.ratio,
         found=Chances(
             first=np.append(copies.first, found.first),
@@ -268,6 +270,6 @@ def after_copies(copies: Chances | None, live: Outcome, seconds: float) -> Outco
     )
 
 
-def _chances(events: Sequence[Noted]) -> Chances:
+def _chances_of(events: Sequence[Noted]) -> Chances:
     many = np.array(sorted((one for one in events if one[3] > 0), key=lambda one: one[1])).reshape(-1, 4)
     return Chances(first=many[:, 0], last=many[:, 1], legs=many[:, 2].astype(np.int64), chance=many[:, 3])

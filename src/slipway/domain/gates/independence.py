@@ -22,10 +22,10 @@ def rows_independent(together: Answers, alone: Answers) -> bool:
     pairs = [(together.predictions, alone.predictions)]
     if together.probabilities is not None and alone.probabilities is not None:
         pairs.append((together.probabilities, alone.probabilities))
-    return all(_same(one, other) for one, other in pairs)
+    return all(_same_answer(one, other) for one, other in pairs)
 
 
-def _same(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+def _same_answer(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
     if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
         return False
     if one.dtype.kind == "f":

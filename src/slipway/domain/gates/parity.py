@@ -71,7 +71,7 @@ def judge_parity(
         return Verdict(check="parity", outcome=Outcome.FAIL, reason=mismatch)
     if len(original.predictions) == 0:
         return Verdict(check="parity", outcome=Outcome.NO_DATA, reason="no rows to compare both forms on")
-    rows = _tally(original, converted, spec)
+    rows = _tally_rows(original, converted, spec)
     at_edges = _tally_edges(edges, spec)
     parts = [_rows_sentence(rows, original, spec), _edges_sentence(at_edges, edges)]
     bad = rows.bad + (at_edges.bad if at_edges else 0)
@@ -79,7 +79,7 @@ def judge_parity(
         check="parity",
         outcome=Outcome.FAIL if bad else Outcome.PASS,
         reason=", ".join(part for part in parts if part),
-        numbers=_numbers(rows, at_edges, edges),
+        numbers=_collect_numbers(rows, at_edges, edges),
     )
 
 
@@ -88,13 +88,15 @@ def _shape_mismatch(original: Answers, converted: Answers) -> str:
         return f"predictions have shape {converted.predictions.shape}, the original's {original.predictions.shape}"
     theirs, ours = original.probabilities, converted.probabilities
     if (theirs is None) != (ours is None):
-        return f"probabilities: the original gives {_some(theirs)}, the converted form {_some(ours)}"
+        return (
+            f"probabilities: the original gives {_format_presence(theirs)}, the converted form {_format_presence(ours)}"
+        )
     if theirs is not None and ours is not None and theirs.shape != ours.shape:
         return f"probabilities have shape {ours.shape}, the original's {theirs.shape}"
     return ""
 
 
-def _some(probabilities: NDArray[np.floating] | None) -> str:
+def _format_presence(probabilities: NDArray[np.floating] | None) -> str:
     return "none" if probabilities is None else "some"
 
 
@@ -102,18 +104,18 @@ def _are_labels(answers: Answers) -> bool:
     return answers.probabilities is not None or answers.predictions.dtype.kind in LABEL_KINDS
 
 
-def _tally(original: Answers, converted: Answers, spec: ConversionSpec) -> _Tally:
+def _tally_rows(original: Answers, converted: Answers, spec: ConversionSpec) -> _Tally:
     none = np.zeros(len(original.predictions), dtype=np.bool_)
     far, difference = none, 0.0
     if original.probabilities is not None and converted.probabilities is not None:
-        far, difference = _distances(original.probabilities, converted.probabilities, spec)
+        far, difference = _find_distances(original.probabilities, converted.probabilities, spec)
     if _are_labels(original):
         differ = _labels_differ(original.predictions, converted.predictions)
-        close_calls = differ & (_margins(original) < spec.margin)
+        close_calls = differ & (_label_margins(original) < spec.margin)
         wrong = differ & ~close_calls
     else:
         close_calls = none
-        wrong, difference = _distances(original.predictions, converted.predictions, spec)
+        wrong, difference = _find_distances(original.predictions, converted.predictions, spec)
     return _Tally(
         rows=len(none),
         close_calls=int(close_calls.sum()),
@@ -131,7 +133,7 @@ def _labels_differ(ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> ND
     return np.asarray(differ.reshape(len(ours), -1).any(axis=1))
 
 
-def _margins(answers: Answers) -> NDArray[np.floating]:
+def _label_margins(answers: Answers) -> NDArray[np.floating]:
     """Distance of the two best probabilities by row; infinite where there are none, so that every label counts."""
     if answers.probabilities is None or answers.probabilities.shape[1] < 2:  # noqa: PLR2004 - a margin needs two
         return np.full(len(answers.predictions), np.inf)
@@ -139,7 +141,7 @@ def _margins(answers: Answers) -> NDArray[np.floating]:
     return np.asarray(best[:, -1] - best[:, -2])
 
 
-def _distances(
+def _find_distances(
     ours: NDArray[np.generic], theirs: NDArray[np.generic], spec: ConversionSpec
 ) -> tuple[NDArray[np.bool_], float]:
     """Return which rows are too far apart, and the largest absolute difference (infinite: NaN beside a number)."""
@@ -155,7 +157,7 @@ def _distances(
 def _tally_edges(edges: EdgeAnswers | None, spec: ConversionSpec) -> _Tally | None:
     if edges is None:
         return None
-    tally = _tally(edges.original, edges.converted, spec)
+    tally = _tally_rows(edges.original, edges.converted, spec)
     return _Tally(
         rows=tally.rows + edges.unanswered,
         close_calls=tally.close_calls,
@@ -169,7 +171,7 @@ def _tally_edges(edges: EdgeAnswers | None, spec: ConversionSpec) -> _Tally | No
 def _rows_sentence(tally: _Tally, original: Answers, spec: ConversionSpec) -> str:
     if not _are_labels(original):
         agree = f"{tally.rows - tally.wrong} of {tally.rows} predictions agree"
-        return f"{agree}, largest difference {tally.difference:.2g}{_allowed(tally.wrong, spec)}"
+        return f"{agree}, largest difference {tally.difference:.2g}{_describe_allowed(tally.wrong, spec)}"
     parts = [f"{tally.rows - tally.wrong - tally.close_calls} of {tally.rows} labels agree"]
     if tally.close_calls:
         parts.append(f"{tally.close_calls} differ where the original's own margin is under {spec.margin:g}")
@@ -178,11 +180,11 @@ def _rows_sentence(tally: _Tally, original: Answers, spec: ConversionSpec) -> st
             f"{tally.wrong} differ{' where the original is sure' * (tally.close_calls > 0 or spec.margin > 0)}"
         )
     if original.probabilities is not None:
-        parts.append(f"largest probability difference {tally.difference:.2g}{_allowed(tally.far, spec)}")
+        parts.append(f"largest probability difference {tally.difference:.2g}{_describe_allowed(tally.far, spec)}")
     return ", ".join(parts)
 
 
-def _allowed(count: int, spec: ConversionSpec) -> str:
+def _describe_allowed(count: int, spec: ConversionSpec) -> str:
     if not count:
         return ""
     allowed = f"{spec.absolute_tolerance:g} + {spec.relative_tolerance:g} x value"
@@ -197,7 +199,7 @@ def _edges_sentence(tally: _Tally | None, edges: EdgeAnswers | None) -> str:
     return f"{said}, {edges.left_out} left out because the original refuses them" if edges.left_out else said
 
 
-def _numbers(rows: _Tally, at_edges: _Tally | None, edges: EdgeAnswers | None) -> dict[str, float]:
+def _collect_numbers(rows: _Tally, at_edges: _Tally | None, edges: EdgeAnswers | None) -> dict[str, float]:
     numbers = {
         "rows": rows.rows,
         "rows_agreeing": rows.rows - rows.bad,

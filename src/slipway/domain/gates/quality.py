@@ -46,10 +46,10 @@ def judge_quality(
     """
     if len(truth) == 0:
         return Verdict(check=Check.QUALITY, outcome=Outcome.NO_DATA, reason="no labelled rows to judge with")
-    problem = _incomparable(truth, challenger, spec)
+    problem = _find_mismatch(truth, challenger, spec)
     if problem:
         return Verdict(check=Check.QUALITY, outcome=Outcome.FAIL, reason=f"the model {problem}")
-    aside = _incomparable(truth, champion, spec) if champion is not None else ""
+    aside = _find_mismatch(truth, champion, spec) if champion is not None else ""
     peer = None if aside else champion
     judge = _judge_accuracy if spec.metric == "accuracy" else _judge_errors
     judged = judge(truth, challenger, peer, spec)
@@ -85,7 +85,7 @@ def paired_interval(only_first: int, only_second: int, rows: int, confidence: fl
         variance = rows * max(2 * constrained + delta * (1 - delta), 0.0)
         return abs(only_second - only_first - rows * delta) <= quantile * math.sqrt(variance)
 
-    return _edge(inside, estimate, -1.0), _edge(inside, estimate, 1.0)
+    return _find_edge(inside, estimate, -1.0), _find_edge(inside, estimate, 1.0)
 
 
 def proportion_upper(right: int, rows: int, confidence: float) -> float:
@@ -139,7 +139,7 @@ def _judge_accuracy(
 ) -> _Finding:
     ours, rows = np.asarray(challenger == truth), len(truth)
     right = int(ours.sum())
-    said = f"right on {right} of {rows} rows ({_percent(right / rows)})"
+    said = f"right on {right} of {rows} rows ({_format_percent(right / rows)})"
     numbers: dict[str, float] = {"rows": rows, "accuracy": right / rows, "confidence": spec.confidence}
     found = _Finding(Outcome.PASS, said, numbers)
     if champion is not None:
@@ -151,19 +151,19 @@ def _judge_accuracy(
             "only_champion_right": lost,
             "only_challenger_right": won,
         }
-        said = f"{said}, the champion on {theirs.sum()} ({_percent(float(theirs.mean()))})"
-        found = _Finding(Outcome.PASS, said, numbers).then(_compared((won - lost) / rows, interval, spec))
+        said = f"{said}, the champion on {theirs.sum()} ({_format_percent(float(theirs.mean()))})"
+        found = _Finding(Outcome.PASS, said, numbers).then(_judge_difference((won - lost) / rows, interval, spec))
     if spec.minimum is None or right / rows >= spec.minimum:
         return found
     bound = proportion_upper(right, rows, spec.confidence)
-    words = f"the floor is {_percent(spec.minimum)}, and the model is at {_percent(bound)} at most"
-    return found.beside(_beyond(words, spec, surely=bound < spec.minimum))
+    words = f"the floor is {_format_percent(spec.minimum)}, and the model is at {_format_percent(bound)} at most"
+    return found.beside(_finding_beyond(words, spec, surely=bound < spec.minimum))
 
 
 def _judge_errors(
     truth: Predictions, challenger: Predictions, champion: Predictions | None, spec: QualitySpec
 ) -> _Finding:
-    ours, name = _losses(truth, challenger, spec), spec.metric.replace("_", " ")
+    ours, name = _compute_losses(truth, challenger, spec), spec.metric.replace("_", " ")
     numbers: dict[str, float] = {"rows": len(ours), "confidence": spec.confidence}
     if not np.isfinite(ours).all():
         bad = int((~np.isfinite(ours)).sum())
@@ -171,12 +171,12 @@ def _judge_errors(
     numbers[spec.metric] = float(ours.mean())
     found = _Finding(Outcome.PASS, f"{name} {ours.mean():.4g} over {len(ours)} rows", numbers)
     if champion is not None:
-        found = found.then(_beside_champion(ours, _losses(truth, champion, spec), spec))
+        found = found.then(_beside_champion(ours, _compute_losses(truth, champion, spec), spec))
     if spec.minimum is None or ours.mean() <= spec.minimum:
         return found
     bound = mean_interval(ours, spec.confidence)[0]
     words = f"the ceiling is {spec.minimum:.4g}, and the model is at {bound:.4g} at least"
-    return found.beside(_beyond(words, spec, surely=bound > spec.minimum))
+    return found.beside(_finding_beyond(words, spec, surely=bound > spec.minimum))
 
 
 def _beside_champion(ours: Losses, theirs: Losses, spec: QualitySpec) -> _Finding:
@@ -185,18 +185,19 @@ def _beside_champion(ours: Losses, theirs: Losses, spec: QualitySpec) -> _Findin
     if rows == 0:
         return _Finding(Outcome.INCONCLUSIVE, "the champion has no finite number for any row")
     gained = theirs[answered] - ours[answered]
-    compared = _compared(float(gained.mean()), mean_interval(gained, spec.confidence), spec)
+    compared = _judge_difference(float(gained.mean()), mean_interval(gained, spec.confidence), spec)
     numbers = {f"champion_{spec.metric}": float(theirs[answered].mean()), "rows_compared": float(rows)}
     left_out = f" over the {rows} rows it has a finite number for" if rows < len(ours) else ""
     said = f"the champion {theirs[answered].mean():.4g}{left_out}"
     return _Finding(Outcome.PASS, said, numbers).then(compared)
 
 
-def _compared(gained: float, interval: tuple[float, float], spec: QualitySpec) -> _Finding:
+def _judge_difference(gained: float, interval: tuple[float, float], spec: QualitySpec) -> _Finding:
     """Judge a difference, positive when the challenger is better, by its interval and the tolerance."""
     low, high = interval
-    words = f"{_told(gained, spec)} ({_ends(low, high, spec)}, each end with {_percent(spec.confidence, 3)} confidence)"
-    allowed = _told(-spec.tolerance, spec) if spec.tolerance else "not worse at all"
+    ends = f"{_format_interval(low, high, spec)}, each end with {_format_percent(spec.confidence, 3)} confidence"
+    words = f"{_format_gain(gained, spec)} ({ends})"
+    allowed = _format_gain(-spec.tolerance, spec) if spec.tolerance else "not worse at all"
     numbers = {"difference": gained, "difference_low": low, "difference_high": high, "tolerance": spec.tolerance}
     if high < -spec.tolerance:
         return _Finding(Outcome.FAIL, f"{words}; allowed: {allowed}", numbers)
@@ -209,53 +210,53 @@ def _compared(gained: float, interval: tuple[float, float], spec: QualitySpec) -
     return _Finding(Outcome.PASS, f"{words}; allowed: {allowed}", numbers)
 
 
-def _beyond(words: str, spec: QualitySpec, *, surely: bool) -> _Finding:
+def _finding_beyond(words: str, spec: QualitySpec, *, surely: bool) -> _Finding:
     outcome = Outcome.FAIL if surely else Outcome.INCONCLUSIVE
-    return _Finding(outcome, f"{words}, with {_percent(spec.confidence, 3)} confidence")
+    return _Finding(outcome, f"{words}, with {_format_percent(spec.confidence, 3)} confidence")
 
 
-def _told(gained: float, spec: QualitySpec) -> str:
+def _format_gain(gained: float, spec: QualitySpec) -> str:
     """Say a difference: in points for accuracy, in the metric's unit for errors.
 
-    >>> _told(0.0333, QualitySpec()), _told(-0.2, QualitySpec(metric="mean_absolute_error"))
+    >>> _format_gain(0.0333, QualitySpec()), _format_gain(-0.2, QualitySpec(metric="mean_absolute_error"))
     ('3.3 points better', '0.2 worse')
     """
     unit = " points" if spec.metric == "accuracy" else ""
-    return f"{_amount(gained, spec)}{unit} {'better' if gained >= 0 else 'worse'}"
+    return f"{_format_amount(gained, spec)}{unit} {'better' if gained >= 0 else 'worse'}"
 
 
-def _ends(low: float, high: float, spec: QualitySpec) -> str:
+def _format_interval(low: float, high: float, spec: QualitySpec) -> str:
     """Say an interval, with directions only where its ends differ in them.
 
-    >>> _ends(0.012, 0.056, QualitySpec()), _ends(-0.031, -0.01, QualitySpec()), _ends(-0.01, 0.02, QualitySpec())
-    ('1.2 to 5.6', '1.0 to 3.1', '1.0 worse to 2.0 better')
+    >>> [_format_interval(*ends, QualitySpec()) for ends in ((0.012, 0.056), (-0.031, -0.01), (-0.01, 0.02))]
+    ['1.2 to 5.6', '1.0 to 3.1', '1.0 worse to 2.0 better']
     """
     if low < 0 <= high:
-        return f"{_amount(low, spec)} worse to {_amount(high, spec)} better"
+        return f"{_format_amount(low, spec)} worse to {_format_amount(high, spec)} better"
     first, second = sorted((low, high), key=abs)
-    return f"{_amount(first, spec)} to {_amount(second, spec)}"
+    return f"{_format_amount(first, spec)} to {_format_amount(second, spec)}"
 
 
-def _amount(gained: float, spec: QualitySpec) -> str:
+def _format_amount(gained: float, spec: QualitySpec) -> str:
     return f"{abs(gained) * 100:.1f}" if spec.metric == "accuracy" else f"{abs(gained):.4g}"
 
 
-def _percent(share: float, digits: int | None = None) -> str:
+def _format_percent(share: float, digits: int | None = None) -> str:
     """Say a share, with one decimal or with so many significant digits.
 
-    >>> _percent(0.97777), _percent(0.95, 3)
+    >>> _format_percent(0.97777), _format_percent(0.95, 3)
     ('97.8 %', '95 %')
     """
     return f"{share * 100:.1f} %" if digits is None else f"{share * 100:.{digits}g} %"
 
 
-def _losses(truth: Predictions, predictions: Predictions, spec: QualitySpec) -> Losses:
+def _compute_losses(truth: Predictions, predictions: Predictions, spec: QualitySpec) -> Losses:
     with np.errstate(over="ignore", invalid="ignore"):
         distances = np.abs(predictions.astype(np.float64) - truth.astype(np.float64))
         return distances if spec.metric == "mean_absolute_error" else distances**2
 
 
-def _incomparable(truth: Predictions, predictions: Predictions, spec: QualitySpec) -> str:
+def _find_mismatch(truth: Predictions, predictions: Predictions, spec: QualitySpec) -> str:
     """Return why predictions can't be compared with the truth, in words; empty where they can."""
     if predictions.shape != truth.shape:
         shapes = [" x ".join(map(str, array.shape)) for array in (predictions, truth)]
@@ -268,7 +269,7 @@ def _incomparable(truth: Predictions, predictions: Predictions, spec: QualitySpe
     return ""
 
 
-def _edge(inside: Callable[[float], bool], start: float, end: float) -> float:
+def _find_edge(inside: Callable[[float], bool], start: float, end: float) -> float:
     """Return where an interval that holds `start` stops on the way to `end`, by halving (to about 1e-15)."""
     if inside(end):
         return end

@@ -38,12 +38,12 @@ def judge_answers(original: NDArray[np.generic], answered: NDArray[np.generic], 
 def judge_limits(p99_milliseconds: float, memory_mebibytes: float, spec: RehearsalSpec) -> tuple[Verdict, Verdict]:
     """Compare what was measured with the spec's limits; without a limit it is shown only."""
     return (
-        _limit("p99 latency", p99_milliseconds, spec.p99_limit_milliseconds, "ms"),
-        _limit("memory", memory_mebibytes, spec.memory_limit_mebibytes, "MiB"),
+        _judge_limit("p99 latency", p99_milliseconds, spec.p99_limit_milliseconds, "ms"),
+        _judge_limit("memory", memory_mebibytes, spec.memory_limit_mebibytes, "MiB"),
     )
 
 
-def _limit(check: str, seen: float, limit: float | None, unit: str) -> Verdict:
+def _judge_limit(check: str, seen: float, limit: float | None, unit: str) -> Verdict:
     outcome = Outcome.FAIL if limit is not None and seen > limit else Outcome.PASS
     allowed = "no limit set" if limit is None else f"allowed {limit:,.0f} {unit}"
     return Verdict(

@@ -46,12 +46,12 @@ ZERO = Counters(requests=0, errors=0)
 _FIELDS = tuple(one.name for one in fields(Counters))
 
 
-def since(before: Counters, after: Counters) -> Counters | None:
+def counters_since(before: Counters, after: Counters) -> Counters | None:
     """Return what came between two looks; None where the counter went backwards (its process began anew).
 
-    >>> since(Counters(requests=10, errors=1), Counters(requests=14, errors=1, refused=2))
+    >>> counters_since(Counters(requests=10, errors=1), Counters(requests=14, errors=1, refused=2))
     Counters(requests=4, errors=0, refused=2, shed=0)
-    >>> since(Counters(requests=10, errors=1), Counters(requests=3, errors=0)) is None
+    >>> counters_since(Counters(requests=10, errors=1), Counters(requests=3, errors=0)) is None
     True
     """
     came = {name: getattr(after, name) - getattr(before, name) for name in _FIELDS}

@@ -1,6 +1,6 @@
 """What the evidence says: one verdict per metric, and all of them together.
 
-`decide` is called at every look and builds one sentence; `verdicts` builds all of them, for reports.
+`decide` is called at every look and builds one sentence; `build_verdicts` builds all of them, for reports.
 """
 
 import math
@@ -12,7 +12,7 @@ from slipway.domain.judge.asked_again import worked_out_once
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.judge import copies_guard
-from slipway.domain.judge.metrics import INTERVAL_ALPHA, Scored, find_others, rate_guards
+from slipway.domain.judge.metrics import INTERVAL_ALPHA, Score, find_others, rate_guards
 from slipway.domain.judge.statistics import counts, drift, rates, wording
 from slipway.domain.judge.statistics.drift import ColumnProfile
 from slipway.domain.spec.judge import Guard, JudgeSpec, RateGuard
@@ -41,7 +41,7 @@ def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
 
     Where the spec requires none of them, errors must pass still: nothing is promoted on no evidence.
     """
-    scored = score(evidence, spec)
+    scored = score_metrics(evidence, spec)
     judge = spec.judge
     against = max(scored, key=lambda one: one.against + math.log(one.alpha))
     outcomes = {one.check: one.outcome(judge.beta) for one in scored}
@@ -57,37 +57,41 @@ def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
     return Decision(
         outcome=outcome,
         reason=telling.tell(outcomes[telling.check])[0],
-        evidence_against=_number(against.against + math.log(against.alpha) - math.log(judge.alpha)),
-        evidence_for=_number(min(one.favour for one in required)),
+        evidence_against=_e_value_of(against.against + math.log(against.alpha) - math.log(judge.alpha)),
+        evidence_for=_e_value_of(min(one.favour for one in required)),
     )
 
 
-def verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
+def build_verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
     """Return one verdict per metric, and one on drift where the spec asks for it."""
     found = []
-    for one in score(evidence, spec):
+    for one in score_metrics(evidence, spec):
         outcome = one.outcome(spec.judge.beta)
         sentence, numbers = one.tell(outcome)
-        numbers |= {"evidence_against": _number(one.against), "evidence_for": _number(one.favour), "alpha": one.alpha}
+        numbers |= {
+            "evidence_against": _e_value_of(one.against),
+            "evidence_for": _e_value_of(one.favour),
+            "alpha": one.alpha,
+        }
         found.append(Verdict(check=one.check, outcome=outcome, reason=sentence, numbers=numbers, blocking=one.required))
-    return [*found, *_drift(evidence, spec, profiles)]
+    return [*found, *_drift_verdict(evidence, spec, profiles)]
 
 
-def drifted(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
+def find_drift(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
     """Say which input drifted from the validation rows; empty: none, or nothing is known."""
     if spec.drift is None or not profiles or not evidence.drift.counts:
         return ""
-    worst = drift.worst(evidence.drift, profiles, spec.drift.tolerance, evidence.drift.rows_together)
+    worst = drift.find_most_drifted(evidence.drift, profiles, spec.drift.tolerance, evidence.drift.rows_together)
     return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
 
 
 @worked_out_once
-def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
+def score_metrics(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
     """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
 
     The part for the comparison after promotion is set aside.
     """
-    rates, others = _rates(spec), list(find_others(spec))
+    rates, others = _rate_guards(spec), list(find_others(spec))
     guards: dict[Check, Guard] = {**rates, **{one.check: guard for one, guard in others}}
     whole = sum(guard.weight for guard in guards.values())
     alpha = spec.judge.alpha * (1 - spec.rollout.part_of_alpha_while_baking)
@@ -98,20 +102,20 @@ def score(evidence: Evidence, spec: ReleaseSpec) -> list[Scored]:
     ]
 
 
-def _rates(spec: ReleaseSpec) -> dict[Check, RateGuard]:
+def _rate_guards(spec: ReleaseSpec) -> dict[Check, RateGuard]:
     """Return the shares of requests that are looked at; errors first."""
     copies = {Check.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
     return {**rate_guards(spec.judge), **copies}
 
 
-def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Scored]:
+def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Score]:
     judge = spec.judge
-    rated = [(check, evidence.rate(check), guard) for check, guard in _rates(spec).items()]
-    against, favour = counts.logs([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
+    rated = [(check, evidence.rate(check), guard) for check, guard in _rate_guards(spec).items()]
+    against, favour = counts.log_evidence([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
     if evidence.rate(Check.COPIES).tally:
         favour[0] = _with_copies(evidence, judge, float(favour[0]))
     for number, (name, one, guard) in enumerate(rated):
-        yield Scored(
+        yield Score(
             check=name,
             against=float(against[number]),
             favour=float(favour[number]),
@@ -129,7 +133,7 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
     live requests must have shown `LIVE_ALONE` by themselves.
     """
     both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
-    whole, alone = counts.log_favour_with(both, judge.errors, judge.burst_cv)
+    whole, alone = counts.log_evidence_for_with(both, judge.errors, judge.burst_cv)
     return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
 
 
@@ -137,18 +141,18 @@ def _tell_rate(
     check: Check, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
 ) -> tuple[str, dict[str, float]]:
     """Put one share of requests into words; the interval is worked out only where it is said."""
-    one, guard, judge = evidence.rate(check), _rates(spec)[check], spec.judge
+    one, guard, judge = evidence.rate(check), _rate_guards(spec)[check], spec.judge
     if outcome is Outcome.NO_DATA:
         return wording.nothing_counted(check, evidence.threshold_milliseconds, one.canary), {}
-    total, grid = counts.likelihoods(one, guard, judge.burst_cv)
+    total, grid = counts.metric_likelihood(one, guard, judge.burst_cv)
     passing, nearer = counts.ratio_passes(one, guard, judge.burst_cv)
-    ratio = wording.Ratio(rates.estimate(total, grid), *rates.interval(total, grid, INTERVAL_ALPHA))
+    ratio = wording.Ratio(rates.likeliest_ratio(total, grid), *rates.ratio_interval(total, grid, INTERVAL_ALPHA))
     said = wording.Rate(
         check=check,
         canary=one.canary,
         stable=one.stable,
         ratio=ratio,
-        evidence=_number(against),
+        evidence=_e_value_of(against),
         threshold_milliseconds=evidence.threshold_milliseconds,
         under_tolerance=passing >= -math.log(judge.beta),
         nearer=nearer,
@@ -156,11 +160,11 @@ def _tell_rate(
     return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
 
 
-def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
+def _drift_verdict(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
     if spec.judge.drift is None:
         return
-    sentence = drifted(evidence, spec.judge, profiles)
-    psi = drift.estimate(evidence.drift, profiles)
+    sentence = find_drift(evidence, spec.judge, profiles)
+    psi = drift.largest_psi(evidence.drift, profiles)
     if psi is None:
         outcome, said = Outcome.NO_DATA, "no input was compared with the validation rows yet"
     else:
@@ -169,5 +173,5 @@ def _drift(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile,
     yield Verdict(check=Check.DRIFT, outcome=outcome, reason=said, numbers=numbers, blocking=False)
 
 
-def _number(log: float) -> float:
+def _e_value_of(log: float) -> float:
     return math.exp(max(min(log, counts.LARGEST_LOG), -counts.LARGEST_LOG))

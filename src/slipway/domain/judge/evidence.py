@@ -55,7 +55,7 @@ class Evidence:
 NO_EVIDENCE = Evidence()
 
 
-def carried(before: Evidence) -> Evidence:
+def prior_for_next_rollout(before: Evidence) -> Evidence:
     """Return what the next rollout of a model may know: how stable behaves, nothing of a canary.
 
     Stable is then the one that served at this rollout's end: its errors were counted last.

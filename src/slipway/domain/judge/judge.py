@@ -18,11 +18,11 @@ import numpy as np
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import Evidence
-from slipway.domain.judge.metrics import OTHERS, RATES, rate_guards, update_drift
-from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, news
+from slipway.domain.judge.metrics import OTHERS, RATES, rate_guards, update_input_drift
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, delta_since
 from slipway.domain.judge.statistics import counts, paired, rates, route, shared_faults
-from slipway.domain.judge.statistics.counts import CountEvidence, Look
-from slipway.domain.judge.statistics.dispersion import knows_gusts
+from slipway.domain.judge.statistics.counts import CountDelta, CountEvidence
+from slipway.domain.judge.statistics.dispersion import has_known_blocks
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.spec.judge import JudgeSpec, RateGuard
 
@@ -78,7 +78,7 @@ class When:
     """Share of live requests that the router was told to give the canary."""
 
 
-Pairs = tuple[Reading, Reading]
+ArmDeltas = tuple[Reading, Reading]
 """What came since the last look: canary's, stable's."""
 
 
@@ -94,7 +94,7 @@ def copies_guard(spec: JudgeSpec) -> RateGuard:
     )
 
 
-def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+def update_evidence(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after one look at live requests.
 
     The first look at a source only remembers where it stands, and so does one at which anything went backwards. What
@@ -102,31 +102,33 @@ def look(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidenc
     for answers given at other times. From where an answer is slow is known before the look at which it counts.
     """
     slow_from, before = evidence.threshold_milliseconds, evidence.fault.now
-    evidence, came = _news(evidence, arms, spec)
-    evidence = _routed(evidence, came, when)
+    evidence, came = _take_deltas(evidence, arms, spec)
+    evidence = _update_route(evidence, came, when)
     if before or evidence.fault.now:  # in the look in which it begins too: a thousand shared errors look like proof
         came = {source: pairs for source, pairs in came.items() if source is Source.LABELS}
-    evidence = _counted(evidence, _looks(came, slow_from), spec, int(when.at // spec.burst_seconds))
-    return _summed(evidence, came, spec)
+    evidence = _update_rates(evidence, _count_deltas(came, slow_from), spec, int(when.at // spec.burst_seconds))
+    return _update_others(evidence, came, spec)
 
 
-def look_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+def update_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after a look at which replicas may be cold: what that explains is remembered, not weighed.
 
     A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
     """
-    evidence, came = _news(evidence, arms, spec)
-    looks = _looks(came, None, cold=True)
-    evidence = _counted(evidence, looks, spec, int(when.at // spec.burst_seconds))
-    return _summed(evidence, {source: pairs for source, pairs in came.items() if source is not Source.LATENCIES}, spec)
+    evidence, came = _take_deltas(evidence, arms, spec)
+    looks = _count_deltas(came, None, cold=True)
+    evidence = _update_rates(evidence, looks, spec, int(when.at // spec.burst_seconds))
+    return _update_others(
+        evidence, {source: pairs for source, pairs in came.items() if source is not Source.LATENCIES}, spec
+    )
 
 
-def remember(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
+def advance_cursors(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
     """Return the evidence with the readings as where the next look begins; nothing is weighed."""
-    return _news(evidence, arms, spec)[0]
+    return _take_deltas(evidence, arms, spec)[0]
 
 
-def look_at_pairs(
+def update_from_copies(
     evidence: Evidence, came: ShadowComparison | None, spec: JudgeSpec, when: When, *, patient: bool = False
 ) -> Evidence:
     """Return the evidence after one look at shadow pairs: the same request, answered by both. None: no look.
@@ -139,7 +141,7 @@ def look_at_pairs(
     if came is None or not came.compared:
         return evidence
     both = came.both_failed if spec.errors.margin == 1 else 0
-    one = Look(
+    one = CountDelta(
         canary=Counters(requests=came.compared, errors=came.canary_failed - both),
         stable=Counters(requests=came.compared, errors=came.stable_failed - both),
         canary_alone=came.canary_failed,
@@ -149,14 +151,14 @@ def look_at_pairs(
     copied = evidence.rate(Check.COPIES)
     if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
         copied = CountEvidence(dispersion=evidence.rate(Check.ERRORS).dispersion)
-    copies = counts.grow([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
-    pairs = paired.grow(
+    copies = counts.update_counts([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
+    pairs = paired.update_pairs(
         evidence.pairs, pairs=came.answered, disagreeing=came.disagreed, log_ratios=came.log_latency_ratios
     )
     return replace(evidence, rates={**evidence.rates, Check.COPIES: copies}, pairs=pairs)
 
 
-def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
+def learn_bursts(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned.
 
     Without counters nothing is learned, and the look is not remembered.
@@ -164,14 +166,14 @@ def learn(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec,
     if not counters:
         return evidence
     now = {name: Reading(requests=one) for name, one in counters.items()}
-    came, cursor = news(evidence.cursors.get(Source.ALONE, Cursor()), now)
+    came, cursor = delta_since(evidence.cursors.get(Source.ALONE, Cursor()), now)
     evidence = replace(evidence, cursors=evidence.cursors | {Source.ALONE: cursor})
     for reading in (came or {}).values():
         if reading.requests is not None:
             block = int(when.at // spec.burst_seconds)
-            fault = shared_faults.grow(evidence.fault, ZERO, reading.requests)
+            fault = shared_faults.update_fault(evidence.fault, ZERO, reading.requests)
             learned = {
-                one.check: counts.learn(evidence.rate(one.check), counted, block)
+                one.check: counts.learn_dispersion(evidence.rate(one.check), counted, block)
                 for one in RATES
                 if one.source is Source.REQUESTS and (counted := one.count(reading, None)) is not None
             }
@@ -187,7 +189,7 @@ def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
     one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
     the spec says what to expect.
     """
-    return knows_gusts(evidence.rate(Check.ERRORS).dispersion, spec.burst_cv)
+    return has_known_blocks(evidence.rate(Check.ERRORS).dispersion, spec.burst_cv)
 
 
 def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
@@ -200,13 +202,15 @@ def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
     """
     if evidence.canary == ZERO:
         return False
-    ratio, share = bearable(evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance)
-    by_ratio = counts.log_under(evidence.rate(Check.ERRORS), spec.errors, float(ratio), spec.burst_cv)
+    ratio, share = bearable_errors(
+        evidence.stable, evidence.requests_per_look * weight_percent / 100, spec.errors.tolerance
+    )
+    by_ratio = counts.log_evidence_under(evidence.rate(Check.ERRORS), spec.errors, float(ratio), spec.burst_cv)
     by_share = log_share_under(evidence.canary, float(share))
     return float(rates.log_either(np.array(by_ratio), np.array(by_share))) >= -math.log(spec.beta)
 
 
-def bearable(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
+def bearable_errors(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
     """Return the ratio and the share of errors that a canary must be under, to get so many requests per look."""
     usual = (stable.errors + 1) / (stable.requests + 100)
     share = BEARABLE_ERRORS / max(requests, 1e-9)
@@ -219,18 +223,18 @@ def log_share_under(canary: Counters, share: float) -> float:
     return float(rates.log_mean(looked))
 
 
-def _news(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[Source, Pairs]]:
-    came: dict[Source, Pairs] = {}
+def _take_deltas(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[Source, ArmDeltas]]:
+    came: dict[Source, ArmDeltas] = {}
     cursors = dict(evidence.cursors)
     for source, now in arms.readings().items():
-        since, cursors[source] = news(cursors.get(source, Cursor()), now)
+        since, cursors[source] = delta_since(cursors.get(source, Cursor()), now)
         if since is not None:
             came[source] = since[arms.canary], since[arms.stable]
-    threshold = evidence.threshold_milliseconds or _threshold(arms.latencies.get(arms.stable), spec)
+    threshold = evidence.threshold_milliseconds or _find_threshold(arms.latencies.get(arms.stable), spec)
     return replace(evidence, cursors=cursors, threshold_milliseconds=threshold), came
 
 
-def _threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
+def _find_threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
     """Return from where an answer counts as slow: the service level, or where stable's own slowest begin.
 
     An edge of the histogram: nothing is known between two of them.
@@ -249,7 +253,7 @@ def _threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
     )
 
 
-def _routed(evidence: Evidence, came: Mapping[Source, Pairs], when: When) -> Evidence:
+def _update_route(evidence: Evidence, came: Mapping[Source, ArmDeltas], when: When) -> Evidence:
     canary, stable = (one.requests for one in came[Source.REQUESTS]) if Source.REQUESTS in came else (None, None)
     if canary is None or stable is None:
         return evidence
@@ -257,37 +261,39 @@ def _routed(evidence: Evidence, came: Mapping[Source, Pairs], when: When) -> Evi
     whole = canary.requests + stable.requests
     return replace(
         evidence,
-        route=route.grow(evidence.route, when.weight_percent, canary.requests, stable.requests, when.at),
-        fault=shared_faults.grow(evidence.fault, canary, stable),
+        route=route.update_route(evidence.route, when.weight_percent, canary.requests, stable.requests, when.at),
+        fault=shared_faults.update_fault(evidence.fault, canary, stable),
         requests_per_look=seen + SMOOTHING * (whole - seen) if seen else float(whole),
     )
 
 
-def _counted(evidence: Evidence, looks: Mapping[Check, Look], spec: JudgeSpec, block: int) -> Evidence:
+def _update_rates(evidence: Evidence, looks: Mapping[Check, CountDelta], spec: JudgeSpec, block: int) -> Evidence:
     """Weigh every share of requests of this look in one pass."""
     guards = rate_guards(spec)
     checks = [check for check in guards if check in looks]
     if not checks:
         return evidence
     before, chosen = [evidence.rate(check) for check in checks], [guards[check] for check in checks]
-    grown = counts.grow(before, [looks[check] for check in checks], chosen, block, spec.burst_cv)
+    grown = counts.update_counts(before, [looks[check] for check in checks], chosen, block, spec.burst_cv)
     return replace(evidence, rates={**evidence.rates, **dict(zip(checks, grown, strict=True))})
 
 
-def _looks(came: Mapping[Source, Pairs], slow_from: float | None, *, cold: bool = False) -> dict[Check, Look]:
+def _count_deltas(
+    came: Mapping[Source, ArmDeltas], slow_from: float | None, *, cold: bool = False
+) -> dict[Check, CountDelta]:
     """Return what both arms did since the last look, by metric; without those that a cold replica explains."""
-    looks: dict[Check, Look] = {}
+    looks: dict[Check, CountDelta] = {}
     for one in RATES:
         if one.source in came and not (cold and one.of_cold_replicas):
             canary, stable = (one.count(reading, slow_from) for reading in came[one.source])
             if canary is not None and stable is not None:
-                looks[one.check] = Look(canary=canary, stable=stable)
+                looks[one.check] = CountDelta(canary=canary, stable=stable)
     return looks
 
 
-def _summed(evidence: Evidence, came: Mapping[Source, Pairs], spec: JudgeSpec) -> Evidence:
+def _update_others(evidence: Evidence, came: Mapping[Source, ArmDeltas], spec: JudgeSpec) -> Evidence:
     """Weigh what is no share of requests: scores, classes, inputs; and whole latency distributions."""
     for one in OTHERS:
         if one.update is not None and one.source is not None and one.source in came:
             evidence = one.update(evidence, spec, *came[one.source])
-    return update_drift(evidence, spec, *came[Source.SUMMARIES]) if Source.SUMMARIES in came else evidence
+    return update_input_drift(evidence, spec, *came[Source.SUMMARIES]) if Source.SUMMARIES in came else evidence

@@ -29,9 +29,9 @@ class Label:
         name = self.request_id
         if not 0 < len(name) <= LONGEST_REQUEST_ID or not name.isprintable() or name != name.strip():
             expected = f"1 to {LONGEST_REQUEST_ID} printable characters without space around them"
-            raise ValueError(_problem("request_id", name, expected))
+            raise ValueError(_describe_problem("request_id", name, expected))
         if not _REVISION.fullmatch(self.revision):
-            raise ValueError(_problem("revision", self.revision, "MODEL-vN, as in `digits-v7`"))
+            raise ValueError(_describe_problem("revision", self.revision, "MODEL-vN, as in `digits-v7`"))
 
     @property
     def model(self) -> str:
@@ -56,30 +56,32 @@ def label_of(row: object, model: str) -> Label:
     ValueError: wrong: seen 'maybe', expected 0, 1, true or false
     """
     if not isinstance(row, Mapping):
-        raise ValueError(_problem("row", row, f"an object with {', '.join(COLUMNS)}"))  # noqa: TRY004 - data, no bug
+        raise ValueError(_describe_problem("row", row, f"an object with {', '.join(COLUMNS)}"))  # noqa: TRY004 - data, no bug
     if set(row) != set(COLUMNS):
-        raise ValueError(_problem("columns", ", ".join(map(str, row)), ", ".join(COLUMNS)))
-    label = Label(request_id=_text(row, "request_id"), revision=_text(row, "revision"), wrong=_wrong(row["wrong"]))
+        raise ValueError(_describe_problem("columns", ", ".join(map(str, row)), ", ".join(COLUMNS)))
+    label = Label(
+        request_id=_read_text(row, "request_id"), revision=_read_text(row, "revision"), wrong=_read_wrong(row["wrong"])
+    )
     if label.model != model:
-        raise ValueError(_problem("revision", label.revision, f"a revision of {model}, as in `{model}-v7`"))
+        raise ValueError(_describe_problem("revision", label.revision, f"a revision of {model}, as in `{model}-v7`"))
     return label
 
 
-def _text(row: Mapping[object, object], column: str) -> str:
+def _read_text(row: Mapping[object, object], column: str) -> str:
     value = row[column]
     if not isinstance(value, str):
-        raise ValueError(_problem(column, value, "text"))  # noqa: TRY004 - wrong data, not a wrong call
+        raise ValueError(_describe_problem(column, value, "text"))  # noqa: TRY004 - wrong data, not a wrong call
     return value
 
 
-def _wrong(value: object) -> bool:
+def _read_wrong(value: object) -> bool:
     # not by equality: 1.0 equals 1, and a measure of how wrong it was must not become a plain yes
     known = _WRONG.get(str(value).lower()) if isinstance(value, bool | int | str) else None
     if known is None:
-        raise ValueError(_problem("wrong", value, "0, 1, true or false"))
+        raise ValueError(_describe_problem("wrong", value, "0, 1, true or false"))
     return known
 
 
-def _problem(what: str, seen: object, expected: str) -> str:
+def _describe_problem(what: str, seen: object, expected: str) -> str:
     shown = repr(seen)
     return f"{what}: seen {shown if len(shown) <= 80 else shown[:77] + '...'}, expected {expected}"  # noqa: PLR2004 - a line

@@ -27,7 +27,7 @@ Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class Score:
     """One metric's evidence, on the scale that decides."""
 
     check: Check
@@ -160,7 +160,7 @@ class Metric:
     check: Check
     guard: Callable[[ReleaseSpec], Guard | None]
     """Its weight and whether it must pass; None: the spec does not ask for it."""
-    score: Callable[[Evidence, ReleaseSpec, float], Scored]
+    score: Callable[[Evidence, ReleaseSpec, float], Score]
     """Returns its evidence; the number is its share of alpha."""
     source: Source | None = None
     """What it is updated from at a look at live requests; None: from copies alone, or not at all."""
@@ -172,15 +172,15 @@ def _update_scores(evidence: Evidence, judge: JudgeSpec, canary: Reading, stable
     ours, theirs = (one.summary.scores if one.summary else None for one in (canary, stable))
     if judge.scores is None or ours is None or theirs is None:
         return evidence
-    return replace(evidence, scores=means.grow(evidence.scores, ours, theirs))
+    return replace(evidence, scores=means.update_means(evidence.scores, ours, theirs))
 
 
-def _score_means(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scored:
-    guard = _require(spec.judge.scores)
-    return Scored(
+def _score_means(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score:
+    guard = _require_guard(spec.judge.scores)
+    return Score(
         check=Check.SCORES,
-        against=log_of(means.against(evidence.scores, guard.margin, guard.worse)),
-        favour=log_of(means.favour(evidence.scores, guard.tolerance, guard.worse)),
+        against=log_of(means.mean_evidence_against(evidence.scores, guard.margin, guard.worse)),
+        favour=log_of(means.mean_evidence_for(evidence.scores, guard.tolerance, guard.worse)),
         alpha=alpha,
         required=guard.required,
         seen=evidence.scores.canary_requests > 0,
@@ -191,15 +191,17 @@ def _score_means(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scored:
 def _update_classes(evidence: Evidence, judge: JudgeSpec, canary: Reading, stable: Reading) -> Evidence:
     if judge.classes is None or canary.summary is None or stable.summary is None:
         return evidence
-    return replace(evidence, classes=classes.grow(evidence.classes, canary.summary.classes, stable.summary.classes))
+    return replace(
+        evidence, classes=classes.update_class_mix(evidence.classes, canary.summary.classes, stable.summary.classes)
+    )
 
 
-def _score_classes(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scored:
-    guard = _require(spec.judge.classes)
-    return Scored(
+def _score_classes(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score:
+    guard = _require_guard(spec.judge.classes)
+    return Score(
         check=Check.CLASSES,
-        against=log_of(classes.against(evidence.classes, guard.margin)),
-        favour=log_of(classes.favour(evidence.classes, guard.tolerance)),
+        against=log_of(classes.class_evidence_against(evidence.classes, guard.margin)),
+        favour=log_of(classes.class_evidence_for(evidence.classes, guard.tolerance)),
         alpha=alpha,
         required=guard.required,
         seen=bool(evidence.classes.labels),
@@ -215,13 +217,13 @@ def _update_quantiles(evidence: Evidence, judge: JudgeSpec, canary: Reading, sta
     edges = evidence.quantiles.edges_milliseconds or theirs.edges_milliseconds
     if not ours.edges_milliseconds == theirs.edges_milliseconds == edges:
         return evidence
-    return replace(evidence, quantiles=quantiles.grow(evidence.quantiles, ours, theirs))
+    return replace(evidence, quantiles=quantiles.update_quantiles(evidence.quantiles, ours, theirs))
 
 
-def _score_quantiles(evidence: Evidence, _spec: ReleaseSpec, alpha: float) -> Scored:
-    return Scored(
+def _score_quantiles(evidence: Evidence, _spec: ReleaseSpec, alpha: float) -> Score:
+    return Score(
         check=Check.QUANTILES,
-        against=log_of(quantiles.against(evidence.quantiles)),
+        against=log_of(quantiles.quantile_evidence_against(evidence.quantiles)),
         favour=0.0,
         alpha=alpha,
         required=False,
@@ -240,12 +242,12 @@ def _guard_disagreement(spec: ReleaseSpec) -> Guard | None:
     return Guard() if shadow is not None and shadow.disagreement_limit is not None else None
 
 
-def _score_disagreement(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scored:
-    limit = _require(_require(spec.rollout.shadow).disagreement_limit)
-    return Scored(
+def _score_disagreement(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score:
+    limit = _require_guard(_require_guard(spec.rollout.shadow).disagreement_limit)
+    return Score(
         check=Check.DISAGREEMENT,
-        against=log_of(paired.against(evidence.pairs, limit)),
-        favour=log_of(paired.favour(evidence.pairs, limit)),
+        against=log_of(paired.disagreement_evidence_against(evidence.pairs, limit)),
+        favour=log_of(paired.disagreement_evidence_for(evidence.pairs, limit)),
         alpha=alpha,
         required=False,
         seen=evidence.pairs.pairs > 0,
@@ -261,12 +263,12 @@ def _guard_slowdown(spec: ReleaseSpec) -> Guard | None:
     return Guard(weight=aside.weight / 3 if aside else 1.0)
 
 
-def _score_slowdown(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scored:
-    limit = _require(spec.slowdown_limit)
-    return Scored(
+def _score_slowdown(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score:
+    limit = _require_guard(spec.slowdown_limit)
+    return Score(
         check=Check.SLOWDOWN,
-        against=log_of(paired.against_slower(evidence.pairs, limit)),
-        favour=log_of(paired.favour_slower(evidence.pairs, limit)),
+        against=log_of(paired.slowdown_evidence_against(evidence.pairs, limit)),
+        favour=log_of(paired.slowdown_evidence_for(evidence.pairs, limit)),
         alpha=alpha,
         required=False,
         seen=evidence.pairs.log_ratios.count > 0,
@@ -310,11 +312,11 @@ def find_others(spec: ReleaseSpec) -> Iterator[tuple[Metric, Guard]]:
             yield one, guard
 
 
-def update_drift(evidence: Evidence, judge: JudgeSpec, canary: Reading, stable: Reading) -> Evidence:
+def update_input_drift(evidence: Evidence, judge: JudgeSpec, canary: Reading, stable: Reading) -> Evidence:
     """Return the evidence on drift after a look; stable's inputs tell it, as the canary gets the same requests."""
     if judge.drift is None or canary.summary is None or stable.summary is None:
         return evidence
-    return replace(evidence, drift=drift.grow(evidence.drift, stable.summary.inputs, stable.summary.requests))
+    return replace(evidence, drift=drift.add_rows(evidence.drift, stable.summary.inputs, stable.summary.requests))
 
 
 def log_of(value: float) -> float:
@@ -322,7 +324,7 @@ def log_of(value: float) -> float:
     return math.log(value) if value > 0 else -counts.LARGEST_LOG
 
 
-def _require(guard: Found | None) -> Found:
+def _require_guard(guard: Found | None) -> Found:
     if guard is None:
         message = "a metric is scored only where the spec asks for it"
         raise ValueError(message)

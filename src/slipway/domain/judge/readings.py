@@ -134,14 +134,14 @@ class Cursor:
     tells: it continues `last` if the scrape was late, and this if the process began anew."""
 
 
-def news(cursor: Cursor, now: Mapping[str, Reading]) -> tuple[Mapping[str, Reading] | None, Cursor]:
+def delta_since(cursor: Cursor, now: Mapping[str, Reading]) -> tuple[Mapping[str, Reading] | None, Cursor]:
     """Return what came since the last look, by revision, and the cursor to go on with.
 
     None where that can't be said: the first look, other revisions than before, something went backwards.
     """
     for before in (cursor.last, cursor.doubted):
         if before.keys() == now.keys():
-            since = {name: since_reading(before[name], now[name]) for name in now}
+            since = {name: reading_since(before[name], now[name]) for name in now}
             known = {name: reading for name, reading in since.items() if reading is not None}
             if known.keys() == now.keys():
                 return known, Cursor(last=now)
@@ -150,24 +150,24 @@ def news(cursor: Cursor, now: Mapping[str, Reading]) -> tuple[Mapping[str, Readi
     return None, replace(cursor, doubted=now)
 
 
-def since_reading(before: Reading, after: Reading) -> Reading | None:
+def reading_since(before: Reading, after: Reading) -> Reading | None:
     """Return the difference of two readings; None where anything went backwards or is read in one of them only."""
     since = Reading(
-        requests=_both(counters.since, before.requests, after.requests),
-        latencies=_both(_latencies, before.latencies, after.latencies),
-        summary=_both(_summary, before.summary, after.summary),
-        labels=_both(counters.since, before.labels, after.labels),
+        requests=_subtract_both(counters.counters_since, before.requests, after.requests),
+        latencies=_subtract_both(_latencies_since, before.latencies, after.latencies),
+        summary=_subtract_both(_summary_since, before.summary, after.summary),
+        labels=_subtract_both(counters.counters_since, before.labels, after.labels),
     )
     parts = ("requests", "latencies", "summary", "labels")
     lost = any(getattr(since, part) is None and getattr(after, part) is not None for part in parts)
     return None if lost else since
 
 
-def _both(since: Callable[[Kind, Kind], Kind | None], before: Kind | None, after: Kind | None) -> Kind | None:
+def _subtract_both(since: Callable[[Kind, Kind], Kind | None], before: Kind | None, after: Kind | None) -> Kind | None:
     return None if before is None or after is None else since(before, after)
 
 
-def _latencies(before: Latencies, after: Latencies) -> Latencies | None:
+def _latencies_since(before: Latencies, after: Latencies) -> Latencies | None:
     if before.edges_milliseconds != after.edges_milliseconds:
         return None
     slower = tuple(b - a for a, b in zip(before.slower, after.slower, strict=True))
@@ -177,10 +177,10 @@ def _latencies(before: Latencies, after: Latencies) -> Latencies | None:
         return None
 
 
-def _summary(before: Summary, after: Summary) -> Summary | None:
-    scores = _both(sums_since, before.scores or NO_SUMS, after.scores)
-    classes = {name: _fallen(count - before.classes.get(name, 0)) for name, count in after.classes.items()}
-    inputs = {name: _bins(before.inputs.get(name, ()), counts) for name, counts in after.inputs.items()}
+def _summary_since(before: Summary, after: Summary) -> Summary | None:
+    scores = _subtract_both(sums_since, before.scores or NO_SUMS, after.scores)
+    classes = {name: _without_rounding(count - before.classes.get(name, 0)) for name, count in after.classes.items()}
+    inputs = {name: _bins_since(before.inputs.get(name, ()), counts) for name, counts in after.inputs.items()}
     lost = before.classes.keys() - after.classes.keys() or before.inputs.keys() - after.inputs.keys()
     negative = any(count < 0 for counts in (classes.values(), *inputs.values()) for count in counts)
     requests, nonfinite = after.requests - before.requests, after.nonfinite - before.nonfinite
@@ -200,12 +200,12 @@ def sums_since(before: Sums, after: Sums) -> Sums | None:
     return Sums(count=after.count - before.count, total=total, squares=squares)
 
 
-def _fallen(difference: float) -> float:
+def _without_rounding(difference: float) -> float:
     """Return a difference of sums of shares, without what rounding took from it."""
     return 0.0 if -_ROUNDING < difference < 0 else difference
 
 
-def _bins(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+def _bins_since(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
     if len(before) != len(after):
         return after if not before else (-1,)
     return tuple(b - a for a, b in zip(before, after, strict=True))

@@ -59,13 +59,13 @@ class Optimized:
     """One sentence."""
 
 
-def spelled_out(signature: Signature, columns: Sequence[str]) -> Signature:
+def name_columns(signature: Signature, columns: Sequence[str]) -> Signature:
     """Return a signature of one matrix as named columns: rows files have names, matrices have none.
 
     A signature of columns stays as it is. Raises ValueError when the matrix has another width.
 
     >>> matrix = Signature(inputs=(Column(name="", kind="float64", shape=(-1, 2)),), outputs=())
-    >>> spelled_out(matrix, ["a", "b"]).columns
+    >>> name_columns(matrix, ["a", "b"]).columns
     ('a', 'b')
     """
     if len(signature.inputs) != 1 or len(signature.inputs[0].shape) == 1:

@@ -42,7 +42,7 @@ def paired_speedup(
     return float(np.median(ratios)), float(low), float(high)
 
 
-def choose(table: Sequence[Variant], *, confidence: float) -> Optimized:
+def choose_variant(table: Sequence[Variant], *, confidence: float) -> Optimized:
     """Choose the fastest variant that keeps parity and is faster with confidence; else plain, the table's first.
 
     Raises ValueError for a table that does not begin with `plain`.
@@ -53,24 +53,24 @@ def choose(table: Sequence[Variant], *, confidence: float) -> Optimized:
     measured = [row for row in table[1:] if row.median_microseconds and _keeps_parity(row)]
     faster = [row for row in measured if row.speedup_low > GAIN]
     chosen = max(faster, key=lambda row: row.speedup, default=table[0])
-    return Optimized(chosen=chosen, table=tuple(table), reason=_reason(table, measured, chosen, confidence))
+    return Optimized(chosen=chosen, table=tuple(table), reason=_describe_choice(table, measured, chosen, confidence))
 
 
 def _keeps_parity(row: Variant) -> bool:
     return row.parity is not None and row.parity.outcome is Outcome.PASS
 
 
-def _reason(table: Sequence[Variant], measured: Sequence[Variant], chosen: Variant, confidence: float) -> str:
+def _describe_choice(table: Sequence[Variant], measured: Sequence[Variant], chosen: Variant, confidence: float) -> str:
     sure = f"with {confidence * 100:g} % confidence"
     if chosen is not table[0]:
-        return f"{_said(chosen)}: faster than plain {sure}"
+        return f"{_describe_speed(chosen)}: faster than plain {sure}"
     if measured:
-        shown = "; ".join(map(_said, measured))
+        shown = "; ".join(map(_describe_speed, measured))
         return f"nothing is over {GAIN - 1:.0%} faster than plain {sure}: {shown}"
     notes = "; ".join(f"{row.name}: {row.note}" for row in table[1:])
     return f"plain ships: no variant could be compared ({notes})" if notes else "plain ships: no variant was asked for"
 
 
-def _said(row: Variant) -> str:
+def _describe_speed(row: Variant) -> str:
     """Say one row's speed: `graph 1.01x (0.98 to 1.03)`."""
     return f"{row.name} {row.speedup:.2f}x ({row.speedup_low:.2f} to {row.speedup_high:.2f})"

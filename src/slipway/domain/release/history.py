@@ -14,13 +14,13 @@ LEAVING = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 """Phases in which it loses it again."""
 
 
-def entry(record: ReleaseRecord, run_id: str) -> HistoryEntry:
+def make_entry(record: ReleaseRecord, run_id: str) -> HistoryEntry:
     """Return one release's line, with what its own record says of when it served.
 
     `served_from` is the first moment with all traffic. `served_until` is set only where the release took that back
-    itself; that another version took over is for `served` to find.
+    itself; that another version took over is for `find_serving_periods` to find.
     """
-    since = _first(record, SERVING, after=0.0)
+    since = _find_first(record, SERVING, after=0.0)
     if since is None and record.state is ReleaseState.PROMOTED:
         since = record.ended_at
     return HistoryEntry(
@@ -34,11 +34,11 @@ def entry(record: ReleaseRecord, run_id: str) -> HistoryEntry:
         replaced=record.replaced,
         run_id=run_id,
         served_from=since,
-        served_until=None if since is None else _first(record, LEAVING, after=since),
+        served_until=None if since is None else _find_first(record, LEAVING, after=since),
     )
 
 
-def served(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
+def find_serving_periods(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """Return the lines of one model, oldest first, each with when it served and when the next took over.
 
     A version that was taken back after it had all traffic hands over to the one that it had replaced: that one gets
@@ -46,13 +46,13 @@ def served(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """
     lines = list(entries)
     lines += [back for line in lines if (back := _came_back(line)) is not None]
-    reigns = sorted((line for line in lines if line.served_from is not None), key=_since)
-    ends = {id(line): _since(after) for line, after in pairwise(reigns)}
-    closed = [replace(line, served_until=_earlier(line.served_until, ends.get(id(line)))) for line in lines]
+    reigns = sorted((line for line in lines if line.served_from is not None), key=_serving_since)
+    ends = {id(line): _serving_since(after) for line, after in pairwise(reigns)}
+    closed = [replace(line, served_until=_pick_earlier(line.served_until, ends.get(id(line)))) for line in lines]
     return sorted(closed, key=lambda line: (line.started_at, line.ended_at, line.version))
 
 
-def _first(record: ReleaseRecord, phases: frozenset[Phase], *, after: float) -> float | None:
+def _find_first(record: ReleaseRecord, phases: frozenset[Phase], *, after: float) -> float | None:
     return min((one.at for one in record.timeline if one.phase in phases and one.at >= after), default=None)
 
 
@@ -71,9 +71,9 @@ def _came_back(line: HistoryEntry) -> HistoryEntry | None:
     )
 
 
-def _since(line: HistoryEntry) -> float:
+def _serving_since(line: HistoryEntry) -> float:
     return line.served_from or 0.0
 
 
-def _earlier(one: float | None, other: float | None) -> float | None:
+def _pick_earlier(one: float | None, other: float | None) -> float | None:
     return min((moment for moment in (one, other) if moment is not None), default=None)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slipway.domain.judge.evidence import NO_EVIDENCE, carried
+from slipway.domain.judge.evidence import NO_EVIDENCE, prior_for_next_rollout
 from slipway.domain.release.record import HistoryEntry
 from slipway.domain.release.version import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, find_champion
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -96,7 +96,7 @@ def new_status(version: ModelVersion, release_id: str, now: float, before: Rollo
         started_at=now,
         entered_at=now,
         heartbeat_at=now,
-        evidence=carried(before.evidence) if before else NO_EVIDENCE,
+        evidence=prior_for_next_rollout(before.evidence) if before else NO_EVIDENCE,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Summary
-from slipway.domain.rollout.capacity import raised, retreat, shortages
+from slipway.domain.rollout.capacity import find_floors_to_raise, find_retreat, find_shortages
 from slipway.domain.rollout.revision import Health, Rescue, Revision, RevisionState, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -76,19 +76,19 @@ def wanted_traffic(status: RolloutStatus) -> Traffic | None:
         return None
     match status.phase:
         case Phase.PROMOTING | Phase.BAKING | Phase.SUCCEEDED:
-            return _promoted(status, canary, stable)
+            return _promoted_traffic(status, canary, stable)
         case Phase.ROLLING_BACK | Phase.ROLLED_BACK:
             return Traffic(stable=stable) if stable else None
         case _ if status.copying and stable:
             return Traffic(stable=stable, canary=canary, shadow=canary)
         case Phase.SHIFTING | Phase.HELD if stable:
             share = status.weight_percent
-            return Traffic(stable=stable, canary=canary, canary_percent=share, rescue=_rescue(status))
+            return Traffic(stable=stable, canary=canary, canary_percent=share, rescue=_wanted_rescue(status))
         case _:
             return None
 
 
-def _rescue(status: RolloutStatus) -> Rescue | None:
+def _wanted_rescue(status: RolloutStatus) -> Rescue | None:
     """Return how the revision before answers in the place of the one that is released; never the other way round.
 
     A version that a person takes back (`direct`) is not rescued by the one that it takes the place of.
@@ -100,23 +100,23 @@ def _rescue(status: RolloutStatus) -> Rescue | None:
     return Rescue(of=canary.name, by=stable.name, at_once=bounds.at_once, after_seconds=bounds.after_seconds)
 
 
-def _promoted(status: RolloutStatus, canary: str, stable: str | None) -> Traffic:
+def _promoted_traffic(status: RolloutStatus, canary: str, stable: str | None) -> Traffic:
     """Return the shares after promotion: the old revision keeps what the status does not give to the new one."""
     if stable is None or status.phase is Phase.SUCCEEDED:
         return Traffic(stable=canary)
     share = 100 - status.weight_percent
-    return Traffic(stable=canary, canary=stable, canary_percent=share, rescue=_rescue(status))
+    return Traffic(stable=canary, canary=stable, canary_percent=share, rescue=_wanted_rescue(status))
 
 
-def way(
-    status: RolloutStatus, seen: Observation, towards: Traffic | None = None, *, overloading: bool = False
+def find_traffic_actions(
+    status: RolloutStatus, seen: Observation, target: Traffic | None = None, *, ignore_capacity: bool = False
 ) -> tuple[Action, ...]:
     """Route as the status wants it, if it is not so already; what is to serve and is not there is started first.
 
-    A share grows once its revision has the replicas for it; `overloading` does not wait for them. On the way back
+    A share grows once its revision has the replicas for it; `ignore_capacity` does not wait for them. On the way back
     the requests follow the replicas as they become ready.
     """
-    wanted = towards or wanted_now(status, seen)
+    wanted = target or wanted_now(status, seen)
     if wanted is None:
         return ()
     for revision in filter(None, (status.stable, status.canary)):
@@ -124,20 +124,20 @@ def way(
             return (Start(revision=revision),)
     if wanted == seen.traffic:
         return ()
-    floors = raised(wanted, seen.traffic, seen.revisions)
+    floors = find_floors_to_raise(wanted, seen.traffic, seen.revisions)
     reserve = (Reserve(floors=floors),) if floors else ()
     if not _ready_for(wanted, seen):
         return reserve
-    next_one = wanted if overloading else _as_far_as_carried(status, wanted, seen)
+    next_one = wanted if ignore_capacity else _traffic_within_capacity(status, wanted, seen)
     return (*reserve, Route(traffic=next_one)) if next_one and next_one != seen.traffic else reserve
 
 
-def _as_far_as_carried(status: RolloutStatus, wanted: Traffic, seen: Observation) -> Traffic | None:
+def _traffic_within_capacity(status: RolloutStatus, wanted: Traffic, seen: Observation) -> Traffic | None:
     """Return how requests may be shared with the replicas that are ready."""
-    if not shortages(wanted, seen.traffic, seen.revisions):
+    if not find_shortages(wanted, seen.traffic, seen.revisions):
         return wanted
     if status.phase is Phase.ROLLING_BACK and seen.traffic is not None:
-        return retreat(wanted, seen.traffic, seen.revisions)
+        return find_retreat(wanted, seen.traffic, seen.revisions)
     return seen.traffic
 
 

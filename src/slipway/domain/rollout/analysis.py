@@ -6,7 +6,7 @@ from dataclasses import replace
 from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import Decision, decide, drifted, score, verdicts
+from slipway.domain.judge.decision import Decision, build_verdicts, decide, find_drift, score_metrics
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.readings import Summary
 from slipway.domain.judge.statistics import route, shared_faults
@@ -31,21 +31,21 @@ OF_COPIES = {Check.COPIES, Check.DISAGREEMENT, Check.SLOWDOWN}
 """Checks that copies are judged by."""
 
 
-def warmed(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+def update_warming(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
     """Note which replicas may be cold: some came, or their revision got more requests, a moment ago.
 
     Where both versions said at the last look that they are warm, and say so now, none is.
     """
-    seconds, names = _window(spec, status), [name_of(status.canary) or "", name_of(status.stable) or ""]
+    seconds, names = _warm_up_seconds(spec, status), [name_of(status.canary) or "", name_of(status.stable) or ""]
     replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
-    noted = warming.added(status.warming, replicas, now, seconds)
+    noted = warming.add_replicas(status.warming, replicas, now, seconds)
     risen = status.phase in WARMED_UP and now - status.entered_at < seconds
     warm = all((seen.summaries or {}).get(name, NO_SUMMARY).warm for name in names)
     cold = (risen or now < noted.until) and not (noted.warm and warm)
-    return replace(status, warming=replace(warming.begun(noted, seen.live, cold=cold), warm=warm, cold=cold))
+    return replace(status, warming=replace(warming.begin_window(noted, seen.live, cold=cold), warm=warm, cold=cold))
 
 
-def _window(spec: ReleaseSpec, status: RolloutStatus) -> float:
+def _warm_up_seconds(spec: ReleaseSpec, status: RolloutStatus) -> float:
     """Return how long a replica may be cold: at most half of a phase's time, so that short ones weigh something."""
     rollout = spec.rollout
     match status.phase:
@@ -61,22 +61,22 @@ def _window(spec: ReleaseSpec, status: RolloutStatus) -> float:
 def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
     """Return what the judge says of a rollout now; after promotion, whichever comparison speaks against the canary."""
     said = decide(status.evidence, spec)
-    if said.outcome is Outcome.FAIL or not baking.compares(status):
+    if said.outcome is Outcome.FAIL or not baking.is_comparing(status):
         return said
     late = baking.decide_after_promotion(status.evidence_after_promotion, spec)
     against = max(said.evidence_against, late.evidence_against)
     return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=against)
 
 
-def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+def update_verdicts(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
     """Let the judge look where there is something to see, and write down what it says."""
     shadow = seen.shadow or status.shadow
     told = seen.traffic.weights.get(name_of(status.canary) or "", 0) if seen.traffic else status.weight_percent
     when = judge.When(at=now, weight_percent=told)
     looked = replace(
         status,
-        evidence=_looked(spec, status, seen, when),
-        evidence_after_promotion=_looked_after_promotion(spec, status, seen, when),
+        evidence=_update_evidence(spec, status, seen, when),
+        evidence_after_promotion=_update_after_promotion(spec, status, seen, when),
     )
     if looked == status or status.alone:
         return replace(looked, shadow=shadow)
@@ -86,58 +86,64 @@ def judged(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: flo
         shadow=shadow,
         evidence_against=said.evidence_against,
         evidence_for=said.evidence_for,
-        verdicts=_verdicts(spec, looked),
+        verdicts=_build_verdicts(spec, looked),
     )
 
 
-def _verdicts(spec: ReleaseSpec, status: RolloutStatus) -> tuple[Verdict, ...]:
+def _build_verdicts(spec: ReleaseSpec, status: RolloutStatus) -> tuple[Verdict, ...]:
     profiles = status.canary.package.profile if status.canary else ()
-    found = verdicts(status.evidence, spec, profiles)
-    if baking.compares(status):
+    found = build_verdicts(status.evidence, spec, profiles)
+    if baking.is_comparing(status):
         found += baking.verdicts_after_promotion(status.evidence_after_promotion, spec)
     return tuple(found)
 
 
-def _looked(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+def _update_evidence(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
     """Return the evidence after this look. An arm that can't be read is no evidence, good or bad.
 
     A stable revision that is not ready is no reference: beside it any canary looks fine.
     """
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None:
-        return _learned(status, _alone(seen.live or {}, canary), spec, when) if status.alone else status.evidence
+        return (
+            _learn_bursts(status, _counters_of(seen.live or {}, canary), spec, when)
+            if status.alone
+            else status.evidence
+        )
     live = _arms(canary, stable, seen)
     ready = state_in(seen, stable).health is Health.READY
     cold = status.warming.cold
     match status.phase:
         case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
-            noted = judge.remember(status.evidence, live, spec.judge)
-            learned = judge.learn(noted, _alone(live.counters, stable), spec.judge, when)
+            noted = judge.advance_cursors(status.evidence, live, spec.judge)
+            learned = judge.learn_bursts(noted, _counters_of(live.counters, stable), spec.judge, when)
             came = None if cold else seen.shadow.since(status.shadow)
-            return judge.look_at_pairs(learned, came, spec.judge, when, patient=_may_wait(spec))
+            return judge.update_from_copies(learned, came, spec.judge, when, patient=_may_wait(spec))
         case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
-            return _weighed(status.evidence, live, spec, when, cold=cold)
+            return _weigh_live(status.evidence, live, spec, when, cold=cold)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
-            return judge.remember(status.evidence, live, spec.judge)
+            return judge.advance_cursors(status.evidence, live, spec.judge)
         case Phase.BAKING:
-            learned = _learned(status, _alone(live.counters, canary), spec, when)
-            return judge.look(learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when)
+            learned = _learn_bursts(status, _counters_of(live.counters, canary), spec, when)
+            return judge.update_evidence(
+                learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when
+            )
         case _:
             return status.evidence
 
 
-def _looked_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+def _update_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
     """Return the evidence of old and new beside one another after promotion; the new one is the canary still."""
     canary, stable = name_of(status.canary), name_of(status.stable)
-    if canary is None or stable is None or not baking.compares(status):
+    if canary is None or stable is None or not baking.is_comparing(status):
         return status.evidence_after_promotion
     live = replace(_arms(canary, stable, seen), labels={})
     both = seen.traffic is not None and bool(seen.traffic.weights.get(stable))
     if not both or state_in(seen, stable).health is not Health.READY:
-        return judge.remember(status.evidence_after_promotion, live, spec.judge)
+        return judge.advance_cursors(status.evidence_after_promotion, live, spec.judge)
     before, cold = status.evidence_after_promotion, status.warming.cold
-    begun = before if cold else baking.start_anew(before, spec, when.at)
-    return _weighed(begun, live, spec, when, cold=cold)
+    begun = before if cold else baking.restart_rates(before, spec, when.at)
+    return _weigh_live(begun, live, spec, when, cold=cold)
 
 
 def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
@@ -151,9 +157,9 @@ def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
     )
 
 
-def _weighed(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
+def _weigh_live(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
     """Return the evidence after a look at live requests; what a cold replica explains is remembered, not weighed."""
-    look = judge.look_while_cold if cold else judge.look
+    look = judge.update_while_cold if cold else judge.update_evidence
     return look(evidence, live, spec.judge, when)
 
 
@@ -172,13 +178,15 @@ def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation
     return warming.more_than_cold(status.warming, (canary, stable), seen.live or {}, spec.judge.alpha)
 
 
-def _learned(status: RolloutStatus, counters: Mapping[str, Counters], spec: ReleaseSpec, when: judge.When) -> Evidence:
+def _learn_bursts(
+    status: RolloutStatus, counters: Mapping[str, Counters], spec: ReleaseSpec, when: judge.When
+) -> Evidence:
     """Return the evidence after a look at what serves now; what a cold replica explains is remembered, not learned."""
-    learned = judge.learn(status.evidence, counters, spec.judge, when)
+    learned = judge.learn_bursts(status.evidence, counters, spec.judge, when)
     return replace(status.evidence, cursors=learned.cursors) if status.warming.cold else learned
 
 
-def _alone(counters: Mapping[str, Counters], name: str | None) -> dict[str, Counters]:
+def _counters_of(counters: Mapping[str, Counters], name: str | None) -> dict[str, Counters]:
     return {name: counters[name]} if name is not None and name in counters else {}
 
 
@@ -212,7 +220,11 @@ def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
     """
     if _learns_first(spec, status):
         return False
-    said = {one.check: one.outcome(spec.judge.beta) for one in score(status.evidence, spec) if one.check in OF_COPIES}
+    said = {
+        one.check: one.outcome(spec.judge.beta)
+        for one in score_metrics(status.evidence, spec)
+        if one.check in OF_COPIES
+    }
     return said.get(Check.COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
 
 
@@ -233,12 +245,14 @@ def _find_fault(spec: ReleaseSpec, status: RolloutStatus) -> Hold | None:
     evidence, watched = status.evidence, spec.judge.drift
     if evidence.fault.now:
         reason = HoldReason.BOTH_FAIL if evidence.fault.canary_share else HoldReason.STABLE_FAILS
-        sentence = f"{shared_faults.sentence(evidence.fault)}: the weights stay until it is over"
+        sentence = f"{shared_faults.describe_fault(evidence.fault)}: the weights stay until it is over"
         return Hold(reason=reason, sentence=sentence)
-    if route.mismatched(evidence.route, spec.judge.alpha):
-        return Hold(reason=HoldReason.WRONG_ROUTE, sentence=f"{route.sentence(evidence.route)}: the weights stay")
+    if route.is_mismatched(evidence.route, spec.judge.alpha):
+        return Hold(
+            reason=HoldReason.WRONG_ROUTE, sentence=f"{route.describe_mismatch(evidence.route)}: the weights stay"
+        )
     if watched is not None and watched.action is DriftAction.GUARD and status.canary is not None:
-        sentence = drifted(evidence, spec.judge, status.canary.package.profile)
+        sentence = find_drift(evidence, spec.judge, status.canary.package.profile)
         return Hold(reason=HoldReason.INPUTS_DRIFTED, sentence=sentence) if sentence else None
     return None
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from slipway.domain.judge.asked_again import worked_out_once
 from slipway.domain.judge.checks import AFTER_PROMOTION, Check
-from slipway.domain.judge.decision import Decision, decide, verdicts
+from slipway.domain.judge.decision import Decision, build_verdicts, decide
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.metrics import rate_guards
 from slipway.domain.judge.statistics import counts
@@ -29,7 +29,7 @@ AT_ONCE = 0.2
 """Weight of "it is worse from promotion on"; the rest is on faults that begin later."""
 
 
-def held_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
+def find_hold_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
     """Return the percent of requests that the old revision keeps while baking.
 
     None where there is none, and where a person took a version back: the bad one gets nothing any more.
@@ -39,20 +39,20 @@ def held_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
     return spec.rollout.hold_back_percent
 
 
-def serves_alone(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
+def describe_learning(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
     """Say that a first version serves, and until when its errors are learned."""
     until = datetime.fromtimestamp(now + spec.rollout.bake_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"{status.reason}; it serves alone, and how its errors come together is learned until {until}"
 
 
-def served_alone(status: RolloutStatus) -> str:
+def describe_learned(status: RolloutStatus) -> str:
     """Say what was learned of a first version that served alone."""
     pairs = status.evidence.rate(Check.ERRORS).dispersion.pairs
     name = status.canary.name if status.canary else "it"
     return f"{name} serves; while it was alone, its errors were learned from {pairs} differences of successive blocks"
 
 
-def compares(status: RolloutStatus) -> bool:
+def is_comparing(status: RolloutStatus) -> bool:
     """Say whether both revisions get requests though the canary was promoted."""
     return status.phase is Phase.BAKING and status.weight_percent < 100  # noqa: PLR2004 - percent
 
@@ -66,7 +66,7 @@ def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
     return spec.model_copy(update={"judge": judge, "rollout": rollout})
 
 
-def start_anew(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
+def restart_rates(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
     """Return the evidence with one more start, where a block begins at this moment.
 
     What breaks late is then not diluted by what went well before. `AT_ONCE` of the weight is on the beginning, the rest
@@ -78,7 +78,7 @@ def start_anew(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
     return replace(
         before,
         rates={
-            check: one if one.block in {None, block} else counts.start_anew(one, guards[check], share)
+            check: one if one.block in {None, block} else counts.add_start(one, guards[check], share)
             for check, one in before.rates.items()
             if check in guards
         },
@@ -94,5 +94,5 @@ def decide_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> Decision:
 
 def verdicts_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Verdict]:
     """Return one verdict per metric; none of them is waited for."""
-    found = verdicts(evidence, spec_after_promotion(spec))
+    found = build_verdicts(evidence, spec_after_promotion(spec))
     return [replace(one, check=AFTER_PROMOTION + one.check, blocking=False) for one in found]

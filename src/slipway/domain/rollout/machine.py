@@ -11,7 +11,7 @@ the end.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from slipway.domain.judge.evidence import carried
+from slipway.domain.judge.evidence import prior_for_next_rollout
 from slipway.domain.judge.statistics import quantiles
 from slipway.domain.rollout.actions import (
     Action,
@@ -19,36 +19,36 @@ from slipway.domain.rollout.actions import (
     Reserve,
     Start,
     Stop,
+    find_traffic_actions,
     name_of,
     remark_on,
     state_in,
     wanted_now,
     wanted_traffic,
-    way,
 )
 from slipway.domain.rollout.analysis import (
     copies_pass,
     decision_of,
     find_copying_hold,
     find_hold,
-    judged,
     step_is_over,
     too_bad_for_cold,
-    warmed,
+    update_verdicts,
+    update_warming,
 )
-from slipway.domain.rollout.baking import held_back, served_alone, serves_alone
-from slipway.domain.rollout.capacity import raised, settled, shortages
+from slipway.domain.rollout.baking import describe_learned, describe_learning, find_hold_back
+from slipway.domain.rollout.capacity import find_floors_to_raise, find_floors_to_release, find_shortages
 from slipway.domain.rollout.revision import Health, Revision, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.rollout.status import Hold, HoldReason, Phase, RolloutStatus
-from slipway.domain.rollout.timeline import moment_of, remembered
+from slipway.domain.rollout.timeline import append_to_timeline, moment_of
 from slipway.domain.rollout.warming import NOTHING_WARMS
 from slipway.domain.spec.release import Deadline, ReleaseSpec
 from slipway.domain.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Transition:
     """What follows from one look: the status to keep, what to do, and why."""
 
     status: RolloutStatus
@@ -56,7 +56,7 @@ class Step:
     reason: str = ""
 
 
-def begin(
+def begin_traffic(
     status: RolloutStatus, canary: Revision, stable: Revision | None, now: float, *, needs_approval: bool = False
 ) -> RolloutStatus:
     """Return the status with which the traffic part of a release begins; raise ValueError for what serves already."""
@@ -67,7 +67,7 @@ def begin(
         status,
         canary=canary,
         stable=stable,
-        evidence=carried(status.evidence),
+        evidence=prior_for_next_rollout(status.evidence),
         evidence_against=1.0,
         evidence_for=1.0,
         verdicts=(),
@@ -76,30 +76,30 @@ def begin(
         step=0,
         awaits_approval=needs_approval,
     )
-    return _enter(replace(begun, heartbeat_at=now), Phase.STARTING, f"{canary.name} is being started", now)
+    return _enter_phase(replace(begun, heartbeat_at=now), Phase.STARTING, f"{canary.name} is being started", now)
 
 
-def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     """Return what follows from one look. After a terminal phase: nothing, whatever is seen.
 
     Raises ValueError for a status that has no canary yet (PENDING): there is nothing to advance.
     """
     if status.phase.terminal:
-        return Step(status=status, reason=status.reason)
+        return Transition(status=status, reason=status.reason)
     if status.canary is None:
-        message = f"rollout {status.release_id} is {status.phase}: begin() it first"
+        message = f"rollout {status.release_id} is {status.phase}: begin_traffic() it first"
         raise ValueError(message)
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
     hold = status.hold if status.phase is Phase.HELD else None
-    status = _noted(replace(status, heartbeat_at=now, hold=hold), seen, now)
-    status = judged(spec, warmed(spec, status, seen, now), seen, now)
-    status = _interrupted(spec, status, seen, now)
+    status = _note_remark(replace(status, heartbeat_at=now, hold=hold), seen, now)
+    status = update_verdicts(spec, update_warming(spec, status, seen, now), seen, now)
+    status = _check_interruptions(spec, status, seen, now)
     step = _PHASES[status.phase](spec, status, seen, now)
-    return replace(step, status=remembered(step.status, now), reason=step.status.reason)
+    return replace(step, status=append_to_timeline(step.status, now), reason=step.status.reason)
 
 
-def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+def undo_rollout(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
     """Return the status that takes a rollout back, wherever it is; raises ValueError when it is over, or serves alone.
 
     Where nothing was started yet, it is STOPPED at once.
@@ -107,10 +107,10 @@ def undo(status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
     if status.phase.terminal or status.alone:
         message = f"rollout {status.release_id} is {status.phase}: there is nothing to take back"
         raise ValueError(message)
-    return _enter(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
+    return _enter_phase(status, Phase.ROLLING_BACK if status.canary else Phase.STOPPED, reason, now)
 
 
-def _noted(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+def _note_remark(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
     """Write down what was seen beside the canary's own state, once."""
     remark = remark_on(seen)
     if not remark or remark == status.remark:
@@ -119,27 +119,27 @@ def _noted(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatu
     return replace(status, remark=remark, timeline=(*status.timeline, moment))
 
 
-def _interrupted(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+def _check_interruptions(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
     """Take the canary back for what needs no waiting: guards without statistics, and the judge's FAIL."""
     if status.phase is Phase.ROLLING_BACK:
         return status
     if status.phase is not Phase.BAKING:
         if seen.superseded_by is not None and status.phase is not Phase.PROMOTING:
             reason = f"superseded by version {seen.superseded_by}, which arrived meanwhile"
-            return _enter(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
+            return _enter_phase(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
         if seen.approval is not None and not seen.approval.approve:
-            return _enter(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
-        trouble = _trouble(status, seen) or too_bad_for_cold(spec, status, seen)
+            return _enter_phase(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
+        trouble = _find_trouble(status, seen) or too_bad_for_cold(spec, status, seen)
         alone = status.phase is Phase.PROMOTING and status.stable is None and seen.traffic == wanted_traffic(status)
         if trouble and not alone:  # where it serves alone, there is nothing to go back to
-            return _enter(status, Phase.ROLLING_BACK, trouble, now)
+            return _enter_phase(status, Phase.ROLLING_BACK, trouble, now)
     said = decision_of(spec, status)
     if said.outcome is Outcome.FAIL:  # in the bake window too: labels come late, and the old revision is warm
-        return _enter(status, Phase.ROLLING_BACK, said.reason, now)
+        return _enter_phase(status, Phase.ROLLING_BACK, said.reason, now)
     return status
 
 
-def _trouble(status: RolloutStatus, seen: Observation) -> str:
+def _find_trouble(status: RolloutStatus, seen: Observation) -> str:
     """Say what is wrong with the canary, if anything."""
     state = state_in(seen, name_of(status.canary))
     match state.health:
@@ -155,20 +155,22 @@ def _trouble(status: RolloutStatus, seen: Observation) -> str:
             return ""
 
 
-def _starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    canary = _require(status.canary)
+def _advance_starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+    canary = _require_canary(status.canary)
     state = state_in(seen, canary.name)
     following = _after_start(spec, status, now) if state.health is Health.READY else status
-    missing = _missing(following, seen)
+    missing = _describe_missing(following, seen)
     if following is not status and not missing:
-        return _move(following, seen)
+        return _move_traffic(following, seen)
     waited = now - status.entered_at
     if waited > spec.rollout.ready_timeout_seconds:
         why = missing or state.detail or state.health
         reason = f"{canary.name} was not ready after {waited:.0f} s: {why}"
-        return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
     start = (Start(revision=canary),) if state.health is Health.ABSENT else ()
-    return Step(status=replace(status, reason=missing or status.reason), actions=(*start, *_reserve(following, seen)))
+    return Transition(
+        status=replace(status, reason=missing or status.reason), actions=(*start, *_reserve_replicas(following, seen))
+    )
 
 
 def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
@@ -176,65 +178,65 @@ def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> Rollou
     if status.stable is None:
         return _approved_or_held(spec, status, f"{name} is ready; nothing serves yet, so it gets all requests", now)
     if status.direct:
-        return _promote(spec, status, f"{name} is ready and gets all requests again", now)
+        return _enter_promoting(spec, status, f"{name} is ready and gets all requests again", now)
     if spec.rollout.shadow is not None:
-        return _enter(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", now)
+        return _enter_phase(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", now)
     return _enter_step(spec, status, 0, now)
 
 
-def _shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _advance_shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     shadow, waited = spec.rollout.shadow, now - status.entered_at
     longest = shadow.duration_seconds if shadow is not None else 0.0
     hold = find_copying_hold(spec, status, seen)
-    if hold is None and (waited >= longest or _early(spec, status, waited)):
+    if hold is None and (waited >= longest or _may_end_early(spec, status, waited)):
         return _first_step(spec, status, seen, now)
     if waited >= longest + spec.rollout.deadline_seconds:
         reason = f"no decision {waited:.0f} s after the shadow began: {hold.sentence if hold else ''}"
-        return _move(_hold(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, now), seen)
-    told = replace(status, reason=f"shadow: {_told(status.shadow)}", hold=hold.reason if hold else None)
-    return _move(told, seen)
+        return _move_traffic(_enter_held(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, now), seen)
+    told = replace(status, reason=f"shadow: {_describe_comparison(status.shadow)}", hold=hold.reason if hold else None)
+    return _move_traffic(told, seen)
 
 
-def _early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+def _may_end_early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
     """Say whether the shadow may end before its time: copies have shown enough."""
     least = spec.rollout.shadow.at_least_seconds if spec.rollout.shadow is not None else None
     return least is not None and waited >= least and copies_pass(spec, status)
 
 
-def _first_step(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _first_step(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     """Begin the steps; the canary had replicas for all copies."""
-    step = _move(_enter_step(spec, status, 0, now, _told(status.shadow)), seen)
-    return replace(step, actions=(*_release(seen, status.canary), *step.actions))
+    step = _move_traffic(_enter_step(spec, status, 0, now, _describe_comparison(status.shadow)), seen)
+    return replace(step, actions=(*_release_replicas(seen, status.canary), *step.actions))
 
 
-def _told(compared: ShadowComparison) -> str:
+def _describe_comparison(compared: ShadowComparison) -> str:
     return (
         f"{compared.compared:,} copied requests answered by both, {compared.disagreed:,} differently; "
         f"failed: canary {compared.canary_failed:,}, stable {compared.stable_failed:,}"
     )
 
 
-def _shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _advance_shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     hold = find_hold(spec, status, seen)
-    following = status if hold else _following(spec, status, now)
-    missing = _missing(following, seen)
+    following = status if hold else _follow_evidence(spec, status, now)
+    missing = _describe_missing(following, seen)
     if hold is None and missing:
         hold = Hold(reason=HoldReason.REPLICAS, sentence=missing)
     if hold is None:
-        return _move(following, seen)
+        return _move_traffic(following, seen)
     waited = now - status.entered_at
     if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
         reason = f"no decision {waited:.0f} s after this step began: {hold.sentence}"
         choice = spec.rollout.on_deadline if hold.reason is HoldReason.REPLICAS else Deadline.HOLD
         if choice is Deadline.PROMOTE and following.phase is Phase.PROMOTING:
-            return _move(following, seen)
+            return _move_traffic(following, seen)
         if choice is Deadline.ROLL_BACK:
-            return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
-        return _keep(_hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now), seen)
-    return _keep(replace(status, reason=hold.sentence, hold=hold.reason), seen, reserve=following)
+            return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _keep_weights(_enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now), seen)
+    return _keep_weights(replace(status, reason=hold.sentence, hold=hold.reason), seen, reserve=following)
 
 
-def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+def _follow_evidence(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
     """Return what follows from the evidence: the same step, the next one, or what comes after the last."""
     said, waited = decision_of(spec, status), now - status.entered_at
     if not step_is_over(spec, status, waited):
@@ -243,17 +245,17 @@ def _following(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutS
         return _enter_step(spec, status, status.step + 1, now, said.reason)
     if said.outcome is Outcome.PASS:
         return _approved_or_held(spec, status, said.reason, now)
-    return _waiting(spec, replace(status, reason=said.reason), waited, now)
+    return _wait_or_decide(spec, replace(status, reason=said.reason), waited, now)
 
 
 def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
     if (spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
         waits = f"waits for approval before promotion; {reason}"
-        return _hold(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, now)
-    return _promote(spec, status, reason, now)
+        return _enter_held(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, now)
+    return _enter_promoting(spec, status, reason, now)
 
 
-def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float) -> RolloutStatus:
+def _wait_or_decide(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float) -> RolloutStatus:
     """Wait for evidence after the last step, until the deadline."""
     over = waited - spec.rollout.steps[status.step].duration_seconds
     if over < spec.rollout.deadline_seconds:
@@ -264,26 +266,30 @@ def _waiting(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float
         case Deadline.PROMOTE:
             return _approved_or_held(spec, status, reason, now)
         case Deadline.ROLL_BACK:
-            return _enter(status, Phase.ROLLING_BACK, reason, now)
+            return _enter_phase(status, Phase.ROLLING_BACK, reason, now)
         case Deadline.HOLD:
-            return _hold(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now)
+            return _enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now)
 
 
-def _held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _advance_held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     if status.copying:
         go_on = seen.approval is not None and seen.approval.approve
         hold = None if go_on else find_copying_hold(spec, status, seen)
-        return _move(status, seen) if hold else _first_step(spec, status, seen, now)
+        return _move_traffic(status, seen) if hold else _first_step(spec, status, seen, now)
     if seen.approval is not None and seen.approval.approve:
         approved = replace(status, approved_by=seen.approval.by)
-        return _move(_promote(spec, approved, f"approved by {seen.approval.by}", now), seen)
+        return _move_traffic(_enter_promoting(spec, approved, f"approved by {seen.approval.by}", now), seen)
     if status.held_from is not Phase.SHIFTING or find_hold(spec, status, seen):
-        return _keep(status, seen)
-    following = _resumed(spec, status, now)
-    return _keep(status, seen, reserve=following) if _missing(following, seen) else _move(following, seen)
+        return _keep_weights(status, seen)
+    following = _resume_shifting(spec, status, now)
+    return (
+        _keep_weights(status, seen, reserve=following)
+        if _describe_missing(following, seen)
+        else _move_traffic(following, seen)
+    )
 
 
-def _resumed(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+def _resume_shifting(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
     """Return what follows once nothing keeps the weights any more: the step anew, or what its evidence has become."""
     said, last = decision_of(spec, status), status.step + 1 == len(spec.rollout.steps)
     if last and said.outcome is Outcome.PASS:
@@ -293,70 +299,74 @@ def _resumed(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutSta
     return _enter_step(spec, status, status.step, now, said.reason)
 
 
-def _promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _advance_promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     canary = state_in(seen, name_of(status.canary))
     if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
-        told = replace(status, reason=_missing(status, seen) or status.reason)
-        return Step(status=told, actions=way(status, seen, overloading=_late(spec, status, now)))
+        told = replace(status, reason=_describe_missing(status, seen) or status.reason)
+        return Transition(
+            status=told, actions=find_traffic_actions(status, seen, ignore_capacity=_is_late(spec, status, now))
+        )
     if status.stable is None and not spec.rollout.bake_seconds:
-        return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, now))
     if status.stable is None:
-        return Step(status=_enter(status, Phase.BAKING, serves_alone(spec, status, now), now))
-    anew = replace(status, evidence_after_promotion=carried(status.evidence))
-    return Step(status=_enter(anew, Phase.BAKING, status.reason, now))
+        return Transition(status=_enter_phase(status, Phase.BAKING, describe_learning(spec, status, now), now))
+    anew = replace(status, evidence_after_promotion=prior_for_next_rollout(status.evidence))
+    return Transition(status=_enter_phase(anew, Phase.BAKING, status.reason, now))
 
 
-def _baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
-    return (_alone if status.alone else _beside_the_old)(spec, status, seen, now)
+def _advance_baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+    return (_bake_alone if status.alone else _bake_beside_old)(spec, status, seen, now)
 
 
-def _beside_the_old(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _bake_beside_old(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     canary, old = state_in(seen, name_of(status.canary)), state_in(seen, name_of(status.stable))
     if canary.health is not Health.READY:
         if old.health is not Health.READY:
-            return _move(status, seen)  # neither is well: keep both
+            return _move_traffic(status, seen)  # neither is well: keep both
         reason = f"{canary.name} is {canary.health} in its bake window: {canary.detail or 'no detail'}"
-        return _rolling_back(spec, _enter(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
     warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
     if warm and now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
-        step = _move(status, seen)
-        return replace(step, actions=(*step.actions, *_release(seen, status.canary, status.stable)))
+        step = _move_traffic(status, seen)
+        return replace(step, actions=(*step.actions, *_release_replicas(seen, status.canary, status.stable)))
     done = replace(status, phase=Phase.SUCCEEDED)
     if seen.traffic != wanted_traffic(done):
-        return _move(status, seen, towards=wanted_traffic(done))
-    release = _release(seen, status.canary)  # it had replicas for the share that the old one gave up
+        return _move_traffic(status, seen, target=wanted_traffic(done))
+    release = _release_replicas(seen, status.canary)  # it had replicas for the share that the old one gave up
     stop = (Stop(name=old.name),) if old.health is not Health.ABSENT else ()
     if release or stop:
-        return Step(status=status, actions=(*release, *stop))
-    return Step(status=_enter(status, Phase.SUCCEEDED, status.reason, now))
+        return Transition(status=status, actions=(*release, *stop))
+    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, now))
 
 
-def _alone(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _bake_alone(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     """Keep it there whatever it does: there is nothing to go back to. A newer version is not kept waiting."""
-    step, release = _move(status, seen), _release(seen, status.canary)
+    step, release = _move_traffic(status, seen), _release_replicas(seen, status.canary)
     learning = now - status.entered_at < spec.rollout.bake_seconds or bool(step.actions)
     if release or (learning and seen.superseded_by is None):
         return replace(step, actions=(*step.actions, *release))
-    return Step(status=_enter(status, Phase.SUCCEEDED, served_alone(status), now))
+    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, describe_learned(status), now))
 
 
-def _rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Step:
+def _advance_rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
     """Capacity before traffic: stable is ready first, then gets all requests, then the canary goes."""
-    canary = _require(status.canary)
+    canary = _require_canary(status.canary)
     if status.stable is None and seen.traffic is not None and seen.traffic.weights.get(canary.name):
         reason = f"{status.reason}; {canary.name} keeps all requests: there is nothing to go back to"
-        return Step(status=_enter(status, Phase.SUCCEEDED, reason, now))
+        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, reason, now))
     if status.stable is not None:
         gone = state_in(seen, status.stable.name).health is Health.ABSENT
         if gone or seen.traffic != wanted_traffic(status):
-            return Step(status=status, actions=way(status, seen, overloading=_late(spec, status, now)))
-    release = _release(seen, status.stable)
+            return Transition(
+                status=status, actions=find_traffic_actions(status, seen, ignore_capacity=_is_late(spec, status, now))
+            )
+    release = _release_replicas(seen, status.stable)
     if release or state_in(seen, canary.name).health is not Health.ABSENT:
-        return Step(status=status, actions=(*release, Stop(name=canary.name)))
-    return Step(status=_enter(status, Phase.ROLLED_BACK, status.reason, now))
+        return Transition(status=status, actions=(*release, Stop(name=canary.name)))
+    return Transition(status=_enter_phase(status, Phase.ROLLED_BACK, status.reason, now))
 
 
-def _late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
+def _is_late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
     """Say whether the replicas don't come: slow beats wrong on the way back, and split for ever on the way up.
 
     Where nodes have no room for two versions, the old one's stop is what makes it.
@@ -364,19 +374,19 @@ def _late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
     return now - status.entered_at > spec.rollout.ready_timeout_seconds
 
 
-def _pending(_spec: ReleaseSpec, status: RolloutStatus, _seen: Observation, _now: float) -> Step:
-    return Step(status=status)
+def _stay_pending(_spec: ReleaseSpec, status: RolloutStatus, _seen: Observation, _now: float) -> Transition:
+    return Transition(status=status)
 
 
-_PHASES: dict[Phase, Callable[[ReleaseSpec, RolloutStatus, Observation, float], Step]] = {
-    Phase.PENDING: _pending,
-    Phase.STARTING: _starting,
-    Phase.SHADOW: _shadow,
-    Phase.SHIFTING: _shifting,
-    Phase.HELD: _held,
-    Phase.PROMOTING: _promoting,
-    Phase.BAKING: _baking,
-    Phase.ROLLING_BACK: _rolling_back,
+_PHASES: dict[Phase, Callable[[ReleaseSpec, RolloutStatus, Observation, float], Transition]] = {
+    Phase.PENDING: _stay_pending,
+    Phase.STARTING: _advance_starting,
+    Phase.SHADOW: _advance_shadow,
+    Phase.SHIFTING: _advance_shifting,
+    Phase.HELD: _advance_held,
+    Phase.PROMOTING: _advance_promoting,
+    Phase.BAKING: _advance_baking,
+    Phase.ROLLING_BACK: _advance_rolling_back,
 }
 
 
@@ -390,38 +400,38 @@ _WEIGHTS = {
 """The canary's share where the phase alone says it; elsewhere it stays what it was."""
 
 
-def _move(status: RolloutStatus, seen: Observation, towards: Traffic | None = None) -> Step:
-    return Step(status=status, actions=way(status, seen, towards))
+def _move_traffic(status: RolloutStatus, seen: Observation, target: Traffic | None = None) -> Transition:
+    return Transition(status=status, actions=find_traffic_actions(status, seen, target))
 
 
-def _missing(following: RolloutStatus, seen: Observation) -> str:
+def _describe_missing(following: RolloutStatus, seen: Observation) -> str:
     """Say which replicas lack for what follows; empty: none."""
     wanted = wanted_traffic(following)
-    short = shortages(wanted, seen.traffic, seen.revisions) if wanted else []
+    short = find_shortages(wanted, seen.traffic, seen.revisions) if wanted else []
     return f"waits for replicas: {'; '.join(map(str, short))}" if short else ""
 
 
-def _reserve(following: RolloutStatus, seen: Observation) -> tuple[Reserve, ...]:
+def _reserve_replicas(following: RolloutStatus, seen: Observation) -> tuple[Reserve, ...]:
     """Ask for the replicas that what follows needs."""
     wanted = wanted_traffic(following)
-    floors = raised(wanted, seen.traffic, seen.revisions) if wanted else {}
+    floors = find_floors_to_raise(wanted, seen.traffic, seen.revisions) if wanted else {}
     return (Reserve(floors=floors),) if floors else ()
 
 
-def _release(seen: Observation, *revisions: Revision | None) -> tuple[Reserve, ...]:
+def _release_replicas(seen: Observation, *revisions: Revision | None) -> tuple[Reserve, ...]:
     """Give the replicas back to the autoscaler: floors are the spec's again."""
-    floors = settled(seen.revisions, *map(name_of, revisions))
+    floors = find_floors_to_release(seen.revisions, *map(name_of, revisions))
     return (Reserve(floors=floors),) if floors else ()
 
 
-def _keep(status: RolloutStatus, seen: Observation, *, reserve: RolloutStatus | None = None) -> Step:
+def _keep_weights(status: RolloutStatus, seen: Observation, *, reserve: RolloutStatus | None = None) -> Transition:
     """Keep the weights: as wanted, or, beside a stable revision that is not ready, as the router has them.
 
     `reserve` is what follows once it has its replicas: they are asked for.
     """
     lost = status.stable is not None and state_in(seen, status.stable.name).health is not Health.READY
-    step = _move(status, seen, towards=seen.traffic if lost else None)
-    return replace(step, actions=(*step.actions, *_reserve(reserve, seen))) if reserve else step
+    step = _move_traffic(status, seen, target=seen.traffic if lost else None)
+    return replace(step, actions=(*step.actions, *_reserve_replicas(reserve, seen))) if reserve else step
 
 
 def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float, because: str = "") -> RolloutStatus:
@@ -429,21 +439,23 @@ def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float,
     reason = f"step {step + 1} of {len(spec.rollout.steps)}: {weight} % of live requests" + (
         f"; {because}" * bool(because)
     )
-    evidence = replace(status.evidence, quantiles=quantiles.restart(status.evidence.quantiles))
-    return _enter(replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, now)
+    evidence = replace(status.evidence, quantiles=quantiles.restart_bands(status.evidence.quantiles))
+    return _enter_phase(
+        replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, now
+    )
 
 
-def _promote(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
-    weight = 100 - held_back(spec, status)
-    return _enter(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
+def _enter_promoting(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
+    weight = 100 - find_hold_back(spec, status)
+    return _enter_phase(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
 
 
-def _hold(status: RolloutStatus, held_from: Phase, hold: HoldReason, reason: str, now: float) -> RolloutStatus:
+def _enter_held(status: RolloutStatus, held_from: Phase, hold: HoldReason, reason: str, now: float) -> RolloutStatus:
     """Return the status of a rollout that waits; `held_from` is the phase that it continues with."""
-    return _enter(replace(status, held_from=held_from), Phase.HELD, reason, now, hold)
+    return _enter_phase(replace(status, held_from=held_from), Phase.HELD, reason, now, hold)
 
 
-def _enter(
+def _enter_phase(
     status: RolloutStatus, phase: Phase, reason: str, now: float, hold: HoldReason | None = None
 ) -> RolloutStatus:
     weight = _WEIGHTS.get(phase, status.weight_percent)
@@ -451,7 +463,7 @@ def _enter(
     return replace(entered, timeline=(*entered.timeline, moment_of(entered, now)))
 
 
-def _require(revision: Revision | None) -> Revision:
+def _require_canary(revision: Revision | None) -> Revision:
     if revision is None:
         message = "a rollout under way has a canary"
         raise ValueError(message)

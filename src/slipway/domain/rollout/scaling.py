@@ -53,33 +53,33 @@ class Arm:
     scale: Scale
 
 
-def desired(current: int, loads: Iterable[Load], *, tolerance: float = TOLERANCE) -> int:
+def desired_replicas(current: int, loads: Iterable[Load], *, tolerance: float = TOLERANCE) -> int:
     """Return how many replicas the autoscaler wants for what it measures.
 
     Source: kubernetes.io, "Horizontal Pod Autoscaling", algorithm details.
 
-    >>> desired(4, [Load(signal="cpu", average=90, target=60)])
+    >>> desired_replicas(4, [Load(signal="cpu", average=90, target=60)])
     6
-    >>> desired(4, [Load(signal="cpu", average=65, target=60)])
+    >>> desired_replicas(4, [Load(signal="cpu", average=65, target=60)])
     4
     """
-    return max((_desired(current, load.average / load.target, tolerance) for load in loads), default=current)
+    return max((_replicas_for_ratio(current, load.average / load.target, tolerance) for load in loads), default=current)
 
 
-def _desired(current: int, ratio: float, tolerance: float) -> int:
-    return current if 1 - tolerance <= ratio <= 1 + tolerance else _ceil(current * ratio)
+def _replicas_for_ratio(current: int, ratio: float, tolerance: float) -> int:
+    return current if 1 - tolerance <= ratio <= 1 + tolerance else _round_up(current * ratio)
 
 
-def stabilized(recommendations: Sequence[tuple[float, int]], now: float, window_seconds: float) -> int:
+def stabilize_replicas(recommendations: Sequence[tuple[float, int]], now: float, window_seconds: float) -> int:
     """Return what is done about recommendations `(at, replicas)`: the largest one of the window before `now`.
 
-    >>> stabilized([(0, 9), (100, 6), (200, 4)], now=200, window_seconds=150)
+    >>> stabilize_replicas([(0, 9), (100, 6), (200, 4)], now=200, window_seconds=150)
     6
     """
     return max(replicas for at, replicas in recommendations if at > now - window_seconds)
 
 
-def needed(arms: Sequence[Arm], side: int, percent: float) -> int:
+def needed_replicas(arms: Sequence[Arm], side: int, percent: float) -> int:
     """Return how many replicas the arm number `side` needs for `percent` of the requests that come now.
 
     What one percent costs is taken from the side's own load where its share is telling, and never less than what it
@@ -89,11 +89,11 @@ def needed(arms: Sequence[Arm], side: int, percent: float) -> int:
     >>> stable = Arm(percent=90, scale=Scale(ready=9, floor=1, minimum=1, maximum=20,
     ...     loads=(Load(signal="requests in flight", average=4, target=4),)))
     >>> canary = Arm(percent=10, scale=Scale(ready=1, floor=1, minimum=1, maximum=20))
-    >>> needed([stable, canary], side=1, percent=50), needed([stable, canary], side=0, percent=100)
+    >>> needed_replicas([stable, canary], side=1, percent=50), needed_replicas([stable, canary], side=0, percent=100)
     (5, 10)
     """
     scale = arms[side].scale
-    wanted = max((_ceil(cost * percent) for cost in _costs(arms)), default=0)
+    wanted = max((_round_up(cost * percent) for cost in _percent_costs(arms)), default=0)
     return min(max(wanted, scale.minimum), scale.maximum)
 
 
@@ -110,11 +110,11 @@ def bearable_percent(arms: Sequence[Arm], side: int) -> int:
     scale = arms[side].scale
     if scale.ready >= scale.maximum:
         return ALL  # more can't be had
-    shares = [scale.ready / cost for cost in _costs(arms) if cost > 0]
+    shares = [scale.ready / cost for cost in _percent_costs(arms) if cost > 0]
     return math.floor(min([ALL, *shares]) + 1e-9)
 
 
-def _costs(arms: Sequence[Arm]) -> list[float]:
+def _percent_costs(arms: Sequence[Arm]) -> list[float]:
     """Return for each signal how many replicas one percent of the requests takes, as the most expensive arm has it."""
     costs: dict[str, float] = {}
     telling = [arm for arm in arms if arm.percent >= TELLING_PERCENT and arm.scale.ready]
@@ -134,6 +134,6 @@ def in_flight(requests_per_second: float, answer_milliseconds: float) -> float:
     return requests_per_second * answer_milliseconds / 1000
 
 
-def _ceil(value: float) -> int:
+def _round_up(value: float) -> int:
     """Round up, but not for a rounding error."""
     return math.ceil(value - 1e-9)

@@ -16,7 +16,7 @@ WAY_MILLISECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ShadowAnswer:
     """What one revision answered to one request."""
 
     request_id: str
@@ -79,9 +79,9 @@ _COUNTS = ("compared", "disagreed", "canary_failed", "stable_failed", "both_fail
 NOTHING_COMPARED = ShadowComparison()
 
 
-def compare(
-    stable: Sequence[Answer],
-    canary: Sequence[Answer],
+def compare_answers(
+    stable: Sequence[ShadowAnswer],
+    canary: Sequence[ShadowAnswer],
     *,
     tolerance: float,
     before: ShadowComparison = NOTHING_COMPARED,
@@ -91,32 +91,32 @@ def compare(
     Answers come oldest first, from rings that forget: what lies behind the request compared last is new. Numbers within
     `tolerance` agree. An id that comes twice counts once, with its first answer.
     """
-    ours: dict[str, Answer] = {}
+    ours: dict[str, ShadowAnswer] = {}
     for answer in stable:
         ours.setdefault(answer.request_id, answer)
-    pairs: dict[str, tuple[Answer, Answer]] = {}
-    for theirs in _newer(canary, before.last):
+    pairs: dict[str, tuple[ShadowAnswer, ShadowAnswer]] = {}
+    for theirs in _newer_answers(canary, before.last):
         if theirs.request_id in ours:
             pairs.setdefault(theirs.request_id, (ours[theirs.request_id], theirs))
-    told = [(our, their, *_bad(our, their)) for our, their in pairs.values() if _told_of(our, their)]
+    told = [(our, their, *_find_bad(our, their)) for our, their in pairs.values() if _is_comparable(our, their)]
     good = [(our, their) for our, their, *bad in told if not any(bad)]
     return ShadowComparison(
         compared=before.compared + len(told),
-        disagreed=before.disagreed + sum(not _agree(our, their, tolerance) for our, their in good),
+        disagreed=before.disagreed + sum(not _answers_agree(our, their, tolerance) for our, their in good),
         canary_failed=before.canary_failed + sum(theirs for *_, theirs in told),
         stable_failed=before.stable_failed + sum(ours for *_, ours, _theirs in told),
         both_failed=before.both_failed + sum(ours and theirs for *_, ours, theirs in told),
-        log_latency_ratios=_timed(before.log_latency_ratios, good),
+        log_latency_ratios=_add_ratios(before.log_latency_ratios, good),
         last=next(reversed(pairs), before.last),
     )
 
 
-def _told_of(ours: Answer, theirs: Answer) -> bool:
+def _is_comparable(ours: ShadowAnswer, theirs: ShadowAnswer) -> bool:
     """Whether both answers are their versions' own."""
     return AnswerKind.NOT_THE_VERSIONS not in {ours.kind, theirs.kind}
 
 
-def _bad(ours: Answer, theirs: Answer) -> tuple[bool, bool]:
+def _find_bad(ours: ShadowAnswer, theirs: ShadowAnswer) -> tuple[bool, bool]:
     """Return whether stable's answer is of no use, and whether the canary's is."""
     return (
         ours.kind.bad or (not ours.finite and theirs.finite and not theirs.kind.bad),
@@ -124,7 +124,7 @@ def _bad(ours: Answer, theirs: Answer) -> tuple[bool, bool]:
     )
 
 
-def _timed(before: Sums, pairs: Iterable[tuple[Answer, Answer]]) -> Sums:
+def _add_ratios(before: Sums, pairs: Iterable[tuple[ShadowAnswer, ShadowAnswer]]) -> Sums:
     """Add the log ratios of pairs that both timed."""
     logs = [
         math.log((their.milliseconds + WAY_MILLISECONDS) / (our.milliseconds + WAY_MILLISECONDS))
@@ -138,7 +138,7 @@ def _timed(before: Sums, pairs: Iterable[tuple[Answer, Answer]]) -> Sums:
     )
 
 
-def _newer(answers: Sequence[Answer], last: str) -> Sequence[Answer]:
+def _newer_answers(answers: Sequence[ShadowAnswer], last: str) -> Sequence[ShadowAnswer]:
     """Return the answers behind the one with this id; all of them where it was forgotten: then all are newer."""
     for number in range(len(answers) - 1, -1, -1):
         if answers[number].request_id == last:
@@ -146,13 +146,13 @@ def _newer(answers: Sequence[Answer], last: str) -> Sequence[Answer]:
     return answers
 
 
-def _agree(ours: Answer, theirs: Answer, tolerance: float) -> bool:
+def _answers_agree(ours: ShadowAnswer, theirs: ShadowAnswer, tolerance: float) -> bool:
     if ours.status != theirs.status or len(ours.values) != len(theirs.values):
         return False
-    return all(_same(one, other, tolerance) for one, other in zip(ours.values, theirs.values, strict=True))
+    return all(_values_agree(one, other, tolerance) for one, other in zip(ours.values, theirs.values, strict=True))
 
 
-def _same(ours: float | str, theirs: float | str, tolerance: float) -> bool:
+def _values_agree(ours: float | str, theirs: float | str, tolerance: float) -> bool:
     if isinstance(ours, str) or isinstance(theirs, str):
         return ours == theirs
     if math.isnan(ours) or math.isnan(theirs):

@@ -9,7 +9,7 @@ TIMELINE_LIMIT = 400
 """Moments kept: a status stays well under the megabyte that a ConfigMap may hold."""
 
 
-def remembered(status: RolloutStatus, now: float) -> RolloutStatus:
+def append_to_timeline(status: RolloutStatus, now: float) -> RolloutStatus:
     """Add this look to the timeline, and thin it evenly when it grows long; changes of phase and weight stay."""
     moment = moment_of(status, now)
     timeline = (*status.timeline, moment) if status.timeline[-1:] != (moment,) else status.timeline

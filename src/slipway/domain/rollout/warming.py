@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from slipway.domain.judge.counters import ZERO, Counters, since
+from slipway.domain.judge.counters import ZERO, Counters, counters_since
 from slipway.domain.rollout.revision import Health, RevisionState
 
 MOST_IN_A_ROW = 4
@@ -52,7 +52,7 @@ def ready_replicas(state: RevisionState) -> int:
     return state.scale.ready if state.scale is not None else int(state.health is Health.READY)
 
 
-def added(before: Warming, replicas: Mapping[str, int], now: float, seconds: float) -> Warming:
+def add_replicas(before: Warming, replicas: Mapping[str, int], now: float, seconds: float) -> Warming:
     """Return what is remembered after a look that saw so many ready replicas, by revision.
 
     Replicas that come one after the other make the window longer, up to `MOST_IN_A_ROW`; after that as much time as
@@ -67,7 +67,7 @@ def added(before: Warming, replicas: Mapping[str, int], now: float, seconds: flo
     return replace(before, replicas=replicas, until=max(until, before.until))
 
 
-def begun(before: Warming, counters: Mapping[str, Counters] | None, *, cold: bool) -> Warming:
+def begin_window(before: Warming, counters: Mapping[str, Counters] | None, *, cold: bool) -> Warming:
     """Return it with the counters from which the window under way counts: the last ones before it, or its first."""
     if counters is None or (cold and counters.keys() <= before.counted.keys()):
         return before
@@ -82,7 +82,7 @@ def more_than_cold(warming: Warming, names: tuple[str, str], now: Mapping[str, C
     >>> more_than_cold(Warming(counted=counted), ("new", "old"), later, 0.01)
     'canary failed, refused or shed 12 of its first 12 requests; a cold replica does so to at most half of them'
     """
-    ours, theirs = (_came(warming, name, now) for name in names)
+    ours, theirs = (_count_in_window(warming, name, now) for name in names)
     return worse_than_cold(ours, theirs, alpha)
 
 
@@ -92,8 +92,8 @@ def worse_than_cold(ours: Counters, theirs: Counters, alpha: float) -> str:
     The mean over r in `WORSE_SHARES` of the likelihood ratio of r and `COLD_SHARE` is an e-value against "at most half
     of its answers are bad": it reaches 1/alpha with a chance of at most alpha. Where stable fails too, it says nothing.
     """
-    bad = _bad(ours)
-    if _bad(theirs) > WELL_SHARE * theirs.requests or bad <= COLD_SHARE * ours.requests:
+    bad = _count_bad(ours)
+    if _count_bad(theirs) > WELL_SHARE * theirs.requests or bad <= COLD_SHARE * ours.requests:
         return ""
     logs = [
         bad * math.log(share / COLD_SHARE) + (ours.requests - bad) * math.log((1 - share) / (1 - COLD_SHARE))
@@ -108,11 +108,11 @@ def worse_than_cold(ours: Counters, theirs: Counters, alpha: float) -> str:
     )
 
 
-def _came(warming: Warming, name: str, now: Mapping[str, Counters]) -> Counters:
+def _count_in_window(warming: Warming, name: str, now: Mapping[str, Counters]) -> Counters:
     if name not in now or name not in warming.counted:
         return ZERO
-    return since(warming.counted[name], now[name]) or ZERO
+    return counters_since(warming.counted[name], now[name]) or ZERO
 
 
-def _bad(one: Counters) -> int:
+def _count_bad(one: Counters) -> int:
     return one.errors + one.refused + one.shed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from slipway.domain.spec.release import ReleaseSpec, RolloutSpec, Step
 
 
-def fitted(
+def fit_spec(
     spec: ReleaseSpec, *, copies: bool, weights: Sequence[int] | None, rescues: bool = True
 ) -> tuple[ReleaseSpec, tuple[str, ...]]:
     """Return the spec with the steps, shadow and rescue that the router can make, and what was changed, in words.
@@ -17,7 +17,7 @@ def fitted(
         rollout = rollout.model_copy(update={"rescue": None})
         said += ("no rescue: clients get the canary's bad answers, as the router can't ask the stable version instead",)
     if weights is not None:
-        rollout, more = _reachable(rollout, weights)
+        rollout, more = _reachable_steps(rollout, weights)
         said += more
     return spec.model_copy(update={"rollout": rollout}), said
 
@@ -29,7 +29,7 @@ def _without_copies(rollout: RolloutSpec) -> tuple[RolloutSpec, tuple[str, ...]]
     return rollout.model_copy(update={"shadow": None}), (said,)
 
 
-def _reachable(rollout: RolloutSpec, weights: Sequence[int]) -> tuple[RolloutSpec, tuple[str, ...]]:
+def _reachable_steps(rollout: RolloutSpec, weights: Sequence[int]) -> tuple[RolloutSpec, tuple[str, ...]]:
     if not weights:
         message = "weights is empty; a router makes at least one share"
         raise ValueError(message)

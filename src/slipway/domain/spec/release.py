@@ -93,10 +93,11 @@ class Expectation(Document):
         return self
 
 
-def spelled_out(expectations: Iterable[Expectation], columns: Sequence[str]) -> list[Expectation]:
+def expand_expectations(expectations: Iterable[Expectation], columns: Sequence[str]) -> list[Expectation]:
     """Return one expectation per column where a pattern stands for several; one that fits no column stays as it is.
 
-    >>> [one.column for one in spelled_out([Expectation(column="pixel_*", minimum=0)], ["pixel_0", "pixel_1", "digit"])]
+    >>> found = expand_expectations([Expectation(column="pixel_*", minimum=0)], ["pixel_0", "pixel_1", "digit"])
+    >>> [one.column for one in found]
     ['pixel_0', 'pixel_1']
     """
     return [

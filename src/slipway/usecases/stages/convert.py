@@ -4,7 +4,7 @@ from pathlib import Path
 
 from slipway import wiring
 from slipway.domain.judge.checks import Check
-from slipway.domain.optimize.conversion import Converted, spelled_out
+from slipway.domain.optimize.conversion import Converted, name_columns
 from slipway.domain.release.record import StageName
 from slipway.domain.release.version import Artifact, Signature
 from slipway.domain.spec.release import ConversionSpec
@@ -23,7 +23,7 @@ def convert_model(
     if not spec.enabled:
         return watch.stage(None, (_serve_unconverted("the spec turns conversion off"),))
     try:
-        named = spelled_out(signature, rows.columns)
+        named = name_columns(signature, rows.columns)
         converted = wiring.optimizer().convert(challenger.path, named, rows.path, spec, _find_folder(challenger))
     except ConversionRefused as no:
         return watch.stage(None, (_serve_unconverted(no.seen),))

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from slipway import wiring
 from slipway.artifacts.rows import input_columns
 from slipway.domain.gates.contract.difference import Difference
-from slipway.domain.gates.contract.recorded import Recorded
-from slipway.domain.gates.contract.replay import CHECK, Replayed, compare_exchanges, remark
+from slipway.domain.gates.contract.recorded import RecordedSample
+from slipway.domain.gates.contract.replay import CHECK, ReplayResult, compare_exchanges, describe_replay
 from slipway.domain.gates.contract.verdict import judge_contract, needs_person
 from slipway.domain.gates.rehearsal import judge_answers, judge_limits
 from slipway.domain.release.record import StageName
@@ -35,7 +35,7 @@ def make_promise(active: ActiveRelease, fetched: Fetched) -> Promise | None:
     return Promise(package=stable.package, signature=fetched.promised, columns=columns)
 
 
-def read_recorded(champion: Package) -> Recorded:
+def read_recorded(champion: Package) -> RecordedSample:
     """Return what its clients sent lately, where it records that; a log that can't be read stops nothing.
 
     Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
@@ -43,7 +43,7 @@ def read_recorded(champion: Package) -> Recorded:
     try:
         return wiring.recorded().newest(champion.model, revision_name(champion.model, champion.version))
     except SlipwayError as error:
-        return Recorded(missing=f"recorded live requests can't be read: {error.seen}")
+        return RecordedSample(missing=f"recorded live requests can't be read: {error.seen}")
 
 
 def rehearse_package(
@@ -76,7 +76,7 @@ def rehearse_package(
 
 
 def _judge_replay(
-    replayed: Replayed | None, found: tuple[Difference, ...], choice: Contract, promise: Promise | None
+    replayed: ReplayResult | None, found: tuple[Difference, ...], choice: Contract, promise: Promise | None
 ) -> tuple[Verdict, ...]:
     """Return the verdict on the champion's clients' requests, where there is a champion."""
     if replayed is None or promise is None:
@@ -85,4 +85,4 @@ def _judge_replay(
         reason = replayed.skipped or "the champion answered none of the requests made from its signature"
         return (Verdict(check=CHECK, outcome=Outcome.NO_DATA, reason=reason, blocking=False),)
     verdict = judge_contract(CHECK, found, choice, revision_name(promise.package.model, promise.package.version))
-    return (replace(verdict, reason=f"{verdict.reason} ({remark(replayed)})"),)
+    return (replace(verdict, reason=f"{verdict.reason} ({describe_replay(replayed)})"),)

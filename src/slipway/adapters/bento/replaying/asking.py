@@ -15,7 +15,7 @@ from slipway.adapters.bento.replaying.answers import Outputs, read_json, read_me
 from slipway.adapters.bento.replaying.messages import DESCRIPTORS, Messages
 from slipway.adapters.bento.replaying.requests import Request, http_requests
 from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.gates.contract.replay import Answer, Exchange, Replayed
+from slipway.domain.gates.contract.replay import Exchange, ReplayedAnswer, ReplayResult
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 
 REQUEST_SECONDS = 30.0
@@ -40,7 +40,7 @@ class Doors:
     grpc: grpc.Channel
     messages: Messages
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> ReplayedAnswer:
         """Return the answer to a request; one that is none is asked for once more."""
         ask = self._ask_http if request.headers else self._ask_grpc
         answers = [ask(request)]
@@ -48,30 +48,32 @@ class Doors:
             answers.append(ask(request))
         return answers[-1]
 
-    def _ask_http(self, request: Request) -> Answer:
+    def _ask_http(self, request: Request) -> ReplayedAnswer:
         try:
             answer = self.http.post(request.path, content=request.body, headers=request.headers)
         except httpx.TransportError as error:
-            return Answer(kind=AnswerKind.FAILED, message=f"no answer ({type(error).__name__})")
+            return ReplayedAnswer(kind=AnswerKind.FAILED, message=f"no answer ({type(error).__name__})")
         kind = kind_of_http(answer.status_code, retry_after="retry-after" in answer.headers)
         if kind is not AnswerKind.RIGHT:
-            return Answer(kind=kind, message=f"{answer.status_code}: {answer.text[:LONGEST]}")
+            return ReplayedAnswer(kind=kind, message=f"{answer.status_code}: {answer.text[:LONGEST]}")
         return _read(lambda: read_json(request.door, answer.content, dict(answer.headers)))
 
-    def _ask_grpc(self, request: Request) -> Answer:
+    def _ask_grpc(self, request: Request) -> ReplayedAnswer:
         try:
             body = self.grpc.unary_unary(request.path)(request.body, timeout=REQUEST_SECONDS)
         except grpc.RpcError as error:
             name = error.code().name
-            return Answer(kind=kind_of_grpc(name), message=f"{name}: {error.details()}"[:LONGEST])
+            return ReplayedAnswer(kind=kind_of_grpc(name), message=f"{name}: {error.details()}"[:LONGEST])
         return _read(lambda: read_message(self.messages, request.door, body))
 
 
-def _read(read: Callable[[], Outputs]) -> Answer:
+def _read(read: Callable[[], Outputs]) -> ReplayedAnswer:
     try:
-        return Answer(kind=AnswerKind.RIGHT, outputs=read())
+        return ReplayedAnswer(kind=AnswerKind.RIGHT, outputs=read())
     except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
-        return Answer(kind=AnswerKind.FAILED, message=f"an answer that can't be read ({type(error).__name__}: {error})")
+        return ReplayedAnswer(
+            kind=AnswerKind.FAILED, message=f"an answer that can't be read ({type(error).__name__}: {error})"
+        )
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def opened(service: Service) -> Iterator[Doors]:
         yield Doors(model=service.package.model, http=client, grpc=channel, messages=messages)
 
 
-def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> Replayed:
+def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> ReplayResult:
     """Ask both, the challenger only what the champion answers; end early where that takes too long."""
     ends = time.monotonic() + REPLAY_SECONDS
     model = champion.model
@@ -95,9 +97,9 @@ def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> Rep
         for request in chain(http_requests(model, sample), champion.messages.requests(model, sample)):
             if time.monotonic() > ends:
                 skipped = f"it ended after {REPLAY_SECONDS:g} s, before all were made"
-                return Replayed(exchanges=tuple(exchanges), skipped=skipped)
+                return ReplayResult(exchanges=tuple(exchanges), skipped=skipped)
             before = champion.ask(request)
             if before.kind is AnswerKind.RIGHT:
                 after = challenger.ask(request)
                 exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
-    return Replayed(exchanges=tuple(exchanges))
+    return ReplayResult(exchanges=tuple(exchanges))

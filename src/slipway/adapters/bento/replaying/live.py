@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from slipway.adapters.bento.replaying.asking import Doors
 from slipway.adapters.bento.replaying.requests import binary_request
 from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.gates.contract.difference import counted
-from slipway.domain.gates.contract.recorded import Recorded, Value
-from slipway.domain.gates.contract.replay import RECORDED, Answer, Exchange, Replayed
+from slipway.domain.gates.contract.difference import count_words
+from slipway.domain.gates.contract.recorded import RecordedSample, Value
+from slipway.domain.gates.contract.replay import RECORDED, Exchange, ReplayedAnswer, ReplayResult
 from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.release.version import Column
 
@@ -28,19 +28,21 @@ TOGETHER = ""
 """The name under which the values of all columns stand together."""
 
 
-def replay_live(champion: Doors, challenger: Doors, recorded: Recorded, ordinary: Sample) -> Replayed:
+def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, ordinary: Sample) -> ReplayResult:
     """Ask both, the challenger only what the champion answers; `ordinary` is a row that both are known to take."""
     ends = time.monotonic() + LIVE_SECONDS
     known = [sample_of(one, ordinary.columns) for one in recorded.requests]
     samples = [one for one in known if one is not None]
     said = [recorded.remark] if recorded.remark else []
     if len(samples) < len(known):
-        said.append(f"{counted(len(known) - len(samples), 'recorded request')} had not the champion's columns, whole")
+        said.append(
+            f"{count_words(len(known) - len(samples), 'recorded request')} had not the champion's columns, whole"
+        )
     search = _Search(challenger=challenger, ordinary=ordinary, ends=ends)
     exchanges: list[Exchange] = []
     for place, sample in enumerate(samples):
         if time.monotonic() > ends:
-            said.append(f"{counted(len(samples) - place, 'recorded request')} not sent: it took {LIVE_SECONDS:g} s")
+            said.append(f"{count_words(len(samples) - place, 'recorded request')} not sent: it took {LIVE_SECONDS:g} s")
             break
         request = binary_request(champion.model, sample)
         before = champion.ask(request)
@@ -48,10 +50,10 @@ def replay_live(champion: Doors, challenger: Doors, recorded: Recorded, ordinary
             after = challenger.ask(request)
             form = request.form if after.kind is AnswerKind.RIGHT else search.blame(sample)
             exchanges.append(Exchange(door=RECORDED, form=form, champion=before, challenger=_quiet(after)))
-    return Replayed(exchanges=tuple(exchanges), unrecorded="; ".join(said))
+    return ReplayResult(exchanges=tuple(exchanges), unrecorded="; ".join(said))
 
 
-def _quiet(answer: Answer) -> Answer:
+def _quiet(answer: ReplayedAnswer) -> ReplayedAnswer:
     """Leave out what a service said: only the kind of its answer is told."""
     return answer if answer.kind is AnswerKind.RIGHT else replace(answer, message=answer.kind.value)
 

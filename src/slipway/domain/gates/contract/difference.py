@@ -28,44 +28,44 @@ class Difference:
     """What is different, and what clients will see."""
 
 
-def breaking(where: str, sentence: str) -> Difference:
+def breaking_difference(where: str, sentence: str) -> Difference:
     """Return a difference that clients will feel."""
     return Difference(kind=Kind.BREAKING, where=where, sentence=sentence)
 
 
-def compatible(where: str, sentence: str) -> Difference:
+def compatible_difference(where: str, sentence: str) -> Difference:
     """Return a difference that clients need not know of."""
     return Difference(kind=Kind.COMPATIBLE, where=where, sentence=sentence)
 
 
-def named(what: str, names: Sequence[str]) -> str:
+def list_names(what: str, names: Sequence[str]) -> str:
     """Name a few of many.
 
-    >>> named("column", ["a"]), named("column", ["a", "b"])
+    >>> list_names("column", ["a"]), list_names("column", ["a", "b"])
     ("column 'a'", "columns 'a', 'b'")
     """
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{what}{'s' * (len(names) > 1)} {', '.join(map(repr, names[:SHOWN]))}{rest}"
 
 
-def counted(count: int, what: str) -> str:
+def count_words(count: int, what: str) -> str:
     """Say how many.
 
-    >>> counted(1, "column"), counted(2, "column")
+    >>> count_words(1, "column"), count_words(2, "column")
     ('1 column', '2 columns')
     """
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def are(names: Sequence[str]) -> str:
+def verb_for(names: Sequence[str]) -> str:
     """Return the verb for a few names.
 
-    >>> are(["a"]), are(["a", "b"])
+    >>> verb_for(["a"]), verb_for(["a", "b"])
     ('is', 'are')
     """
     return "is" if len(names) == 1 else "are"
 
 
-def them(names: Sequence[str]) -> str:
+def pronoun_for(names: Sequence[str]) -> str:
     """Return the pronoun for a few names."""
     return "it" if len(names) == 1 else "them"

@@ -4,8 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from slipway.domain.gates.contract.difference import Difference, are, breaking, compatible, counted, named, them
-from slipway.domain.gates.contract.kinds import numeric, plain, refused, rounding
+from slipway.domain.gates.contract.difference import (
+    Difference,
+    breaking_difference,
+    compatible_difference,
+    count_words,
+    list_names,
+    pronoun_for,
+    verb_for,
+)
+from slipway.domain.gates.contract.kinds import describe_rounding, find_refused_values, is_numeric, plain_kind
 from slipway.domain.release.version import Column, Param, Signature
 
 
@@ -24,155 +32,167 @@ def compare_inputs(before: Signature, after: Signature, doors: Doors) -> Iterato
     forms = [_is_tensor(side.inputs) for side in (before, after)]
     if forms[0] != forms[1]:
         said = [
-            "one tensor" if _is_tensor(side.inputs) else counted(len(side.inputs), "column") for side in (before, after)
+            "one tensor" if _is_tensor(side.inputs) else count_words(len(side.inputs), "column")
+            for side in (before, after)
         ]
-        yield breaking("inputs", f"the model takes {said[1]} instead of {said[0]}: requests have another form")
+        yield breaking_difference(
+            "inputs", f"the model takes {said[1]} instead of {said[0]}: requests have another form"
+        )
     else:
-        yield from _new(before, after, doors)
-        yield from _dropped(before, after)
-        yield from _kinds(before, after)
-        yield from _shapes(before, after)
-        yield from _order(before, after)
-        yield from _lists(before, after)
-        yield from _optional(before, after, doors)
-    yield from _params(before.params, after.params, doors)
+        yield from _find_new(before, after, doors)
+        yield from _find_dropped(before, after)
+        yield from _compare_kinds(before, after)
+        yield from _compare_shapes(before, after)
+        yield from _compare_order(before, after)
+        yield from _compare_lists(before, after)
+        yield from _compare_optional(before, after, doors)
+    yield from _compare_params(before.params, after.params, doors)
 
 
 def _is_tensor(columns: Sequence[Column]) -> bool:
     return len(columns) == 1 and len(columns[0].shape) > 1
 
 
-def _new(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
+def _find_new(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
     new = [column for column in after.inputs if column.name not in before.columns]
     required = [column.name for column in new if column.required]
     if required:
-        yield breaking(where := named("column", required), f"{where} {are(required)} new: {_unsent(required)}")
+        yield breaking_difference(
+            where := list_names("column", required), f"{where} {verb_for(required)} new: {_describe_unsent(required)}"
+        )
     optional = [column.name for column in new if not column.required]
     if optional and doors.fills_optional:
-        said = f"{are(optional)} new and optional: requests without {them(optional)} are taken"
-        yield compatible(where := named("column", optional), f"{where} {said}")
+        said = f"{verb_for(optional)} new and optional: requests without {pronoun_for(optional)} are taken"
+        yield compatible_difference(where := list_names("column", optional), f"{where} {said}")
     elif optional:
-        said = f"{are(optional)} new (optional, but the service asks for every column): {_unsent(optional)}"
-        yield breaking(where := named("column", optional), f"{where} {said}")
+        said = (
+            f"{verb_for(optional)} new (optional, but the service asks for every column): {_describe_unsent(optional)}"
+        )
+        yield breaking_difference(where := list_names("column", optional), f"{where} {said}")
 
 
-def _unsent(names: Sequence[str]) -> str:
-    return f"the champion's clients do not send {them(names)}, and requests without {them(names)} are answered 400"
+def _describe_unsent(names: Sequence[str]) -> str:
+    them = pronoun_for(names)
+    return f"the champion's clients do not send {them}, and requests without {them} are answered 400"
 
 
-def _dropped(before: Signature, after: Signature) -> Iterator[Difference]:
+def _find_dropped(before: Signature, after: Signature) -> Iterator[Difference]:
     gone = [name for name in before.columns if name not in after.columns]
     if gone:
         said = (
-            f"{are(gone)} gone: requests that still have {them(gone)} are answered 400 "
+            f"{verb_for(gone)} gone: requests that still have {pronoun_for(gone)} are answered 400 "
             "(Open Inference Protocol, TensorFlow's rows, rows as lists; other forms ignore what is too much)"
         )
-        yield breaking(where := named("column", gone), f"{where} {said}")
+        yield breaking_difference(where := list_names("column", gone), f"{where} {said}")
 
 
-def _both(before: Signature, after: Signature) -> list[tuple[Column, Column]]:
+def _common_columns(before: Signature, after: Signature) -> list[tuple[Column, Column]]:
     """Return the columns that are in both, as they were and as they are."""
     there = {column.name: column for column in after.inputs}
     return [(column, there[column.name]) for column in before.inputs if column.name in there]
 
 
-def _kinds(before: Signature, after: Signature) -> Iterator[Difference]:
+def _compare_kinds(before: Signature, after: Signature) -> Iterator[Difference]:
     changed: dict[tuple[str, str], list[str]] = {}
-    for old, new in _both(before, after):
-        if plain(old.kind) != plain(new.kind):
-            changed.setdefault((plain(old.kind), plain(new.kind)), []).append(old.name)
+    for old, new in _common_columns(before, after):
+        if plain_kind(old.kind) != plain_kind(new.kind):
+            changed.setdefault((plain_kind(old.kind), plain_kind(new.kind)), []).append(old.name)
     for (old_kind, new_kind), names in changed.items():
-        where, have = named("column", names), "has" if len(names) == 1 else "have"
+        where, have = list_names("column", names), "has" if len(names) == 1 else "have"
         said = f"{where} {have} type {new_kind} instead of {old_kind}"
-        values = refused(old_kind, new_kind)
+        values = find_refused_values(old_kind, new_kind)
         if values:
-            yield breaking(where, f"{said}: {values} are answered 400")
+            yield breaking_difference(where, f"{said}: {values} are answered 400")
         else:
-            yield compatible(where, f"{said}: {rounding(old_kind, new_kind)}")
+            yield compatible_difference(where, f"{said}: {describe_rounding(old_kind, new_kind)}")
 
 
-def _shapes(before: Signature, after: Signature) -> Iterator[Difference]:
+def _compare_shapes(before: Signature, after: Signature) -> Iterator[Difference]:
     alone = len(before.inputs) == 1 and len(after.inputs) == 1
-    for old, new in _both(before, after):
+    for old, new in _common_columns(before, after):
         if old.shape == new.shape:
             continue
-        where = named("input", [old.name])
+        where = list_names("input", [old.name])
         said = f"{where} has shape {list(new.shape)} instead of {list(old.shape)}"
         lost = _row_shapes(old, alone=alone) - _row_shapes(new, alone=alone)
         if lost:
             shown = " and ".join(str([-1, *shape]) for shape in sorted(lost))
-            yield breaking(where, f"{said}: requests of shape {shown} are answered 400")
+            yield breaking_difference(where, f"{said}: requests of shape {shown} are answered 400")
         else:
-            yield compatible(where, f"{said}: requests of the old shape are taken too")
+            yield compatible_difference(where, f"{said}: requests of the old shape are taken too")
 
 
 def _row_shapes(column: Column, *, alone: bool) -> set[tuple[int, ...]]:
     """Return the shapes of one row that are taken: a column may have a second axis, the only input may come flat."""
     own = column.shape[1:]
-    if alone and numeric(column.kind):
+    if alone and is_numeric(column.kind):
         return {own, (prod(own),)}
     return {own} if own else {own, (1,)}
 
 
-def _order(before: Signature, after: Signature) -> Iterator[Difference]:
+def _compare_order(before: Signature, after: Signature) -> Iterator[Difference]:
     """Yield a change of order: clients that send rows as lists notice, which a model of numbers alone takes."""
     old, new = before.columns, after.columns
     if old == new or set(old) != set(new):  # columns that are new or gone are told already
         return
     moved = [name for name, other in zip(old, new, strict=True) if name != other]
-    where = named("column", moved)
-    if all(numeric(column.kind) for column in before.inputs):
+    where = list_names("column", moved)
+    if all(is_numeric(column.kind) for column in before.inputs):
         said = "clients that send rows as lists get answers for mixed up columns, and no error"
-        yield breaking(where, f"{where} stand in another order: {said}")
+        yield breaking_difference(where, f"{where} stand in another order: {said}")
     else:
-        yield compatible(where, f"{where} stand in another order: with texts among them columns go by name")
+        yield compatible_difference(where, f"{where} stand in another order: with texts among them columns go by name")
 
 
-def _lists(before: Signature, after: Signature) -> Iterator[Difference]:
+def _compare_lists(before: Signature, after: Signature) -> Iterator[Difference]:
     """Yield that a model of one type of numbers has several now: whether it still takes a matrix, its package knows."""
-    kinds = [{plain(column.kind) for column in side.inputs} for side in (before, after)]
+    kinds = [{plain_kind(column.kind) for column in side.inputs} for side in (before, after)]
     if (
         before.columns == after.columns
         and len(kinds[0]) == 1 < len(kinds[1])
-        and all(map(numeric, kinds[0] | kinds[1]))
+        and all(map(is_numeric, kinds[0] | kinds[1]))
     ):
         said = "columns are of several types now; the rehearsal tries whether the model still takes rows as lists"
-        yield compatible("rows as lists", said)
+        yield compatible_difference("rows as lists", said)
 
 
-def _optional(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
-    both = _both(before, after)
+def _compare_optional(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
+    both = _common_columns(before, after)
     required = [old.name for old, new in both if not old.required and new.required]
     if required and doors.fills_optional:
-        said = f"{are(required)} required now: requests without {them(required)} are answered 400"
-        yield breaking(where := named("column", required), f"{where} {said}")
+        said = f"{verb_for(required)} required now: requests without {pronoun_for(required)} are answered 400"
+        yield breaking_difference(where := list_names("column", required), f"{where} {said}")
     elif required:
-        said = f"{are(required)} required now: the service asks for every column, optional ones too"
-        yield compatible(where := named("column", required), f"{where} {said}")
+        said = f"{verb_for(required)} required now: the service asks for every column, optional ones too"
+        yield compatible_difference(where := list_names("column", required), f"{where} {said}")
     optional = [old.name for old, new in both if old.required and not new.required]
     if optional:
-        yield compatible(where := named("column", optional), f"{where} {are(optional)} optional now")
+        yield compatible_difference(
+            where := list_names("column", optional), f"{where} {verb_for(optional)} optional now"
+        )
 
 
-def _params(before: Sequence[Param], after: Sequence[Param], doors: Doors) -> Iterator[Difference]:
+def _compare_params(before: Sequence[Param], after: Sequence[Param], doors: Doors) -> Iterator[Difference]:
     old, new = ({one.name: one for one in side} for side in (before, after))
     changed = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
     if changed and not doors.passes_params:
-        where = named("param", changed)
-        yield compatible(where, f"{where} changed: the service passes no params on, so no answer depends on them")
+        where = list_names("param", changed)
+        yield compatible_difference(
+            where, f"{where} changed: the service passes no params on, so no answer depends on them"
+        )
         return
     for name in changed:
-        yield _param(old.get(name), new.get(name))
+        yield _compare_param(old.get(name), new.get(name))
 
 
-def _param(old: Param | None, new: Param | None) -> Difference:
-    where = named("param", [one.name for one in (old or new,) if one])
+def _compare_param(old: Param | None, new: Param | None) -> Difference:
+    where = list_names("param", [one.name for one in (old or new,) if one])
     if old is None:
-        return compatible(where, f"{where} is new and has a default")
+        return compatible_difference(where, f"{where} is new and has a default")
     if new is None:
-        return breaking(where, f"{where} is gone: requests that set it are answered 400")
+        return breaking_difference(where, f"{where} is gone: requests that set it are answered 400")
     if old.kind != new.kind:
-        return breaking(
+        return breaking_difference(
             where, f"{where} has type {new.kind} instead of {old.kind}: requests that set it may be refused"
         )
-    return compatible(where, f"{where} has another default: {new.default} instead of {old.default}")
+    return compatible_difference(where, f"{where} has another default: {new.default} instead of {old.default}")

@@ -11,41 +11,45 @@ WORDS = {"t": "text", "x": "another thing", "b": "true or false", "i": "a whole 
 """By letter: what an answer is; any other is a fractional number."""
 
 
-def plain(kind: str) -> str:
+def plain_kind(kind: str) -> str:
     """Return the one name of a type: texts have two."""
     return "str" if kind == "object" else kind
 
 
-def letter(kind: str) -> str:
+def dtype_letter(kind: str) -> str:
     """Return numpy's letter of a number or truth value, `t` for text, `x` for what the service can't carry.
 
-    >>> [letter(kind) for kind in ("int32", "bool", "object", "datetime64[ns]", "bytes")]
+    >>> [dtype_letter(kind) for kind in ("int32", "bool", "object", "datetime64[ns]", "bytes")]
     ['i', 'b', 't', 'x', 'x']
     """
-    if plain(kind) == "str":
+    if plain_kind(kind) == "str":
         return "t"
     found = np.dtype(kind).kind
     return found if found in NUMBERS | {"b"} else "x"
 
 
-def numeric(kind: str) -> bool:
+def is_numeric(kind: str) -> bool:
     """Tell whether values of this type may stand in a matrix."""
-    return letter(kind) in NUMBERS | {"b"}
+    return dtype_letter(kind) in NUMBERS | {"b"}
 
 
-def refused(before: str, after: str) -> str:
+def find_refused_values(before: str, after: str) -> str:
     """Say which values of the first type a column of the second refuses; empty: none.
 
-    >>> refused("int64", "int32")
+    >>> find_refused_values("int64", "int32")
     'numbers beyond -2,147,483,648 to 2,147,483,647'
-    >>> refused("int32", "int64"), refused("int64", "float64"), refused("float64", "float32")
-    ('', '', '')
-    >>> refused("bool", "int64"), refused("str", "float64"), refused("float64", "int64")
-    ('true and false', 'texts', 'numbers with a fraction, and any that is sent as a fractional one,')
+    >>> [find_refused_values(*pair) for pair in (("int32", "int64"), ("int64", "float64"), ("float64", "float32"))]
+    ['', '', '']
+    >>> [find_refused_values(*pair) for pair in (("bool", "int64"), ("str", "float64"), ("float64", "int64"))]
+    ['true and false', 'texts', 'numbers with a fraction, and any that is sent as a fractional one,']
     """
-    old, new = letter(before), letter(after)
+    old, new = dtype_letter(before), dtype_letter(after)
     if old not in NUMBERS or new not in NUMBERS:
-        return "" if plain(before) == plain(after) else {"t": "texts", "b": "true and false"}.get(old, "its values")
+        return (
+            ""
+            if plain_kind(before) == plain_kind(after)
+            else {"t": "texts", "b": "true and false"}.get(old, "its values")
+        )
     if np.can_cast(before, after, "safe"):
         return ""
     if old == "f" and new != "f":
@@ -56,18 +60,18 @@ def refused(before: str, after: str) -> str:
     return f"numbers beyond {limits.min:,} to {limits.max:,}"
 
 
-def rounding(before: str, after: str) -> str:
+def describe_rounding(before: str, after: str) -> str:
     """Say what becomes of values that are all taken; whole numbers have as many bits as fractional ones keep, or more.
 
-    >>> rounding("float64", "float32"), rounding("int64", "float64")
+    >>> describe_rounding("float64", "float32"), describe_rounding("int64", "float64")
     ('every value is taken, rounded to 7 digits', 'every value is taken, rounded to 15 digits')
-    >>> rounding("float32", "float64"), rounding("int16", "float32")
+    >>> describe_rounding("float32", "float64"), describe_rounding("int16", "float32")
     ('every value is taken as before', 'every value is taken as before')
     """
-    exact = letter(after) != "f" or _bits(before) <= _bits(after)
+    exact = dtype_letter(after) != "f" or _count_bits(before) <= _count_bits(after)
     return "every value is taken as before" if exact else f"every value is taken, rounded to {DIGITS[after]} digits"
 
 
-def _bits(kind: str) -> int:
+def _count_bits(kind: str) -> int:
     """Return how many binary digits of a number a type keeps."""
-    return int(np.finfo(kind).nmant) + 1 if letter(kind) == "f" else int(np.iinfo(kind).bits)
+    return int(np.finfo(kind).nmant) + 1 if dtype_letter(kind) == "f" else int(np.iinfo(kind).bits)

@@ -6,8 +6,14 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.gates.contract.difference import Difference, breaking, compatible, counted, named
-from slipway.domain.gates.contract.kinds import WORDS, letter, plain
+from slipway.domain.gates.contract.difference import (
+    Difference,
+    breaking_difference,
+    compatible_difference,
+    count_words,
+    list_names,
+)
+from slipway.domain.gates.contract.kinds import WORDS, dtype_letter, plain_kind
 from slipway.domain.release.version import Column
 
 FEWEST = 20
@@ -20,11 +26,11 @@ def compare_outputs(before: Sequence[Column], after: Sequence[Column]) -> Iterat
     shapes = [_answer_shape(side) for side in (before, after)]
     if not _same_shape(*shapes):
         said = [_shape_words(shape) for shape in shapes]
-        yield breaking("answers", f"an answer has {said[1]} a row instead of {said[0]}")
+        yield breaking_difference("answers", f"an answer has {said[1]} a row instead of {said[0]}")
         return
-    yield from _names([column.name for column in before], [column.name for column in after])
-    kinds = dict.fromkeys((plain(old.kind), plain(new.kind)) for old, new in zip(before, after, strict=False))
-    yield from (_kind(old, new) for old, new in kinds if old != new)
+    yield from _compare_names([column.name for column in before], [column.name for column in after])
+    kinds = dict.fromkeys((plain_kind(old.kind), plain_kind(new.kind)) for old, new in zip(before, after, strict=False))
+    yield from (_compare_kind(old, new) for old, new in kinds if old != new)
 
 
 def _answer_shape(outputs: Sequence[Column]) -> tuple[int, ...]:
@@ -39,24 +45,30 @@ def _same_shape(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
 
 
 def _shape_words(shape: tuple[int, ...]) -> str:
-    return counted(prod(shape), "value") if len(shape) < 2 else f"values of shape {list(shape)}"  # noqa: PLR2004 - a list
+    return count_words(prod(shape), "value") if len(shape) < 2 else f"values of shape {list(shape)}"  # noqa: PLR2004 - a list
 
 
-def _names(old: list[str], new: list[str]) -> Iterator[Difference]:
+def _compare_names(old: list[str], new: list[str]) -> Iterator[Difference]:
     """Yield other names of several outputs; on the wire they have none, and go by place."""
     if len(old) == 1 or old == new:
         return
     if set(old) == set(new):
-        yield breaking("answers", f"the outputs stand in another order ({', '.join(new)}): clients read them by place")
+        yield breaking_difference(
+            "answers", f"the outputs stand in another order ({', '.join(new)}): clients read them by place"
+        )
     else:
-        yield compatible("answers", f"the outputs are called {', '.join(new)}: on the wire all are `prediction`")
+        yield compatible_difference(
+            "answers", f"the outputs are called {', '.join(new)}: on the wire all are `prediction`"
+        )
 
 
-def _kind(old: str, new: str) -> Difference:
-    words = [WORDS.get(letter(kind), "a fractional number") for kind in (old, new)]
+def _compare_kind(old: str, new: str) -> Difference:
+    words = [WORDS.get(dtype_letter(kind), "a fractional number") for kind in (old, new)]
     if words[0] == words[1]:
-        return compatible("answers", f"the prediction has type {new} instead of {old}; an answer's datatype says which")
-    return breaking("answers", f"the prediction is {words[1]} ({new}) instead of {words[0]} ({old})")
+        return compatible_difference(
+            "answers", f"the prediction has type {new} instead of {old}; an answer's datatype says which"
+        )
+    return breaking_difference("answers", f"the prediction is {words[1]} ({new}) instead of {words[0]} ({old})")
 
 
 def compare_labels(truth: Labels, before: Labels, after: Labels) -> tuple[Difference, ...]:
@@ -82,19 +94,19 @@ def compare_labels(truth: Labels, before: Labels, after: Labels) -> tuple[Differ
         label: int(count)
         for label, count in zip(*np.unique(before[before == truth].astype(str), return_counts=True), strict=True)
     }
-    gone = tuple(_gone(label, right.get(label, 0), len(before)) for label in sorted(was - now))
+    gone = tuple(_find_lost_label(label, right.get(label, 0), len(before)) for label in sorted(was - now))
     new = sorted(now - was)
-    where = named("label", new)
+    where = list_names("label", new)
     said = (
         f"{where} {'was' if len(new) == 1 else 'were'} never given by the champion on these rows: clients may not know"
     )
-    return (*gone, *([compatible(where, f"{said} {'it' if len(new) == 1 else 'them'}")] if new else []))
+    return (*gone, *([compatible_difference(where, f"{said} {'it' if len(new) == 1 else 'them'}")] if new else []))
 
 
-def _gone(label: str, right: int, rows: int) -> Difference:
-    where = named("label", [label])
+def _find_lost_label(label: str, right: int, rows: int) -> Difference:
+    where = list_names("label", [label])
     if right >= FEWEST:
         said = f"the champion is right with it on {right} of {rows} rows, this version never gives it"
-        return breaking(where, f"{where} is gone: {said}")
+        return breaking_difference(where, f"{where} is gone: {said}")
     said = f"the champion is right with it on {right} of {rows} rows: too few to say that it is gone"
-    return compatible(where, f"{where} is not given on these rows; {said}")
+    return compatible_difference(where, f"{where} is not given on these rows; {said}")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipway.domain.gates.contract.difference import counted
+from slipway.domain.gates.contract.difference import count_words
 from slipway_interface.logs import SAMPLES_LOGGER
 
 MOST = 200
@@ -20,7 +20,7 @@ Value = float | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedSample:
     """What a revision's log holds of live requests."""
 
     requests: tuple[dict[str, list[Value]], ...] = field(default=(), repr=False)
@@ -33,25 +33,25 @@ class Recorded:
     @property
     def remark(self) -> str:
         """Say in words what was not there to be replayed; empty: nothing is to be said."""
-        return self.missing or (_unread(self.unreadable) if self.unreadable else "")
+        return self.missing or (_describe_unread(self.unreadable) if self.unreadable else "")
 
 
-def _unread(lines: int) -> str:
-    return f"{counted(lines, 'recorded request')} could not be read"
+def _describe_unread(lines: int) -> str:
+    return f"{count_words(lines, 'recorded request')} could not be read"
 
 
-def read_samples(lines: Iterable[bytes]) -> Recorded:
+def read_samples(lines: Iterable[bytes]) -> RecordedSample:
     """Return the newest requests among the lines of one or more logs, by the time that each line says."""
     mark = f'"{SAMPLES_LOGGER}"'.encode()
-    read = [_sample(line) for line in lines if mark in line]
+    read = [_read_sample(line) for line in lines if mark in line]
     good = sorted((one for one in read if one is not None), key=lambda one: one[0])
     newest = {json.dumps(inputs): inputs for _, inputs in reversed(good)}
     kept = list(newest.values())[:MOST]
     missing = "" if read else "no live request was recorded yet"
-    return Recorded(requests=tuple(reversed(kept)), unreadable=len(read) - len(good), missing=missing)
+    return RecordedSample(requests=tuple(reversed(kept)), unreadable=len(read) - len(good), missing=missing)
 
 
-def _sample(line: bytes) -> tuple[str, dict[str, list[Value]]] | None:
+def _read_sample(line: bytes) -> tuple[str, dict[str, list[Value]]] | None:
     """Return a line's time and values; None: it is no sample."""
     if len(line) > LONGEST_LINE:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from slipway.domain.gates.contract.difference import Difference, breaking, compatible, counted
+from slipway.domain.gates.contract.difference import Difference, breaking_difference, compatible_difference, count_words
 from slipway.domain.gates.contract.kinds import WORDS
 from slipway.domain.judge.answers import AnswerKind
 
@@ -21,13 +21,13 @@ class Given:
     """One output of an answer, as its client sees it."""
 
     letter: str
-    """What it is (see `kinds.letter`): `f`, `i`, `b` or `t`."""
+    """What it is (see `kinds.dtype_letter`): `f`, `i`, `b` or `t`."""
     shape: tuple[int, ...]
     """Of one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReplayedAnswer:
     """What one service made of a request."""
 
     kind: AnswerKind
@@ -44,8 +44,8 @@ class Exchange:
     """`Open Inference Protocol, JSON`, ..."""
     form: str
     """`named tensors (3 rows)`, ..."""
-    champion: Answer
-    challenger: Answer
+    champion: ReplayedAnswer
+    challenger: ReplayedAnswer
 
     @property
     def compared(self) -> bool:
@@ -54,7 +54,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class ReplayResult:
     """What came of a replay."""
 
     exchanges: tuple[Exchange, ...] = ()
@@ -68,11 +68,14 @@ def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
     """Return what only the challenger refuses or fails, by door, and how its answers differ in form."""
     compared = [one for one in exchanges if one.compared]
     doors = dict.fromkeys(one.door for one in compared)
-    refusals = (_refusal(door, [one for one in compared if one.door == door]) for door in doors)
-    return (*filter(None, refusals), *_answers([one for one in compared if one.challenger.kind is AnswerKind.RIGHT]))
+    refusals = (_find_refusal(door, [one for one in compared if one.door == door]) for door in doors)
+    return (
+        *filter(None, refusals),
+        *_compare_answers([one for one in compared if one.challenger.kind is AnswerKind.RIGHT]),
+    )
 
 
-def _refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
+def _find_refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
     """Return the one difference of a door whose requests are not all answered, in the challenger's own words."""
     bad = [one for one in exchanges if one.challenger.kind is not AnswerKind.RIGHT]
     if not bad:
@@ -80,30 +83,30 @@ def _refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
     forms = list(dict.fromkeys(one.form for one in bad))
     more = len(forms) - FORMS
     said = ", ".join(forms[:FORMS]) + (f" and {more} more" if more > 0 else "")
-    share = f"{len(bad)} of {counted(len(exchanges), 'request')} that the champion answers"
-    return breaking(door, f"{door}: {share} are refused or fail ({said}): {bad[0].challenger.message}")
+    share = f"{len(bad)} of {count_words(len(exchanges), 'request')} that the champion answers"
+    return breaking_difference(door, f"{door}: {share} are refused or fail ({said}): {bad[0].challenger.message}")
 
 
-def _answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
+def _compare_answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
     """Yield each way in which answers differ once, with the doors on which it was seen."""
     seen: dict[tuple[bool, str], list[str]] = {}
     for one in exchanges:
-        for broken, sentence in _changes(one.champion.outputs, one.challenger.outputs):
+        for broken, sentence in _find_changes(one.champion.outputs, one.challenger.outputs):
             seen.setdefault((broken, sentence), []).append(one.door)
     for (broken, sentence), doors in seen.items():
         told = f"{', '.join(dict.fromkeys(doors))}: {sentence}"
-        yield (breaking if broken else compatible)("answers", told)
+        yield (breaking_difference if broken else compatible_difference)("answers", told)
 
 
-def _changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator[tuple[bool, str]]:
+def _find_changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator[tuple[bool, str]]:
     for name, old in before.items():
         new, what = after.get(name), f"output {name!r}" if name != NAMELESS else "the answer"
         if new is None and name == NAMELESS:
             yield True, f"answers are objects by output ({', '.join(after)}) instead of plain values"
         elif new is None:
             yield True, f"{what} is gone"
-        elif _word(new) != _word(old):
-            yield True, f"{what} is {_word(new)} instead of {_word(old)}"
+        elif _kind_word(new) != _kind_word(old):
+            yield True, f"{what} is {_kind_word(new)} instead of {_kind_word(old)}"
         elif new.shape != old.shape:
             yield True, f"{what} has shape {list(new.shape)} for a row instead of {list(old.shape)}"
     for name in after.keys() - before.keys():
@@ -111,16 +114,16 @@ def _changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator[tupl
             yield False, f"output {name!r} is new"
 
 
-def _word(given: Given) -> str:
+def _kind_word(given: Given) -> str:
     return WORDS.get(given.letter, "a fractional number")
 
 
-def remark(replayed: Replayed) -> str:
+def describe_replay(replayed: ReplayResult) -> str:
     """Say in words what was compared."""
     compared = [one for one in replayed.exchanges if one.compared]
     made = [one for one in compared if one.door != RECORDED]
     doors = len({one.door for one in made})
-    said = f"{counted(len(made), 'request')} made from the champion's signature, on {counted(doors, 'door')}"
+    said = f"{count_words(len(made), 'request')} made from the champion's signature, on {count_words(doors, 'door')}"
     live = len(compared) - len(made)
-    again = f"{counted(live, 'recorded live request')}" if live else ""
+    again = f"{count_words(live, 'recorded live request')}" if live else ""
     return "; ".join(filter(None, (said, replayed.skipped, again, replayed.unrecorded)))

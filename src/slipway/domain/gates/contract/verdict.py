@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from slipway.domain.gates.contract.difference import Difference, Kind, counted
+from slipway.domain.gates.contract.difference import Difference, Kind, count_words
 from slipway.domain.gates.contract.inputs import Doors, compare_inputs
 from slipway.domain.gates.contract.outputs import compare_outputs
 from slipway.domain.release.version import Signature
@@ -47,7 +47,7 @@ def judge_contract(check: str, found: Sequence[Difference], choice: Contract, ch
     others = len(found) - len(broken)
     numbers = {"breaking_differences": float(len(broken)), "compatible_differences": float(others)}
     if not broken:
-        remark = f" ({counted(others, 'compatible difference')})" if others else ""
+        remark = f" ({count_words(others, 'compatible difference')})" if others else ""
         reason = f"clients of {champion} need no change{remark}"
         return Verdict(check=check, outcome=Outcome.PASS, reason=reason, numbers=numbers)
     more = len(broken) - TOLD

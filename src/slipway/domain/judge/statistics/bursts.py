@@ -37,7 +37,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipway.domain.judge.statistics.rates import SMALLER, Floats, Grid, likelihoods, small_likelihoods
+from slipway.domain.judge.statistics.rates import SMALLER, Floats, Grid, log_likelihoods, small_likelihoods
 
 CALM = 0.5
 """Inflation of a block's variance up to which errors count as independent, tempered."""
@@ -80,13 +80,13 @@ class Tally:
     before it add to K_s and S in favour. Shape (..., 8)."""
 
 
-def parts(ratios: int) -> list[int]:
+def part_lengths(ratios: int) -> list[int]:
     """Return how many numbers each part of a tally has, in order."""
     return [ratios, ratios, len(SMALLER), len(SMALLER), COUNTS, ratios, WINDOWED]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gusts:
+class Overdispersion:
     """What is expected of a block, known before it: shapes (...)."""
 
     squared_cv: Floats
@@ -101,19 +101,19 @@ class Gusts:
     """1 where it is learned from enough blocks, 0 where it is not: such a block does not speak against the canary."""
 
 
-def nothing(shape: tuple[int, ...], ratios: int) -> Tally:
+def empty_tally(shape: tuple[int, ...], ratios: int) -> Tally:
     """Return a tally of nothing."""
-    return Tally(*(np.zeros((*shape, length)) for length in parts(ratios)))
+    return Tally(*(np.zeros((*shape, length)) for length in part_lengths(ratios)))
 
 
-def count(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
+def add_look(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
     """Add one look, in place: shape (..., 5).
 
     The canary's requests and events, stable's requests and events, and the canary's events to be held against
     `negligible`: the same as before, or more where `x` leaves out those that both arms share (pairs).
     """
     n_c, x, n_s, y, alone = (look[..., part] for part in range(5))
-    tally.open += likelihoods(x, y, n_c, n_s, grid)
+    tally.open += log_likelihoods(x, y, n_c, n_s, grid)
     tally.small_open += small_likelihoods(alone, n_c, negligible)
     share = n_c / np.maximum(n_c + n_s, 1)
     tally.counts[..., :4] += look[..., :4]
@@ -121,61 +121,68 @@ def count(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
     tally.counts[..., 5] += negligible * n_c
 
 
-def close(tally: Tally, gusts: Gusts, grid: Grid, negligible: Floats, recent: Floats | None = None) -> None:
+def close_block(
+    tally: Tally, overdispersion: Overdispersion, grid: Grid, negligible: Floats, recent: Floats | None = None
+) -> None:
     """End the block, in place: weigh it for good.
 
     `recent`: requests and events of stable's blocks before this one, shape (..., RECENT, 2), zeros where not known.
     """
-    tempered, alone = _tempered(tally, gusts)
-    tally.closed += tally.open * (gusts.known * tempered)[..., None]
+    tempered, alone = _find_weights(tally, overdispersion)
+    tally.closed += tally.open * (overdispersion.known * tempered)[..., None]
     tally.favour += tally.open * tempered[..., None]
-    tally.small_closed += tally.small_open * alone[..., None] + _small(tally, gusts, negligible)
-    block = _block(tally, gusts)
+    tally.small_closed += tally.small_open * alone[..., None] + _weigh_negligible(tally, overdispersion, negligible)
+    block = _weigh_block(tally, overdispersion)
     _end_windows(tally, block, grid)
     begins = (tally.window[..., 4] == 0) & (block[..., 4] > 0)
     if recent is not None and begins.any():
-        tally.window[..., 6:] += begins[..., None] * _reference(gusts, recent)
+        tally.window[..., 6:] += begins[..., None] * _sum_reference(overdispersion, recent)
     tally.window[..., :5] += block[..., :5]
     tally.window[..., 5] = np.where(block[..., 4] > 0, block[..., 5], tally.window[..., 5])
     for part in (tally.open, tally.small_open, tally.counts):
         part[...] = 0.0
 
 
-def total(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
+def total_against(tally: Tally, overdispersion: Overdispersion, grid: Grid) -> Floats:
     """Return l(w) of everything so far, shape (..., ratios). A gusty block speaks when it is over."""
-    tempered = gusts.known * _tempered(tally, gusts)[0]
-    return tally.closed + tally.open * tempered[..., None] + _bounded(tally.window, grid)
+    tempered = overdispersion.known * _find_weights(tally, overdispersion)[0]
+    return tally.closed + tally.open * tempered[..., None] + _bound_window(tally.window, grid)
 
 
-def total_favour(tally: Tally, gusts: Gusts, grid: Grid) -> Floats:
+def total_for(tally: Tally, overdispersion: Overdispersion, grid: Grid) -> Floats:
     """Return the same as a PASS rests on it: with what stable did before each window."""
     window = tally.window[..., :4].copy()
     window[..., [1, 3]] += tally.window[..., 6:]
-    return tally.favour + tally.open * _tempered(tally, gusts)[0][..., None] + _window(window, grid)
+    return tally.favour + tally.open * _find_weights(tally, overdispersion)[0][..., None] + _weigh_window(window, grid)
 
 
-def small_total(tally: Tally, gusts: Gusts) -> Floats:
+def small_total(tally: Tally, overdispersion: Overdispersion) -> Floats:
     """Return the log-likelihood ratios against "not negligible" of everything so far, shape (..., SMALLER)."""
-    whole: Floats = tally.small_closed + tally.small_open * _tempered(tally, gusts)[1][..., None]
+    whole: Floats = tally.small_closed + tally.small_open * _find_weights(tally, overdispersion)[1][..., None]
     return whole
 
 
-def _tempered(tally: Tally, gusts: Gusts) -> tuple[Floats, Floats]:
+def _find_weights(tally: Tally, overdispersion: Overdispersion) -> tuple[Floats, Floats]:
     """Return what the block under way counts for: by the ratio, and against "not negligible"; 0 where it is gusty.
 
     The canary alone is tempered by the events that a rate just negligible would make, not by those it had: tempered
     less where it happened to have few, it would pass too often.
     """
-    calm = (1 - gusts.gusty) / gusts.clusters
+    calm = (1 - overdispersion.gusty) / overdispersion.clusters
     counts = tally.counts
-    return calm / (1 + 2 * gusts.squared_cv * counts[..., 4]), calm / (1 + gusts.squared_cv * counts[..., 5])
+    return calm / (1 + 2 * overdispersion.squared_cv * counts[..., 4]), calm / (
+        1 + overdispersion.squared_cv * counts[..., 5]
+    )
 
 
-def _block(tally: Tally, gusts: Gusts) -> Floats:
+def _weigh_block(tally: Tally, overdispersion: Overdispersion) -> Floats:
     """Return what a gusty block adds to its window, shape (..., 6): zeros where it is calm or lacks an arm."""
     n_c, x, n_s, y = (tally.counts[..., part] for part in range(4))
-    both = gusts.known * gusts.gusty * (n_c > 0) * (n_s > 0)
-    kappa_c, kappa_s = both * _kappa(gusts, gusts.rate * n_c), both * _kappa(gusts, gusts.rate * n_s)
+    both = overdispersion.known * overdispersion.gusty * (n_c > 0) * (n_s > 0)
+    kappa_c, kappa_s = (
+        both * _find_shape(overdispersion, overdispersion.rate * n_c),
+        both * _find_shape(overdispersion, overdispersion.rate * n_s),
+    )
     added = HALF / np.maximum(n_c + n_s, 1)
     scaled_c, scaled_s = kappa_c * (x / np.maximum(n_c, 1) + added), kappa_s * (y / np.maximum(n_s, 1) + added)
     return np.stack([kappa_c, kappa_s, scaled_c, scaled_s, both, both * n_c / np.maximum(n_c + n_s, 1)], axis=-1)
@@ -190,18 +197,18 @@ def _end_windows(tally: Tally, block: Floats, grid: Grid) -> None:
         return
     favour = window[..., :4].copy()
     favour[..., [1, 3]] += window[..., 6:]
-    tally.closed += ends[..., None] * _bounded(window, grid)
-    tally.favour += ends[..., None] * _window(favour, grid)
+    tally.closed += ends[..., None] * _bound_window(window, grid)
+    tally.favour += ends[..., None] * _weigh_window(favour, grid)
     window[...] = np.where(ends[..., None], 0.0, window)
 
 
-def _bounded(window: Floats, grid: Grid) -> Floats:
+def _bound_window(window: Floats, grid: Grid) -> Floats:
     """Return what a window says against the canary, beside what it says of the margin: at most MOST_SAID."""
-    logs = _window(window[..., :4], grid)
+    logs = _weigh_window(window[..., :4], grid)
     return np.asarray(np.minimum(logs - logs[..., -2:-1], MOST_SAID))
 
 
-def _window(sums: Floats, grid: Grid) -> Floats:
+def _weigh_window(sums: Floats, grid: Grid) -> Floats:
     """Return l(w) of a window from its K_c, K_s, C and S, shape (..., ratios); zeros where it has no block."""
     if not sums.any():
         return np.zeros((*sums.shape[:-1], grid.ratios.shape[-1]))
@@ -211,33 +218,36 @@ def _window(sums: Floats, grid: Grid) -> Floats:
     return np.where((shape_c > 0) & (scaled > 0), logs, 0.0)
 
 
-def _reference(gusts: Gusts, recent: Floats) -> Floats:
+def _sum_reference(overdispersion: Overdispersion, recent: Floats) -> Floats:
     """Return K_s and S of stable's blocks before a window, shape (..., 2)."""
     requests, events = recent[..., 0], recent[..., 1]
     kappa = (requests > 0) / (
-        gusts.squared_cv[..., None] + gusts.clusters[..., None] / np.maximum(gusts.rate[..., None] * requests, 1e-9)
+        overdispersion.squared_cv[..., None]
+        + overdispersion.clusters[..., None] / np.maximum(overdispersion.rate[..., None] * requests, 1e-9)
     )
     return np.stack([kappa.sum(axis=-1), (kappa * events / np.maximum(requests, 1)).sum(axis=-1)], axis=-1)
 
 
-def _small(tally: Tally, gusts: Gusts, negligible: Floats) -> Floats:
+def _weigh_negligible(tally: Tally, overdispersion: Overdispersion, negligible: Floats) -> Floats:
     """Return what a gusty block says against "not negligible", shape (..., SMALLER)."""
     n_c, x = tally.counts[..., 0], tally.counts[..., 1]
-    kappa = gusts.gusty * _kappa(gusts, negligible * n_c) * (n_c > 0)
+    kappa = overdispersion.gusty * _find_shape(overdispersion, negligible * n_c) * (n_c > 0)
     times = x / np.maximum(n_c, 1) / negligible
     said: Floats = -kappa[..., None] * (np.log(SMALLER) + times[..., None] * (1 / SMALLER - 1))
     return said
 
 
-def _kappa(gusts: Gusts, events: Floats) -> Floats:
-    shape: Floats = 1 / (gusts.squared_cv + gusts.clusters / np.maximum(events, 1e-9))
+def _find_shape(overdispersion: Overdispersion, events: Floats) -> Floats:
+    shape: Floats = 1 / (overdispersion.squared_cv + overdispersion.clusters / np.maximum(events, 1e-9))
     return shape
 
 
-def expected(cv2: Floats, rate: Floats, requests: tuple[Floats, Floats], clusters: Floats | float = 1.0) -> Gusts:
+def expect_overdispersion(
+    cv2: Floats, rate: Floats, requests: tuple[Floats, Floats], clusters: Floats | float = 1.0
+) -> Overdispersion:
     """Return what to expect of a block of so many requests in each arm: canary's, stable's."""
     n_c, n_s = requests
     share = n_c / np.maximum(n_c + n_s, 1)
     inflation = 2 * cv2 * share * (1 - share) * rate * (n_c + n_s)
     gusty = (inflation > CALM).astype(float)
-    return Gusts(squared_cv=cv2, rate=rate, gusty=gusty, clusters=np.broadcast_to(clusters, gusty.shape))
+    return Overdispersion(squared_cv=cv2, rate=rate, gusty=gusty, clusters=np.broadcast_to(clusters, gusty.shape))

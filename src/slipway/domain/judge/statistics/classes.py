@@ -35,10 +35,10 @@ from slipway.domain.judge.statistics.means import (
     LEAST_EACH,
     LEAST_TOGETHER,
     Walk,
-    against_walk,
+    e_value_of,
     half_width,
-    number,
     rho_squared,
+    walk_evidence_against,
 )
 from slipway_interface.metrics import LABEL_LIMIT, OTHER_LABEL
 
@@ -88,7 +88,9 @@ class ClassShift:
     """E-value against "no shift of this class beyond the margin"."""
 
 
-def grow(evidence: ClassEvidence, canary: Mapping[str, float], stable: Mapping[str, float]) -> ClassEvidence:
+def update_class_mix(
+    evidence: ClassEvidence, canary: Mapping[str, float], stable: Mapping[str, float]
+) -> ClassEvidence:
     """Return the evidence after one more look; the counts are of predictions since the last one.
 
     A look where one arm has no prediction adds nothing. Raises ValueError for counts below 0.
@@ -100,9 +102,9 @@ def grow(evidence: ClassEvidence, canary: Mapping[str, float], stable: Mapping[s
         return evidence
     before = len(evidence.labels)
     evidence = _with_labels(evidence, canary, stable)
-    x, y = _counts(evidence.labels, canary), _counts(evidence.labels, stable)
-    sums, logs = _rows(evidence.sums), _rows(evidence.logs, _BETS)
-    logs[:, :before] += _factors(sums, x, y)[:, :before]
+    x, y = _count_labels(evidence.labels, canary), _count_labels(evidence.labels, stable)
+    sums, logs = _to_rows(evidence.sums), _to_rows(evidence.logs, _BETS)
+    logs[:, :before] += _log_factors(sums, x, y)[:, :before]
     n_c, n_s = float(x.sum()), float(y.sum())
     return ClassEvidence(
         labels=evidence.labels,
@@ -110,12 +112,12 @@ def grow(evidence: ClassEvidence, canary: Mapping[str, float], stable: Mapping[s
         stable=tuple((np.array(evidence.stable) + y).tolist()),
         information=evidence.information + n_c * n_s / (n_c + n_s),
         stakes=evidence.stakes,
-        sums=_summed(sums, x, y),
+        sums=_add_to_sums(sums, x, y),
         logs=tuple(logs.ravel().tolist()),
     )
 
 
-def against(evidence: ClassEvidence, margin: float = 0.0) -> float:
+def class_evidence_against(evidence: ClassEvidence, margin: float = 0.0) -> float:
     """Return the e-value against "no class's share differs by more than the margin"; 1 without evidence."""
     if not evidence.labels:
         return 1.0
@@ -123,7 +125,7 @@ def against(evidence: ClassEvidence, margin: float = 0.0) -> float:
     return min(whole, 1e300)
 
 
-def worst(evidence: ClassEvidence, margin: float = 0.0) -> ClassShift | None:
+def find_largest_shift(evidence: ClassEvidence, margin: float = 0.0) -> ClassShift | None:
     """Return the class with the largest e-value; None before any look."""
     if not evidence.labels:
         return None
@@ -131,13 +133,13 @@ def worst(evidence: ClassEvidence, margin: float = 0.0) -> ClassShift | None:
     at = int(values.argmax())
     return ClassShift(
         label=evidence.labels[at],
-        canary_share=float(_rows(evidence.sums)[_CANARY, at]) / evidence.information,
-        stable_share=float(_rows(evidence.sums)[_STABLE, at]) / evidence.information,
+        canary_share=float(_to_rows(evidence.sums)[_CANARY, at]) / evidence.information,
+        stable_share=float(_to_rows(evidence.sums)[_STABLE, at]) / evidence.information,
         evidence=float(values[at]),
     )
 
 
-def favour(evidence: ClassEvidence, tolerance: float) -> float:
+def class_evidence_for(evidence: ClassEvidence, tolerance: float) -> float:
     """Return the e-value against "the mixes' total variation distance is at least the tolerance"; 1 without evidence.
 
     At such a distance some set A of classes has a share that is larger by the tolerance or more in the canary. For
@@ -149,37 +151,37 @@ def favour(evidence: ClassEvidence, tolerance: float) -> float:
     the tolerance around the set's share, so classes not yet seen don't make it sure too early. The least over all A
     is an e-value against their union.
     """
-    if not _enough(evidence) or not 0 < tolerance <= 1:
+    if not _has_enough(evidence) or not 0 < tolerance <= 1:
         return 1.0
     seen = np.array(evidence.canary) + np.array(evidence.stable)
-    shares, walks = _sets(seen / seen.sum(), _walks(evidence))
+    shares, walks = _find_sets(seen / seen.sum(), _walk_sums(evidence))
     nearest = np.clip(0.5, shares - tolerance, shares + tolerance)
     logs = tolerance / np.maximum(nearest * (1 - nearest), 1e-12) * (tolerance / 2 * evidence.information - walks)
-    return number(float(logs.min()))
+    return e_value_of(float(logs.min()))
 
 
-def estimate(evidence: ClassEvidence) -> float | None:
+def class_distance(evidence: ClassEvidence) -> float | None:
     """Return the total variation distance of the two mixes (0 to 1); None before any look."""
     if not evidence.labels:
         return None
-    return float(np.abs(_walks(evidence)).sum() / 2 / evidence.information)
+    return float(np.abs(_walk_sums(evidence)).sum() / 2 / evidence.information)
 
 
-def mixes(evidence: ClassEvidence) -> tuple[dict[str, float], dict[str, float]]:
+def class_shares(evidence: ClassEvidence) -> tuple[dict[str, float], dict[str, float]]:
     """Return the share of each class in the canary and in the stable arm, looks weighted by their information."""
     if not evidence.labels:
         return {}, {}
-    canary, stable = (_rows(evidence.sums)[:2] / evidence.information).tolist()
+    canary, stable = (_to_rows(evidence.sums)[:2] / evidence.information).tolist()
     return dict(zip(evidence.labels, canary, strict=True)), dict(zip(evidence.labels, stable, strict=True))
 
 
-def interval(evidence: ClassEvidence, alpha: float) -> tuple[float, float]:
+def class_distance_interval(evidence: ClassEvidence, alpha: float) -> tuple[float, float]:
     """Return where that distance lies, by one interval per class: all hold at all looks with a chance of 1 - alpha."""
-    if not _enough(evidence):
+    if not _has_enough(evidence):
         return (0.0, 1.0)
     each = alpha / len(evidence.labels)
     reach = [half_width(walk.variance, walk.rho2, each) / evidence.information for walk in _each_walk(evidence)]
-    distance = np.abs(_walks(evidence)) / evidence.information
+    distance = np.abs(_walk_sums(evidence)) / evidence.information
     return (float(max(0.0, (distance - reach).max())), float(min(1.0, (distance + reach).sum() / 2)))
 
 
@@ -201,12 +203,12 @@ def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEv
         canary=evidence.canary + (0,) * len(new),
         stable=evidence.stable + (0,) * len(new),
         stakes=evidence.stakes + (stake,) * len(new),
-        sums=tuple(np.pad(_rows(evidence.sums), nothing).ravel().tolist()),
-        logs=tuple(np.pad(_rows(evidence.logs, _BETS), nothing).ravel().tolist()),
+        sums=tuple(np.pad(_to_rows(evidence.sums), nothing).ravel().tolist()),
+        logs=tuple(np.pad(_to_rows(evidence.logs, _BETS), nothing).ravel().tolist()),
     )
 
 
-def _counts(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
+def _count_labels(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
     """Return the arm's count per label; labels that have no place of their own are counted under `OTHER_LABEL`."""
     counts = np.array([arm.get(label, 0) for label in labels], dtype=float)
     if OTHER_LABEL in labels:
@@ -214,7 +216,7 @@ def _counts(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
     return counts
 
 
-def _factors(sums: Floats, x: Floats, y: Floats) -> Floats:
+def _log_factors(sums: Floats, x: Floats, y: Floats) -> Floats:
     """Return the log factors of this look, bets by classes, guessed from the sums before it."""
     n_c, n_s = float(x.sum()), float(y.sum())
     shares = np.empty((2 * _BETS + 1, len(x)))  # q_c of every bet, q_0 of every bet, q_s
@@ -232,7 +234,7 @@ def _factors(sums: Floats, x: Floats, y: Floats) -> Floats:
     return np.asarray(factors + y * yes[-1] + n_s * no[-1])
 
 
-def _summed(sums: Floats, x: Floats, y: Floats) -> tuple[float, ...]:
+def _add_to_sums(sums: Floats, x: Floats, y: Floats) -> tuple[float, ...]:
     """Add one look to the sums."""
     n_c, n_s = float(x.sum()), float(y.sum())
     n = n_c + n_s
@@ -250,17 +252,17 @@ def _summed(sums: Floats, x: Floats, y: Floats) -> tuple[float, ...]:
 
 
 def _by_class(evidence: ClassEvidence, margin: float) -> Floats:
-    if margin > 0 and not _enough(evidence):
+    if margin > 0 and not _has_enough(evidence):
         return np.ones(len(evidence.labels))
     if margin > 0:
         far = margin * evidence.information
-        return np.array([against_walk(walk, far, "either") for walk in _each_walk(evidence)])
-    return np.asarray(np.exp(np.minimum(_rows(evidence.logs, _BETS), 690.0)).mean(axis=0))
+        return np.array([walk_evidence_against(walk, far, "either") for walk in _each_walk(evidence)])
+    return np.asarray(np.exp(np.minimum(_to_rows(evidence.logs, _BETS), 690.0)).mean(axis=0))
 
 
-def _walks(evidence: ClassEvidence) -> Floats:
+def _walk_sums(evidence: ClassEvidence) -> Floats:
     """Return per class the difference of the arms' shares, times information."""
-    sums = _rows(evidence.sums)
+    sums = _to_rows(evidence.sums)
     return np.asarray(sums[_CANARY] - sums[_STABLE])
 
 
@@ -269,23 +271,23 @@ def _each_walk(evidence: ClassEvidence) -> list[Walk]:
     least = 1 / max(2, len(evidence.labels))
     least *= 1 - least
     rho2 = rho_squared(least)
-    variances = np.maximum(_rows(evidence.sums)[[_POOLED, _OWN]].max(axis=0), least).tolist()
-    walks = zip(_walks(evidence).tolist(), variances, strict=True)
+    variances = np.maximum(_to_rows(evidence.sums)[[_POOLED, _OWN]].max(axis=0), least).tolist()
+    walks = zip(_walk_sums(evidence).tolist(), variances, strict=True)
     return [Walk(sum=walk, variance=variance, rho2=rho2) for walk, variance in walks]
 
 
-def _enough(evidence: ClassEvidence) -> bool:
+def _has_enough(evidence: ClassEvidence) -> bool:
     canary, stable = sum(evidence.canary), sum(evidence.stable)
     return canary + stable >= LEAST_TOGETHER and min(canary, stable) >= LEAST_EACH
 
 
-def _sets(shares: Floats, walks: Floats) -> tuple[Floats, Floats]:
+def _find_sets(shares: Floats, walks: Floats) -> tuple[Floats, Floats]:
     """Return share and walk of sets of classes, such that no set of the same share can be further ahead.
 
     Few classes: every set. Many: those furthest ahead (per share) first, the last in part (fractional knapsack).
     """
     if len(shares) <= MOST_SUBSETS:
-        which = _subsets(len(shares))
+        which = _list_subsets(len(shares))
         return which @ shares, which @ walks
     safe = np.maximum(shares, 1e-12)
     order = np.argsort(-walks / safe, kind="stable")
@@ -295,10 +297,10 @@ def _sets(shares: Floats, walks: Floats) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=MOST_SUBSETS + 1)
-def _subsets(count: int) -> Floats:
+def _list_subsets(count: int) -> Floats:
     """Return every set of so many classes but the empty one, a row of zeros and ones each."""
     return (np.arange(1, 2**count)[:, None] >> np.arange(count) & 1).astype(float)
 
 
-def _rows(values: tuple[float, ...], rows: int = 6) -> Floats:
+def _to_rows(values: tuple[float, ...], rows: int = 6) -> Floats:
     return np.array(values, dtype=float).reshape(rows, -1)

@@ -1,6 +1,6 @@
 """What the judge remembers of a share of requests (errors, slow answers, wrong labels ...), and what it says of it.
 
-`grow` takes all such metrics of one look at once: the arithmetic is one pass over arrays.
+`update_counts` takes all such metrics of one look at once: the arithmetic is one pass over arrays.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.statistics import bursts, dispersion, rates
-from slipway.domain.judge.statistics.bursts import Gusts, Tally
+from slipway.domain.judge.statistics.bursts import Overdispersion, Tally
 from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS, Dispersion
 from slipway.domain.judge.statistics.rates import Floats, Grid
 from slipway.domain.spec.judge import RateGuard
@@ -49,7 +49,7 @@ NOTHING = CountEvidence()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class CountDelta:
     """What came since the last look."""
 
     canary: Counters
@@ -61,30 +61,36 @@ class Look:
 
     @property
     def row(self) -> tuple[int, int, int, int, int]:
-        """The five numbers of `bursts.count`."""
+        """The five numbers of `bursts.add_look`."""
         alone = self.canary.errors if self.canary_alone is None else self.canary_alone
         return (self.canary.requests, self.canary.errors, self.stable.requests, self.stable.errors, alone)
 
 
-def grow(
-    before: Sequence[CountEvidence], looks: Sequence[Look], guards: Sequence[RateGuard], block: int, least_cv: float
+def update_counts(
+    before: Sequence[CountEvidence],
+    looks: Sequence[CountDelta],
+    guards: Sequence[RateGuard],
+    block: int,
+    least_cv: float,
 ) -> list[CountEvidence]:
     """Return the evidence of several metrics after one look each; `block` is the number of the block it falls in."""
-    grid, negligible = _grid(guards), np.array([guard.negligible for guard in guards])
-    state = _state(before, grid)
+    grid, negligible = _grid_of(guards), np.array([guard.negligible for guard in guards])
+    state = _to_array(before, grid)
     begins = np.array([one.block != block for one in before])
     if any(one.block not in {None, block} for one in before):
         ended = state.copy()
-        known = dispersion.learned([one.dispersion for one in before])
-        bursts.close(_tally(ended, grid), _gusts(before, least_cv), grid, negligible, known.recent)
+        known = dispersion.sum_dispersions([one.dispersion for one in before])
+        bursts.close_block(
+            _split_tally(ended, grid), _expect_overdispersion(before, least_cv), grid, negligible, known.recent
+        )
         state[begins] = ended[begins]
     rows = np.array([look.row for look in looks], dtype=float)
-    bursts.count(_tally(state, grid), rows, grid, negligible)
+    bursts.add_look(_split_tally(state, grid), rows, grid, negligible)
     learned = [
-        dispersion.note(one.dispersion, block, look.stable.requests, look.stable.errors)
+        dispersion.update_dispersion(one.dispersion, block, look.stable.requests, look.stable.errors)
         for one, look in zip(before, looks, strict=True)
     ]
-    gusty, rare = _gusty(learned, rows, least_cv), _rare(before, guards)
+    gusty, rare = _find_bursty(learned, rows, least_cv), _find_rare(before, guards)
     return [
         CountEvidence(
             canary=one.canary + look.canary,
@@ -93,7 +99,9 @@ def grow(
             block=block,
             began=block if one.began is None else one.began,
             gusty=bool(gusty[row]) if begins[row] else one.gusty,
-            known=not look.patient or _knows(learned[row], one.began, block, least_cv) if begins[row] else one.known,
+            known=not look.patient or _bursts_known(learned[row], one.began, block, least_cv)
+            if begins[row]
+            else one.known,
             rare=rare[row],
             dispersion=learned[row],
         )
@@ -101,7 +109,7 @@ def grow(
     ]
 
 
-def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
+def add_start(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
     """Return the evidence with one more start, of this weight: as if a part of it were counted from now on alone.
 
     For each alternative w, L(w) = exp(l(w) - l(margin)) becomes L(w) + share. With weights that add up to one, their
@@ -118,119 +126,127 @@ def start_anew(before: CountEvidence, guard: RateGuard, share: float) -> CountEv
     return replace(before, tally=(*closed.tolist(), *before.tally[ratios:]))
 
 
-def learn(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
+def learn_dispersion(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
     """Return the evidence after stable alone was counted: only its gusts are learned."""
-    return replace(before, dispersion=dispersion.note(before.dispersion, block, stable.requests, stable.errors))
+    return replace(
+        before, dispersion=dispersion.update_dispersion(before.dispersion, block, stable.requests, stable.errors)
+    )
 
 
-def logs(evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_cv: float) -> tuple[Floats, Floats]:
+def log_evidence(
+    evidence: Sequence[CountEvidence], guards: Sequence[RateGuard], least_cv: float
+) -> tuple[Floats, Floats]:
     """Return the log e-values against the canary, and for it: shape (metrics,) each."""
-    grid, gusts = _grid(guards), _gusts(evidence, least_cv)
-    tally = _tally(_state(evidence, grid), grid)
-    against = rates.log_against(bursts.total(tally, gusts, grid), grid)
-    ratio = rates.log_passing(bursts.total_favour(tally, gusts, grid), grid)
+    grid, overdispersion = _grid_of(guards), _expect_overdispersion(evidence, least_cv)
+    tally = _split_tally(_to_array(evidence, grid), grid)
+    against = rates.log_evidence_against(bursts.total_against(tally, overdispersion, grid), grid)
+    ratio = rates.log_passing(bursts.total_for(tally, overdispersion, grid), grid)
     rare = np.array([one.rare for one in evidence])
-    favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, gusts)), rare)
+    favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, overdispersion)), rare)
     return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
 
 
 def ratio_passes(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[float, bool]:
     """Return the log e-value for the canary by its ratio alone, and whether that is nearer the margin than halfway."""
-    grid = _grid((guard,))
-    total = bursts.total_favour(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
-    return float(rates.log_favour(total, grid)[0]), bool(rates.nearer(total, grid)[0])
+    grid = _grid_of((guard,))
+    total = bursts.total_for(
+        _split_tally(_to_array((evidence,), grid), grid), _expect_overdispersion((evidence,), least_cv), grid
+    )
+    return float(rates.log_evidence_for(total, grid)[0]), bool(rates.fits_margin(total, grid)[0])
 
 
-def log_favour_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_cv: float) -> tuple[float, float]:
+def log_evidence_for_with(evidence: Sequence[CountEvidence], guard: RateGuard, least_cv: float) -> tuple[float, float]:
     """Return the log e-values for the canary by its ratio: of all this evidence together, and of the first alone.
 
     Likelihoods of looks at other requests multiply: together they are an e-value where the ratio is the same in all.
-    That of all has the weight that a ratio has in `logs`.
+    That of all has the weight that a ratio has in `log_evidence`.
     """
-    grid = _grid((guard,))
-    each = bursts.total_favour(_tally(_state(evidence, grid), grid), _gusts(evidence, least_cv), grid)
+    grid = _grid_of((guard,))
+    each = bursts.total_for(
+        _split_tally(_to_array(evidence, grid), grid), _expect_overdispersion(evidence, least_cv), grid
+    )
     alone, whole = each[0], each.sum(axis=0)
     weight = np.log(rates.ratio_weight(np.array(evidence[0].rare)))
     one = rates.grid_of(guard.margin, guard.tolerance)
-    return float(rates.log_passing(whole, one) + weight), float(rates.log_favour(alone, one))
+    return float(rates.log_passing(whole, one) + weight), float(rates.log_evidence_for(alone, one))
 
 
-def likelihoods(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
+def metric_likelihood(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
     """Return one metric's log-likelihood by ratio, and the grid it is on; of all that was seen, whatever it counts."""
-    grid = _grid((guard,))
-    seen = bursts.total if evidence.known else bursts.total_favour
-    total = seen(_tally(_state((evidence,), grid), grid), _gusts((evidence,), least_cv), grid)
+    grid = _grid_of((guard,))
+    seen = bursts.total_against if evidence.known else bursts.total_for
+    total = seen(_split_tally(_to_array((evidence,), grid), grid), _expect_overdispersion((evidence,), least_cv), grid)
     return total[0], rates.grid_of(guard.margin, guard.tolerance)
 
 
-def log_under(evidence: CountEvidence, guard: RateGuard, ratio: float, least_cv: float) -> float:
+def log_evidence_under(evidence: CountEvidence, guard: RateGuard, ratio: float, least_cv: float) -> float:
     """Return the log e-value against "the canary fails at least `ratio` times as often as stable"."""
-    total, grid = likelihoods(evidence, guard, least_cv)
+    total, grid = metric_likelihood(evidence, guard, least_cv)
     return min(float(rates.log_under(total, grid, np.array(ratio))), LARGEST_LOG)
 
 
-def _grid(guards: Sequence[RateGuard]) -> Grid:
-    return _stacked(tuple((guard.margin, guard.tolerance) for guard in guards))
+def _grid_of(guards: Sequence[RateGuard]) -> Grid:
+    return _stack_grids(tuple((guard.margin, guard.tolerance) for guard in guards))
 
 
 @lru_cache(maxsize=64)
-def _stacked(bounds: tuple[tuple[float, float], ...]) -> Grid:
-    return rates.stacked(tuple(rates.grid_of(*each) for each in bounds))
+def _stack_grids(bounds: tuple[tuple[float, float], ...]) -> Grid:
+    return rates.stack_grids(tuple(rates.grid_of(*each) for each in bounds))
 
 
-def _state(evidence: Sequence[CountEvidence], grid: Grid) -> Floats:
+def _to_array(evidence: Sequence[CountEvidence], grid: Grid) -> Floats:
     """Return the tallies as one array, shape (metrics, numbers); zeros where nothing was seen."""
-    return np.array([_numbers(one.tally, grid.ratios.shape[-1]) for one in evidence])
+    return np.array([_tally_numbers(one.tally, grid.ratios.shape[-1]) for one in evidence])
 
 
-def _numbers(tally: tuple[float, ...], ratios: int) -> tuple[float, ...]:
+def _tally_numbers(tally: tuple[float, ...], ratios: int) -> tuple[float, ...]:
     """Return a tally's numbers; zeros where nothing was counted. Raises ValueError for a tally of another length."""
-    length = sum(bursts.parts(ratios))
+    length = sum(bursts.part_lengths(ratios))
     if tally and len(tally) != length:
         message = f"a tally of {len(tally)} numbers; expected {length}: another Slipway wrote it"
         raise ValueError(message)
     return tally or (0.0,) * length
 
 
-def _tally(state: Floats, grid: Grid) -> Tally:
+def _split_tally(state: Floats, grid: Grid) -> Tally:
     """Return views into the array: what is done to the tally is done to it."""
-    return Tally(*np.split(state, np.cumsum(bursts.parts(grid.ratios.shape[-1]))[:-1], axis=1))
+    return Tally(*np.split(state, np.cumsum(bursts.part_lengths(grid.ratios.shape[-1]))[:-1], axis=1))
 
 
-def _gusts(evidence: Sequence[CountEvidence], least_cv: float) -> Gusts:
+def _expect_overdispersion(evidence: Sequence[CountEvidence], least_cv: float) -> Overdispersion:
     """Return what is expected of the blocks under way."""
-    known = dispersion.learned([one.dispersion for one in evidence])
-    return Gusts(
+    known = dispersion.sum_dispersions([one.dispersion for one in evidence])
+    return Overdispersion(
         squared_cv=dispersion.squared_cv(known, least_cv),
         rate=known.rate,
         gusty=np.array([float(one.gusty) for one in evidence]),
-        clusters=dispersion.clusters(known),
+        clusters=dispersion.cluster_factor(known),
         known=np.array([float(one.known) for one in evidence]),
     )
 
 
-def _rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> list[bool]:
+def _find_rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> list[bool]:
     """Say of each metric whether stable's events are rarer than negligible: as was known when it began."""
-    known = dispersion.learned([one.dispersion for one in before]).rate
+    known = dispersion.sum_dispersions([one.dispersion for one in before]).rate
     return [
         one.rare if one.tally else bool(rate < guard.negligible)
         for one, rate, guard in zip(before, known, guards, strict=True)
     ]
 
 
-def _knows(known: Dispersion, began: int | None, block: int, least_cv: float) -> bool:
+def _bursts_known(known: Dispersion, began: int | None, block: int, least_cv: float) -> bool:
     """Return whether stable's gusts are known as this block begins, or it was waited long enough."""
     waited = 0 if began is None else block - began
-    return dispersion.knows_gusts(known, least_cv) or waited >= PATIENCE_BLOCKS
+    return dispersion.has_known_blocks(known, least_cv) or waited >= PATIENCE_BLOCKS
 
 
-def _gusty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:
+def _find_bursty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:
     """Return how a block that begins is weighed, as earlier blocks say.
 
     Requests, unlike errors, may be known: how many an arm gets says nothing about how it fails.
     """
-    known = dispersion.learned(dispersions)
+    known = dispersion.sum_dispersions(dispersions)
     cv2 = dispersion.squared_cv(known, least_cv)
     share = rows[:, 2] / np.maximum(rows[:, 0] + rows[:, 2], 1)
     size = np.array([one.requests_before for one in dispersions]) / np.maximum(share, 0.01)
-    return bursts.expected(cv2, known.rate, (size * (1 - share), size * share)).gusty
+    return bursts.expect_overdispersion(cv2, known.rate, (size * (1 - share), size * share)).gusty

@@ -2,9 +2,9 @@ r"""How stable's events come together, learned from stable alone: what chance it
 
 Three ways in which events are fewer witnesses than they are many, each learned from stable's own counts:
 
-**Within a minute** (`clusters`, phi). A request that failed is sent again by its client and fails again: one fault,
-counted three times. The variance of a look's events is phi times that of independent ones. Successive looks of one
-block have the same rate, whatever gusts do from block to block, so with counts y of n requests in each
+**Within a minute** (`cluster_factor`, phi). A request that failed is sent again by its client and fails again: one
+fault, counted three times. The variance of a look's events is phi times that of independent ones. Successive looks of
+one block have the same rate, whatever gusts do from block to block, so with counts y of n requests in each
 
     E[(y_0/n_0 - y_1/n_1)^2]  =  phi (r/n_0 + r/n_1)
 
@@ -127,9 +127,9 @@ class Dispersion:
 NOTHING_LEARNED = Dispersion()
 
 
-def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
+def update_dispersion(before: Dispersion, block: int, requests: int, events: int) -> Dispersion:
     """Return the dispersion after a look in the block with this number; every field is named, as `replace` is slow."""
-    old = before if before.block in {None, block} else _ended(before, block - (before.block or 0))
+    old = before if before.block in {None, block} else _close_block(before, block - (before.block or 0))
     return Dispersion(
         block=block,
         requests=old.requests + requests,
@@ -146,37 +146,37 @@ def note(before: Dispersion, block: int, requests: int, events: int) -> Dispersi
         all_events=old.all_events,
         last_requests=requests or old.last_requests,
         last_events=events if requests else old.last_events,
-        looks_here=_looked(old, requests, events),
+        looks_here=_compare_looks(old, requests, events),
         looks=old.looks,
         spans=old.spans,
         recent=old.recent,
     )
 
 
-def _looked(old: Dispersion, requests: int, events: int) -> Pairs:
+def _compare_looks(old: Dispersion, requests: int, events: int) -> Pairs:
     """Compare a look with the one before it in the same block."""
     if not requests or not old.last_requests:
         return old.looks_here
-    excess, scale = within(old.last_requests, old.last_events, requests, events)
-    return _sum(old.looks_here, Pairs(excess=excess, scale=scale, count=1))
+    excess, scale = excess_within_block(old.last_requests, old.last_events, requests, events)
+    return _add_pairs(old.looks_here, Pairs(excess=excess, scale=scale, count=1))
 
 
-def _sum(known: Pairs, more: Pairs) -> Pairs:
+def _add_pairs(known: Pairs, more: Pairs) -> Pairs:
     return Pairs(excess=known.excess + more.excess, scale=known.scale + more.scale, count=known.count + more.count)
 
 
-def _compared(before: tuple[int, int], here: tuple[int, int]) -> Pairs:
+def _compare_blocks(before: tuple[int, int], here: tuple[int, int]) -> Pairs:
     """Compare two blocks, or two spans: requests and events of each."""
     excess, scale = excess_and_scale(*np.array([*before, *here], dtype=float))
     return Pairs(excess=float(excess), scale=float(scale), count=int(bool(before[0] and here[0])))
 
 
-def _ended(old: Dispersion, blocks: int) -> Dispersion:
+def _close_block(old: Dispersion, blocks: int) -> Dispersion:
     """Close the block under way, so many blocks before the next; one that no look follows at once has no neighbour."""
     follows = blocks == 1
     block = (old.requests, old.events)
-    near = _compared((old.requests_before, old.events_before), block)
-    far = _compared((old.requests_two_before, old.events_two_before), block)
+    near = _compare_blocks((old.requests_before, old.events_before), block)
+    far = _compare_blocks((old.requests_two_before, old.events_two_before), block)
     here = ((old.requests, old.events),) if old.requests else ()
     spans = old.spans or tuple(Span() for _ in SPANS)
     return replace(
@@ -190,19 +190,19 @@ def _ended(old: Dispersion, blocks: int) -> Dispersion:
         pairs=old.pairs + near.count,
         requests_two_before=old.requests_before if follows else 0,
         events_two_before=old.events_before if follows else 0,
-        apart=_sum(old.apart, far),
+        apart=_add_pairs(old.apart, far),
         all_requests=old.all_requests + old.requests,
         all_events=old.all_events + old.events,
         last_requests=0,
         last_events=0,
         looks_here=NO_PAIRS,
-        looks=_sum(old.looks, old.looks_here),
-        spans=tuple(_lengthened(span, length, old, follows) for span, length in zip(spans, SPANS, strict=True)),
+        looks=_add_pairs(old.looks, old.looks_here),
+        spans=tuple(_extend_span(span, length, old, follows) for span, length in zip(spans, SPANS, strict=True)),
         recent=(*old.recent, *here)[-RECENT:] if blocks <= RECENT else (),
     )
 
 
-def _lengthened(span: Span, length: int, block: Dispersion, follows: bool) -> Span:  # noqa: FBT001 - see `_ended`
+def _extend_span(span: Span, length: int, block: Dispersion, follows: bool) -> Span:  # noqa: FBT001 - see `_close_block`
     """Take a block that is over into a span; at its length the span is compared with the one before it."""
     if not block.requests:
         return Span(pairs=span.pairs)
@@ -210,17 +210,17 @@ def _lengthened(span: Span, length: int, block: Dispersion, follows: bool) -> Sp
         span, blocks=span.blocks + 1, requests=span.requests + block.requests, events=span.events + block.events
     )
     if grown.blocks == length:
-        found = _compared((grown.requests_before, grown.events_before), (grown.requests, grown.events))
-        grown = Span(requests_before=grown.requests, events_before=grown.events, pairs=_sum(grown.pairs, found))
+        found = _compare_blocks((grown.requests_before, grown.events_before), (grown.requests, grown.events))
+        grown = Span(requests_before=grown.requests, events_before=grown.events, pairs=_add_pairs(grown.pairs, found))
     return grown if follows else Span(pairs=grown.pairs)
 
 
-def within(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple[float, float]:
+def excess_within_block(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple[float, float]:
     """Return, for two looks with requests, the squared difference beyond counting noise, and that noise.
 
     Both in squared events of a look of the harmonic mean size: phi - 1 is the ratio of their sums.
 
-    >>> within(128, 4, 128, 12), within(128, 4, 384, 12)
+    >>> excess_within_block(128, 4, 128, 12), excess_within_block(128, 4, 384, 12)
     ((48.0, 16.0), (-12.0, 12.0))
     """
     size = 2 * n_0 * n_1 / (n_0 + n_1)
@@ -241,13 +241,13 @@ def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tupl
     return size * ((r_0 - r_1) ** 2 - r_0 / m_0 - r_1 / m_1), size * 2 * r_0 * r_1
 
 
-def knows_gusts(known: Dispersion, least_cv: float) -> bool:
+def has_known_blocks(known: Dispersion, least_cv: float) -> bool:
     """Return whether stable's gusts are known well enough; with `least_cv` the spec says what to expect."""
     return least_cv > 0 or known.pairs >= KNOWN_BLOCKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class DispersionSums:
     """The sums of some dispersions as arrays: leading dimensions are metrics, or simulated rollouts."""
 
     looks: Floats
@@ -265,7 +265,7 @@ class Learned:
         return np.asarray(self.counted[..., 1] / np.maximum(self.counted[..., 0], 1))
 
 
-def learned(dispersions: Sequence[Dispersion]) -> Learned:
+def sum_dispersions(dispersions: Sequence[Dispersion]) -> DispersionSums:
     """Return the sums of several metrics."""
     count = len(dispersions)
     blocks, recent = np.zeros((count, 2 + len(SPANS), 3)), np.zeros((count, RECENT, 2))
@@ -275,7 +275,7 @@ def learned(dispersions: Sequence[Dispersion]) -> Learned:
             blocks[row, number] = pairs.excess, pairs.scale, pairs.count
         if one.recent:
             recent[row, -len(one.recent) :] = one.recent
-    return Learned(
+    return DispersionSums(
         looks=np.array([(one.looks.excess, one.looks.scale, one.looks.count) for one in dispersions], dtype=float),
         blocks=blocks,
         counted=np.array([(one.all_requests, one.all_events) for one in dispersions], dtype=float),
@@ -283,23 +283,23 @@ def learned(dispersions: Sequence[Dispersion]) -> Learned:
     )
 
 
-def clusters(known: Learned) -> Floats:
+def cluster_factor(known: DispersionSums) -> Floats:
     """Return phi with its margin, shape (...): 1 where too few looks are known."""
     excess, scale, count = np.moveaxis(known.looks, -1, 0)
     pairs = np.maximum(count, 1)
     chance = np.sqrt((2 + pairs / np.maximum(scale, 1e-9)) / pairs)
-    beyond = np.maximum(0.0, _ratio(excess, scale) - chance)
+    beyond = np.maximum(0.0, _divide(excess, scale) - chance)
     phi: Floats = 1 + beyond * (1 + CLUSTER_MARGIN / np.sqrt(pairs)) * (count >= FEWEST_LOOKS)
     return phi
 
 
-def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
+def squared_cv(known: DispersionSums, least_cv: float = 0.0) -> Floats:
     """Return c^2 with its margin, shape (...): by blocks, or by gusts that last several of them, whichever is larger.
 
     0 while too few blocks are known, and never less than `least_cv` squared.
     """
     excess, scale, count = np.moveaxis(known.blocks, -1, 0)
-    seen = _ratio(excess, scale) * (count >= FEWEST_BLOCKS)
+    seen = _divide(excess, scale) * (count >= FEWEST_BLOCKS)
     chance = 2 / np.sqrt(np.maximum(scale, 1e-9))  # standard deviation of the ratio of independent counts
     near, apart, spans = seen[..., 0], seen[..., 1], slice(2, None)
     block = np.maximum(0.0, near - chance[..., 0]) + 3 * np.maximum(0.0, apart - near - chance[..., 1])
@@ -308,7 +308,7 @@ def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
     whole = np.maximum(np.minimum(block, LARGEST), np.minimum(long, LARGEST_LONG))
     pairs = count[..., 0]
     # what clusters add to the scatter of blocks is charged by phi
-    spread = np.where(known.looks[..., 2] >= FEWEST_LOOKS, _ratio(known.looks[..., 0], known.looks[..., 1]), 0.0)
+    spread = np.where(known.looks[..., 2] >= FEWEST_LOOKS, _divide(known.looks[..., 0], known.looks[..., 1]), 0.0)
     events = known.counted[..., 1] / np.maximum(pairs + 1, 1)
     alone = np.maximum(0.0, whole - spread / np.maximum(events, 0.1))
     most = np.where(whole > LARGEST, LARGEST_LONG, LARGEST)
@@ -316,5 +316,5 @@ def squared_cv(known: Learned, least_cv: float = 0.0) -> Floats:
     return np.asarray(np.maximum(c2, least_cv**2))
 
 
-def _ratio(excess: Floats, scale: Floats) -> Floats:
+def _divide(excess: Floats, scale: Floats) -> Floats:
     return np.where(scale > 0, np.maximum(excess, 0.0) / np.maximum(scale, 1e-9), 0.0)

@@ -103,7 +103,7 @@ class DriftEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drifted:
+class ColumnDrift:
     """The column that drifted most."""
 
     name: str
@@ -111,7 +111,7 @@ class Drifted:
     evidence: float
     """E-value against "this column did not drift beyond the tolerance"."""
     overall: float
-    """The same for all columns, as `against` gives it: both in one go."""
+    """The same for all columns, as `drift_evidence_against` gives it: both in one go."""
 
 
 def profile_of(name: str, values: NDArray[Any]) -> ColumnProfile:
@@ -126,8 +126,8 @@ def profile_of(name: str, values: NDArray[Any]) -> ColumnProfile:
     (2, 1, 0, 1)
     """
     if values.dtype.kind in "iuf":
-        return _numeric(name, values.astype(float))
-    present = [str(value) for value in values.tolist() if not _missing(value)]
+        return _profile_numbers(name, values.astype(float))
+    present = [str(value) for value in values.tolist() if not _is_missing(value)]
     labels, often = np.unique(np.array(present, dtype=str), return_counts=True)
     order = sorted(range(len(labels)), key=lambda at: (-int(often[at]), str(labels[at])))[:MOST_CATEGORIES]
     counts = [int(often[at]) for at in order]
@@ -136,21 +136,21 @@ def profile_of(name: str, values: NDArray[Any]) -> ColumnProfile:
     return ColumnProfile(name=name, categories=categories, counts=(*counts, rest, missing))
 
 
-def psi(profile: Sequence[int], live: Sequence[int]) -> float:
+def compute_psi(profile: Sequence[int], live: Sequence[int]) -> float:
     """Return the population stability index of two rows of counts, half a row added to each bin.
 
     Below `PSI_MODERATE` little changed, above `PSI_LARGE` much. 0 before any live row.
 
-    >>> round(psi((50, 50), (50, 50)), 3), round(psi((500, 500), (700, 300)), 3)
+    >>> round(compute_psi((50, 50), (50, 50)), 3), round(compute_psi((500, 500), (700, 300)), 3)
     (0.0, 0.169)
     """
     if not sum(live):
         return 0.0
-    before, after = _shares(np.array(profile, dtype=float)), _shares(np.array(live, dtype=float))
+    before, after = _smooth_shares(np.array(profile, dtype=float)), _smooth_shares(np.array(live, dtype=float))
     return float(((after - before) * np.log(after / before)).sum())
 
 
-def grow(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]], requests: int = 0) -> DriftEvidence:
+def add_rows(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]], requests: int = 0) -> DriftEvidence:
     """Return the evidence after one more look; the counts are of rows since the last one, by column.
 
     `requests` are those that the rows came in; 0: not said.
@@ -166,7 +166,7 @@ def grow(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]], requests:
     return DriftEvidence(counts={**before, **grown}, requests=evidence.requests + requests)
 
 
-def against(
+def drift_evidence_against(
     evidence: DriftEvidence, profiles: tuple[ColumnProfile, ...], tolerance: float, rows_together: float = 1.0
 ) -> float:
     """Return the e-value against "no column drifted beyond the tolerance" (a PSI); 1 without evidence."""
@@ -174,22 +174,22 @@ def against(
     return float(values.mean()) if len(values) else 1.0
 
 
-def worst(
+def find_most_drifted(
     evidence: DriftEvidence, profiles: tuple[ColumnProfile, ...], tolerance: float, rows_together: float = 1.0
-) -> Drifted | None:
+) -> ColumnDrift | None:
     """Return the column with the largest e-value; None where there are no columns."""
     values = _by_column(evidence, profiles, tolerance, rows_together)
     if not profiles:
         return None
     profile = profiles[int(values.argmax())]
-    distance = psi(profile.counts, evidence.counts.get(profile.name, ()))
-    return Drifted(name=profile.name, psi=distance, evidence=float(values.max()), overall=float(values.mean()))
+    distance = compute_psi(profile.counts, evidence.counts.get(profile.name, ()))
+    return ColumnDrift(name=profile.name, psi=distance, evidence=float(values.max()), overall=float(values.mean()))
 
 
-def estimate(evidence: DriftEvidence, profiles: tuple[ColumnProfile, ...]) -> float | None:
+def largest_psi(evidence: DriftEvidence, profiles: tuple[ColumnProfile, ...]) -> float | None:
     """Return the largest PSI of any column; None before any live row."""
     seen = [(p.counts, evidence.counts[p.name]) for p in profiles if any(evidence.counts.get(p.name, ()))]
-    return max(psi(*pair) for pair in seen) if seen else None
+    return max(compute_psi(*pair) for pair in seen) if seen else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +207,12 @@ class _Null:
 
 
 @lru_cache(maxsize=16)
-def _prepared(profiles: tuple[ColumnProfile, ...], tolerance: float) -> _Null:
+def _prepare_null(profiles: tuple[ColumnProfile, ...], tolerance: float) -> _Null:
     most = max(len(profile.counts) for profile in profiles)
     sizes = np.array([len(profile.counts) for profile in profiles])
     shares = np.zeros((len(profiles), most))
     for row, profile in zip(shares, profiles, strict=True):
-        row[: len(profile.counts)] = _shares(np.array(profile.counts, dtype=float))
+        row[: len(profile.counts)] = _smooth_shares(np.array(profile.counts, dtype=float))
     rows = np.array([sum(profile.counts) for profile in profiles])
     last_counts = np.array([profile.counts[-2:] for profile in profiles])
     rest = np.maximum(rows[:, None] - last_counts, 1e-9)
@@ -226,7 +226,7 @@ def _prepared(profiles: tuple[ColumnProfile, ...], tolerance: float) -> _Null:
         priors=priors,
         prior_logs=gammaln(weights) - gammaln(priors).sum(axis=2),
         last=sizes[:, None] - np.array([2, 1]),
-        limits=_limits(np.asarray(betainccinv(last_counts + 1, rest, UNLUCKY)), tolerance),
+        limits=_find_limits(np.asarray(betainccinv(last_counts + 1, rest, UNLUCKY)), tolerance),
     )
 
 
@@ -236,7 +236,7 @@ def _by_column(
     """Return one e-value per profile, at most 1e300; 1 for a column without live rows."""
     if not profiles:
         return np.ones(0)
-    null = _prepared(profiles, tolerance)
+    null = _prepare_null(profiles, tolerance)
     counts = [evidence.counts.get(profile.name) or (0,) * len(profile.counts) for profile in profiles]
     for profile, bins in zip(profiles, counts, strict=True):
         if len(bins) != len(profile.counts):
@@ -250,7 +250,7 @@ def _by_column(
     return np.asarray(np.exp(np.minimum(ball, 690.0)) / 2 + np.exp(np.minimum(last, 690.0)).mean(axis=1) / 2)
 
 
-def _limits(largest: Floats, tolerance: float) -> Floats:
+def _find_limits(largest: Floats, tolerance: float) -> Floats:
     """Return the largest undrifted shares, by bisection from the largest that the profile's rows leave open."""
     low, high = largest, np.ones_like(largest)
     for _ in range(60):
@@ -284,7 +284,7 @@ def _log_largest(null: _Null, live: Floats) -> Floats:
     """
     totals = np.maximum(live.sum(axis=1), _TINY)
     weights = _DUALS[:, None] * totals
-    bounds = _dual(null, live, weights)
+    bounds = _dual_values(null, live, weights)
     best = np.take_along_axis(weights, bounds.argmin(axis=0)[None], axis=0)
     least = bounds.min(axis=0)
     for _ in range(_NEWTON_STEPS):
@@ -292,11 +292,11 @@ def _log_largest(null: _Null, live: Floats) -> Floats:
         slope = (null.shares * np.log(both)).sum(axis=-1) - np.log(totals + best) + null.room - null.entropies
         bend = (null.shares**2 / both).sum(axis=-1) - 1 / (totals + best)
         best = np.clip(best - slope / np.maximum(bend, _TINY), best / 3, best * 3)
-        least = np.minimum(least, _dual(null, live, best)[0])
+        least = np.minimum(least, _dual_values(null, live, best)[0])
     return np.asarray(least)
 
 
-def _dual(null: _Null, live: Floats, weights: Floats) -> Floats:
+def _dual_values(null: _Null, live: Floats, weights: Floats) -> Floats:
     """Return the dual at some weights by column: shape (weights, columns)."""
     both = live + weights[..., None] * np.maximum(null.shares, _TINY)
     whole = live.sum(axis=1) + weights
@@ -305,14 +305,14 @@ def _dual(null: _Null, live: Floats, weights: Floats) -> Floats:
     return np.asarray(bounds)
 
 
-def _numeric(name: str, values: Floats) -> ColumnProfile:
+def _profile_numbers(name: str, values: Floats) -> ColumnProfile:
     present, numbers = values[np.isfinite(values)], values[~np.isnan(values)]
-    edges = _edges(present) if len(present) else np.zeros(0)
+    edges = _find_edges(present) if len(present) else np.zeros(0)
     counts = np.bincount(np.searchsorted(edges, numbers, side="right"), minlength=len(edges) + 1).tolist()
     return ColumnProfile(name=name, edges=tuple(edges.tolist()), counts=(*counts, len(values) - len(numbers)))
 
 
-def _edges(present: Floats) -> Floats:
+def _find_edges(present: Floats) -> Floats:
     distinct = np.unique(present)
     if len(distinct) == 1:
         near = max(abs(float(distinct[0])) * _NEAR, _NEAR)
@@ -322,10 +322,10 @@ def _edges(present: Floats) -> Floats:
     return np.unique(distinct[at] / 2 + distinct[at + 1] / 2)
 
 
-def _shares(counts: Floats) -> Floats:
+def _smooth_shares(counts: Floats) -> Floats:
     """Half a row is added to each bin: a bin that was never seen is rare, not impossible."""
     return np.asarray((counts + 0.5) / (counts.sum() + counts.size / 2))
 
 
-def _missing(value: object) -> bool:
+def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))

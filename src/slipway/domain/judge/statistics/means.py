@@ -59,20 +59,20 @@ _FAR = 1e8
 """Standard deviations beyond which nothing grows: squares stay numbers."""
 
 
-def tightest(alpha: float) -> float:
+def tightest_scale(alpha: float) -> float:
     """Return rho2 * V at the time V where the two-sided interval is to be tightest for this alpha.
 
     The half width's square, (1 + x) / x * (log(1 + x) - 2 log alpha) with x = rho2 V, is least where
     x = log(1 + x) - 2 log alpha, so x = -W(-alpha^2 / e) - 1 with Lambert's W, branch -1 (arXiv 2103.06476).
 
-    >>> x = tightest(0.05)
+    >>> x = tightest_scale(0.05)
     >>> round(x, 3), round(math.log(1 + x) - 2 * math.log(0.05), 3)
     (8.212, 8.212)
     """
     return float(-lambertw(-(alpha**2) / math.e, k=-1).real - 1)
 
 
-_TIGHTEST = tightest(DECIDED_ALPHA)
+_TIGHTEST = tightest_scale(DECIDED_ALPHA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +92,21 @@ class MeanEvidence:
     """Variance per information when it was first known: fixes rho2 from then on. 0: not yet known."""
 
 
-def grow(evidence: MeanEvidence, canary: Sums, stable: Sums) -> MeanEvidence:
+def update_means(evidence: MeanEvidence, canary: Sums, stable: Sums) -> MeanEvidence:
     """Return the evidence after one more look; the sums are of what came since the last one.
 
     A look where one arm has no request adds nothing. Raises ValueError for sums that no numbers can have.
     """
-    _check(canary)
-    _check(stable)
+    _require_valid(canary)
+    _require_valid(stable)
     if not canary.count or not stable.count:
         return evidence
     count = canary.count + stable.count
     share = canary.count / count
-    pooled, own = _variances(canary, stable)
+    pooled, own = _contrast_variances(canary, stable)
     spread = max(pooled, own) > 0
     contrast = (1 - share) * canary.total - share * stable.total if spread else 0.0
-    return _settled(
+    return _fix_scale(
         MeanEvidence(
             canary_requests=evidence.canary_requests + canary.count,
             stable_requests=evidence.stable_requests + stable.count,
@@ -119,17 +119,17 @@ def grow(evidence: MeanEvidence, canary: Sums, stable: Sums) -> MeanEvidence:
     )
 
 
-def against(evidence: MeanEvidence, margin: float, direction: Direction) -> float:
+def mean_evidence_against(evidence: MeanEvidence, margin: float, direction: Direction) -> float:
     """Return the e-value against "the canary's mean is not worse than the margin"; 1 without evidence.
 
     The margin is in the scores' own unit, 0 or more. `either`: against "the means differ by the margin at most".
     """
-    if not known(evidence):
+    if not has_spread(evidence):
         return 1.0
-    return against_walk(_walk(evidence), margin * evidence.information, direction)
+    return walk_evidence_against(_walk_of(evidence), margin * evidence.information, direction)
 
 
-def favour(evidence: MeanEvidence, tolerance: float, direction: Direction) -> float:
+def mean_evidence_for(evidence: MeanEvidence, tolerance: float, direction: Direction) -> float:
     """Return the e-value against "the canary's mean is worse by the tolerance or more"; 1 without evidence.
 
     Rare large scores show in the mean and in the variance at the same time, so a canary that had none yet looks
@@ -145,37 +145,37 @@ def favour(evidence: MeanEvidence, tolerance: float, direction: Direction) -> fl
     if tolerance <= 0:
         return 1.0
     if max(evidence.pooled, evidence.own) == 0:
-        return number(-math.log1p(-RARE) * least)
+        return e_value_of(-math.log1p(-RARE) * least)
     if least < LEAST_TO_PASS:
         return 1.0
-    walk = _walk(evidence)
+    walk = _walk_of(evidence)
     walk = replace(walk, variance=walk.variance * (1 + UNSEEN / least))
-    return favour_walk(walk, tolerance * evidence.information, direction)
+    return walk_evidence_for(walk, tolerance * evidence.information, direction)
 
 
-def estimate(evidence: MeanEvidence) -> float | None:
+def mean_difference(evidence: MeanEvidence) -> float | None:
     """Return the canary's mean less the stable arm's, looks weighted by their information; None before any."""
     return evidence.contrast / evidence.information if evidence.information else None
 
 
-def interval(evidence: MeanEvidence, alpha: float) -> tuple[float, float]:
+def mean_difference_interval(evidence: MeanEvidence, alpha: float) -> tuple[float, float]:
     """Return where the difference of means lies: all looks' intervals hold at once with a chance of 1 - alpha.
 
     Infinite on both sides as long as nothing is known.
     """
-    if not known(evidence):
+    if not has_spread(evidence):
         return (-math.inf, math.inf)
-    walk = _walk(evidence)
+    walk = _walk_of(evidence)
     reach = half_width(walk.variance, walk.rho2, alpha)
     return ((walk.sum - reach) / evidence.information, (walk.sum + reach) / evidence.information)
 
 
-def known(evidence: MeanEvidence) -> bool:
+def has_spread(evidence: MeanEvidence) -> bool:
     """Return whether there were enough requests, and any spread among their scores."""
-    return _enough(evidence) and evidence.scale > 0
+    return _has_enough(evidence) and evidence.scale > 0
 
 
-def deviation(evidence: MeanEvidence) -> float | None:
+def score_deviation(evidence: MeanEvidence) -> float | None:
     """Return the scores' standard deviation within looks, for margins given in it; None before any look."""
     variance = max(evidence.pooled, evidence.own)
     return math.sqrt(variance / evidence.information) if evidence.information else None
@@ -198,7 +198,7 @@ def rho_squared(scale: float) -> float:
     return _TIGHTEST / (scale * DECIDED_AT)
 
 
-def against_walk(walk: Walk, margin: float, direction: Direction) -> float:
+def walk_evidence_against(walk: Walk, margin: float, direction: Direction) -> float:
     """Return the e-value against "the walk's drift is within the margin"; the margin times the information so far.
 
     `either` is the mean of both sides: an e-value too, and with a margin of 0 the two-sided mixture itself.
@@ -207,19 +207,19 @@ def against_walk(walk: Walk, margin: float, direction: Direction) -> float:
     lower = log_half_mixture(-walk.sum - margin, walk.variance, walk.rho2)
     match direction:
         case "higher":
-            return number(higher)
+            return e_value_of(higher)
         case "lower":
-            return number(lower)
+            return e_value_of(lower)
         case "either":
-            return (number(higher) + number(lower)) / 2
+            return (e_value_of(higher) + e_value_of(lower)) / 2
 
 
-def favour_walk(walk: Walk, tolerance: float, direction: Direction) -> float:
+def walk_evidence_for(walk: Walk, tolerance: float, direction: Direction) -> float:
     """Return the e-value against "the walk's drift is beyond the tolerance"; `either`: beyond it on any side."""
     not_higher = log_half_mixture(tolerance - walk.sum, walk.variance, walk.rho2)
     not_lower = log_half_mixture(tolerance + walk.sum, walk.variance, walk.rho2)
     chosen = {"higher": not_higher, "lower": not_lower, "either": min(not_higher, not_lower)}
-    return number(chosen[direction])
+    return e_value_of(chosen[direction])
 
 
 def log_half_mixture(value: float, variance: float, rho2: float) -> float:
@@ -238,35 +238,35 @@ def half_width(variance: float, rho2: float, alpha: float) -> float:
     return math.sqrt(2 * time / rho2 * (math.log(time) / 2 - math.log(alpha)))
 
 
-def number(log: float) -> float:
+def e_value_of(log: float) -> float:
     """Return the exponential, at most 1e300: a number in any document."""
     return math.exp(min(log, _CAP))
 
 
-def _walk(evidence: MeanEvidence) -> Walk:
+def _walk_of(evidence: MeanEvidence) -> Walk:
     variance = max(evidence.pooled, evidence.own)
     return Walk(sum=evidence.contrast, variance=variance, rho2=rho_squared(evidence.scale))
 
 
-def _enough(evidence: MeanEvidence) -> bool:
+def _has_enough(evidence: MeanEvidence) -> bool:
     canary, stable = evidence.canary_requests, evidence.stable_requests
     return canary + stable >= LEAST_TOGETHER and min(canary, stable) >= LEAST_EACH
 
 
-def _settled(evidence: MeanEvidence) -> MeanEvidence:
+def _fix_scale(evidence: MeanEvidence) -> MeanEvidence:
     """Fix the scale at the first look that has enough requests and spread: rho2 may not follow the walk."""
     variance = max(evidence.pooled, evidence.own)
-    if evidence.scale or not variance or not _enough(evidence):
+    if evidence.scale or not variance or not _has_enough(evidence):
         return evidence
     return replace(evidence, scale=max(variance / evidence.information, 1 / LARGEST))
 
 
-def _variances(canary: Sums, stable: Sums) -> tuple[float, float]:
+def _contrast_variances(canary: Sums, stable: Sums) -> tuple[float, float]:
     """Return both estimates of the contrast's variance in this look; 0 where the spread is only rounding."""
     count = canary.count + stable.count
     share = canary.count / count
     mean = (canary.total + stable.total) / count
-    ours, theirs = _around(canary, mean), _around(stable, mean)
+    ours, theirs = _squares_around(canary, mean), _squares_around(stable, mean)
     if ours + theirs <= _ROUNDING * (canary.squares + stable.squares):
         return (0.0, 0.0)
     few = count / (count - 1)
@@ -276,11 +276,11 @@ def _variances(canary: Sums, stable: Sums) -> tuple[float, float]:
     )
 
 
-def _around(sums: Sums, mean: float) -> float:
+def _squares_around(sums: Sums, mean: float) -> float:
     return max(0.0, sums.squares - 2 * mean * sums.total + sums.count * mean**2)
 
 
-def _check(sums: Sums) -> None:
+def _require_valid(sums: Sums) -> None:
     legal = math.isfinite(sums.total) and 0 <= sums.squares <= LARGEST  # NaN and infinity fail the comparison
     if sums.count < 0 or not legal or (not sums.count and (sums.total or sums.squares)):
         message = (

@@ -24,11 +24,11 @@ from slipway.domain.judge.statistics.means import (
     LEAST_TO_PASS,
     LEAST_TOGETHER,
     Walk,
-    against_walk,
-    favour_walk,
+    e_value_of,
     half_width,
-    number,
     rho_squared,
+    walk_evidence_against,
+    walk_evidence_for,
 )
 
 Floats = NDArray[np.float64]
@@ -49,13 +49,15 @@ class PairEvidence:
     """Variance of a log ratio when it was first known: fixes rho2 from then on. 0: not yet known."""
 
 
-def grow(evidence: PairEvidence, *, pairs: int, disagreeing: int, log_ratios: Sums | None = None) -> PairEvidence:
+def update_pairs(
+    evidence: PairEvidence, *, pairs: int, disagreeing: int, log_ratios: Sums | None = None
+) -> PairEvidence:
     """Return the evidence after one more look; everything is of pairs since the last one.
 
     Raises ValueError for counts and sums that no pairs can have.
     """
     more = log_ratios or Sums()
-    _check(pairs, disagreeing, more)
+    _require_valid(pairs, disagreeing, more)
     before = evidence.log_ratios
     grown = replace(
         evidence,
@@ -67,38 +69,38 @@ def grow(evidence: PairEvidence, *, pairs: int, disagreeing: int, log_ratios: Su
     )
     if evidence.scale or grown.log_ratios.count < LEAST_TOGETHER:
         return grown
-    variance = _variance(grown.log_ratios)
+    variance = _sample_variance(grown.log_ratios)
     return replace(grown, scale=max(variance, 1 / LARGEST)) if variance else grown
 
 
 # disagreement
 
 
-def against(evidence: PairEvidence, limit: float) -> float:
+def disagreement_evidence_against(evidence: PairEvidence, limit: float) -> float:
     """Return the e-value against "at most this rate of pairs disagree"; 1 without evidence.
 
     With a limit of 0 one disagreement refutes it; with a limit of 1 nothing does.
     """
-    return _mixture(evidence, limit, np.array(ODDS))
+    return _mix_evidence(evidence, limit, np.array(ODDS))
 
 
-def favour(evidence: PairEvidence, limit: float) -> float:
+def disagreement_evidence_for(evidence: PairEvidence, limit: float) -> float:
     """Return the e-value against "at least this rate of pairs disagree"; 1 without evidence.
 
     With a limit of 1 one agreement refutes it; with a limit of 0 nothing does.
     """
-    return _mixture(evidence, limit, 1 / np.array((*ODDS, 1e9)))
+    return _mix_evidence(evidence, limit, 1 / np.array((*ODDS, 1e9)))
 
 
-def estimate(evidence: PairEvidence) -> float | None:
+def disagreement_rate(evidence: PairEvidence) -> float | None:
     """Return the rate of disagreement; None before any pair."""
     return evidence.disagreeing / evidence.pairs if evidence.pairs else None
 
 
-def interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
+def disagreement_interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
     """Return where the rate lies: for all looks at once with a chance of 1 - alpha.
 
-    >>> low, high = interval(PairEvidence(pairs=1000, disagreeing=20), 0.05)
+    >>> low, high = disagreement_interval(PairEvidence(pairs=1000, disagreeing=20), 0.05)
     >>> round(low, 4), round(high, 4)
     (0.0078, 0.0406)
     """
@@ -122,33 +124,33 @@ def interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
 # speed
 
 
-def against_slower(evidence: PairEvidence, margin: float) -> float:
+def slowdown_evidence_against(evidence: PairEvidence, margin: float) -> float:
     """Return the e-value against "the canary takes at most `margin` times as long" (1.0: as long); 1 if unknown."""
-    walk = _walk(evidence)
-    return against_walk(walk, math.log(margin) * evidence.log_ratios.count, "higher") if walk else 1.0
+    walk = _walk_of(evidence)
+    return walk_evidence_against(walk, math.log(margin) * evidence.log_ratios.count, "higher") if walk else 1.0
 
 
-def favour_slower(evidence: PairEvidence, tolerance: float) -> float:
+def slowdown_evidence_for(evidence: PairEvidence, tolerance: float) -> float:
     """Return the e-value against "the canary takes at least `tolerance` times as long"; 1 below `LEAST_TO_PASS`."""
-    walk, count = _walk(evidence), evidence.log_ratios.count
-    return favour_walk(walk, math.log(tolerance) * count, "higher") if walk and count >= LEAST_TO_PASS else 1.0
+    walk, count = _walk_of(evidence), evidence.log_ratios.count
+    return walk_evidence_for(walk, math.log(tolerance) * count, "higher") if walk and count >= LEAST_TO_PASS else 1.0
 
 
-def slowdown(evidence: PairEvidence) -> float | None:
+def mean_slowdown(evidence: PairEvidence) -> float | None:
     """Return the geometric mean of canary's over stable's milliseconds; None before any timed pair."""
     return math.exp(evidence.log_ratios.total / evidence.log_ratios.count) if evidence.log_ratios.count else None
 
 
 def slowdown_interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
     """Return where that ratio lies: for all looks at once with a chance of 1 - alpha; (0, inf) as long as unknown."""
-    walk = _walk(evidence)
+    walk = _walk_of(evidence)
     if not walk:
         return (0.0, math.inf)
     count, reach = evidence.log_ratios.count, half_width(walk.variance, walk.rho2, alpha)
-    return (number((walk.sum - reach) / count), number((walk.sum + reach) / count))
+    return (e_value_of((walk.sum - reach) / count), e_value_of((walk.sum + reach) / count))
 
 
-def _mixture(evidence: PairEvidence, limit: float, odds: Floats) -> float:
+def _mix_evidence(evidence: PairEvidence, limit: float, odds: Floats) -> float:
     if not 0 <= limit <= 1:
         message = f"limit={limit}; need a rate between 0 and 1"
         raise ValueError(message)
@@ -159,24 +161,24 @@ def _mixture(evidence: PairEvidence, limit: float, odds: Floats) -> float:
         return 1e300 if refuted and upwards == (limit == 0) else 1.0
     spread = 1 - limit + odds * limit  # r = odds limit / spread, 1 - r = (1 - limit) / spread
     logs = x * np.log(odds) - n * np.log(spread)
-    return number(float(np.logaddexp.reduce(logs)) - math.log(len(odds)))
+    return e_value_of(float(np.logaddexp.reduce(logs)) - math.log(len(odds)))
 
 
-def _walk(evidence: PairEvidence) -> Walk | None:
+def _walk_of(evidence: PairEvidence) -> Walk | None:
     sums = evidence.log_ratios
     if not evidence.scale:
         return None
-    variance = max(_variance(sums), 1 / LARGEST)
+    variance = max(_sample_variance(sums), 1 / LARGEST)
     return Walk(sum=sums.total, variance=variance * sums.count, rho2=rho_squared(evidence.scale))
 
 
-def _variance(sums: Sums) -> float:
+def _sample_variance(sums: Sums) -> float:
     """Return the sample variance; 0 where it is only rounding."""
     around = sums.squares - sums.total**2 / sums.count
     return around / (sums.count - 1) if around > 1e-12 * sums.squares else 0.0
 
 
-def _check(pairs: int, disagreeing: int, ratios: Sums) -> None:
+def _require_valid(pairs: int, disagreeing: int, ratios: Sums) -> None:
     legal = math.isfinite(ratios.total) and 0 <= ratios.squares <= LARGEST  # NaN and infinity fail the comparison
     if not 0 <= disagreeing <= pairs or ratios.count < 0 or not legal:
         message = (

@@ -69,7 +69,7 @@ class Slower:
         return self.low > 0
 
 
-def grow(evidence: QuantileEvidence, canary: Latencies, stable: Latencies) -> QuantileEvidence:
+def update_quantiles(evidence: QuantileEvidence, canary: Latencies, stable: Latencies) -> QuantileEvidence:
     """Return the evidence after one more look; the latencies are of what came since the last one.
 
     Raises ValueError where the edges are not the same in both arms and at every look.
@@ -85,25 +85,25 @@ def grow(evidence: QuantileEvidence, canary: Latencies, stable: Latencies) -> Qu
         edges_milliseconds=edges,
         canary_requests=evidence.canary_requests + canary.requests,
         stable_requests=evidence.stable_requests + stable.requests,
-        canary_slower=_added(evidence.canary_slower, canary.slower),
-        stable_slower=_added(evidence.stable_slower, stable.slower),
+        canary_slower=_add_counts(evidence.canary_slower, canary.slower),
+        stable_slower=_add_counts(evidence.stable_slower, stable.slower),
         restarts=evidence.restarts,
         before=evidence.before,
     )
 
 
-def restart(evidence: QuantileEvidence) -> QuantileEvidence:
+def restart_bands(evidence: QuantileEvidence) -> QuantileEvidence:
     """Begin a new pair of bands, as when weights change; what was found before stays found."""
     if not evidence.canary_requests and not evidence.stable_requests:
         return evidence
     return QuantileEvidence(
         edges_milliseconds=evidence.edges_milliseconds,
         restarts=evidence.restarts + 1,
-        before=against(evidence),
+        before=quantile_evidence_against(evidence),
     )
 
 
-def against(evidence: QuantileEvidence) -> float:
+def quantile_evidence_against(evidence: QuantileEvidence) -> float:
     """Return one over the least alpha at which some quantile is slower; 1 without evidence.
 
     It reaches 1 / alpha for a canary that is nowhere slower with a chance of at most alpha, at any time. It is one
@@ -111,43 +111,43 @@ def against(evidence: QuantileEvidence) -> float:
     """
     if not evidence.edges_milliseconds:
         return evidence.before
-    return max(evidence.before, _one_over_alpha(evidence, float(_behind(evidence).max(initial=0.0))))
+    return max(evidence.before, _one_over_alpha(evidence, float(_excess_shares(evidence).max(initial=0.0))))
 
 
-def favour(evidence: QuantileEvidence, tolerance: float) -> float:
+def quantile_evidence_for(evidence: QuantileEvidence, tolerance: float) -> float:
     """Return one over the least alpha at which the canary's share of slower answers is nowhere up by the tolerance.
 
-    The tolerance is a difference of shares (0 to 1). 1 without evidence; to be compared with a threshold, as `against`.
+    The tolerance is a difference of shares (0 to 1). 1 without evidence; compare it with a threshold.
     """
     if not evidence.edges_milliseconds:
         return 1.0
-    return _one_over_alpha(evidence, tolerance - float(_behind(evidence).max(initial=0.0)))
+    return _one_over_alpha(evidence, tolerance - float(_excess_shares(evidence).max(initial=0.0)))
 
 
-def estimate(evidence: QuantileEvidence) -> float | None:
+def largest_excess(evidence: QuantileEvidence) -> float | None:
     """Return by how much the canary's share of slower answers exceeds stable's where it does most; None before any."""
     if not evidence.canary_requests or not evidence.stable_requests or not evidence.edges_milliseconds:
         return None
-    return float(_behind(evidence).max())
+    return float(_excess_shares(evidence).max())
 
 
-def interval(evidence: QuantileEvidence, alpha: float) -> tuple[float, float]:
+def excess_interval(evidence: QuantileEvidence, alpha: float) -> tuple[float, float]:
     """Return where the difference of shares lies at the edge where the canary falls furthest behind.
 
     Holds for all edges and all times at once with a chance of 1 - alpha; (-1, 1) as long as nothing is known.
     """
-    found = slowest(evidence, alpha)
+    found = find_slowest_edge(evidence, alpha)
     return (found.low, found.high) if found else (-1.0, 1.0)
 
 
-def slowest(evidence: QuantileEvidence, alpha: float) -> Slower | None:
+def find_slowest_edge(evidence: QuantileEvidence, alpha: float) -> Slower | None:
     """Return the edge where the canary falls furthest behind, with what is certain there; None before any answer."""
-    difference = estimate(evidence)
+    difference = largest_excess(evidence)
     if difference is None:
         return None
-    at = int(_behind(evidence).argmax())
+    at = int(_excess_shares(evidence).argmax())
     each = alpha / 2 ** (evidence.restarts + 2)
-    reach = radius(evidence.canary_requests, each) + radius(evidence.stable_requests, each)
+    reach = band_radius(evidence.canary_requests, each) + band_radius(evidence.stable_requests, each)
     return Slower(
         edge_milliseconds=evidence.edges_milliseconds[at],
         canary_share=evidence.canary_slower[at] / evidence.canary_requests,
@@ -157,31 +157,31 @@ def slowest(evidence: QuantileEvidence, alpha: float) -> Slower | None:
     )
 
 
-def radius(count: int, alpha: float, first: int = FIRST) -> float:
+def band_radius(count: int, alpha: float, first: int = FIRST) -> float:
     """Return how far the empirical distribution function may be from the true one, at all times and latencies.
 
     Infinite below `first` observations.
 
-    >>> round(radius(1000, 0.05), 4)  # 0.08204769 in the authors' own tests
+    >>> round(band_radius(1000, 0.05), 4)  # 0.08204769 in the authors' own tests
     0.082
     """
     if count < first:
         return math.inf
-    return A * math.sqrt((math.log1p(math.log(count / first)) + constant(alpha)) / count)
+    return A * math.sqrt((math.log1p(math.log(count / first)) + band_constant(alpha)) / count)
 
 
 @lru_cache(maxsize=256)
-def constant(alpha: float) -> float:
+def band_constant(alpha: float) -> float:
     """Return C for an alpha between 0 and 1.
 
-    >>> round(constant(0.05), 3)
+    >>> round(band_constant(0.05), 3)
     8.123
     """
     if not 0 < alpha < 1:
         message = f"alpha={alpha}; need a number between 0 and 1"
         raise ValueError(message)
     goal = math.log(alpha)
-    return _root(lambda c: log_alpha(c) - goal, 1.5, 10 - 2 * goal)
+    return _find_root(lambda c: log_alpha(c) - goal, 1.5, 10 - 2 * goal)
 
 
 def log_alpha(constant: float) -> float:
@@ -195,7 +195,7 @@ def log_alpha(constant: float) -> float:
     return float((math.log(4) - g * constant + np.log1p(1 / ((g - 1) * np.log(etas)))).min())
 
 
-def _behind(evidence: QuantileEvidence) -> Floats:
+def _excess_shares(evidence: QuantileEvidence) -> Floats:
     """Return at every edge how much larger the canary's share of slower answers is."""
     if not evidence.canary_requests or not evidence.stable_requests:
         return np.zeros(len(evidence.edges_milliseconds))
@@ -217,16 +217,16 @@ def _one_over_alpha(evidence: QuantileEvidence, gap: float) -> float:
     if excess(1.5) >= 0:
         return 1.0
     largest = gap**2 * min(canary, stable) / A**2  # there one radius alone is the gap
-    each = log_alpha(_root(excess, 1.5, largest))
+    each = log_alpha(_find_root(excess, 1.5, largest))
     log = -each - (evidence.restarts + 2) * math.log(2)
     return math.exp(min(max(log, 0.0), _CAP))
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
+def _find_root(function: Callable[[float], float], low: float, high: float) -> float:
     from scipy.optimize import brentq  # here: it takes longer to import than the command line may take to start
 
     return float(brentq(function, low, high, xtol=1e-9))
 
 
-def _added(before: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
+def _add_counts(before: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(before, more, strict=True)) if before else more

@@ -83,11 +83,11 @@ def grid_of(margin: float, tolerance: float) -> Grid:
         ratios=np.append(spaced, [margin, tolerance]),
         worse=_log_prior(worse),
         fine=_log_prior(fine),
-        halfway=np.append(_interpolating(spaced, np.sqrt(margin * tolerance)), [0.0, 0.0]),
+        halfway=np.append(_interpolation_weights(spaced, np.sqrt(margin * tolerance)), [0.0, 0.0]),
     )
 
 
-def stacked(grids: tuple[Grid, ...]) -> Grid:
+def stack_grids(grids: tuple[Grid, ...]) -> Grid:
     """Return the grids of several metrics as one, with a leading dimension."""
     return Grid(
         ratios=np.stack([grid.ratios for grid in grids]),
@@ -97,7 +97,7 @@ def stacked(grids: tuple[Grid, ...]) -> Grid:
     )
 
 
-def likelihoods(x: Floats, y: Floats, n_c: Floats, n_s: Floats, grid: Grid) -> Floats:
+def log_likelihoods(x: Floats, y: Floats, n_c: Floats, n_s: Floats, grid: Grid) -> Floats:
     """Return l(w), shape (..., ratios); zero where an arm had no request: such a look says nothing."""
     weighted = n_c[..., None] * grid.ratios
     share = weighted / np.maximum(weighted + n_s[..., None], 1e-300)
@@ -113,17 +113,17 @@ def small_likelihoods(x: Floats, n_c: Floats, null: Floats) -> Floats:
     return ratios
 
 
-def log_against(total: Floats, grid: Grid) -> Floats:
+def log_evidence_against(total: Floats, grid: Grid) -> Floats:
     """Return the log e-value against "ratio <= margin": the mean over the alternatives above it."""
     return log_mixed(total, grid.worse) - total[..., -2]
 
 
-def log_favour(total: Floats, grid: Grid) -> Floats:
+def log_evidence_for(total: Floats, grid: Grid) -> Floats:
     """Return the log e-value against "ratio >= tolerance": the mean over the alternatives below it."""
     return log_mixed(total, grid.fine) - total[..., -1]
 
 
-def nearer(total: Floats, grid: Grid) -> NDArray[np.bool_]:
+def fits_margin(total: Floats, grid: Grid) -> NDArray[np.bool_]:
     """Return whether the counts fit the margin clearly better than the ratio halfway to the tolerance."""
     halfway = np.einsum("...r,...r->...", total, np.broadcast_to(grid.halfway, total.shape))
     clearly: NDArray[np.bool_] = halfway - total[..., -2] <= -NEARER
@@ -131,12 +131,12 @@ def nearer(total: Floats, grid: Grid) -> NDArray[np.bool_]:
 
 
 def log_passing(total: Floats, grid: Grid) -> Floats:
-    """Return `log_favour` where the counts are `nearer` the margin, else at most 0: nothing in favour.
+    """Return `log_evidence_for` where the counts are `fits_margin` the margin, else at most 0: nothing in favour.
 
-    It is never more than `log_favour`, so a canary beyond the tolerance passes no more often.
+    It is never more than `log_evidence_for`, so a canary beyond the tolerance passes no more often.
     """
-    favour = log_favour(total, grid)
-    return np.where(nearer(total, grid), favour, np.minimum(favour, 0.0))
+    favour = log_evidence_for(total, grid)
+    return np.where(fits_margin(total, grid), favour, np.minimum(favour, 0.0))
 
 
 def log_under(total: Floats, grid: Grid, ratios: Floats) -> Floats:
@@ -155,7 +155,7 @@ def log_under(total: Floats, grid: Grid, ratios: Floats) -> Floats:
     return under
 
 
-def interval(total: Floats, grid: Grid, alpha: float) -> tuple[float, float]:
+def ratio_interval(total: Floats, grid: Grid, alpha: float) -> tuple[float, float]:
     """Return the anytime-valid interval of the ratio at level 1 - alpha, for one metric: shape (ratios,).
 
     All ratios w0 whose e-value against "ratio = w0" (the mean over the grid) stays under 1/alpha; between two points of
@@ -172,7 +172,7 @@ def interval(total: Floats, grid: Grid, alpha: float) -> tuple[float, float]:
     return (float(at[low - 1]) if low else 0.0, float(at[high + 1]) if high + 1 < len(at) else float("inf"))
 
 
-def estimate(total: Floats, grid: Grid) -> float:
+def likeliest_ratio(total: Floats, grid: Grid) -> float:
     """Return the likeliest ratio, for one metric: the top of a parabola through the grid's best three points.
 
     0 or infinity where the likelihood still rises at the grid's end; not a number where nothing is known.
@@ -224,7 +224,7 @@ def log_either(one: Floats, other: Floats) -> Floats:
     return mean
 
 
-def _interpolating(spaced: Floats, ratio: float) -> Floats:
+def _interpolation_weights(spaced: Floats, ratio: float) -> Floats:
     """Return the weights of linear interpolation at this ratio, over log-spaced points."""
     logs, at = np.log(spaced), np.log(ratio)
     weights: Floats = np.maximum(0.0, 1 - np.abs(logs - at) / (logs[1] - logs[0]))

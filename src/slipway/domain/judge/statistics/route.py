@@ -39,7 +39,9 @@ class RouteEvidence:
     """Unix seconds: when this window began; None: nothing was counted yet."""
 
 
-def grow(before: RouteEvidence, weight_percent: int, canary: int, stable: int, at: float = 0.0) -> RouteEvidence:
+def update_route(
+    before: RouteEvidence, weight_percent: int, canary: int, stable: int, at: float = 0.0
+) -> RouteEvidence:
     """Return the evidence after one look at `at`, Unix seconds.
 
     The first look of a weight still holds requests sent before it: left out. What is older than two windows is
@@ -81,15 +83,15 @@ def log_mismatch(evidence: RouteEvidence) -> float:
     return min(float(mixed - best), LARGEST_LOG)
 
 
-def mismatched(evidence: RouteEvidence, alpha: float) -> bool:
+def is_mismatched(evidence: RouteEvidence, alpha: float) -> bool:
     """Whether the shares can't be what the router was told; wrong with a chance of at most alpha per window."""
     return log_mismatch(evidence) >= -math.log(alpha)
 
 
-def sentence(evidence: RouteEvidence) -> str:
+def describe_mismatch(evidence: RouteEvidence) -> str:
     """Say what is wrong, for people.
 
-    >>> sentence(RouteEvidence(weight_percent=10, canary=300, stable=700))
+    >>> describe_mismatch(RouteEvidence(weight_percent=10, canary=300, stable=700))
     'the router sent 30 % of 1,000 requests to the canary and was told 10 %: the route is at fault, not the model'
     """
     counted = evidence.canary + evidence.stable

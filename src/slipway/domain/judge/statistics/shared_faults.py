@@ -40,21 +40,21 @@ class SharedFault:
     canary_share: float = 0.0
 
 
-def grow(before: SharedFault, canary: Counters, stable: Counters) -> SharedFault:
+def update_fault(before: SharedFault, canary: Counters, stable: Counters) -> SharedFault:
     """Return what is known after one look; a look without requests of stable changes nothing."""
     if not stable.requests:
         return before
     here = stable.errors / stable.requests
     look = np.array([canary.requests, canary.errors, stable.requests, stable.errors], dtype=float)
     known = np.array(before.usual), np.array(float(before.requests)), np.array(before.now)
-    if bool(failing(*known, look)):
+    if bool(both_fail(*known, look)):
         there = canary.errors / max(canary.requests, 1)
         return replace(before, now=True, stable_share=here, canary_share=there)
-    usual = float(followed(known[0], known[1], look))
+    usual = float(follow_rate(known[0], known[1], look))
     return replace(before, now=False, usual=usual, requests=before.requests + stable.requests)
 
 
-def failing(usual: Floats, requests: Floats, now: NDArray[np.bool_], look: Floats) -> NDArray[np.bool_]:
+def both_fail(usual: Floats, requests: Floats, now: NDArray[np.bool_], look: Floats) -> NDArray[np.bool_]:
     """Return whether both arms fail far more than usual in this look, shape (...).
 
     `look`: canary's requests and errors, stable's requests and errors, shape (..., 4).
@@ -68,7 +68,7 @@ def failing(usual: Floats, requests: Floats, now: NDArray[np.bool_], look: Float
     return here
 
 
-def followed(usual: Floats, requests: Floats, look: Floats) -> Floats:
+def follow_rate(usual: Floats, requests: Floats, look: Floats) -> Floats:
     """Return the usual rate after a look outside of faults, shape (...)."""
     n_s, y = look[..., 2], look[..., 3]
     pace = np.maximum(n_s / np.maximum(requests + n_s, 1), SLOWEST) * (n_s > 0)
@@ -76,10 +76,10 @@ def followed(usual: Floats, requests: Floats, look: Floats) -> Floats:
     return moved
 
 
-def sentence(fault: SharedFault) -> str:
+def describe_fault(fault: SharedFault) -> str:
     """Say what is seen, for people.
 
-    >>> sentence(SharedFault(usual=0.004, requests=9000, now=True, stable_share=0.34, canary_share=0.31))
+    >>> describe_fault(SharedFault(usual=0.004, requests=9000, now=True, stable_share=0.34, canary_share=0.31))
     'both versions fail together (stable on 34 %, canary on 31 %, usual 0.4 %): a dependency is down, not the canary'
     """
     usual = f"usual {100 * fault.usual:.2g} %"

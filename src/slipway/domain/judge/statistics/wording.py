@@ -7,7 +7,7 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.statistics import classes, means, paired, quantiles
 from slipway.domain.judge.statistics.classes import ClassEvidence
-from slipway.domain.judge.statistics.drift import Drifted
+from slipway.domain.judge.statistics.drift import ColumnDrift
 from slipway.domain.judge.statistics.means import MeanEvidence
 from slipway.domain.judge.statistics.paired import PairEvidence
 from slipway.domain.judge.statistics.quantiles import QuantileEvidence
@@ -61,18 +61,19 @@ class Rate:
 def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -> str:
     """Say what was found about a share of requests."""
     does, of, counts = WORDS[rate.check]
-    counted = f"{_share(rate.canary)} against {_share(rate.stable)}{_slow(rate)}"
+    counted = f"{_format_share(rate.canary)} against {_format_share(rate.stable)}{_describe_slow(rate)}"
     match outcome:
         case Outcome.FAIL:
-            whom = "look by look canary" if _contradicts(rate) else "canary"
-            return f"{whom} {_compared(rate, does)}; {chance(rate.evidence)}; {counted}{_copied(rate)}"
+            whom = "look by look canary" if _sums_contradict(rate) else "canary"
+            chance = format_chance(rate.evidence)
+            return f"{whom} {_compare_ratio(rate, does)}; {chance}; {counted}{_describe_copies(rate)}"
         case Outcome.PASS if rate.under_tolerance and rate.nearer:
             limit = f"less than {guard.tolerance:g}x as often as stable"
-            return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
+            return f"canary {does} {limit} {_format_confidence(beta)}; {counts}: {counted}"
         case Outcome.PASS:
             on = "" if rate.check in TRANSITIVE else "on "
             limit = f"{on}less than {100 * guard.negligible:.10g} % {of}"
-            return f"canary {does} {limit} {_confidence(beta)}; {counts}: {counted}"
+            return f"canary {does} {limit} {_format_confidence(beta)}; {counts}: {counted}"
         case _ if rate.under_tolerance and not rate.nearer:
             halfway = math.sqrt(guard.margin * guard.tolerance)
             between = f"not clearly nearer to {guard.margin:g}x than to {halfway:.3g}x yet"
@@ -115,10 +116,10 @@ def nothing_counted(check: Check, threshold_milliseconds: float | None, canary: 
     return "no answer of the canary was counted yet"
 
 
-def chance(evidence: float) -> str:
+def format_chance(evidence: float) -> str:
     """Say how rare this is.
 
-    >>> chance(1234.5)
+    >>> format_chance(1234.5)
     'chance of that for an equal model below 1 in 1,200'
     """
     value = min(evidence, LONGEST_ODDS)
@@ -128,11 +129,11 @@ def chance(evidence: float) -> str:
 
 def tell_scores(evidence: MeanEvidence, alpha: float, outcome: Outcome) -> Told:
     """Put the comparison of means into words."""
-    difference = means.estimate(evidence)
+    difference = means.mean_difference(evidence)
     if outcome is Outcome.NO_DATA or difference is None:
         return "no score of both versions was seen yet", {}
-    low, high = means.interval(evidence, alpha)
-    numbers = _finite(difference=difference, difference_low=low, difference_high=high)
+    low, high = means.mean_difference_interval(evidence, alpha)
+    numbers = _finite_numbers(difference=difference, difference_low=low, difference_high=high)
     requests = f"{evidence.canary_requests:,} scores of the canary against {evidence.stable_requests:,}"
     if not math.isfinite(low):
         return f"not enough scores yet; {requests}", numbers
@@ -142,52 +143,54 @@ def tell_scores(evidence: MeanEvidence, alpha: float, outcome: Outcome) -> Told:
 
 def tell_classes(evidence: ClassEvidence, margin: float, alpha: float, outcome: Outcome) -> Told:
     """Put the comparison of class mixes into words."""
-    worst, distance = classes.worst(evidence, margin), classes.estimate(evidence)
+    worst, distance = classes.find_largest_shift(evidence, margin), classes.class_distance(evidence)
     if outcome is Outcome.NO_DATA or worst is None or distance is None:
         return "no predicted label of both versions was seen yet", {}
-    low, high = classes.interval(evidence, alpha)
-    numbers = _finite(distance=distance, distance_low=low, distance_high=high)
-    label = f"{worst.label!r} is {_percent(worst.canary_share)} of the canary's answers"
+    low, high = classes.class_distance_interval(evidence, alpha)
+    numbers = _finite_numbers(distance=distance, distance_low=low, distance_high=high)
+    label = f"{worst.label!r} is {_format_percent(worst.canary_share)} of the canary's answers"
     counted = f"{sum(evidence.canary):,.0f} answers against {sum(evidence.stable):,.0f}"
-    return f"{label} and {_percent(worst.stable_share)} of stable's; {counted}", numbers
+    return f"{label} and {_format_percent(worst.stable_share)} of stable's; {counted}", numbers
 
 
 def tell_quantiles(evidence: QuantileEvidence, alpha: float, outcome: Outcome) -> Told:
     """Put the comparison of whole latency distributions into words."""
-    slowest = quantiles.slowest(evidence, alpha)
+    slowest = quantiles.find_slowest_edge(evidence, alpha)
     if outcome is Outcome.NO_DATA or slowest is None:
         return "no latency of both versions was read yet", {}
     numbers = {"edge_milliseconds": slowest.edge_milliseconds, "difference_low": slowest.low}
-    shares = f"{_percent(slowest.canary_share)} of the canary's answers, {_percent(slowest.stable_share)} of stable's"
+    canary, stable = _format_percent(slowest.canary_share), _format_percent(slowest.stable_share)
+    shares = f"{canary} of the canary's answers, {stable} of stable's"
     return f"slower than {slowest.edge_milliseconds:g} ms: {shares}", numbers
 
 
 def tell_disagreement(evidence: PairEvidence, limit: float, alpha: float, outcome: Outcome) -> Told:
     """Put the comparison of answers to the same requests into words."""
-    rate = paired.estimate(evidence)
+    rate = paired.disagreement_rate(evidence)
     if outcome is Outcome.NO_DATA or rate is None:
         return "no copied request was answered by both yet", {}
-    low, high = paired.interval(evidence, alpha)
+    low, high = paired.disagreement_interval(evidence, alpha)
     said = f"{evidence.disagreeing:,} of {evidence.pairs:,} copied requests"
+    shares = f"{_format_percent(low)} to {_format_percent(high)}; allowed {_format_percent(limit)}"
     return (
-        f"canary disagrees with stable on {said} ({_percent(low)} to {_percent(high)}; allowed {_percent(limit)})",
+        f"canary disagrees with stable on {said} ({shares})",
         {"rate": rate, "rate_low": low, "rate_high": high},
     )
 
 
 def tell_slowdown(evidence: PairEvidence, limit: float, alpha: float, outcome: Outcome) -> Told:
     """Put the comparison of times for the same requests into words."""
-    ratio = paired.slowdown(evidence)
+    ratio = paired.mean_slowdown(evidence)
     if outcome is Outcome.NO_DATA or ratio is None:
         return "no copied request was timed by both yet", {}
     low, high = paired.slowdown_interval(evidence, alpha)
-    numbers = _finite(ratio=ratio, ratio_low=low, ratio_high=high, limit=limit)
+    numbers = _finite_numbers(ratio=ratio, ratio_low=low, ratio_high=high, limit=limit)
     within = f" ({low:.3g} to {high:.3g})" if math.isfinite(high) else ""
     pairs = f"{evidence.log_ratios.count:,} copied requests"
     return f"canary takes {ratio:.3g}x stable's time{within} on {pairs}; allowed {limit:g}x", numbers
 
 
-def drift_sentence(worst: Drifted) -> str:
+def drift_sentence(worst: ColumnDrift) -> str:
     """Say which input differs from the validation rows."""
     return (
         f"live values of {worst.name!r} are not as in the validation rows (PSI {worst.psi:.2f}): "
@@ -200,7 +203,7 @@ def no_drift(psi: float) -> str:
     return f"live inputs look like the validation rows (largest PSI {psi:.2f})"
 
 
-def _compared(rate: Rate, does: str) -> str:
+def _compare_ratio(rate: Rate, does: str) -> str:
     ratio = rate.ratio
     if not rate.stable.errors:
         return f"{does} where stable never {'is' if rate.check in {Check.LATENCY, Check.LABELS} else 'does'}"
@@ -210,32 +213,32 @@ def _compared(rate: Rate, does: str) -> str:
     return f"{does} {ratio.likeliest:.2f}x as often as stable ({ratio.low:.3g}{upper})"
 
 
-def _contradicts(rate: Rate) -> bool:
+def _sums_contradict(rate: Rate) -> bool:
     """Whether the sums look the other way (Simpson): the base rate fell while the canary's weight rose."""
     return rate.canary.errors * rate.stable.requests < rate.stable.errors * rate.canary.requests
 
 
-def _slow(rate: Rate) -> str:
+def _describe_slow(rate: Rate) -> str:
     known = rate.check == Check.LATENCY and rate.threshold_milliseconds is not None
     return f" slower than {rate.threshold_milliseconds:g} ms" if known else ""
 
 
-def _copied(rate: Rate) -> str:
+def _describe_copies(rate: Rate) -> str:
     """Say of a rollback that no live request failed for it."""
     return " copied requests" if rate.check == Check.COPIES else ""
 
 
-def _confidence(beta: float) -> str:
+def _format_confidence(beta: float) -> str:
     return f"(confidence {100 - 100 * beta:.10g} %)"
 
 
-def _share(counters: Counters) -> str:
+def _format_share(counters: Counters) -> str:
     return f"{counters.errors:,} of {counters.requests:,}"
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _finite(**numbers: float) -> dict[str, float]:
+def _finite_numbers(**numbers: float) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if math.isfinite(value)}
