@@ -14,8 +14,9 @@ from slipway.domain.judge.decision import build_verdicts, decide, find_drift, sc
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.judge import Arms, When, update_from_copies
 from slipway.domain.judge.metrics import Score
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.judge.readings import Summary
-from slipway.domain.judge.statistics.drift import ColumnProfile, profile_of
+from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome

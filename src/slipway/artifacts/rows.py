@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.domain.judge.statistics.drift import ColumnProfile, profile_of
+from slipway.domain.judge.profile import ColumnProfile
+from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.release.version import Signature
 from slipway.errors import DataBroken
 

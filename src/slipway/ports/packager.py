@@ -1,14 +1,12 @@
 """Making a servable artifact."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Signature
 from slipway.domain.rollout.revision import Package
-
-if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 
 class Packager(Protocol):
@@ -22,7 +20,7 @@ class Packager(Protocol):
         labels: dict[str, str],
         store: Path,
         *,
-        profile: "tuple[ColumnProfile, ...]" = (),
+        profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
         """Write the package under `store/`, whole or not at all; without ONNX the model goes as pyfunc.
 

@@ -13,7 +13,7 @@ import yaml
 from slipway.adapters.bento.manifest import manifest
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.artifacts.store import tree_digest
-from slipway.domain.judge.statistics.drift import ColumnProfile
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, Signature
 from slipway.domain.rollout.revision import Package

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
-from slipway.domain.judge.statistics.drift import ColumnProfile
 from slipway.domain.rollout.actions import Action, Observation, Route, Start
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic

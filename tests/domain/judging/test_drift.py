@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import optimize, special, stats
 
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.judge.statistics import drift
 from slipway.domain.judge.statistics.drift import (
-    ColumnProfile,
     DriftEvidence,
     add_rows,
     compute_psi,

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, Signature
 from slipway.errors import PackagingFailed
 from slipway_interface.manifest import NUMBERS, TEXT, ColumnBins, ManifestColumn, PackageManifest, write_document
-
-if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 ONNX_FILE = "model.onnx"
 PYFUNC_FOLDER = "mlflow"
@@ -21,7 +19,7 @@ def manifest(
     signature: Signature,
     onnx: Converted | None,
     digest: str,
-    profile: "Sequence[ColumnProfile]" = (),
+    profile: Sequence[ColumnProfile] = (),
 ) -> dict[str, Any]:
     """Return the manifest's document; `digest` is that of the model as it ships. Raises PackagingFailed."""
     version = artifact.version
@@ -57,7 +55,7 @@ def _column(column: Column, revision: str) -> ManifestColumn:
 
 
 def _profile(
-    profile: "Sequence[ColumnProfile]", columns: Sequence[ManifestColumn], revision: str
+    profile: Sequence[ColumnProfile], columns: Sequence[ManifestColumn], revision: str
 ) -> tuple[ColumnBins, ...]:
     """Return the bins that live rows are counted in; how the validation rows spread over them stays with the judge."""
     if len({one.name for one in profile}) != len(profile):
@@ -66,7 +64,7 @@ def _profile(
     return tuple(_bins(one, kinds.get(one.name), revision) for one in profile)
 
 
-def _bins(profile: "ColumnProfile", kind: str | None, revision: str) -> ColumnBins:
+def _bins(profile: ColumnProfile, kind: str | None, revision: str) -> ColumnBins:
     """Return one column's bins; a column of texts without any category still has one for all that comes."""
     what, name = f"{revision}, profile of {profile.name!r}", profile.name
     if kind is None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import slipway_interface
 from slipway.adapters.bento.build import Order
@@ -18,14 +18,12 @@ from slipway.adapters.bento.manifest import ONNX_FILE, PYFUNC_FOLDER, manifest
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
 from slipway.artifacts.store import file_digest, new_folder, tree_digest
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Signature
 from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed, SlipwayError
 from slipway_interface.manifest import FILE, FOLDER
-
-if TYPE_CHECKING:  # statistics: what only builds packages need not import them
-    from slipway.domain.judge.statistics.drift import ColumnProfile
 
 INTERFACE = Path(slipway_interface.__file__).parent
 """The interface between Slipway and the service: the same files that this process uses."""
@@ -73,7 +71,7 @@ class BentoPackager:
         labels: dict[str, str],
         store: Path,
         *,
-        profile: "tuple[ColumnProfile, ...]" = (),
+        profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
         """Write the package under `store/packages/<hex>`, or return the one that is there already.
 
@@ -102,7 +100,7 @@ class BentoPackager:
         labels: dict[str, str],
         store: Path,
         *,
-        profile: "tuple[ColumnProfile, ...]" = (),
+        profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
         """Return what `package` would return, without building it."""
         return _described(self._plan(artifact, signature, onnx, labels, profile), store)
@@ -113,7 +111,7 @@ class BentoPackager:
         signature: Signature,
         onnx: Converted | None,
         labels: dict[str, str],
-        profile: "tuple[ColumnProfile, ...]",
+        profile: tuple[ColumnProfile, ...],
     ) -> _Plan:
         model = artifact.path if onnx is None else onnx.path
         digest = tree_digest(model) if onnx is None else file_digest(model)

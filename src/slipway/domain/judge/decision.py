@@ -13,8 +13,8 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.judge import copies_guard
 from slipway.domain.judge.metrics import INTERVAL_ALPHA, Score, find_others, rate_guards
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.judge.statistics import counts, drift, rates, wording
-from slipway.domain.judge.statistics.drift import ColumnProfile
 from slipway.domain.spec.judge import Guard, JudgeSpec, RateGuard
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from slipway.domain.judge.statistics.drift import ColumnProfile
+from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.rollout.scaling import Scale
 from slipway.domain.spec.rescue import RescueSpec
 from slipway.domain.spec.serving import KubernetesServingSpec, Serving

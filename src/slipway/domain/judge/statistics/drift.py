@@ -34,13 +34,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from operator import add
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv, chdtri, gammaln, xlog1py, xlogy
+
+from slipway.domain.judge.profile import ColumnProfile
 
 Floats = NDArray[np.float64]
 
@@ -56,31 +58,6 @@ _DUALS: Floats = np.geomspace(0.02, 500, 9)
 """Weights l of the dual, as multiples of the live rows, from which its least is looked for."""
 _NEWTON_STEPS: Final = 5
 _NEAR, _TINY = 1e-6, 1e-100  # how near, in proportion, a number is the same constant; nothing, but no zero
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnProfile:
-    """How one input column was distributed in the validation set."""
-
-    name: str
-    edges: tuple[float, ...] = ()
-    """Of a numeric column, ascending: v is in bin `searchsorted(edges, v, side="right")`, one bin more than edges."""
-    categories: tuple[str, ...] = ()
-    """Of any other column: one bin each, and one for any other value."""
-    counts: tuple[int, ...]
-    """Rows of the validation set per bin; the last bin counts what is missing (NaN, None)."""
-
-    def __post_init__(self) -> None:
-        """Refuse what no column can show."""
-        bins = (len(self.categories) if self.categories else len(self.edges)) + 2
-        rising = all(a < b for a, b in pairwise(self.edges))
-        if (self.edges and self.categories) or not rising or len(self.counts) != bins or min(self.counts) < 0:
-            message = (
-                f"column {self.name}: edges={self.edges}, categories={self.categories}, counts={self.counts}; need "
-                "rising edges or categories, not both, and counts of 0 or more: one bin more than edges (or "
-                "categories), and one for what is missing"
-            )
-            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
