@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from slipway.domain.judge.counters import Counters
+from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.readings import Cursor, Reading, Source
+from slipway.domain.rollout import analysis
 from slipway.domain.rollout.actions import Action, Approval, Observation
+from slipway.domain.rollout.look import Look
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -57,6 +60,18 @@ def release_spec(judge: dict[str, Any] | None = None, **rollout: Any) -> Release
 
 
 SPEC = release_spec()
+
+
+def update_verdicts(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+    """Return the status after one look's evidence and verdicts."""
+    return Look(spec=spec, before=status, seen=seen, now=now).update_verdicts()
+
+
+def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+    """Return whether a step is over, as the status's own evidence decides."""
+    return analysis.step_is_over(spec, status, waited, decide(status.evidence, spec))
+
+
 GOOD = {"new": Counters(requests=1000, errors=0), "old": Counters(requests=1000, errors=0)}
 EVEN = {"new": Counters(requests=10, errors=0), "old": Counters(requests=10, errors=0)}
 WORSE = {"new": Counters(requests=1000, errors=100), "old": Counters(requests=1000, errors=1)}

@@ -14,7 +14,13 @@ from slipway.domain.judge.decision import score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.actions import Route, Stop
-from slipway.domain.rollout.baking import decide_after_promotion, find_hold_back, restart_rates, spec_after_promotion
+from slipway.domain.rollout.baking import (
+    decide_after_promotion,
+    find_hold_back,
+    restart_rates,
+    score_after_promotion,
+    spec_after_promotion,
+)
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.revision import Traffic
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -244,7 +250,7 @@ def test_evidence_is_told_on_the_scale_of_the_whole_alpha() -> None:
             "old": Counters(requests=100 * number, errors=number),
         }
         status = advance(SPEC, replace(status, entered_at=NOW), seen(traffic=KEPT, live=live), NOW + number).status
-        said = decide_after_promotion(status.evidence_after_promotion, SPEC)
+        said = decide_after_promotion(score_after_promotion(status.evidence_after_promotion, SPEC), SPEC)
         assert (status.phase is Phase.ROLLING_BACK) == (said.evidence_against >= 1 / SPEC.judge.alpha)
         if status.phase is Phase.ROLLING_BACK:
             break

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
+from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.judge import may_rise
 from slipway.domain.judge.readings import Summary
@@ -16,7 +17,7 @@ from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.judge.statistics.route import RouteEvidence
 from slipway.domain.judge.statistics.shared_faults import SharedFault
 from slipway.domain.rollout.actions import Observation, Route
-from slipway.domain.rollout.analysis import decision_of, find_hold, step_is_over, update_verdicts
+from slipway.domain.rollout.analysis import find_hold
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -41,6 +42,8 @@ from tests.domain.looks import (
     release_spec,
     seen,
     shifting,
+    step_is_over,
+    update_verdicts,
 )
 
 FAULT = SharedFault(usual=0.004, requests=9000, now=True, stable_share=0.34, canary_share=0.31)
@@ -461,7 +464,7 @@ def test_a_weight_over_a_quarter_is_given_early_only_after_a_pass(weight: int, *
     steps = [{"weight_percent": one, "duration_seconds": 10, "at_least_seconds": 2} for one in (10, weight)]
     spec = release_spec(steps=steps)
 
-    assert (decision_of(spec, status).outcome is Outcome.PASS) == passes
+    assert (decide(status.evidence, spec).outcome is Outcome.PASS) == passes
     assert may_rise(status.evidence, spec.judge, weight)
     assert step_is_over(spec, status, 5.0) is over
     assert not step_is_over(spec, status, 1.9)

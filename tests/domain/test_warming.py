@@ -11,14 +11,14 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.readings import Summary
 from slipway.domain.rollout.actions import Observation
-from slipway.domain.rollout.analysis import update_verdicts, update_warming
+from slipway.domain.rollout.analysis import update_warming
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import Scale
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.rollout.warming import MOST_IN_A_ROW, NOTHING_WARMS, Warming, add_replicas, more_than_cold
-from tests.domain.looks import GOOD, NEW, NOTHING, NOW, SHADOWED, TENTH, given, release_spec, seen
+from tests.domain.looks import GOOD, NEW, NOTHING, NOW, SHADOWED, TENTH, given, release_spec, seen, update_verdicts
 
 STEPS = [{"weight_percent": 10, "duration_seconds": 600}, {"weight_percent": 50, "duration_seconds": 600}]
 SPEC = release_spec(warm_up_seconds=30, shadow={"duration_seconds": 600}, steps=STEPS)

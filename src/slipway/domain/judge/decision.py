@@ -1,14 +1,14 @@
 """What the evidence says: one verdict per metric, and all of them together.
 
-`decide` is called at every look and builds one sentence; `build_verdicts` builds all of them, for reports.
+`score_metrics` reads the evidence once per look. `combine_scores` decides from these scores and builds one sentence;
+`word_scores` builds a verdict with its sentence for each of them.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from slipway.domain.judge.asked_again import worked_out_once
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.judge import copies_guard
@@ -35,13 +35,16 @@ class Decision:
     """The least evidence for it among the metrics that are required; it passes at 1/beta."""
 
 
-@worked_out_once
 def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
-    """Return what the evidence says now, with the sentence of the metric that decides it.
+    """Return what the evidence says now: its metrics scored and combined."""
+    return combine_scores(score_metrics(evidence, spec), spec)
 
-    Where the spec requires none of them, errors must pass still: nothing is promoted on no evidence.
+
+def combine_scores(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
+    """Return what all metrics say together, with the sentence of the metric that decides.
+
+    If the spec requires no metric, errors must pass: nothing is promoted without evidence.
     """
-    scored = score_metrics(evidence, spec)
     judge = spec.judge
     against = max(scored, key=lambda one: one.against + math.log(one.alpha))
     outcomes = {one.check: one.outcome(judge.beta) for one in scored}
@@ -64,8 +67,13 @@ def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
 
 def build_verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
     """Return one verdict per metric, and one on drift where the spec asks for it."""
+    return [*word_scores(score_metrics(evidence, spec), spec), *drift_verdicts(evidence, spec, profiles)]
+
+
+def word_scores(scored: Sequence[Score], spec: ReleaseSpec) -> list[Verdict]:
+    """Return one verdict per metric."""
     found = []
-    for one in score_metrics(evidence, spec):
+    for one in scored:
         outcome = one.outcome(spec.judge.beta)
         sentence, numbers = one.tell(outcome)
         numbers |= {
@@ -74,7 +82,7 @@ def build_verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[Column
             "alpha": one.alpha,
         }
         found.append(Verdict(check=one.check, outcome=outcome, reason=sentence, numbers=numbers, blocking=one.required))
-    return [*found, *_drift_verdict(evidence, spec, profiles)]
+    return found
 
 
 def find_drift(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
@@ -85,7 +93,6 @@ def find_drift(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfil
     return wording.drift_sentence(worst) if worst and worst.overall >= 1 / spec.alpha else ""
 
 
-@worked_out_once
 def score_metrics(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
     """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
 
@@ -160,7 +167,8 @@ def _tell_rate(
     return wording.rate_sentence(said, guard, judge.beta, outcome), wording.rate_numbers(said)
 
 
-def _drift_verdict(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
+def drift_verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...]) -> Iterator[Verdict]:
+    """Yield the verdict on input drift if the spec asks for it."""
     if spec.judge.drift is None:
         return
     sentence = find_drift(evidence, spec.judge, profiles)

@@ -1,13 +1,14 @@
 """The judge within a rollout: what it looks at in each phase, and what it lets the weights do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.decision import Decision, build_verdicts, decide, find_drift, score_metrics
+from slipway.domain.judge.decision import Decision, find_drift
 from slipway.domain.judge.evidence import Evidence
+from slipway.domain.judge.metrics import Score
 from slipway.domain.judge.readings import Summary
 from slipway.domain.judge.statistics import route, shared_faults
 from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
@@ -18,7 +19,7 @@ from slipway.domain.rollout.status import Hold, HoldReason, Phase, RolloutStatus
 from slipway.domain.rollout.warming import ready_replicas
 from slipway.domain.spec.judge import DriftAction
 from slipway.domain.spec.release import ReleaseSpec
-from slipway.domain.verdict import Outcome, Verdict
+from slipway.domain.verdict import Outcome
 
 CROWDED_PERCENT = 25
 """Above it, more weight hardly brings the decision nearer: both arms' errors are as noisy. Early only after a PASS."""
@@ -58,47 +59,14 @@ def _warm_up_seconds(spec: ReleaseSpec, status: RolloutStatus) -> float:
     return min(rollout.warm_up_seconds, whole / 2)
 
 
-def decision_of(spec: ReleaseSpec, status: RolloutStatus) -> Decision:
-    """Return what the judge says of a rollout now; after promotion, whichever comparison speaks against the canary."""
-    said = decide(status.evidence, spec)
-    if said.outcome is Outcome.FAIL or not baking.is_comparing(status):
-        return said
-    late = baking.decide_after_promotion(status.evidence_after_promotion, spec)
-    against = max(said.evidence_against, late.evidence_against)
-    return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=against)
+def moment_seen(status: RolloutStatus, seen: Observation, now: float) -> judge.When:
+    """Return the moment of a look, with the canary's share as the router has it."""
+    canary = name_of(status.canary) or ""
+    share = seen.traffic.weights.get(canary, 0) if seen.traffic else status.weight_percent
+    return judge.When(at=now, weight_percent=share)
 
 
-def update_verdicts(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
-    """Let the judge look where there is something to see, and write down what it says."""
-    shadow = seen.shadow or status.shadow
-    told = seen.traffic.weights.get(name_of(status.canary) or "", 0) if seen.traffic else status.weight_percent
-    when = judge.When(at=now, weight_percent=told)
-    looked = replace(
-        status,
-        evidence=_update_evidence(spec, status, seen, when),
-        evidence_after_promotion=_update_after_promotion(spec, status, seen, when),
-    )
-    if looked == status or status.alone:
-        return replace(looked, shadow=shadow)
-    said = decision_of(spec, looked)
-    return replace(
-        looked,
-        shadow=shadow,
-        evidence_against=said.evidence_against,
-        evidence_for=said.evidence_for,
-        verdicts=_build_verdicts(spec, looked),
-    )
-
-
-def _build_verdicts(spec: ReleaseSpec, status: RolloutStatus) -> tuple[Verdict, ...]:
-    profiles = status.canary.package.profile if status.canary else ()
-    found = build_verdicts(status.evidence, spec, profiles)
-    if baking.is_comparing(status):
-        found += baking.verdicts_after_promotion(status.evidence_after_promotion, spec)
-    return tuple(found)
-
-
-def _update_evidence(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+def weigh_look(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
     """Return the evidence after this look. An arm that can't be read is no evidence, good or bad.
 
     A stable revision that is not ready is no reference: beside it any canary looks fine.
@@ -132,7 +100,7 @@ def _update_evidence(spec: ReleaseSpec, status: RolloutStatus, seen: Observation
             return status.evidence
 
 
-def _update_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
+def weigh_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when: judge.When) -> Evidence:
     """Return the evidence of old and new beside one another after promotion; the new one is the canary still."""
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None or not baking.is_comparing(status):
@@ -213,18 +181,14 @@ def _learns_first(spec: ReleaseSpec, status: RolloutStatus) -> bool:
     return status.copying and _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge)
 
 
-def copies_pass(spec: ReleaseSpec, status: RolloutStatus) -> bool:
+def copies_pass(spec: ReleaseSpec, status: RolloutStatus, scored: Sequence[Score]) -> bool:
     """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out.
 
     Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
     """
     if _learns_first(spec, status):
         return False
-    said = {
-        one.check: one.outcome(spec.judge.beta)
-        for one in score_metrics(status.evidence, spec)
-        if one.check in OF_COPIES
-    }
+    said = {one.check: one.outcome(spec.judge.beta) for one in scored if one.check in OF_COPIES}
     return said.get(Check.COPIES) is Outcome.PASS and set(said.values()) <= {Outcome.PASS, Outcome.NO_DATA}
 
 
@@ -257,7 +221,7 @@ def _find_fault(spec: ReleaseSpec, status: RolloutStatus) -> Hold | None:
     return None
 
 
-def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float, decision: Decision) -> bool:
     """Say whether the step's time is over, or the evidence allows more before that."""
     step = spec.rollout.steps[status.step]
     if waited >= step.duration_seconds:
@@ -268,5 +232,5 @@ def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> boo
     if later and later[0] > judge.UNKNOWN_PERCENT and not judge.knows_bursts(status.evidence, spec.judge):
         return False  # a model's second release: how stable's errors come in gusts was never seen
     if not later or later[0] > CROWDED_PERCENT:
-        return decision_of(spec, status).outcome is Outcome.PASS
+        return decision.outcome is Outcome.PASS
     return judge.may_rise(status.evidence, spec.judge, later[0])

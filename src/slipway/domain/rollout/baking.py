@@ -8,14 +8,14 @@ A model's first version bakes alone. Nothing is compared, and nothing can be tak
 errors come together (`judging.dispersion`), which the second release must know.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from slipway.domain.judge.asked_again import worked_out_once
 from slipway.domain.judge.checks import AFTER_PROMOTION, Check
-from slipway.domain.judge.decision import Decision, build_verdicts, decide
+from slipway.domain.judge.decision import Decision, combine_scores, score_metrics, word_scores
 from slipway.domain.judge.evidence import Evidence
-from slipway.domain.judge.metrics import rate_guards
+from slipway.domain.judge.metrics import Score, rate_guards
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
@@ -57,7 +57,6 @@ def is_comparing(status: RolloutStatus) -> bool:
     return status.phase is Phase.BAKING and status.weight_percent < 100  # noqa: PLR2004 - percent
 
 
-@worked_out_once
 def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
     """Return the spec as this comparison has it: its own part of alpha, live requests only."""
     alpha = spec.judge.alpha * spec.rollout.part_of_alpha_while_baking * AT_ONCE
@@ -85,14 +84,19 @@ def restart_rates(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
     )
 
 
-def decide_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> Decision:
+def score_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
+    """Return the scores of the comparison."""
+    return score_metrics(evidence, spec_after_promotion(spec))
+
+
+def decide_after_promotion(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
     """Return what the comparison says; its evidence against is scaled so that it is taken back at 1/alpha."""
-    said = decide(evidence, spec_after_promotion(spec))
+    said = combine_scores(scored, spec_after_promotion(spec))
     against = said.evidence_against * spec.rollout.part_of_alpha_while_baking * AT_ONCE
     return replace(said, reason=AFTER + said.reason, evidence_against=against)
 
 
-def verdicts_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Verdict]:
-    """Return one verdict per metric; none of them is waited for."""
-    found = build_verdicts(evidence, spec_after_promotion(spec))
+def verdicts_after_promotion(scored: Sequence[Score], spec: ReleaseSpec) -> list[Verdict]:
+    """Return one verdict per metric; none of them must pass."""
+    found = word_scores(scored, spec_after_promotion(spec))
     return [replace(one, check=AFTER_PROMOTION + one.check, blocking=False) for one in found]

@@ -28,16 +28,15 @@ from slipway.domain.rollout.actions import (
 )
 from slipway.domain.rollout.analysis import (
     copies_pass,
-    decision_of,
     find_copying_hold,
     find_hold,
     step_is_over,
     too_bad_for_cold,
-    update_verdicts,
     update_warming,
 )
 from slipway.domain.rollout.baking import describe_learned, describe_learning, find_hold_back
 from slipway.domain.rollout.capacity import find_floors_to_raise, find_floors_to_release, find_shortages
+from slipway.domain.rollout.look import Look
 from slipway.domain.rollout.revision import Health, Revision, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.rollout.status import Hold, HoldReason, Phase, RolloutStatus
@@ -93,9 +92,9 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
     hold = status.hold if status.phase is Phase.HELD else None
     status = _note_remark(replace(status, heartbeat_at=now, hold=hold), seen, now)
-    status = update_verdicts(spec, update_warming(spec, status, seen, now), seen, now)
-    status = _check_interruptions(spec, status, seen, now)
-    step = _PHASES[status.phase](spec, status, seen, now)
+    look = Look(spec=spec, before=update_warming(spec, status, seen, now), seen=seen, now=now)
+    status = _check_interruptions(look, look.update_verdicts())
+    step = _PHASES[status.phase](look, status)
     return replace(step, status=append_to_timeline(step.status, now), reason=step.status.reason)
 
 
@@ -119,23 +118,25 @@ def _note_remark(status: RolloutStatus, seen: Observation, now: float) -> Rollou
     return replace(status, remark=remark, timeline=(*status.timeline, moment))
 
 
-def _check_interruptions(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
+def _check_interruptions(look: Look, status: RolloutStatus) -> RolloutStatus:
     """Take the canary back for what needs no waiting: guards without statistics, and the judge's FAIL."""
     if status.phase is Phase.ROLLING_BACK:
         return status
     if status.phase is not Phase.BAKING:
-        if seen.superseded_by is not None and status.phase is not Phase.PROMOTING:
-            reason = f"superseded by version {seen.superseded_by}, which arrived meanwhile"
-            return _enter_phase(replace(status, yielded=True), Phase.ROLLING_BACK, reason, now)
-        if seen.approval is not None and not seen.approval.approve:
-            return _enter_phase(status, Phase.ROLLING_BACK, f"rejected by {seen.approval.by}", now)
-        trouble = _find_trouble(status, seen) or too_bad_for_cold(spec, status, seen)
-        alone = status.phase is Phase.PROMOTING and status.stable is None and seen.traffic == wanted_traffic(status)
+        if look.seen.superseded_by is not None and status.phase is not Phase.PROMOTING:
+            reason = f"superseded by version {look.seen.superseded_by}, which arrived meanwhile"
+            return _enter_phase(replace(status, yielded=True), Phase.ROLLING_BACK, reason, look.now)
+        if look.seen.approval is not None and not look.seen.approval.approve:
+            return _enter_phase(status, Phase.ROLLING_BACK, f"rejected by {look.seen.approval.by}", look.now)
+        trouble = _find_trouble(status, look.seen) or too_bad_for_cold(look.spec, status, look.seen)
+        alone = (
+            status.phase is Phase.PROMOTING and status.stable is None and look.seen.traffic == wanted_traffic(status)
+        )
         if trouble and not alone:  # where it serves alone, there is nothing to go back to
-            return _enter_phase(status, Phase.ROLLING_BACK, trouble, now)
-    said = decision_of(spec, status)
+            return _enter_phase(status, Phase.ROLLING_BACK, trouble, look.now)
+    said = look.decision
     if said.outcome is Outcome.FAIL:  # in the bake window too: labels come late, and the old revision is warm
-        return _enter_phase(status, Phase.ROLLING_BACK, said.reason, now)
+        return _enter_phase(status, Phase.ROLLING_BACK, said.reason, look.now)
     return status
 
 
@@ -155,58 +156,59 @@ def _find_trouble(status: RolloutStatus, seen: Observation) -> str:
             return ""
 
 
-def _advance_starting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+def _advance_starting(look: Look, status: RolloutStatus) -> Transition:
     canary = _require_canary(status.canary)
-    state = state_in(seen, canary.name)
-    following = _after_start(spec, status, now) if state.health is Health.READY else status
-    missing = _describe_missing(following, seen)
+    state = state_in(look.seen, canary.name)
+    following = _after_start(look, status) if state.health is Health.READY else status
+    missing = _describe_missing(following, look.seen)
     if following is not status and not missing:
-        return _move_traffic(following, seen)
-    waited = now - status.entered_at
-    if waited > spec.rollout.ready_timeout_seconds:
+        return _move_traffic(following, look.seen)
+    waited = look.now - status.entered_at
+    if waited > look.spec.rollout.ready_timeout_seconds:
         why = missing or state.detail or state.health
         reason = f"{canary.name} was not ready after {waited:.0f} s: {why}"
-        return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _advance_rolling_back(look, _enter_phase(status, Phase.ROLLING_BACK, reason, look.now))
     start = (Start(revision=canary),) if state.health is Health.ABSENT else ()
     return Transition(
-        status=replace(status, reason=missing or status.reason), actions=(*start, *_reserve_replicas(following, seen))
+        status=replace(status, reason=missing or status.reason),
+        actions=(*start, *_reserve_replicas(following, look.seen)),
     )
 
 
-def _after_start(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+def _after_start(look: Look, status: RolloutStatus) -> RolloutStatus:
     name = name_of(status.canary)
     if status.stable is None:
-        return _approved_or_held(spec, status, f"{name} is ready; nothing serves yet, so it gets all requests", now)
+        return _approved_or_held(look, status, f"{name} is ready; nothing serves yet, so it gets all requests")
     if status.direct:
-        return _enter_promoting(spec, status, f"{name} is ready and gets all requests again", now)
-    if spec.rollout.shadow is not None:
-        return _enter_phase(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", now)
-    return _enter_step(spec, status, 0, now)
+        return _enter_promoting(look, status, f"{name} is ready and gets all requests again")
+    if look.spec.rollout.shadow is not None:
+        return _enter_phase(status, Phase.SHADOW, f"{name} is ready and gets a copy of live requests", look.now)
+    return _enter_step(look, status, 0)
 
 
-def _advance_shadow(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
-    shadow, waited = spec.rollout.shadow, now - status.entered_at
+def _advance_shadow(look: Look, status: RolloutStatus) -> Transition:
+    shadow, waited = look.spec.rollout.shadow, look.now - status.entered_at
     longest = shadow.duration_seconds if shadow is not None else 0.0
-    hold = find_copying_hold(spec, status, seen)
-    if hold is None and (waited >= longest or _may_end_early(spec, status, waited)):
-        return _first_step(spec, status, seen, now)
-    if waited >= longest + spec.rollout.deadline_seconds:
+    hold = find_copying_hold(look.spec, status, look.seen)
+    if hold is None and (waited >= longest or _may_end_early(look, status, waited)):
+        return _first_step(look, status)
+    if waited >= longest + look.spec.rollout.deadline_seconds:
         reason = f"no decision {waited:.0f} s after the shadow began: {hold.sentence if hold else ''}"
-        return _move_traffic(_enter_held(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, now), seen)
+        return _move_traffic(_enter_held(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, look.now), look.seen)
     told = replace(status, reason=f"shadow: {_describe_comparison(status.shadow)}", hold=hold.reason if hold else None)
-    return _move_traffic(told, seen)
+    return _move_traffic(told, look.seen)
 
 
-def _may_end_early(spec: ReleaseSpec, status: RolloutStatus, waited: float) -> bool:
+def _may_end_early(look: Look, status: RolloutStatus, waited: float) -> bool:
     """Say whether the shadow may end before its time: copies have shown enough."""
-    least = spec.rollout.shadow.at_least_seconds if spec.rollout.shadow is not None else None
-    return least is not None and waited >= least and copies_pass(spec, status)
+    least = look.spec.rollout.shadow.at_least_seconds if look.spec.rollout.shadow is not None else None
+    return least is not None and waited >= least and copies_pass(look.spec, status, look.scores)
 
 
-def _first_step(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+def _first_step(look: Look, status: RolloutStatus) -> Transition:
     """Begin the steps; the canary had replicas for all copies."""
-    step = _move_traffic(_enter_step(spec, status, 0, now, _describe_comparison(status.shadow)), seen)
-    return replace(step, actions=(*_release_replicas(seen, status.canary), *step.actions))
+    step = _move_traffic(_enter_step(look, status, 0, _describe_comparison(status.shadow)), look.seen)
+    return replace(step, actions=(*_release_replicas(look.seen, status.canary), *step.actions))
 
 
 def _describe_comparison(compared: ShadowComparison) -> str:
@@ -216,169 +218,171 @@ def _describe_comparison(compared: ShadowComparison) -> str:
     )
 
 
-def _advance_shifting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
-    hold = find_hold(spec, status, seen)
-    following = status if hold else _follow_evidence(spec, status, now)
-    missing = _describe_missing(following, seen)
+def _advance_shifting(look: Look, status: RolloutStatus) -> Transition:
+    hold = find_hold(look.spec, status, look.seen)
+    following = status if hold else _follow_evidence(look, status)
+    missing = _describe_missing(following, look.seen)
     if hold is None and missing:
         hold = Hold(reason=HoldReason.REPLICAS, sentence=missing)
     if hold is None:
-        return _move_traffic(following, seen)
-    waited = now - status.entered_at
-    if waited >= spec.rollout.steps[status.step].duration_seconds + spec.rollout.deadline_seconds:
+        return _move_traffic(following, look.seen)
+    waited = look.now - status.entered_at
+    if waited >= look.spec.rollout.steps[status.step].duration_seconds + look.spec.rollout.deadline_seconds:
         reason = f"no decision {waited:.0f} s after this step began: {hold.sentence}"
-        choice = spec.rollout.on_deadline if hold.reason is HoldReason.REPLICAS else Deadline.HOLD
+        choice = look.spec.rollout.on_deadline if hold.reason is HoldReason.REPLICAS else Deadline.HOLD
         if choice is Deadline.PROMOTE and following.phase is Phase.PROMOTING:
-            return _move_traffic(following, seen)
+            return _move_traffic(following, look.seen)
         if choice is Deadline.ROLL_BACK:
-            return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
-        return _keep_weights(_enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now), seen)
-    return _keep_weights(replace(status, reason=hold.sentence, hold=hold.reason), seen, reserve=following)
+            return _advance_rolling_back(look, _enter_phase(status, Phase.ROLLING_BACK, reason, look.now))
+        return _keep_weights(_enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, look.now), look.seen)
+    return _keep_weights(replace(status, reason=hold.sentence, hold=hold.reason), look.seen, reserve=following)
 
 
-def _follow_evidence(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+def _follow_evidence(look: Look, status: RolloutStatus) -> RolloutStatus:
     """Return what follows from the evidence: the same step, the next one, or what comes after the last."""
-    said, waited = decision_of(spec, status), now - status.entered_at
-    if not step_is_over(spec, status, waited):
+    said, waited = look.decision, look.now - status.entered_at
+    if not step_is_over(look.spec, status, waited, look.decision):
         return replace(status, reason=said.reason)
-    if status.step + 1 < len(spec.rollout.steps):
-        return _enter_step(spec, status, status.step + 1, now, said.reason)
+    if status.step + 1 < len(look.spec.rollout.steps):
+        return _enter_step(look, status, status.step + 1, said.reason)
     if said.outcome is Outcome.PASS:
-        return _approved_or_held(spec, status, said.reason, now)
-    return _wait_or_decide(spec, replace(status, reason=said.reason), waited, now)
+        return _approved_or_held(look, status, said.reason)
+    return _wait_or_decide(look, replace(status, reason=said.reason), waited)
 
 
-def _approved_or_held(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
-    if (spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
+def _approved_or_held(look: Look, status: RolloutStatus, reason: str) -> RolloutStatus:
+    if (look.spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
         waits = f"waits for approval before promotion; {reason}"
-        return _enter_held(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, now)
-    return _enter_promoting(spec, status, reason, now)
+        return _enter_held(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, look.now)
+    return _enter_promoting(look, status, reason)
 
 
-def _wait_or_decide(spec: ReleaseSpec, status: RolloutStatus, waited: float, now: float) -> RolloutStatus:
+def _wait_or_decide(look: Look, status: RolloutStatus, waited: float) -> RolloutStatus:
     """Wait for evidence after the last step, until the deadline."""
-    over = waited - spec.rollout.steps[status.step].duration_seconds
-    if over < spec.rollout.deadline_seconds:
+    over = waited - look.spec.rollout.steps[status.step].duration_seconds
+    if over < look.spec.rollout.deadline_seconds:
         return status
     reason = f"no decision {over:.0f} s after the last step: {status.reason}"
-    blind = decision_of(spec, status).outcome is Outcome.NO_DATA
-    match Deadline.HOLD if blind else spec.rollout.on_deadline:
+    blind = look.decision.outcome is Outcome.NO_DATA
+    match Deadline.HOLD if blind else look.spec.rollout.on_deadline:
         case Deadline.PROMOTE:
-            return _approved_or_held(spec, status, reason, now)
+            return _approved_or_held(look, status, reason)
         case Deadline.ROLL_BACK:
-            return _enter_phase(status, Phase.ROLLING_BACK, reason, now)
+            return _enter_phase(status, Phase.ROLLING_BACK, reason, look.now)
         case Deadline.HOLD:
-            return _enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, now)
+            return _enter_held(status, Phase.SHIFTING, HoldReason.NO_DECISION, reason, look.now)
 
 
-def _advance_held(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+def _advance_held(look: Look, status: RolloutStatus) -> Transition:
     if status.copying:
-        go_on = seen.approval is not None and seen.approval.approve
-        hold = None if go_on else find_copying_hold(spec, status, seen)
-        return _move_traffic(status, seen) if hold else _first_step(spec, status, seen, now)
-    if seen.approval is not None and seen.approval.approve:
-        approved = replace(status, approved_by=seen.approval.by)
-        return _move_traffic(_enter_promoting(spec, approved, f"approved by {seen.approval.by}", now), seen)
-    if status.held_from is not Phase.SHIFTING or find_hold(spec, status, seen):
-        return _keep_weights(status, seen)
-    following = _resume_shifting(spec, status, now)
+        go_on = look.seen.approval is not None and look.seen.approval.approve
+        hold = None if go_on else find_copying_hold(look.spec, status, look.seen)
+        return _move_traffic(status, look.seen) if hold else _first_step(look, status)
+    if look.seen.approval is not None and look.seen.approval.approve:
+        approved = replace(status, approved_by=look.seen.approval.by)
+        return _move_traffic(_enter_promoting(look, approved, f"approved by {look.seen.approval.by}"), look.seen)
+    if status.held_from is not Phase.SHIFTING or find_hold(look.spec, status, look.seen):
+        return _keep_weights(status, look.seen)
+    following = _resume_shifting(look, status)
     return (
-        _keep_weights(status, seen, reserve=following)
-        if _describe_missing(following, seen)
-        else _move_traffic(following, seen)
+        _keep_weights(status, look.seen, reserve=following)
+        if _describe_missing(following, look.seen)
+        else _move_traffic(following, look.seen)
     )
 
 
-def _resume_shifting(spec: ReleaseSpec, status: RolloutStatus, now: float) -> RolloutStatus:
+def _resume_shifting(look: Look, status: RolloutStatus) -> RolloutStatus:
     """Return what follows once nothing keeps the weights any more: the step anew, or what its evidence has become."""
-    said, last = decision_of(spec, status), status.step + 1 == len(spec.rollout.steps)
+    said, last = look.decision, status.step + 1 == len(look.spec.rollout.steps)
     if last and said.outcome is Outcome.PASS:
-        return _approved_or_held(spec, status, said.reason, now)
-    if last and (spec.rollout.on_deadline is Deadline.HOLD or said.outcome is Outcome.NO_DATA):
+        return _approved_or_held(look, status, said.reason)
+    if last and (look.spec.rollout.on_deadline is Deadline.HOLD or said.outcome is Outcome.NO_DATA):
         return status  # a deadline of its own would end here again
-    return _enter_step(spec, status, status.step, now, said.reason)
+    return _enter_step(look, status, status.step, said.reason)
 
 
-def _advance_promoting(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
-    canary = state_in(seen, name_of(status.canary))
-    if seen.traffic != wanted_now(status, seen) or canary.health is not Health.READY:
-        told = replace(status, reason=_describe_missing(status, seen) or status.reason)
+def _advance_promoting(look: Look, status: RolloutStatus) -> Transition:
+    canary = state_in(look.seen, name_of(status.canary))
+    if look.seen.traffic != wanted_now(status, look.seen) or canary.health is not Health.READY:
+        told = replace(status, reason=_describe_missing(status, look.seen) or status.reason)
         return Transition(
-            status=told, actions=find_traffic_actions(status, seen, ignore_capacity=_is_late(spec, status, now))
+            status=told, actions=find_traffic_actions(status, look.seen, ignore_capacity=_is_late(look, status))
         )
-    if status.stable is None and not spec.rollout.bake_seconds:
-        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, now))
+    if status.stable is None and not look.spec.rollout.bake_seconds:
+        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, look.now))
     if status.stable is None:
-        return Transition(status=_enter_phase(status, Phase.BAKING, describe_learning(spec, status, now), now))
+        return Transition(
+            status=_enter_phase(status, Phase.BAKING, describe_learning(look.spec, status, look.now), look.now)
+        )
     anew = replace(status, evidence_after_promotion=prior_for_next_rollout(status.evidence))
-    return Transition(status=_enter_phase(anew, Phase.BAKING, status.reason, now))
+    return Transition(status=_enter_phase(anew, Phase.BAKING, status.reason, look.now))
 
 
-def _advance_baking(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
-    return (_bake_alone if status.alone else _bake_beside_old)(spec, status, seen, now)
+def _advance_baking(look: Look, status: RolloutStatus) -> Transition:
+    return (_bake_alone if status.alone else _bake_beside_old)(look, status)
 
 
-def _bake_beside_old(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
-    canary, old = state_in(seen, name_of(status.canary)), state_in(seen, name_of(status.stable))
+def _bake_beside_old(look: Look, status: RolloutStatus) -> Transition:
+    canary, old = state_in(look.seen, name_of(status.canary)), state_in(look.seen, name_of(status.stable))
     if canary.health is not Health.READY:
         if old.health is not Health.READY:
-            return _move_traffic(status, seen)  # neither is well: keep both
+            return _move_traffic(status, look.seen)  # neither is well: keep both
         reason = f"{canary.name} is {canary.health} in its bake window: {canary.detail or 'no detail'}"
-        return _advance_rolling_back(spec, _enter_phase(status, Phase.ROLLING_BACK, reason, now), seen, now)
+        return _advance_rolling_back(look, _enter_phase(status, Phase.ROLLING_BACK, reason, look.now))
     warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
-    if warm and now - status.entered_at < spec.rollout.bake_seconds and seen.superseded_by is None:
-        step = _move_traffic(status, seen)
-        return replace(step, actions=(*step.actions, *_release_replicas(seen, status.canary, status.stable)))
+    if warm and look.now - status.entered_at < look.spec.rollout.bake_seconds and look.seen.superseded_by is None:
+        step = _move_traffic(status, look.seen)
+        return replace(step, actions=(*step.actions, *_release_replicas(look.seen, status.canary, status.stable)))
     done = replace(status, phase=Phase.SUCCEEDED)
-    if seen.traffic != wanted_traffic(done):
-        return _move_traffic(status, seen, target=wanted_traffic(done))
-    release = _release_replicas(seen, status.canary)  # it had replicas for the share that the old one gave up
+    if look.seen.traffic != wanted_traffic(done):
+        return _move_traffic(status, look.seen, target=wanted_traffic(done))
+    release = _release_replicas(look.seen, status.canary)  # it had replicas for the share that the old one gave up
     stop = (Stop(name=old.name),) if old.health is not Health.ABSENT else ()
     if release or stop:
         return Transition(status=status, actions=(*release, *stop))
-    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, now))
+    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, status.reason, look.now))
 
 
-def _bake_alone(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+def _bake_alone(look: Look, status: RolloutStatus) -> Transition:
     """Keep it there whatever it does: there is nothing to go back to. A newer version is not kept waiting."""
-    step, release = _move_traffic(status, seen), _release_replicas(seen, status.canary)
-    learning = now - status.entered_at < spec.rollout.bake_seconds or bool(step.actions)
-    if release or (learning and seen.superseded_by is None):
+    step, release = _move_traffic(status, look.seen), _release_replicas(look.seen, status.canary)
+    learning = look.now - status.entered_at < look.spec.rollout.bake_seconds or bool(step.actions)
+    if release or (learning and look.seen.superseded_by is None):
         return replace(step, actions=(*step.actions, *release))
-    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, describe_learned(status), now))
+    return Transition(status=_enter_phase(status, Phase.SUCCEEDED, describe_learned(status), look.now))
 
 
-def _advance_rolling_back(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> Transition:
+def _advance_rolling_back(look: Look, status: RolloutStatus) -> Transition:
     """Capacity before traffic: stable is ready first, then gets all requests, then the canary goes."""
     canary = _require_canary(status.canary)
-    if status.stable is None and seen.traffic is not None and seen.traffic.weights.get(canary.name):
+    if status.stable is None and look.seen.traffic is not None and look.seen.traffic.weights.get(canary.name):
         reason = f"{status.reason}; {canary.name} keeps all requests: there is nothing to go back to"
-        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, reason, now))
+        return Transition(status=_enter_phase(status, Phase.SUCCEEDED, reason, look.now))
     if status.stable is not None:
-        gone = state_in(seen, status.stable.name).health is Health.ABSENT
-        if gone or seen.traffic != wanted_traffic(status):
+        gone = state_in(look.seen, status.stable.name).health is Health.ABSENT
+        if gone or look.seen.traffic != wanted_traffic(status):
             return Transition(
-                status=status, actions=find_traffic_actions(status, seen, ignore_capacity=_is_late(spec, status, now))
+                status=status, actions=find_traffic_actions(status, look.seen, ignore_capacity=_is_late(look, status))
             )
-    release = _release_replicas(seen, status.stable)
-    if release or state_in(seen, canary.name).health is not Health.ABSENT:
+    release = _release_replicas(look.seen, status.stable)
+    if release or state_in(look.seen, canary.name).health is not Health.ABSENT:
         return Transition(status=status, actions=(*release, Stop(name=canary.name)))
-    return Transition(status=_enter_phase(status, Phase.ROLLED_BACK, status.reason, now))
+    return Transition(status=_enter_phase(status, Phase.ROLLED_BACK, status.reason, look.now))
 
 
-def _is_late(spec: ReleaseSpec, status: RolloutStatus, now: float) -> bool:
+def _is_late(look: Look, status: RolloutStatus) -> bool:
     """Say whether the replicas don't come: slow beats wrong on the way back, and split for ever on the way up.
 
     Where nodes have no room for two versions, the old one's stop is what makes it.
     """
-    return now - status.entered_at > spec.rollout.ready_timeout_seconds
+    return look.now - status.entered_at > look.spec.rollout.ready_timeout_seconds
 
 
-def _stay_pending(_spec: ReleaseSpec, status: RolloutStatus, _seen: Observation, _now: float) -> Transition:
+def _stay_pending(_look: Look, status: RolloutStatus) -> Transition:
     return Transition(status=status)
 
 
-_PHASES: dict[Phase, Callable[[ReleaseSpec, RolloutStatus, Observation, float], Transition]] = {
+_PHASES: dict[Phase, Callable[[Look, RolloutStatus], Transition]] = {
     Phase.PENDING: _stay_pending,
     Phase.STARTING: _advance_starting,
     Phase.SHADOW: _advance_shadow,
@@ -434,20 +438,20 @@ def _keep_weights(status: RolloutStatus, seen: Observation, *, reserve: RolloutS
     return replace(step, actions=(*step.actions, *_reserve_replicas(reserve, seen))) if reserve else step
 
 
-def _enter_step(spec: ReleaseSpec, status: RolloutStatus, step: int, now: float, because: str = "") -> RolloutStatus:
-    weight = spec.rollout.steps[step].weight_percent
-    reason = f"step {step + 1} of {len(spec.rollout.steps)}: {weight} % of live requests" + (
+def _enter_step(look: Look, status: RolloutStatus, step: int, because: str = "") -> RolloutStatus:
+    weight = look.spec.rollout.steps[step].weight_percent
+    reason = f"step {step + 1} of {len(look.spec.rollout.steps)}: {weight} % of live requests" + (
         f"; {because}" * bool(because)
     )
     evidence = replace(status.evidence, quantiles=quantiles.restart_bands(status.evidence.quantiles))
     return _enter_phase(
-        replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, now
+        replace(status, step=step, weight_percent=weight, evidence=evidence), Phase.SHIFTING, reason, look.now
     )
 
 
-def _enter_promoting(spec: ReleaseSpec, status: RolloutStatus, reason: str, now: float) -> RolloutStatus:
-    weight = 100 - find_hold_back(spec, status)
-    return _enter_phase(replace(status, weight_percent=weight), Phase.PROMOTING, reason, now)
+def _enter_promoting(look: Look, status: RolloutStatus, reason: str) -> RolloutStatus:
+    weight = 100 - find_hold_back(look.spec, status)
+    return _enter_phase(replace(status, weight_percent=weight), Phase.PROMOTING, reason, look.now)
 
 
 def _enter_held(status: RolloutStatus, held_from: Phase, hold: HoldReason, reason: str, now: float) -> RolloutStatus:
