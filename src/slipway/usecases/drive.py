@@ -3,12 +3,10 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypedDict, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from slipway import wiring
-from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.readings import Latencies, Summary
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.rollout.machine import advance, undo_rollout
 from slipway.domain.rollout.shadow import ShadowComparison, compare_answers
@@ -27,15 +25,6 @@ JUDGED = {Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.BAKING}
 
 
 T = TypeVar("T")
-
-
-class Measured(TypedDict, total=False):
-    """Fields of an observation that come from metrics."""
-
-    live: dict[str, Counters] | None
-    latencies: dict[str, Latencies] | None
-    summaries: dict[str, Summary] | None
-    labels: dict[str, Counters] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,31 +68,32 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
             expected="our own lease",
             do="nothing: the other release goes on",
         )
-    return Observation(
-        revisions=wiring.revisions().observe(status.model),
-        traffic=wiring.router().traffic(status.model),
-        **_measured(spec, status),
+    revisions, traffic = wiring.revisions().observe(status.model), wiring.router().traffic(status.model)
+    return replace(
+        _read_metrics(spec, status),
+        revisions=revisions,
+        traffic=traffic,
         shadow=_shadow(spec, status) if status.copying else None,
         superseded_by=hints.superseded_by or (held.superseded_by if held else None),
         approval=hints.approval,
     )
 
 
-def _measured(spec: ReleaseSpec, status: RolloutStatus) -> Measured:
+def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
     """Read what the spec's judge looks at, in phases where there is something to see."""
     if status.phase not in JUDGED:
-        return {}
+        return Observation()
     judge, metrics = spec.judge, wiring.metrics()
-    measured: Measured = {"live": _read("counters", status, metrics.counters)}
+    live = _read("counters", status, metrics.counters)
     if status.alone:
-        return measured
-    if judge.latency is not None:
-        measured["latencies"] = _read("latencies", status, metrics.latencies)
-    if judge.scores is not None or judge.classes is not None or judge.drift is not None:
-        measured["summaries"] = _read("summaries", status, metrics.summaries)
-    if judge.labels is not None:
-        measured["labels"] = _read("labels", status, wiring.labels().counts)
-    return measured
+        return Observation(live=live)
+    summarized = judge.scores is not None or judge.classes is not None or judge.drift is not None
+    return Observation(
+        live=live,
+        latencies=_read("latencies", status, metrics.latencies) if judge.latency is not None else None,
+        summaries=_read("summaries", status, metrics.summaries) if summarized else None,
+        labels=_read("labels", status, wiring.labels().counts) if judge.labels is not None else None,
+    )
 
 
 def act(model: str, action: Action) -> None:
