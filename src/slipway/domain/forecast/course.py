@@ -66,7 +66,7 @@ class Leg:
 
     @property
     def asks_for_pass(self) -> bool:
-        """Return whether only a PASS of all that is waited for ends it early (`looking.step_is_over`)."""
+        """Return whether only a PASS of all that is waited for ends it early (`analysis.step_is_over`)."""
         return self.copies or self.next_percent is None or self.next_percent > CROWDED_PERCENT
 
     @property

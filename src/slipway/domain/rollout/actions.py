@@ -111,10 +111,10 @@ def _promoted_traffic(status: RolloutStatus, canary: str, stable: str | None) ->
 def find_traffic_actions(
     status: RolloutStatus, seen: Observation, target: Traffic | None = None, *, ignore_capacity: bool = False
 ) -> tuple[Action, ...]:
-    """Route as the status wants it, if it is not so already; what is to serve and is not there is started first.
+    """Return the actions that lead to `target`, by default the traffic that the status wants; empty: it is so already.
 
-    A share grows once its revision has the replicas for it; `ignore_capacity` does not wait for them. On the way back
-    the requests follow the replicas as they become ready.
+    A revision that is to serve and is absent is started first. A share grows once its revision has the replicas for
+    it; with `ignore_capacity` it does not wait. During a rollback the requests follow the replicas as they get ready.
     """
     wanted = target or wanted_now(status, seen)
     if wanted is None:
@@ -142,7 +142,7 @@ def _traffic_within_capacity(status: RolloutStatus, wanted: Traffic, seen: Obser
 
 
 def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
-    """Return the wanted traffic without a warm revision that is not there: no router can be told of it.
+    """Return the wanted traffic without a warm revision that is absent: a router rejects it.
 
     After promotion an old revision that is not ready keeps no requests.
     """
@@ -157,7 +157,7 @@ def wanted_now(status: RolloutStatus, seen: Observation) -> Traffic | None:
 
 
 def remark_on(seen: Observation) -> str:
-    """Say what was seen beside anybody's fault: an edited route, a ready revision that its target says something of."""
+    """Describe what is neither version's fault: an edited route, or what the target reports about a ready revision."""
     remarks = [f"{state.name}: {state.detail}" for state in seen.revisions.values() if _says_something(state)]
     if seen.traffic is not None and seen.traffic.edited_by:
         shares = ", ".join(f"{name} {percent} %" for name, percent in seen.traffic.weights.items())
@@ -170,7 +170,7 @@ def _says_something(state: RevisionState) -> bool:
 
 
 def _ready_for(wanted: Traffic, seen: Observation) -> bool:
-    """Capacity before traffic: whoever gets a larger share than now is ready."""
+    """Return whether every revision whose share grows is ready: capacity before traffic."""
     before = seen.traffic.weights if seen.traffic else {}
     grows = [name for name, percent in wanted.weights.items() if percent > before.get(name, 0)]
     return all(state_in(seen, name).health is Health.READY for name in grows)

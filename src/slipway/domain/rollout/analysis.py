@@ -182,7 +182,7 @@ def _learns_first(spec: ReleaseSpec, status: RolloutStatus) -> bool:
 
 
 def copies_pass(spec: ReleaseSpec, status: RolloutStatus, scored: Sequence[Score]) -> bool:
-    """Say whether copies have shown all that they are judged by to be no worse; times that nobody tells, left out.
+    """Say whether copies have shown all that they are judged by to be no worse; latencies count only if they are known.
 
     Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
     """

@@ -1,8 +1,8 @@
 """Hold-back: after promotion a small share of the requests stays with the old version, and both go on being compared.
 
-What begins after promotion (a leak, a cache that fills, a new client) is found so, and nobody has compared it before:
-the evidence begins anew, with a part of alpha of its own. The new version is still the canary of the comparison. Labels
-go on where they were: they are about answers given before.
+This finds what begins after promotion (a leak, a cache that fills, a new client). It was not compared before, so the
+evidence starts from nothing, with its own part of alpha. The new version is still the canary of the comparison. Labels
+continue: they are about answers given before.
 
 A model's first version bakes alone. Nothing is compared, and nothing can be taken back; what is learned is how its
 errors come together (`judging.dispersion`), which the second release must know.

@@ -41,13 +41,13 @@ def find_shortages(wanted: Traffic, now: Traffic | None, revisions: Mapping[str,
 def find_floors_to_raise(
     wanted: Traffic, now: Traffic | None, revisions: Mapping[str, RevisionState]
 ) -> dict[str, int]:
-    """Return the floors to raise, by revision, before traffic is shared as wanted; a floor is never lowered here."""
+    """Return the floors to raise, by revision, before traffic is shared as wanted; no floor is lowered."""
     needs = _find_needs(wanted, now, revisions)
     return {name: floor for name, floor in needs.items() if (scale := revisions[name].scale) and scale.floor < floor}
 
 
 def find_floors_to_release(revisions: Mapping[str, RevisionState], *names: str | None) -> dict[str, int]:
-    """Return the floors that are not what the spec wants at rest: the autoscaler has the replicas to itself again."""
+    """Return the floors to set back to the minimum of the spec, so that the autoscaler decides alone again."""
     scales = {name: revisions[name].scale for name in names if name is not None and name in revisions}
     return {name: scale.minimum for name, scale in scales.items() if scale and scale.floor != scale.minimum}
 

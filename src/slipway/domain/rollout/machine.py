@@ -89,7 +89,7 @@ def advance(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: fl
         message = f"rollout {status.release_id} is {status.phase}: begin_traffic() it first"
         raise ValueError(message)
     if status.phase is Phase.STARTING and now - status.heartbeat_at > spec.rollout.lease_seconds:
-        status = replace(status, entered_at=now)  # nobody drove: the revision is not to blame for that time
+        status = replace(status, entered_at=now)  # no driver was running: that time does not count against the revision
     hold = status.hold if status.phase is Phase.HELD else None
     status = _note_remark(replace(status, heartbeat_at=now, hold=hold), seen, now)
     look = Look(spec=spec, before=update_warming(spec, status, seen, now), seen=seen, now=now)
@@ -292,7 +292,7 @@ def _advance_held(look: Look, status: RolloutStatus) -> Transition:
 
 
 def _resume_shifting(look: Look, status: RolloutStatus) -> RolloutStatus:
-    """Return what follows once nothing keeps the weights any more: the step anew, or what its evidence has become."""
+    """Return what follows once nothing holds the weights: the step again, or what its evidence allows by now."""
     said, last = look.decision, status.step + 1 == len(look.spec.rollout.steps)
     if last and said.outcome is Outcome.PASS:
         return _approved_or_held(look, status, said.reason)
@@ -329,7 +329,7 @@ def _bake_beside_old(look: Look, status: RolloutStatus) -> Transition:
             return _move_traffic(status, look.seen)  # neither is well: keep both
         reason = f"{canary.name} is {canary.health} in its bake window: {canary.detail or 'no detail'}"
         return _advance_rolling_back(look, _enter_phase(status, Phase.ROLLING_BACK, reason, look.now))
-    warm = old.health is not Health.ABSENT  # gone: it was stopped, by us or by somebody
+    warm = old.health is not Health.ABSENT  # absent: it was stopped
     if warm and look.now - status.entered_at < look.spec.rollout.bake_seconds and look.seen.superseded_by is None:
         step = _move_traffic(status, look.seen)
         return replace(step, actions=(*step.actions, *_release_replicas(look.seen, status.canary, status.stable)))
@@ -371,9 +371,10 @@ def _advance_rolling_back(look: Look, status: RolloutStatus) -> Transition:
 
 
 def _is_late(look: Look, status: RolloutStatus) -> bool:
-    """Say whether the replicas don't come: slow beats wrong on the way back, and split for ever on the way up.
+    """Return whether the time to wait for replicas is over; traffic then moves although replicas are missing.
 
-    Where nodes have no room for two versions, the old one's stop is what makes it.
+    Overload is better than serving a bad version (rollback) or staying split (promotion). If nodes have no room for
+    two versions, only stopping the old one makes room.
     """
     return look.now - status.entered_at > look.spec.rollout.ready_timeout_seconds
 

@@ -100,11 +100,11 @@ class Traffic:
     canary: str | None = None
     canary_percent: int = 0
     shadow: str | None = None
-    """Gets a copy of every live request; its answers go to nobody."""
+    """Gets a copy of every live request; its answers are discarded."""
     rescue: Rescue | None = None
-    """Who answers in whose place; None: nobody."""
+    """Which revision answers in place of which; None: no rescue."""
     edited_by: str | None = field(default=None, compare=False)
-    """Who else changed the shares since they were set; None: nobody."""
+    """Who changed the shares since Slipway set them; None: unchanged."""
 
     def __post_init__(self) -> None:
         """Refuse what no router may be told."""

@@ -60,7 +60,7 @@ class ShadowComparison:
         return self.compared - self.canary_failed - self.stable_failed + self.both_failed
 
     def since(self, before: "ShadowComparison") -> "ShadowComparison | None":
-        """Return what came after an earlier comparison; None where anything went backwards: it was begun anew."""
+        """Return what came after an earlier comparison; None where anything went backwards: it was started again."""
         ratios = sums_since(before.log_latency_ratios, self.log_latency_ratios)
         if ratios is None or any(getattr(self, name) < getattr(before, name) for name in _COUNTS):
             return None

@@ -50,7 +50,7 @@ class Phase(StrEnum):
 
     @property
     def driven(self) -> bool:
-        """Whether a release must be driving it: if nobody does, it is an orphan."""
+        """Whether a release must be driving it: without a driver it is an orphan."""
         return not self.terminal and self not in {Phase.BAKING, Phase.HELD}
 
 
@@ -135,7 +135,7 @@ class RolloutStatus:
     reason: str = ""
     """Why it is where it is: one sentence."""
     remark: str = ""
-    """What else was seen at the last look: somebody edited the route, the autoscaler is blind."""
+    """What else was seen at the last look: the route was edited, the autoscaler has no metrics."""
     hold: HoldReason | None = None
     """What kept the weights at the last look, or why it is held; None: the evidence decides."""
     held_from: Phase | None = None

@@ -33,7 +33,7 @@ class RateGuard(Guard):
     tolerance: Annotated[float, Field(gt=1, le=16)] = 2.0
     """Ratio from which the canary counts as worse: it must be shown to be under it."""
     negligible: OpenRatio = 0.002
-    """A share so small that nobody minds: shown to be under it, the canary passes too."""
+    """A share low enough to ignore: a canary shown to be under it passes even if it is worse than stable."""
 
     @model_validator(mode="after")
     def _margin_under_tolerance(self) -> Self:
@@ -101,7 +101,7 @@ class ScoresSpec(Guard):
     tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """Difference of the two means from which the canary counts as different, in the score's unit."""
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Difference that still counts as healthy: a model trained anew is never quite the same."""
+    """Difference that still counts as healthy: a retrained model is never quite the same."""
     worse: Literal["either", "higher", "lower"] = "either"
     """Which way the mean must not move."""
 
@@ -117,7 +117,7 @@ class ClassesSpec(Guard):
     tolerance: OpenRatio = 0.1
     """Share of answers that have another label (total variation) from which the mix counts as different."""
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    """Difference of one label's shares that still counts as healthy: a model trained anew is never quite the same."""
+    """Difference of one label's shares that still counts as healthy: a retrained model is never quite the same."""
 
     @model_validator(mode="after")
     def _margin_under_tolerance(self) -> Self:

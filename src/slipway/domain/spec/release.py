@@ -181,7 +181,7 @@ class RehearsalSpec(Document):
 
 
 class ShadowSpec(Document):
-    """A copy of live requests goes to the canary; its answers go to nobody."""
+    """A copy of live requests goes to the canary; its answers are discarded."""
 
     duration_seconds: PositiveSeconds = 900
     """How long at the most, where there is something to compare; the steps begin then, whatever copies have shown."""
@@ -223,7 +223,7 @@ class Step(Document):
 
 
 PART_WHILE_BAKING = 0.2
-"""Of alpha: what begins after promotion is compared anew."""
+"""Of alpha: the comparison after promotion is a separate test."""
 
 
 class RolloutSpec(Document):

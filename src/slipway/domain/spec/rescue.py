@@ -16,5 +16,6 @@ class RescueSpec(Document):
     after_seconds: Annotated[PositiveSeconds, Field(le=30)] = 10
     """How long the new version may hold a request before the old one is asked too; the first good answer counts.
 
-    Less than clients wait: who leaves before is not rescued. A service gives up by itself after 30 s.
+    Set it below the time that clients wait: a client that disconnects earlier is not rescued. A service gives up
+    after 30 s.
     """

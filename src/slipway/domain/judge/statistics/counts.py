@@ -17,7 +17,7 @@ from slipway.domain.judge.statistics.rates import Floats, Grid
 from slipway.domain.spec.judge import RateGuard
 
 PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
-"""After so many blocks everything counts, whatever is known of gusts: who looks rarely never learns."""
+"""After so many blocks everything counts, whatever is known of bursts: with rare looks they are never learned."""
 LARGEST_LOG = 690.0
 """Evidence is capped at 1e300, so that it stays a number in any document."""
 
