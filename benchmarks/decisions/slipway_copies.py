@@ -76,23 +76,23 @@ class Shadow:
         """Where copies say that the canary is worse."""
         if self.shares is None:
             return np.zeros_like(self._slow)
-        return self._slow | (self.shares.against >= -math.log(self.shares.alpha))
+        return self._slow | (self.shares.evidence_against >= -math.log(self.shares.alpha))
 
     @property
     def passed(self) -> NDArray[np.bool_]:
         """Where all that copies are judged by passes."""
         if self.shares is None:
             return np.zeros_like(self._slow)
-        return self._quick & (self.shares.favour >= -math.log(self._beta)) & self.shares.begun
+        return self._quick & (self.shares.evidence_for >= -math.log(self._beta)) & self.shares.begun
 
     def with_live(self, errors: Shares) -> Floats:
         """Return the evidence for live errors, with what copies showed; see `deciding`."""
         if self.shares is None:
-            return errors.favour
+            return errors.evidence_for
         rows, grid = errors.rows, errors.grid
         whole = rates.log_passing(errors.whole[rows] + self.shares.whole[rows], grid) + errors.ratio_weight
         alone = rates.log_evidence_for(errors.whole[rows], grid) - math.log(LIVE_ALONE) - math.log(self._beta)
         together = np.where(self.shares.begun[rows], np.minimum(whole, alone), -np.inf)
-        favour = errors.favour.copy()
-        favour[rows] = np.maximum(favour[rows], together)
-        return favour
+        evidence_for = errors.evidence_for.copy()
+        evidence_for[rows] = np.maximum(evidence_for[rows], together)
+        return evidence_for

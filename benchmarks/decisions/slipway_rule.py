@@ -156,7 +156,7 @@ class Rollouts:
         self._note_fault(looks[Metric.ERRORS], cold)
         fault = before | self._fault
         self._weigh(looks, tick, fault, cold)
-        failed = np.any([share.against >= -math.log(share.alpha) for share in self._shares], axis=0)
+        failed = np.any([share.evidence_against >= -math.log(share.alpha) for share in self._shares], axis=0)
         failed |= self._too_bad_for_cold(looks, tick, cold | (self._copying & ~self._gusts_known))
         passed = self._passed()
         live = ~self._copying
@@ -193,10 +193,10 @@ class Rollouts:
     def _passed(self) -> NDArray[np.bool_]:
         """Return where all that must pass does."""
         errors, enough = self._shares[0], -math.log(SPEC.beta)
-        favour = errors.favour if self._shadow is None else self._shadow.with_live(errors)
-        passed: NDArray[np.bool_] = favour >= enough
+        evidence_for = errors.evidence_for if self._shadow is None else self._shadow.with_live(errors)
+        passed: NDArray[np.bool_] = evidence_for >= enough
         for share in self._shares[1:]:
-            passed &= (share.favour >= enough) | (not share.guard.required)
+            passed &= (share.evidence_for >= enough) | (not share.guard.required)
         seen = {share.metric for share in self._shares}
         for metric, guard in ((Metric.REFUSED, SPEC.refused), (Metric.SHED, SPEC.shed)):
             if metric not in seen and guard is not None and guard.required:
@@ -211,7 +211,9 @@ class Rollouts:
 
     def _decide(self, failed: NDArray[np.bool_], passed: NDArray[np.bool_], now: int) -> None:
         under_way = self.decision == Decision.UNDECIDED
-        late = [share.against >= -math.log(share.alpha) for share in self._shares if share.metric is Metric.LABELS]
+        late = [
+            share.evidence_against >= -math.log(share.alpha) for share in self._shares if share.metric is Metric.LABELS
+        ]
         baking = (self.decision == Decision.PROMOTE) & np.any(late, axis=0) if late else np.zeros_like(under_way)
         back = (under_way & failed) | baking
         waited = (now - self._entered) * TICK_SECONDS

@@ -138,7 +138,7 @@ class Shares:
         self._minute, self._began = np.full(traces, NONE_YET), np.full(traces, NONE_YET)
         self._gusts = replace(learned.expects(np.zeros((traces, 4))), known=np.ones(traces))
         self.canary, self.stable = np.zeros((2, traces)), np.zeros((2, traces))
-        self.against, self.favour = np.zeros((2, traces))
+        self.evidence_against, self.evidence_for = np.zeros((2, traces))
         self.total, self.whole = np.zeros((2, *self._tally.closed.shape))
         """Log-likelihoods by ratio: what speaks against the canary, and all that speaks for it."""
         self.rows: Rows = slice(None)
@@ -179,9 +179,9 @@ class Shares:
         _put(self._tally, rows, tally)
         total = self.total[rows] = bursts.total_against(tally, overdispersion, grid)
         whole = self.whole[rows] = bursts.total_for(tally, overdispersion, grid)
-        self.against[rows] = rates.log_evidence_against(total, grid)
+        self.evidence_against[rows] = rates.log_evidence_against(total, grid)
         small = rates.log_mean(bursts.small_total(tally, overdispersion))
-        self.favour[rows] = rates.log_pass(rates.log_passing(whole, grid), small, self._rare[rows])
+        self.evidence_for[rows] = rates.log_pass(rates.log_passing(whole, grid), small, self._rare[rows])
 
     def _close(self, rows: NDArray[np.intp]) -> None:
         """End the block before in these traces."""

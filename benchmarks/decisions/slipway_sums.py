@@ -39,9 +39,9 @@ class Walk(ABC):
                 **{name: np.sum([getattr(one, name) * live for one, live in came], axis=0) for name in Arms.__slots__}
             )
             for row in np.flatnonzero(under_way):
-                against, favour = self._weigh(int(row), arms)
-                self._failed[row] |= against >= 1 / self._alpha
-                self.passed[row] = favour >= 1 / self._beta
+                evidence_against, evidence_for = self._weigh(int(row), arms)
+                self._failed[row] |= evidence_against >= 1 / self._alpha
+                self.passed[row] = evidence_for >= 1 / self._beta
         return self._failed
 
     @abstractmethod

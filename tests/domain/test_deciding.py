@@ -224,7 +224,7 @@ def test_the_least_sure_of_what_is_required_is_told() -> None:
 
     said = decide(bench.evidence, spec)
 
-    least = min(one.favour for one in score_metrics(bench.evidence, spec))
+    least = min(one.evidence_for for one in score_metrics(bench.evidence, spec))
     assert said.outcome is INCONCLUSIVE
     assert said.reason == "not enough evidence yet either way; slow answers: 1 of 20 against 1 of 20 slower than 50 ms"
     assert said.evidence_for == pytest.approx(math.exp(least))
@@ -309,13 +309,19 @@ def test_each_kind_of_metric_can_fail() -> None:
 def test_nothing_seen_is_no_data_whatever_else_is_said() -> None:
     """Of one metric: FAIL by its evidence, else nothing without counts, else PASS or not yet."""
     one = Score(
-        check="x", against=0.0, favour=9.0, alpha=0.01, required=True, seen=False, tell=lambda _outcome: ("", {})
+        check="x",
+        evidence_against=0.0,
+        evidence_for=9.0,
+        alpha=0.01,
+        required=True,
+        seen=False,
+        tell=lambda _outcome: ("", {}),
     )
 
     assert one.outcome(0.05) is NO_DATA
     assert replace(one, seen=True).outcome(0.05) is PASS
-    assert replace(one, seen=True, favour=1.0).outcome(0.05) is INCONCLUSIVE
-    assert replace(one, against=5.0).outcome(0.05) is FAIL
+    assert replace(one, seen=True, evidence_for=1.0).outcome(0.05) is INCONCLUSIVE
+    assert replace(one, evidence_against=5.0).outcome(0.05) is FAIL
 
 
 # inputs

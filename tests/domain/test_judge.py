@@ -297,8 +297,8 @@ def test_copies_hide_nothing_of_live_requests() -> None:
     one, other = (score_metrics(evidence, COPIED)[0] for evidence in (bench.evidence, after(*live)))
 
     assert (bench.evidence.canary, bench.evidence.stable) == (counted(200, 9), counted(1800, 36))
-    assert (one.check, one.against) == (Check.ERRORS, pytest.approx(other.against))
-    assert other.favour < one.favour < -math.log(COPIED.judge.beta)
+    assert (one.check, one.evidence_against) == (Check.ERRORS, pytest.approx(other.evidence_against))
+    assert other.evidence_for < one.evidence_for < -math.log(COPIED.judge.beta)
     assert bench.evidence.rate(Check.COPIES).canary == counted(50_000, 500)
 
 
@@ -341,8 +341,8 @@ def test_only_copies_on_which_one_fails_are_compared() -> None:
         counted(1000, 3),
         counted(1000, 4),
     )
-    assert copies(with_shared).against == pytest.approx(copies(without).against)
-    assert copies(with_shared).favour < copies(without).favour  # 203 of 1,000 are not negligible
+    assert copies(with_shared).evidence_against == pytest.approx(copies(without).evidence_against)
+    assert copies(with_shared).evidence_for < copies(without).evidence_for  # 203 of 1,000 are not negligible
 
 
 def test_within_a_margin_shared_failures_count_for_both() -> None:
@@ -352,7 +352,7 @@ def test_within_a_margin_shared_failures_count_for_both() -> None:
     evidence = paired(spec, compared=10_000, canary_failed=1200, stable_failed=1000, both_failed=1000)
 
     strict = paired(compared=10_000, canary_failed=1200, stable_failed=1000, both_failed=1000)
-    assert copies(evidence, spec).against < 0
+    assert copies(evidence, spec).evidence_against < 0
     assert decide(strict, COPIED).outcome is Outcome.FAIL
 
 
@@ -370,7 +370,7 @@ def test_pairs_expect_no_growth_from_a_healthy_canary(margin: float, stable: flo
         shared = sum(pair == (1, 1) for pair in outcome)
         evidence = paired(spec, compared=3, canary_failed=canary, stable_failed=other, both_failed=shared)
         chance = math.prod(chances[pair] for pair in outcome)
-        whole += chance * math.exp(copies(evidence, spec).against)
+        whole += chance * math.exp(copies(evidence, spec).evidence_against)
 
     assert whole <= 1 + 1e-9
 

@@ -69,8 +69,8 @@ def evidence(x: float, y: float, n_c: float, n_s: float, guard: RateGuard = GUAR
     arrays = [np.array([one], dtype=float) for one in (x, y, n_c, n_s)]
     total = rates.log_likelihoods(*arrays, grid)
     small = rates.log_mixed(rates.small_likelihoods(arrays[0], arrays[2], np.array([guard.negligible])), _even())
-    favour = rates.log_pass(rates.log_passing(total, grid), small, np.array(METRIC.base < guard.negligible))
-    return float(rates.log_evidence_against(total, grid)[0]), float(favour[0])
+    evidence_for = rates.log_pass(rates.log_passing(total, grid), small, np.array(METRIC.base < guard.negligible))
+    return float(rates.log_evidence_against(total, grid)[0]), float(evidence_for[0])
 
 
 def _even() -> Floats:
@@ -89,11 +89,11 @@ def test_boundaries_are_where_the_judge_decides(share: float, requests: int) -> 
     passes = boundaries.find_pass_bounds(served, GUARD, METRIC.base, METRIC.beta)[0, MIDDLE]
 
     skew = np.sqrt(y) * (-1 / 6) / np.sqrt(y)  # the middle state is where a skewed count has its median
-    against = [x for x in range(200) if evidence(x, y + skew, n_c, n_s)[0] >= -np.log(METRIC.alpha)]
-    favour = [x for x in range(200) if evidence(x, y + skew, n_c, n_s)[1] >= -np.log(METRIC.beta)]
-    assert fails == against[0]
-    assert passes == (favour[-1] if favour else passes)
-    assert bool(favour) == (passes >= 0)
+    evidence_against = [x for x in range(200) if evidence(x, y + skew, n_c, n_s)[0] >= -np.log(METRIC.alpha)]
+    evidence_for = [x for x in range(200) if evidence(x, y + skew, n_c, n_s)[1] >= -np.log(METRIC.beta)]
+    assert fails == evidence_against[0]
+    assert passes == (evidence_for[-1] if evidence_for else passes)
+    assert bool(evidence_for) == (passes >= 0)
 
 
 @pytest.mark.parametrize(("rate", "slack"), [(10_000, 12), (400, 1)])
@@ -253,8 +253,8 @@ class Judged:
         """Where it passes."""
         small = rates.log_mixed(bursts.small_total(self.tally, self.calm), _even())
         rare = np.array(self.metric.base < self.metric.guard.negligible)
-        favour = rates.log_pass(rates.log_passing(self.total, self.grid), small, rare)
-        return favour >= -np.log(self.metric.beta)
+        evidence_for = rates.log_pass(rates.log_passing(self.total, self.grid), small, rare)
+        return evidence_for >= -np.log(self.metric.beta)
 
     def under(self, bad: tuple[float, float]) -> NDArray[np.bool_]:
         """Return where the weight may rise."""

@@ -290,8 +290,8 @@ def rollouts(
 def _said(tally: Tally, gusts: Overdispersion) -> NDArray[np.bool_]:
     whole = total_against(tally, gusts, GRID)
     small = log_mixed(small_total(tally, gusts), np.full(len(SMALLER), -np.log(len(SMALLER))))
-    favour = np.logaddexp(log_evidence_for(total_for(tally, gusts, GRID), GRID), small) - np.log(2)
-    return np.stack([log_evidence_against(whole, GRID) >= -np.log(ALPHA), favour >= -np.log(BETA)])
+    evidence_for = np.logaddexp(log_evidence_for(total_for(tally, gusts, GRID), GRID), small) - np.log(2)
+    return np.stack([log_evidence_against(whole, GRID) >= -np.log(ALPHA), evidence_for >= -np.log(BETA)])
 
 
 def at_most(ever: NDArray[np.bool_], chance: float) -> bool:

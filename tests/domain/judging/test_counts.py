@@ -68,7 +68,7 @@ def grown(rows: Any, guards: list[RateGuard], least_cv: float = 0.0) -> list[Cou
 def test_several_metrics_grow_as_each_alone(rows: list[tuple[CountDelta, ...]], least_cv: float) -> None:
     """Whatever is looked at beside it, and however bursts are weighed."""
     together = grown(rows, GUARDS, least_cv)
-    against, favour = log_evidence(together, GUARDS, least_cv)
+    evidence_against, evidence_for = log_evidence(together, GUARDS, least_cv)
 
     for number, guard in enumerate(GUARDS):
         [alone] = grown([(row[number],) for row in rows], [guard], least_cv)
@@ -76,7 +76,9 @@ def test_several_metrics_grow_as_each_alone(rows: list[tuple[CountDelta, ...]], 
         assert together[number].dispersion == alone.dispersion
         assert together[number].gusty == alone.gusty
         alone_against, alone_favour = log_evidence([alone], [guard], least_cv)
-        assert (against[number], favour[number]) == pytest.approx((alone_against[0], alone_favour[0]), abs=1e-9)
+        assert (evidence_against[number], evidence_for[number]) == pytest.approx(
+            (alone_against[0], alone_favour[0]), abs=1e-9
+        )
 
 
 @given(rows=rounds, cut=st.integers(0, 12))
@@ -133,26 +135,26 @@ def test_without_gusts_the_counts_decide() -> None:
     total, grid = metric_likelihood(evidence, GUARDS[0], 0.0)
 
     whole = rates.log_likelihoods(*(np.array(float(one)) for one in (41, 71, 2004, 8016)), grid)
-    against, _ = log_evidence([evidence], GUARDS[:1], 0.0)
+    evidence_against, _ = log_evidence([evidence], GUARDS[:1], 0.0)
     assert total == pytest.approx(whole)
-    assert against[0] == pytest.approx(float(rates.log_evidence_against(whole, grid)))
+    assert evidence_against[0] == pytest.approx(float(rates.log_evidence_against(whole, grid)))
 
 
 def test_evidence_starts_at_one() -> None:
     """Before the first look nothing is said either way."""
-    against, favour = log_evidence([NOTHING], GUARDS[:1], 0.0)
+    evidence_against, evidence_for = log_evidence([NOTHING], GUARDS[:1], 0.0)
 
-    assert (against[0], favour[0]) == pytest.approx((0.0, 0.0))
+    assert (evidence_against[0], evidence_for[0]) == pytest.approx((0.0, 0.0))
 
 
 def test_overwhelming_evidence_stays_a_number() -> None:
     """A canary that always fails overflows no float and no document."""
     [evidence] = grown([[look_of(10**6, 10**6, 10**6, 0)]] * 5, GUARDS[:1])
 
-    against, favour = log_evidence([evidence], GUARDS[:1], 0.0)
+    evidence_against, evidence_for = log_evidence([evidence], GUARDS[:1], 0.0)
 
-    assert against[0] == LARGEST_LOG
-    assert -math.inf < favour[0] < 0
+    assert evidence_against[0] == LARGEST_LOG
+    assert -math.inf < evidence_for[0] < 0
     assert DOCUMENT.validate_json(DOCUMENT.dump_json([evidence])) == [evidence]
 
 
@@ -271,6 +273,6 @@ def test_where_stable_fails_more_than_negligibly_the_ratio_decides_sooner() -> N
     guard = RateGuard(margin=1.0, tolerance=2.0, negligible=0.002)
     begun = update_counts([NOTHING], [look_of(6000, 30, 24_000, 120)], [guard], 0, 0.0)[0]
 
-    favour = [float(log_evidence([replace(begun, rare=rare)], [guard], 0.0)[1][0]) for rare in (False, True)]
+    evidence_for = [float(log_evidence([replace(begun, rare=rare)], [guard], 0.0)[1][0]) for rare in (False, True)]
 
-    assert favour[0] - favour[1] == pytest.approx(math.log(0.95 / 0.5))
+    assert evidence_for[0] - evidence_for[1] == pytest.approx(math.log(0.95 / 0.5))

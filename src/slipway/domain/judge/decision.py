@@ -46,12 +46,12 @@ def combine_scores(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
     If the spec requires no metric, errors must pass: nothing is promoted without evidence.
     """
     judge = spec.judge
-    against = max(scored, key=lambda one: one.against + math.log(one.alpha))
+    evidence_against = max(scored, key=lambda one: one.evidence_against + math.log(one.alpha))
     outcomes = {one.check: one.outcome(judge.beta) for one in scored}
     required = [one for one in scored if one.required] or scored[:1]
     missing = [one for one in required if outcomes[one.check] is not Outcome.PASS]
-    if outcomes[against.check] is Outcome.FAIL:
-        outcome, telling = Outcome.FAIL, against
+    if outcomes[evidence_against.check] is Outcome.FAIL:
+        outcome, telling = Outcome.FAIL, evidence_against
     elif missing:
         blind = all(outcomes[one.check] is Outcome.NO_DATA for one in missing)
         outcome, telling = (Outcome.NO_DATA if blind else Outcome.INCONCLUSIVE), missing[0]
@@ -60,8 +60,10 @@ def combine_scores(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
     return Decision(
         outcome=outcome,
         reason=telling.tell(outcomes[telling.check])[0],
-        evidence_against=_e_value_of(against.against + math.log(against.alpha) - math.log(judge.alpha)),
-        evidence_for=_e_value_of(min(one.favour for one in required)),
+        evidence_against=_e_value_of(
+            evidence_against.evidence_against + math.log(evidence_against.alpha) - math.log(judge.alpha)
+        ),
+        evidence_for=_e_value_of(min(one.evidence_for for one in required)),
     )
 
 
@@ -77,8 +79,8 @@ def word_scores(scored: Sequence[Score], spec: ReleaseSpec) -> list[Verdict]:
         outcome = one.outcome(spec.judge.beta)
         sentence, numbers = one.tell(outcome)
         numbers |= {
-            "evidence_against": _e_value_of(one.against),
-            "evidence_for": _e_value_of(one.favour),
+            "evidence_against": _e_value_of(one.evidence_against),
+            "evidence_for": _e_value_of(one.evidence_for),
             "alpha": one.alpha,
         }
         found.append(Verdict(check=one.check, outcome=outcome, reason=sentence, numbers=numbers, blocking=one.required))
@@ -118,22 +120,24 @@ def _rate_guards(spec: ReleaseSpec) -> dict[Check, RateGuard]:
 def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, float]) -> Iterator[Score]:
     judge = spec.judge
     rated = [(check, evidence.rate(check), guard) for check, guard in _rate_guards(spec).items()]
-    against, favour = counts.log_evidence([one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv)
+    evidence_against, evidence_for = counts.log_evidence(
+        [one for _, one, _ in rated], [guard for *_, guard in rated], judge.burst_cv
+    )
     if evidence.rate(Check.COPIES).tally:
-        favour[0] = _with_copies(evidence, judge, float(favour[0]))
+        evidence_for[0] = _with_copies(evidence, judge, float(evidence_for[0]))
     for number, (name, one, guard) in enumerate(rated):
         yield Score(
             check=name,
-            against=float(against[number]),
-            favour=float(favour[number]),
+            evidence_against=float(evidence_against[number]),
+            evidence_for=float(evidence_for[number]),
             alpha=shares[name],
             required=guard.required,
             seen=bool(one.canary.requests and one.stable.requests),
-            tell=partial(_tell_rate, name, evidence, spec, float(against[number])),
+            tell=partial(_tell_rate, name, evidence, spec, float(evidence_against[number])),
         )
 
 
-def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
+def _with_copies(evidence: Evidence, judge: JudgeSpec, evidence_for: float) -> float:
     """Return the log evidence for the canary's errors with what copies showed, on the scale on which live ones pass.
 
     The same processes answered both, so their evidence adds up where copies fail as live requests do. Where they don't,
@@ -141,11 +145,11 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, favour: float) -> float:
     """
     both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
     whole, alone = counts.log_evidence_for_with(both, judge.errors, judge.burst_cv)
-    return max(favour, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
+    return max(evidence_for, min(whole, alone - math.log(LIVE_ALONE) - math.log(judge.beta)))
 
 
 def _tell_rate(
-    check: Check, evidence: Evidence, spec: ReleaseSpec, against: float, outcome: Outcome
+    check: Check, evidence: Evidence, spec: ReleaseSpec, evidence_against: float, outcome: Outcome
 ) -> tuple[str, dict[str, float]]:
     """Put one share of requests into words; the interval is worked out only where it is said."""
     one, guard, judge = evidence.rate(check), _rate_guards(spec)[check], spec.judge
@@ -159,7 +163,7 @@ def _tell_rate(
         canary=one.canary,
         stable=one.stable,
         ratio=ratio,
-        evidence=_e_value_of(against),
+        evidence=_e_value_of(evidence_against),
         threshold_milliseconds=evidence.threshold_milliseconds,
         under_tolerance=passing >= -math.log(judge.beta),
         nearer=nearer,

@@ -31,9 +31,9 @@ class Score:
     """One metric's evidence, on the scale that decides."""
 
     check: Check
-    against: float
+    evidence_against: float
     """Log e-value against "the canary is healthy"."""
-    favour: float
+    evidence_for: float
     """Log e-value against "the canary is worse than tolerated"."""
     alpha: float
     """Its share of alpha."""
@@ -45,11 +45,11 @@ class Score:
 
     def outcome(self, beta: float) -> Outcome:
         """Return what the evidence says. Nothing counted is neither good nor bad."""
-        if self.against >= -math.log(self.alpha):
+        if self.evidence_against >= -math.log(self.alpha):
             return Outcome.FAIL
         if not self.seen:
             return Outcome.NO_DATA
-        return Outcome.PASS if self.favour >= -math.log(beta) else Outcome.INCONCLUSIVE
+        return Outcome.PASS if self.evidence_for >= -math.log(beta) else Outcome.INCONCLUSIVE
 
 
 # shares of requests
@@ -179,8 +179,8 @@ def _score_means(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score:
     guard = _require_guard(spec.judge.scores)
     return Score(
         check=Check.SCORES,
-        against=log_of(means.mean_evidence_against(evidence.scores, guard.margin, guard.worse)),
-        favour=log_of(means.mean_evidence_for(evidence.scores, guard.tolerance, guard.worse)),
+        evidence_against=log_of(means.mean_evidence_against(evidence.scores, guard.margin, guard.worse)),
+        evidence_for=log_of(means.mean_evidence_for(evidence.scores, guard.tolerance, guard.worse)),
         alpha=alpha,
         required=guard.required,
         seen=evidence.scores.canary_requests > 0,
@@ -200,8 +200,8 @@ def _score_classes(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Score
     guard = _require_guard(spec.judge.classes)
     return Score(
         check=Check.CLASSES,
-        against=log_of(classes.class_evidence_against(evidence.classes, guard.margin)),
-        favour=log_of(classes.class_evidence_for(evidence.classes, guard.tolerance)),
+        evidence_against=log_of(classes.class_evidence_against(evidence.classes, guard.margin)),
+        evidence_for=log_of(classes.class_evidence_for(evidence.classes, guard.tolerance)),
         alpha=alpha,
         required=guard.required,
         seen=bool(evidence.classes.labels),
@@ -223,8 +223,8 @@ def _update_quantiles(evidence: Evidence, judge: JudgeSpec, canary: Reading, sta
 def _score_quantiles(evidence: Evidence, _spec: ReleaseSpec, alpha: float) -> Score:
     return Score(
         check=Check.QUANTILES,
-        against=log_of(quantiles.quantile_evidence_against(evidence.quantiles)),
-        favour=0.0,
+        evidence_against=log_of(quantiles.quantile_evidence_against(evidence.quantiles)),
+        evidence_for=0.0,
         alpha=alpha,
         required=False,
         seen=evidence.quantiles.canary_requests > 0,
@@ -246,8 +246,8 @@ def _score_disagreement(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> 
     limit = _require_guard(_require_guard(spec.rollout.shadow).disagreement_limit)
     return Score(
         check=Check.DISAGREEMENT,
-        against=log_of(paired.disagreement_evidence_against(evidence.pairs, limit)),
-        favour=log_of(paired.disagreement_evidence_for(evidence.pairs, limit)),
+        evidence_against=log_of(paired.disagreement_evidence_against(evidence.pairs, limit)),
+        evidence_for=log_of(paired.disagreement_evidence_for(evidence.pairs, limit)),
         alpha=alpha,
         required=False,
         seen=evidence.pairs.pairs > 0,
@@ -267,8 +267,8 @@ def _score_slowdown(evidence: Evidence, spec: ReleaseSpec, alpha: float) -> Scor
     limit = _require_guard(spec.slowdown_limit)
     return Score(
         check=Check.SLOWDOWN,
-        against=log_of(paired.slowdown_evidence_against(evidence.pairs, limit)),
-        favour=log_of(paired.slowdown_evidence_for(evidence.pairs, limit)),
+        evidence_against=log_of(paired.slowdown_evidence_against(evidence.pairs, limit)),
+        evidence_for=log_of(paired.slowdown_evidence_for(evidence.pairs, limit)),
         alpha=alpha,
         required=False,
         seen=evidence.pairs.log_ratios.count > 0,

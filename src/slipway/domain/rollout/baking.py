@@ -92,8 +92,8 @@ def score_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
 def decide_after_promotion(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
     """Return what the comparison says; its evidence against is scaled so that it is taken back at 1/alpha."""
     said = combine_scores(scored, spec_after_promotion(spec))
-    against = said.evidence_against * spec.rollout.part_of_alpha_while_baking * AT_ONCE
-    return replace(said, reason=AFTER + said.reason, evidence_against=against)
+    evidence_against = said.evidence_against * spec.rollout.part_of_alpha_while_baking * AT_ONCE
+    return replace(said, reason=AFTER + said.reason, evidence_against=evidence_against)
 
 
 def verdicts_after_promotion(scored: Sequence[Score], spec: ReleaseSpec) -> list[Verdict]:

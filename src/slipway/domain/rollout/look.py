@@ -55,8 +55,8 @@ class Look:
         if said.outcome is Outcome.FAIL or not baking.is_comparing(self.before):
             return said
         late = baking.decide_after_promotion(self.scores_after_promotion, self.spec)
-        against = max(said.evidence_against, late.evidence_against)
-        return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=against)
+        evidence_against = max(said.evidence_against, late.evidence_against)
+        return replace(late if late.outcome is Outcome.FAIL else said, evidence_against=evidence_against)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:

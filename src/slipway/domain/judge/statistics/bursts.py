@@ -73,7 +73,7 @@ class Tally:
     counts: Floats
     """Of the block under way: canary's requests and events, stable's requests and events, V, and the canary's events
     if they were just negligible. Shape (..., 6)."""
-    favour: Floats
+    evidence_for: Floats
     """As `closed`, with stable's blocks before each window: what a PASS rests on."""
     window: Floats
     """Of the window under way: K_c, K_s, C, S, its blocks, the canary's share of requests; and what stable's blocks
@@ -130,7 +130,7 @@ def close_block(
     """
     tempered, alone = _find_weights(tally, overdispersion)
     tally.closed += tally.open * (overdispersion.known * tempered)[..., None]
-    tally.favour += tally.open * tempered[..., None]
+    tally.evidence_for += tally.open * tempered[..., None]
     tally.small_closed += tally.small_open * alone[..., None] + _weigh_negligible(tally, overdispersion, negligible)
     block = _weigh_block(tally, overdispersion)
     _end_windows(tally, block, grid)
@@ -153,7 +153,11 @@ def total_for(tally: Tally, overdispersion: Overdispersion, grid: Grid) -> Float
     """Return the same as a PASS rests on it: with what stable did before each window."""
     window = tally.window[..., :4].copy()
     window[..., [1, 3]] += tally.window[..., 6:]
-    return tally.favour + tally.open * _find_weights(tally, overdispersion)[0][..., None] + _weigh_window(window, grid)
+    return (
+        tally.evidence_for
+        + tally.open * _find_weights(tally, overdispersion)[0][..., None]
+        + _weigh_window(window, grid)
+    )
 
 
 def small_total(tally: Tally, overdispersion: Overdispersion) -> Floats:
@@ -195,10 +199,10 @@ def _end_windows(tally: Tally, block: Floats, grid: Grid) -> None:
     ends = (block[..., 4] > 0) & (window[..., 4] > 0) & (moved | (window[..., 4] >= WINDOW))
     if not ends.any():
         return
-    favour = window[..., :4].copy()
-    favour[..., [1, 3]] += window[..., 6:]
+    evidence_for = window[..., :4].copy()
+    evidence_for[..., [1, 3]] += window[..., 6:]
     tally.closed += ends[..., None] * _bound_window(window, grid)
-    tally.favour += ends[..., None] * _weigh_window(favour, grid)
+    tally.evidence_for += ends[..., None] * _weigh_window(evidence_for, grid)
     window[...] = np.where(ends[..., None], 0.0, window)
 
 

@@ -139,11 +139,11 @@ def log_evidence(
     """Return the log e-values against the canary, and for it: shape (metrics,) each."""
     grid, overdispersion = _grid_of(guards), _expect_overdispersion(evidence, least_cv)
     tally = _split_tally(_to_array(evidence, grid), grid)
-    against = rates.log_evidence_against(bursts.total_against(tally, overdispersion, grid), grid)
+    evidence_against = rates.log_evidence_against(bursts.total_against(tally, overdispersion, grid), grid)
     ratio = rates.log_passing(bursts.total_for(tally, overdispersion, grid), grid)
     rare = np.array([one.rare for one in evidence])
-    favour = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, overdispersion)), rare)
-    return np.minimum(against, LARGEST_LOG), np.minimum(favour, LARGEST_LOG)
+    evidence_for = rates.log_pass(ratio, rates.log_mean(bursts.small_total(tally, overdispersion)), rare)
+    return np.minimum(evidence_against, LARGEST_LOG), np.minimum(evidence_for, LARGEST_LOG)
 
 
 def ratio_passes(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[float, bool]:

@@ -135,8 +135,8 @@ def log_passing(total: Floats, grid: Grid) -> Floats:
 
     It is never more than `log_evidence_for`, so a canary beyond the tolerance passes no more often.
     """
-    favour = log_evidence_for(total, grid)
-    return np.where(fits_margin(total, grid), favour, np.minimum(favour, 0.0))
+    evidence_for = log_evidence_for(total, grid)
+    return np.where(fits_margin(total, grid), evidence_for, np.minimum(evidence_for, 0.0))
 
 
 def log_under(total: Floats, grid: Grid, ratios: Floats) -> Floats:
