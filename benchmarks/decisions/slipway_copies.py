@@ -1,7 +1,7 @@
 """Slipway's shadow on many traces at once: what copies show, when it ends, and what that adds to live evidence.
 
-What copies show is judged as `judge.update_from_copies` and `deciding` do it: errors (`judging.rates`, a row each), and
-times, trace by trace (`judging.paired`).
+What copies show is judged as `judge.update_from_copies` and `decision` do it: errors (`statistics.rates`, a row each),
+and times, trace by trace (`statistics.paired`).
 """
 
 import copy
@@ -86,7 +86,7 @@ class Shadow:
         return self._quick & (self.shares.evidence_for >= -math.log(self._beta)) & self.shares.begun
 
     def with_live(self, errors: Shares) -> Floats:
-        """Return the evidence for live errors, with what copies showed; see `deciding`."""
+        """Return the evidence for live errors, with what copies showed; see `decision`."""
         if self.shares is None:
             return errors.evidence_for
         rows, grid = errors.rows, errors.grid

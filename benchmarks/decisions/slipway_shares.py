@@ -1,4 +1,4 @@
-"""Slipway's shares of requests on many traces at once, a row each: `judging.counts` and `judging.dispersion`."""
+"""Slipway's shares of requests on many traces at once, a row each: `counts` and `dispersion`."""
 
 from dataclasses import fields, replace
 from enum import StrEnum
@@ -123,7 +123,7 @@ def _pairs(before: Floats, here: Floats) -> Floats:
 
 
 class Shares:
-    """One share of requests on all traces, as `judging.counts`."""
+    """One share of requests on all traces, as `statistics.counts`."""
 
     def __init__(
         self, metric: Metric, guard: RateGuard, alpha: float, learned: Learned, *, patient: bool = False

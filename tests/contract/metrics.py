@@ -118,7 +118,7 @@ class MetricSourceContract:
 
 
 class AnswerKindsContract:
-    """What became of requests, by the closed list of what an answer can be (`domain.answers`)."""
+    """What became of requests, by the closed list of what an answer can be (`judge.answers`)."""
 
     def test_answers_are_counted_by_what_they_are(self, metrics: MetricSource, answering: Answering) -> None:
         """Right, refused, shed and failed ones; one without rights is a request, and nobody's fault."""

@@ -37,7 +37,7 @@ T = TypeVar("T")
 class PrometheusMetrics:
     """Reads the revisions of one namespace: one query per look and source, for all revisions at one moment.
 
-    A request counts by the answer that the gateway gave its client (`domain.answers`): failed too where the revision
+    A request counts by the answer that the gateway gave its client (`judge.answers`): failed too where the revision
     refused the connection, broke off, took too long or had no pod. What a gateway takes for right although it is not
     (gRPC's status, what another revision answered in its place), pods' own counters tell. Latencies are the pods' own
     where the gateway's histogram is coarse: they have no time for what never reached a pod, and copies (shadow) are

@@ -183,7 +183,7 @@ def price_plan(plan: Plan, metrics: dict[Check, PredictedMetric], costs: Costs) 
 
 
 def _waited_for(metrics: dict[Check, PredictedMetric]) -> list[PredictedMetric]:
-    """Return what must pass: errors, where nothing is required (`deciding.decide`)."""
+    """Return what must pass: errors, where nothing is required (`judge.decision`)."""
     return [one for one in metrics.values() if one.guard.required] or [metrics[Check.ERRORS]]
 
 

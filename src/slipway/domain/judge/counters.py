@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Requests that were meant for a revision since its counter began, by what became of them (`domain.answers`).
+    """Requests that were meant for a revision since its counter began, by what became of them (`judge.answers`).
 
     What is no error, not refused and not shed was answered right, or its end was not the version's doing.
     """

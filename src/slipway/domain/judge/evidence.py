@@ -19,7 +19,7 @@ from slipway.domain.judge.statistics.shared_faults import SharedFault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One part per question, each a value of its own module under `judging`."""
+    """One part per question, each a value of its own module under `judge.statistics`."""
 
     rates: Mapping[Check, CountEvidence] = field(default_factory=dict)
     """Shares of requests: errors, slow answers, wrong answers, ..."""

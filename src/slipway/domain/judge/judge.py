@@ -5,8 +5,8 @@ at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it 
 most a, however often it is looked at. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
 rolled back when any fails, and may be promoted when all that are required pass.
 
-The statistics are in `judging`, one module per kind of metric; here they are fed; `deciding` combines them
-and puts them into words.
+The statistics are in `statistics`, one module per kind of metric. This module updates them at every look; `decision`
+combines them and puts them into words.
 """
 
 import math

@@ -1,7 +1,7 @@
 """The judge's metrics, a row each: what is counted at a look, what guards it, and how its evidence is scored.
 
-A share of requests is a `RateMetric`: a row below, its guard in `judge_spec`, its name in `checks`, its words in
-`judging.wording`. Any other one is a `Metric`: a row, its statistics in a module of `judging`, a field of `evidence`.
+A share of requests is a `RateMetric`: a row below, its guard in `spec.judge`, its name in `checks`, its words in
+`statistics.wording`. Any other one is a `Metric`: a row, a module of `statistics`, a field of `evidence`.
 Nothing else knows metrics one by one.
 """
 

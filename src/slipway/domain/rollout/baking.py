@@ -5,7 +5,7 @@ evidence starts from nothing, with its own part of alpha. The new version is sti
 continue: they are about answers given before.
 
 A model's first version bakes alone. Nothing is compared, and nothing can be taken back; what is learned is how its
-errors come together (`judging.dispersion`), which the second release must know.
+errors come together (`judge.statistics.dispersion`), which the second release must know.
 """
 
 from collections.abc import Sequence
