@@ -1,1 +1,1 @@
-"""The judge: what is counted of canary and stable, the evidence that it makes, and what that decides."""
+"""The judge: what is counted for canary and stable, the evidence computed from it, and the decision that follows."""

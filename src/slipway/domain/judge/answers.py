@@ -1,31 +1,32 @@
-"""What an answer can be, as its client sees it: a closed list, and the statuses of each protocol that mean it."""
+"""Kinds of answers as a client sees them: a closed list, and the statuses of each protocol that map to each kind."""
 
 from enum import StrEnum
 
 
 class AnswerKind(StrEnum):
-    """The only things an answer can be."""
+    """The kinds of answers."""
 
     RIGHT = "right"
-    """What was asked for. Whether the prediction is true is another question: labels tell."""
+    """A prediction as requested. Whether it is correct is known only from labels."""
     REFUSED = "refused"
-    """The version says that the request is wrong."""
+    """The version rejected the request as invalid."""
     SHED = "shed"
-    """The version has too much to do, or is about to end, and says when to come again."""
+    """The version is overloaded or shutting down, and tells the client when to retry."""
     FAILED = "failed"
-    """The version's failure: an error, no answer, a broken one, one that came too late."""
+    """The version's failure: an error, no answer, a broken answer, or one after the deadline."""
     NOT_THE_VERSIONS = "not the version's"
-    """Somebody else's doing: rights, limits of the gateway, a client that went away."""
+    """Not caused by the version: access rights, limits of the gateway, a client that disconnected."""
 
     @property
     def bad(self) -> bool:
-        """Whether the version gave its client nothing to use."""
+        """Whether the client got nothing that it can use."""
         return self in {AnswerKind.REFUSED, AnswerKind.SHED, AnswerKind.FAILED}
 
 
 TOO_MANY, UNAVAILABLE = 429, 503
 ELSEWHERE = frozenset({401, 403, 407, 408, 499})
-"""HTTP statuses that say nothing of the version: rights, a client that sends too slowly (408) or went away (499)."""
+"""HTTP statuses that say nothing about the version: access rights, a client that sends too slowly (408) or disconnected
+(499)."""
 FAILED_FROM = 500
 SUCCESSES = range(200, 300)
 
@@ -48,11 +49,11 @@ GRPC_KINDS = {
     "DATA_LOSS": AnswerKind.FAILED,
     "UNAUTHENTICATED": AnswerKind.NOT_THE_VERSIONS,
 }
-"""By the status's name, in the order of its number from 0 on (google.rpc.Code)."""
+"""By the status's name, in the order of its number from 0 (google.rpc.Code)."""
 
 
 def kind_of_http(status: int, *, retry_after: bool = False) -> AnswerKind:
-    """Return what an HTTP status means; 0 stands for no answer at all. `retry_after`: the header came with it.
+    """Return what an HTTP status means; 0 stands for no answer at all. `retry_after`: whether that header was set.
 
     >>> [kind_of_http(status).value for status in (200, 400, 429, 403, 500, 0)]
     ['right', 'refused', 'shed', "not the version's", 'failed', 'failed']
@@ -71,9 +72,9 @@ def kind_of_http(status: int, *, retry_after: bool = False) -> AnswerKind:
 
 
 def kind_of_grpc(status: int | str, *, pushback: bool = False) -> AnswerKind:
-    """Return what a gRPC status means, by number or name; one that gRPC does not know is UNKNOWN to its clients.
+    """Return what a gRPC status means, by number or name; gRPC clients read an unknown one as UNKNOWN.
 
-    `pushback`: the trailer `grpc-retry-pushback-ms` came with it.
+    `pushback`: whether the trailer `grpc-retry-pushback-ms` was set.
 
     >>> [kind_of_grpc(status).value for status in (0, 3, "RESOURCE_EXHAUSTED", 1, 99)]
     ['right', 'refused', 'shed', "not the version's", 'failed']

@@ -1,10 +1,10 @@
-"""What is checked: the names under which verdicts and evidence are kept and read back, and what people call them."""
+"""The checks: the keys under which verdicts and evidence are stored and read back, and their display names."""
 
 from enum import StrEnum
 
 
 class Check(StrEnum):
-    """The judge's metrics and the gates' checks that are read back. Values are keys; `title_of` words them."""
+    """The judge's metrics and the gates' checks that are read back. Values are keys; `title_of` gives display names."""
 
     ERRORS = "error_rate"
     REFUSED = "refused_requests"
@@ -24,16 +24,16 @@ class Check(StrEnum):
 
 
 AFTER_PROMOTION = "after_promotion."
-"""Before a check's key: the comparison with the requests held back, while the old revision is kept."""
+"""Prefix of a check's key in the comparison with held-back requests, while the old revision is kept."""
 _TITLES = {
     Check.NONFINITE: "non-finite answers",
     Check.QUANTILES: "latency, any quantile",
 }
-"""Where it is not the key with spaces."""
+"""Display names that are not the key with spaces."""
 
 
 def title_of(check: str) -> str:
-    """Return a check as people read it; one that is not ours (an expectation on data) is named as it is.
+    """Return a check's display name; a name that is no `Check` (an expectation on data) is returned unchanged.
 
     >>> title_of(Check.ERRORS), title_of("after_promotion.latency"), title_of("range of tenure_months")
     ('error rate', 'after promotion: latency', 'range of tenure_months')

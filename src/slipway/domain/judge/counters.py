@@ -1,27 +1,27 @@
-"""Cumulative counts as routers keep them, and the difference between two looks."""
+"""Cumulative counts as routers keep them, and their difference between two looks."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Requests that were meant for a revision since its counter began, by what became of them (`judge.answers`).
+    """Requests routed to a revision since its counter started, by kind of answer (`judge.answers`).
 
-    What is no error, not refused and not shed was answered right, or its end was not the version's doing.
+    The other requests were answered right, or ended for a reason that is not the version's.
     """
 
     requests: int
     errors: int
-    """Failed: a server error (5xx) that is not shed, or no whole answer: reset, broken off, timed out."""
+    """Failed: a server error (5xx) that is not shed, or no complete answer: reset, aborted, timed out."""
     refused: int = 0
-    """The version said that the request is wrong."""
+    """The version rejected the request as invalid."""
     shed: int = 0
-    """The version had too much to do."""
+    """The version was overloaded."""
 
     def __post_init__(self) -> None:
-        """Refuse counts that no counter can show."""
+        """Reject counts that no counter can have."""
         positive = all(count >= 0 for count in (self.errors, self.refused, self.shed))
-        if not (positive and self.errors + self.refused + self.shed <= self.requests):  # not a number is refused too
+        if not (positive and self.errors + self.refused + self.shed <= self.requests):  # NaN is refused too
             message = (
                 f"requests={self.requests}, errors={self.errors}, refused={self.refused}, shed={self.shed}; "
                 "need counts from 0 on, and no more errors, refused and shed together than requests"
@@ -29,7 +29,7 @@ class Counters:
             raise ValueError(message)
 
     def __add__(self, other: "Counters") -> "Counters":
-        """Return both together.
+        """Return the sum of both.
 
         >>> Counters(requests=3, errors=1) + Counters(requests=2, errors=0, shed=1)
         Counters(requests=5, errors=1, refused=0, shed=1)
@@ -47,7 +47,7 @@ _FIELDS = tuple(one.name for one in fields(Counters))
 
 
 def counters_since(before: Counters, after: Counters) -> Counters | None:
-    """Return what came between two looks; None where the counter went backwards (its process began anew).
+    """Return the difference between two looks; None if the counter went backwards (its process restarted).
 
     >>> counters_since(Counters(requests=10, errors=1), Counters(requests=14, errors=1, refused=2))
     Counters(requests=4, errors=0, refused=2, shed=0)
@@ -57,5 +57,5 @@ def counters_since(before: Counters, after: Counters) -> Counters | None:
     came = {name: getattr(after, name) - getattr(before, name) for name in _FIELDS}
     try:
         return Counters(**came)
-    except ValueError:  # fewer than before, or two numbers that were not read at one moment
+    except ValueError:  # fewer than before, or two numbers that were read at different moments
         return None

@@ -1,4 +1,4 @@
-"""What the evidence says: one verdict per metric, and all of them together.
+"""Decisions from evidence: one verdict per metric, and one decision over all of them.
 
 `score_metrics` reads the evidence once per look. `combine_scores` decides from these scores and builds one sentence;
 `word_scores` builds a verdict with its sentence for each of them.
@@ -20,7 +20,8 @@ from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome, Verdict
 
 LIVE_ALONE = 4.0
-"""Evidence for the canary that live requests must have shown where copies make up the rest (docs/decisions/0023)."""
+"""Evidence for the canary that live requests must show by themselves if copies supply the rest
+(docs/decisions/0023)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +37,12 @@ class Decision:
 
 
 def decide(evidence: Evidence, spec: ReleaseSpec) -> Decision:
-    """Return what the evidence says now: its metrics scored and combined."""
+    """Return the decision on the evidence so far: its metrics scored and combined."""
     return combine_scores(score_metrics(evidence, spec), spec)
 
 
 def combine_scores(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
-    """Return what all metrics say together, with the sentence of the metric that decides.
+    """Return the decision over all metrics, with the sentence of the metric that decides.
 
     If the spec requires no metric, errors must pass: nothing is promoted without evidence.
     """
@@ -68,7 +69,7 @@ def combine_scores(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
 
 
 def build_verdicts(evidence: Evidence, spec: ReleaseSpec, profiles: tuple[ColumnProfile, ...] = ()) -> list[Verdict]:
-    """Return one verdict per metric, and one on drift where the spec asks for it."""
+    """Return one verdict per metric, and one on drift if the spec asks for it."""
     return [*word_scores(score_metrics(evidence, spec), spec), *drift_verdicts(evidence, spec, profiles)]
 
 
@@ -88,7 +89,7 @@ def word_scores(scored: Sequence[Score], spec: ReleaseSpec) -> list[Verdict]:
 
 
 def find_drift(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfile, ...]) -> str:
-    """Say which input drifted from the validation rows; empty: none, or nothing is known."""
+    """Return a sentence on the input that drifted from the validation rows; empty: none, or nothing is known."""
     if spec.drift is None or not profiles or not evidence.drift.counts:
         return ""
     worst = drift.find_most_drifted(evidence.drift, profiles, spec.drift.tolerance, evidence.drift.rows_together)
@@ -96,9 +97,9 @@ def find_drift(evidence: Evidence, spec: JudgeSpec, profiles: tuple[ColumnProfil
 
 
 def score_metrics(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
-    """Return every metric of the spec, errors first; each gets its share of alpha by its weight.
+    """Return every metric of the spec, errors first; each has its share of alpha by its weight.
 
-    The part for the comparison after promotion is set aside.
+    The part of alpha for the comparison after promotion is reserved.
     """
     rates, others = _rate_guards(spec), list(find_others(spec))
     guards: dict[Check, Guard] = {**rates, **{one.check: guard for one, guard in others}}
@@ -112,7 +113,7 @@ def score_metrics(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
 
 
 def _rate_guards(spec: ReleaseSpec) -> dict[Check, RateGuard]:
-    """Return the shares of requests that are looked at; errors first."""
+    """Return the guards on shares of requests; errors first."""
     copies = {Check.COPIES: copies_guard(spec.judge)} if spec.rollout.shadow is not None else {}
     return {**rate_guards(spec.judge), **copies}
 
@@ -138,9 +139,9 @@ def _score_rates(evidence: Evidence, spec: ReleaseSpec, shares: dict[Check, floa
 
 
 def _with_copies(evidence: Evidence, judge: JudgeSpec, evidence_for: float) -> float:
-    """Return the log evidence for the canary's errors with what copies showed, on the scale on which live ones pass.
+    """Return the log evidence for the canary on errors, copies included, on the scale on which live requests pass.
 
-    The same processes answered both, so their evidence adds up where copies fail as live requests do. Where they don't,
+    The same processes answered both, so their evidence adds up if copies fail as live requests do. If they don't,
     live requests must have shown `LIVE_ALONE` by themselves.
     """
     both = [evidence.rate(Check.ERRORS), evidence.rate(Check.COPIES)]
@@ -151,7 +152,7 @@ def _with_copies(evidence: Evidence, judge: JudgeSpec, evidence_for: float) -> f
 def _tell_rate(
     check: Check, evidence: Evidence, spec: ReleaseSpec, evidence_against: float, outcome: Outcome
 ) -> tuple[str, dict[str, float]]:
-    """Put one share of requests into words; the interval is worked out only where it is said."""
+    """Put one share of requests into words; the interval is computed only if the sentence contains it."""
     one, guard, judge = evidence.rate(check), _rate_guards(spec)[check], spec.judge
     if outcome is Outcome.NO_DATA:
         return wording.nothing_counted(check, evidence.threshold_milliseconds, one.canary), {}

@@ -1,4 +1,4 @@
-"""The judge's memory of one rollout: small, and whole: a restart goes on with the same verdicts."""
+"""The judge's state of one rollout: small and complete, so that verdicts are the same after a restart."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ class Evidence:
     rates: Mapping[Check, CountEvidence] = field(default_factory=dict)
     """Shares of requests: errors, slow answers, wrong answers, ..."""
     threshold_milliseconds: float | None = None
-    """From where an answer counts as slow; None: not known yet."""
+    """Latency from which an answer counts as slow; None: not known yet."""
     quantiles: QuantileEvidence = field(default_factory=QuantileEvidence)
     scores: MeanEvidence = field(default_factory=MeanEvidence)
     classes: ClassEvidence = field(default_factory=ClassEvidence)
@@ -35,10 +35,10 @@ class Evidence:
     requests_per_look: float = 0.0
     """Of both arms, smoothed."""
     cursors: dict[Source, Cursor] = field(default_factory=dict)
-    """Where the last look at each source stood."""
+    """Readings of the last look, by source."""
 
     def rate(self, check: Check) -> CountEvidence:
-        """Return one share's evidence; nothing where nothing was counted."""
+        """Return one share's evidence; empty evidence if nothing was counted."""
         return self.rates.get(check, counts.NOTHING)
 
     @property
@@ -56,9 +56,9 @@ NO_EVIDENCE = Evidence()
 
 
 def prior_for_next_rollout(before: Evidence) -> Evidence:
-    """Return what the next rollout of a model may know: how stable behaves, nothing of a canary.
+    """Return the prior for the next rollout of a model: how stable behaves, nothing about a canary.
 
-    Stable is then the one that served at this rollout's end: its errors were counted last.
+    Stable is then the revision that served at the end of this rollout: its errors were counted last.
     """
     return Evidence(
         rates={check: CountEvidence(dispersion=rate.dispersion) for check, rate in before.rates.items()},

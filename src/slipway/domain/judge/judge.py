@@ -1,8 +1,8 @@
-"""The judge: compares the canary with the stable version, look by look, and says PASS, FAIL or "not yet".
+"""The judge: compares the canary with the stable version, look by look, and returns PASS, FAIL or "not yet".
 
 Every metric has two e-processes: against "the canary is healthy" and against "it is worse than tolerated". Each starts
-at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it ever reaches 1/a with a chance of at
-most a, however often it is looked at. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
+at 1 and is a supermartingale under its hypothesis, so by Ville's inequality it ever reaches 1/a with a probability of
+at most a, however often it is checked. A metric fails at 1/(its share of alpha), and passes at 1/beta. The release is
 rolled back when any fails, and may be promoted when all that are required pass.
 
 The statistics are in `statistics`, one module per kind of metric. This module updates them at every look; `decision`
@@ -27,13 +27,13 @@ from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.spec.judge import JudgeSpec, RateGuard
 
 FEWEST_FOR_A_THRESHOLD = 100
-"""Answers of stable from which its slowest ones are known well enough."""
+"""Answers of stable after which its slowest ones are known well enough."""
 UNKNOWN_PERCENT = 5
-"""Weight up to which a canary may go while stable's gusts are not known."""
+"""Largest weight of a canary while stable's bursts are not known."""
 SMOOTHING = 0.2
 """Weight of the newest look in the mean number of requests per look."""
 BEARABLE_ERRORS = 12.0
-"""Errors of the canary that finding a doubling takes: log(1/alpha) over what each tells, 2 log 2 - 1."""
+"""Errors of the canary that it takes to find a doubling: log(1/alpha) over the nats per error, 2 log 2 - 1."""
 WORST_RATIO = 16.0
 """Beyond it a canary is broken: its evidence grows by several nats per error."""
 WORST_SHARE = 0.5
@@ -41,7 +41,7 @@ WORST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arms:
-    """What was read at one look, cumulative, by revision; an empty mapping: it could not be read."""
+    """Readings of one look, cumulative, by revision; an empty mapping: they could not be read."""
 
     canary: str
     """Name of the revision."""
@@ -75,15 +75,15 @@ class When:
     at: float
     """Unix seconds."""
     weight_percent: int = 0
-    """Share of live requests that the router was told to give the canary."""
+    """Share of live requests that the router is configured to give the canary."""
 
 
 ArmDeltas = tuple[Reading, Reading]
-"""What came since the last look: canary's, stable's."""
+"""Differences since the last look: canary's, stable's."""
 
 
 def copies_guard(spec: JudgeSpec) -> RateGuard:
-    """Return how errors on shadow copies are judged: as live ones, at a third of their weight; they need not pass."""
+    """Return the guard on errors on shadow copies: as for live ones, at a third of the weight; they need not pass."""
     errors = spec.errors
     return RateGuard(
         weight=errors.weight / 3,
@@ -97,21 +97,21 @@ def copies_guard(spec: JudgeSpec) -> RateGuard:
 def update_evidence(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after one look at live requests.
 
-    The first look at a source only remembers where it stands, and so does one at which anything went backwards. What
-    happens while both arms fail together is not weighed: it says nothing about the model. Labels are: they come late,
-    for answers given at other times. From where an answer is slow is known before the look at which it counts.
+    The first look at a source only stores its readings, and so does one at which anything went backwards. What happens
+    while both arms fail together is not weighed: it says nothing about the model. Labels are weighed: they arrive late,
+    for answers given at other times. The latency threshold is fixed before the look at which it is used.
     """
     slow_from, before = evidence.threshold_milliseconds, evidence.fault.now
     evidence, came = _take_deltas(evidence, arms, spec)
     evidence = _update_route(evidence, came, when)
-    if before or evidence.fault.now:  # in the look in which it begins too: a thousand shared errors look like proof
+    if before or evidence.fault.now:  # in its first look too: a thousand shared errors look like proof
         came = {source: pairs for source, pairs in came.items() if source is Source.LABELS}
     evidence = _update_rates(evidence, _count_deltas(came, slow_from), spec, int(when.at // spec.burst_seconds))
     return _update_others(evidence, came, spec)
 
 
 def update_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
-    """Return the evidence after a look at which replicas may be cold: what that explains is remembered, not weighed.
+    """Return the evidence after a look at which replicas may be cold: what that explains is stored, not weighed.
 
     A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
     """
@@ -124,7 +124,7 @@ def update_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: Whe
 
 
 def advance_cursors(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
-    """Return the evidence with the readings as where the next look begins; nothing is weighed."""
+    """Return the evidence with these readings as the start of the next look; nothing is weighed."""
     return _take_deltas(evidence, arms, spec)[0]
 
 
@@ -133,10 +133,10 @@ def update_from_copies(
 ) -> Evidence:
     """Return the evidence after one look at shadow pairs: the same request, answered by both. None: no look.
 
-    A check of its own: a canary that is fine on copies and fails live would be found late if one diluted the other.
-    Requests on which both fail tell nothing apart; those on which one fails are compared (McNemar's pairs). With a
+    It is a check of its own because copies that pass would delay finding a canary that fails live.
+    Requests on which both fail carry no information; those on which one fails are compared (McNemar's pairs). With a
     margin over 1 they count for both, as live ones do: a ratio of failures within it may be any among those of one.
-    Nobody gets these answers: who is `patient` lets them count against the canary only once stable's gusts are known.
+    No client gets these answers: with `patient` they count against the canary only once stable's bursts are known.
     """
     if came is None or not came.compared:
         return evidence
@@ -149,7 +149,7 @@ def update_from_copies(
     )
     block = int(when.at // spec.burst_seconds)
     copied = evidence.rate(Check.COPIES)
-    if not copied.tally:  # what an earlier rollout's copies showed is older than what stable does now
+    if not copied.tally:  # copies of an earlier rollout are older than what stable does now
         copied = CountEvidence(dispersion=evidence.rate(Check.ERRORS).dispersion)
     copies = counts.update_counts([copied], [one], [copies_guard(spec)], block, spec.burst_cv)[0]
     pairs = paired.update_pairs(
@@ -159,9 +159,9 @@ def update_from_copies(
 
 
 def learn_bursts(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
-    """Return the evidence after a look at a revision that serves alone: how its errors come in gusts is learned.
+    """Return the evidence after a look at a revision that serves alone: the overdispersion of its errors is learned.
 
-    Without counters nothing is learned, and the look is not remembered.
+    Without counters nothing is learned or stored.
     """
     if not counters:
         return evidence
@@ -182,22 +182,22 @@ def learn_bursts(evidence: Evidence, counters: Mapping[str, Counters], spec: Jud
 
 
 def knows_bursts(evidence: Evidence, spec: JudgeSpec) -> bool:
-    """Return whether enough is known of stable's own gusts to give the canary more than `UNKNOWN_PERCENT`.
+    """Return whether enough is known of stable's own bursts to give the canary more than `UNKNOWN_PERCENT`.
 
-    A model's second release without shadow knows nothing yet: gusts then look like the canary's doing. Blocks count in
-    which stable had requests, one next to the other: `KNOWN_BLOCKS` of them take that many times `burst_seconds` and
-    one more. Who looks less often than once a block never learns: whoever asks bounds its patience. With `burst_cv`
-    the spec says what to expect.
+    A model's second release without shadow knows nothing yet: bursts then look as if the canary caused them. Blocks
+    count in which stable had requests and which are adjacent: `KNOWN_BLOCKS` of them take that many times
+    `burst_seconds` and one more. With fewer looks than one per block nothing is ever learned, so the caller must limit
+    the wait. With `burst_cv` the spec gives the value to expect.
     """
     return has_known_blocks(evidence.rate(Check.ERRORS).dispersion, spec.burst_cv)
 
 
 def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
-    """Return whether the canary may get this weight before its step's time is over.
+    """Return whether the canary may get this weight before the duration of its step is over.
 
-    What a bad canary costs until it is found hardly depends on its weight: more requests fail per second, and it is
-    found sooner. Only what happens between two looks grows with the weight. So what must be excluded first is a canary
-    so bad that one look's errors at the new weight exceed what finding it costs anyway (`BEARABLE_ERRORS`): by its
+    The errors of a bad canary until it is found hardly depend on its weight: more requests fail per second, and it is
+    found sooner. Only the errors between two looks grow with the weight. So what must be excluded first is a canary
+    so bad that one look's errors at the new weight exceed those needed to find it anyway (`BEARABLE_ERRORS`): by its
     ratio to stable, or by its own share of errors.
     """
     if evidence.canary == ZERO:
@@ -211,7 +211,7 @@ def may_rise(evidence: Evidence, spec: JudgeSpec, weight_percent: int) -> bool:
 
 
 def bearable_errors(stable: Counters, requests: float, tolerance: float) -> tuple[float, float]:
-    """Return the ratio and the share of errors that a canary must be under, to get so many requests per look."""
+    """Return the ratio and the share of errors that a canary must be under to get this many requests per look."""
     usual = (stable.errors + 1) / (stable.requests + 100)
     share = BEARABLE_ERRORS / max(requests, 1e-9)
     return min(max(share / usual, tolerance * 1.25), WORST_RATIO), min(share, WORST_SHARE)
@@ -235,9 +235,9 @@ def _take_deltas(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evide
 
 
 def _find_threshold(stable: Latencies | None, spec: JudgeSpec) -> float | None:
-    """Return from where an answer counts as slow: the service level, or where stable's own slowest begin.
+    """Return the latency from which an answer is slow: the service level, or the quantile of stable's own latencies.
 
-    An edge of the histogram: nothing is known between two of them.
+    It is an edge of the histogram: nothing is known between two of them.
     """
     if stable is None or spec.latency is None or not stable.edges_milliseconds:
         return None
@@ -281,7 +281,7 @@ def _update_rates(evidence: Evidence, looks: Mapping[Check, CountDelta], spec: J
 def _count_deltas(
     came: Mapping[Source, ArmDeltas], slow_from: float | None, *, cold: bool = False
 ) -> dict[Check, CountDelta]:
-    """Return what both arms did since the last look, by metric; without those that a cold replica explains."""
+    """Return the counts of both arms since the last look, by metric; without those that a cold replica explains."""
     looks: dict[Check, CountDelta] = {}
     for one in RATES:
         if one.source in came and not (cold and one.of_cold_replicas):
@@ -292,7 +292,7 @@ def _count_deltas(
 
 
 def _update_others(evidence: Evidence, came: Mapping[Source, ArmDeltas], spec: JudgeSpec) -> Evidence:
-    """Weigh what is no share of requests: scores, classes, inputs; and whole latency distributions."""
+    """Weigh the metrics that are no share of requests: scores, classes, inputs and whole latency distributions."""
     for one in OTHERS:
         if one.update is not None and one.source is not None and one.source in came:
             evidence = one.update(evidence, spec, *came[one.source])

@@ -1,11 +1,11 @@
-"""Delayed labels: what is known later about an answer that was given, keyed to the revision that gave it."""
+"""Delayed labels: the truth about an answer, known later, keyed to the revision that gave the answer."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 COLUMNS = ("request_id", "revision", "wrong")
-"""What a row of labels holds, and nothing else."""
+"""The columns of a row of labels; others are refused."""
 LONGEST_REQUEST_ID = 200
 """Characters; Envoy's own have 36."""
 
@@ -25,7 +25,7 @@ class Label:
     """Whether the answer was wrong."""
 
     def __post_init__(self) -> None:
-        """Refuse what no header can have said."""
+        """Reject values that no header can have had."""
         name = self.request_id
         if not 0 < len(name) <= LONGEST_REQUEST_ID or not name.isprintable() or name != name.strip():
             expected = f"1 to {LONGEST_REQUEST_ID} printable characters without space around them"
@@ -75,7 +75,7 @@ def _read_text(row: Mapping[object, object], column: str) -> str:
 
 
 def _read_wrong(value: object) -> bool:
-    # not by equality: 1.0 equals 1, and a measure of how wrong it was must not become a plain yes
+    # not by equality: 1.0 equals 1, and a degree of error must not become a plain yes
     known = _WRONG.get(str(value).lower()) if isinstance(value, bool | int | str) else None
     if known is None:
         raise ValueError(_describe_problem("wrong", value, "0, 1, true or false"))

@@ -1,8 +1,8 @@
-"""The judge's metrics, a row each: what is counted at a look, what guards it, and how its evidence is scored.
+"""The judge's metrics, a row each: what is counted at a look, its guard, and how its evidence is scored.
 
 A share of requests is a `RateMetric`: a row below, its guard in `spec.judge`, its name in `checks`, its words in
 `statistics.wording`. Any other one is a `Metric`: a row, a module of `statistics`, a field of `evidence`.
-Nothing else knows metrics one by one.
+No other code depends on single metrics.
 """
 
 import math
@@ -21,7 +21,7 @@ from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
 
 INTERVAL_ALPHA = 0.05
-"""Intervals in sentences hold at all looks at once with a chance of 95 %."""
+"""Intervals in sentences hold at all looks at once with a probability of 95 %."""
 Found = TypeVar("Found")
 Tell = Callable[[Outcome], tuple[str, dict[str, float]]]
 
@@ -44,7 +44,7 @@ class Score:
     """Puts it into words, with the numbers behind them."""
 
     def outcome(self, beta: float) -> Outcome:
-        """Return what the evidence says. Nothing counted is neither good nor bad."""
+        """Return the outcome of the evidence; NO_DATA if nothing was counted."""
         if self.evidence_against >= -math.log(self.alpha):
             return Outcome.FAIL
         if not self.seen:
@@ -55,8 +55,8 @@ class Score:
 # shares of requests
 
 Count = Callable[[Reading, float | None], Counters | None]
-"""Returns the requests of one arm and how many of them are events (as `errors`); the number is from how many
-milliseconds an answer is slow. None: not known at this look."""
+"""Returns the requests of one arm and how many of them are events (as `errors`); the number is the latency in
+milliseconds from which an answer is slow. None: not known at this look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class RateMetric:
     spec_path: str
     """Where the guard stands in a release spec."""
     of_cold_replicas: bool = False
-    """Whether a replica may look bad in it while it is cold."""
+    """Whether a cold replica may look bad in it."""
 
 
 def _count_answers(kind: str) -> Count:
@@ -91,7 +91,7 @@ def _count_nonfinite(reading: Reading, _slow_from: float | None) -> Counters | N
 def _count_slow(reading: Reading, slow_from: float | None) -> Counters | None:
     seen = reading.latencies
     if seen is None or slow_from is None or slow_from not in seen.edges_milliseconds:
-        return None  # counted by other edges than the threshold was one of
+        return None  # the threshold is no edge of this histogram
     return Counters(requests=seen.requests, errors=seen.slower_than(slow_from))
 
 
@@ -142,7 +142,7 @@ RATES = (
         spec_path="judge.labels",
     ),
 )
-"""Errors first: where the spec requires no metric, errors must pass still."""
+"""Errors first: if the spec requires no metric, errors must still pass."""
 
 
 def rate_guards(judge: JudgeSpec) -> dict[Check, RateGuard]:
@@ -298,7 +298,7 @@ OTHERS = (
         source=Source.LATENCIES,
         update=_update_quantiles,
     ),
-    # copies are over when live requests begin: none of these must pass
+    # copies end when live requests begin, so none of these is required to pass
     Metric(check=Check.DISAGREEMENT, guard=_guard_disagreement, score=_score_disagreement),
     Metric(check=Check.SLOWDOWN, guard=_guard_slowdown, score=_score_slowdown),
 )
@@ -313,14 +313,14 @@ def find_others(spec: ReleaseSpec) -> Iterator[tuple[Metric, Guard]]:
 
 
 def update_input_drift(evidence: Evidence, judge: JudgeSpec, canary: Reading, stable: Reading) -> Evidence:
-    """Return the evidence on drift after a look; stable's inputs tell it, as the canary gets the same requests."""
+    """Return the evidence on drift after a look, from stable's inputs: the canary gets the same requests."""
     if judge.drift is None or canary.summary is None or stable.summary is None:
         return evidence
     return replace(evidence, drift=drift.add_rows(evidence.drift, stable.summary.inputs, stable.summary.requests))
 
 
 def log_of(value: float) -> float:
-    """Return the log of an e-value; of 0 a number still."""
+    """Return the log of an e-value; finite for 0 too."""
     return math.log(value) if value > 0 else -counts.LARGEST_LOG
 
 

@@ -12,12 +12,12 @@ class ColumnProfile:
     edges: tuple[float, ...] = ()
     """Of a numeric column, ascending: v is in bin `searchsorted(edges, v, side="right")`, one bin more than edges."""
     categories: tuple[str, ...] = ()
-    """Of any other column: one bin each, and one for any other value."""
+    """Values of any other column: one bin each, and one more for any value not listed."""
     counts: tuple[int, ...]
     """Rows of the validation set per bin; the last bin counts what is missing (NaN, None)."""
 
     def __post_init__(self) -> None:
-        """Refuse what no column can show."""
+        """Reject values that no column can have."""
         bins = (len(self.categories) if self.categories else len(self.edges)) + 2
         rising = all(a < b for a, b in pairwise(self.edges))
         if (self.edges and self.categories) or not rising or len(self.counts) != bins or min(self.counts) < 0:

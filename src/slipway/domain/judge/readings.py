@@ -1,7 +1,7 @@
-"""What is read at one look, per revision: cumulative since its process, or its router's counter, began.
+"""Readings of one look, per revision: cumulative since its process, or its router's counter, started.
 
-Requests and errors are `Counters`; the rest is here. Two readings of the same revision are subtracted (`since`); where
-anything went backwards the process began anew, and nothing is known about the time between.
+Requests and errors are `Counters`; the rest is here. Two readings of the same revision are subtracted (`since`); if
+anything went backwards the process restarted, and nothing is known about the time between.
 """
 
 import math
@@ -16,7 +16,7 @@ from slipway.domain.judge.counters import Counters
 
 Kind = TypeVar("Kind")
 _ROUNDING = 1e-6
-"""Sums of shares may fall by so little."""
+"""Rounding error by which sums of shares may fall."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Latencies:
     """One count per edge, descending: requests that took longer than it."""
 
     def __post_init__(self) -> None:
-        """Refuse what no histogram can show."""
+        """Reject values that no histogram can have."""
         counts = (self.requests, *self.slower, 0)
         falling = all(before >= after for before, after in pairwise(counts))
         rising = all(before < after for before, after in pairwise(self.edges_milliseconds))
@@ -43,7 +43,7 @@ class Latencies:
             raise ValueError(message)
 
     def slower_than(self, edge_milliseconds: float) -> int:
-        """Return how many answers took longer than an edge; raises ValueError for what is no edge."""
+        """Return how many answers took longer than an edge; raises ValueError for a number that is no edge."""
         return self.slower[self.edges_milliseconds.index(edge_milliseconds)]
 
 
@@ -57,7 +57,7 @@ class Sums:
     """Sum of squares."""
 
     def __post_init__(self) -> None:
-        """Refuse what no numbers add up to; NaN and infinity are none."""
+        """Reject values that no sums can have, NaN and infinity among them."""
         if not (0 <= self.count < math.inf and 0 <= self.squares < math.inf and math.isfinite(self.total)):
             message = (
                 f"count={self.count}, total={self.total}, squares={self.squares}; "
@@ -71,23 +71,23 @@ NO_SUMS = Sums()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a revision says of its own predictions and inputs."""
+    """What a revision reports on its own predictions and inputs."""
 
     scores: Sums | None = None
-    """The first number of each request's prediction (of several rows the mean); None where they are no numbers."""
+    """The first number of each request's prediction (for several rows the mean); None if they are no numbers."""
     classes: Mapping[str, float] = field(default_factory=dict)
-    """Requests by predicted label, of several rows each label's share; empty where predictions are no labels."""
+    """Requests by predicted label, for several rows each label's share; empty if predictions are no labels."""
     inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Rows per bin of the profile, by column; the last bin counts what is missing."""
     requests: int = 0
-    """Requests that were answered with a prediction; 0 also where the revision does not say."""
+    """Requests that were answered with a prediction; 0 also if the revision does not report it."""
     nonfinite: int = 0
     """Those of them whose prediction holds NaN or infinity."""
     warm: bool | None = None
-    """Whether all of its replicas have answered enough to be quick by now; None: it does not say."""
+    """Whether all of its replicas have answered enough requests to be warm; None: it does not report that."""
 
     def __post_init__(self) -> None:
-        """Refuse negative counts, what is no number, and more non-finite answers than answers."""
+        """Reject negative counts, NaN, and more non-finite answers than answers."""
         if not 0 <= self.nonfinite <= self.requests:
             message = f"requests={self.requests}, nonfinite={self.nonfinite}; need 0 <= nonfinite <= requests"
             raise ValueError(message)
@@ -99,13 +99,13 @@ class Summary:
 
 
 class Source(StrEnum):
-    """What a look reads of each revision, one by one: what one of them can't give, the others may."""
+    """What a look reads of each revision, one by one: if one source fails, the others are still used."""
 
     REQUESTS = "requests"
-    """Counters of live requests, by what became of them."""
+    """Counters of live requests, by kind of answer."""
     LATENCIES = "latencies"
     SUMMARIES = "summaries"
-    """What revisions tell of their own predictions and inputs."""
+    """What revisions report on their own predictions and inputs."""
     LABELS = "labels"
     """Answers whose truth is known by now."""
     ALONE = "alone"
@@ -125,19 +125,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """Where the last look at one source stood, for each revision: both or none, so that one look is one interval."""
+    """Readings of the last look at one source, for both revisions or for none, so that one look is one interval."""
 
     last: Mapping[str, Reading] = field(default_factory=dict)
     """Cumulative, by revision."""
     doubted: Mapping[str, Reading] = field(default_factory=dict)
-    """The look at which something went backwards: a process began anew, or an old scrape came late. The next look
-    tells: it continues `last` if the scrape was late, and this if the process began anew."""
+    """The look at which something went backwards: a process restarted, or an old scrape arrived late. The next look
+    decides: it continues `last` if the scrape was late, and this if the process restarted."""
 
 
 def delta_since(cursor: Cursor, now: Mapping[str, Reading]) -> tuple[Mapping[str, Reading] | None, Cursor]:
-    """Return what came since the last look, by revision, and the cursor to go on with.
+    """Return the differences since the last look, by revision, and the cursor for the next look.
 
-    None where that can't be said: the first look, other revisions than before, something went backwards.
+    None if there are none: at the first look, with other revisions than before, or if anything went backwards.
     """
     for before in (cursor.last, cursor.doubted):
         if before.keys() == now.keys():
@@ -151,7 +151,7 @@ def delta_since(cursor: Cursor, now: Mapping[str, Reading]) -> tuple[Mapping[str
 
 
 def reading_since(before: Reading, after: Reading) -> Reading | None:
-    """Return the difference of two readings; None where anything went backwards or is read in one of them only."""
+    """Return the difference of two readings; None if anything went backwards or is read in one of them only."""
     since = Reading(
         requests=_subtract_both(counters.counters_since, before.requests, after.requests),
         latencies=_subtract_both(_latencies_since, before.latencies, after.latencies),
@@ -173,7 +173,7 @@ def _latencies_since(before: Latencies, after: Latencies) -> Latencies | None:
     slower = tuple(b - a for a, b in zip(before.slower, after.slower, strict=True))
     try:
         return replace(after, requests=after.requests - before.requests, slower=slower)
-    except ValueError:  # counts that do not fall: two of them were not read at the same moment, or went backwards
+    except ValueError:  # counts that do not fall: they were read at different moments, or went backwards
         return None
 
 
@@ -191,7 +191,7 @@ def _summary_since(before: Summary, after: Summary) -> Summary | None:
 
 
 def sums_since(before: Sums, after: Sums) -> Sums | None:
-    """Return what came between two sums; None where one fell that can't: a total may, counts and squares never do."""
+    """Return the difference of two sums; None if the count or the squares fell, which can't be; a total may fall."""
     if after.count < before.count or after.squares < before.squares:
         return None
     if after.count == before.count:
@@ -201,7 +201,7 @@ def sums_since(before: Sums, after: Sums) -> Sums | None:
 
 
 def _without_rounding(difference: float) -> float:
-    """Return a difference of sums of shares, without what rounding took from it."""
+    """Return a difference of sums of shares, without rounding error."""
     return 0.0 if -_ROUNDING < difference < 0 else difference
 
 

@@ -1,1 +1,1 @@
-"""The statistics behind verdicts: evidence that may be looked at after every scrape, one module per kind of metric."""
+"""The statistics behind verdicts: evidence that may be checked after every scrape, one module per kind of metric."""

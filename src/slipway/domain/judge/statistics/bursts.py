@@ -1,33 +1,33 @@
-r"""Bursts: errors that come in gusts in one arm, and what they do to the comparison.
+r"""Bursts: errors that cluster in time in one arm, and how the comparison allows for them.
 
 A bad node, a slow disk or a chatty client makes one arm fail more for a minute, then less. Two arms that are equal in
 the long run then differ wildly within a minute, and a test that takes every error for an independent one rolls healthy
-canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So how stable's own errors come together
-is learned before and during the rollout (`dispersion`: c^2 from block to block, phi within one), and evidence is
-weighed by the block (a minute) once gusts matter.
+canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So the overdispersion of stable's own
+errors is learned before and during the rollout (`dispersion`: c^2 from block to block, phi within one), and evidence is
+weighed by the block (a minute) once bursts matter.
 
 **Calm** (expected inflation of the variance, 2 c^2 V with V = sum p (1 - p) k over a block's errors k, below CALM): the
 likelihood of `rates`, tempered by 1/(phi (1 + 2 c^2 V)).
 
-**Gusty**: the rates of both arms in a block are gamma with a common mean mu and the ratio w; shapes kappa_c, kappa_s
-with 1/kappa = c^2 + phi/(expected events), which adds the counting noise. mu is not known; under the right Haar prior
-1/mu it drops out. Up to WINDOW blocks with the same share of requests are taken to have one mean; with K_c, K_s the
-sums of their shapes, and C and S the sums of kappa times each arm's rate, such a window adds
+***Bursty** (field `gusty`): the rates of both arms in a block are gamma with a common mean mu and the ratio w; shapes
+kappa_c, kappa_s with 1/kappa = c^2 + phi/(expected events), which adds the counting noise. mu is not known; under the
+right Haar prior 1/mu it drops out. Up to WINDOW blocks with the same share of requests are taken to have one mean; with
+K_c, K_s the sums of their shapes, and C and S the sums of kappa times each arm's rate, such a window adds
 
     l(w) = -K_c log w - (K_c + K_s) log(C/w + S)
 
 Ratios of it are e-values for every mu (scale invariance: Perez-Ortiz, Lardy, de Heide & Gruenwald, arXiv 2208.07610).
-mu is another one in every window: sums over more blocks would say more where it never moves, and hold the base rate
+mu differs between windows: sums over more blocks would be stronger where it never moves, but count the base rate
 against the canary where it rises with the weight (Simpson: one mean for the whole rollout rolls 10 to 60 % of healthy
 canaries back where the base rate moves). In favour of the canary alone, stable's last blocks before the window count
-too: there a base rate that moves can only be mistaken at promotion (docs/decisions/0019 has the price).
+too: there a base rate that moves can only cause an error at promotion (docs/decisions/0019 gives its size).
 
-Counts of few events are zero more often than a gamma is near it, so HALF an event is added to each block, shared by the
-arms as requests are. What one gust can say is bounded by its kappa; a canary that is worse in every block is still
-found.
+Counts of few events are zero more often than a gamma variable is near zero, so HALF an event is added to each block,
+shared by the arms as requests are. The evidence of one burst is bounded by its kappa; a canary that is worse in every
+block is still found.
 
-**Not known yet**: before enough blocks of stable were seen, a gust in one arm looks like the canary's doing. Where
-there is time to wait, blocks then speak for the canary alone, and not against it.
+**Not known yet**: before enough blocks of stable were seen, a burst in one arm looks as if the canary caused it. If
+there is time to wait, blocks then count for the canary only, not against it.
 
 How a block is weighed is decided before it, from earlier ones; the product stays an e-process, as far as the gamma is
 right: its counts are not quite those of a negative binomial (`HALF`).
@@ -44,27 +44,27 @@ CALM = 0.5
 COUNTS = 6
 """Numbers in `Tally.counts`."""
 HALF = 0.5
-"""Events added to a gusty block. The expectation of what a block says for a worse canary is then 0.9 to 1.1 at c^2 of
-0.5 and more, up to 1.8 at 0.25, and more for the smaller; there few blocks are gusty, and c^2 has its margin. The part
-held against `negligible` adds none: in a gusty block of a canary just negligible it expects 1.9 to 2.7. Wrong passes
-stayed under beta all the same (2.6 %, 26 of 1,000, a canary at twice 0.2 % with CV 1)."""
+"""Events added to a bursty block. The expectation of a block's e-value for a worse canary is then 0.9 to 1.1 at c^2 of
+0.5 and more, up to 1.8 at 0.25, and more for the smaller; there few blocks are bursty, and c^2 has its margin. The part
+held against `negligible` adds none: in a bursty block of a canary just negligible its expectation is 1.9 to 2.7. Wrong
+passes stayed under beta all the same (2.6 %, 26 of 1,000, a canary at twice 0.2 % with CV 1)."""
 WINDOW = 5
-"""Gusty blocks that are taken to have one mean."""
+"""Bursty blocks that are taken to have one mean."""
 SAME_SHARE = 0.3
 """Relative change of the canary's share of requests with which a window ends."""
 MOST_SAID = 3.0
-"""Log of the most that one window may say against the canary for any ratio over the margin: one gust as long as a
-window, however strong, does not roll back."""
+"""Largest log evidence of one window against the canary for any ratio over the margin: one burst as long as a window,
+however strong, does not roll back."""
 WINDOWED = 8
 """Numbers in `Tally.window`."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted, by the block; arrays with leading dimensions of metrics or simulated rollouts."""
+    """Counts and likelihoods by block; arrays with leading dimensions of metrics or simulated rollouts."""
 
     closed: Floats
-    """Log-likelihoods of the blocks and windows that are over, shape (..., ratios)."""
+    """Log-likelihoods of closed blocks and windows, shape (..., ratios)."""
     open: Floats
     """The same of the block under way, not tempered."""
     small_closed: Floats
@@ -74,10 +74,10 @@ class Tally:
     """Of the block under way: canary's requests and events, stable's requests and events, V, and the canary's events
     if they were just negligible. Shape (..., 6)."""
     evidence_for: Floats
-    """As `closed`, with stable's blocks before each window: what a PASS rests on."""
+    """As `closed`, with stable's blocks before each window: the basis of a PASS."""
     window: Floats
     """Of the window under way: K_c, K_s, C, S, its blocks, the canary's share of requests; and what stable's blocks
-    before it add to K_s and S in favour. Shape (..., 8)."""
+    before it add to K_s and S in the evidence for the canary. Shape (..., 8)."""
 
 
 def part_lengths(ratios: int) -> list[int]:
@@ -87,29 +87,29 @@ def part_lengths(ratios: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdispersion:
-    """What is expected of a block, known before it: shapes (...)."""
+    """The overdispersion expected of a block, known before it begins: shapes (...)."""
 
     squared_cv: Floats
     """c^2, with its margin."""
     rate: Floats
     """Stable's events per request."""
     gusty: Floats
-    """1 where a block is weighed by the scale likelihood, 0 where by the counts."""
+    """1 where a block is bursty (weighed by the scale likelihood), 0 where it is calm (by the counts)."""
     clusters: Floats
     """phi, with its margin."""
     known: Floats | float = 1.0
-    """1 where it is learned from enough blocks, 0 where it is not: such a block does not speak against the canary."""
+    """1 where it is learned from enough blocks, 0 where it is not: such a block does not count against the canary."""
 
 
 def empty_tally(shape: tuple[int, ...], ratios: int) -> Tally:
-    """Return a tally of nothing."""
+    """Return an empty tally."""
     return Tally(*(np.zeros((*shape, length)) for length in part_lengths(ratios)))
 
 
 def add_look(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None:
     """Add one look, in place: shape (..., 5).
 
-    The canary's requests and events, stable's requests and events, and the canary's events to be held against
+    The canary's requests and events, stable's requests and events, and the canary's events to be compared with
     `negligible`: the same as before, or more where `x` leaves out those that both arms share (pairs).
     """
     n_c, x, n_s, y, alone = (look[..., part] for part in range(5))
@@ -124,7 +124,7 @@ def add_look(tally: Tally, look: Floats, grid: Grid, negligible: Floats) -> None
 def close_block(
     tally: Tally, overdispersion: Overdispersion, grid: Grid, negligible: Floats, recent: Floats | None = None
 ) -> None:
-    """End the block, in place: weigh it for good.
+    """End the block, in place: its weight is then final.
 
     `recent`: requests and events of stable's blocks before this one, shape (..., RECENT, 2), zeros where not known.
     """
@@ -144,13 +144,13 @@ def close_block(
 
 
 def total_against(tally: Tally, overdispersion: Overdispersion, grid: Grid) -> Floats:
-    """Return l(w) of everything so far, shape (..., ratios). A gusty block speaks when it is over."""
+    """Return l(w) of everything so far, shape (..., ratios). A bursty block counts when it is over."""
     tempered = overdispersion.known * _find_weights(tally, overdispersion)[0]
     return tally.closed + tally.open * tempered[..., None] + _bound_window(tally.window, grid)
 
 
 def total_for(tally: Tally, overdispersion: Overdispersion, grid: Grid) -> Floats:
-    """Return the same as a PASS rests on it: with what stable did before each window."""
+    """Return the same as used for a PASS: with stable's blocks before each window."""
     window = tally.window[..., :4].copy()
     window[..., [1, 3]] += tally.window[..., 6:]
     return (
@@ -167,10 +167,10 @@ def small_total(tally: Tally, overdispersion: Overdispersion) -> Floats:
 
 
 def _find_weights(tally: Tally, overdispersion: Overdispersion) -> tuple[Floats, Floats]:
-    """Return what the block under way counts for: by the ratio, and against "not negligible"; 0 where it is gusty.
+    """Return the weight of the block under way: by the ratio, and against "not negligible"; 0 where it is bursty.
 
     The canary alone is tempered by the events that a rate just negligible would make, not by those it had: tempered
-    less where it happened to have few, it would pass too often.
+    less when it happened to have few, it would pass too often.
     """
     calm = (1 - overdispersion.gusty) / overdispersion.clusters
     counts = tally.counts
@@ -180,7 +180,7 @@ def _find_weights(tally: Tally, overdispersion: Overdispersion) -> tuple[Floats,
 
 
 def _weigh_block(tally: Tally, overdispersion: Overdispersion) -> Floats:
-    """Return what a gusty block adds to its window, shape (..., 6): zeros where it is calm or lacks an arm."""
+    """Return what a bursty block adds to its window, shape (..., 6): zeros where it is calm or lacks an arm."""
     n_c, x, n_s, y = (tally.counts[..., part] for part in range(4))
     both = overdispersion.known * overdispersion.gusty * (n_c > 0) * (n_s > 0)
     kappa_c, kappa_s = (
@@ -193,7 +193,7 @@ def _weigh_block(tally: Tally, overdispersion: Overdispersion) -> Floats:
 
 
 def _end_windows(tally: Tally, block: Floats, grid: Grid) -> None:
-    """End windows that a gusty block no longer fits into: they are full, or the canary's share of requests moved."""
+    """End windows that a bursty block no longer fits: they are full, or the canary's share of requests changed."""
     window = tally.window
     moved = np.abs(block[..., 5] - window[..., 5]) > SAME_SHARE * np.maximum(block[..., 5], window[..., 5])
     ends = (block[..., 4] > 0) & (window[..., 4] > 0) & (moved | (window[..., 4] >= WINDOW))
@@ -207,7 +207,7 @@ def _end_windows(tally: Tally, block: Floats, grid: Grid) -> None:
 
 
 def _bound_window(window: Floats, grid: Grid) -> Floats:
-    """Return what a window says against the canary, beside what it says of the margin: at most MOST_SAID."""
+    """Return a window's evidence against the canary, relative to the margin: at most MOST_SAID."""
     logs = _weigh_window(window[..., :4], grid)
     return np.asarray(np.minimum(logs - logs[..., -2:-1], MOST_SAID))
 
@@ -233,7 +233,7 @@ def _sum_reference(overdispersion: Overdispersion, recent: Floats) -> Floats:
 
 
 def _weigh_negligible(tally: Tally, overdispersion: Overdispersion, negligible: Floats) -> Floats:
-    """Return what a gusty block says against "not negligible", shape (..., SMALLER)."""
+    """Return a bursty block's evidence against "not negligible", shape (..., SMALLER)."""
     n_c, x = tally.counts[..., 0], tally.counts[..., 1]
     kappa = overdispersion.gusty * _find_shape(overdispersion, negligible * n_c) * (n_c > 0)
     times = x / np.maximum(n_c, 1) / negligible
@@ -249,7 +249,7 @@ def _find_shape(overdispersion: Overdispersion, events: Floats) -> Floats:
 def expect_overdispersion(
     cv2: Floats, rate: Floats, requests: tuple[Floats, Floats], clusters: Floats | float = 1.0
 ) -> Overdispersion:
-    """Return what to expect of a block of so many requests in each arm: canary's, stable's."""
+    """Return the overdispersion to expect of a block with this many requests per arm: canary's, stable's."""
     n_c, n_s = requests
     share = n_c / np.maximum(n_c + n_s, 1)
     inflation = 2 * cv2 * share * (1 - share) * rate * (n_c + n_s)

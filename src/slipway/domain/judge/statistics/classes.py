@@ -10,17 +10,17 @@ A^n_c B^n_s with A = q q_c/q_0 + (1-q) (1-q_c)/(1-q_0), B the same with q_s; by 
 is at most ((n_c A + n_s B) / n)^n = (q + 1 - q)^n = 1, for any q: the base may drift from look to look. A prediction of
 several labels counts for each by its share; by the same inequality its factor's expectation is no larger.
 
-q_s is the stable arm's recent share; q_c has odds r times as large, where r is one of a few fixed ratios or a power
-of the Mantel-Haenszel odds ratio of the earlier looks (stratified by look, so that drift does not fool it). The mean
-over these alternatives is an e-value. Each class owns a fixed part of the stake from the look in which it first
-appeared, and nothing is bet on it in that look; a part is kept for classes to come. So the whole is an e-process too.
+q_s is the stable arm's recent share; q_c has odds r times as large, where r is one of a few fixed ratios or a power of
+the Mantel-Haenszel odds ratio of the earlier looks (stratified by look, so that drift does not fool it). The mean over
+these alternatives is an e-value. Each class has a fixed part of the stake from the look in which it first appeared, and
+nothing is bet on it in that look; a part is reserved for later classes. So the whole is an e-process too.
 
 A request of several rows counts once, for the shares of its labels: x is then a sum of numbers v between 0 and 1, and
 a^v b^(1-v) is at most v a + (1 - v) b, so all of this holds. Rows of one request counted one by one would not be
 independent: batches of ten rolled back three of four healthy canaries.
 
-With a margin ("shares differ by the margin at most"), for the interval, and in favour, sums of the walk of means.py
-are used with Y = 1 for the class; these hold in the limit of many requests.
+With a margin ("shares differ by the margin at most"), for the interval, and for the canary, sums of the walk of
+means.py are used with Y = 1 for the class; these hold in the limit of many requests.
 """
 
 from collections.abc import Mapping
@@ -45,12 +45,12 @@ from slipway_interface.metrics import LABEL_LIMIT, OTHER_LABEL
 Floats = NDArray[np.float64]
 
 RATIOS, POWERS = (1 / 3, 2 / 3, 3 / 2, 3.0), (0.5, 1.0)
-"""Odds ratios that are always bet on, and powers of the one seen so far that are."""
+"""Odds ratios that are always bet on, and powers of the ratio seen so far that are bet on."""
 MEMORY: Final = 2000.0
-"""The stable arm's share is that of about its last so many predictions: the base drifts."""
+"""The stable arm's share is taken over about this many of its last predictions, because the base drifts."""
 RESERVE: Final = 0.1
-"""Part of the stake kept for classes that the first look did not show."""
-MOST_SUBSETS: Final = 10  # up to so many classes every set of them is looked at; beyond, a bound over all sets
+"""Part of the stake reserved for classes that the first look did not contain."""
+MOST_SUBSETS: Final = 10  # up to this many classes every set of them is checked; beyond, a bound over all sets
 _BETS = len(RATIOS) + len(POWERS)
 _FIXED, _POWERS = np.array(RATIOS)[:, None], np.array(POWERS)[:, None]
 _CANARY, _STABLE, _BOTH, _POOLED, _OWN, _RECENT = range(6)
@@ -59,7 +59,7 @@ _PARTS = np.linspace(0, 1, 129)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassEvidence:
-    """What the looks so far say of two class mixes; only looks where both arms predicted something."""
+    """Evidence on two class mixes so far, from looks where both arms predicted something."""
 
     labels: tuple[str, ...] = ()
     canary: tuple[float, ...] = ()
@@ -68,7 +68,7 @@ class ClassEvidence:
     information: float = 0.0
     """Sum of n_c n_s / n."""
     stakes: tuple[float, ...] = ()
-    """What part of the stake each class got."""
+    """Part of the stake that each class has."""
     sums: tuple[float, ...] = ()
     """Six sums, each with one number per label: n_s x / n, n_c y / n, x y / n, two variances of the difference of the
     first two (from all predictions, and from each arm's own), and the stable arm's recent predictions."""
@@ -147,9 +147,9 @@ def class_evidence_for(evidence: ClassEvidence, tolerance: float) -> float:
 
         exp(tolerance / v * (tolerance / 2 * information - S_A)),   S_A the walk of the set
 
-    as long as v is at least the walk's variance per information. v is the largest q (1-q) of all shares within
-    the tolerance around the set's share, so classes not yet seen don't make it sure too early. The least over all A
-    is an e-value against their union.
+    as long as v is at least the walk's variance per information. v is the largest q (1-q) of all shares within the
+    tolerance around the set's share, so classes not yet seen don't make the evidence too strong too early. The least
+    over all A is an e-value against their union.
     """
     if not _has_enough(evidence) or not 0 < tolerance <= 1:
         return 1.0
@@ -176,7 +176,7 @@ def class_shares(evidence: ClassEvidence) -> tuple[dict[str, float], dict[str, f
 
 
 def class_distance_interval(evidence: ClassEvidence, alpha: float) -> tuple[float, float]:
-    """Return where that distance lies, by one interval per class: all hold at all looks with a chance of 1 - alpha."""
+    """Return the interval of that distance, from one per class: all hold at all looks with probability 1 - alpha."""
     if not _has_enough(evidence):
         return (0.0, 1.0)
     each = alpha / len(evidence.labels)
@@ -186,7 +186,7 @@ def class_distance_interval(evidence: ClassEvidence, alpha: float) -> tuple[floa
 
 
 def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEvidence:
-    """Let new classes enter, in the order of their names, with no past and their part of the stake."""
+    """Add new classes, in the order of their names, with no past and their part of the stake."""
     seen = {label for arm in arms for label, count in arm.items() if count}
     new = sorted(seen.difference(evidence.labels, {OTHER_LABEL}))
     room = LABEL_LIMIT - sum(label != OTHER_LABEL for label in evidence.labels)
@@ -209,7 +209,7 @@ def _with_labels(evidence: ClassEvidence, *arms: Mapping[str, float]) -> ClassEv
 
 
 def _count_labels(labels: tuple[str, ...], arm: Mapping[str, float]) -> Floats:
-    """Return the arm's count per label; labels that have no place of their own are counted under `OTHER_LABEL`."""
+    """Return the arm's count per label; labels that are not listed are counted under `OTHER_LABEL`."""
     counts = np.array([arm.get(label, 0) for label in labels], dtype=float)
     if OTHER_LABEL in labels:
         counts[labels.index(OTHER_LABEL)] += sum(arm.values()) - counts.sum()
@@ -267,7 +267,7 @@ def _walk_sums(evidence: ClassEvidence) -> Floats:
 
 
 def _each_walk(evidence: ClassEvidence) -> list[Walk]:
-    """Return the walk of every class. Its variance is at least that of one prediction of one among equal classes."""
+    """Return the walk of every class. Its variance is at least that of one prediction among equally likely classes."""
     least = 1 / max(2, len(evidence.labels))
     least *= 1 - least
     rho2 = rho_squared(least)
@@ -282,9 +282,9 @@ def _has_enough(evidence: ClassEvidence) -> bool:
 
 
 def _find_sets(shares: Floats, walks: Floats) -> tuple[Floats, Floats]:
-    """Return share and walk of sets of classes, such that no set of the same share can be further ahead.
+    """Return share and walk of sets of classes, such that no set of the same share can have a larger walk.
 
-    Few classes: every set. Many: those furthest ahead (per share) first, the last in part (fractional knapsack).
+    Few classes: every set. Many: those with the largest walk per share first, the last in part (fractional knapsack).
     """
     if len(shares) <= MOST_SUBSETS:
         which = _list_subsets(len(shares))
@@ -298,7 +298,7 @@ def _find_sets(shares: Floats, walks: Floats) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=MOST_SUBSETS + 1)
 def _list_subsets(count: int) -> Floats:
-    """Return every set of so many classes but the empty one, a row of zeros and ones each."""
+    """Return every set of this many classes but the empty one, a row of zeros and ones each."""
     return (np.arange(1, 2**count)[:, None] >> np.arange(count) & 1).astype(float)
 
 

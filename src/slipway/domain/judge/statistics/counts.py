@@ -1,4 +1,4 @@
-"""What the judge remembers of a share of requests (errors, slow answers, wrong labels ...), and what it says of it.
+"""The judge's evidence on a share of requests (errors, slow answers, wrong labels ...), and its e-values.
 
 `update_counts` takes all such metrics of one look at once: the arithmetic is one pass over arrays.
 """
@@ -17,9 +17,9 @@ from slipway.domain.judge.statistics.rates import Floats, Grid
 from slipway.domain.spec.judge import RateGuard
 
 PATIENCE_BLOCKS = 2 * KNOWN_BLOCKS
-"""After so many blocks everything counts, whatever is known of bursts: with rare looks they are never learned."""
+"""After this many blocks all of them count, even if bursts are not known: with rare looks they are never learned."""
 LARGEST_LOG = 690.0
-"""Evidence is capped at 1e300, so that it stays a number in any document."""
+"""Evidence is capped at 1e300, so that it stays finite in any document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,11 @@ class CountEvidence:
     began: int | None = None
     """Number of the first block."""
     known: bool = True
-    """Whether stable's gusts were known as the block under way began, or it is not waited for that they are."""
+    """Whether stable's bursts were known when the block under way began, or are no longer waited for."""
     rare: bool = True
     """Whether stable's events were known to be rarer than negligible, or not known, when this began."""
     dispersion: Dispersion = dispersion.NOTHING_LEARNED
-    """How stable's own events come together."""
+    """The overdispersion of stable's own events."""
 
 
 NOTHING = CountEvidence()
@@ -50,14 +50,14 @@ NOTHING = CountEvidence()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountDelta:
-    """What came since the last look."""
+    """Counts since the last look."""
 
     canary: Counters
     stable: Counters
     canary_alone: int | None = None
-    """All of the canary's events, where `canary` leaves out those that both arms share (pairs); None: the same."""
+    """All of the canary's events, if `canary` leaves out those that both arms share (pairs); None: the same."""
     patient: bool = False
-    """Whether it counts against the canary only once stable's gusts are known."""
+    """Whether it counts against the canary only once stable's bursts are known."""
 
     @property
     def row(self) -> tuple[int, int, int, int, int]:
@@ -110,11 +110,11 @@ def update_counts(
 
 
 def add_start(before: CountEvidence, guard: RateGuard, share: float) -> CountEvidence:
-    """Return the evidence with one more start, of this weight: as if a part of it were counted from now on alone.
+    """Return the evidence with one more start, of this weight: as if a part of it were counted only from now on.
 
     For each alternative w, L(w) = exp(l(w) - l(margin)) becomes L(w) + share. With weights that add up to one, their
-    mixture is an e-process again (starts that are yet to come count as 1), and finds what begins late: what was counted
-    before does not dilute it. The likelihoods then serve the evidence against the canary alone.
+    mixture is an e-process again (later starts count as 1), and finds what begins late: what was counted
+    before does not dilute it. The likelihoods are then used only for the evidence against the canary.
     """
     if not before.tally:
         return before
@@ -127,7 +127,7 @@ def add_start(before: CountEvidence, guard: RateGuard, share: float) -> CountEvi
 
 
 def learn_dispersion(before: CountEvidence, stable: Counters, block: int) -> CountEvidence:
-    """Return the evidence after stable alone was counted: only its gusts are learned."""
+    """Return the evidence after stable alone was counted: only its overdispersion is learned."""
     return replace(
         before, dispersion=dispersion.update_dispersion(before.dispersion, block, stable.requests, stable.errors)
     )
@@ -147,7 +147,7 @@ def log_evidence(
 
 
 def ratio_passes(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[float, bool]:
-    """Return the log e-value for the canary by its ratio alone, and whether that is nearer the margin than halfway."""
+    """Return the log e-value for the canary by its ratio alone, and whether its counts fit the margin."""
     grid = _grid_of((guard,))
     total = bursts.total_for(
         _split_tally(_to_array((evidence,), grid), grid), _expect_overdispersion((evidence,), least_cv), grid
@@ -159,7 +159,7 @@ def log_evidence_for_with(evidence: Sequence[CountEvidence], guard: RateGuard, l
     """Return the log e-values for the canary by its ratio: of all this evidence together, and of the first alone.
 
     Likelihoods of looks at other requests multiply: together they are an e-value where the ratio is the same in all.
-    That of all has the weight that a ratio has in `log_evidence`.
+    The e-value of all evidence has the weight that a ratio has in `log_evidence`.
     """
     grid = _grid_of((guard,))
     each = bursts.total_for(
@@ -172,7 +172,7 @@ def log_evidence_for_with(evidence: Sequence[CountEvidence], guard: RateGuard, l
 
 
 def metric_likelihood(evidence: CountEvidence, guard: RateGuard, least_cv: float) -> tuple[Floats, Grid]:
-    """Return one metric's log-likelihood by ratio, and the grid it is on; of all that was seen, whatever it counts."""
+    """Return one metric's log-likelihood by ratio, and the grid it is on; of everything counted."""
     grid = _grid_of((guard,))
     seen = bursts.total_against if evidence.known else bursts.total_for
     total = seen(_split_tally(_to_array((evidence,), grid), grid), _expect_overdispersion((evidence,), least_cv), grid)
@@ -209,12 +209,12 @@ def _tally_numbers(tally: tuple[float, ...], ratios: int) -> tuple[float, ...]:
 
 
 def _split_tally(state: Floats, grid: Grid) -> Tally:
-    """Return views into the array: what is done to the tally is done to it."""
+    """Return views into the array: changes to the tally change the array."""
     return Tally(*np.split(state, np.cumsum(bursts.part_lengths(grid.ratios.shape[-1]))[:-1], axis=1))
 
 
 def _expect_overdispersion(evidence: Sequence[CountEvidence], least_cv: float) -> Overdispersion:
-    """Return what is expected of the blocks under way."""
+    """Return the overdispersion expected of the blocks under way."""
     known = dispersion.sum_dispersions([one.dispersion for one in evidence])
     return Overdispersion(
         squared_cv=dispersion.squared_cv(known, least_cv),
@@ -226,7 +226,7 @@ def _expect_overdispersion(evidence: Sequence[CountEvidence], least_cv: float) -
 
 
 def _find_rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> list[bool]:
-    """Say of each metric whether stable's events are rarer than negligible: as was known when it began."""
+    """Return for each metric whether stable's events are rarer than negligible, as known when it began."""
     known = dispersion.sum_dispersions([one.dispersion for one in before]).rate
     return [
         one.rare if one.tally else bool(rate < guard.negligible)
@@ -235,15 +235,15 @@ def _find_rare(before: Sequence[CountEvidence], guards: Sequence[RateGuard]) -> 
 
 
 def _bursts_known(known: Dispersion, began: int | None, block: int, least_cv: float) -> bool:
-    """Return whether stable's gusts are known as this block begins, or it was waited long enough."""
+    """Return whether stable's bursts are known when this block begins, or the wait for that is over."""
     waited = 0 if began is None else block - began
     return dispersion.has_known_blocks(known, least_cv) or waited >= PATIENCE_BLOCKS
 
 
 def _find_bursty(dispersions: Sequence[Dispersion], rows: Floats, least_cv: float) -> Floats:
-    """Return how a block that begins is weighed, as earlier blocks say.
+    """Return whether a block that begins is weighed as bursty, judged from earlier blocks.
 
-    Requests, unlike errors, may be known: how many an arm gets says nothing about how it fails.
+    Requests, unlike errors, may be used: how many an arm gets says nothing about how it fails.
     """
     known = dispersion.sum_dispersions(dispersions)
     cv2 = dispersion.squared_cv(known, least_cv)

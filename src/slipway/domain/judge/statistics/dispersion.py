@@ -1,28 +1,28 @@
-r"""How stable's events come together, learned from stable alone: what chance it takes to explain a difference.
+r"""Overdispersion of stable's events, learned from stable alone: how large a difference chance can explain.
 
-Three ways in which events are fewer witnesses than they are many, each learned from stable's own counts:
+Three ways in which events carry less information than their number, each learned from stable's own counts:
 
-**Within a minute** (`cluster_factor`, phi). A request that failed is sent again by its client and fails again: one
-fault, counted three times. The variance of a look's events is phi times that of independent ones. Successive looks of
-one block have the same rate, whatever gusts do from block to block, so with counts y of n requests in each
+**Within a minute** (`cluster_factor`, phi). A request that failed is retried by its client and fails again: one fault,
+counted three times. The variance of a look's events is phi times that of independent ones. Successive looks of one
+block have the same rate, however bursts change it from block to block, so with counts y of n requests in each
 
     E[(y_0/n_0 - y_1/n_1)^2]  =  phi (r/n_0 + r/n_1)
 
-**From block to block** (c^2). Gusts multiply a block's rate, with mean 1 and variance v_0. They begin when they like:
-one that lasts a block lies in two, which share v_1 of their variance. The squared difference of the rates of two
-blocks, less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and
-2 v_0 where there is one between them. c^2 = v_0 + 2 v_1 is what a sum of blocks scatters by, per block, whenever gusts
-begin: the first plus three times what the second has more. A standard deviation of what chance alone shows is taken
-off each: evidence would pay for it where there are no gusts, and gusts that small add little to what counting scatters
-a block by: after an hour a fifth. Blocks near each other, so that a base rate that drifts slowly adds next to nothing.
+**From block to block** (c^2). Bursts multiply a block's rate, with mean 1 and variance v_0. They begin at any time: one
+as long as a block falls into two, which share v_1 of their variance. The squared difference of the rates of two blocks,
+less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and 2 v_0 where
+there is one between them. c^2 = v_0 + 2 v_1 is the variance of a sum of blocks, per block, whenever bursts begin: the
+first plus three times the excess of the second. A standard deviation of what chance alone shows is subtracted from
+each: it would cost evidence where there are no bursts, and bursts that small add little to a block's counting noise:
+after an hour a fifth. Blocks near each other, so that a base rate that drifts slowly adds next to nothing.
 
-**Over several blocks**. A gust of length L blocks is seen in few differences of successive blocks, and counts L times.
+**Over several blocks**. A burst of length L blocks is seen in few differences of successive blocks, and counts L times.
 The same formula over spans of 2, 4 and 8 blocks gives the variance v_L of a span's mean; L v_L is c^2 where blocks are
-independent, and L times a gust's own variance where a gust lasts L of them: what a sum of blocks scatters by, per
-block. The largest of them is used. Few spans are known, so each counts for less by its own noise (`SURE`).
+independent, and L times a burst's own variance where a burst lasts L of them: the variance of a sum of blocks, per
+block. The largest of them is used. Few spans are known, so each is reduced by its own noise (`SURE`).
 
-Few blocks know little: c^2 is used with a margin, and until `KNOWN_BLOCKS` are known the canary's share stays small
-(`judge.knows_bursts`).
+Few blocks give a poor estimate: c^2 is used with a margin, and until `KNOWN_BLOCKS` are known the canary's share stays
+small (`judge.knows_bursts`).
 """
 
 from collections.abc import Sequence
@@ -36,25 +36,25 @@ Floats = NDArray[np.float64]
 MARGIN = 6.0
 """c^2 is used times 1 + MARGIN / (pairs of blocks it is from)."""
 CLUSTER_MARGIN = 3.0
-"""phi - 1 is used times 1 + CLUSTER_MARGIN / sqrt(pairs of looks it is from), after a standard deviation of what
-chance alone shows was taken off: where there are no clusters nothing is lost."""
+"""phi - 1 is used times 1 + CLUSTER_MARGIN / sqrt(pairs of looks it is from), after a standard deviation of what chance
+alone shows was subtracted: if there are no clusters nothing is lost."""
 FEWEST_BLOCKS = 3
-"""Fewer differences of blocks say nothing about gusts."""
+"""Fewer differences of blocks say nothing about bursts."""
 FEWEST_LOOKS = 15
 """Fewer differences of looks say nothing about clusters."""
 KNOWN_BLOCKS = 10
-"""Differences of blocks from which stable's gusts are known well enough."""
+"""Differences of blocks after which stable's bursts are known well enough."""
 SPANS = (2, 4, 8)
-"""Lengths of gusts that are looked for, in blocks."""
+"""Lengths of bursts that are looked for, in blocks."""
 SURE = 1.5
-"""Standard deviations of its own estimate that are taken off a span's v_L: of what the gusts it saw leave open, and of
-what counting alone shows."""
+"""Standard deviations of its own estimate that are subtracted from a span's v_L: of the sampling of bursts, and of
+counting alone."""
 LARGEST = 4.0
-"""Most that a block may scatter (c^2): gusts that are rarer and larger are outages."""
+"""Largest c^2 of a block: bursts that are rarer and larger are outages."""
 LARGEST_LONG = 16.0
 """The same for spans."""
 RECENT = 10
-"""Blocks of stable that are remembered one by one."""
+"""Blocks of stable that are kept one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,9 @@ class Pairs:
     """Differences of two looks of a block, of two blocks, of two spans of blocks."""
 
     excess: float = 0.0
-    """Sum of squared differences beyond what counting adds."""
+    """Sum of squared differences beyond counting noise."""
     scale: float = 0.0
-    """Sum of what they are measured by."""
+    """Sum of their scale."""
     count: int = 0
 
 
@@ -87,7 +87,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispersion:
-    """What stable's looks and blocks say of how its events come together."""
+    """The overdispersion of stable's events, from its looks and blocks."""
 
     block: int | None = None
     """Number of the block under way; None: nothing seen."""
@@ -109,19 +109,19 @@ class Dispersion:
     """Of blocks that have one between them."""
     all_requests: int = 0
     all_events: int = 0
-    """Counted in all blocks that are over."""
+    """Counted in all closed blocks."""
     last_requests: int = 0
     last_events: int = 0
     """Counted in the last look of the block under way that had requests."""
     looks_here: Pairs = NO_PAIRS
     """Of successive looks within the block under way."""
     looks: Pairs = NO_PAIRS
-    """The same within all blocks that are over."""
+    """The same within all closed blocks."""
     spans: tuple[Span, ...] = ()
     """One per length in `SPANS`; empty: none seen."""
     recent: tuple[tuple[int, int], ...] = ()
-    """Requests and events of the last blocks that are over, oldest first; a block without requests is not kept, none is
-    after a gap of `RECENT` blocks: what stable's rate was at its own release says nothing of now."""
+    """Requests and events of the last closed blocks, oldest first; a block without requests is not kept, and none is
+    after a gap of `RECENT` blocks: stable's rate at its own release says nothing about now."""
 
 
 NOTHING_LEARNED = Dispersion()
@@ -172,7 +172,7 @@ def _compare_blocks(before: tuple[int, int], here: tuple[int, int]) -> Pairs:
 
 
 def _close_block(old: Dispersion, blocks: int) -> Dispersion:
-    """Close the block under way, so many blocks before the next; one that no look follows at once has no neighbour."""
+    """Close the block under way, this many blocks before the next; if that is over 1 it has no neighbour."""
     follows = blocks == 1
     block = (old.requests, old.events)
     near = _compare_blocks((old.requests_before, old.events_before), block)
@@ -203,7 +203,7 @@ def _close_block(old: Dispersion, blocks: int) -> Dispersion:
 
 
 def _extend_span(span: Span, length: int, block: Dispersion, follows: bool) -> Span:  # noqa: FBT001 - see `_close_block`
-    """Take a block that is over into a span; at its length the span is compared with the one before it."""
+    """Add a closed block to a span; at its length the span is compared with the one before it."""
     if not block.requests:
         return Span(pairs=span.pairs)
     grown = replace(
@@ -230,7 +230,7 @@ def excess_within_block(n_0: float, y_0: float, n_1: float, y_1: float) -> tuple
 
 
 def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tuple[Floats, Floats]:
-    """Return, for two blocks, the squared difference beyond Poisson noise, and its yardstick 2 rate^2.
+    """Return, for two blocks, the squared difference beyond Poisson noise, and its scale 2 rate^2.
 
     Both in squared events of a block of the harmonic mean size; zero where a block had no request.
     """
@@ -242,7 +242,7 @@ def excess_and_scale(n_0: Floats, y_0: Floats, n_1: Floats, y_1: Floats) -> tupl
 
 
 def has_known_blocks(known: Dispersion, least_cv: float) -> bool:
-    """Return whether stable's gusts are known well enough; with `least_cv` the spec says what to expect."""
+    """Return whether stable's bursts are known well enough; with `least_cv` the spec gives the value to expect."""
     return least_cv > 0 or known.pairs >= KNOWN_BLOCKS
 
 
@@ -255,7 +255,7 @@ class DispersionSums:
     blocks: Floats
     """The same of successive blocks, of blocks with one between, of each length of span: (..., 2 + len(SPANS), 3)."""
     counted: Floats
-    """Requests and events of all blocks that are over: (..., 2)."""
+    """Requests and events of all closed blocks: (..., 2)."""
     recent: Floats
     """Requests and events of the last blocks, zeros where none is known: (..., RECENT, 2)."""
 
@@ -294,7 +294,7 @@ def cluster_factor(known: DispersionSums) -> Floats:
 
 
 def squared_cv(known: DispersionSums, least_cv: float = 0.0) -> Floats:
-    """Return c^2 with its margin, shape (...): by blocks, or by gusts that last several of them, whichever is larger.
+    """Return c^2 with its margin, shape (...): by blocks, or by bursts that last several of them, whichever is larger.
 
     0 while too few blocks are known, and never less than `least_cv` squared.
     """
@@ -307,7 +307,7 @@ def squared_cv(known: DispersionSums, least_cv: float = 0.0) -> Floats:
     long = (np.array(SPANS) * np.maximum(0.0, seen[..., spans] - SURE * noise)).max(axis=-1)
     whole = np.maximum(np.minimum(block, LARGEST), np.minimum(long, LARGEST_LONG))
     pairs = count[..., 0]
-    # what clusters add to the scatter of blocks is charged by phi
+    # what clusters add to the variance of blocks is in phi
     spread = np.where(known.looks[..., 2] >= FEWEST_LOOKS, _divide(known.looks[..., 0], known.looks[..., 1]), 0.0)
     events = known.counted[..., 1] / np.maximum(pairs + 1, 1)
     alone = np.maximum(0.0, whole - spread / np.maximum(events, 0.1))

@@ -1,33 +1,33 @@
 """Data drift: whether live inputs are distributed as the validation set was, column by column.
 
-The validation set is finite, and no two days are the same: a test of exact equality would reject for sure once there
-is enough traffic. So the null hypothesis has room. With q the profile's (smoothed) shares of R rows over K bins, a
-live distribution p counts as undrifted where
+The validation set is finite, and no two days are the same: a test of exact equality would certainly reject once there
+is enough traffic. So the null hypothesis has a tolerance ("room"). With q the profile's (smoothed) shares of R rows
+over K bins, a live distribution p counts as undrifted where
 
     KL(q || p)  <=  tolerance / 2  +  chi2_(K-1; 1 - UNLUCKY) / (2 R)
 
-PSI is KL(p || q) + KL(q || p), so for small shifts the first part is "PSI up to the tolerance"; the second is what R
-rows leave open (2 R KL(q || p) is about chi-square for the p that the rows were drawn from).
+PSI is KL(p || q) + KL(q || p), so for small shifts the first part is "PSI up to the tolerance"; the second is the
+uncertainty of R rows (2 R KL(q || p) is about chi-square for the p that the rows were drawn from).
 
 The e-value of a column is universal inference (Wasserman, Ramdas & Balakrishnan, arXiv 1912.11436): with live counts c
 
     E = Dirichlet-multinomial probability of c  /  largest probability of c under any undrifted p
 
-For every undrifted p the denominator is at least p's own probability, so E is at most a likelihood ratio, however
-often it is looked at. The largest has a dual: for any weight l >= 0 its log is at most
+For every undrifted p the denominator is at least p's own probability, so E is at most a likelihood ratio, however often
+it is checked. The largest has a dual: for any weight l >= 0 its log is at most
 
     sum_j (c_j + l q_j) log((c_j + l q_j) / (n + l))  -  l sum_j q_j log q_j  +  l room
 
-and its least is looked for from a grid of weights: never less than the largest, so E is never too large.
-That distance hardly sees new mass where the profile has next to none. So two shares have a limit of their own, in
+and its minimum is searched from a grid of weights: never less than the largest, so E is never too large.
+That distance is insensitive to new mass where the profile has next to none. So two shares have a limit of their own, in
 the null hypothesis and in the e-value (half the ball's, a quarter each of these): the last two bins, that is any other
 value (of numbers: the topmost) and what is missing. The limit is the u with u log(u/v) + (1-u) log((1-u)/(1-v)) =
-tolerance / 2, v the upper limit (Clopper-Pearson, 1 - UNLUCKY) of what R rows leave open.
+tolerance / 2, v the upper limit (Clopper-Pearson, 1 - UNLUCKY) for R rows.
 
 The e-value of all columns is their mean. Only counts so far matter, so looks may be split in any way.
 
-What breaks it: rows that depend on each other. A client's burst of a hundred rows alike counts as a hundred witnesses
-where there was one: say how many rows come together (`rows_together`), and counts are divided by it.
+What breaks it: rows that depend on each other. A client's burst of a hundred equal rows counts as a hundred
+observations instead of one: counts are divided by the number of rows per request (`rows_together`).
 """
 
 import math
@@ -47,17 +47,17 @@ from slipway.domain.judge.profile import ColumnProfile
 Floats = NDArray[np.float64]
 
 PSI_MODERATE, PSI_LARGE = 0.1, 0.25
-"""By convention: below the first nothing changed, above the second the population is another one."""
+"""By convention: below the first nothing changed, above the second the population is a different one."""
 MOST_EDGES: Final = 9
 MOST_CATEGORIES: Final = 20
 UNLUCKY: Final = 0.001
-"""Chance, per column, that the profile's rows lie further from where they were drawn than is allowed for."""
+"""Probability, per column, that the profile's rows are further from their distribution than is allowed for."""
 PRIORS: Final = (5.0, 50.0)
-"""Weights, in rows, of the profile in the two alternatives: spread wide, and rather near the profile."""
+"""Weights, in rows, of the profile in the two alternatives: wide, and near the profile."""
 _DUALS: Floats = np.geomspace(0.02, 500, 9)
-"""Weights l of the dual, as multiples of the live rows, from which its least is looked for."""
+"""Weights l of the dual, as multiples of the live rows, from which its minimum is searched."""
 _NEWTON_STEPS: Final = 5
-_NEAR, _TINY = 1e-6, 1e-100  # how near, in proportion, a number is the same constant; nothing, but no zero
+_NEAR, _TINY = 1e-6, 1e-100  # relative distance within which a number is the same constant; stands for 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,11 @@ class DriftEvidence:
 
     counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     requests: int = 0
-    """Requests that the rows came in; 0: not said."""
+    """Requests that held the rows; 0: not known."""
 
     @property
     def rows_together(self) -> float:
-        """Rows of one request, in the mean; 1 where nothing says.
+        """Mean rows per request; 1 if not known.
 
         >>> DriftEvidence(counts={"x": (30, 10)}, requests=4).rows_together
         10.0
@@ -88,14 +88,14 @@ class ColumnDrift:
     evidence: float
     """E-value against "this column did not drift beyond the tolerance"."""
     overall: float
-    """The same for all columns, as `drift_evidence_against` gives it: both in one go."""
+    """The same for all columns, as `drift_evidence_against` returns it, computed in the same pass."""
 
 
 def profile_of(name: str, values: NDArray[Any]) -> ColumnProfile:
     """Return the profile of one column of the validation set; `values` has shape (rows,).
 
     Numbers get up to nine edges near the deciles, halfway between two values that occur (rounding to 32 bits moves no
-    value across); a constant gets one on either side. Anything else gets its 20 most frequent values, as text.
+    value across); a constant gets one on each side. Anything else gets its 20 most frequent values, as text.
 
     >>> profile_of("age", np.array([20.0, 30.0, 30.0, np.nan])).edges
     (25.0,)
@@ -130,7 +130,7 @@ def compute_psi(profile: Sequence[int], live: Sequence[int]) -> float:
 def add_rows(evidence: DriftEvidence, news: Mapping[str, tuple[int, ...]], requests: int = 0) -> DriftEvidence:
     """Return the evidence after one more look; the counts are of rows since the last one, by column.
 
-    `requests` are those that the rows came in; 0: not said.
+    `requests` are those that held the rows; 0: not known.
 
     Raises ValueError where a count is below 0 or a column's number of bins is not as before.
     """
@@ -154,7 +154,7 @@ def drift_evidence_against(
 def find_most_drifted(
     evidence: DriftEvidence, profiles: tuple[ColumnProfile, ...], tolerance: float, rows_together: float = 1.0
 ) -> ColumnDrift | None:
-    """Return the column with the largest e-value; None where there are no columns."""
+    """Return the column with the largest e-value; None if there are no columns."""
     values = _by_column(evidence, profiles, tolerance, rows_together)
     if not profiles:
         return None
@@ -256,8 +256,8 @@ def _log_alternative(null: _Null, live: Floats) -> Floats:
 def _log_largest(null: _Null, live: Floats) -> Floats:
     """Return at least the largest log-probability that an undrifted distribution gives the live rows, by column.
 
-    The dual is convex in its weight: from the best of the grid some steps of Newton's method go to its least. Every
-    weight on the way gives a bound too, so nothing rests on their having arrived.
+    The dual is convex in its weight: from the best of the grid some steps of Newton's method approach its minimum.
+    Every weight on the way gives a bound too, so convergence is not needed.
     """
     totals = np.maximum(live.sum(axis=1), _TINY)
     weights = _DUALS[:, None] * totals

@@ -11,8 +11,8 @@ look is compared with itself: a base that drifts and weights that change cancel 
 
 The variance is the larger of two sums over looks, both with expectation Var(contrast) where the arms are alike:
 `pooled`, w (1-w) times all squares (the permutation variance), and `own`, (1-w)^2 times the canary's squares plus w^2
-times the stable arm's. The first understates a canary that scatters more, the second one that has not yet shown how
-it scatters; with skewed scores at a weight of one percent each alone raised false alarms, the larger of both did not.
+times the stable arm's. The first understates a canary with a larger variance, the second one whose variance is not
+known yet; with skewed scores at a weight of one percent each alone raised false alarms, the larger of both did not.
 
 The walk is judged by a normal mixture (asymptotic confidence sequence, Waudby-Smith et al., arXiv 2103.06476;
 one-sided: Howard et al., arXiv 1810.08240, proposition 6) in the intrinsic time V (the variance so far):
@@ -20,9 +20,9 @@ one-sided: Howard et al., arXiv 1810.08240, proposition 6) in the intrinsic time
     two-sided e-value of s = contrast - theta * information:  exp(rho2 s^2 / (2 (1 + rho2 V))) / sqrt(1 + rho2 V)
     interval:  contrast +- sqrt(2 (1 + rho2 V) / rho2 * log(sqrt(1 + rho2 V) / alpha)), over information
 
-It holds in the limit of many requests; before `LEAST_TOGETHER` and `LEAST_EACH` requests nothing is said. What breaks
-it: scores with such rare and large values that the sums have not seen one yet, and requests that depend on each
-other (one client's burst that hits one arm alone).
+It holds in the limit of many requests; with fewer than `LEAST_TOGETHER` and `LEAST_EACH` requests there is no evidence.
+What breaks it: scores with such rare and large values that the sums have not seen one yet, and requests that depend on
+each other (one client's burst that hits one arm alone).
 """
 
 import math
@@ -37,26 +37,27 @@ Direction = Literal["higher", "lower", "either"]
 """Which side is bad: the canary's mean is higher, lower, or different."""
 
 LEAST_TOGETHER: Final = 200
-"""Requests of both arms together before anything is said."""
+"""Requests of both arms together before there is any evidence."""
 LEAST_EACH: Final = 30
-"""Requests of the smaller arm before anything is said."""
+"""Requests of the smaller arm before there is any evidence."""
 LEAST_TO_PASS: Final = 300
-"""Requests of the smaller arm before anything speaks in favour."""
+"""Requests of the smaller arm before there is evidence for the canary."""
 UNSEEN: Final = 200
-"""In favour the variance counts 1 + UNSEEN / (requests of the smaller arm) times: rare scores may still be unseen."""
+"""For the canary the variance counts 1 + UNSEEN / (requests of the smaller arm) times: rare scores may still be
+unseen."""
 DECIDED_AT: Final = 500.0
 """Information (n_c n_s / n) at which the interval is tightest: 2,000 requests at 50 %, 5,600 at 10 %."""
 DECIDED_ALPHA: Final = 0.01
 """The alpha for which it is tightest there."""
 RARE: Final = 0.01
-"""Where every score was the same, this is the share of requests that may still score otherwise."""
+"""If every score was the same, this is the share of requests that may still have another score."""
 LARGEST: Final = 1e100
-"""Sums of squares beyond this are refused: products of them would no longer be numbers."""
+"""Sums of squares beyond this are refused: products of them would overflow."""
 _ROUNDING = 1e-12
 """A spread below this part of the sum of squares is rounding, not spread."""
 _CAP = math.log(1e300)
 _FAR = 1e8
-"""Standard deviations beyond which nothing grows: squares stay numbers."""
+"""Standard deviations are capped here, so that squares stay finite."""
 
 
 def tightest_scale(alpha: float) -> float:
@@ -77,7 +78,7 @@ _TIGHTEST = tightest_scale(DECIDED_ALPHA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanEvidence:
-    """What the looks so far say of the difference of two means."""
+    """Evidence on the difference of two means so far."""
 
     canary_requests: int = 0
     """In looks where both arms had requests; so are all numbers here."""
@@ -93,7 +94,7 @@ class MeanEvidence:
 
 
 def update_means(evidence: MeanEvidence, canary: Sums, stable: Sums) -> MeanEvidence:
-    """Return the evidence after one more look; the sums are of what came since the last one.
+    """Return the evidence after one more look; the sums are of requests since the last one.
 
     A look where one arm has no request adds nothing. Raises ValueError for sums that no numbers can have.
     """
@@ -132,11 +133,11 @@ def mean_evidence_against(evidence: MeanEvidence, margin: float, direction: Dire
 def mean_evidence_for(evidence: MeanEvidence, tolerance: float, direction: Direction) -> float:
     """Return the e-value against "the canary's mean is worse by the tolerance or more"; 1 without evidence.
 
-    Rare large scores show in the mean and in the variance at the same time, so a canary that had none yet looks
-    better than it is, and surer. Hence `LEAST_TO_PASS` and `UNSEEN`: without them a canary that scores 1 on two
+    Rare large scores change the mean and the variance at the same time, so a canary that had none yet looks better than
+    it is, and with more certainty. Hence `LEAST_TO_PASS` and `UNSEEN`: without them a canary that scores 1 on two
     percent of its requests where stable never does passed a tolerance of 0.02 in 12 of 100 rollouts, with them in 6.
-    Rarer and larger scores are not covered: where one in 500 requests scores a hundred deviations more, and the mean
-    is at the tolerance by that, half of 300 passed; at one in 2,000 and four hundred deviations most did.
+    Rarer and larger scores are not covered: where one in 500 requests scores a hundred deviations more, and the mean is
+    at the tolerance by that, half of 300 passed; at one in 2,000 and four hundred deviations most did.
 
     Where every score so far was the same there is no spread to judge by. Then this is the e-value against "at least
     `RARE` of the requests score otherwise", which passes 20 with the 299th request of the smaller arm.
@@ -159,7 +160,7 @@ def mean_difference(evidence: MeanEvidence) -> float | None:
 
 
 def mean_difference_interval(evidence: MeanEvidence, alpha: float) -> tuple[float, float]:
-    """Return where the difference of means lies: all looks' intervals hold at once with a chance of 1 - alpha.
+    """Return the interval of the difference of means: those of all looks hold at once with probability 1 - alpha.
 
     Infinite on both sides as long as nothing is known.
     """
@@ -215,7 +216,7 @@ def walk_evidence_against(walk: Walk, margin: float, direction: Direction) -> fl
 
 
 def walk_evidence_for(walk: Walk, tolerance: float, direction: Direction) -> float:
-    """Return the e-value against "the walk's drift is beyond the tolerance"; `either`: beyond it on any side."""
+    """Return the e-value against "the walk's drift is beyond the tolerance"; `either`: beyond it on either side."""
     not_higher = log_half_mixture(tolerance - walk.sum, walk.variance, walk.rho2)
     not_lower = log_half_mixture(tolerance + walk.sum, walk.variance, walk.rho2)
     chosen = {"higher": not_higher, "lower": not_lower, "either": min(not_higher, not_lower)}
@@ -233,13 +234,13 @@ def log_half_mixture(value: float, variance: float, rho2: float) -> float:
 
 
 def half_width(variance: float, rho2: float, alpha: float) -> float:
-    """Return how far the walk may be from its drift at any time, with a chance of 1 - alpha for all times."""
+    """Return how far the walk may be from its drift, for all times at once with probability 1 - alpha."""
     time = 1 + rho2 * variance
     return math.sqrt(2 * time / rho2 * (math.log(time) / 2 - math.log(alpha)))
 
 
 def e_value_of(log: float) -> float:
-    """Return the exponential, at most 1e300: a number in any document."""
+    """Return the exponential, at most 1e300, so that it is finite in any document."""
     return math.exp(min(log, _CAP))
 
 

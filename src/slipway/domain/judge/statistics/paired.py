@@ -1,10 +1,10 @@
 """Shadow pairs: the same request answered by both models. What differs is the models, not the requests.
 
-Disagreement. With n pairs and x that disagree, against "the rate is at most the limit" there is the mean over rates
-r above the limit of the likelihood ratios (r / limit)^x ((1 - r) / (1 - limit))^(n - x); each falls in expectation
-for every rate up to the limit. In favour the same with rates below. The interval holds all rates that the beta-binomial
-mixture has not refuted (Robbins 1970; Howard et al., arXiv 1810.08240): B(x + 1/2, n - x + 1/2) / B(1/2, 1/2) over
-rate^x (1 - rate)^(n - x) stays below 1 / alpha. Only x and n matter, so looks may be split in any way.
+Disagreement. With n pairs and x that disagree, against "the rate is at most the limit" there is the mean over rates r
+above the limit of the likelihood ratios (r / limit)^x ((1 - r) / (1 - limit))^(n - x); each falls in expectation for
+every rate up to the limit. For the canary the same with rates below. The interval holds all rates that the
+beta-binomial mixture has not refuted (Robbins 1970; Howard et al., arXiv 1810.08240): B(x + 1/2, n - x + 1/2) / B(1/2,
+1/2) over rate^x (1 - rate)^(n - x) stays below 1 / alpha. Only x and n matter, so looks may be split in any way.
 
 Speed. The mean of log(canary's / stable's milliseconds) per pair, by the normal mixture of means.py; its exponential
 is the geometric mean of the ratios. It holds in the limit of many pairs. What breaks both: pairs that depend on each
@@ -34,7 +34,7 @@ from slipway.domain.judge.statistics.means import (
 Floats = NDArray[np.float64]
 
 ODDS: Final[tuple[float, ...]] = tuple(np.geomspace(1.1, 64, 16).tolist())
-"""Alternatives to the limit, as multiples of its odds (in favour: divided by)."""
+"""Alternatives to the limit, as multiples of its odds (for the canary: divided by)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class PairEvidence:
 def update_pairs(
     evidence: PairEvidence, *, pairs: int, disagreeing: int, log_ratios: Sums | None = None
 ) -> PairEvidence:
-    """Return the evidence after one more look; everything is of pairs since the last one.
+    """Return the evidence after one more look; all numbers are of pairs since the last one.
 
     Raises ValueError for counts and sums that no pairs can have.
     """
@@ -98,13 +98,13 @@ def disagreement_rate(evidence: PairEvidence) -> float | None:
 
 
 def disagreement_interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
-    """Return where the rate lies: for all looks at once with a chance of 1 - alpha.
+    """Return the interval of the rate: it holds for all looks at once with a probability of 1 - alpha.
 
     >>> low, high = disagreement_interval(PairEvidence(pairs=1000, disagreeing=20), 0.05)
     >>> round(low, 4), round(high, 4)
     (0.0078, 0.0406)
     """
-    from scipy.optimize import brentq  # here: it takes longer to import than the command line may take to start
+    from scipy.optimize import brentq  # imported here: it takes longer than the command line may take to start
 
     x, n = evidence.disagreeing, evidence.pairs
     if not n:
@@ -142,7 +142,7 @@ def mean_slowdown(evidence: PairEvidence) -> float | None:
 
 
 def slowdown_interval(evidence: PairEvidence, alpha: float) -> tuple[float, float]:
-    """Return where that ratio lies: for all looks at once with a chance of 1 - alpha; (0, inf) as long as unknown."""
+    """Return the interval of that ratio, for all looks at once with probability 1 - alpha; (0, inf) while unknown."""
     walk = _walk_of(evidence)
     if not walk:
         return (0.0, math.inf)

@@ -1,7 +1,7 @@
 """Any quantile slower: both arms' latency distributions, compared at a histogram's edges for all times at once.
 
-Howard & Ramdas (arXiv 1906.09712, theorem 2): for A > 1/sqrt(2) and n from m requests on, with a chance of at least
-1 - alpha, no empirical distribution function is ever further from the true one, at any latency, than
+Howard & Ramdas (arXiv 1906.09712, theorem 2): for A > 1/sqrt(2) and n from m requests on, with a probability of at
+least 1 - alpha, no empirical distribution function is ever further from the true one, at any latency, than
 
     radius(n) = A sqrt((log(1 + log(n / m)) + C) / n),   alpha = inf over 1 < eta < 2 A^2 of
     4 exp(-g C) (1 + 1 / ((g - 1) log eta)),             g = 2 / eta * (A - sqrt(2 (eta - 1) / C))^2 > 1
@@ -47,12 +47,12 @@ class QuantileEvidence:
     stable_slower: tuple[int, ...] = ()
     restarts: int = 0
     before: float = 1.0
-    """What the pairs of bands before the last restart said against the canary."""
+    """Evidence against the canary from the pairs of bands before the last restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slower:
-    """The edge at which the canary falls furthest behind."""
+    """The edge at which the canary is slowest relative to stable."""
 
     edge_milliseconds: float
     canary_share: float
@@ -70,9 +70,9 @@ class Slower:
 
 
 def update_quantiles(evidence: QuantileEvidence, canary: Latencies, stable: Latencies) -> QuantileEvidence:
-    """Return the evidence after one more look; the latencies are of what came since the last one.
+    """Return the evidence after one more look; the latencies are of answers since the last one.
 
-    Raises ValueError where the edges are not the same in both arms and at every look.
+    Raises ValueError if the edges are not the same in both arms and at every look.
     """
     edges = evidence.edges_milliseconds or stable.edges_milliseconds
     if not edges == canary.edges_milliseconds == stable.edges_milliseconds:
@@ -93,7 +93,7 @@ def update_quantiles(evidence: QuantileEvidence, canary: Latencies, stable: Late
 
 
 def restart_bands(evidence: QuantileEvidence) -> QuantileEvidence:
-    """Begin a new pair of bands, as when weights change; what was found before stays found."""
+    """Begin a new pair of bands, as when weights change; earlier evidence is kept."""
     if not evidence.canary_requests and not evidence.stable_requests:
         return evidence
     return QuantileEvidence(
@@ -106,7 +106,7 @@ def restart_bands(evidence: QuantileEvidence) -> QuantileEvidence:
 def quantile_evidence_against(evidence: QuantileEvidence) -> float:
     """Return one over the least alpha at which some quantile is slower; 1 without evidence.
 
-    It reaches 1 / alpha for a canary that is nowhere slower with a chance of at most alpha, at any time. It is one
+    For a canary that is nowhere slower it ever reaches 1 / alpha with a probability of at most alpha. It is one
     over an anytime-valid p-value, not an e-value: compare it with a threshold, don't average it.
     """
     if not evidence.edges_milliseconds:
@@ -125,23 +125,23 @@ def quantile_evidence_for(evidence: QuantileEvidence, tolerance: float) -> float
 
 
 def largest_excess(evidence: QuantileEvidence) -> float | None:
-    """Return by how much the canary's share of slower answers exceeds stable's where it does most; None before any."""
+    """Return the largest excess, over all edges, of the canary's share of slower answers; None before any."""
     if not evidence.canary_requests or not evidence.stable_requests or not evidence.edges_milliseconds:
         return None
     return float(_excess_shares(evidence).max())
 
 
 def excess_interval(evidence: QuantileEvidence, alpha: float) -> tuple[float, float]:
-    """Return where the difference of shares lies at the edge where the canary falls furthest behind.
+    """Return the interval of the difference of shares at the edge where the canary is slowest relative to stable.
 
-    Holds for all edges and all times at once with a chance of 1 - alpha; (-1, 1) as long as nothing is known.
+    Holds for all edges and all times at once with a probability of 1 - alpha; (-1, 1) as long as nothing is known.
     """
     found = find_slowest_edge(evidence, alpha)
     return (found.low, found.high) if found else (-1.0, 1.0)
 
 
 def find_slowest_edge(evidence: QuantileEvidence, alpha: float) -> Slower | None:
-    """Return the edge where the canary falls furthest behind, with what is certain there; None before any answer."""
+    """Return the edge where the canary is slowest relative to stable, with its interval; None before any answer."""
     difference = largest_excess(evidence)
     if difference is None:
         return None
@@ -185,7 +185,7 @@ def band_constant(alpha: float) -> float:
 
 
 def log_alpha(constant: float) -> float:
-    """Return the log of the chance that a band with this C is ever left; it falls as C grows."""
+    """Return the log of the probability that a band with this C is ever left; it falls as C grows."""
     reach = A - np.sqrt(2 * (_ETAS - 1) / constant)
     g = 2 / _ETAS * reach**2
     good = (reach > 0) & (g > 1)
@@ -223,7 +223,7 @@ def _one_over_alpha(evidence: QuantileEvidence, gap: float) -> float:
 
 
 def _find_root(function: Callable[[float], float], low: float, high: float) -> float:
-    from scipy.optimize import brentq  # here: it takes longer to import than the command line may take to start
+    from scipy.optimize import brentq  # imported here: it takes longer than the command line may take to start
 
     return float(brentq(function, low, high, xtol=1e-9))
 

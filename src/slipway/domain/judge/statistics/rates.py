@@ -11,9 +11,10 @@ expectation is prod(1 + q_i (a - 1)) over the canary's times prod(1 + q_i (b - 1
 exp((a - 1) Q_c + (b - 1) Q_s) with the expected events Q of each arm; and (a - 1) n_c w0 + (b - 1) n_s = 0. So it is at
 most 1 whenever Q_c/n_c <= w0 Q_s/n_s (a > 1), however the rates differ between requests or drift between looks, and
 whatever the weights do. Nothing is approximated; the conditional version of this test (Fisher's non-central
-hypergeometric, arXiv 2302.11401) asks that all requests of an arm are alike and costs a sum per look.
+hypergeometric, arXiv 2302.11401) requires that all requests of an arm are alike and costs a sum per look.
 
-`l` adds up over looks. With a constant share n_c/n_s only the sums of x and y matter, not how they were cut into looks.
+`l` adds up over looks. With a constant share n_c/n_s only the sums of x and y matter, not how they were split into
+looks.
 
 Every function works on arrays: leading dimensions are metrics (or, in a benchmark, simulated rollouts).
 """
@@ -29,22 +30,22 @@ Floats = NDArray[np.float64]
 
 STEPS_PER_DOUBLING = 4
 WIDEST = 128.0
-"""Ratios beyond 128 and 1/128 are told apart from equal as soon as 128 is."""
+"""Ratios beyond 128 and 1/128 are distinguished from 1 as soon as 128 is."""
 FARTHEST = 8.0
 """Most alternatives lie within 8 times the null."""
 BROKEN = 0.2
 """Prior weight of those farther off: a canary that fails on half of its requests is found within few of them."""
 NEAREST = 1.05
-"""Alternatives closer to the null than this can't be told from it within any rollout."""
+"""Alternatives closer to the null than this can't be distinguished from it within any rollout."""
 EQUAL = 0.5
-"""Prior weight of the alternative nearest to "as good as stable" among those that speak for the canary: most versions
-are. The claim is the same with any weights; with all alike equal ones pass later (docs/decisions/0019)."""
+"""Prior weight of the alternative nearest to "as good as stable" in the evidence for the canary: most versions are. The
+guarantee is the same with any weights; with equal weights equal canaries pass later (docs/decisions/0019)."""
 RARE, COMMON = 0.5, 0.95
 """Weight of passing by the ratio, the rest on passing by a negligible share: where stable's own events are rarer than
-negligible, and where they are not. There a canary that is no better has no hope of the other way."""
+negligible, and where they are not. There a canary that is no better can't pass the second way."""
 NEARER = 1.1
 """A canary passes by its ratio only while halfway to the tolerance explains its errors at most exp(-NEARER) as well as
-the margin does: of canaries in between few are promoted then, and equal ones hardly later (docs/decisions/0019)."""
+the margin does: then few canaries in between are promoted, and equal ones hardly later (docs/decisions/0019)."""
 SMALLER = np.array([1 / 64, 1 / 16, 1 / 4, 1 / 2])
 """Alternatives to a negligible rate, as multiples of it."""
 _BETWEEN = np.linspace(0, 1, 16, endpoint=False)
@@ -98,7 +99,7 @@ def stack_grids(grids: tuple[Grid, ...]) -> Grid:
 
 
 def log_likelihoods(x: Floats, y: Floats, n_c: Floats, n_s: Floats, grid: Grid) -> Floats:
-    """Return l(w), shape (..., ratios); zero where an arm had no request: such a look says nothing."""
+    """Return l(w), shape (..., ratios); zero where an arm had no request: such a look carries no information."""
     weighted = n_c[..., None] * grid.ratios
     share = weighted / np.maximum(weighted + n_s[..., None], 1e-300)
     both = ((n_c > 0) & (n_s > 0))[..., None]
@@ -131,7 +132,7 @@ def fits_margin(total: Floats, grid: Grid) -> NDArray[np.bool_]:
 
 
 def log_passing(total: Floats, grid: Grid) -> Floats:
-    """Return `log_evidence_for` where the counts are `fits_margin` the margin, else at most 0: nothing in favour.
+    """Return `log_evidence_for` if the counts fit the margin (`fits_margin`), else at most 0: no evidence for it.
 
     It is never more than `log_evidence_for`, so a canary beyond the tolerance passes no more often.
     """
@@ -175,7 +176,7 @@ def ratio_interval(total: Floats, grid: Grid, alpha: float) -> tuple[float, floa
 def likeliest_ratio(total: Floats, grid: Grid) -> float:
     """Return the likeliest ratio, for one metric: the top of a parabola through the grid's best three points.
 
-    0 or infinity where the likelihood still rises at the grid's end; not a number where nothing is known.
+    0 or infinity where the likelihood still rises at the grid's end; NaN if nothing is known.
     """
     spaced, logs = np.log(grid.ratios[:-2]), total[:-2]
     if np.ptp(logs) == 0:
@@ -203,7 +204,7 @@ def log_mean(logs: Floats) -> Floats:
 
 
 def log_pass(by_ratio: Floats, by_share: Floats, rare: NDArray[np.bool_]) -> Floats:
-    """Return the log e-value for the canary by its ratio or by a negligible share, weighed as stable was known before.
+    """Return the log e-value for the canary by its ratio or by a negligible share, with the weights of `ratio_weight`.
 
     >>> np.exp(log_pass(np.log([30.0, 30.0]), np.log([2.0, 2.0]), np.array([True, False]))).round(2).tolist()
     [16.0, 28.6]

@@ -1,8 +1,9 @@
-r"""Whether the router shares requests as it was told. A mismatch is a fault of the route, never of the model.
+r"""Whether the router splits requests as configured. A mismatch is a fault of the route, never of the model.
 
-Of n requests of a step, c went to the canary; the router was told the share w. Each is sent there independently of its
-outcome, so under any share t the number is binomial. The e-value is the mean likelihood under a Dirichlet prior around
-w, with the weight of 100 requests, over the largest likelihood that a share within the tolerance can have:
+Of n requests of a step, c went to the canary; the router was configured with the share w. Each is sent there
+independently of its outcome, so under any share t the number is binomial. The e-value is the mean likelihood under a
+Dirichlet prior around w, with the weight of 100 requests, over the largest likelihood that a share within the tolerance
+can have:
 
     E = [B(a0 + counts) / B(a0)] / max t^c (1 - t)^(n - c),    a0 = 100 (w, 1 - w)
 
@@ -17,10 +18,10 @@ from scipy.special import betaln, xlogy
 
 PRIOR_REQUESTS = 100.0
 TOLERANCE = 0.1
-"""Relative deviation of the canary's share that is nobody's fault."""
+"""Relative deviation of the canary's share that is tolerated."""
 LARGEST_LOG = 690.0
 WINDOW_SECONDS = 300.0
-"""The requests of the last one to two of these decide: an arm that was scraped late is no fault for ever."""
+"""Length of a window. Only the last one to two windows count, so that one late scrape is not a fault for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class RouteEvidence:
     """Requests by arm since the weights were set."""
 
     weight_percent: int = 0
-    """What the router was told when they were counted; another weight begins anew."""
+    """The router's configured weight when they were counted; with another weight counting starts again."""
     canary: int = 0
     stable: int = 0
     """Of this window and the one before it."""
@@ -44,8 +45,8 @@ def update_route(
 ) -> RouteEvidence:
     """Return the evidence after one look at `at`, Unix seconds.
 
-    The first look of a weight still holds requests sent before it: left out. What is older than two windows is
-    forgotten: a fault that is over heals.
+    The first look of a weight still holds requests sent before it, so it is left out. What is older than two windows is
+    dropped, so that a fault that is over is no longer reported.
     """
     if before.weight_percent != weight_percent:
         return RouteEvidence(weight_percent=weight_percent)
@@ -84,12 +85,12 @@ def log_mismatch(evidence: RouteEvidence) -> float:
 
 
 def is_mismatched(evidence: RouteEvidence, alpha: float) -> bool:
-    """Whether the shares can't be what the router was told; wrong with a chance of at most alpha per window."""
+    """Whether the shares contradict the configured weight; wrong with a probability of at most alpha per window."""
     return log_mismatch(evidence) >= -math.log(alpha)
 
 
 def describe_mismatch(evidence: RouteEvidence) -> str:
-    """Say what is wrong, for people.
+    """Describe the mismatch in a sentence.
 
     >>> describe_mismatch(RouteEvidence(weight_percent=10, canary=300, stable=700))
     'the router sent 30 % of 1,000 requests to the canary and was told 10 %: the route is at fault, not the model'

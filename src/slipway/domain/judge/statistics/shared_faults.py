@@ -1,8 +1,8 @@
-r"""Faults that both arms share: a dependency is down. They are told apart so that nobody looks for them in the model.
+r"""Faults that both arms share: a dependency is down. They are reported as such, so that the model is not suspected.
 
-The comparison of the arms is not moved by them, so nothing here decides for or against the canary; it only says "wait".
-Stable's errors of one look are compared with what stable did before (a Poisson tail); the canary must fail then too. A
-fault begins when stable fails at least FACTOR times as often as usual, by a chance that nobody meets (RARE); it ends
+They do not bias the comparison, so nothing here decides for or against the canary; the result is only "wait". Stable's
+errors of one look are compared with what stable did before (a Poisson tail); the canary must fail then too. A fault
+begins when stable fails at least FACTOR times as often as usual, with a probability that is negligible (RARE); it ends
 when a look shows less than half of that again. The look that shows it is left out too, which is not predictable: over
 an outage the expectation of a doubling's evidence is up to 6 instead of 1 (exact, at a weight of 1 %); in whole
 rollouts no effect was found (14 against 12 wrong passes of 1,500).
@@ -23,12 +23,12 @@ FEWEST_ERRORS = 5
 SLOWEST = 0.02
 """How much one look moves the usual rate once a few hundred requests were seen: it follows the time of day."""
 USUAL_REQUESTS = 200
-"""Fewer requests of stable say nothing about what is usual."""
+"""With fewer requests of stable the usual rate is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFault:
-    """What stable usually does, and whether both arms fail together now."""
+    """Stable's usual rate of errors, and whether both arms fail together now."""
 
     usual: float = 0.0
     """Stable's errors per request outside of faults, smoothed."""
@@ -36,7 +36,7 @@ class SharedFault:
     """Of stable, outside of faults."""
     now: bool = False
     stable_share: float = 0.0
-    """Errors per request of the look that says so."""
+    """Errors per request in the look that shows it."""
     canary_share: float = 0.0
 
 
@@ -77,7 +77,7 @@ def follow_rate(usual: Floats, requests: Floats, look: Floats) -> Floats:
 
 
 def describe_fault(fault: SharedFault) -> str:
-    """Say what is seen, for people.
+    """Describe the fault in a sentence.
 
     >>> describe_fault(SharedFault(usual=0.004, requests=9000, now=True, stable_share=0.34, canary_share=0.31))
     'both versions fail together (stable on 34 %, canary on 31 %, usual 0.4 %): a dependency is down, not the canary'

@@ -15,7 +15,7 @@ from slipway.domain.spec.judge import RateGuard
 from slipway.domain.verdict import Outcome
 
 LONGEST_ODDS = 1e9
-"""A sentence claims no rarer chance than one in this: nobody believes more, and the models behind it are not exact."""
+"""A sentence claims no smaller probability than one in this many, because the models behind it are not exact."""
 WORDS = {
     Check.ERRORS: ("fails", "of its requests", "errors"),
     Check.COPIES: ("fails", "of the copied requests", "errors on copies"),
@@ -33,7 +33,7 @@ Told = tuple[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Canary's share over stable's: the likeliest value, and where it lies at all looks at once."""
+    """Canary's share over stable's: the likeliest value, and its interval, which holds at all looks at once."""
 
     likeliest: float
     low: float
@@ -42,7 +42,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What a sentence on a share of requests is made of."""
+    """The values of a sentence on a share of requests."""
 
     check: Check
     canary: Counters
@@ -54,12 +54,12 @@ class Rate:
     under_tolerance: bool
     """Whether the ratio is shown to be under the tolerance."""
     nearer: bool
-    """Whether it is nearer the margin than halfway to the tolerance: a PASS rests on the ratio where both hold, and
-    otherwise on the canary's own share being negligible."""
+    """Whether it is nearer the margin than halfway to the tolerance: a PASS is due to the ratio if both hold, and
+    otherwise to the canary's own share being negligible."""
 
 
 def rate_sentence(rate: Rate, guard: RateGuard, beta: float, outcome: Outcome) -> str:
-    """Say what was found about a share of requests."""
+    """Describe the result on a share of requests."""
     does, of, counts = WORDS[rate.check]
     counted = f"{_format_share(rate.canary)} against {_format_share(rate.stable)}{_describe_slow(rate)}"
     match outcome:
@@ -104,7 +104,7 @@ def rate_numbers(rate: Rate) -> dict[str, float]:
 
 
 def nothing_counted(check: Check, threshold_milliseconds: float | None, canary: Counters) -> str:
-    """Say why nothing can be said: an arm was not counted."""
+    """Describe why there is no result: an arm was not counted."""
     if check == Check.COPIES:
         return "no copied request was answered by both yet"
     if check == Check.LABELS:
@@ -117,7 +117,7 @@ def nothing_counted(check: Check, threshold_milliseconds: float | None, canary: 
 
 
 def format_chance(evidence: float) -> str:
-    """Say how rare this is.
+    """Describe how unlikely this is.
 
     >>> format_chance(1234.5)
     'chance of that for an equal model below 1 in 1,200'
@@ -191,7 +191,7 @@ def tell_slowdown(evidence: PairEvidence, limit: float, alpha: float, outcome: O
 
 
 def drift_sentence(worst: ColumnDrift) -> str:
-    """Say which input differs from the validation rows."""
+    """Describe the input that differs from the validation rows."""
     return (
         f"live values of {worst.name!r} are not as in the validation rows (PSI {worst.psi:.2f}): "
         "the gates judged the model on other inputs than it gets"
@@ -199,7 +199,7 @@ def drift_sentence(worst: ColumnDrift) -> str:
 
 
 def no_drift(psi: float) -> str:
-    """Say that no input differs much."""
+    """State that no input differs much."""
     return f"live inputs look like the validation rows (largest PSI {psi:.2f})"
 
 
@@ -214,7 +214,7 @@ def _compare_ratio(rate: Rate, does: str) -> str:
 
 
 def _sums_contradict(rate: Rate) -> bool:
-    """Whether the sums look the other way (Simpson): the base rate fell while the canary's weight rose."""
+    """Whether the totals point the other way (Simpson): the base rate fell while the canary's weight rose."""
     return rate.canary.errors * rate.stable.requests < rate.stable.errors * rate.canary.requests
 
 
@@ -224,7 +224,7 @@ def _describe_slow(rate: Rate) -> str:
 
 
 def _describe_copies(rate: Rate) -> str:
-    """Say of a rollback that no live request failed for it."""
+    """State for a rollback that no live request failed because of it."""
     return " copied requests" if rate.check == Check.COPIES else ""
 
 
