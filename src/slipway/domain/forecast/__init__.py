@@ -1,9 +1,9 @@
 """Time and traffic to a decision, predicted before the rollout.
 
-`course` says what a plan is made of; `boundaries` says how many failed answers decide, and when; `walk` follows their
-distribution through the plan; `forecast` asks what people want to know; `schedule` proposes steps, with `clocks` to
-compare thousands; `replicas` says what capacity they need; `wording` puts it into sentences. Nothing is simulated:
-chances are computed.
+`course` defines plans; `boundaries` computes how many failed answers decide, and when; `walk` follows their
+distribution through the plan; `forecast` computes the figures of a report; `schedule` proposes steps, with `clocks` to
+compare thousands; `replicas` computes the capacity they need; `wording` puts it into sentences. Nothing is simulated:
+probabilities are computed.
 """
 
 from slipway.domain.forecast.course import Service

@@ -1,16 +1,16 @@
-r"""Where evidence decides: how many events of the canary are enough, at every moment of a plan.
+r"""Decision boundaries: how many events of the canary are enough, at every moment of a plan.
 
 With X events of the canary and Y_j of stable at weight j, the log-likelihood of a ratio w against w0 is (`rates`)
 
     l(w) - l(w0) = X (log(w/w0) - sum_j f_j c_j(w)) - sum_j Y_j c_j(w),   c_j(w) = log((1 + o_j w)/(1 + o_j w0))
 
-with o_j the odds of a request to be the canary's, and f_j the share of X that came at weight j. Given X, each event
-came at weight j with the share of the canary's requests that did, so f_j is put at that share. Y_j varies about its
+with o_j the odds of a request to be the canary's, and f_j the share of X that occurred at weight j. Given X, each event
+is at weight j with the probability of a canary request being there, so f_j is set to that share. Y_j varies about its
 mean by a noise that moves all c_j(w) together nearly alike: it is followed as one number z of variance 1 (`NOISE`), the
 part of the noise along w = 2 w0, skewed as Poisson counts are (Cornish & Fisher 1938, first term).
 
 Evidence is a mean of exponentials of lines in X, so its logarithm is convex in X and there is one X at which it crosses
-a bound. Newton's method, begun where the best single alternative crosses, nears it from one side.
+a bound. Newton's method, started where the best single alternative crosses, approaches it from one side.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from slipway.domain.judge.statistics.rates import NEARER, SMALLER, STEPS_PER_DOU
 from slipway.domain.spec.judge import RateGuard
 
 STATES = 7
-"""Values of z: a binomial of 6 fair coins, scaled; enough for chances within a percent."""
+"""Values of z: a binomial of 6 fair coins, scaled; enough for probabilities within a percent."""
 NOISE: Floats = (2 * np.arange(STATES) - (STATES - 1)) / np.sqrt(STATES - 1)
 NOISE_CHANCES: Floats = np.exp(
     gammaln(STATES) - gammaln(np.arange(STATES) + 1) - gammaln(STATES - np.arange(STATES)) - (STATES - 1) * np.log(2)
@@ -59,7 +59,7 @@ class Served:
 
 
 def find_fail_bounds(served: Served, guard: RateGuard, base: float, alpha: float) -> Floats:
-    """Return from how many events of the canary on it is rolled back, shape (moments, STATES)."""
+    """Return the number of canary events from which it is rolled back, shape (moments, STATES)."""
     grid = grid_of(guard.margin, guard.tolerance)
     slope, offset = _ratio_lines(served, base, grid.ratios, guard.margin)
     chosen = np.isfinite(grid.worse)
@@ -69,7 +69,7 @@ def find_fail_bounds(served: Served, guard: RateGuard, base: float, alpha: float
 
 
 def find_pass_bounds(served: Served, guard: RateGuard, base: float, beta: float) -> Floats:
-    """Return up to how many events of the canary it passes, shape (moments, STATES); negative: it can't yet.
+    """Return the largest number of canary events with which it passes, shape (moments, STATES); negative: it can't yet.
 
     Two ways, weighed as `rates.log_pass` does for a stable version that was seen before: the ratio is under the
     tolerance, or the canary's share is negligible. The ratio helps only up to as many events as fit the margin
@@ -84,7 +84,7 @@ def find_pass_bounds(served: Served, guard: RateGuard, base: float, beta: float)
 
 
 def _find_margin_bounds(served: Served, guard: RateGuard, base: float) -> Floats:
-    """Return up to how many events the margin explains them clearly better than a ratio halfway to the tolerance."""
+    """Return the most events that the margin explains clearly better than a ratio halfway to the tolerance."""
     grid = grid_of(guard.margin, guard.tolerance)
     beside = grid.halfway > 0
     slope, offset = _ratio_lines(served, base, grid.ratios[beside], guard.margin)
@@ -93,7 +93,7 @@ def _find_margin_bounds(served: Served, guard: RateGuard, base: float) -> Floats
 
 
 def find_exclusion_bounds(served: Served, base: float, beta: float, bad: tuple[float, float]) -> Floats:
-    """Return up to how many events it is shown that the canary is under a ratio, or a share; as `find_pass_bounds`.
+    """Return the largest number of events that shows the canary to be under a ratio or a share; as `find_pass_bounds`.
 
     As `rates.log_under`: the null is the grid's point at the ratio or next below it.
     """
@@ -134,11 +134,11 @@ def _bound_by_share(served: Served, share: float) -> tuple[Floats, Floats]:
 
 
 def noise_moves(variance: Floats) -> Floats:
-    """Return the chances of z's values from one moment to the next, shape (moments - 1, STATES before, STATES after).
+    """Return transition probabilities of z between moments, shape (moments - 1, STATES before, STATES after).
 
-    z is a sum over its own spread, so it follows an autoregression. As the sum of coins that are tossed again with a
-    chance of 1 - r each, it has that one's mean, variance and correlation r exactly (Rouwenhorst 1995); the chain's
-    eigenvalues are the powers of r, its eigenvectors Krawtchouk's polynomials.
+    z is a sum over its own spread, so it follows an autoregression. As the sum of coins that are tossed again with
+    probability 1 - r each, it has that process's mean, variance and correlation r exactly (Rouwenhorst 1995); the
+    chain's eigenvalues are the powers of r, its eigenvectors Krawtchouk's polynomials.
     """
     correlation = np.sqrt(variance[:-1] / np.maximum(variance[1:], 1e-300))
     powers = correlation[:, None] ** np.arange(STATES)
@@ -156,7 +156,7 @@ def _ratio_lines(served: Served, base: float, ratios: Floats, null: float) -> tu
     variance = np.maximum(events @ along**2, 1e-300)
     skew = (events @ along**3) / variance**1.5
     spread = ((events * along) @ costs) / np.sqrt(variance)[:, None]
-    fewest = -(events @ along) / np.sqrt(variance)  # stable has no fewer than none
+    fewest = -(events @ along) / np.sqrt(variance)  # stable can't have fewer than 0
     z = np.maximum(NOISE + np.minimum(skew, 1.0)[:, None] * (NOISE**2 - 1) / 6, fewest[:, None])
     offset = -(events @ costs)[:, None, :] - z[:, :, None] * spread[:, None, :]
     return slope, offset

@@ -1,4 +1,4 @@
-"""How many events of the canary were seen, as a distribution: cells of one or more counts, by the noise's state."""
+"""Distribution of the number of canary events: cells of one or more counts, by the noise's state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from slipway.domain.judge.statistics.rates import Floats
 FEW = 320
 """More cells than this are merged, two by two, once the noise of one look spans them."""
 NOTHING = 1e-9
-"""Chance under which a cell at an end is dropped."""
+"""Probability under which a cell at an end is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Chances by count and state of the noise; cell i holds the `width` counts from `low + i * width` on."""
+    """Probabilities by count and state of the noise; cell i holds the `width` counts from `low + i * width` on."""
 
     low: int
     width: int
     chances: Floats
-    """Shape (STATES, cells); (2, STATES, cells) where it is told apart who waits for another metric: [1]."""
+    """Shape (STATES, cells); (2, STATES, cells) if canaries that wait for another metric are kept apart: [1]."""
 
     @property
     def mass(self) -> float:
-        """Return the whole chance."""
+        """Return the total probability."""
         return float(self.chances.sum())
 
     def above(self, counts: Floats) -> Floats:
-        """Return the share of each cell that is at or over `counts`, shape (..., STATES), as chances are."""
+        """Return the share of each cell at or over `counts` (..., STATES), in the shape of the probabilities."""
         shares = (self._ends - counts[..., None]) / self.width
         return np.minimum(np.maximum(shares, 0.0, out=shares), 1.0, out=shares)
 
     def up_to(self, counts: Floats) -> Floats:
-        """Return the share of each cell that is at or under `counts`, shape (..., STATES), as chances are."""
+        """Return the share of each cell at or under `counts` (..., STATES), in the shape of the probabilities."""
         return 1.0 - self.above(counts + 1)
 
     @property
@@ -50,34 +50,34 @@ class Cells:
         return Cells(low=self.low, width=self.width, chances=self.chances * shares)
 
     def moved(self, events: int) -> "Cells":
-        """Return the cells with so many events more."""
+        """Return the cells moved by this many events."""
         return Cells(low=self.low + events, width=self.width, chances=self.chances)
 
     def waiting(self) -> "Cells":
-        """Return the cells with all of them waiting for another metric, from where that matters on."""
+        """Return the cells with all of them waiting for another metric, in a plan where that matters."""
         if self.chances.ndim > NOISE_CHANCES.ndim + 1:
             return self
         return Cells(low=self.low, width=self.width, chances=np.stack([np.zeros_like(self.chances), self.chances]))
 
     def ready(self, share: float) -> "Cells":
-        """Return the cells with this share of those that wait, waiting no more."""
+        """Return the cells after this share of those that wait has stopped waiting."""
         came = share * self.chances[1]
         return Cells(low=self.low, width=self.width, chances=np.stack([self.chances[0] + came, self.chances[1] - came]))
 
 
 START = Cells(low=0, width=1, chances=NOISE_CHANCES[:, None])
-"""Nothing was seen."""
+"""No event yet."""
 
 
 def add_events(cells: Cells, events: float, moves: Floats) -> Cells:
-    """Return the distribution after a Poisson number of events with this mean came, and the noise moved on."""
+    """Return the distribution after a Poisson number of events with this mean and a step of the noise."""
     cells = _fit_cells(cells, events)
     length = cells.chances.shape[-1] + int((events + 8 * np.sqrt(events)) / cells.width) + 12
     size = 1 << (length - 1).bit_length()
     turn = 2 * np.pi * np.arange(size // 2 + 1) / size
     if cells.width == 1:
         factor = np.exp(events * np.expm1(-1j * turn))
-    else:  # as a normal number: its steps are finer than its spread
+    else:  # as a normal variable: its steps are finer than its spread
         factor = np.exp(-1j * turn * events / cells.width - turn**2 * events / cells.width**2 / 2)
     moved = np.fft.irfft(np.fft.rfft(moves.T @ cells.chances, size) * factor, size)[..., :length]
     return _trim_cells(cells.low, cells.width, np.maximum(moved, 0.0))
@@ -115,7 +115,7 @@ def _widen_cells(cells: Cells, width: int) -> Cells:
 
 
 def _trim_cells(low: int, width: int, chances: Floats) -> Cells:
-    """Return cells without the ends that hold nothing."""
+    """Return cells without negligible ends."""
     kept = np.flatnonzero(chances.sum(axis=tuple(range(chances.ndim - 1))) > NOTHING)
     first, last = (int(kept[0]), int(kept[-1]) + 1) if len(kept) else (0, 1)
     return Cells(low=low + first * width, width=width, chances=chances[..., first:last])

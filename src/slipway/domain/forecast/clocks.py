@@ -1,4 +1,4 @@
-r"""Clocks of evidence: what makes thousands of schedules comparable with a few walks.
+r"""Clocks of evidence: they compare thousands of schedules with only a few walks.
 
 Evidence against a canary of ratio r grows, per expected event of an equal canary, by
 
@@ -27,18 +27,18 @@ STEPS = 3
 REFERENCE = 0.2
 PASS_WEIGHTS = (0.01, REFERENCE, 0.5)
 PATIENCE = 30.0
-"""Reference walks go on for so many times the evidence that decides."""
+"""Reference walks last for this multiple of the evidence that decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """The chance that something happened, by a clock."""
+    """The probability that something happened, by a clock."""
 
     clock: Floats
     chance: Floats
 
     def at(self, clock: Floats) -> Floats:
-        """Return the chance at these times of the clock; any shape."""
+        """Return the probability at these times of the clock; any shape."""
         return np.interp(clock, self.clock, self.chance)
 
 
@@ -52,11 +52,11 @@ class Family:
     """Seconds; infinite: no such step."""
 
     def clocks(self, rates: Floats, seconds: Floats) -> Floats:
-        """Return how far clocks are at some moments, shape (schedules, moments); `rates` by schedule and step."""
+        """Return the clocks' readings at some moments, shape (schedules, moments); `rates` by schedule and step."""
         more = np.diff(rates, axis=1, prepend=0.0) * np.isfinite(self.begins)
         begins = np.where(np.isfinite(self.begins), self.begins, 0.0)
         clocks = np.zeros((len(begins), len(seconds)))
-        for step in range(STEPS):  # a step adds to the rate what it has over the one before
+        for step in range(STEPS):  # a step adds to the rate its difference from the step before
             clocks += more[:, step, None] * np.maximum(seconds - begins[:, step, None], 0.0)
         return clocks
 
@@ -99,7 +99,7 @@ def growth_rates(plan: Plan, metric: PredictedMetric, ratio: float) -> dict[int,
 
 
 def find_curve(plan: Plan, metric: PredictedMetric, ratio: float) -> Curve:
-    """Return the chance that a canary is found, by nats."""
+    """Return the probability that a canary is found, by nats."""
     growth = plan.requests_per_second * REFERENCE * metric.base * information_rate(ratio, REFERENCE / (1 - REFERENCE))
     enough = -np.log(metric.alpha) / growth
     found = walk_plan(_reference_nats(plan, REFERENCE, enough * PATIENCE, enough / 100), metric, ratio).found
@@ -107,7 +107,7 @@ def find_curve(plan: Plan, metric: PredictedMetric, ratio: float) -> Curve:
 
 
 def pass_curve(plan: Plan, metric: PredictedMetric) -> tuple[Curve, dict[int, float]]:
-    """Return the chance that a good canary passed by a clock, and the clock's pace per second by percent.
+    """Return the probability that a good canary passed, by a clock, and the clock's rate per second by percent.
 
     The clock is at 1 when half of the good ones passed.
     """

@@ -1,4 +1,4 @@
-"""What a plan is made of: legs of constant weight, the metrics that are followed through them, and the traffic."""
+"""A plan: legs of constant weight, the metrics that are followed through them, and the traffic."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,21 +20,21 @@ ALL_BUT = 0.999
 """A weight of 100 % leaves no reference; it is followed as if one request in a thousand went to stable."""
 
 HARDLY = 1e-3
-"""Seconds that count though replicas are cold: nothing at all has no variance."""
+"""Seconds that are counted even if replicas are cold, because a variance of 0 can't be used."""
 MANY = 10**9
-"""Requests of stable from which its share is known."""
+"""Requests of stable after which its share is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What serves now."""
+    """The service as it is now."""
 
     requests_per_second: float
     error_rate: float
     """Share of stable's requests that fail, over 0 and under 1."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no service has."""
+        """Reject numbers that no service has."""
         if not (math.isfinite(self.requests_per_second) and self.requests_per_second > 0):
             message = f"requests_per_second {self.requests_per_second:g}; expected a number over 0"
             raise ValueError(message)
@@ -45,19 +45,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """A time with one weight."""
+    """A period with one weight."""
 
     share: float
     """Of live requests that the canary gets; 1 for copies."""
     seconds: float
     at_least: float | None = None
-    """From when it may end earlier."""
+    """Seconds after which it may end early."""
     next_percent: int | None = None
     """Weight that follows; None: promotion."""
     copies: bool = False
-    """Shadow: every request goes to both, nobody gets the canary's answers."""
+    """Shadow: every request goes to both, and no client gets the canary's answers."""
     cold_seconds: float = 0.0
-    """From its beginning on nothing is weighed for so long: replicas may be cold."""
+    """Seconds from its beginning in which nothing is weighed, because replicas may be cold."""
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -118,7 +118,7 @@ def legs_of(rollout: RolloutSpec, *, copies: bool = True) -> tuple[Leg, ...]:
 
 
 def _at_least(shadow: ShadowSpec) -> float | None:
-    """Return from when copies may end the shadow; None: never before its time."""
+    """Return the seconds after which copies may end the shadow; None: never early."""
     least = shadow.at_least_seconds
     return None if least is None or least >= shadow.duration_seconds else least
 
@@ -126,7 +126,7 @@ def _at_least(shadow: ShadowSpec) -> float | None:
 def metrics_of(spec: ReleaseSpec, service: Service) -> dict[Check, PredictedMetric]:
     """Return the metrics whose events can be predicted: errors (on copies too), and slow answers.
 
-    A service level in milliseconds says nothing of how many answers are over it; its share is put at 1 - quantile too.
+    A service level in milliseconds doesn't give the share of answers over it; 1 - quantile is assumed for it too.
     """
     alphas = {one.check: one.alpha for one in score_metrics(NO_EVIDENCE, spec)}
     judging = spec.judge
@@ -148,7 +148,7 @@ def _build_metric(judging: JudgeSpec, guard: RateGuard, alpha: float, base: floa
 def on_copies(metric: PredictedMetric, ratio: float) -> tuple[PredictedMetric, float]:
     """Return the metric and the ratio as the judge counts copies: without those on which both arms fail.
 
-    It leaves them out where any difference counts (a margin of 1). Both are taken to fail independently.
+    It leaves them out if any difference counts (a margin of 1). Failures of both are assumed to be independent.
     """
     if metric.guard.margin > 1:
         return metric, ratio
@@ -158,19 +158,19 @@ def on_copies(metric: PredictedMetric, ratio: float) -> tuple[PredictedMetric, f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a canary goes through."""
+    """The course of a canary."""
 
     legs: tuple[Leg, ...]
     look_seconds: float
     requests_per_second: float
     wait_seconds: float = 0.0
-    """How long the last leg goes on for evidence."""
+    """How long the last leg is extended to collect evidence."""
     even: bool = False
-    """Requests come so evenly that both arms have some in every look."""
+    """Requests are so even that both arms have some in every look."""
 
     @property
     def shadow(self) -> "Plan | None":
-        """Return the plan of the copies alone, which are judged by themselves; None: there are none."""
+        """Return the plan of the copies, which are judged separately; None: there are none."""
         return replace(self, legs=self.legs[:1], wait_seconds=0.0) if self.legs[0].copies else None
 
     @property
@@ -186,8 +186,8 @@ class Plan:
     def counted(self, leg: Leg) -> tuple[float, float]:
         """Return canary's and stable's requests per second that the judge can use in a leg.
 
-        A look in which one arm had no request says nothing (`rates.log_likelihoods`). With Poisson numbers of requests,
-        the other arm had one with the chance 1 - exp(-requests).
+        A look in which one arm had no request carries no information (`rates.log_likelihoods`). With Poisson numbers of
+        requests, the other arm had one with probability 1 - exp(-requests).
         """
         canary, stable = (self.requests_per_second * rate for rate in leg.rates)
         if leg.copies or self.even:
@@ -206,7 +206,7 @@ class Plan:
 
 
 def plan_of(spec: ReleaseSpec, service: Service, *, copies: bool = True) -> Plan:
-    """Return the plan that a spec is for a service; without `copies` the shadow is left out."""
+    """Return the plan that a spec gives for a service; without `copies` the shadow is left out."""
     return Plan(
         legs=legs_of(spec.rollout, copies=copies),
         look_seconds=spec.rollout.look_interval_seconds,

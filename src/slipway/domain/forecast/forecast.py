@@ -14,17 +14,18 @@ from slipway.domain.rollout.baking import spec_after_promotion
 from slipway.domain.spec.release import ReleaseSpec
 
 SEEN = 0.8
-"""Chance from which a change is said to be seen."""
+"""Probability from which a change counts as seen."""
 SHOWN = (1.5, 2.0, 5.0)
-"""Ratios that are told of; and a canary that fails everything."""
+"""Ratios that are reported; and a canary that fails everything."""
 LATE_RATIO = 5.0
-"""What is told of faults that begin after promotion."""
+"""The ratio that is reported for faults that begin after promotion."""
 DAY = 86400.0
 LARGEST = 1e3
 CLOSE = 0.02
-"""Ratios as near as this to the largest can't be told from it."""
+"""Ratios as near as this to the largest can't be distinguished from it."""
 ASIDE = 0.93
-"""The logarithm of the smallest ratio that is seen is about so much of the one that is over the bound at the end."""
+"""The logarithm of the smallest ratio that is seen, as a share of that of the ratio that is over the bound at the
+end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,24 +39,24 @@ class StepForecast:
     canary_requests: float
     """In its whole duration."""
     smallest_ratio: float | None
-    """Found with a chance of `SEEN` within the duration, by this step alone; None: not even a canary that fails all."""
+    """Found with probability `SEEN` within the duration, by this step alone; None: not even a canary that fails all."""
     seconds_to_double: float | None
-    """By when this step alone finds a doubling with a chance of `SEEN`; None: not in a day."""
+    """Seconds in which this step alone finds a doubling with probability `SEEN`; None: not in a day."""
     day_ratio: float | None
-    """About the smallest ratio that it would see in a day, alone; None: none."""
+    """About the smallest ratio that it would find in a day, alone; None: none."""
     found: dict[str, float]
-    """Chance that a canary is found by its end, by name of the ratio: "1.5x", "broken"."""
+    """Probability that a canary is found by its end, by name of the ratio: "1.5x", "broken"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a spec's steps do for one service."""
+    """The effect of a spec's steps for one service."""
 
     service: Service
     plan: Plan
     steps: tuple[StepForecast, ...]
     bad: dict[str, WalkResult]
-    """What becomes of bad canaries, by name of the ratio."""
+    """Results for bad canaries, by name of the ratio."""
     live_only: WalkResult
     """One that fails twice as often in live requests, and as often as stable on copies."""
     good: WalkResult
@@ -92,7 +93,7 @@ def forecast_rollout(spec: ReleaseSpec, service: Service, ratios: Sequence[float
 
 
 def _forecast_late_fault(spec: ReleaseSpec, plan: Plan, service: Service) -> WalkResult | None:
-    """Return what becomes of a fault that begins at promotion, beside the requests held back."""
+    """Return the result for a fault that begins at promotion, compared with the requests held back."""
     if not spec.rollout.compares_while_baking or service.error_rate * LATE_RATIO >= 1:
         return None
     errors = metrics_of(spec_after_promotion(spec), service)[Check.ERRORS]
@@ -102,7 +103,7 @@ def _forecast_late_fault(spec: ReleaseSpec, plan: Plan, service: Service) -> Wal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Canaries:
-    """What becomes of canaries in one plan; each walk is done once."""
+    """Results for canaries in one plan; each walk is done once."""
 
     plan: Plan
     metrics: dict[Check, PredictedMetric]
@@ -113,7 +114,7 @@ class _Canaries:
     def outcome(self, ratio: float, ratio_of_copies: float | None = None) -> WalkResult:
         if ratio not in self.walked:
             errors = self.metrics[Check.ERRORS]
-            rest = self.rest if ratio < errors.guard.tolerance else None  # worse ones hardly pass, rest or not
+            rest = self.rest if ratio < errors.guard.tolerance else None  # worse ones hardly pass in any case
             self.walked[ratio] = walk_plan(self.plan.live, errors, ratio, rest=rest)
         shadow, same = self.plan.shadow, ratio if ratio_of_copies is None else ratio_of_copies
         if shadow is None:
@@ -125,7 +126,7 @@ class _Canaries:
 
 
 def name_ratio(ratio: float) -> str:
-    """Return how a ratio is called.
+    """Return the name of a ratio.
 
     >>> name_ratio(2.0), name_ratio(1.25)
     ('2x', '1.25x')
@@ -134,9 +135,9 @@ def name_ratio(ratio: float) -> str:
 
 
 def smallest_seen(plan: Plan, leg: Leg, metric: PredictedMetric, seconds: float) -> float | None:
-    """Return the smallest ratio that this leg alone finds within `seconds` with a chance of `SEEN`; None: none.
+    """Return the smallest ratio that this leg alone finds within `seconds` with probability `SEEN`; None: none.
 
-    The normal quantile of the chance is nearly a line over the logarithm of the ratio: two walks draw it.
+    The normal quantile of the probability is nearly linear in the logarithm of the ratio: two walks determine it.
     """
     alone = _leg_alone(plan, leg, seconds)
     high = min(1 / metric.base, LARGEST)
@@ -179,7 +180,7 @@ def _leg_alone(plan: Plan, leg: Leg, seconds: float) -> Plan:
 
 
 def _find_marginal_ratio(alone: Plan, metric: PredictedMetric, high: float) -> float:
-    """Return the ratio whose evidence is over the bound at the very end with a chance of `SEEN`: a little too large."""
+    """Return the ratio whose evidence is over the bound at the very end with probability `SEEN`: a little too large."""
     served = alone.served(np.zeros(1), 0, np.array([alone.seconds]))
     fails = boundaries.find_fail_bounds(served, metric.guard, metric.base, metric.alpha)[0]
     mean = served.canary[0, 0] * metric.base
@@ -192,9 +193,9 @@ def _find_marginal_ratio(alone: Plan, metric: PredictedMetric, high: float) -> f
 
 
 def rest_of(live: Plan, metrics: dict[Check, PredictedMetric]) -> Rest | None:
-    """Return when a good canary's latency passes, beside its errors; None: it is not waited for.
+    """Return when a good canary's latency passes, in addition to its errors; None: it is not waited for.
 
-    They are taken as independent. Steps that end early by the errors alone last as long as they do in the mean.
+    They are assumed to be independent. Steps that end early by the errors alone are given their mean duration.
     """
     latency = metrics.get(Check.LATENCY)
     if latency is None or not latency.guard.required:

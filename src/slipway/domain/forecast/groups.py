@@ -9,7 +9,7 @@ from slipway.domain.forecast.cells import Cells, pool_cells
 from slipway.domain.judge.statistics.rates import Floats
 
 POOLS = 5
-"""Canaries that leave a leg at different times go on as so many groups."""
+"""Canaries that leave a leg at different times continue as this many groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +19,12 @@ class Group:
     at: float
     """Seconds since the plan began."""
     spent: Floats
-    """Seconds in each leg so far of which looks weighed."""
+    """Seconds in each leg so far whose looks were weighed."""
     cells: Cells
 
 
 def pool_groups(groups: Sequence[Group], rates: Floats) -> list[Group]:
-    """Return few groups instead of many: those that left at about the same time go on together.
+    """Return few groups instead of many: those that left at about the same time are merged.
 
     `rates`: events of an equal canary per second, by leg.
     """
@@ -40,9 +40,9 @@ def pool_groups(groups: Sequence[Group], rates: Floats) -> list[Group]:
 
 
 def _pool_one(groups: Sequence[Group], rates: Floats) -> Group:
-    """Return one group that left at the mean time: each count is moved by what was expected in between.
+    """Return one group that left at the mean time: each count is moved by the events expected in between.
 
-    So a canary has as many events more than expected as before, and not those of an hour in half of it.
+    So the excess of a canary's events over the expected number is kept.
     """
     shares = np.array([group.cells.mass for group in groups])
     shares /= shares.sum()

@@ -1,4 +1,4 @@
-"""How many replicas each step needs: the arithmetic of `scaling`, for a load that is given."""
+"""How many replicas each step needs: the arithmetic of `scaling`, for a given load."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class StepReplicas:
     """`shadow`, `step 1` .. or `promotion`."""
     canary: int
     stable: int
-    """What its share needs; while it has more the autoscaler takes them away slowly."""
+    """Replicas that its share needs; the autoscaler removes any surplus slowly."""
 
 
 def forecast_replicas(spec: ReleaseSpec, at_work: float) -> tuple[StepReplicas, ...]:
-    """Return what each step needs when so many requests are at work at once; nothing where the spec has no such signal.
+    """Return what each step needs with this many requests in flight; nothing if the spec has no such signal.
 
-    Source: `scaling.needed_replicas`, which the rollout itself asks before it moves traffic.
+    Source: `scaling.needed_replicas`, which the rollout itself uses before it moves traffic.
     """
     bounds = spec.serving.replicas if isinstance(spec.serving, KubernetesServingSpec) else None
     if bounds is None or bounds.in_flight is None:

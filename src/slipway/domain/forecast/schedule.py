@@ -1,20 +1,21 @@
 r"""The schedule that costs least: a short low step against catastrophes, then a weight that decides.
 
-**What is minimized.** With chance p the canary is bad; its ratio is then any of `BAD_RATIOS` or "fails everything",
-with equal chances (log-uniform from 1.5 to 32, and broken). Ratios that the spec calls good (under its tolerance, or a
-share under `negligible`) are left out. The cost, in seconds of a good model's delay, is
+**What is minimized.** With probability p the canary is bad; its ratio is then any of `BAD_RATIOS` or "fails
+everything", with equal probabilities (log-uniform from 1.5 to 32, and broken). Ratios that the spec calls good (under
+its tolerance, or a share under `negligible`) are left out. The cost, in seconds of a good model's delay, is
 
     p * E[failed answers of the canary until it is rolled back] * seconds_per_bad_request
         + (1 - p) * E[seconds until a good canary is promoted].
 
 **Over what.** All schedules of one to three steps with weights of `clocks.WEIGHTS`, going up, where every step but the
 last lasts one of `clocks.LOOKS` looks, and the last goes on until the judge passes the canary: about 2,000, every one
-evaluated by `clocks`. The best schedule's figures are then walked in full: they, not the clocks', are told.
+evaluated by `clocks`. The best schedule's figures are then walked in full: these are reported, not those of the clocks.
 
-**What is optimal about it, and what is not.** It is the least of this family under this prior and these clocks. A rule
-that moves the weight with the evidence could do better; steps of the spec that may end early are such a rule. Faults
-that only load shows are not modelled, nor are those that the shadow would find: it costs nothing, so steps are for what
-shows only in live requests. Promoting a bad canary by mistake (chance at most beta) is not counted.
+**What is optimal about it, and what is not.** It has the least cost of this family under this prior and these clocks. A
+rule that moves the weight with the evidence could do better; steps of the spec that may end early are such a rule.
+Faults that show only under load are not modelled, nor are those that the shadow would find: it costs nothing, so steps
+are for faults that show only in live requests. Promoting a bad canary by mistake (probability at most beta) is not
+counted.
 """
 
 from collections.abc import Sequence
@@ -39,12 +40,12 @@ class Costs:
     """What exposure and delay cost."""
 
     bad_share: float = 0.1
-    """Chance that a canary is bad."""
+    """Probability that a canary is bad."""
     seconds_per_bad_request: float = 60.0
     """Delay of a good model that is as bad as one failed answer."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no chance, or no price."""
+        """Reject numbers that are no probability, or no price."""
         if not 0 < self.bad_share < 1:
             message = f"bad_share {self.bad_share:g}; expected a chance over 0 and under 1, such as 0.1"
             raise ValueError(message)
@@ -55,13 +56,13 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """A sensitivity: this ratio is found within this time with a chance of `SEEN`."""
+    """A sensitivity: this ratio is found within this time with probability `SEEN`."""
 
     ratio: float
     within_seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no regression, or no time."""
+        """Reject numbers that are no regression, or no duration."""
         if not 1 < self.ratio < float("inf"):
             message = f"ratio {self.ratio:g}; expected a number over 1: how many times as often the canary fails"
             raise ValueError(message)
@@ -72,7 +73,7 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedSchedule:
-    """What a schedule does, without the shadow, by full walks."""
+    """A schedule's figures, without the shadow, by full walks."""
 
     cost: float
     """In seconds of a good model's delay."""
@@ -84,20 +85,20 @@ class PricedSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Steps, and what they do."""
+    """Proposed steps, and their figures."""
 
     steps: tuple[tuple[int, float], ...]
     """Percent and seconds; the last step's seconds are those by which 9 of 10 good canaries pass."""
     last_at_least: float
-    """The last step may end from here, as soon as the judge passes the canary."""
+    """Seconds after which the last step may end, as soon as the judge passes the canary."""
     priced: PricedSchedule
     wanted_seconds: float | None
-    """By when what is wanted is found with a chance of `SEEN`; None: nothing is wanted."""
+    """When the required ratio is found with probability `SEEN`; None: nothing is required."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """What is known before schedules are compared."""
+    """Values known before schedules are compared."""
 
     plan: Plan
     metrics: dict[Check, PredictedMetric]
@@ -120,7 +121,7 @@ class _Search:
         return self._proposal(every, best, float(seconds[-1])) if np.isfinite(cost[best]) else None
 
     def _in_time(self, every: Family) -> Floats:
-        """Return which schedules find what is wanted."""
+        """Return which schedules meet the requirements."""
         if self.wanted is None:
             return np.ones(len(every.weights))
         errors, ratio, look = self.metrics[Check.ERRORS], self.wanted.ratio, self.plan.look_seconds
@@ -152,7 +153,7 @@ class _Search:
 def propose_schedule(
     spec: ReleaseSpec, service: Service, costs: Costs, wanted: Requirements | None = None
 ) -> Proposal | None:
-    """Return the schedule that costs least; None: no schedule finds what is wanted in time."""
+    """Return the schedule that costs least; None: no schedule meets the requirements in time."""
     plan, metrics = plan_of(spec, service, copies=False), metrics_of(spec, service)
     return _Search(plan=plan, metrics=metrics, costs=costs, wanted=wanted).best()
 
@@ -183,18 +184,18 @@ def price_plan(plan: Plan, metrics: dict[Check, PredictedMetric], costs: Costs) 
 
 
 def _waited_for(metrics: dict[Check, PredictedMetric]) -> list[PredictedMetric]:
-    """Return what must pass: errors, where nothing is required (`judge.decision`)."""
+    """Return the metrics that must pass: errors, if nothing is required (`judge.decision`)."""
     return [one for one in metrics.values() if one.guard.required] or [metrics[Check.ERRORS]]
 
 
 def _list_looks(plan: Plan, horizon: float) -> Floats:
-    """Return looks: all of the first, then fewer, to the horizon."""
+    """Return looks up to the horizon: all of the first ones, then fewer."""
     later = np.round(np.geomspace(16, max(horizon / plan.look_seconds, 64.0), 64))
     return plan.look_seconds * np.unique(np.concatenate([np.arange(17), later]))
 
 
 def _find_exposures(every: Family, plan: Plan, metric: PredictedMetric, ratio: float, seconds: Floats) -> Floats:
-    """Return the expected failed answers until rollback, by schedule. What comes before a look is served."""
+    """Return the expected failed answers until rollback, by schedule. Requests before a look are served."""
     served = every.clocks(every.weights * plan.requests_per_second * min(metric.base * ratio, 1.0), seconds)
     nats = every.clocks(every.by_weight(clocks.growth_rates(plan, metric, ratio)), seconds)
     found = clocks.find_curve(plan, metric, ratio).at(nats)

@@ -1,13 +1,13 @@
 """How evidence grows through a plan, look by look: when a canary is found, and when it passes.
 
 The number of the canary's events is a Poisson process of known rate; `cells` holds its distribution among the canaries
-about which nothing was decided yet, `boundaries` says at which number something is. Every look moves the distribution
-on (exactly for counts under a few hundred, by its first two moments beyond) and takes away what was decided. Looks at
-which next to nothing can have come are taken together.
+that are not decided yet, `boundaries` gives the numbers that decide. Every look advances the distribution (exactly for
+counts under a few hundred, by its first two moments beyond) and removes what was decided. Looks in which events are
+very unlikely are merged.
 
 Copies are judged by a check of their own, and live evidence begins after them: each is a walk by itself, and
-`after_copies` puts them one after the other. Where the rollout waits for other metrics too (`Rest`), those that wait
-for them are followed apart.
+`after_copies` joins them. Where the rollout waits for other metrics too (`Rest`), those that wait for them are followed
+apart.
 """
 
 from collections.abc import Sequence
@@ -25,51 +25,51 @@ from slipway.domain.forecast.groups import Group, pool_groups
 from slipway.domain.judge.statistics.rates import Floats
 
 FINENESS = 0.04
-"""Looks are taken together until the expected events grew by this share."""
+"""Looks are merged until the expected events grew by this share."""
 NEXT_TO_NOTHING = 0.25
-"""Expected events of the canary under which looks are taken together."""
+"""Expected events of the canary under which looks are merged."""
 MOMENTS = 6
-"""A leg has at least so many moments, where it has so many looks."""
+"""A leg has at least this many moments, if it has that many looks."""
 BLOCK = 24
-"""Moments whose boundaries are worked out together."""
+"""Moments whose boundaries are computed together."""
 JUST_BEFORE = 1e-6
 """Seconds: nothing happens between two looks."""
 ANY = 1e18
 """Whatever number of events."""
 SETTLED = 1e-4
-"""Where less than this chance is open, the rest of the plan says nothing."""
+"""If less than this probability is undecided, the rest of the plan is skipped."""
 
 
 Noted = tuple[float, float, int, float]
-"""First look, last look, leg, chance."""
+"""First look, last look, leg, probability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chances:
-    """When something happens, as chances that add up to that of its ever happening."""
+    """When something happens, as probabilities that add up to that of its ever happening."""
 
     first: Floats
     """Seconds of the first look at which it may have happened."""
     last: Floats
-    """Seconds of the last one; the same where one look was followed alone."""
+    """Seconds of the last one; the same if the look was not merged."""
     chance: Floats
     legs: NDArray[np.int64]
     """Number of the leg in which it happens."""
 
     @property
     def ever(self) -> float:
-        """Return the chance of its ever happening."""
+        """Return the probability of its ever happening."""
         return float(self.chance.sum())
 
     def by(self, seconds: ArrayLike) -> Floats:
-        """Return the chance that it has happened by then; any shape."""
+        """Return the probability that it has happened by then; any shape."""
         at = np.asarray(seconds, dtype=float)[..., None]
         passed = np.clip((at - self.first) / np.maximum(self.last - self.first, JUST_BEFORE), 0.0, 1.0)
         by: Floats = (np.where(at >= self.last - 1e-9, 1.0, passed) * self.chance).sum(axis=-1)
         return by
 
     def quantile(self, share: float) -> float | None:
-        """Return by which second it has happened with this chance; None: never."""
+        """Return the second by which it has happened with this probability; None: never."""
         if self.ever < share:
             return None
         points = np.unique(np.concatenate([self.first - JUST_BEFORE, self.last]))
@@ -78,13 +78,13 @@ class Chances:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkResult:
-    """What becomes of a canary of one ratio."""
+    """The result for a canary of one ratio."""
 
     ratio: float
     found: Chances
     """It is rolled back."""
     promoted: Chances
-    """It passes where the plan waits for that, and so has the rest."""
+    """It passes where the plan waits for that, and so does the rest."""
     entered: tuple[float | None, ...]
     """Mean second at which each leg begins; None: it never does."""
     bad_requests: float
@@ -100,13 +100,13 @@ class Rest:
     """Seconds at which each leg begins."""
 
     def by(self, number: int, seconds: Floats) -> Floats:
-        """Return the chance that it has passed so many seconds after a leg began."""
+        """Return the probability that it has passed this many seconds after a leg began."""
         return self.passed.by(self.begins[number] + seconds)
 
 
 @dataclass(slots=True)
 class _Walker:
-    """One canary on its way."""
+    """One canary's walk through a plan."""
 
     plan: Plan
     metric: PredictedMetric
@@ -160,20 +160,20 @@ class _Walker:
         return cells
 
     def _told_apart(self, number: int, cells: Cells, times: Floats) -> tuple[Cells, Floats | None]:
-        """Return cells by whether they wait for the rest, and the shares of those that cease to, by moment."""
+        """Return cells by whether they wait for the rest, and the shares of those that stop waiting, by moment."""
         if self.rest is None or not self.plan.legs[number].asks_for_pass:
             return cells, None
         passed = self.rest.by(number, times)
         return cells.waiting(), np.diff(passed) / np.maximum(1 - passed[:-1], 1e-9)
 
     def _noted(self, events: list[Noted], cells: Cells, shares: Floats, when: tuple[float, float, int]) -> Cells:
-        """Write down that this happened to these shares of the cells; return the others."""
+        """Record that this happened to these shares of the cells; return the others."""
         left = cells.without(shares)
         events.append((*when, cells.mass - left.mass))
         return left
 
     def _enough(self, leg: Leg, counted: Served, times: Floats) -> Floats:
-        """Return up to how many events a canary leaves the leg before its time is over, at every moment."""
+        """Return the largest number of events with which a canary leaves the leg early, at every moment."""
         guard, base, beta = self.metric.guard, self.metric.base, self.metric.beta
         least = leg.seconds if leg.at_least is None and leg.next_percent is None and not leg.copies else leg.at_least
         never = np.full((len(times), boundaries.STATES), -1.0)
@@ -216,7 +216,7 @@ class _Walker:
 def walk_plan(
     plan: Plan, metric: PredictedMetric, ratio: float, *, rest: Rest | None = None, ends_with_pass: bool = False
 ) -> WalkResult:
-    """Return what becomes of a canary whose events come `ratio` times as often as stable's.
+    """Return the result for a canary whose events are `ratio` times as frequent as stable's.
 
     All legs are of copies, or all are live. `ends_with_pass`: the first pass is the end, in whatever leg asks for one.
     """
@@ -247,7 +247,7 @@ def ends_after(copies: WalkResult, longest: float) -> float:
 
 
 def after_copies(copies: Chances | None, live: WalkResult, seconds: float) -> WalkResult:
-    """Return what becomes of a canary that is found on copies so, in so many seconds, and then live so."""
+    """Return the result for a canary from the results on copies, the shadow's mean seconds, and the live result."""
     if copies is None:
         return live
     open_ = 1 - copies.ever

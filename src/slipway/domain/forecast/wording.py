@@ -1,4 +1,4 @@
-"""What a plan says, in sentences."""
+"""Forecasts in sentences."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
 def format_duration(seconds: float | None, otherwise: str = "never") -> str:
-    """Return a duration as people say it, in two digits or so.
+    """Return a duration in a readable unit, with about two digits.
 
     >>> [format_duration(seconds) for seconds in (45.0, 540.0, 9000.0, 200000.0, None)]
     ['45 s', '9 min', '2.5 h', '2.3 days', 'never']
@@ -37,7 +37,7 @@ def format_percent(chance: float) -> str:
 
 
 def format_ratio(value: float | None, otherwise: str = "nothing") -> str:
-    """Return a ratio as it is shown.
+    """Return a ratio as text.
 
     >>> format_ratio(1.846), format_ratio(24.3), format_ratio(None)
     ('1.85x', '24x', 'nothing')
@@ -71,7 +71,7 @@ def describe_capacity(steps: tuple[StepReplicas, ...], at_work: float) -> str:
 
 
 def describe_forecast(seen: Forecast) -> Iterator[str]:
-    """Yield what a spec's steps do, for people."""
+    """Yield sentences on a spec's steps."""
     shadow = next((one for one in seen.steps if one.name == "shadow"), None)
     rate = f"{seen.service.requests_per_second:g} requests/s"
     for step in seen.steps:
@@ -88,7 +88,7 @@ def describe_forecast(seen: Forecast) -> Iterator[str]:
 
 
 def _describe_rest(seen: Forecast) -> Iterator[str]:
-    """Yield what comes before, between and after the steps."""
+    """Yield sentences on what is before, between and after the steps."""
     legs, begins = seen.plan.legs, seen.good.entered
     if legs[0].copies and legs[0].at_least is not None and len(begins) > 1 and begins[1] is not None:
         yield (
@@ -187,7 +187,7 @@ def compare_proposal(proposal: Proposal, now: PricedSchedule, costs: Costs) -> I
 
 
 def describe_impossible(wanted: Requirements) -> str:
-    """Say that nothing finds what is wanted."""
+    """State that no schedule meets the requirements."""
     asked = f"a canary that fails {wanted.ratio:g} times as often within {format_duration(wanted.within_seconds)}"
     return (
         f"No schedule of one to three steps of 1 to 50 % finds {asked} with a chance of {100 * SEEN:.0f} %: "
