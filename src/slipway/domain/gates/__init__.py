@@ -1,1 +1,1 @@
-"""What can stop a release before any traffic."""
+"""Gates: checks that can stop a release before any traffic."""

@@ -1,4 +1,4 @@
-"""Whether an answer to a row depends on the rows beside it: only where it does not may requests be run together."""
+"""Whether an answer to a row depends on the other rows of its batch: only if it does not may requests be batched."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from slipway.domain.gates.parity import Answers
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6
-"""What float32 sums may differ by when a matrix product is cut otherwise: 1e-4 is far over it, and far under what a
-model that looks at the whole batch (a scale over all of it, say) changes."""
+"""Tolerance: far over the difference of float32 sums when a matrix product is split differently, and far under the
+effect of a model that uses the whole batch (for example to scale by it)."""
 
 
 def rows_independent(together: Answers, alone: Answers) -> bool:
-    """Tell whether the same rows, in the same order, got the same answers in one batch and each by itself.
+    """Return whether the same rows, in the same order, got the same answers in one batch and each by itself.
 
     >>> one = Answers(predictions=np.array([1, 0]), probabilities=np.array([[0.2, 0.8], [0.9, 0.1]]))
     >>> rows_independent(one, one)

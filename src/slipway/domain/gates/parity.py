@@ -1,7 +1,7 @@
-"""Whether two forms of a model say the same: the gate between an original and what was made of it.
+"""Whether two forms of a model give the same answers: the gate between an original and its conversion.
 
-Labels must agree, except where the original itself can hardly decide. Numbers must agree within a tolerance; NaN equals
-NaN. Edge rows (zeros, extremes, nulls) are judged by the same rules and counted apart.
+Labels must agree, except on rows where the original's margin is small. Numbers must agree within a tolerance; NaN
+equals NaN. Edge rows (zeros, extremes, nulls) are judged by the same rules and counted apart.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ LABEL_KINDS = "biuUSO"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What one form of a model answered to some rows."""
+    """Answers of one form of a model to some rows."""
 
     predictions: NDArray[np.generic]
     """Shape (rows,) or (rows, outputs)."""
     probabilities: NDArray[np.floating] | None = None
-    """Shape (rows, classes); None: the model gives none."""
+    """Shape (rows, classes); None: the model has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class _Tally:
     close_calls: int
     """Rows whose labels differ where the original's margin is under the bound."""
     wrong: int
-    """Rows whose labels differ where the original is sure, or whose predicted numbers are too far apart."""
+    """Rows whose labels differ although the original's margin is over the bound, or whose numbers are too far apart."""
     far: int
     """Rows whose probabilities are too far apart."""
     bad: int
@@ -134,7 +134,7 @@ def _labels_differ(ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> ND
 
 
 def _label_margins(answers: Answers) -> NDArray[np.floating]:
-    """Distance of the two best probabilities by row; infinite where there are none, so that every label counts."""
+    """Distance of the two best probabilities by row; infinite if there are none, so that every label counts."""
     if answers.probabilities is None or answers.probabilities.shape[1] < 2:  # noqa: PLR2004 - a margin needs two
         return np.full(len(answers.predictions), np.inf)
     best = np.sort(answers.probabilities, axis=1)

@@ -1,14 +1,14 @@
 """The quality gate: a challenger must be good enough, and not worse than the champion by more than the tolerance.
 
-Both answer the same labelled rows, so they are compared row by row: rows that are hard for both say nothing about the
-difference. Two questions, the worse answer counts:
+Both answer the same labelled rows, so they are compared row by row: rows that are hard for both carry no information on
+the difference. Two questions, the worse answer counts:
 
-* beside the champion (non-inferiority): PASS when the difference is over minus the tolerance with the spec's
-  confidence, FAIL when it is under it with the same confidence, INCONCLUSIVE otherwise. Each end of the interval holds
+* beside the champion (non-inferiority): PASS when the difference is above minus the tolerance with the spec's
+  confidence, FAIL when it is below with the same confidence, INCONCLUSIVE otherwise. Each end of the interval holds
   alone with that confidence: a one-sided test in either direction. So a challenger that is surely worse, but by less
-  than the tolerance, passes, and the sentence says so.
+  than the tolerance, passes, and the sentence states that.
 * against the spec's floor (for errors: ceiling): FAIL when surely beyond it, INCONCLUSIVE when the measured value is
-  beyond it and chance can explain that, PASS otherwise.
+  beyond it but chance can explain that, PASS otherwise.
 """
 
 import math
@@ -63,8 +63,8 @@ def judge_quality(
 def paired_interval(only_first: int, only_second: int, rows: int, confidence: float) -> tuple[float, float]:
     """Return the score interval of a difference of paired proportions, second minus first.
 
-    only_first, only_second: rows that only the one or the other got right; rows: all of them, at least one. Each end
-    holds alone with `confidence` (0.975 gives the usual two-sided 95 % interval).
+    only_first, only_second: rows that only the first or only the second got right; rows: all of them, at least one.
+    Each end holds alone with `confidence` (0.975 gives the usual two-sided 95 % interval).
 
     Source: T. Tango, Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design, Statistics in Medicine 17 (1998) 891-908. Recommended by Fagerland, Lydersen and Laake, Statistics in
@@ -78,7 +78,7 @@ def paired_interval(only_first: int, only_second: int, rows: int, confidence: fl
     estimate = (only_second - only_first) / rows
 
     def inside(delta: float) -> bool:
-        """Whether the score test keeps this difference."""
+        """Whether the score test accepts this difference."""
         a, c = 2 * rows, -only_first * delta * (1 - delta)
         b = -only_second - only_first + (2 * rows - only_second + only_first) * delta
         constrained = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
@@ -102,7 +102,7 @@ def proportion_upper(right: int, rows: int, confidence: float) -> float:
 def mean_interval(values: Losses, confidence: float) -> tuple[float, float]:
     """Return Student's interval of a mean; each end holds alone with `confidence`. Unbounded for a single value.
 
-    Exact for normal values, otherwise approximate: trust it from some 30 rows.
+    Exact for normal values, otherwise approximate: reliable from about 30 rows.
 
     >>> [round(end, 3) for end in mean_interval(np.array([1.0, 2.0, 3.0, 4.0]), 0.975)]
     [0.446, 4.554]
@@ -216,7 +216,7 @@ def _finding_beyond(words: str, spec: QualitySpec, *, surely: bool) -> _Finding:
 
 
 def _format_gain(gained: float, spec: QualitySpec) -> str:
-    """Say a difference: in points for accuracy, in the metric's unit for errors.
+    """Format a difference: in points for accuracy, in the metric's unit for errors.
 
     >>> _format_gain(0.0333, QualitySpec()), _format_gain(-0.2, QualitySpec(metric="mean_absolute_error"))
     ('3.3 points better', '0.2 worse')
@@ -226,7 +226,7 @@ def _format_gain(gained: float, spec: QualitySpec) -> str:
 
 
 def _format_interval(low: float, high: float, spec: QualitySpec) -> str:
-    """Say an interval, with directions only where its ends differ in them.
+    """Format an interval, with directions only if its ends differ in them.
 
     >>> [_format_interval(*ends, QualitySpec()) for ends in ((0.012, 0.056), (-0.031, -0.01), (-0.01, 0.02))]
     ['1.2 to 5.6', '1.0 to 3.1', '1.0 worse to 2.0 better']
@@ -242,7 +242,7 @@ def _format_amount(gained: float, spec: QualitySpec) -> str:
 
 
 def _format_percent(share: float, digits: int | None = None) -> str:
-    """Say a share, with one decimal or with so many significant digits.
+    """Format a share, with one decimal or with this many significant digits.
 
     >>> _format_percent(0.97777), _format_percent(0.95, 3)
     ('97.8 %', '95 %')
@@ -257,7 +257,7 @@ def _compute_losses(truth: Predictions, predictions: Predictions, spec: QualityS
 
 
 def _find_mismatch(truth: Predictions, predictions: Predictions, spec: QualitySpec) -> str:
-    """Return why predictions can't be compared with the truth, in words; empty where they can."""
+    """Return why predictions can't be compared with the truth, in words; empty if they can."""
     if predictions.shape != truth.shape:
         shapes = [" x ".join(map(str, array.shape)) for array in (predictions, truth)]
         return f"gives {shapes[0]} values where the labels are {shapes[1]}: one value per row is compared"
@@ -270,7 +270,7 @@ def _find_mismatch(truth: Predictions, predictions: Predictions, spec: QualitySp
 
 
 def _find_edge(inside: Callable[[float], bool], start: float, end: float) -> float:
-    """Return where an interval that holds `start` stops on the way to `end`, by halving (to about 1e-15)."""
+    """Return the end, between `start` and `end`, of an interval that holds `start`, by bisection (to about 1e-15)."""
     if inside(end):
         return end
     for _ in range(BISECTIONS):

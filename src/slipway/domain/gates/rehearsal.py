@@ -1,4 +1,4 @@
-"""What a rehearsal showed, as verdicts: the service answers as the original model does, within its limits."""
+"""Verdicts on a rehearsal: the service answers as the original model does, within its limits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,11 +7,11 @@ from slipway.domain.spec.release import ConversionSpec, RehearsalSpec
 from slipway.domain.verdict import Outcome, Verdict
 
 TIES = 0.01
-"""Share of labels that may differ: rows on a tie or a split, which the parity gate looks at one by one."""
+"""Share of labels that may differ: rows on a tie or a split, which the parity gate checks one by one."""
 
 
 def judge_answers(original: NDArray[np.generic], answered: NDArray[np.generic], spec: ConversionSpec) -> Verdict:
-    """Compare the service's answers with the original's predictions; requests walk over the rows again and again.
+    """Compare the service's answers with the original's predictions; requests cycle through the rows.
 
     Shapes (rows, ...) and (requests, ...). Integers and text are labels; floats are numbers with the parity tolerances.
     """
@@ -36,7 +36,7 @@ def judge_answers(original: NDArray[np.generic], answered: NDArray[np.generic], 
 
 
 def judge_limits(p99_milliseconds: float, memory_mebibytes: float, spec: RehearsalSpec) -> tuple[Verdict, Verdict]:
-    """Compare what was measured with the spec's limits; without a limit it is shown only."""
+    """Compare measured values with the spec's limits; without a limit a value is only shown."""
     return (
         _judge_limit("p99 latency", p99_milliseconds, spec.p99_limit_milliseconds, "ms"),
         _judge_limit("memory", memory_mebibytes, spec.memory_limit_mebibytes, "MiB"),

@@ -1,15 +1,15 @@
-"""One difference between two versions, in words for whoever writes clients."""
+"""One difference between two versions, in words for authors of clients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 SHOWN = 6
-"""Names that a sentence lists before it counts the rest."""
+"""Names that a sentence lists before it gives a count of the rest."""
 
 
 class Kind(StrEnum):
-    """What a difference does to clients."""
+    """The effect of a difference on clients."""
 
     BREAKING = "breaking"
     """A request that the champion takes is refused, or an answer can't be read as before."""
@@ -19,22 +19,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is not as with the champion."""
+    """One difference from the champion."""
 
     kind: Kind
     where: str
     """`column 'tenure'`, `answers`, `MLflow invocations`."""
     sentence: str
-    """What is different, and what clients will see."""
+    """The difference, and its effect on clients."""
 
 
 def breaking_difference(where: str, sentence: str) -> Difference:
-    """Return a difference that clients will feel."""
+    """Return a difference that affects clients."""
     return Difference(kind=Kind.BREAKING, where=where, sentence=sentence)
 
 
 def compatible_difference(where: str, sentence: str) -> Difference:
-    """Return a difference that clients need not know of."""
+    """Return a difference that does not affect clients."""
     return Difference(kind=Kind.COMPATIBLE, where=where, sentence=sentence)
 
 
@@ -49,7 +49,7 @@ def list_names(what: str, names: Sequence[str]) -> str:
 
 
 def count_words(count: int, what: str) -> str:
-    """Say how many.
+    """Return a count with its noun.
 
     >>> count_words(1, "column"), count_words(2, "column")
     ('1 column', '2 columns')

@@ -19,7 +19,7 @@ from slipway.domain.release.version import Column, Param, Signature
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """What the service does where a signature leaves it open."""
+    """What the service does if the signature does not define it."""
 
     fills_optional: bool = False
     """A request may leave an optional column out."""
@@ -28,7 +28,7 @@ class Doors:
 
 
 def compare_inputs(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
-    """Yield what is different for clients that send requests made for the first."""
+    """Yield the differences for clients that send requests made for the first."""
     forms = [_is_tensor(side.inputs) for side in (before, after)]
     if forms[0] != forms[1]:
         said = [
@@ -123,7 +123,7 @@ def _compare_shapes(before: Signature, after: Signature) -> Iterator[Difference]
 
 
 def _row_shapes(column: Column, *, alone: bool) -> set[tuple[int, ...]]:
-    """Return the shapes of one row that are taken: a column may have a second axis, the only input may come flat."""
+    """Return the shapes of one row that are accepted: a column may have a second axis, the only input may be flat."""
     own = column.shape[1:]
     if alone and is_numeric(column.kind):
         return {own, (prod(own),)}
@@ -131,9 +131,9 @@ def _row_shapes(column: Column, *, alone: bool) -> set[tuple[int, ...]]:
 
 
 def _compare_order(before: Signature, after: Signature) -> Iterator[Difference]:
-    """Yield a change of order: clients that send rows as lists notice, which a model of numbers alone takes."""
+    """Yield a change of order: it affects clients that send rows as lists, which only a model of numbers accepts."""
     old, new = before.columns, after.columns
-    if old == new or set(old) != set(new):  # columns that are new or gone are told already
+    if old == new or set(old) != set(new):  # new and missing columns are reported already
         return
     moved = [name for name, other in zip(old, new, strict=True) if name != other]
     where = list_names("column", moved)
@@ -145,7 +145,7 @@ def _compare_order(before: Signature, after: Signature) -> Iterator[Difference]:
 
 
 def _compare_lists(before: Signature, after: Signature) -> Iterator[Difference]:
-    """Yield that a model of one type of numbers has several now: whether it still takes a matrix, its package knows."""
+    """Yield that a model of one numeric type has several now: its package decides whether it still accepts a matrix."""
     kinds = [{plain_kind(column.kind) for column in side.inputs} for side in (before, after)]
     if (
         before.columns == after.columns

@@ -1,4 +1,4 @@
-"""Types of values: which of one type a column of another takes, as services/inference casts them."""
+"""Types of values: which values of one type a column of another accepts, as services/inference casts them."""
 
 import numpy as np
 
@@ -12,12 +12,12 @@ WORDS = {"t": "text", "x": "another thing", "b": "true or false", "i": "a whole 
 
 
 def plain_kind(kind: str) -> str:
-    """Return the one name of a type: texts have two."""
+    """Return the canonical name of a type: text has two."""
     return "str" if kind == "object" else kind
 
 
 def dtype_letter(kind: str) -> str:
-    """Return numpy's letter of a number or truth value, `t` for text, `x` for what the service can't carry.
+    """Return numpy's letter of a number or truth value, `t` for text, `x` for a type that the service does not support.
 
     >>> [dtype_letter(kind) for kind in ("int32", "bool", "object", "datetime64[ns]", "bytes")]
     ['i', 'b', 't', 'x', 'x']
@@ -29,12 +29,12 @@ def dtype_letter(kind: str) -> str:
 
 
 def is_numeric(kind: str) -> bool:
-    """Tell whether values of this type may stand in a matrix."""
+    """Return whether values of this type may be in a matrix."""
     return dtype_letter(kind) in NUMBERS | {"b"}
 
 
 def find_refused_values(before: str, after: str) -> str:
-    """Say which values of the first type a column of the second refuses; empty: none.
+    """Describe the values of the first type that a column of the second refuses; empty: none.
 
     >>> find_refused_values("int64", "int32")
     'numbers beyond -2,147,483,648 to 2,147,483,647'
@@ -61,7 +61,7 @@ def find_refused_values(before: str, after: str) -> str:
 
 
 def describe_rounding(before: str, after: str) -> str:
-    """Say what becomes of values that are all taken; whole numbers have as many bits as fractional ones keep, or more.
+    """Describe the rounding of values that are all accepted; integers have as many bits as floats keep, or more.
 
     >>> describe_rounding("float64", "float32"), describe_rounding("int64", "float64")
     ('every value is taken, rounded to 7 digits', 'every value is taken, rounded to 15 digits')

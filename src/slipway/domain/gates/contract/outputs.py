@@ -1,4 +1,4 @@
-"""What clients read: how many values, of which type, in which order, and which labels."""
+"""Answers as clients read them: how many values, of which type, in which order, and which labels."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -17,12 +17,12 @@ from slipway.domain.gates.contract.kinds import WORDS, dtype_letter, plain_kind
 from slipway.domain.release.version import Column
 
 FEWEST = 20
-"""Rows on which the champion is right with a label, from which a challenger that never gives it has lost it."""
+"""Rows on which the champion is right with a label, from which the label is lost if the challenger never gives it."""
 Labels = NDArray[np.generic]
 
 
 def compare_outputs(before: Sequence[Column], after: Sequence[Column]) -> Iterator[Difference]:
-    """Yield what is different for clients that read answers of the first."""
+    """Yield the differences for clients that read answers of the first."""
     shapes = [_answer_shape(side) for side in (before, after)]
     if not _same_shape(*shapes):
         said = [_shape_words(shape) for shape in shapes]
@@ -34,7 +34,7 @@ def compare_outputs(before: Sequence[Column], after: Sequence[Column]) -> Iterat
 
 
 def _answer_shape(outputs: Sequence[Column]) -> tuple[int, ...]:
-    """Return the shape of one row's answer: several plain outputs stand side by side."""
+    """Return the shape of one row's answer: several plain outputs are columns."""
     inner = outputs[0].shape[1:] if len(outputs) == 1 else (len(outputs),)
     return () if inner == (1,) else inner
 
@@ -49,7 +49,7 @@ def _shape_words(shape: tuple[int, ...]) -> str:
 
 
 def _compare_names(old: list[str], new: list[str]) -> Iterator[Difference]:
-    """Yield other names of several outputs; on the wire they have none, and go by place."""
+    """Yield changed names of several outputs; answers have no names for them, only positions."""
     if len(old) == 1 or old == new:
         return
     if set(old) == set(new):
@@ -75,9 +75,9 @@ def compare_labels(truth: Labels, before: Labels, after: Labels) -> tuple[Differ
     """Return which labels the challenger never gives any more, and which it alone gives.
 
     truth, before, after: shape (rows,): the true labels, the champion's and the challenger's; anything else has no
-    labels to compare. A label is gone where the champion is right with it on 20 rows or more and the challenger gives
+    labels to compare. A label is gone if the champion is right with it on 20 rows or more and the challenger gives
     it on none; with fewer rows that can be chance.
-    A new label breaks nobody who treats labels as values; who lists them must know.
+    A new label is compatible with clients that treat labels as values; clients with a fixed list must be changed.
 
     >>> truth = np.array(["yes", "no"] * 20)
     >>> [one.sentence for one in compare_labels(truth, truth, np.array(["no"] * 40))]

@@ -1,7 +1,7 @@
-"""Live requests as the service's log keeps them where `serving.capture_share` asks for it (lines of JSON).
+"""Live requests as the service logs them if `serving.capture_share` is set (lines of JSON).
 
-They hold what clients sent, people's data among it: their values go to the two services and nowhere else, into no
-sentence, log or error. A log is untrusted text: what is no sample is left out and counted.
+They hold what clients sent, which may be personal data: their values go only to the two services, and into no sentence,
+log or error. A log is untrusted text: lines that are no sample are left out and counted.
 """
 
 import json
@@ -12,27 +12,27 @@ from slipway.domain.gates.contract.difference import count_words
 from slipway_interface.logs import SAMPLES_LOGGER
 
 MOST = 200
-"""Requests that are kept, the newest; the same values count once."""
+"""Number of newest requests that are kept; equal values count once."""
 LONGEST_LINE = 2**20
 """Bytes; services write at most some 100,000 for each column."""
 Value = float | str | None
-"""A number (a truth value is one too), a text, or nothing (NaN)."""
+"""A number (a boolean is one too), a text, or None (NaN)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedSample:
-    """What a revision's log holds of live requests."""
+    """Live requests from a revision's log."""
 
     requests: tuple[dict[str, list[Value]], ...] = field(default=(), repr=False)
     """Values by column, row after row, oldest request first; under an empty name those of all columns together."""
     unreadable: int = 0
     """Lines of samples that could not be read."""
     missing: str = ""
-    """Why there are none; empty: see `requests`, or nobody asked for samples."""
+    """Why there are none; empty: see `requests`, or samples were not configured."""
 
     @property
     def remark(self) -> str:
-        """Say in words what was not there to be replayed; empty: nothing is to be said."""
+        """Describe what could not be replayed; empty: nothing was missing."""
         return self.missing or (_describe_unread(self.unreadable) if self.unreadable else "")
 
 
@@ -41,7 +41,7 @@ def _describe_unread(lines: int) -> str:
 
 
 def read_samples(lines: Iterable[bytes]) -> RecordedSample:
-    """Return the newest requests among the lines of one or more logs, by the time that each line says."""
+    """Return the newest requests among the lines of one or more logs, by the time in each line."""
     mark = f'"{SAMPLES_LOGGER}"'.encode()
     read = [_read_sample(line) for line in lines if mark in line]
     good = sorted((one for one in read if one is not None), key=lambda one: one[0])

@@ -1,4 +1,4 @@
-"""Requests made from the champion's signature, answered by both services: what only the challenger gets wrong."""
+"""Requests made from the champion's signature, answered by both services: the differences of the challenger."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +9,11 @@ from slipway.domain.judge.answers import AnswerKind
 
 CHECK = "replay"
 RECORDED = "recorded live requests"
-"""The door, in words, of requests that clients sent before: they are all sent again in one form."""
+"""Display name of the protocol for requests that clients sent before: all are sent again in one form."""
 NAMELESS = ""
-"""Name of an output on a door that gives it none."""
+"""Name of an output in a protocol that gives it none."""
 FORMS = 2
-"""Forms of requests that a sentence lists before it counts the rest."""
+"""Forms of requests that a sentence lists before it gives a count of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedAnswer:
-    """What one service made of a request."""
+    """One service's answer to a request."""
 
     kind: AnswerKind
     message: str = ""
-    """Status and the service's own words, where it did not answer."""
+    """Status and the service's own message, if it did not answer."""
     outputs: dict[str, Given] = field(default_factory=dict)
 
 
@@ -49,13 +49,13 @@ class Exchange:
 
     @property
     def compared(self) -> bool:
-        """Whether it says something: what the champion does not take is nobody's request."""
+        """Whether it can be compared: a request that the champion refuses is none that clients send."""
         return self.champion.kind is AnswerKind.RIGHT and self.challenger.kind is not AnswerKind.SHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """What came of a replay."""
+    """Result of a replay."""
 
     exchanges: tuple[Exchange, ...] = ()
     skipped: str = ""
@@ -65,7 +65,7 @@ class ReplayResult:
 
 
 def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
-    """Return what only the challenger refuses or fails, by door, and how its answers differ in form."""
+    """Return what only the challenger refuses or fails, by protocol, and how its answers differ in form."""
     compared = [one for one in exchanges if one.compared]
     doors = dict.fromkeys(one.door for one in compared)
     refusals = (_find_refusal(door, [one for one in compared if one.door == door]) for door in doors)
@@ -76,7 +76,7 @@ def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
 
 
 def _find_refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
-    """Return the one difference of a door whose requests are not all answered, in the challenger's own words."""
+    """Return the difference of a protocol with unanswered requests, with the challenger's own message."""
     bad = [one for one in exchanges if one.challenger.kind is not AnswerKind.RIGHT]
     if not bad:
         return None
@@ -88,7 +88,7 @@ def _find_refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None
 
 
 def _compare_answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
-    """Yield each way in which answers differ once, with the doors on which it was seen."""
+    """Yield each way in which answers differ once, with the protocols in which it was seen."""
     seen: dict[tuple[bool, str], list[str]] = {}
     for one in exchanges:
         for broken, sentence in _find_changes(one.champion.outputs, one.challenger.outputs):
@@ -119,7 +119,7 @@ def _kind_word(given: Given) -> str:
 
 
 def describe_replay(replayed: ReplayResult) -> str:
-    """Say in words what was compared."""
+    """Describe what was compared."""
     compared = [one for one in replayed.exchanges if one.compared]
     made = [one for one in compared if one.door != RECORDED]
     doors = len({one.door for one in made})

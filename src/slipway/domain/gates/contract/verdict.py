@@ -1,4 +1,4 @@
-"""Two signatures compared, and the verdict on what was found, as the spec chose."""
+"""The comparison of two signatures, and the verdict on it by the spec's choice."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,9 +10,9 @@ from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome, Verdict
 
 DOORS = Doors()
-"""Those of services/inference."""
+"""The behaviour of services/inference."""
 TOLD = 3
-"""Differences that a verdict's sentence has; the release's page has all."""
+"""Differences that a verdict's sentence lists; the release's page has all."""
 ADVICE = (
     "register a version that takes what the champion takes (a default for a new column belongs inside the model); "
     "or change the clients with it, and write `contract: allow` (or `approve`) into the release spec"
@@ -25,7 +25,7 @@ GOES_ON = {
 
 
 def compare_signatures(before: Signature, after: Signature, doors: Doors = DOORS) -> tuple[Difference, ...]:
-    """Return what is different for clients of the first; breaking differences come first.
+    """Return the differences for clients of the first; breaking differences come first.
 
     >>> from slipway.domain.release.version import Column
     >>> old = Signature(inputs=(Column(name="age", kind="int64"),), outputs=(Column(name="y", kind="int64"),))
@@ -39,7 +39,7 @@ def compare_signatures(before: Signature, after: Signature, doors: Doors = DOORS
 
 
 def judge_contract(check: str, found: Sequence[Difference], choice: Contract, champion: str) -> Verdict:
-    """Return the verdict on the differences from a champion (its name), as the spec chose.
+    """Return the verdict on the differences from a champion (its name), by the spec's choice.
 
     Breaking differences stop the release (refuse), or are shown while it goes on (approve, allow).
     """
@@ -63,5 +63,5 @@ def judge_contract(check: str, found: Sequence[Difference], choice: Contract, ch
 
 
 def needs_person(found: Iterable[Difference], choice: Contract) -> bool:
-    """Tell whether a person must agree before promotion."""
+    """Return whether a person must approve before promotion."""
     return choice is Contract.APPROVE and any(one.kind is Kind.BREAKING for one in found)
