@@ -1,1 +1,1 @@
-"""A release: the version, its record and history, and what is decided between releases."""
+"""A release: the version, its record and history, and the decisions between releases."""

@@ -1,4 +1,4 @@
-"""What served when: from the releases' records. Pure."""
+"""Which version served when, from the releases' records. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,14 +11,14 @@ from slipway.domain.rollout.status import Phase
 SERVING = frozenset({Phase.BAKING, Phase.SUCCEEDED})
 """Phases in which a version has all traffic."""
 LEAVING = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
-"""Phases in which it loses it again."""
+"""Phases in which it loses that traffic."""
 
 
 def make_entry(record: ReleaseRecord, run_id: str) -> HistoryEntry:
-    """Return one release's line, with what its own record says of when it served.
+    """Return one release's line, with the serving times from its own record.
 
-    `served_from` is the first moment with all traffic. `served_until` is set only where the release took that back
-    itself; that another version took over is for `find_serving_periods` to find.
+    `served_from` is the first moment with all traffic. `served_until` is set only if the release took that back itself;
+    `find_serving_periods` finds when another version took over.
     """
     since = _find_first(record, SERVING, after=0.0)
     if since is None and record.state is ReleaseState.PROMOTED:
@@ -41,7 +41,7 @@ def make_entry(record: ReleaseRecord, run_id: str) -> HistoryEntry:
 def find_serving_periods(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """Return the lines of one model, oldest first, each with when it served and when the next took over.
 
-    A version that was taken back after it had all traffic hands over to the one that it had replaced: that one gets
+    After a rollback of a version that had all traffic, the version that it had replaced serves again: that one gets
     another line, under the same release.
     """
     lines = list(entries)

@@ -1,14 +1,14 @@
-"""What is decided between releases; `rollout.advance` decides within one.
+"""Decisions between releases; `rollout.advance` decides within one.
 
     decide_entry       may a release begin, does it wait, or is it refused?
-    decide_cleanup     what has to come to rest before it may move traffic?
-    find_due_release   which version has to be released or resumed, by what the registry and the target show?
+    decide_cleanup     what has to end before it may move traffic?
+    find_due_release   which version has to be released or resumed, by the registry and the target?
     decide_rollback    what does a rollback do: take a rollout back, or restore an earlier version?
     find_moved_aliases which aliases move when a release has ended?
     share_watch_time   which models are watched, and for how long?
 
-Pure and level-triggered: every answer follows from what is there now, not from events. So a lost, doubled or late event
-changes nothing.
+Pure and level-triggered: every answer follows from the current state, not from events. So a lost, duplicate or late
+event changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,18 +22,18 @@ from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import Busy
 
 WATCHED = frozenset({Phase.BAKING, Phase.HELD})
-"""Phases that no release drives: the watch looks after them."""
+"""Phases that no release drives: the watch handles them."""
 
 
 class Entry(StrEnum):
-    """What a release does that wants a model's lease."""
+    """What a release that needs a model's lease does."""
 
     BEGIN = "begin"
-    """It keeps the lease and goes on."""
+    """It keeps the lease and continues."""
     WAIT = "wait"
     """It tries again later."""
     SUPERSEDE = "supersede"
-    """It asks the release under way to make room, and tries again later."""
+    """It requests that the release under way ends, and tries again later."""
     REFUSE = "refuse"
     """It ends: a newer version is being released."""
 
@@ -54,7 +54,7 @@ def decide_entry(
 
 
 def _is_under_way(status: RolloutStatus) -> bool:
-    """Tell whether a rollout can be superseded: it has not ended, and is no first version that serves alone."""
+    """Return whether a rollout can be superseded: it has not ended, and is no first version that serves alone."""
     return not status.phase.terminal and not status.alone
 
 
@@ -62,15 +62,15 @@ class Cleanup(StrEnum):
     """What happens to a model's latest rollout before another release moves traffic."""
 
     RESUME = "resume"
-    """It is this release's own: it goes on."""
+    """It is this release's own: it continues."""
     NOTHING = "nothing"
     """There is none, or it has ended."""
     END_BAKE = "end bake"
     """It was promoted: its bake window ends now."""
     TAKE_BACK = "take back"
-    """It is under way: it is rolled back to make room."""
+    """It is under way: it is rolled back first."""
     REFUSE = "refuse"
-    """It promoted the very version that is to be released."""
+    """It promoted the same version that is to be released."""
 
 
 def decide_cleanup(release_id: str, revision: str, status: RolloutStatus | None) -> Cleanup:
@@ -110,12 +110,12 @@ class DueRelease:
 
 
 def find_due_release(versions: Sequence[ModelVersion], status: RolloutStatus | None) -> DueRelease | None:
-    """Return the version of a model that needs a run, if nobody holds the model's lease; None: none.
+    """Return the version of a model that needs a run, if the model's lease is free; None: none.
 
     A release that was interrupted comes first, unless its rollout is held: then it waits on purpose. A rollout that
-    bakes does not count as waiting: while its release counts as begun, its promotion was not recorded. Of versions that
-    were never begun only the newest is due, and only if it is newer than the champion: what skipped ones would bring,
-    it brings.
+    bakes does not count as waiting: if its release is not recorded as ended, its promotion was not recorded. Of
+    versions that were never begun only the newest is due, and only if it is newer than the champion: it supersedes the
+    ones in between.
     """
     begun = [one for one in versions if one.state is ReleaseState.RELEASING]
     latest = max(begun, key=lambda one: one.version, default=None)
@@ -133,9 +133,9 @@ def _waits_on_purpose(version: int, status: RolloutStatus | None) -> bool:
 
 
 def may_need_run(newest: ModelVersion, status: RolloutStatus | None) -> bool:
-    """Tell whether a model without a lease may have a due release, from what can be read for all models at once.
+    """Return whether a model without a lease may have a due release, from data read for all models at once.
 
-    Its newest version was not begun or not ended, or its rollout is in a phase that a release must drive.
+    True if its newest version was not begun or not ended, or its rollout is in a phase that a release must drive.
     """
     not_begun = newest.state is None and CHAMPION not in newest.aliases
     return not_begun or newest.state is ReleaseState.RELEASING or (status is not None and status.phase.driven)
@@ -147,7 +147,7 @@ class Rollback(StrEnum):
     TAKE_BACK = "take back"
     """It ends the rollout that is under way or bakes, and returns to the version before."""
     RESTORE = "restore"
-    """It brings back the version that served before the champion."""
+    """It restores the version that served before the champion."""
     REFUSE = "refuse"
     """Nothing serves and nothing is under way."""
 
@@ -178,7 +178,7 @@ def find_release_state(status: RolloutStatus) -> ReleaseState:
 def find_moved_aliases(
     state: ReleaseState, version: int, replaced: int | None, aliases: Sequence[str]
 ) -> dict[str, int | None]:
-    """Return where aliases point after a version came to this state; None takes an alias away.
+    """Return where aliases point after a version reached this state; None removes an alias.
 
     `aliases` are those that the version has now, `replaced` is the champion before it.
 
@@ -188,7 +188,7 @@ def find_moved_aliases(
     moved: dict[str, int | None] = {}
     if state is ReleaseState.PROMOTED:
         moved[CHAMPION] = version
-    elif replaced and CHAMPION in aliases:  # it was taken back after its promotion
+    elif replaced and CHAMPION in aliases:  # it was rolled back after its promotion
         moved[CHAMPION] = replaced
     if state is not ReleaseState.RELEASING:
         moved[CHALLENGER] = None
@@ -196,10 +196,10 @@ def find_moved_aliases(
 
 
 def share_watch_time(rollouts: Mapping[str, RolloutStatus], duration_seconds: float, at_once: int) -> dict[str, float]:
-    """Return the models that one run of the watch looks after, in order, and for how many seconds each.
+    """Return the models that one run of the watch handles, in order, and for how many seconds each.
 
-    First those where something may be taken back. First versions that serve alone share the time if they are more than
-    `at_once`: a run that lasted for long would keep the next one from beginning.
+    First those that may be rolled back. First versions that serve alone share the time if they are more than
+    `at_once`: a long run would delay the next one.
     """
     watched = {model: status for model, status in rollouts.items() if status.phase in WATCHED}
     alone = [model for model, status in watched.items() if status.alone]

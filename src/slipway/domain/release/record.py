@@ -1,4 +1,4 @@
-"""What a release leaves behind: the record that history and reports are made of."""
+"""The record of a release: the source of history and reports."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from slipway.domain.verdict import Verdict
 
 
 class StageName(StrEnum):
-    """The stages of a release, in order; also the names under which records keep them."""
+    """The stages of a release, in order; also their keys in records."""
 
     FETCH = "fetch"
     CHECK_CONTRACT = "check contract"
@@ -24,7 +24,7 @@ class StageName(StrEnum):
 
 
 def make_release_id(model: str, version: int, attempt: int) -> str:
-    """Return the one name of a release.
+    """Return the id of a release.
 
     >>> make_release_id("digits", 7, 1)
     'digits-v7-a1'
@@ -39,7 +39,7 @@ def make_idempotency_key(version: ModelVersion, attempt: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRecord:
-    """One stage of a release as it went: for the report and the lead time."""
+    """The result of one stage of a release: for the report and the lead time."""
 
     name: str
     """A `StageName`; records of other versions of Slipway may have others."""
@@ -54,13 +54,13 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRecord:
-    """One release, whole: what was decided, why, and from which numbers."""
+    """One complete release: the decision, its reason, and the numbers behind it."""
 
     release_id: str
     model: str
     version: int
     digest: str
-    """Of the artifact; empty where it could not be fetched."""
+    """Of the artifact; empty if it could not be fetched."""
     state: ReleaseState
     reason: str
     """The decision in one sentence."""
@@ -73,7 +73,7 @@ class ReleaseRecord:
     stages: tuple[StageRecord, ...] = ()
     timeline: tuple[Moment, ...] = ()
     judged: tuple[Verdict, ...] = ()
-    """What the judge's last look said, metric by metric; empty: it looked at nothing."""
+    """The verdicts of the judge's last look, metric by metric; empty: there was no look."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """The spec, flattened to JSON values."""
 

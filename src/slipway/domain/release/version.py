@@ -1,4 +1,4 @@
-"""A model version as the registry knows it, its artifact, and what goes in and comes out of it."""
+"""A model version as the registry has it, its artifact, and its inputs and outputs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ class ReleaseState(StrEnum):
     """What Slipway did with a version; kept as the version's tag `slipway.state`."""
 
     RELEASING = "releasing"
-    """A release is under way, or died under way."""
+    """A release is under way, or was interrupted."""
     PROMOTED = "promoted"
     """It got all traffic (it may have been replaced since)."""
     ROLLED_BACK = "rolled-back"
@@ -29,11 +29,11 @@ class VersionTag(StrEnum):
     ATTEMPT = "slipway.attempt"
     """Number of the latest attempt to release it."""
     DIGEST = "slipway.digest"
-    """Of its artifact, as it was first downloaded."""
+    """Digest of its artifact, as first downloaded."""
     RELEASE = "slipway.release"
     """The release that was recorded last."""
     REASON = "slipway.reason"
-    """Why it was taken back."""
+    """Why it was rolled back."""
 
 
 CHAMPION = "champion"
@@ -44,19 +44,19 @@ CHALLENGER = "challenger"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """One registered version. `identity` changes when what the registry points at changes."""
+    """One registered version. `identity` changes when the registry points at another artifact."""
 
     model: str
     version: int
     source: str
-    """Where the registry says the artifact lies."""
+    """Location of the artifact, according to the registry."""
     run_id: str | None = None
     aliases: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     created_at: float = 0.0
     """Unix seconds."""
     identity: str = ""
-    """Hex digest over the registry's record of the artifact: cheap, without a download."""
+    """Hex digest over the registry's record of the artifact: computed without a download."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class ModelVersion:
 
     @property
     def state(self) -> ReleaseState | None:
-        """What Slipway did with it, if anything. Raises ValueError on a tag that Slipway never writes."""
+        """The result of its release, if any. Raises ValueError on a tag value that Slipway never writes."""
         tag = self.tags.get(VersionTag.STATE)
         return ReleaseState(tag) if tag else None
 
@@ -81,7 +81,7 @@ def find_champion(versions: Iterable[ModelVersion]) -> ModelVersion | None:
 
 
 def revision_name(model: str, version: int) -> str:
-    """Return the one name of a version wherever it serves.
+    """Return the name of a version's revision, the same on every target.
 
     >>> revision_name("digits", 7)
     'digits-v7'
@@ -124,7 +124,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What a model takes and gives, in the registry's own order."""
+    """A model's inputs and outputs, in the registry's own order."""
 
     inputs: tuple[Column, ...]
     outputs: tuple[Column, ...]
