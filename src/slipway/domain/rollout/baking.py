@@ -1,11 +1,11 @@
-"""Hold-back: after promotion a small share of the requests stays with the old version, and both go on being compared.
+"""Hold-back: after promotion a small share of the requests stays with the old version, and both are still compared.
 
-This finds what begins after promotion (a leak, a cache that fills, a new client). It was not compared before, so the
-evidence starts from nothing, with its own part of alpha. The new version is still the canary of the comparison. Labels
-continue: they are about answers given before.
+This finds faults that begin after promotion (a leak, a cache that fills, a new client). They were not compared before,
+so the evidence starts at zero, with its own part of alpha. The new version is still the canary of the comparison.
+Labels continue: they are about answers given before.
 
-A model's first version bakes alone. Nothing is compared, and nothing can be taken back; what is learned is how its
-errors come together (`judge.statistics.dispersion`), which the second release must know.
+A model's first version bakes alone. Nothing is compared, and nothing can be rolled back; the overdispersion of its
+errors is learned (`judge.statistics.dispersion`), which the second release needs.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Verdict
 
 AFTER = "after promotion: "
-"""What the names of checks and their sentences begin with."""
+"""Prefix of the names of checks and of their sentences."""
 
 
 AT_ONCE = 0.2
-"""Weight of "it is worse from promotion on"; the rest is on faults that begin later."""
+"""Weight of "it is worse from promotion on"; the rest is for faults that begin later."""
 
 
 def find_hold_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
     """Return the percent of requests that the old revision keeps while baking.
 
-    None where there is none, and where a person took a version back: the bad one gets nothing any more.
+    None if there is none, and after a rollback by a person: the bad version gets no more requests.
     """
     if status.stable is None or status.direct or not spec.rollout.compares_while_baking:
         return 0
@@ -40,25 +40,25 @@ def find_hold_back(spec: ReleaseSpec, status: RolloutStatus) -> int:
 
 
 def describe_learning(spec: ReleaseSpec, status: RolloutStatus, now: float) -> str:
-    """Say that a first version serves, and until when its errors are learned."""
+    """Describe that a first version serves, and until when its errors are learned."""
     until = datetime.fromtimestamp(now + spec.rollout.bake_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"{status.reason}; it serves alone, and how its errors come together is learned until {until}"
 
 
 def describe_learned(status: RolloutStatus) -> str:
-    """Say what was learned of a first version that served alone."""
+    """Describe what was learned about a first version that served alone."""
     pairs = status.evidence.rate(Check.ERRORS).dispersion.pairs
     name = status.canary.name if status.canary else "it"
     return f"{name} serves; while it was alone, its errors were learned from {pairs} differences of successive blocks"
 
 
 def is_comparing(status: RolloutStatus) -> bool:
-    """Say whether both revisions get requests though the canary was promoted."""
+    """Return whether both revisions get requests although the canary was promoted."""
     return status.phase is Phase.BAKING and status.weight_percent < 100  # noqa: PLR2004 - percent
 
 
 def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
-    """Return the spec as this comparison has it: its own part of alpha, live requests only."""
+    """Return the spec for this comparison: its own part of alpha, live requests only."""
     alpha = spec.judge.alpha * spec.rollout.part_of_alpha_while_baking * AT_ONCE
     judge = spec.judge.model_copy(update={"alpha": alpha, "labels": None, "drift": None})
     rollout = spec.rollout.model_copy(update={"shadow": None, "hold_back_percent": 0})
@@ -68,7 +68,7 @@ def spec_after_promotion(spec: ReleaseSpec) -> ReleaseSpec:
 def restart_rates(before: Evidence, spec: ReleaseSpec, at: float) -> Evidence:
     """Return the evidence with one more start, where a block begins at this moment.
 
-    What breaks late is then not diluted by what went well before. `AT_ONCE` of the weight is on the beginning, the rest
+    Late faults are then not diluted by earlier good results. `AT_ONCE` of the weight is on the beginning, the rest
     on the blocks of the bake window alike; the evidence is counted in the beginning's weight.
     """
     block, blocks = int(at // spec.judge.burst_seconds), max(1.0, spec.rollout.bake_seconds / spec.judge.burst_seconds)
@@ -90,7 +90,7 @@ def score_after_promotion(evidence: Evidence, spec: ReleaseSpec) -> list[Score]:
 
 
 def decide_after_promotion(scored: Sequence[Score], spec: ReleaseSpec) -> Decision:
-    """Return what the comparison says; its evidence against is scaled so that it is taken back at 1/alpha."""
+    """Return the decision of the comparison; its evidence against is scaled so that 1/alpha means rollback."""
     said = combine_scores(scored, spec_after_promotion(spec))
     evidence_against = said.evidence_against * spec.rollout.part_of_alpha_while_baking * AT_ONCE
     return replace(said, reason=AFTER + said.reason, evidence_against=evidence_against)

@@ -1,6 +1,6 @@
 """Capacity before traffic: how many replicas a revision must have before its share of the requests may grow.
 
-A target whose revisions show no `scale` has one of each: there nothing is asked for and nothing is waited for.
+A target whose revisions have no `scale` runs one replica of each: nothing is requested or waited for.
 """
 
 import math
@@ -13,16 +13,16 @@ from slipway.domain.rollout.scaling import ALL, IN_FLIGHT, Arm, bearable_percent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortage:
-    """A revision that is to get more requests than its ready replicas carry."""
+    """A revision that is to get more requests than its ready replicas can serve."""
 
     name: str
     needed: int
     ready: int
     detail: str = ""
-    """What the target says of it."""
+    """The target's message about it."""
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return it as a sentence."""
         because = f" ({self.detail})" if self.detail else ""
         return f"{self.name} needs {self.needed} replicas for its share and has {self.ready} ready{because}"
 
@@ -47,15 +47,15 @@ def find_floors_to_raise(
 
 
 def find_floors_to_release(revisions: Mapping[str, RevisionState], *names: str | None) -> dict[str, int]:
-    """Return the floors to set back to the minimum of the spec, so that the autoscaler decides alone again."""
+    """Return the floors to set back to the minimum of the spec, so that the autoscaler alone decides again."""
     scales = {name: revisions[name].scale for name in names if name is not None and name in revisions}
     return {name: scale.minimum for name, scale in scales.items() if scale and scale.floor != scale.minimum}
 
 
 def find_retreat(wanted: Traffic, now: Traffic, revisions: Mapping[str, RevisionState]) -> Traffic:
-    """Return the largest part of the way to `wanted` that its stable revision carries by now.
+    """Return the largest part of the way to `wanted` that its stable revision can serve now.
 
-    Its share never falls. A canary that is not ready carries nothing: then the whole way is gone at once.
+    Its share never falls. A canary that is not ready serves nothing: then all traffic moves at once.
     """
     loser = next((name for name in now.weights if name != wanted.stable and now.weights[name]), None)
     state = revisions.get(wanted.stable)
@@ -67,7 +67,7 @@ def find_retreat(wanted: Traffic, now: Traffic, revisions: Mapping[str, Revision
 
 
 def _find_needs(wanted: Traffic, now: Traffic | None, revisions: Mapping[str, RevisionState]) -> dict[str, int]:
-    """Return the replicas that revisions with a growing share need for it, and one that answers in another's place."""
+    """Return the replicas that revisions with a growing share need, and those of one that answers for another."""
     before, after = _shares_of(now), _shares_of(wanted)
     names, arms = _list_arms(now, revisions)
     growing = (name for name in names if after.get(name, 0) > before.get(name, 0))
@@ -79,9 +79,9 @@ def _find_needs(wanted: Traffic, now: Traffic | None, revisions: Mapping[str, Re
 
 
 def _with_rescue(rescue: Rescue, shares: Mapping[str, int], names: list[str], arms: list[Arm]) -> int:
-    """Return the replicas of a revision that answers in another one's place too.
+    """Return the replicas of a revision that also answers for another one.
 
-    At the worst all of the other's requests come, but no more at a time than each of its replicas may hand on.
+    At worst it gets all of the other's requests, but no more at a time than each of the other's replicas may forward.
     """
     side = names.index(rescue.by)
     own, whole = shares.get(rescue.by, 0), shares.get(rescue.by, 0) + shares[rescue.of]

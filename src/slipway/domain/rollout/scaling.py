@@ -1,8 +1,8 @@
-"""How many replicas a load needs: the autoscaler's own arithmetic, done before the traffic comes.
+"""How many replicas a load needs: the autoscaler's own arithmetic, done before the traffic moves.
 
-The Horizontal Pod Autoscaler wants `ceil(replicas * average / target)` for each of its signals, takes the largest, and
-leaves the count alone while the ratio is within its tolerance. What it wants is right once the load is there; before
-weight moves, the same formula says what a side will need with its new share.
+The Horizontal Pod Autoscaler computes `ceil(replicas * average / target)` for each of its signals, takes the largest,
+and keeps the count while the ratio is within its tolerance. That is right once the load is there; before weight moves,
+the same formula gives what a side will need with its new share.
 """
 
 import math
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 TOLERANCE = 0.1
 """The autoscaler's default: within 10 % of the target nothing is changed."""
 TELLING_PERCENT = 5
-"""Below this share a side's own load says little of what a percent costs it."""
+"""Below this share a side's own load is a poor estimate of what a percent costs it."""
 ALL = 100
 IN_FLIGHT = "requests in flight"
-"""The signal that fits inference best: CPU lags behind, and says little where a device or a lock is what is scarce."""
+"""The signal that fits inference best: CPU lags behind, and says little if a device or a lock is the bottleneck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One signal of a revision: an average over its ready replicas, and what one replica is to have."""
+    """One signal of a revision: an average over its ready replicas, and the target per replica."""
 
     signal: str
     """`IN_FLIGHT`, `cpu` or `memory`."""
@@ -32,14 +32,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """A revision's replicas, as seen."""
+    """A revision's replicas, as observed."""
 
     ready: int
     """Replicas that answer their readiness probe."""
     floor: int
     """Fewest that the autoscaler may go to now."""
     minimum: int
-    """Fewest at rest, as its spec has it."""
+    """Fewest at rest, by its spec."""
     maximum: int
     loads: tuple[Load, ...] = ()
     """Empty: the autoscaler can't read its signals now."""
@@ -54,7 +54,7 @@ class Arm:
 
 
 def desired_replicas(current: int, loads: Iterable[Load], *, tolerance: float = TOLERANCE) -> int:
-    """Return how many replicas the autoscaler wants for what it measures.
+    """Return how many replicas the autoscaler requests for its measurements.
 
     Source: kubernetes.io, "Horizontal Pod Autoscaling", algorithm details.
 
@@ -71,7 +71,7 @@ def _replicas_for_ratio(current: int, ratio: float, tolerance: float) -> int:
 
 
 def stabilize_replicas(recommendations: Sequence[tuple[float, int]], now: float, window_seconds: float) -> int:
-    """Return what is done about recommendations `(at, replicas)`: the largest one of the window before `now`.
+    """Return the stabilized count of recommendations `(at, replicas)`: the largest one of the window before `now`.
 
     >>> stabilize_replicas([(0, 9), (100, 6), (200, 4)], now=200, window_seconds=150)
     6
@@ -80,11 +80,11 @@ def stabilize_replicas(recommendations: Sequence[tuple[float, int]], now: float,
 
 
 def needed_replicas(arms: Sequence[Arm], side: int, percent: float) -> int:
-    """Return how many replicas the arm number `side` needs for `percent` of the requests that come now.
+    """Return how many replicas the arm number `side` needs for `percent` of the current requests.
 
-    What one percent costs is taken from the side's own load where its share is telling, and never less than what it
-    costs the other one: a new version is not taken for a faster one before it showed that. Within the revision's
-    minimum and maximum; at least as many as a percent of nothing known needs: the minimum.
+    What one percent costs is taken from the side's own load if its share is large enough, and is never less than what
+    it costs the other one: a new version is not assumed to be faster before that is measured. Within the revision's
+    minimum and maximum; the minimum if nothing is known.
 
     >>> stable = Arm(percent=90, scale=Scale(ready=9, floor=1, minimum=1, maximum=20,
     ...     loads=(Load(signal="requests in flight", average=4, target=4),)))
@@ -98,9 +98,9 @@ def needed_replicas(arms: Sequence[Arm], side: int, percent: float) -> int:
 
 
 def bearable_percent(arms: Sequence[Arm], side: int) -> int:
-    """Return the largest share of the requests that come now which the arm's ready replicas carry.
+    """Return the largest share of the current requests that the arm's ready replicas can serve.
 
-    100 where the load is not known: then nothing speaks against it.
+    100 if the load is not known.
 
     >>> stable = Arm(percent=50, scale=Scale(ready=2, floor=2, minimum=1, maximum=9,
     ...     loads=(Load(signal="requests in flight", average=4, target=4),)))
@@ -109,13 +109,13 @@ def bearable_percent(arms: Sequence[Arm], side: int) -> int:
     """
     scale = arms[side].scale
     if scale.ready >= scale.maximum:
-        return ALL  # more can't be had
+        return ALL  # at the maximum: no more replicas are possible
     shares = [scale.ready / cost for cost in _percent_costs(arms) if cost > 0]
     return math.floor(min([ALL, *shares]) + 1e-9)
 
 
 def _percent_costs(arms: Sequence[Arm]) -> list[float]:
-    """Return for each signal how many replicas one percent of the requests takes, as the most expensive arm has it."""
+    """Return for each signal how many replicas one percent of the requests takes, in the most expensive arm."""
     costs: dict[str, float] = {}
     telling = [arm for arm in arms if arm.percent >= TELLING_PERCENT and arm.scale.ready]
     for arm in telling:
@@ -126,7 +126,7 @@ def _percent_costs(arms: Sequence[Arm]) -> list[float]:
 
 
 def in_flight(requests_per_second: float, answer_milliseconds: float) -> float:
-    """Return how many requests are at work at once: Little's law.
+    """Return how many requests are in flight: Little's law.
 
     >>> in_flight(200, 15)
     3.0
@@ -135,5 +135,5 @@ def in_flight(requests_per_second: float, answer_milliseconds: float) -> float:
 
 
 def _round_up(value: float) -> int:
-    """Round up, but not for a rounding error."""
+    """Round up, ignoring rounding errors."""
     return math.ceil(value - 1e-9)

@@ -1,7 +1,8 @@
 """Shadow traffic: the same request answered by both revisions, joined by request id.
 
-A pair counts against whichever side gave its client nothing to use: failed, refused, shed, or NaN and infinity where
-the other one gives numbers. An answer that is not the version's doing (rights, a client that went away) makes no pair.
+A pair counts against the side whose answer a client can't use: failed, refused, shed, or NaN and infinity where the
+other one gives numbers. An answer that the version did not cause (access rights, a client that disconnected) makes no
+pair.
 """
 
 import math
@@ -12,7 +13,8 @@ from slipway.domain.judge.answers import AnswerKind, kind_of_http
 from slipway.domain.judge.readings import NO_SUMS, Sums, sums_since
 
 WAY_MILLISECONDS = 1.0
-"""Added to both times before they are compared: a client's way takes at least that, and hides differences far below."""
+"""Added to both times before they are compared: a client's network takes at least that, and hides much smaller
+differences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,11 @@ class ShadowAnswer:
     values: tuple[float | str, ...] = ()
     """The prediction, flattened: labels or numbers."""
     milliseconds: float = 0.0
-    """Time the service took; 0: not said."""
+    """Time the service took; 0: not known."""
 
     @property
     def kind(self) -> AnswerKind:
-        """What it is, by its status."""
+        """Its kind, by its status."""
         return kind_of_http(self.status)
 
     @property
@@ -52,7 +54,7 @@ class ShadowComparison:
     log_latency_ratios: Sums = NO_SUMS
     """log(canary's time / stable's), each with `WAY_MILLISECONDS`, of pairs that neither failed and both timed."""
     last: str = ""
-    """Id of the request that was compared last: the next comparison begins behind it."""
+    """Id of the request that was compared last: the next comparison begins after it."""
 
     @property
     def answered(self) -> int:
@@ -60,7 +62,7 @@ class ShadowComparison:
         return self.compared - self.canary_failed - self.stable_failed + self.both_failed
 
     def since(self, before: "ShadowComparison") -> "ShadowComparison | None":
-        """Return what came after an earlier comparison; None where anything went backwards: it was started again."""
+        """Return the difference from an earlier comparison; None if anything went backwards: counting was restarted."""
         ratios = sums_since(before.log_latency_ratios, self.log_latency_ratios)
         if ratios is None or any(getattr(self, name) < getattr(before, name) for name in _COUNTS):
             return None
@@ -88,8 +90,8 @@ def compare_answers(
 ) -> ShadowComparison:
     """Join two revisions' recent answers by request id, and add how they differ to what was counted before.
 
-    Answers come oldest first, from rings that forget: what lies behind the request compared last is new. Numbers within
-    `tolerance` agree. An id that comes twice counts once, with its first answer.
+    Answers are oldest first, from ring buffers: those after the request compared last are new. Numbers within
+    `tolerance` agree. A repeated id counts once, with its first answer.
     """
     ours: dict[str, ShadowAnswer] = {}
     for answer in stable:
@@ -112,7 +114,7 @@ def compare_answers(
 
 
 def _is_comparable(ours: ShadowAnswer, theirs: ShadowAnswer) -> bool:
-    """Whether both answers are their versions' own."""
+    """Whether both answers were caused by their versions."""
     return AnswerKind.NOT_THE_VERSIONS not in {ours.kind, theirs.kind}
 
 
@@ -139,7 +141,7 @@ def _add_ratios(before: Sums, pairs: Iterable[tuple[ShadowAnswer, ShadowAnswer]]
 
 
 def _newer_answers(answers: Sequence[ShadowAnswer], last: str) -> Sequence[ShadowAnswer]:
-    """Return the answers behind the one with this id; all of them where it was forgotten: then all are newer."""
+    """Return the answers after the one with this id; all of them if it was dropped: then all are newer."""
     for number in range(len(answers) - 1, -1, -1):
         if answers[number].request_id == last:
             return answers[number + 1 :]

@@ -1,12 +1,12 @@
-"""Cold replicas: when looks do not weigh, and what no cold replica explains.
+"""Cold replicas: when looks are not weighed, and which failures no cold replica explains.
 
-A replica that has just come, or that gets much more than a moment ago, answers slowly at first, and may time out or
-refuse for want of room: caches are empty, code is loaded, connections are made. That says nothing about the model. So
-for `warm_up_seconds` after a revision's share rose, or after replicas were added, requests and their latencies are
-remembered and not weighed. The window ends early once the services of both arms say that they are warm.
+A replica that has just started, or that suddenly gets much more traffic, answers slowly at first, and may time out or
+shed requests: caches are empty, code is loaded, connections are made. That says nothing about the model. So for
+`warm_up_seconds` after a revision's share rose, or after replicas were added, requests and their latencies are stored
+and not weighed. The window ends early once the services of both arms report that they are warm.
 
-A canary that answers more than half of its requests badly is no cold one: it is found within the window, by an e-value
-against "at most half of its answers are bad".
+A canary that answers more than half of its requests badly is not just cold: it is found within the window, by an
+e-value against "at most half of its answers are bad".
 """
 
 import math
@@ -17,29 +17,29 @@ from slipway.domain.judge.counters import ZERO, Counters, counters_since
 from slipway.domain.rollout.revision import Health, RevisionState
 
 MOST_IN_A_ROW = 4
-"""Windows that follow one another, as replicas come one by one, are at most so many times as long as one."""
+"""Consecutive windows, as replicas are added one by one, last together at most this many times as long as one."""
 COLD_SHARE = 0.5
 """A cold replica gives at most this share of bad answers."""
 WORSE_SHARES = (0.75, 0.9, 0.99)
 """Alternatives to it."""
 WELL_SHARE = 0.25
-"""Beside a stable version that gives more bad answers than this, nothing is the canary's fault alone."""
+"""If stable's share of bad answers is over this, the canary is not blamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warming:
-    """What is remembered of replicas that came, from one look to the next."""
+    """State on added replicas, from one look to the next."""
 
     replicas: Mapping[str, int] = field(default_factory=dict)
     """Ready ones at the last look, by revision."""
     began: float = 0.0
-    """Unix seconds: when the first of the windows that follow one another began."""
+    """Unix seconds: when the first of the consecutive windows began."""
     until: float = 0.0
     """Unix seconds: when the last one ends."""
     cold: bool = False
     """Whether replicas may have been cold between the last two looks."""
     warm: bool = False
-    """Whether both versions said at the last look that they are warm."""
+    """Whether both versions reported at the last look that they are warm."""
     counted: Mapping[str, Counters] = field(default_factory=dict)
     """Counters, by revision, where the window under way began."""
 
@@ -53,10 +53,10 @@ def ready_replicas(state: RevisionState) -> int:
 
 
 def add_replicas(before: Warming, replicas: Mapping[str, int], now: float, seconds: float) -> Warming:
-    """Return what is remembered after a look that saw so many ready replicas, by revision.
+    """Return the state after a look with this many ready replicas, by revision.
 
-    Replicas that come one after the other make the window longer, up to `MOST_IN_A_ROW`; after that as much time as
-    one window lasts is weighed, whatever comes: an autoscaler that never rests does not blind the judge.
+    Replicas that are added one after the other make the window longer, up to `MOST_IN_A_ROW`; after that looks are
+    weighed for as long as one window, so that an autoscaler that never settles does not disable the judge.
     """
     known = {name: before.replicas[name] for name in replicas if name in before.replicas}
     if all(replicas[name] <= known[name] for name in known):
@@ -68,14 +68,14 @@ def add_replicas(before: Warming, replicas: Mapping[str, int], now: float, secon
 
 
 def begin_window(before: Warming, counters: Mapping[str, Counters] | None, *, cold: bool) -> Warming:
-    """Return it with the counters from which the window under way counts: the last ones before it, or its first."""
+    """Return the state with the counters at the window's start: the last ones before it, or its first."""
     if counters is None or (cold and counters.keys() <= before.counted.keys()):
         return before
     return replace(before, counted={**counters, **(before.counted if cold else {})})
 
 
 def more_than_cold(warming: Warming, names: tuple[str, str], now: Mapping[str, Counters], alpha: float) -> str:
-    """Say what the canary does in the window that no cold replica does; `names`: canary, stable. Empty: nothing.
+    """Describe what no cold replica explains in the canary's window; `names`: canary, stable. Empty: nothing.
 
     >>> counted = {"new": Counters(requests=5, errors=0), "old": Counters(requests=495, errors=2)}
     >>> later = {"new": Counters(requests=17, errors=0, refused=12), "old": Counters(requests=1683, errors=9)}
@@ -87,10 +87,11 @@ def more_than_cold(warming: Warming, names: tuple[str, str], now: Mapping[str, C
 
 
 def worse_than_cold(ours: Counters, theirs: Counters, alpha: float) -> str:
-    """Say that the canary gives more bad answers than any cold replica, beside stable's; empty: it does not.
+    """Describe that the canary gives more bad answers than any cold replica, compared with stable; empty: it does not.
 
     The mean over r in `WORSE_SHARES` of the likelihood ratio of r and `COLD_SHARE` is an e-value against "at most half
-    of its answers are bad": it reaches 1/alpha with a chance of at most alpha. Where stable fails too, it says nothing.
+    of its answers are bad": it reaches 1/alpha with a probability of at most alpha. If stable fails too, the result is
+    empty.
     """
     bad = _count_bad(ours)
     if _count_bad(theirs) > WELL_SHARE * theirs.requests or bad <= COLD_SHARE * ours.requests:
