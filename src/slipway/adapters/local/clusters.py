@@ -1,12 +1,12 @@
-"""Envoy's clusters: a revision has one for each reason to ask it, so that they are counted apart.
+"""Envoy's clusters: a revision has one per purpose of its requests, so that they are counted separately.
 
 | cluster | gets |
 |---|---|
 | `digits-v2` | its share of live requests |
 | `digits-v2-shadow` | copies |
-| `digits-v2+digits-v1` | its share of live requests, where v1 answers in its place what it can't |
+| `digits-v2+digits-v1` | its share of live requests, if v1 answers those that it can't |
 | `digits-v2@grpc`, ... | the same over gRPC |
-| `digits-v2-health@grpc` | questions after its health over gRPC, which may last for hours: nobody waits for their end |
+| `digits-v2-health@grpc` | health requests over gRPC, which may last for hours: a drain does not wait for them |
 
 A revision's name ends in `-vN` and a model's holds no `+` and no `@`: no two of these can be the same.
 """
@@ -30,11 +30,11 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where a revision listens, on this machine."""
+    """A revision's ports on this machine."""
 
     http: int
     grpc: int | None = None
-    """None: not at all."""
+    """None: it does not listen."""
 
 
 def shadow_cluster(revision: str) -> str:
@@ -47,7 +47,7 @@ def shadow_cluster(revision: str) -> str:
 
 
 def rescue_cluster(of: str, by: str) -> str:
-    """Return the cluster of a revision whose requests another one answers where it can't.
+    """Return the cluster of a revision whose requests another one answers if it can't.
 
     >>> rescue_cluster("digits-v2", "digits-v1")
     'digits-v2+digits-v1'
@@ -65,7 +65,7 @@ def live(revision: str) -> str:
 
 
 def working(revision: str) -> str:
-    """Return a pattern for all clusters whose requests a revision may be at work on: live, copied, another one's.
+    """Return a pattern for all clusters whose requests a revision may process: live, copied, another revision's.
 
     >>> bool(re.fullmatch(working("a-v1"), "a-v2+a-v1")), bool(re.fullmatch(working("a-v1"), "a-v1-shadow@grpc"))
     (True, True)
@@ -75,7 +75,7 @@ def working(revision: str) -> str:
 
 
 def clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> list[Json]:
-    """Return all clusters of revisions, by their ports, and of the rescues among them."""
+    """Return all clusters of revisions, by their ports, and of their rescues."""
     made = [cluster for name, port in sorted(ports.items()) for cluster in _of_revision(name, port, host)]
     for rescue in sorted(rescues, key=lambda one: (one.of, one.by)):
         if rescue.of in ports and rescue.by in ports:
@@ -107,9 +107,9 @@ def _endpoint(host: str, port: int, revision: str, more: Mapping[str, str] | Non
 
 
 def _cluster(name: str, endpoints: list[Json], most_retries: int = MOST_RETRIES) -> Json:
-    """Return a cluster over HTTP/1.1; who comes first among the endpoints is asked first."""
+    """Return a cluster over HTTP/1.1; endpoints are tried in their order."""
     each = [{"priority": number, "lb_endpoints": [one]} for number, one in enumerate(endpoints)]
-    # the service itself says 429 when it has too much to do; Envoy must not refuse before it
+    # the service itself answers 429 when it is overloaded; Envoy must not refuse before it
     generous = {"max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096}
     return {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
@@ -129,6 +129,6 @@ def _cluster(name: str, endpoints: list[Json], most_retries: int = MOST_RETRIES)
 
 
 def _http2(cluster: Json) -> Json:
-    # known beforehand to speak it: no upgrade, no TLS
+    # prior knowledge: no upgrade, no TLS
     cluster["typed_extension_protocol_options"][_HTTP_OPTIONS]["explicit_http_config"] = {"http2_protocol_options": {}}
     return cluster

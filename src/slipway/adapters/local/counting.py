@@ -1,8 +1,8 @@
-"""What Envoy counts of answers: how its statistics are named, and what each of them means.
+"""Envoy's counts of answers: the names of its statistics, and the meaning of each.
 
-Two of Envoy's stats loggers count, with a statistic of its own for everything that tells answers apart. ASKED counts a
-request once, at its end, as its client saw it. TRIED counts every try of it by the revision that was tried: so the
-first answer is known where another revision gave the last one (rescue).
+Two of Envoy's stats loggers count, with a statistic of its own for each distinct kind of answer. ASKED counts a request
+once, at its end, as its client saw it. TRIED counts every try of it by the revision that was tried: so the first answer
+is known if another revision gave the last one (rescue).
 """
 
 import re
@@ -24,9 +24,9 @@ _TAGS = {
     "host": "%UPSTREAM_HOST_NAME_WITHOUT_PORT%",
     "code": "%RESPONSE_CODE%",
     "grpc": "%GRPC_STATUS_NUMBER%",
-    # the first digit of when to come again: whether it was said, and no more than ten statistics of it
+    # the first digit of Retry-After: whether it was set, with at most ten statistics
     "later": "%RESP(retry-after?grpc-retry-pushback-ms):1%%TRAILER(grpc-retry-pushback-ms):1%",
-    # the first letter of who answered; empty: Envoy did
+    # the first letter of the answering server; empty: Envoy answered
     "by": f"%RESP({REVISION}):1%%TRAILER({REVISION}):1%",
     "flags": "%RESPONSE_FLAGS%",
 }
@@ -36,12 +36,12 @@ _NAME = re.compile(
 )
 
 CLIENT_GONE = frozenset({"DC", "DR", "DPE"})
-"""Envoy's flags of a request whose client went away, or spoke no HTTP."""
+"""Envoy's flags of a request whose client disconnected, or sent no HTTP."""
 BROKEN_OFF = frozenset({"UC", "UR", "LR", "UPE", "SI", "UMSDR"})
 """Its flags of an answer that ended before it was whole: connection closed, stream reset, no HTTP, no more bytes."""
 TOO_LATE = "UT"
 DEADLINE_EXCEEDED = "4"
-"""Of gRPC; Envoy says so a moment before the client's own deadline."""
+"""Of gRPC; Envoy sends it a moment before the client's own deadline."""
 
 
 def logger(prefix: str) -> Json:
@@ -53,13 +53,13 @@ def logger(prefix: str) -> Json:
 
 
 def pattern(revisions: Iterable[str]) -> str:
-    """Return what matches the names of the statistics of requests that were meant for these revisions."""
+    """Return a pattern for the statistics of requests that were routed to these revisions."""
     return rf"({ASKED}|{TRIED})\.requests\.cluster\.({'|'.join(map(live, revisions))})\.host\..*"
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One of Envoy's statistics: what its name says of the requests that it counts."""
+    """One of Envoy's statistics: the meaning of its name."""
 
     log: str
     cluster: str
@@ -72,18 +72,18 @@ class Counted:
 
     @property
     def revision(self) -> str:
-        """Return which revision was to answer."""
+        """Return the revision that the requests were routed to."""
         return self.cluster.removesuffix(GRPC).partition(RESCUE)[0]
 
     @property
     def counts(self) -> bool:
-        """Whether it counts requests, once: the first try where there is a rescue, else the whole request."""
+        """Whether it counts each request once: its first try if there is a rescue, else the whole request."""
         if RESCUE not in self.cluster:
             return self.log == ASKED
         if self.host != self.revision:
             return False
         # a deadline of the client's that passes during the first try ends the request, and may leave a mark on the try
-        # too: a gRPC server that sees it pass at the same moment says so, without having asked the version
+        # too: a gRPC server that sees it pass at the same moment reports that, without having called the version
         overtaken = self.grpc == DEADLINE_EXCEEDED and not self.by
         return self.log == (ASKED if overtaken else TRIED)
 
@@ -94,10 +94,10 @@ class Counted:
 
     @property
     def kind(self) -> AnswerKind:
-        """Return what the answer was."""
+        """Return the kind of answer."""
         if not self.answered:
             return AnswerKind.NOT_THE_VERSIONS
-        # a try that was rescued for its slowness may answer after all; a whole request that is late has broken off
+        # a slow try that was rescued may answer after all; a whole request that is late was aborted
         broken = self.flags & BROKEN_OFF or (self.log == ASKED and TOO_LATE in self.flags)
         if not self.code or broken:
             return AnswerKind.FAILED
@@ -134,7 +134,7 @@ def add_up(seen: Mapping[str, int]) -> dict[str, Counters]:
 
 
 def revisions_in(seen: Iterable[str]) -> set[str]:
-    """Return the revisions that statistics are of.
+    """Return the revisions that statistics belong to.
 
     >>> revisions_in(["slipway_asked.requests.cluster.a-v1.host.a-v1.code.0.grpc..later..by..flags.DC", "other"])
     {'a-v1'}

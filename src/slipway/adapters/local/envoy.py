@@ -1,4 +1,4 @@
-"""Envoy: the front door. Told by two files that it watches; asked, over its admin port, whether it took them over."""
+"""Envoy, the proxy. It is configured by two files that it watches; its admin port shows whether it has loaded them."""
 
 import json
 import re
@@ -17,28 +17,28 @@ from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway.errors import TargetUnavailable
 
 PROGRAM = "envoy"
-"""Its name under the supervisor: no revision is called so (they end in `-vN`)."""
+"""Its name under the supervisor: no revision has that name (they end in `-vN`)."""
 TAKE_OVER_SECONDS = 10.0
-"""Envoy takes a file over within milliseconds."""
+"""Envoy loads a file within milliseconds."""
 CLUSTERS_VERSION = "cluster_manager.cds.version_text"
 ROUTES_VERSION = f"http.{envoy_config.ROUTES}.rds.{envoy_config.ROUTES}.version_text"
 
 
 Bins = list[tuple[float, int]]
-"""A histogram: the middle of each bin, and how many values lie in it."""
+"""A histogram: the middle of each bin, and the number of values in it."""
 
 
 class Envoy:
-    """The Envoy of the folder `home`: bootstrap, clusters and routes lie in it."""
+    """The Envoy of the folder `home`, which holds bootstrap, clusters and routes."""
 
     def __init__(self, home: Path, *, host: str, front_door_port: int, admin_port: int) -> None:
-        """Look at nothing yet. Ports are TCP ports on `host`."""
+        """Access nothing yet. Ports are TCP ports on `host`."""
         self._home, self._host = home, host
         self._front_door_port, self._admin_port = front_door_port, admin_port
         self.request_timeout_seconds = envoy_config.REQUEST_TIMEOUT_SECONDS
 
     def prepare(self) -> None:
-        """Write what Envoy starts from; clusters and routes that are there stay."""
+        """Write Envoy's bootstrap; existing clusters and routes are kept."""
         self._write("bootstrap.json", self._bootstrap())
         for name, empty in (("clusters.json", self._clusters({}, ())), ("routes.json", self._routes({}, {}))):
             if not (self._home / name).exists():
@@ -82,24 +82,24 @@ class Envoy:
             ) from error
 
     def set_traffic(self, traffic: Mapping[str, Traffic], ports: Mapping[str, Ports]) -> None:
-        """Share requests so among these revisions; return once Envoy took it over.
+        """Split requests in this way among these revisions; return once Envoy has loaded it.
 
-        Otherwise it stays as it was: TargetUnavailable.
+        Raises TargetUnavailable otherwise; then nothing changes.
         """
         both = _rescues([*self.traffic().values(), *traffic.values()])
         self._publish("clusters.json", self._clusters(ports, both), CLUSTERS_VERSION)
         self._publish("routes.json", self._routes(traffic, ports), ROUTES_VERSION)
 
     def set_revisions(self, ports: Mapping[str, Ports]) -> None:
-        """Make these revisions known, by their ports; return once Envoy took it over, or raise TargetUnavailable."""
+        """Add these revisions, by their ports; return once Envoy has loaded them, or raise TargetUnavailable."""
         rescues = _rescues(self.traffic().values())
         self._publish("clusters.json", self._clusters(ports, rescues), CLUSTERS_VERSION)
 
     def note_revisions(self, ports: Mapping[str, Ports]) -> None:
-        """Make these revisions known to an Envoy that may not run yet; do not wait for it."""
+        """Add these revisions for an Envoy that may not run yet; do not wait for it."""
         try:
             traffic = self.traffic()
-        except TargetUnavailable:  # Envoy takes over no such file either; whoever routes next is told of it
+        except TargetUnavailable:  # Envoy loads no such file either; the next change of routes reports it
             self._write("clusters.json", self._clusters(ports, ()))
             return
         self._write("clusters.json", self._clusters(ports, _rescues(traffic.values())))
@@ -119,7 +119,7 @@ class Envoy:
         return _named(found), {one["name"]: [_bin(each) for each in one["totals"]] for one in drawn}
 
     def active_requests(self, revision: str) -> int:
-        """Return how many requests, copies included, a revision is at work on; raise TargetUnavailable."""
+        """Return how many requests in flight, copies included, a revision has; raise TargetUnavailable."""
         pattern = rf"cluster\.{working(revision)}\.upstream_rq_(active|pending_active)"
         return sum(self.counted(pattern).values())
 
@@ -160,7 +160,7 @@ class Envoy:
 
 
 def _rescues(traffic: Iterable[Traffic]) -> list[Rescue]:
-    """Return one rescue for each two revisions; of two for the same ones the later."""
+    """Return one rescue per pair of revisions; of two for the same pair the later."""
     return list({(one.rescue.of, one.rescue.by): one.rescue for one in traffic if one.rescue}.values())
 
 

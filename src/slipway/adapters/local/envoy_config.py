@@ -1,4 +1,4 @@
-"""What Envoy is told, as JSON values: pure rendering, nothing is read or written here.
+"""Envoy's configuration, as JSON values: pure rendering, nothing is read or written here.
 
 The listener is part of the bootstrap because it never changes. Clusters (CDS) and routes (RDS) come from two files that
 Envoy watches. A model's `Traffic` is kept as metadata of its route, so that the file Envoy serves from is also
@@ -50,9 +50,9 @@ def clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -
 def routes(
     traffic: Mapping[str, Traffic], over_grpc: Collection[str] = (), timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
 ) -> Json:
-    """Return the discovery document of routes: of all models, and an answer for whoever asks for none.
+    """Return the discovery document of routes: of all models, and a 404 for requests that name none.
 
-    `over_grpc` are the revisions that can be asked over gRPC.
+    `over_grpc` are the revisions that can be called over gRPC.
     """
     asked = {model: one for model, one in traffic.items() if all(name in over_grpc for name in _named(one))}
     by_path = [route for model in sorted(traffic) for route in model_routes(model, traffic[model], timeout_seconds)]
@@ -82,7 +82,7 @@ def shared(document: Json) -> dict[str, Traffic]:
 
 
 def _named(traffic: Traffic) -> set[str]:
-    """Return the revisions that get requests, copies, or the place of another one."""
+    """Return the revisions that get requests, copies, or rescued requests."""
     asked = {name for name, percent in traffic.weights.items() if percent}
     return asked | set(filter(None, (traffic.shadow, traffic.rescue.by if traffic.rescue else None)))
 
@@ -97,7 +97,7 @@ def _listener(folder: Path, host: str, port: int) -> Json:
         "http_filters": [
             {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER, "upstream_log": [logger(TRIED)]}}
         ],
-        # the internal pages of a service must not be reached by another spelling of their path
+        # the internal pages of a service must not be reached by another form of their path
         "normalize_path": True,
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",

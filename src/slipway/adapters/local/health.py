@@ -1,4 +1,4 @@
-"""From what supervisor, kernel and readiness probe show to one word about a revision, with its reason."""
+"""A revision's state and its reason, from the supervisor, the kernel and the readiness probe."""
 
 from slipway.adapters.local import loopback
 from slipway.adapters.local.processes import memory_mebibytes
@@ -10,11 +10,12 @@ from slipway_interface.pages import READY
 
 PROBE_SECONDS = 1.0
 MANY_STARTS = 4
-"""Started so often and still not ready: a crash loop, even where each life is long enough for the supervisor."""
+"""With this many starts and still not ready it is in a crash loop, even if each run is long enough for the
+supervisor."""
 
 
 def assess(record: Record, seen: ProgramState | None, host: str, supervisor: Supervisor) -> RevisionState:
-    """Return a revision's state: memory first, then readiness, then how its process fares."""
+    """Return a revision's state: memory first, then readiness, then the state of its process."""
     name, limit = record.revision.name, record.revision.memory_limit_mebibytes
     if seen is None or seen.phase is ProgramPhase.STOPPED:
         return RevisionState(name=name, health=Health.ABSENT, detail="the supervisor does not run it")

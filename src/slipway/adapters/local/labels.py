@@ -1,4 +1,4 @@
-"""Delayed labels in one SQLite file. Totals are kept beside the labels: a look reads them without counting."""
+"""Delayed labels in one SQLite file. Totals are stored next to the labels: a look reads them without counting."""
 
 import sqlite3
 from collections import Counter
@@ -24,7 +24,7 @@ _TABLES = (
     ) WITHOUT ROWID""",
 )
 FORMAT = 1
-"""Number of the tables' form, kept as the file's `user_version`; files from before there were numbers have 0."""
+"""Format number of the tables, stored as the file's `user_version`; files from before format numbers have 0."""
 _ADD = "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _ADD_TOTAL = (
     "INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -37,7 +37,7 @@ class LocalLabels:
     """Implements the port LabelStore in the file `HOME/labels.sqlite`, for processes of one machine."""
 
     def __init__(self, home: Path, busy_seconds: float = BUSY_SECONDS) -> None:
-        """Look at nothing yet; `busy_seconds` is how long to wait for another writer."""
+        """Open nothing yet; `busy_seconds` is how long to wait for another writer."""
         self._path, self._busy_seconds = home / "labels.sqlite", busy_seconds
 
     def record(self, model: str, labels: Iterable[Label]) -> Recorded:
@@ -71,7 +71,7 @@ class LocalLabels:
     def _totals(self, model: str) -> dict[str, Counters]:
         if not self._path.exists():
             return {}
-        # not read-only: whoever comes first after a crash takes back what was half written
+        # not read-only: the first access after a crash rolls back the unfinished transaction
         with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)) as database:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'totals'").fetchone():
                 return {}  # the first batch is being written, or its writer was killed
@@ -81,7 +81,7 @@ class LocalLabels:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the database in a transaction: kept at the end of a block that went well, else taken back."""
+        """Yield the database in a transaction: committed if the block succeeds, else rolled back."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""One writer at a time, across processes: the kernel frees the lock when its holder dies."""
+"""One writer at a time, across processes: the kernel frees the lock when its holder ends."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` (made where missing) while the block runs; wait for whoever holds it."""
+    """Hold the lock file `path` (created if missing) while the block runs; wait until it is free."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class NoAnswer(Exception):
-    """Nobody answered, or not in time, or not in HTTP."""
+    """There was no answer, or not in time, or not in HTTP."""
 
 
 def get(host: str, port: int, path: str, *, timeout_seconds: float = 2.0) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Counters and latencies per revision, as Envoy keeps them, and what revisions say themselves on their own pages."""
+"""Counters and latencies per revision, from Envoy, and what revisions report on their own pages."""
 
 import re
 from bisect import bisect_left
@@ -23,27 +23,27 @@ T = TypeVar("T")
 
 _EDGES = tuple(map(float, EDGES_MILLISECONDS))
 UNCOUNTED = 10
-"""So many answers, and no statistic of ours: never zeros then. One or two may be between their answer and its count."""
+"""With this many answers and no statistic of ours there is an error, not zeros. One or two may not be counted yet."""
 
 
 class EnvoyMetrics:
     """Reads Envoy's admin port and the revisions' own pages.
 
-    A request counts once, HTTP or gRPC, by the whole answer that its client got: 503 where the revision refused or
-    broke the connection, 504 where it took too long; an answer that broke off after its first line has failed. A retry
-    is not counted apart. Where another revision answers in its place (rescue) it counts by the answer, or the want of
-    one, of the revision that was asked first. A request whose client went away counts for nobody. It is counted when it
-    ended, which can be a moment after its client had the answer.
+    A request counts once, HTTP or gRPC, by the whole answer that its client got: 503 if the revision refused or closed
+    the connection, 504 if it took too long; an answer that was aborted after its first line has failed. A retry is not
+    counted separately. If another revision answers in its place (rescue) the request counts by the answer, or lack of
+    one, of the revision that was tried first. A request whose client disconnected is not counted. A request is counted
+    when it ended, which can be a moment after its client had the answer.
 
-    Time runs from the end of the request to the end of the answer that the client got (retries and rescue included), in
-    whole milliseconds, rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its
+    A latency is from the end of the request to the end of the answer that the client got (retries and rescue included),
+    in whole milliseconds, rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its
     status; a request that Envoy gave up on after its timeout counts as slower than every edge, one that was refused or
-    broken off is an error in `counters` and is in no histogram. A time shows up to a second later than its request in
+    aborted is an error in `counters` and is in no histogram. A latency appears up to a second later than its request in
     `counters`.
     """
 
     def __init__(self, home: Path, admin_port: int, host: str) -> None:
-        """Look at nothing yet; `home` is the local target's."""
+        """Access nothing yet; `home` is the local target's."""
         self._envoy = Envoy(home / "envoy", host=host, front_door_port=0, admin_port=admin_port)
         self._records, self._host = Records(home), host
 
@@ -79,7 +79,7 @@ class EnvoyMetrics:
         }
 
     def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
-        """Return what each revision says of itself; see the port."""
+        """Return each revision's own summary; see the port."""
         try:
             records = self._records.of(model)
         except TargetUnavailable as error:
@@ -111,7 +111,7 @@ def histogram(bins: Bins, *, timeouts: int) -> Latencies:
     """
     above = [0] * len(_EDGES) + [timeouts]
     for middle, count in bins:
-        above[bisect_left(_EDGES, middle)] += count  # as many edges lie below it
+        above[bisect_left(_EDGES, middle)] += count  # as many edges are below it
     *slower, requests = accumulate(reversed(above))
     return Latencies(requests=requests, edges_milliseconds=_EDGES, slower=tuple(reversed(slower)))
 
@@ -121,7 +121,7 @@ def _statistics(revisions: Sequence[str], *names: str) -> str:
 
 
 def _of(seen: Mapping[str, T], revision: str, statistic: str) -> list[T]:
-    """Return what all clusters of a revision's share of live requests have of a statistic."""
+    """Return a statistic summed over all clusters of a revision's share of live requests."""
     name = re.compile(rf"cluster\.{live(revision)}\.{statistic}")
     return [value for key, value in seen.items() if name.fullmatch(key)]
 

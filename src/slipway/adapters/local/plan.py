@@ -1,4 +1,4 @@
-"""A program of the embedded stack before it runs: its ports, and what shows that it answers."""
+"""A program of the embedded stack before it runs: its ports, and the check that it answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class Port:
 
     number: int
     setting: str
-    """The environment variable that changes it."""
+    """The environment variable that sets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What shows that a part answers: a GET with a status below 500."""
+    """The check that a part answers: a GET with a status below 500."""
 
     port: int
     path: str
@@ -31,8 +31,8 @@ class Plan:
 
     name: str
     program: Callable[[], Program]
-    """Makes it, with the files and secrets that it needs."""
+    """Builds it, with the files and secrets that it needs."""
     ports: tuple[Port, ...] = ()
     probe: Probe | None = None
-    """None: it is up as soon as it runs."""
+    """None: it is ready as soon as it runs."""
     address: str = ""

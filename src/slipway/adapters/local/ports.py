@@ -1,4 +1,4 @@
-"""TCP ports of this machine: a free one, and who has one that is not free."""
+"""TCP ports of this machine: finding free ones, and checking who listens."""
 
 import socket
 from contextlib import ExitStack
@@ -9,12 +9,12 @@ from slipway.adapters.local.processes import listener
 
 
 def free_port(host: str) -> int:
-    """Return a port nobody listens on now."""
+    """Return a port that is free now."""
     return free_ports(host, 1)[0]
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """Return so many different ports nobody listens on now."""
+    """Return this many different ports that are free now."""
     with ExitStack() as open_probes:
         probes = [open_probes.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -23,9 +23,9 @@ def free_ports(host: str, count: int) -> list[int]:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether one could listen on a port now."""
+    """Whether a port is free now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed connection's wait is no listener
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection in TIME_WAIT is no listener
         try:
             probe.bind((host, port))
         except OSError:
@@ -34,7 +34,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def taken_by_another(port: int, pid: int | None) -> bool:
-    """Whether somebody listens on a port who is neither the process `pid` nor one of its descendants."""
+    """Whether a process listens on a port that is neither the process `pid` nor one of its descendants."""
     holder = listener(port)
     if holder is None:
         return False

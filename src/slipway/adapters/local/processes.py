@@ -7,13 +7,13 @@ import psutil
 
 MEBIBYTE = 2**20
 PROMPT_SECONDS = 5.0
-"""From asking a leftover to end to ending it by force."""
+"""Seconds from SIGTERM to SIGKILL for a leftover process."""
 MARK = "SLIPWAY_SUPERVISOR"
 """Environment variable of everything that runs under a supervisor: its folder."""
 
 
 def marked(value: str) -> list[psutil.Process]:
-    """Return every process that has `MARK=value` in its environment: what a supervisor started, however far down.
+    """Return every process that has `MARK=value` in its environment: what a supervisor started, at any depth.
 
     Processes that left their parent's process group, or lost their parent, are found too. This one and its ancestors
     are left out.
@@ -33,7 +33,7 @@ def memory_mebibytes(pid: int) -> float | None:
 
 
 def listener(port: int) -> psutil.Process | None:
-    """Return who listens on a TCP port of this machine, where the system lets us know."""
+    """Return the process that listens on a TCP port of this machine, if the system allows to see it."""
     try:
         listening = [each for each in psutil.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN]
         pid = next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
@@ -43,7 +43,7 @@ def listener(port: int) -> psutil.Process | None:
 
 
 def end(processes: Iterable[psutil.Process]) -> None:
-    """Ask them to end, wait, and end by force those that did not."""
+    """Send SIGTERM, wait, and kill those that did not end."""
     alive = [process for process in processes if process.pid != os.getpid() and process.is_running()]
     for process in alive:
         _quietly(process.terminate)
@@ -64,7 +64,7 @@ def _mark(process: psutil.Process) -> str | None:
     try:
         return process.environ().get(MARK)
     except (psutil.Error, OSError):
-        return None  # gone, or somebody else's
+        return None  # gone, or another user's
 
 
 def _resident(process: psutil.Process) -> int:

@@ -1,4 +1,4 @@
-"""A program under supervision: what is started, and what is seen of it."""
+"""A program under supervision: what is started, and its observed state."""
 
 import json
 import os
@@ -23,9 +23,9 @@ class Program:
     log: Path
     """Gets standard output and error; rotated at 10 MB."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Added to what it has of the supervisor's own environment."""
+    """Added to the variables from the supervisor's own environment."""
     inherited: tuple[str, ...] | None = None
-    """Names of the variables that it has of the supervisor's environment; None: all of them."""
+    """Names of the variables that it gets from the supervisor's environment; None: all of them."""
     start_seconds: int = 1
     """Ending before this is a failed start: tried again after 1, 2, 3 ... s, `start_retries` times."""
     start_retries: int = 3
@@ -41,18 +41,18 @@ class ProgramPhase(StrEnum):
     """Runs, for less than `start_seconds`."""
     RUNNING = "RUNNING"
     BACKOFF = "BACKOFF"
-    """Ended too soon; waits to be started again."""
+    """Ended too soon; waits for its next start."""
     STOPPING = "STOPPING"
     EXITED = "EXITED"
     """Ended; about to be started again."""
     FATAL = "FATAL"
-    """Ended too soon too often: given up."""
+    """Ended too soon too often: not started again."""
     UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramState:
-    """A program, as seen."""
+    """A program's observed state."""
 
     name: str
     phase: ProgramPhase
@@ -78,7 +78,7 @@ class ProgramState:
 
 
 def description(program: Program, mark: Mapping[str, str]) -> str:
-    """Return the program's file, that the launcher reads; `mark` is added to its environment."""
+    """Return the program's file for the launcher; `mark` is added to its environment."""
     limited = {} if program.inherited is None else {"inherited": program.inherited}
     described = {"argv": program.argv, "env": {**program.env, **mark}, "cwd": str(program.cwd), **limited}
     return json.dumps(described, indent=1)
@@ -86,7 +86,7 @@ def description(program: Program, mark: Mapping[str, str]) -> str:
 
 def section(program: Program, home: Path) -> str:
     """Return the program's part of the configuration of a supervisord that runs in `home`."""
-    # a python of its own in front of the program: see the launcher for why
+    # the launcher runs in a Python of its own: see there for the reason
     command = [sys.executable, "-S", "-E", launch.__file__, f"programs/{program.name}.json"]
     lines = {
         "command": shlex.join(command),

@@ -1,4 +1,4 @@
-"""Live requests that revisions recorded: the end of their logs, as the supervisor keeps them."""
+"""Live requests that revisions recorded: the end of their logs, which the supervisor stores."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,14 +8,14 @@ from slipway.adapters.local.supervisor import Supervisor
 from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 
 READ_BYTES = 8 * 2**20
-"""Of the end of each file: the log, and the one before it (they are rotated at 10 MB)."""
+"""Bytes from the end of each file: the log, and the one before it (they are rotated at 10 MB)."""
 
 
 class LoggedRequests:
     """Implements the port RecordedRequests for one machine; `home` is the local target's."""
 
     def __init__(self, home: Path) -> None:
-        """Look at nothing yet."""
+        """Access nothing yet."""
         self._records, self._logs = Records(home), Supervisor(home / "supervisor").logs
 
     def newest(self, model: str, revision: str) -> RecordedSample:
@@ -28,7 +28,7 @@ class LoggedRequests:
 
 
 def _end(file: Path) -> bytes:
-    """Return the end of a file; of one that is not there, or was rotated away just now, nothing."""
+    """Return the end of a file; empty if it is missing or was just rotated."""
     with suppress(FileNotFoundError), file.open("rb") as log:
         log.seek(max(0, log.seek(0, 2) - READ_BYTES))
         return log.read(READ_BYTES)

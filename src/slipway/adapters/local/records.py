@@ -1,4 +1,4 @@
-"""What the local target remembers of its revisions: one file each, so that everything can be rebuilt after a crash."""
+"""The local target's records of its revisions: one file each, so that everything can be rebuilt after a crash."""
 
 import json
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ class Record:
     port: int
     """TCP port it listens on, for HTTP."""
     grpc_port: int | None = None
-    """For gRPC; None: it was started by a Slipway that did not share gRPC out, and does not listen."""
+    """For gRPC; None: it was started by a Slipway without gRPC routing, and does not listen."""
     was_ready: bool = False
     """Whether it ever answered its readiness probe."""
 
     @property
     def ports(self) -> Ports:
-        """Return where it listens."""
+        """Return its ports."""
         return Ports(self.port, self.grpc_port)
 
 
@@ -45,7 +45,7 @@ class Records:
     """Files `HOME/models/MODEL/REVISION.json`."""
 
     def __init__(self, home: Path) -> None:
-        """Look at nothing yet."""
+        """Access nothing yet."""
         self._models = home / "models"
 
     def all(self) -> dict[str, Record]:
@@ -57,12 +57,12 @@ class Records:
         return {record.revision.name: record for path in self._files(model) for record in [self._read(path)]}
 
     def write(self, record: Record) -> None:
-        """Write a record, whole or not at all."""
+        """Write a record atomically."""
         content = json.dumps(_RECORD.dump(record), indent=1).encode()
         write_atomic(self._path(record.revision.model, record.revision.name), content)
 
     def delete(self, model: str, name: str) -> None:
-        """Forget a revision; one that is not there is no error."""
+        """Delete a revision's record; a missing one is no error."""
         self._path(model, name).unlink(missing_ok=True)
 
     def _path(self, model: str, name: str) -> Path:

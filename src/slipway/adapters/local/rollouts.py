@@ -1,8 +1,8 @@
 """Rollout status and leases as files of the local target.
 
-A lease file is deleted only with its model: its token must only ever grow. Every read-modify-write happens under the
-model's lock, which the kernel frees when its holder dies; files are replaced whole, so a reader sees the old one or the
-new one.
+A lease file is deleted only with its model: its token must never decrease. Every read-modify-write happens under the
+model's lock, which the kernel frees when its holder ends; files are replaced atomically, so a reader sees the old one
+or the new one.
 """
 
 import json
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A model's lease file: the last lease given out, and whether it was given back."""
+    """A model's lease file: the last lease granted, and whether it was released."""
 
     lease: Lease
     released: bool = False
@@ -40,7 +40,7 @@ class LocalRollouts:
     """Implements RolloutStore, Leases and HeldLeases in the folder `home`, for processes of one machine."""
 
     def __init__(self, home: Path) -> None:
-        """Look at nothing yet."""
+        """Access nothing yet."""
         self._statuses, self._leases = home / "rollouts", home / "leases"
 
     def load(self, model: str) -> RolloutStatus | None:
@@ -48,7 +48,7 @@ class LocalRollouts:
         return _read(self._statuses / f"{model}.json", STATUS)
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
-        """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
+        """Write the status atomically; raise LeaseLost if a newer token was issued."""
         with self._locked(status.model):
             self._require(lease, status.model)
             write_atomic(self._statuses / f"{status.model}.json", _dump(STATUS, status))
@@ -58,19 +58,19 @@ class LocalRollouts:
         return sorted(path.stem for path in self._statuses.glob("[!.]*.json"))
 
     def under_way(self) -> dict[str, RolloutStatus]:
-        """Return the statuses that are not at their end, by model."""
+        """Return the statuses of rollouts that have not ended, by model."""
         found = {model: self.load(model) for model in self.models()}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
 
     def forget(self, model: str, lease: Lease) -> None:
-        """Take away the model's status and its lease; raise LeaseLost when a newer token was given out."""
+        """Delete the model's status and its lease; raise LeaseLost if a newer token was issued."""
         with self._locked(model):
             self._require(lease, model)
             for folder in (self._statuses, self._leases):
                 (folder / f"{model}.json").unlink(missing_ok=True)
 
     def acquire(self, model: str, holder: str, seconds: float) -> Lease:
-        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
+        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with its holder."""
         with self._locked(model):
             entry = self._entry(model)
             if entry and _in_force(entry) and entry.lease.holder != holder:
@@ -78,14 +78,14 @@ class LocalRollouts:
             return self._give(entry, model, holder, seconds)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
-        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        """Take the lease even if it is held: the former holder's next write is refused (LeaseLost)."""
         with self._locked(model):
             return self._give(self._entry(model), model, holder, seconds)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Push the expiry out and return the lease as it is now; raise LeaseLost when it was given to another or back.
+        """Extend the lease and return it; raise LeaseLost if another holder took it or it was released.
 
-        A lease that expired and that nobody took meanwhile is still this holder's.
+        A lease that expired and was not taken meanwhile is still this holder's.
         """
         with self._locked(lease.model):
             entry = self._entry(lease.model)
@@ -96,7 +96,7 @@ class LocalRollouts:
             return renewed
 
     def release(self, lease: Lease) -> None:
-        """Give it back; a lease lost meanwhile is left alone."""
+        """Release it; a lease lost meanwhile is left unchanged."""
         with self._locked(lease.model):
             entry = self._entry(lease.model)
             if entry and entry.lease.token == lease.token:
@@ -113,11 +113,11 @@ class LocalRollouts:
         return {model: lease for model, lease in found.items() if lease}
 
     def ask_to_yield(self, model: str, version: int) -> None:
-        """Tell the holder that a newer version waits; without a holder nothing happens."""
+        """Record for the holder that a newer version waits; without a holder nothing happens."""
         with self._locked(model):
             entry = self._entry(model)
             if entry and _in_force(entry):
-                # two newer versions may ask: the holder makes room for the newest
+                # two newer versions may wait: the holder ends for the newest
                 newest = max(version, entry.lease.superseded_by or 0)
                 self._write(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
 
@@ -125,11 +125,11 @@ class LocalRollouts:
         """Refuse a lease of another model, and one that is not the newest."""
         entry = self._entry(model)
         mine = entry is not None and (entry.lease.token, entry.lease.holder) == (lease.token, lease.holder)
-        if lease.model != model or not mine:  # tokens begin anew when a model was forgotten: the holder counts too
+        if lease.model != model or not mine:  # tokens restart after a model was deleted, so the holder is compared too
             raise _lost(lease, entry)
 
     def _give(self, before: _Entry | None, model: str, holder: str, seconds: float) -> Lease:
-        """Write the next lease; what its holder was asked stays asked while the one before is in force."""
+        """Write the next lease; a request to its holder is kept while the previous lease is in force."""
         lease = Lease(
             model=model,
             holder=holder,

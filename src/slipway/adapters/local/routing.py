@@ -1,8 +1,8 @@
-"""Envoy's routes: how a model's requests are shared out, copied, and answered by another revision where need be.
+"""Envoy's routes: how a model's requests are split, copied, and answered by another revision if necessary.
 
-A model has two doors. Over HTTP its name is the first part of the path. Over gRPC the path is the method's, so the
-model is named beside it: by the header `x-slipway-model`, by the host (`digits` or `digits.localhost`), or not at all
-where only one model is there.
+A model is reached by two protocols. Over HTTP its name is the first part of the path. Over gRPC the path is the
+method's, so the model is named by the header `x-slipway-model`, by the host (`digits` or `digits.localhost`), or not at
+all if there is only one model.
 """
 
 import json
@@ -20,9 +20,10 @@ from slipway_interface.pages import PRIVATE
 Json = dict[str, Any]
 
 KEPT_BYTES = 17 * 1024 * 1024
-"""A request is kept so long as another one may have to answer it: all that a service takes (16 MiB), and framing."""
+"""Bytes of a request that are buffered while another revision may have to answer it: all that a service accepts (16
+MiB), and framing."""
 GRPC_MARGIN = "0.02s"
-"""So long before its client stops waiting a gRPC request is given up: then it is the version's failure, and counted."""
+"""A gRPC request is aborted this long before its client's deadline: so it counts as the version's failure."""
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _UNASKED_STATUS = "|".join(["[12][0-9][0-9]", *map(str, sorted(ELSEWHERE))])
@@ -31,16 +32,16 @@ _BAD_GRPC = "|".join(str(number) for number, kind in enumerate(GRPC_KINDS.values
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One way to ask a model."""
+    """One protocol to call a model."""
 
     match: Json
     action: Json
     suffix: str = ""
-    """Of its clusters."""
+    """Suffix of its clusters."""
 
 
 def model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
-    """Return the routes of a model's HTTP door; the record of its traffic lies with them."""
+    """Return a model's HTTP routes; the record of its traffic is their metadata."""
     hidden = refusal({"path_separated_prefix": f"/{model}{PRIVATE}"}, "this page is not public")
     action = {"prefix_rewrite": "/", "timeout": f"{timeout_seconds}s"}
     record = {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}}
@@ -49,7 +50,7 @@ def model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[J
 
 
 def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[Json]:
-    """Return the routes of the models that can be asked over gRPC, and an answer for whoever names none of them."""
+    """Return the routes of the models that can be called over gRPC, and an error for any other request."""
     longest = f"{timeout_seconds}s"
     streams = {"grpc_timeout_header_max": longest, "grpc_timeout_header_offset": GRPC_MARGIN}
     action = {"timeout": longest, "max_stream_duration": streams}
@@ -73,7 +74,7 @@ def refusal(match: Json, message: str) -> Json:
 
 
 def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
-    """Give what the headers of a request for a model hold, one way after the other."""
+    """Yield the header matches of requests for a model, one way after the other."""
     host = rf"{re.escape(model)}(\.localhost)?(:[0-9]+)?"
     yield [{"name": headers.MODEL, "string_match": {"exact": model}}]
     named = {"name": headers.MODEL, "present_match": True, "invert_match": True}
@@ -83,7 +84,7 @@ def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
 
 
 def _unnamed(models: Sequence[str]) -> Json:
-    # Envoy makes UNIMPLEMENTED of it, with this text as its message
+    # Envoy turns it into UNIMPLEMENTED, with this text as its message
     do = f"name one with the metadata {headers.MODEL}, or as the host" if models else "release one"
     message = f"no such model over gRPC; models here: {', '.join(models) or 'none'}; {do}"
     return {
@@ -93,12 +94,12 @@ def _unnamed(models: Sequence[str]) -> Json:
 
 
 def _health(match: Json, traffic: Traffic) -> Json:
-    # without a time-out: who watches wants to hear of a change, whenever it comes
+    # without a time-out: a watch must report a change at any time
     return {"match": match, "route": {"cluster": f"{traffic.stable}{HEALTH}{GRPC}", "timeout": "0s"}}
 
 
 def _live(door: Door, traffic: Traffic) -> Iterator[Json]:
-    """Give the route of the revision that is rescued, for its share, and the route of whoever gets the rest."""
+    """Yield the route of the revision that is rescued, for its share, and the route of the rest."""
     rescue = traffic.rescue
     share = traffic.weights.get(rescue.of, 0) if rescue else 0
     if rescue and share:
@@ -115,7 +116,7 @@ def _weighted(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
         {"name": f"{name}{door.suffix}", "weight": percent, "response_headers_to_add": [_set(headers.ROUTE, name)]}
         for name, percent in weights.items()
     ]
-    # an answer that was begun is never asked for again: only what certainly was not handled yet is tried anew
+    # an answer that was begun is never retried: only requests that certainly were not handled yet are
     again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
     return _route(door, door.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again})
 
@@ -136,7 +137,7 @@ def _rescued(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
             },
         },
     }
-    # who is late goes on: the first good answer counts
+    # a slow try continues: the first good answer counts
     action = {"cluster": cluster, "retry_policy": once, "hedge_policy": {"hedge_on_per_try_timeout": True}}
     part = {"default_value": {"numerator": share, "denominator": "HUNDRED"}}
     match = door.match if share == 100 else {**door.match, "runtime_fraction": part}  # noqa: PLR2004 - percent

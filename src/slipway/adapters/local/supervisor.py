@@ -1,8 +1,7 @@
-"""The one process supervisor of a home: supervisord, which Envoy, the revisions and the embedded stack run under.
+"""The process supervisor of a home: supervisord, which runs Envoy, the revisions and the embedded stack.
 
-It is a daemon of its own, so that neither a flow run nor a command line that dies takes what serves with it. Its socket
-lies in its folder (see `socket_for`), open to its owner alone. Programs never start by themselves when it starts: who
-brings it up says what shall run.
+It is a daemon of its own, so that serving continues if a flow run or a command line ends. Its socket is in its folder
+(see `socket_for`), accessible to its owner only. It starts no program by itself: its caller decides what runs.
 """
 
 import re
@@ -22,24 +21,24 @@ from slipway.artifacts.store import write_atomic
 from slipway.errors import TargetUnavailable
 
 START_SECONDS = 20.0
-"""How long supervisord may take to answer: it takes 0.5 s on an idle core."""
+"""Seconds that supervisord may take to answer: it takes 0.5 s on an idle core."""
 CALL_SECONDS = 10.0
 CONFIGURATION = "supervisord.conf"
 LOG_TAIL_BYTES = 65536
 
 
 class Supervisor:
-    """supervisord of the folder `home`: its configuration, programs, socket and log lie in it."""
+    """supervisord of the folder `home`, which holds its configuration, programs, socket and log."""
 
     def __init__(self, home: Path) -> None:
-        """Look at nothing yet."""
+        """Access nothing yet."""
         self._home = home
         self._programs = home / "programs"
         self._lock = home / "lock"
 
     @property
     def logs(self) -> Path:
-        """Where programs' logs belong."""
+        """The folder of programs' logs."""
         return self._home / "logs"
 
     def running(self) -> bool:
@@ -50,16 +49,16 @@ class Supervisor:
             return False
 
     def start(self) -> None:
-        """Start supervisord, with no program running, where it does not run yet; raise TargetUnavailable."""
+        """Start supervisord, with no program running, unless it runs; raise TargetUnavailable."""
         with locked(self._lock):
-            # one that is slow, or about to end, is not taken for one that was killed: its programs may serve
+            # a slow or ending one is not treated as killed: its programs may serve
             if not until(lambda: self._daemon() is None or self.running(), START_SECONDS):
                 raise rpc.unreachable("it runs and does not answer")
             if self._daemon():
                 return
             end(marked(str(self._home)))  # of a supervisord that was killed
             self._write_configuration()
-            # by its full name, which is how `_daemon` knows it again
+            # by its full name, by which `_daemon` recognizes it
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._home / CONFIGURATION)]
             done = subprocess.run(
                 command, cwd=self._home, capture_output=True, text=True, timeout=START_SECONDS, check=False
@@ -69,13 +68,13 @@ class Supervisor:
                 raise rpc.unreachable(seen)
 
     def end_leftovers(self) -> None:
-        """End what a supervisord that was killed left running; with a running one nothing happens."""
+        """End the processes that a killed supervisord left running; with a running one nothing happens."""
         with locked(self._lock):
             if self._daemon() is None:
                 end(marked(str(self._home)))
 
     def stop(self, timeout_seconds: float = 60.0) -> None:
-        """End every program, then supervisord; end by force what is left. Without supervisord: what it left behind."""
+        """End every program, then supervisord; kill what is left. Without supervisord: the processes that it left."""
         with locked(self._lock):
             daemon = self._daemon()
             if self.running():
@@ -89,7 +88,7 @@ class Supervisor:
             rpc.forget(self.socket)
 
     def add(self, program: Program) -> None:
-        """Run a program; one that runs with the same description is left alone, with another one it is replaced."""
+        """Run a program; if it runs with the same description nothing happens, with another one it is replaced."""
         with locked(self._lock):
             described = self._programs / f"{program.name}.json"
             wanted = {
@@ -105,19 +104,19 @@ class Supervisor:
             self._begin(program.name)
 
     def restart(self, name: str) -> None:
-        """End a program that was added, and run it anew."""
+        """End a program that was added, and start it again."""
         with locked(self._lock):
             with rpc.ignoring(rpc.BAD_NAME, rpc.NOT_RUNNING):
                 self._call("stopProcess", name, timeout=90.0)
             self._begin(name)
 
     def remove(self, name: str) -> None:
-        """End a program and forget it; one that is not there is no error."""
+        """End a program and remove it; a missing one is no error."""
         with locked(self._lock):
             self._take_out(name)
 
     def states(self) -> dict[str, ProgramState]:
-        """Return what is seen of every program, by name; raise TargetUnavailable."""
+        """Return the observed state of every program, by name; raise TargetUnavailable."""
         return {info["name"]: self._seen(info) for info in self._call("getAllProcessInfo")}
 
     def _seen(self, info: dict[str, Any]) -> ProgramState:
@@ -131,8 +130,8 @@ class Supervisor:
         )
 
     def last_end(self, name: str) -> str:
-        """Return how a program last ended by itself, in supervisord's words: `exit status 3`; empty: it never did."""
-        # XML-RPC tells the exit status of a program that is given up only
+        """Return how a program last ended by itself, in supervisord's format: `exit status 3`; empty: never."""
+        # XML-RPC reports the exit status only of a program that is no longer restarted
         with (self.logs / "supervisord.log").open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - LOG_TAIL_BYTES))
             ends = re.findall(rf"exited: {re.escape(name)} \(([^;)]*)", file.read().decode(errors="replace"))
@@ -160,8 +159,8 @@ class Supervisor:
 
     @property
     def socket(self) -> Path:
-        """Where supervisord listens."""
-        # written down, because the short folder depends on the environment of whoever started it
+        """The path of supervisord's socket."""
+        # stored, because the short folder depends on the environment of the process that started it
         noted = self._home / "socket"
         return Path(noted.read_text()) if noted.is_file() else rpc.socket_for(self._home)
 
@@ -171,7 +170,7 @@ class Supervisor:
         socket = rpc.socket_for(self._home)
         rpc.make_folder(socket)
         write_atomic(self._home / "socket", str(socket).encode(), mode=0o600)
-        # names relative to this folder, where supervisord runs: its format breaks at a blank and `;` in a path
+        # names relative to this folder, where supervisord runs: its format can't hold a blank or `;` in a path
         file = socket.name if socket.parent == self._home else socket
         factory = "supervisor.rpcinterface:make_main_rpcinterface"
         text = (

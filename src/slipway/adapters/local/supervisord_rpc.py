@@ -1,4 +1,4 @@
-"""Talking to supervisord: XML-RPC over a unix socket that only its owner may use."""
+"""Client of supervisord: XML-RPC over a unix socket that only its owner may use."""
 
 import http.client
 import os
@@ -16,15 +16,15 @@ from xml.parsers.expat import ExpatError
 from slipway.errors import TargetUnavailable
 
 LONGEST_SOCKET_PATH = 90
-"""The kernel takes 107 bytes; supervisord first makes a socket with its pid behind the name."""
+"""The kernel allows 107 bytes; supervisord first creates a socket with its pid appended to the name."""
 SHORT_FOLDER = "slipway-"
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING = 10, 60, 70
-"""Faults of supervisord that only say: it is so already."""
+"""Faults of supervisord that mean: already in that state."""
 
 
 @contextmanager
 def connected(path: Path, timeout_seconds: float) -> Iterator[Any]:
-    """Give a proxy whose calls are supervisord's own (`getAllProcessInfo`, ...); raise TargetUnavailable."""
+    """Yield a proxy whose calls are supervisord's own (`getAllProcessInfo`, ...); raise TargetUnavailable."""
     try:
         with xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(path, timeout_seconds)) as proxy:
             yield proxy.supervisor
@@ -39,7 +39,7 @@ def unreachable(seen: str) -> TargetUnavailable:
 
 @contextmanager
 def ignoring(*faults: int) -> Iterator[None]:
-    """Let these faults pass; other faults are TargetUnavailable in supervisord's own words."""
+    """Ignore these faults; other faults become TargetUnavailable with supervisord's own message."""
     try:
         yield
     except xmlrpc.client.Fault as fault:
@@ -48,7 +48,7 @@ def ignoring(*faults: int) -> Iterator[None]:
 
 
 def socket_for(home: Path) -> Path:
-    """Return where a supervisord of this folder listens: in it, or in a private short folder where the path is long."""
+    """Return where a supervisord of this folder listens: in it, or in a private short folder if the path is long."""
     inside = home / "supervisord.sock"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
         return inside
@@ -57,7 +57,7 @@ def socket_for(home: Path) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make the socket's folder; raise TargetUnavailable where someone else could get at it."""
+    """Create the socket's folder; raise TargetUnavailable if another user could access it."""
     folder = path.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not folder.name.startswith(SHORT_FOLDER):
@@ -68,10 +68,10 @@ def make_folder(path: Path) -> None:
 
 
 def forget(path: Path) -> None:
-    """Remove a socket that nobody listens on any more, and the short folder if it had one."""
+    """Remove a socket that is no longer in use, and the short folder if it had one."""
     path.unlink(missing_ok=True)
     if path.parent.name.startswith(SHORT_FOLDER):
-        with suppress(OSError):  # gone already, or someone put something in it
+        with suppress(OSError):  # missing already, or not empty
             path.parent.rmdir()
 
 

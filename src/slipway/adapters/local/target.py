@@ -1,7 +1,7 @@
 """The local target: Envoy in front of supervised processes on this machine.
 
-What is wanted lies on disk (a record per revision, Envoy's route file), so any process can go on where another one
-stopped. One lock keeps writers apart; readers need none, because files are replaced whole.
+The desired state is on disk (a record per revision, Envoy's route file), so any process can continue where another one
+stopped. One lock serializes writers; readers need none, because files are replaced atomically.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ ServeCommand = Callable[[Path, str, int, int | None], tuple[list[str], dict[str,
 """Package folder, host, port, port for gRPC -> argument list, additions to the environment."""
 
 START_SECONDS = 10
-"""A service that ends before this did not start: it takes 5 to 10 s to boot."""
+"""A service that ends before this has failed to start: it takes 5 to 10 s to boot."""
 GRACE_SECONDS = 15
 DRAIN_SECONDS = 30.0
 QUIET_LOOKS = 3
-"""A revision is drained when this many looks in a row find it idle: a request may be between Envoy's threads."""
+"""A revision is drained when this many checks in a row find it idle: a request may be between Envoy's threads."""
 
 
 class LocalTarget:
     """Implements the ports Revisions and Router for one machine; `home` holds everything it writes."""
 
     def __init__(self, home: Path, host: str, front_door_port: int, admin_port: int, serve: ServeCommand) -> None:
-        """Look at nothing yet. The supervisor and Envoy are started by the embedded stack (or `bring_up`)."""
+        """Access nothing yet. The supervisor and Envoy are started by the embedded stack (or `bring_up`)."""
         self._host, self._serve = host, serve
         self._lock = home / "lock"
         self._records = Records(home)
@@ -89,12 +89,12 @@ class LocalTarget:
             self._records.delete(model, name)
 
     def observe(self, model: str) -> dict[str, RevisionState]:
-        """Return what is there of a model; see the port."""
+        """Return the observed state of a model; see the port."""
         states = self.supervisor.states()
         return {name: self._look(record, states.get(name)) for name, record in self._records.of(model).items()}
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Share live requests so; see the port. Raises NotFound for a revision that was not started."""
+        """Split live requests in this way; see the port. Raises NotFound for a revision that was not started."""
         with locked(self._lock):
             known = self._records.of(model)
             for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
@@ -108,15 +108,15 @@ class LocalTarget:
             self.envoy.set_traffic({**self.envoy.traffic(), model: traffic}, self._ports())
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return how live requests are shared now; None: the model has no route."""
+        """Return how live requests are split now; None: the model has no route."""
         return self.envoy.traffic().get(model)
 
     def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
-        """Return what Envoy can do: everything."""
+        """Return Envoy's abilities: all of them."""
         return Abilities(rescues=True, why="Envoy on this machine")
 
     def remove(self, model: str) -> None:
-        """Take the model's route and all its revisions away."""
+        """Remove the model's route and all its revisions."""
         with locked(self._lock):
             shared = self.envoy.traffic()
             if shared.pop(model, None):
@@ -150,7 +150,7 @@ class LocalTarget:
         self.supervisor.add(self._program(record))
 
     def _can_listen(self, record: Record) -> bool:
-        """Whether both ports are free; a record of a Slipway that did not share gRPC out has one."""
+        """Whether both ports are free; a record of a Slipway without gRPC routing has one."""
         both = record.grpc_port is not None and is_free(self._host, record.grpc_port)
         return both and is_free(self._host, record.port)
 
@@ -188,7 +188,7 @@ class LocalTarget:
                 self._records.write(replace(record, was_ready=True))
 
     def _move(self, record: Record) -> RevisionState:
-        """Run it on other ports, as someone else got hold of one of its own between choosing and listening."""
+        """Run it on other ports, because another process took one of its own before it listened."""
         name = record.revision.name
         with locked(self._lock):
             known = self._records.of(record.revision.model).get(name)
@@ -202,7 +202,7 @@ class LocalTarget:
         return RevisionState(name=name, health=Health.UNREADY if record.was_ready else Health.STARTING, detail=detail)
 
     def _share(self, model: str, name: str) -> str:
-        """Say in words what the route sends to a revision; empty: nothing."""
+        """Describe what the route sends to a revision; empty: nothing."""
         traffic = self.traffic(model)
         return traffic.share_of(name) if traffic else ""
 
@@ -221,24 +221,24 @@ class LocalTarget:
             self.envoy.set_traffic(shared, self._ports())
 
     def _drain(self, name: str) -> None:
-        """Wait until it is at work on nothing; after the bound its own grace period has to do."""
+        """Wait until it has no request in flight; after the bound only its own grace period remains."""
         quiet = _Quiet(looks=0)
         until(lambda: quiet.after(self.envoy.active_requests(name)) >= QUIET_LOOKS, DRAIN_SECONDS)
 
 
 def _lost_port(record: Record, seen: ProgramState) -> bool:
-    """Whether somebody else listens on one of a revision's ports."""
+    """Whether another process listens on one of a revision's ports."""
     ports = (port for port in (record.port, record.grpc_port) if port is not None)
     return any(taken_by_another(port, seen.pid) for port in ports)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Quiet:
-    """Counts looks in a row that found nothing under way."""
+    """Counts consecutive checks that found no request in flight."""
 
     looks: int
 
     def after(self, active: int) -> int:
-        """Take one more look into account, and return the count."""
+        """Add one more check, and return the count."""
         self.looks = 0 if active else self.looks + 1
         return self.looks

@@ -7,7 +7,7 @@ PAUSE_SECONDS = 0.02
 
 
 def until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
-    """Look again and again until the condition holds; False when the time is over.
+    """Check repeatedly until the condition holds; False when the time is over.
 
     >>> until(lambda: True, 0.0)
     True
