@@ -1,6 +1,6 @@
-"""The autoscaler of a revision: which signals it goes by, and how fast it follows them.
+"""The autoscaler of a revision: which signals it uses, and how fast it follows them.
 
-Replicas are its alone. Slipway moves its floor while traffic moves, and nothing else.
+Only the autoscaler sets replicas. Slipway moves only its floor, while traffic moves.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from slipway.domain.spec.serving import ReplicasSpec, adapt_to_kubernetes
 from slipway_interface.metrics import IN_FLIGHT
 
 FALLBACK_CPU_PERCENT = 70
-"""The target where requests in flight can't be had and the spec names no other: room for 40 % more until pods come."""
+"""The target if requests in flight are not available and the spec names no other: headroom of 40 % until pods start."""
 CUSTOM_METRICS = "/apis/custom.metrics.k8s.io/v1beta1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:
-    """What an autoscaler goes by."""
+    """The signals of an autoscaler."""
 
     metrics: tuple[Manifest, ...]
     why: str
@@ -35,7 +35,7 @@ class Bounds:
 
 
 def signals(replicas: ReplicasSpec, *, custom_metrics: bool) -> Signals:
-    """Choose what an autoscaler goes by: the largest number of replicas that any of them wants is taken.
+    """Choose an autoscaler's signals: it uses the largest number of replicas over all of them.
 
     >>> signals(ReplicasSpec(), custom_metrics=False).why
     'scales by cpu at 70 %: the cluster does not serve custom.metrics.k8s.io, so requests in flight can not be had'
@@ -64,7 +64,7 @@ def _because(replicas: ReplicasSpec, *, without: bool) -> str:
 
 
 def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
-    """Return a revision's HorizontalPodAutoscaler with these bounds; those at rest are noted on it."""
+    """Return a revision's HorizontalPodAutoscaler with these bounds; those at rest are annotated."""
     replicas = adapt_to_kubernetes(revision.serving).replicas
     return {
         "apiVersion": "autoscaling/v2",
@@ -85,13 +85,13 @@ def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
 
 
 def _behaviour(replicas: ReplicasSpec) -> Manifest:
-    """Up at once, as requests wait; down slowly, as load comes back: a tenth a minute after the window."""
+    """Up at once, because requests wait; down slowly, because load returns: a tenth a minute after the window."""
     up = [_policy("Percent", 100, period_seconds=15), _policy("Pods", 4, period_seconds=15)]
     down = [_policy("Percent", 10, period_seconds=60), _policy("Pods", 1, period_seconds=60)]
     return {
         "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": up},
         "scaleDown": {
-            "stabilizationWindowSeconds": min(3600, round(replicas.scale_down_seconds)),  # its own limit
+            "stabilizationWindowSeconds": min(3600, round(replicas.scale_down_seconds)),  # the API's limit
             "selectPolicy": "Max",
             "policies": down,
         },

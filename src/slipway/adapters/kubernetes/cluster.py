@@ -1,7 +1,7 @@
 """One connection to one namespace of a cluster: objects as plain dicts, errors as Slipway's own.
 
-Every call has a time limit, reads are tried three times, writes once: who called decides what to do about a write whose
-fate is not known, and all of them may be repeated. `calls` counts what was asked, by RBAC verb and resource.
+Every call has a time limit; reads are tried three times, writes once: the caller decides what to do about a write with
+an unknown result, and all of them may be repeated. `calls` counts the calls, by RBAC verb and resource.
 """
 
 import json
@@ -33,7 +33,7 @@ MANAGER = "slipway"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 READ_PAUSES_SECONDS = (0.2, 1.0)
-"""How long a read that failed waits before each of its further tries."""
+"""Seconds before each retry of a read that failed."""
 READS = frozenset({"get", "list"})
 OK, CREATED, FIRST_REFUSAL = 200, 201, 300
 READY_PATH = "/readyz"
@@ -49,12 +49,12 @@ class Applied:
 
     live: Manifest
     created: bool
-    """Whether it was not there before."""
+    """Whether it is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """One request: what it asks, and how."""
+    """One request to the API server."""
 
     asked: Asked
     path: str
@@ -76,10 +76,10 @@ class Cluster:
     """Reads and writes objects of one namespace."""
 
     def __init__(self, api: "ApiClient", namespace: str) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._api, self.namespace = api, namespace
         self.calls: Counter[tuple[str, str]] = Counter()
-        """How often each (verb, resource) was asked for, `("list", "pods")`."""
+        """Number of calls by (verb, resource), such as `("list", "pods")`."""
         self._ahead_seconds = 0.0
 
     @classmethod
@@ -91,12 +91,12 @@ class Cluster:
     def now(self) -> float:
         """Return the API server's time, Unix seconds: the one clock that all holders of leases share.
 
-        It comes with every answer, in whole seconds: a clock of ours that agrees with it is taken as it is.
+        It is in every answer, in whole seconds: if the local clock agrees with it, the local clock is used.
         """
         return time.time() + self._ahead_seconds
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest | None:
-        """Return an object; None: it is not there."""
+        """Return an object; None: it is missing."""
         reply = self._found(self._request("get", kind, name, namespace))
         return None if reply is None else reply.json()
 
@@ -109,10 +109,10 @@ class Cluster:
         return [] if reply is None else [_whole(item, kind) for item in reply.json()["items"]]
 
     def apply(self, manifest: Manifest) -> Applied:
-        """Make the fields named here so (server-side apply); everybody else's fields stay.
+        """Set the fields named here (server-side apply); fields of other managers are kept.
 
-        A field that somebody else took is taken back where the object is ours, as that is what a controller is for;
-        an object of the same name that is not ours is left alone and refused.
+        A field that another manager took is taken back if the object is ours, as a controller must do; an object of the
+        same name that is not ours is refused and not changed.
         """
         try:
             return self._apply(manifest, force=False)
@@ -123,7 +123,7 @@ class Cluster:
             return self._apply(manifest, force=True)
 
     def create(self, manifest: Manifest) -> Manifest:
-        """Make an object; raise Conflict when there is one of that name."""
+        """Create an object; raise Conflict if there is one of that name."""
         return self._write("create", manifest)
 
     def replace(self, manifest: Manifest) -> Manifest:
@@ -131,12 +131,12 @@ class Cluster:
         return self._write("update", manifest)
 
     def patch(self, kind: str, name: str, fields: Manifest) -> Manifest:
-        """Merge fields into an object; None takes a field away."""
+        """Merge fields into an object; None removes a field."""
         sent = self._request("patch", kind, name, query=[("fieldManager", MANAGER)], body=fields, content_type=MERGE)
         return self._required(sent)
 
     def delete(self, kind: str, name: str, *, resource_version: str = "") -> bool:
-        """Take an object away, and in the background what it owns; False: it was gone already.
+        """Delete an object, and in the background what it owns; False: it was missing already.
 
         With a version of it, only that one: raise Conflict when it was changed meanwhile.
         """
@@ -146,20 +146,20 @@ class Cluster:
         return self._found(self._request("delete", kind, name, body=options)) is not None
 
     def raw(self, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
-        """Return what the API server has at a path outside of objects (`/version`); None: nothing."""
+        """Return the API server's answer for a path outside of objects (`/version`); None: nothing."""
         sent = _Sent(asked=Asked(verb="get", kind="", namespace="", name=path), path=path, query=[])
-        reply = self._patiently(sent)  # not counted: whoever may log in may read these (system:discovery)
+        reply = self._patiently(sent)  # not counted: every authenticated account may read these (system:discovery)
         return None if reply.status == NOT_FOUND else self._fine(reply, sent).json()
 
     def page(self, pod: str, port: int, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
-        """Return a page of a pod, as JSON, by way of the API server; None: the pod is gone or has no such page."""
+        """Return a page of a pod, as JSON, through the API server; None: the pod is gone or has no such page."""
         asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="proxy")
         where = f"{KINDS['Pod'].path(self.namespace)}/{pod}:{port}/proxy/{path.lstrip('/')}"
         reply = self._found(_Sent(asked=asked, path=where, query=[]))
         return None if reply is None else reply.json()
 
     def log(self, pod: str, container: str, *, lines: int, size: int) -> bytes:
-        """Return the last lines of a container's log, at most so many and so many bytes; of a pod that is gone none."""
+        """Return the last lines of a container's log, up to these limits of lines and bytes; none for a missing pod."""
         asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="log")
         query = [("container", container), ("tailLines", str(lines)), ("limitBytes", str(size))]
         reply = self._found(_Sent(asked=asked, path=KINDS["Pod"].path(self.namespace, pod) + "/log", query=query))
@@ -191,7 +191,7 @@ class Cluster:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         sent = self._request("patch", kind, name, query=query, body=manifest, content_type=APPLY)
         reply = self._fine(self._asked(sent), sent)
-        if reply.status == CREATED:  # RBAC asks for both verbs then
+        if reply.status == CREATED:  # RBAC requires both verbs then
             self.calls["create", sent.asked.resource] += 1
         return Applied(live=reply.json(), created=reply.status == CREATED)
 
@@ -200,7 +200,7 @@ class Cluster:
         return made
 
     def _found(self, sent: _Sent) -> _Reply | None:
-        """Return the answer; None: there is no such thing."""
+        """Return the answer; None: not found."""
         reply = self._asked(sent)
         return None if reply.status == NOT_FOUND else self._fine(reply, sent)
 
@@ -210,9 +210,10 @@ class Cluster:
         return reply
 
     def _asked(self, sent: _Sent) -> _Reply:
-        """Send a request and return the answer; one that lacks a right is believed of a server that is ready only.
+        """Send a request and return the answer; a missing right is accepted only from a server that is ready.
 
-        A server that starts answers before it has read the roles. What it refused so was not done: it is asked again.
+        A starting server answers before it has read the roles. A request refused for that was not executed, so it is
+        retried.
         """
         self.calls[sent.asked.verb, sent.asked.resource] += 1
         reply = self._patiently(sent)
@@ -224,7 +225,7 @@ class Cluster:
         return self._patiently(sent)
 
     def _patiently(self, sent: _Sent) -> _Reply:
-        """Send a request; a read again after a while, when the server gives no answer or none for now."""
+        """Send a request; a read is retried after a while if the server gives no answer or is unavailable."""
         for pause in READ_PAUSES_SECONDS if sent.asked.verb in READS else ():
             try:
                 reply = self._send(sent)
@@ -252,7 +253,7 @@ class Cluster:
         try:
             response = self._api.call_api(*call, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
             body = response.read()  # type: ignore[no-untyped-call]  # the client is typed in part
-        except ApiException as error:  # the client wraps errors of TLS so
+        except ApiException as error:  # the client wraps TLS errors in this
             raise _untrusted(sent.asked, str(error.reason)) from None
         except (HTTPError, OSError) as error:
             raise unavailable(sent.asked, str(error).rpartition(": ")[2].strip() or type(error).__name__) from error
@@ -268,13 +269,13 @@ class Cluster:
 
 
 def is_ours(live: Manifest) -> bool:
-    """Say whether Slipway made an object."""
+    """Return whether Slipway made an object."""
     labels = live["metadata"].get("labels") or {}
     return labels.get(MANAGED_BY) == MANAGER
 
 
 def _whole(item: Manifest, kind: str) -> Manifest:
-    """Give an item of a list the kind that lists leave out."""
+    """Add to an item of a list the kind, which lists omit."""
     return {"apiVersion": KINDS[kind].api_version, "kind": kind, **item}
 
 

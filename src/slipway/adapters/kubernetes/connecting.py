@@ -13,9 +13,9 @@ POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def open_api(context: str = "") -> "tuple[ApiClient, str]":
-    """Return a client, and the namespace that its context or pod names; `default` where none does.
+    """Return a client, and the namespace that its context or pod names; `default` if neither does.
 
-    A context that is named is one of the kubeconfig's; without one the kubeconfig goes before the pod's account, as
+    A named context is one of the kubeconfig's; without one the kubeconfig has precedence over the pod's account, as
     with kubectl.
     """
     from kubernetes.client import ApiClient, Configuration
@@ -31,7 +31,7 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
     except ConfigException as error:
         raise _unusable(str(error)) from error
     except (YAMLError, OSError, LookupError, TypeError, ValueError) as error:
-        # a parser's message would show the line it stumbled over, and that may hold a token
+        # a parser's message would show the faulty line, which may hold a token
         raise _unusable(f"it can't be read ({type(error).__name__})") from None
     # reads are retried here, with a bound and a count; the client's own retries would repeat writes as well
     configuration.retries = False
@@ -39,7 +39,7 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
 
 
 def _kubeconfig() -> str:
-    """Return the files that make up the kubeconfig, as kubectl finds them; the client looks once, when imported."""
+    """Return the kubeconfig's files, as kubectl finds them; the client reads that only once, when imported."""
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
@@ -50,7 +50,7 @@ def _has_kubeconfig() -> bool:
 def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
     from kubernetes.config import list_kube_config_contexts, load_kube_config
 
-    # refreshed tokens are kept for this process: the user's file is theirs
+    # refreshed tokens are kept in this process: the user's file is not changed
     load: Any = load_kube_config
     contexts_of: Any = list_kube_config_contexts
     file = _kubeconfig()

@@ -1,4 +1,4 @@
-"""What a pod's model container shows, in words: why it does not start, and how it ended."""
+"""The state of a pod's model container, in words: why it does not start, and how it ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class End:
     """How a container ended the last time."""
 
     reason: str
-    """The kubelet's word: Error, OOMKilled, Completed."""
+    """The kubelet's reason: Error, OOMKilled, Completed."""
     code: int
     at: float
-    """Unix seconds; 0: not told."""
+    """Unix seconds; 0: not known."""
     said: str
     """The last line that it wrote; empty: none."""
     times: int
@@ -35,7 +35,7 @@ class End:
         return self.reason == OUT_OF_MEMORY
 
     def words(self, limit: str = "") -> str:
-        """Say it.
+        """Return it in words.
 
         >>> End(reason="Error", code=3, at=0, said="no model.onnx", times=2).words()
         'exited with code 3, twice; last line: no model.onnx'
@@ -69,10 +69,10 @@ def restarts(pod: Manifest) -> int:
 
 
 def cannot_start(pod: Manifest) -> str:
-    """Say what keeps the container from ever running, as it is; empty: nothing that is known."""
+    """Describe what prevents the container from ever running as it is; empty: nothing that is known."""
     reason, message = _waiting(pod)
     if reason in NO_IMAGE:
-        # the runtime repeats the reference at every level; the last one says what is wrong
+        # the runtime repeats the reference at every level; the last one gives the cause
         return f"its image {_image(pod)} can't be pulled ({reason}): {_short(message.rpartition(': ')[2])}"
     if reason in NO_CONTAINER:
         return f"its container can't be made ({reason}): {_short(message)}"
@@ -83,7 +83,7 @@ def cannot_start(pod: Manifest) -> str:
 
 
 def why_not_ready(pod: Manifest) -> str:
-    """Say why a pod is not ready, whether that is a fault or not."""
+    """Describe why a pod is not ready, whether that is a fault or not."""
     stuck = cannot_start(pod)
     if stuck:
         return stuck
@@ -106,7 +106,7 @@ def why_not_ready(pod: Manifest) -> str:
 
 
 def memory_limit(pod: Manifest) -> str:
-    """Return the container's memory limit as its pod has it; empty: none."""
+    """Return the container's memory limit from its pod; empty: none."""
     limits = (_container(pod).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
 

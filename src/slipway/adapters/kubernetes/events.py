@@ -1,4 +1,4 @@
-"""What happened to a rollout, as Events where people look: `kubectl describe deployment digits-v7`."""
+"""Changes of a rollout as Events, visible in `kubectl describe deployment digits-v7`."""
 
 from datetime import UTC, datetime
 
@@ -8,21 +8,21 @@ from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.errors import SlipwayError
 
 MOST_WORDS = 1000
-"""The API server takes 1,024 characters."""
+"""The API server accepts 1,024 characters."""
 WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.HELD, Phase.STOPPED})
 
 
 def changed(before: RolloutStatus | None, after: RolloutStatus) -> bool:
-    """Say whether a save is worth an Event: another phase, step or weight, not every look."""
+    """Return whether a save needs an Event: for another phase, step or weight, not for every look."""
     if before is None or before.release_id != after.release_id:
         return True
     return (before.phase, before.step, before.weight_percent) != (after.phase, after.step, after.weight_percent)
 
 
 def tell(cluster: Cluster, status: RolloutStatus) -> None:
-    """Write an Event on the canary's Deployment, or on the stable one's when that is gone.
+    """Write an Event on the canary's Deployment, or on the stable one's if that is gone.
 
-    At its best: a cluster that takes no Event, or has no right for it, must not keep a rollout from going on.
+    Best effort: a cluster that accepts no Event, or a missing right, must not stop a rollout.
     """
     try:
         for revision in filter(None, (status.canary, status.stable)):
@@ -60,7 +60,7 @@ def event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest
 
 
 def reason(phase: Phase) -> str:
-    """Return a phase as Events have it.
+    """Return a phase in the form of Events.
 
     >>> reason(Phase.ROLLING_BACK)
     'RollingBack'

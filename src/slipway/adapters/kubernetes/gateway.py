@@ -1,4 +1,4 @@
-"""Shares made by a Gateway's weights: which Gateway, what it can do, and routes that it has taken over."""
+"""Traffic split by a Gateway's weights: the choice of the Gateway, its abilities, and routes that it has accepted."""
 
 import time
 from collections.abc import Sequence
@@ -16,40 +16,41 @@ from slipway.ports.router import Abilities
 MIRROR = "HTTPRouteRequestMirror"
 """The Gateway API's name of the feature that a shadow needs."""
 OVER_GRPC, GRPC_MIRROR = "GRPCRoute", "GRPCRouteRequestMirror"
-"""Its names of what sharing gRPC out needs, and a shadow of it."""
+"""Its names of the features that splitting gRPC needs, and that a shadow of it needs."""
 TAKEN_SECONDS = 15.0
 REFUSED_SECONDS = 3.0
-"""A refusal that stands so long is one."""
+"""Seconds after which a refusal is taken as final."""
 UNHEARD = "BackendNotFound"
-"""Services that are routed to are there: a controller that says so has not heard of them, for long after the API server
-was away."""
+"""The Services of a route exist: a controller that reports otherwise has stale data, for long after the API server was
+down."""
 LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 0.5
-"""Controllers report a route before the last of their proxies has it; Traefik's took up to 0.24 s (16 changes)."""
+"""Controllers report a route as accepted before all of their proxies have it; Traefik took up to 0.24 s (16
+changes)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The Gateway that models are reached by."""
+    """The Gateway that routes to models."""
 
     name: GatewayName
     controller: str
     features: frozenset[str]
-    """What its class says it can do; empty: it does not say."""
+    """The features that its class reports; empty: it reports none."""
 
     @property
     def copies(self) -> bool:
-        """Whether it says that it can copy requests."""
+        """Whether it reports that it can copy requests."""
         return MIRROR in self.features
 
     @property
     def shares_grpc(self) -> bool:
-        """Whether it says that it takes GRPCRoutes."""
+        """Whether it reports that it supports GRPCRoutes."""
         return OVER_GRPC in self.features
 
     @property
     def told(self) -> str:
-        """What it says that it can do, in words."""
+        """The features that it reports, in words."""
         copies = "copies requests" if self.copies else f"can't copy requests (no {MIRROR})"
         if not self.shares_grpc:
             return f"{copies}; takes no {OVER_GRPC}: gRPC reaches revisions by their Services only"
@@ -59,9 +60,9 @@ class Gateway:
 
 
 def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
-    """Return the Gateway with that name (NAMESPACE/NAME), or the only one that lets our routes in; None: none does.
+    """Return the Gateway with that name (NAMESPACE/NAME), or the only one that allows our routes; None: none does.
 
-    Raises NotFound for a name that is not there, SettingsError where there are several to choose from.
+    Raises NotFound for a missing name, SettingsError if there are several to choose from.
     """
     if named:
         namespace, _, name = named.rpartition("/")
@@ -74,7 +75,7 @@ def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
 
 
 def choose(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
-    """Return the one Gateway that lets routes of a namespace in; one of that very namespace comes before others."""
+    """Return the one Gateway that allows routes of a namespace; one in that same namespace has precedence."""
     open_ones = [live for live in gateways if admits(live, namespace)]
     open_ones = [live for live in open_ones if live["metadata"]["namespace"] == namespace] or open_ones
     if len(open_ones) > 1:
@@ -89,9 +90,9 @@ def choose(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
 
 
 def admits(gateway: Manifest, namespace: str) -> bool:
-    """Say whether one of a Gateway's HTTP listeners may take routes of a namespace.
+    """Return whether one of a Gateway's HTTP listeners may accept routes of a namespace.
 
-    A listener that chooses namespaces by label counts as open: the Gateway's own word about the route is what decides.
+    A listener that selects namespaces by label counts as open: the Gateway's own condition on the route decides.
     """
     listeners = gateway.get("spec", {}).get("listeners") or []
     own = gateway["metadata"]["namespace"] == namespace
@@ -106,25 +107,25 @@ def _allowed(listener: Manifest) -> str:
 
 
 class GatewayRouter:
-    """Shares requests by the weights of an HTTPRoute, and of a GRPCRoute where the Gateway takes one.
+    """Splits requests by the weights of an HTTPRoute, and of a GRPCRoute if the Gateway supports one.
 
-    The HTTPRoute comes last and is the one whose absence means that there is no route.
+    The HTTPRoute is written last; if it is missing there is no route.
     """
 
     def __init__(self, cluster: Cluster, gateway: Gateway) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._cluster, self.gateway = cluster, gateway
 
     def abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
-        """Return what the Gateway can do: any weight; copies where its class says so.
+        """Return the Gateway's abilities: any weight; copies if its class reports that.
 
-        Rescue is the services' own work: the route tells them whom to ask.
+        Services do the rescue themselves: the route tells them which revision to call.
         """
         why = f"Gateway {self.gateway.name} ({self._by()}) {self.gateway.told}"
         return Abilities(copies=self.gateway.copies, rescues=True, why=why)
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Write the routes, and wait until the Gateway has taken them over."""
+        """Write the routes, and wait until the Gateway has accepted them."""
         if traffic.shadow and not self.gateway.copies:
             raise PermanentError(
                 f"route of {model}",
@@ -139,9 +140,9 @@ class GatewayRouter:
             time.sleep(SETTLE_SECONDS)
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return the shares as the HTTPRoute has them, or as the GRPCRoute has them if somebody edited that one alone.
+        """Return the shares of the HTTPRoute, or of the GRPCRoute if only that one was edited.
 
-        A GRPCRoute that somebody took away is written again with the next change.
+        A deleted GRPCRoute is written again with the next change.
         """
         live = self._cluster.get("HTTPRoute", model)
         seen = None if live is None else shares(live)
@@ -161,7 +162,7 @@ class GatewayRouter:
         return [grpc_route(model, traffic, self.gateway.name, rescuer, copies=copies), route]
 
     def _address(self, revision: str) -> str:
-        """Return HOST:PORT of a revision's Service, as an address: pods may ask nobody for a name."""
+        """Return HOST:PORT of a revision's Service, as an IP address: pods may not use DNS."""
         live = self._cluster.get("Service", revision) or {}
         host = str(live.get("spec", {}).get("clusterIP") or "None")
         if host == "None":
@@ -174,7 +175,7 @@ class GatewayRouter:
         return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
 
     def _write(self, route: Manifest) -> bool:
-        """Apply a route; return whether the Gateway has to take it over."""
+        """Apply a route; return whether the Gateway has to accept it."""
         before = self._cluster.get(route["kind"], route["metadata"]["name"])
         live = self._cluster.apply(route).live
         return before is None or _generation(before) != _generation(live) or not _word(before, self.gateway.name).taken
@@ -207,12 +208,12 @@ class GatewayRouter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Word:
-    """What a Gateway says of a route as it is now."""
+    """A Gateway's state of a route in its current generation."""
 
     taken: bool = False
     refusal: str = ""
     waits: str = ""
-    """What it does not know yet, in brackets."""
+    """What it waits for, in brackets."""
 
 
 def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
@@ -229,7 +230,7 @@ def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
 
 
 def _judged(conditions: Sequence[dict[str, Any]], generation: int) -> _Word:
-    """Return what a Gateway's conditions say of a route.
+    """Return a Gateway's state of a route from its conditions.
 
     >>> _judged([{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}], generation=1)
     _Word(taken=False, refusal='', waits=' (BackendNotFound)')

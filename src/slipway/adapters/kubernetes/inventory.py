@@ -1,4 +1,4 @@
-"""What the cluster has of what Slipway uses, for `slipway doctor`: each with what was seen and what to do."""
+"""The parts of a cluster that Slipway uses, for `slipway doctor`: each with what was seen and what to do."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,14 @@ from slipway.domain.spec.serving import KubernetesServingSpec
 from slipway.errors import SlipwayError
 
 OLDEST_MINOR = 30
-"""Kubernetes 1.30 was the first with a native preStop sleep that need not be asked for."""
+"""Kubernetes 1.30 is the first with a native preStop sleep that is enabled by default."""
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 
 
 def inventory(
     cluster: Cluster, target: KubernetesTarget, serving: KubernetesServingSpec | None = None
 ) -> list[Finding]:
-    """Look at everything; what can't be asked becomes a finding, and nothing is raised."""
+    """Check everything; what can't be read becomes a finding, and nothing is raised."""
     spec = serving or KubernetesServingSpec()
     looks: list[tuple[str, Callable[[], Finding]]] = [
         ("Kubernetes", lambda: _version(cluster)),

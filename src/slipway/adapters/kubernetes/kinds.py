@@ -1,16 +1,16 @@
-"""The kinds of objects that Slipway touches, and where the API server has them. Others can't be asked for."""
+"""The kinds of objects that Slipway uses, and their API paths. Other kinds can't be used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 Manifest = dict[str, Any]
-"""An object of the cluster, as the API server speaks it."""
+"""An object of the cluster, in the API server's JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Where objects of one kind live."""
+    """The API path of one kind of objects."""
 
     api_version: str
     plural: str

@@ -1,4 +1,4 @@
-"""A model's lease as a Lease of the cluster. It is deleted only with its model: its token must only ever grow."""
+"""A model's lease as a Lease of the cluster. It is deleted only with its model: its token must never decrease."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,26 +12,26 @@ from slipway.domain.stored.format import require_known
 from slipway.ports.rollouts import Lease
 
 SUPERSEDED_BY, SECONDS = "slipway.dev/superseded-by", "slipway.dev/seconds"
-"""SECONDS: how long it is good for, exactly; the Lease's own field takes whole seconds."""
+"""SECONDS: its exact duration; the Lease's own field takes whole seconds."""
 FORMAT, NEWEST = "slipway.dev/format", 1
-"""Number of the form that our annotations have; without it: 1."""
+"""Format number of our annotations; without it: 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """The last lease that was given out, and whether it was given back."""
+    """The last lease that was granted, and whether it was released."""
 
     lease: Lease
     released: bool
 
     def in_force(self, now: float) -> bool:
-        """Whether somebody holds it."""
+        """Whether it is held."""
         return not self.released and self.lease.expires_at > now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A lease that is to be written."""
+    """A lease to be written."""
 
     holder: str
     token: int
@@ -40,14 +40,14 @@ class Grant:
 
 
 def empty(model: str) -> Manifest:
-    """Return the Lease of a model that nobody ever held."""
+    """Return the Lease of a model that was never held."""
     labels = {**model_labels(model), "app.kubernetes.io/component": "rollout"}
     metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
 
 
 def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
-    """Return the Lease as given out (or renewed) at this time."""
+    """Return the Lease as granted (or renewed) at this time."""
     annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds), FORMAT: str(NEWEST)}
     annotations.pop(SUPERSEDED_BY, None)
     if grant.superseded_by is not None:
@@ -63,12 +63,12 @@ def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
 
 
 def given_back(live: Manifest) -> Manifest:
-    """Return the Lease as one that nobody holds; the token stays."""
+    """Return the Lease as released; the token is kept."""
     return {**live, "spec": {**live["spec"], "holderIdentity": ""}}
 
 
 def read(live: Manifest | None) -> Given | None:
-    """Return the lease that the object says; None: none was ever given out. Raises FormatTooNew."""
+    """Return the lease in the object; None: none was ever granted. Raises FormatTooNew."""
     if live is None or "leaseTransitions" not in live["spec"]:
         return None
     spec, annotations = live["spec"], live["metadata"].get("annotations") or {}

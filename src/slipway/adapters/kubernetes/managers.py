@@ -1,4 +1,4 @@
-"""Who wrote a field of a live object last: the API server keeps it by manager."""
+"""The last writer of a field of a live object: the API server records it by manager."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ OURS = "slipway"
 
 
 def editor(live: Manifest, *path: str) -> str | None:
-    """Return the manager who took a field since we wrote it; None: it is still ours, or nobody's.
+    """Return the manager who took a field since we wrote it; None: it is still ours, or has none.
 
     >>> by_hand = {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:rules": {}}}}
     >>> editor({"metadata": {"managedFields": [by_hand]}}, "spec", "rules")

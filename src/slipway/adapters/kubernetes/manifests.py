@@ -1,7 +1,7 @@
-"""What is applied for a revision and for a model, as data: nothing is read or written here.
+"""The objects that are applied for a revision and for a model, as data: nothing is read or written here.
 
-`spec.replicas` is never named: it belongs to the autoscaler. Service, autoscaler and disruption budget belong to the
-Deployment and go with it; what a model has once belongs to nobody (docs/decisions/0012-kubernetes-objects.md).
+`spec.replicas` is never set: it belongs to the autoscaler. Service, autoscaler and disruption budget are owned by the
+Deployment and deleted with it; what a model has once has no owner (docs/decisions/0012-kubernetes-objects.md).
 """
 
 from slipway.adapters.kubernetes.kinds import Manifest
@@ -20,11 +20,11 @@ from slipway.adapters.kubernetes.pods import START_SECONDS, pod_template
 from slipway.domain.rollout.revision import Revision
 
 PROGRESS_SECONDS = START_SECONDS + 300
-"""Nothing new became ready for so long: the time a model may take to load, and as much for its image and its place."""
+"""Seconds without a new ready replica: the time a model may take to load, and as much for its image and scheduling."""
 
 
 def deployment(revision: Revision, *, routed: bool = False) -> Manifest:
-    """Return a revision's Deployment; `routed`: its requests come through a route of ours only."""
+    """Return a revision's Deployment; `routed`: its requests come only through a route of ours."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -68,10 +68,10 @@ def service_ports() -> list[Manifest]:
 
 
 def disruption_budget(revision: Revision) -> Manifest:
-    """Return what a drain of nodes may take at once: one replica.
+    """Return how much a drain of nodes may evict at once: one replica.
 
-    `minAvailable: 1` would stop a drain for ever where there is one replica; so that one goes, for as long as its
-    successor starts. Who can't have that asks for a minimum of two. Replicas that are not ready never stop a drain.
+    `minAvailable: 1` would block a drain for ever if there is one replica; so that one is evicted, and missing until
+    its successor has started. To avoid that, set a minimum of two. Replicas that are not ready never block a drain.
     """
     return {
         "apiVersion": "policy/v1",
@@ -86,11 +86,11 @@ def disruption_budget(revision: Revision) -> Manifest:
 
 
 def network_policy(model: str) -> Manifest:
-    """Return what a model's pods may be told and may ask: their ports, from anywhere; each other's.
+    """Return the traffic that a model's pods may have: to their ports, from anywhere; and to each other.
 
-    Gateways and Prometheus are in namespaces of all names, so who may come in is left to the ports. A model answers and
-    calls nobody but its other revisions (they answer in each other's place), not even DNS, which is a way out too; one
-    that must gets a policy of its own: policies add up.
+    Gateways and Prometheus may be in any namespace, so ingress is limited only by port. A model calls only its other
+    revisions (they answer in each other's place), and no DNS, which could carry data out too; one that needs more gets
+    a policy of its own: policies add up.
     """
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -111,7 +111,7 @@ def network_policy(model: str) -> Manifest:
 
 
 def owned(manifest: Manifest, deployment: Manifest) -> Manifest:
-    """Return the object as one that goes with the live Deployment."""
+    """Return the object as one owned by the live Deployment."""
     owner = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

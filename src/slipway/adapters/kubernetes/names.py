@@ -6,23 +6,23 @@ from slipway.domain.rollout.revision import Revision
 
 MODEL, REVISION = "slipway.dev/model", "slipway.dev/revision"
 PACKAGE = "slipway.dev/package"
-"""Digest of the package that a Deployment's pods serve: tells an old template's pods from the new one's."""
+"""Digest of the package that a Deployment's pods serve: distinguishes an old template's pods from the new one's."""
 WHOLE = "slipway.dev/whole"
-"""On a Deployment whose Service, budget and autoscaler were applied too: without it a start was broken off, and is due
-again."""
+"""On a Deployment whose Service, budget and autoscaler were applied too: if it is missing, an earlier start was
+interrupted; start it again."""
 MINIMUM, MAXIMUM = "slipway.dev/minimum", "slipway.dev/maximum"
 """On an autoscaler: the bounds at rest. The live ones are moved while traffic moves."""
 FIXED = "slipway.dev/fixed"
-"""On an autoscaler whose bounds are one number, as shares follow from it: there is no range to move in."""
+"""On an autoscaler whose bounds are one number, because shares follow from it: there is no range."""
 TRAFFIC = "slipway.dev/traffic"
-"""What the route was told, as JSON: the roles can't be seen from weights."""
+"""The traffic that was requested, as JSON: weights don't show the roles."""
 CONTAINER = "model"
 PORT, PORT_NAME = 3000, "http"
 GRPC_PORT, GRPC_NAME = 3001, "grpc"
 
 
 def model_labels(model: str) -> dict[str, str]:
-    """Return the labels of what a model has once."""
+    """Return the labels of objects that a model has once."""
     return {
         "app.kubernetes.io/name": model,
         "app.kubernetes.io/component": "inference",
@@ -32,7 +32,7 @@ def model_labels(model: str) -> dict[str, str]:
 
 
 def revision_labels(revision: Revision) -> dict[str, str]:
-    """Return the labels of what each revision has."""
+    """Return the labels of objects that each revision has."""
     return {
         **model_labels(revision.model),
         "app.kubernetes.io/instance": revision.name,
@@ -51,5 +51,5 @@ def of_model(model: str) -> str:
 
 
 def selector(labels: Mapping[str, str]) -> str:
-    """Return labels as the API server takes them."""
+    """Return labels in the form of the API server."""
     return ",".join(f"{key}={value}" for key, value in labels.items())

@@ -1,4 +1,4 @@
-"""What revisions say of themselves, read from their pods by way of the API server: no route leads to these pages."""
+"""The pages of revisions on themselves, read from their pods through the API server: no route leads to them."""
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.names import PORT, REVISION, of_model
@@ -10,13 +10,13 @@ class PodPages:
     """Reads a page from every ready pod of a revision."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._cluster = cluster
 
     def __call__(self, model: str, revision: str, path: str) -> list[object]:
-        """Return the page's JSON from each ready pod; none of them: an empty list.
+        """Return the page's JSON from each ready pod; an empty list if there is none.
 
-        Raises MetricsUnavailable where one does not answer: what is missing can't be told from nothing.
+        Raises MetricsUnavailable if one does not answer: a missing page can't be distinguished from an empty one.
         """
         try:
             pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")

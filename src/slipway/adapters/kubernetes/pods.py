@@ -1,4 +1,4 @@
-"""The pod that serves a revision: one container, no rights, no way out, and an end that cuts no request off."""
+"""The pod that serves a revision: one container, no rights, no egress, and a shutdown that aborts no request."""
 
 import math
 
@@ -25,20 +25,20 @@ USER = 10001
 BENTOML_HOME = "/home/bentoml"
 """Written to while it serves; the Bento is elsewhere in the image."""
 PRE_STOP_SECONDS = 5
-"""How long a pod that is to stop goes on as before: until every router has heard that it is no endpoint any more."""
+"""Seconds that a stopping pod serves as before: until every router knows that it is no endpoint any more."""
 SPARE_SECONDS = 2
-"""A process that used its whole grace still has to end."""
+"""Seconds for a process that used its whole grace period to end."""
 START_SECONDS = 300
-"""A model that needs longer to load is not going to be ready."""
+"""A model that needs longer to load is assumed never to be ready."""
 START_PERIOD_SECONDS = 2
 LOST_NODE_SECONDS = 30
-"""How long a replica is missed on a node that does not answer before another one takes its place."""
+"""Seconds until a replica on a node that does not answer is replaced."""
 
 
 def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
     """Return a Deployment's template; raise ArtifactBroken for a package without an image.
 
-    `routed`: requests come through a route of ours, whose headers the service may believe.
+    `routed`: requests come through a route of ours, whose headers the service may trust.
     """
     serving = adapt_to_kubernetes(revision.serving)
     metadata = {
@@ -94,10 +94,10 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
             "failureThreshold": START_SECONDS // START_PERIOD_SECONDS,
         },
         "readinessProbe": {**_probe(pages.MODEL_READY, timeout_seconds=2), "periodSeconds": 2, "failureThreshold": 2},
-        # slow to judge: a process that is busy is no dead one
+        # tolerant: a busy process is not dead
         "livenessProbe": {**_probe(pages.LIVE, timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
-        # what a process said last becomes part of the pod's status: nobody has to look for a log that is gone
+        # a process's last output becomes part of the pod's status, because its log may be gone
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -143,7 +143,7 @@ def _resources(revision: Revision) -> Manifest:
 
 
 def cores(number: float) -> str:
-    """Return a number of cores as the cluster writes it.
+    """Return a number of cores in the cluster's notation.
 
     >>> cores(1.0), cores(0.25)
     ('1', '250m')
@@ -186,12 +186,12 @@ def _toleration(borne: Toleration) -> Manifest:
 
 
 def _gpu_taint(gpu: GpuSpec | None) -> list[Manifest]:
-    # nodes with accelerators are often tainted with the resource's own name, so that nothing else fills them
+    # nodes with accelerators are often tainted with the resource's own name, so that no other pods fill them
     return [{"key": gpu.resource, "operator": "Exists", "effect": "NoSchedule"}] if gpu else []
 
 
 def _lost_node() -> list[Manifest]:
-    # a replica keeps nothing that another could not have: five minutes, the default, are for what does
+    # a replica has no state of its own: the default of five minutes is for pods that have
     taints = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
     bears = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": LOST_NODE_SECONDS}
     return [{"key": taint, **bears} for taint in taints]

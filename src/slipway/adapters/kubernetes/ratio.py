@@ -1,7 +1,7 @@
-"""Shares that follow from counts: behind one Service every replica gets the same part of the requests.
+"""Shares that follow from counts: behind one Service every replica gets the same share of the requests.
 
 A canary with `c` replicas beside `s` of the stable revision gets c / (s + c) of them. With at most 10 replicas each,
-9 % (10 and 1) is the smallest share: 1 % would take 99 replicas beside one.
+9 % (10 and 1) is the smallest share: 1 % would take 99 stable replicas for one of the canary.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All replicas: they carry the load together."""
+        """All replicas: they serve the load together."""
         return self.stable + self.canary
 
     @property
@@ -33,7 +33,7 @@ class Counts:
 
 
 def reachable(maximum: int) -> tuple[int, ...]:
-    """Return the canary's shares in percent that at most so many replicas of each revision make, ascending.
+    """Return the canary's shares in percent that are possible with at most this many replicas of each, ascending.
 
     >>> reachable(3)
     (25, 33, 40, 50, 60, 67, 75, 100)
@@ -42,7 +42,7 @@ def reachable(maximum: int) -> tuple[int, ...]:
 
 
 def why(maximum: int) -> str:
-    """Say which shares can be reached, and why no others.
+    """Describe which shares can be reached, and why no others.
 
     >>> why(2)
     'no Gateway: requests follow replicas, and with at most 2 of each revision 33, 50, 67, 100 % can be reached'
@@ -54,9 +54,9 @@ def why(maximum: int) -> str:
 
 
 def counts_for(percent: int, maximum: int, least: int = 2) -> Counts:
-    """Return the fewest replicas that make the canary's share, or the nearest one, and are `least` together.
+    """Return the fewest replicas, at least `least` together, with the canary's share or the nearest possible one.
 
-    Where the share can't be had with so many, the most replicas that make it.
+    If the share is not possible with at least that many, the most replicas that have it.
 
     >>> counts_for(10, maximum=20, least=15)
     Counts(stable=18, canary=2)

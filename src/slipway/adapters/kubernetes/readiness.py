@@ -1,4 +1,4 @@
-"""Which pods count: those of a revision that are not on their way out, and those of them that are ready."""
+"""Which pods count: those of a revision that are not being deleted, and those of them that are ready."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from slipway.adapters.kubernetes.names import REVISION
 
 
 def staying(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
-    """Return the revision's pods that are not on their way out."""
+    """Return the revision's pods that are not being deleted."""
     return [
         pod
         for pod in pods
@@ -17,7 +17,7 @@ def staying(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
 
 
 def is_ready(pod: Manifest) -> bool:
-    """Say whether a pod gets requests."""
+    """Return whether a pod gets requests."""
     return ready_since(pod) is not None
 
 

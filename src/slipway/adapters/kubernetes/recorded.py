@@ -1,4 +1,4 @@
-"""Live requests that revisions recorded: the end of their pods' logs, by way of the API server."""
+"""Live requests that revisions recorded: the end of their pods' logs, through the API server."""
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
@@ -8,21 +8,21 @@ from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 from slipway_interface.environment import CAPTURE
 
 PODS = 4
-"""Replicas that are asked: they get the same kind of requests."""
+"""Replicas that are read: all get the same kind of requests."""
 READ_LINES = 1_000
 READ_BYTES = 4 * 2**20
-"""Of each pod, so many of its last lines: the whole answer is held in memory."""
+"""Number of last lines of each pod: the whole answer is held in memory."""
 
 
 class PodRequests:
     """Implements the port RecordedRequests for one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._cluster = cluster
 
     def newest(self, model: str, revision: str) -> RecordedSample:
-        """Return the newest requests of a revision; see the port. Pods that went meanwhile are left out."""
+        """Return the newest requests of a revision; see the port. Pods that were deleted meanwhile are left out."""
         pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
         names = sorted(pod["metadata"]["name"] for pod in staying(pods, revision) if is_ready(pod) and _records(pod))
         if not names:
@@ -32,5 +32,5 @@ class PodRequests:
 
 
 def _records(pod: Manifest) -> bool:
-    """Tell whether a pod records requests."""
+    """Return whether a pod records requests."""
     return any(one["name"] == CAPTURE for each in pod["spec"]["containers"] for one in each.get("env") or [])

@@ -1,6 +1,6 @@
-"""What the API server answers when it does not do what it was asked for, as errors that say what to do.
+"""Refusals of the API server, as errors that advise what to do.
 
-Only the server's own message and the names of things go into them: requests carry credentials, answers do not.
+Only the server's own message and the names of objects go into them: requests carry credentials, answers do not.
 """
 
 import json
@@ -14,15 +14,15 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY, SERVER_ERROR = 401, 403,
 
 
 class Conflict(TransientError):
-    """Somebody else changed the object meanwhile, or made it: read it again."""
+    """Another writer changed or created the object meanwhile: read it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was asked of the API server."""
+    """A call to the API server."""
 
     verb: str
-    """RBAC's word: get, list, create, update, patch, delete."""
+    """RBAC's verb: get, list, create, update, patch, delete."""
     kind: str
     namespace: str
     """Empty: all of them, or the kind has none."""
@@ -31,7 +31,7 @@ class Asked:
 
     @property
     def resource(self) -> str:
-        """RBAC's name of what was asked for: `deployments.apps`, `pods/proxy`."""
+        """RBAC's name of the resource: `deployments.apps`, `pods/proxy`."""
         kind = KINDS[self.kind]
         below = f"/{self.subresource}" if self.subresource else ""
         return f"{kind.plural}{below}" + (f".{kind.group}" if kind.group else "")
@@ -74,12 +74,12 @@ def refusal(asked: Asked, status: int, body: bytes) -> SlipwayError:
 
 
 def is_passing(status: int) -> bool:
-    """Say whether the same call may work later."""
+    """Return whether the same call may succeed later."""
     return status == TOO_MANY or status >= SERVER_ERROR
 
 
 def lacks_right(status: int, body: bytes) -> bool:
-    """Say whether the server refuses who asks, not what is asked for.
+    """Return whether the server refuses the account, not the request itself.
 
     >>> lacks_right(403, b'pods is forbidden: User "flows" cannot list resource'), lacks_right(403, b"exceeded quota")
     (True, False)
@@ -88,7 +88,7 @@ def lacks_right(status: int, body: bytes) -> bool:
 
 
 def unavailable(asked: Asked, seen: str) -> TargetUnavailable:
-    """Return the error for a server that gave no answer, or none for now."""
+    """Return the error for a server that gave no answer, or is unavailable."""
     return TargetUnavailable(
         f"{asked.verb} {asked}",
         seen=seen,

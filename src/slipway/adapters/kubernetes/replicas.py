@@ -1,8 +1,8 @@
-"""Shares made by replica counts, where there is no Gateway: one Service, and how many pods are behind it.
+"""Traffic split by replica counts, if there is no Gateway: one Service, and the number of pods behind it.
 
-The Service named like the model chooses the stable revision's pods, the canary's, or both. With both, the counts are
-fixed through the autoscalers' bounds (fewest = most), so nothing scales by load until one revision is alone again. What
-grows is ready before what shrinks goes: on the way from one share to the next capacity never falls.
+The Service named like the model selects the stable revision's pods, the canary's, or both. With both, the counts are
+fixed through the autoscalers' bounds (fewest = most), so nothing scales by load until one revision is alone again.
+Added replicas are ready before others are removed: from one share to the next capacity never falls.
 """
 
 import time
@@ -22,27 +22,27 @@ from slipway.errors import NotFound, PermanentError, TargetUnavailable
 from slipway.ports.router import Abilities
 
 READY_SECONDS = 90.0
-"""How long a change of shares waits for replicas: an autoscaler looks every 15 s, then a pod has to start."""
+"""Seconds that a change of shares waits for replicas: an autoscaler acts every 15 s, then a pod has to start."""
 LOOK_SECONDS = 0.25
 SETTLE_SECONDS = 1.0
-"""Until every node has heard of a Service's new endpoints."""
+"""Seconds until every node knows a Service's new endpoints."""
 
 AUTOSCALER = "HorizontalPodAutoscaler"
 
 
 class ReplicaRouter:
-    """Shares requests by the counts of replicas behind one Service."""
+    """Splits requests by the counts of replicas behind one Service."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._cluster = cluster
 
     def abilities(self, replicas: int) -> Abilities:
-        """Return the shares that so many replicas of each revision make; there are no copies."""
+        """Return the shares that are possible with this many replicas of each revision; there are no copies."""
         return Abilities(copies=False, weights=reachable(replicas), why=why(replicas))
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Choose pods, and fix their counts where both revisions serve."""
+        """Select pods, and fix their counts if both revisions serve."""
         self._refuse_what_cannot_be(model, traffic)
         if 0 < traffic.canary_percent < ALL and traffic.canary:
             self._share(model, traffic, traffic.canary)
@@ -50,7 +50,7 @@ class ReplicaRouter:
             self._leave_alone(model, traffic)
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return the shares as the Service's choice and the fixed counts make them."""
+        """Return the shares that follow from the Service's selector and the fixed counts."""
         live = self._cluster.get("Service", model)
         chosen = (live or {}).get("spec", {}).get("selector") or {}
         if live is None or MODEL not in chosen:
@@ -59,14 +59,14 @@ class ReplicaRouter:
         if REVISION in chosen:
             return _alone(chosen[REVISION], before, by)
         if before is None or before.canary is None:
-            return None  # somebody chose all pods, and nobody says which of them are the stable ones
+            return None  # the selector was edited to all pods, so the stable ones are not known
         return self._both(model, before, by)
 
     def _both(self, model: str, before: Traffic, by: str | None) -> Traffic:
         scalers = self._autoscalers(model)
         counts = Counts(stable=_fixed(scalers, before.stable), canary=_fixed(scalers, before.canary or ""))
         if not counts.total:
-            return before  # both revisions are gone: nobody gets anything
+            return before  # both revisions are gone: no pod gets requests
         by = by or next(filter(None, (editor(one, "spec", "minReplicas") for one in scalers.values())), None)
         return Traffic(stable=before.stable, canary=before.canary, canary_percent=counts.percent, edited_by=by)
 
@@ -93,9 +93,9 @@ class ReplicaRouter:
                 self._free(scaler, floor=scaler["spec"]["minReplicas"] if other == name else None)
 
     def _carry_all(self, model: str, name: str, scalers: Mapping[str, Manifest]) -> None:
-        """Give the revision that is to serve alone the replicas that both have; go on with fewer after the bound.
+        """Give the revision that is to serve alone the replicas that both have; continue with fewer after the bound.
 
-        To wait on would keep the other one serving, and that may be the bad one.
+        A longer wait would keep the other one serving, which may be the bad one.
         """
         fixed = [other for other in scalers if FIXED in (scalers[other]["metadata"].get("annotations") or {})]
         together = sum(self._ready(model, *fixed).values())
@@ -123,7 +123,7 @@ class ReplicaRouter:
         self._cluster.patch(AUTOSCALER, name, {"metadata": {"annotations": {FIXED: str(count)}}, "spec": bounds})
 
     def _free(self, scaler: Manifest, floor: int | None) -> None:
-        """Give an autoscaler its range back; whoever serves keeps the floor that it has."""
+        """Restore an autoscaler's range; a revision that serves keeps its floor."""
         least = floor or int(_noted(scaler, MINIMUM))
         bounds = {"minReplicas": least, "maxReplicas": max(least, int(_noted(scaler, MAXIMUM)))}
         fields = {"metadata": {"annotations": {FIXED: None}}, "spec": bounds}
@@ -188,7 +188,7 @@ def _fits(seen: Mapping[str, int], counts: Mapping[str, int], *, exactly: bool) 
 
 
 def _fixed(scalers: Mapping[str, Manifest], name: str) -> int:
-    """Return a revision's count; 0 for one that somebody took away."""
+    """Return a revision's count; 0 if it was deleted."""
     return int(scalers[name]["spec"]["minReplicas"]) if name in scalers else 0
 
 

@@ -1,7 +1,7 @@
 """The rights that the adapter uses, all of them and no others: the chart's Role is rendered from this list.
 
-A test compares it with what was asked for. Reading `/version` and the list of APIs needs none of ours
-(system:discovery), nor does asking for one's own rights.
+A test compares it with the calls made. Reading `/version` and the list of APIs needs no rule of ours
+(system:discovery), nor does reading one's own rights.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Rule:
 
 
 _APPLIED = ("get", "create", "patch")
-"""Server-side apply needs `create` and `patch`; `get` tells ours from somebody else's object."""
+"""Server-side apply needs `create` and `patch`; `get` shows whether an object is ours."""
 _SWAPPED = ("get", "list", "create", "update", "delete")
 
 NAMESPACED: tuple[Rule, ...] = (
@@ -46,11 +46,11 @@ NAMESPACED: tuple[Rule, ...] = (
     Rule(group="", resource="pods/proxy", verbs=("get",)),
     Rule(group="", resource="services", verbs=(*_APPLIED, "delete")),
 )
-"""In the namespace that models serve in."""
+"""In the namespace of the models."""
 
 CLUSTER_WIDE: tuple[Rule, ...] = (
     Rule(group="gateway.networking.k8s.io", resource="gateways", verbs=("get", "list")),
     Rule(group="gateway.networking.k8s.io", resource="gatewayclasses", verbs=("get",)),
 )
-"""Gateways live in namespaces of others, and their classes in none: read only. With a Gateway named in
+"""Gateways are in other namespaces, and their classes in none: read only. With a Gateway named in
 SLIPWAY_KUBE_GATEWAY, `list` is not used."""

@@ -1,9 +1,9 @@
 """Rollout status and leases in the cluster: a ConfigMap and a Lease per model, both named `slipway-MODEL`.
 
-Every write names the version of the object that it was read as; the API server takes it, or says that somebody was
-faster. Who takes a lease also writes its token on the status (the fence) before it goes on: a late write of an
-older holder is refused there, whatever its clock or its network did to it. Time is the API server's (Cluster.now):
-holders on several machines share that one clock.
+Every write names the version of the object that was read; the API server accepts it, or reports a conflict. A new
+holder of a lease first writes its token on the status (the fence): so a late write of an older holder is refused,
+however late its clock or network made it. Time is the API server's (Cluster.now): holders on several machines share
+that one clock.
 """
 
 import time
@@ -20,18 +20,18 @@ from slipway.errors import FormatTooNew, LeaseLost, NotFound, PermanentError
 from slipway.ports.rollouts import Lease, held, lost
 
 TRIES = 8
-"""Two writers are rare, and each of them writes once: one that loses so often sees something else than a race."""
+"""Two writers are rare, and each of them writes once: this many conflicts have another cause than a race."""
 PAUSE_SECONDS = 0.05
 
 Change = Callable[[Manifest | None], Manifest | None]
-"""From the live object (None: not there) to what it should be; None: leave it. May raise."""
+"""From the live object (None: missing) to the desired one; None: leave it unchanged. May raise."""
 
 
 class KubernetesRollouts:
     """Implements RolloutStore, Leases and HeldLeases in one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Ask nothing yet."""
+        """Make no call yet."""
         self._cluster = cluster
 
     def load(self, model: str) -> RolloutStatus | None:
@@ -39,7 +39,7 @@ class KubernetesRollouts:
         return statuses.read(self._cluster.get("ConfigMap", object_name(model)))
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
-        """Write the status, whole or not at all; raise LeaseLost when a newer token was given out.
+        """Write the status atomically; raise LeaseLost if a newer token was issued.
 
         A change of phase, step or weight becomes an Event too.
         """
@@ -60,13 +60,13 @@ class KubernetesRollouts:
         return sorted(map(statuses.model_of, live))
 
     def under_way(self) -> dict[str, RolloutStatus]:
-        """Return the statuses that are not at their end, by model, with one call."""
+        """Return the statuses of rollouts that have not ended, by model, with one call."""
         live = self._cluster.list("ConfigMap", statuses.under_way_selector())
         found = {statuses.model_of(one): statuses.read(one) for one in live}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
 
     def forget(self, model: str, lease: Lease) -> None:
-        """Take away the model's status and its lease; raise LeaseLost when a newer token was given out."""
+        """Delete the model's status and its lease; raise LeaseLost if a newer token was issued."""
         live = self._cluster.get("Lease", object_name(model))
         given = lease_objects.read(live)
         if live is None or given is None or lease.model != model or not _same(given, lease):
@@ -78,7 +78,7 @@ class KubernetesRollouts:
             raise _lost(lease, self._given(model)) from conflict
 
     def acquire(self, model: str, holder: str, seconds: float) -> Lease:
-        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with who holds it."""
+        """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with its holder."""
 
         def change(live: Manifest | None) -> Manifest:
             given, now = lease_objects.read(live), self._cluster.now()
@@ -89,14 +89,14 @@ class KubernetesRollouts:
         return self._give(model, change)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
-        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        """Take the lease even if it is held: the former holder's next write is refused (LeaseLost)."""
         now = self._cluster.now
         return self._give(model, lambda live: _next(live or lease_objects.empty(model), holder, seconds, now()))
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Push the expiry out and return the lease as it is now; raise LeaseLost when it was given to another or back.
+        """Extend the lease and return it; raise LeaseLost if another holder took it or it was released.
 
-        A lease that expired and that nobody took meanwhile is still this holder's.
+        A lease that expired and was not taken meanwhile is still this holder's.
         """
 
         def change(live: Manifest | None) -> Manifest:
@@ -110,7 +110,7 @@ class KubernetesRollouts:
         return _written(self._write("Lease", lease.model, change))
 
     def release(self, lease: Lease) -> None:
-        """Give it back; a lease lost meanwhile is left alone."""
+        """Release it; a lease lost meanwhile is left unchanged."""
 
         def change(live: Manifest | None) -> Manifest | None:
             given = lease_objects.read(live)
@@ -131,13 +131,13 @@ class KubernetesRollouts:
         return {given.lease.model: given.lease for given in found if given and given.in_force(now)}
 
     def ask_to_yield(self, model: str, version: int) -> None:
-        """Tell the holder that a newer version waits; without a holder nothing happens."""
+        """Record for the holder that a newer version waits; without a holder nothing happens."""
 
         def change(live: Manifest | None) -> Manifest | None:
             given = lease_objects.read(live)
             if live is None or given is None or not given.in_force(self._cluster.now()):
                 return None
-            # two newer versions may ask: the holder makes room for the newest
+            # two newer versions may wait: the holder ends for the newest
             newest = max(version, given.lease.superseded_by or 0)
             annotations = {**(live["metadata"].get("annotations") or {}), lease_objects.SUPERSEDED_BY: str(newest)}
             return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
@@ -145,11 +145,11 @@ class KubernetesRollouts:
         self._write("Lease", model, change)
 
     def _give(self, model: str, change: Change) -> Lease:
-        """Write the next lease, then fence the status with its token: only then is it anybody's."""
+        """Write the next lease, then fence the status with its token: only then is it held."""
         lease = _written(self._write("Lease", model, change))
 
         def fence(live: Manifest | None) -> Manifest | None:
-            # somebody who took it over in between may have been faster here
+            # another holder that took it over in between may have been faster here
             newer = statuses.fence(live) > lease.token
             return None if newer else statuses.fenced(live or statuses.empty(model), lease)
 
@@ -159,7 +159,7 @@ class KubernetesRollouts:
     def _require(self, lease: Lease, model: str, live: Manifest | None) -> None:
         """Refuse a lease of another model, and one that is not the newest.
 
-        The fence says so at once. Where it is not this lease's own (somebody deleted the ConfigMap) the Lease decides.
+        The fence shows that at once. If it is not this lease's own (the ConfigMap was deleted) the Lease decides.
         """
         if lease.model == model and live is not None and statuses.is_fenced_by(live, lease):
             return
@@ -172,7 +172,7 @@ class KubernetesRollouts:
         return lease_objects.read(self._cluster.get("Lease", object_name(model)))
 
     def _write(self, kind: str, model: str, change: Change) -> Manifest | None:
-        """Read, change and write an object, again when somebody else was faster; None: it was left alone."""
+        """Read, change and write an object, again after a conflict; None: it was left unchanged."""
         tries = 0
         while True:
             live = self._cluster.get(kind, object_name(model))
@@ -189,7 +189,7 @@ class KubernetesRollouts:
 
 
 def _next(live: Manifest, holder: str, seconds: float, now: float) -> Manifest:
-    """Return the next lease; what its holder was asked stays asked while the one before is in force."""
+    """Return the next lease; a request to its holder is kept while the previous lease is in force."""
     before = lease_objects.read(live)
     asked = before.lease.superseded_by if before and before.in_force(now) else None
     token = before.lease.token + 1 if before else 1
@@ -204,7 +204,7 @@ def _written(live: Manifest | None) -> Lease:
 
 
 def _same(given: Given, lease: Lease) -> bool:
-    """Say whether a lease is the one given out last, given back or not; forgotten models begin with token 1."""
+    """Return whether a lease is the last one granted, released or not; deleted models begin again with token 1."""
     return given.lease.token == lease.token and (given.released or given.lease.holder == lease.holder)
 
 
@@ -214,7 +214,7 @@ def _readable(live: Manifest | None) -> RolloutStatus | None:
     except FormatTooNew:
         raise
     except PermanentError:
-        return None  # it is replaced by a whole one now
+        return None  # a complete one replaces it now
 
 
 def _lost(lease: Lease, given: Given | None) -> LeaseLost:

@@ -1,7 +1,7 @@
-"""A model's routes as data: rendered from how traffic is to be shared, and read back as it is.
+"""A model's routes as data: rendered from the desired traffic, and read back from live objects.
 
 Over HTTP a model is the first part of the path. Over gRPC the path is the method's, so requests name the model in a
-header; a GRPCRoute beside the HTTPRoute shares them out by the same weights.
+header; a GRPCRoute next to the HTTPRoute splits them by the same weights.
 """
 
 import json
@@ -24,15 +24,15 @@ class GatewayName:
     name: str
 
     def __str__(self) -> str:
-        """Return it as settings have it."""
+        """Return it in the form of the settings."""
         return f"{self.namespace}/{self.name}"
 
 
 def http_route(model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "") -> Manifest:
     """Return the route `/MODEL/...` to the model's revisions; a revision at 0 % is named in the annotation only.
 
-    A backend that gets nothing need not be there: the route stays good while it is stopped. `rescuer` is HOST:PORT of
-    the revision that answers in another one's place.
+    A backend without requests need not exist: the route stays valid while it is stopped. `rescuer` is HOST:PORT of the
+    revision that answers in another one's place.
     """
     rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
     rule = {
@@ -62,14 +62,14 @@ def grpc_route(
 
 
 def told(traffic: Traffic) -> str:
-    """Return traffic as the annotation has it."""
+    """Return traffic in the form of the annotation."""
     said = asdict(traffic)
     del said["edited_by"]
     return json.dumps({key: value for key, value in said.items() if value})
 
 
 def read_told(annotations: Mapping[str, str] | None) -> Traffic | None:
-    """Return what the annotation says; None: it is not there, or nothing of ours.
+    """Return the traffic in the annotation; None: it is missing, or not in our form.
 
     >>> read_told({"slipway.dev/traffic": told(Traffic(stable="digits-v1"))})
     Traffic(stable='digits-v1', canary=None, canary_percent=0, shadow=None, rescue=None, edited_by=None)
@@ -81,9 +81,9 @@ def read_told(annotations: Mapping[str, str] | None) -> Traffic | None:
 
 
 def shares(route: Manifest) -> Traffic | None:
-    """Return how a route shares requests, whoever wrote it; None: no backend gets any.
+    """Return how a route splits requests, regardless of its writer; None: no backend gets any.
 
-    Weights and copies are the live object's, roles what we were told. Where the roles do not fit what is there, the
+    Weights and copies are from the live object, roles from the annotation. If the roles do not fit the object, the
     backend with more weight is the stable one.
     """
     rule = _rule(route)
@@ -139,7 +139,7 @@ def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: 
 
 
 def _headers(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifest:
-    """Return what services may believe: a client must not say it, so what the route does not say is taken away."""
+    """Return the filter of headers that only the route may set: those that it does not set are removed."""
     said = {
         headers.COMPARE: "1" if shadow else "",
         headers.RESCUE: _rescue_rule(rescue, rescuer).to_header() if rescue else "",
@@ -158,7 +158,7 @@ def _rescue_rule(rescue: Rescue, rescuer: str) -> RescueRule:
 
 
 def _told_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
-    """Return the rescue that the route was told of, where its rule still says so to services."""
+    """Return the rescue in the annotation, if the route's rule still tells services of it."""
     changes = (one["requestHeaderModifier"] for one in rule.get("filters") or [] if "requestHeaderModifier" in one)
     names = [header["name"] for change in changes for header in change.get("set") or []]
     return before.rescue if before and headers.RESCUE in names else None

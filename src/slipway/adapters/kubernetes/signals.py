@@ -1,8 +1,8 @@
-"""From what the cluster shows of a revision to one word about it, with its reason, at once.
+"""A revision's state and its reason, from the objects of the cluster.
 
-A model that was ended for its memory, or that ended by itself twice, in a replica lately is a failed one, also while
-others answer: they run the same model. One end alone, a node that is lost, a pod that no node takes are no faults
-of the model; they are told.
+A model that was recently killed for its memory, or ended by itself twice, in any replica has failed, even while others
+answer: they run the same model. A single end, a lost node, and a pod that can't be scheduled are no faults of the
+model; they are reported.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,15 +24,15 @@ from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import IN_FLIGHT, Load, Scale
 
 LATELY_SECONDS = 600.0
-"""An end of longer ago says nothing of how a revision does now."""
+"""Older ends say nothing about a revision's state now."""
 OFTEN = 2
 BLIND_SECONDS = 60.0
-"""A new autoscaler has nothing to read at first; after this it is worth telling."""
+"""A new autoscaler has nothing to read at first; after this it is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the cluster has of one revision."""
+    """The cluster's objects of one revision."""
 
     deployment: Manifest
     pods: tuple[Manifest, ...]
@@ -67,7 +67,7 @@ def _health(seen: Seen, pods: Sequence[Manifest], now: float) -> tuple[Health, s
 
 
 def _broken(pods: Iterable[Manifest], now: float) -> str:
-    """Say which fault of the model showed lately in any replica, ready or not; empty: none."""
+    """Describe the model's recent fault in any replica, ready or not; empty: none."""
     for pod in pods:
         ended = last_end(pod)
         if ended is None or now - ended.at > LATELY_SECONDS:
@@ -78,7 +78,7 @@ def _broken(pods: Iterable[Manifest], now: float) -> str:
 
 
 def _refused(deployment: Manifest) -> str:
-    """Say why no pod can be made, or that none became ready in time; empty: neither."""
+    """Describe why no pod can be created, or that none became ready in time; empty: neither."""
     conditions = _conditions(deployment)
     failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
     if failure.get("status") == "True":
@@ -115,7 +115,7 @@ def _blind(autoscaler: Manifest | None, now: float) -> str:
 
 
 def _current(seen: Seen) -> list[Manifest]:
-    """Return the pods that count: those of the Deployment's template as it is now, in a steady order."""
+    """Return the pods that count: those of the Deployment's current template, in a stable order."""
     package = _package(seen.deployment["spec"]["template"])
     pods = [pod for pod in staying(seen.pods, seen.deployment["metadata"]["name"]) if _package(pod) == package]
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
@@ -135,7 +135,7 @@ def _wanted(deployment: Manifest) -> int:
 
 
 def _scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | None:
-    """Return the replicas and their load; None where they can't be moved: no autoscaler, or fixed counts."""
+    """Return the replicas and their load; None if they can't be changed: no autoscaler, or fixed counts."""
     noted = (autoscaler or {}).get("metadata", {}).get("annotations") or {}
     if autoscaler is None or FIXED in noted:
         return None
@@ -151,7 +151,7 @@ def _scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | Non
 
 
 def _loads(autoscaler: Manifest) -> tuple[Load, ...]:
-    """Return what the autoscaler measured; nothing when it can't read now: what it shows then is of before."""
+    """Return the autoscaler's measurements; nothing if it can't read now: then its values are old."""
     if _conditions(autoscaler).get("ScalingActive", {}).get("status") != "True":
         return ()
     current = {_signal(one): one for one in autoscaler.get("status", {}).get("currentMetrics") or [] if one}

@@ -11,10 +11,10 @@ from slipway.ports.rollouts import Lease
 
 PHASE, VERSION, WEIGHT = "slipway.dev/phase", "slipway.dev/version", "slipway.dev/weight"
 FENCE = "slipway.dev/fence"
-"""The newest lease, TOKEN/HOLDER: a status that an older one would write is refused."""
+"""The newest lease, TOKEN/HOLDER: a write under an older one is refused."""
 DOCUMENT = "status.json"
 LARGEST_BYTES = 1_000_000
-"""The API server takes 1 MiB for a whole object."""
+"""The API server accepts 1 MiB for a whole object."""
 
 
 def object_name(model: str) -> str:
@@ -30,13 +30,13 @@ def empty(model: str) -> Manifest:
 
 
 def fence(live: Manifest | None) -> int:
-    """Return the newest token that the status was told of; 0: none."""
+    """Return the newest token recorded on the status; 0: none."""
     annotations = (live or {}).get("metadata", {}).get("annotations") or {}
     return int(annotations.get(FENCE, "0").partition("/")[0])
 
 
 def is_fenced_by(live: Manifest, lease: Lease) -> bool:
-    """Say whether a lease is the newest one that the status was told of."""
+    """Return whether a lease is the newest one recorded on the status."""
     return (live["metadata"].get("annotations") or {}).get(FENCE) == _fence(lease)
 
 
@@ -47,7 +47,7 @@ def fenced(live: Manifest, lease: Lease) -> Manifest:
 
 
 def written(live: Manifest, status: RolloutStatus) -> Manifest:
-    """Return the ConfigMap with this status; everybody else's labels and keys stay."""
+    """Return the ConfigMap with this status; labels and keys of other writers are kept."""
     document = json.dumps(STATUS.dump(status), separators=(",", ":"))
     if len(document.encode()) > LARGEST_BYTES:
         raise PermanentError(
@@ -93,7 +93,7 @@ def model_of(live: Manifest) -> str:
 
 
 def under_way_selector() -> str:
-    """Return the selector of statuses that are not at their end."""
+    """Return the selector of statuses of rollouts that have not ended."""
     going = ",".join(phase.value for phase in Phase if not phase.terminal)
     return f"{all_selector()},{PHASE} in ({going})"
 

@@ -1,7 +1,7 @@
-"""The Kubernetes target: what is wanted is applied, what is there is read; nothing is remembered here.
+"""The Kubernetes target: the desired state is applied, the observed state is read; nothing is stored here.
 
-Every call is one process' short walk through the API; two that work on one model at once are kept apart by the lease
-above, and by the API server's own rules below.
+Each method is a short series of stateless API calls; two that work on one model at once are serialized by its lease,
+and by the API server's own rules.
 """
 
 import time
@@ -25,31 +25,31 @@ from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsEr
 from slipway.ports.router import Abilities
 
 HEARD_SECONDS = 3.0
-"""From ready to known by every router: Traefik takes new endpoints every 2 s at the latest; readiness is told in whole
-seconds."""
+"""Seconds from ready to known by every router: Traefik reads new endpoints every 2 s at the latest; readiness is
+reported in whole seconds."""
 AUTOSCALER = "HorizontalPodAutoscaler"
 Way = Literal["auto", "gateway", "replicas"]
 
 
 class RoutingMethod(Protocol):
-    """How shares are made."""
+    """How traffic is split."""
 
     def abilities(self, replicas: int) -> Abilities:
-        """Return what it can do for revisions of at most so many replicas."""
+        """Return its abilities for revisions of at most this many replicas."""
         ...
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Share requests so; return once it is so."""
+        """Split requests in this way; return when it is done."""
         ...
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return the shares as they are; None: there is no route."""
+        """Return the current shares; None: there is no route."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class _Undo:
-    """What one call made: all of it goes again when the call fails."""
+    """Objects that one call created: all are deleted again if the call fails."""
 
     cluster: Cluster
     made: list[tuple[str, str]] = field(default_factory=list)
@@ -69,14 +69,14 @@ class KubernetesTarget:
     """Implements the ports Revisions, Router and Scaler for one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster, *, route: Way = "auto", gateway: str = "") -> None:
-        """Ask nothing yet; `route` says how shares are made, `gateway` (NAMESPACE/NAME) by which Gateway."""
+        """Make no call yet; `route` says how traffic is split, `gateway` (NAMESPACE/NAME) by which Gateway."""
         self._cluster, self._way, self._gateway = cluster, route, gateway
 
     def start(self, revision: Revision) -> None:
         """Begin to start a revision; see the port.
 
-        Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. What a call made
-        before it was refused (by a quota, by a policy) is taken away again.
+        Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. Objects created
+        before a refusal (by a quota, by a policy) are deleted again.
         """
         wanted = deployment(revision, routed=self.abilities(revision.model, revision.serving).rescues)
         before = self._cluster.get("Deployment", revision.name)
@@ -94,7 +94,7 @@ class KubernetesTarget:
             raise
 
     def stop(self, model: str, name: str) -> None:
-        """Stop a revision; see the port. Its pods finish what they have: they leave the route before they end."""
+        """Stop a revision; see the port. Its pods finish their requests: they leave the route before they end."""
         traffic = self.traffic(model)
         if traffic is not None:
             self._leave_route(model, name, traffic)
@@ -103,7 +103,7 @@ class KubernetesTarget:
             self._cluster.delete("Deployment", name)
 
     def observe(self, model: str) -> dict[str, RevisionState]:
-        """Return what is there of a model, with three calls whatever there is; what was begun and broken off is not."""
+        """Return the observed state of a model, with three calls in all; interrupted starts are left out."""
         kinds = ("Deployment", "Pod", AUTOSCALER)
         deployments, pods, scalers = (self._cluster.list(kind, of_model(model)) for kind in kinds)
         by_name = {one["metadata"]["name"]: one for one in scalers}
@@ -117,7 +117,7 @@ class KubernetesTarget:
         return found
 
     def route(self, model: str, traffic: Traffic) -> None:
-        """Share live requests so; see the port. Raises NotFound for a revision that was not started."""
+        """Split live requests in this way; see the port. Raises NotFound for a revision that was not started."""
         known = [one["metadata"]["name"] for one in self._cluster.list("Deployment", of_model(model))]
         for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
             if name not in known:
@@ -131,7 +131,7 @@ class KubernetesTarget:
         self.router.route(model, traffic)
 
     def traffic(self, model: str) -> Traffic | None:
-        """Return the shares as the live objects have them, with who else edited them."""
+        """Return the shares from the live objects, with any other manager that edited them."""
         return self.router.traffic(model)
 
     def scale(self, model: str, floors: dict[str, int]) -> None:  # noqa: ARG002 - revisions have names of their own
@@ -140,11 +140,11 @@ class KubernetesTarget:
             self._cluster.patch(AUTOSCALER, name, {"spec": {"minReplicas": floor}})
 
     def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - one router for all models
-        """Return what the router can do, and which one it is."""
+        """Return the router's abilities and its name."""
         return self.router.abilities(adapt_to_kubernetes(serving).replicas.maximum)
 
     def remove(self, model: str) -> None:
-        """Take away everything of a model, by its label, routes of both ways first."""
+        """Delete everything of a model, by its label, both routes first."""
         for kind in ("HTTPRoute", "GRPCRoute", "Service"):
             self._remove(kind, model)
         for live in self._cluster.list("Deployment", of_model(model)):
@@ -152,12 +152,12 @@ class KubernetesTarget:
         self._remove("NetworkPolicy", model)
 
     def signals(self, replicas: ReplicasSpec) -> Signals:
-        """Return what autoscalers go by here, with the reason."""
+        """Return the autoscalers' signals here, with the reason."""
         return signals(replicas, custom_metrics=self._custom_metrics)
 
     @cached_property
     def router(self) -> RoutingMethod:
-        """How shares are made here: chosen once."""
+        """How traffic is split here: chosen once."""
         if self._way == "replicas":
             return ReplicaRouter(self._cluster)
         found = find_gateway(self._cluster, self._gateway)
@@ -177,14 +177,14 @@ class KubernetesTarget:
         return self._cluster.raw(CUSTOM_METRICS) is not None
 
     def _remove(self, kind: str, model: str) -> None:
-        """Take away what the model has once; what only has its name stays."""
+        """Delete what the model has once; objects that only share its name are kept."""
         live = self._cluster.get(kind, model)
         labels = (live or {}).get("metadata", {}).get("labels") or {}
         if live is not None and is_ours(live) and labels.get(MODEL) == model and REVISION not in labels:
             self._cluster.delete(kind, model)
 
     def _autoscaler(self, revision: Revision) -> Manifest:
-        """Return the autoscaler with the bounds that it has now: a second start does not take replicas away."""
+        """Return the autoscaler with its current bounds: a second start does not remove replicas."""
         replicas = adapt_to_kubernetes(revision.serving).replicas
         live = self._cluster.get(AUTOSCALER, revision.name)
         spec = (live or {}).get("spec", {})
@@ -192,9 +192,9 @@ class KubernetesTarget:
         return autoscaler(revision, self.signals(replicas), Bounds(floor=floor, ceiling=ceiling))
 
     def _let_routers_hear(self, model: str, names: Collection[str]) -> None:
-        """Wait until the first ready pods are so for long enough: a route to pods that no router knows yet gives 503.
+        """Wait until the first ready pods have been ready long enough: pods unknown to a router give 503.
 
-        A revision without a ready pod is not waited for: that was decided by whoever shares the traffic.
+        A revision without a ready pod is not waited for: the caller decided to route to it.
         """
         pods = self._cluster.list("Pod", of_model(model))
         since = [
@@ -230,6 +230,6 @@ class KubernetesTarget:
 
 
 def _whole(manifest: Manifest) -> Manifest:
-    """Return a Deployment with the word that nothing is missing beside it."""
+    """Return a Deployment with the annotation that its other objects are complete."""
     metadata = manifest["metadata"]
     return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), WHOLE: "true"}}}
