@@ -11,15 +11,15 @@ from slipway.domain.judge.readings import Latencies
 
 
 class BadBuckets(Exception):
-    """Series that are no histogram; the text says why."""
+    """Series that are no histogram; the message has the reason."""
 
 
 def latencies(samples: Sequence[Sample]) -> Latencies:
     """Return the sum of histograms, one or more series per `le`.
 
-    A bucket is read while requests are counted, one after the other: where a larger one shows fewer answers than a
-    smaller one, the smaller one's are in it too. Raises BadBuckets for series without `le`, without `+Inf`, for numbers
-    that are no counts, and for histograms whose edges differ.
+    Buckets are read one after the other while requests are counted: if a larger one shows fewer answers than a smaller
+    one, it gets the smaller one's count. Raises BadBuckets for series without `le`, without `+Inf`, for numbers that
+    are no counts, and for histograms whose edges differ.
 
     >>> seen = [Sample(labels={"le": le}, value=n) for le, n in (("0.005", 7), ("0.1", 9), ("+Inf", 10))]
     >>> latencies(seen).slower
@@ -36,9 +36,9 @@ def latencies(samples: Sequence[Sample]) -> Latencies:
 
 
 def at_common_edges(drawn: Mapping[str, Latencies]) -> dict[str, Latencies]:
-    """Return histograms at the edges that all of them have: another release of the service may have others.
+    """Return histograms at the edges that all of them share: another release of the service may have others.
 
-    Raises BadBuckets where there are none.
+    Raises BadBuckets if there are none.
     """
     common = set.intersection(*(set(one.edges_milliseconds) for one in drawn.values())) if drawn else set()
     if drawn and not common:
@@ -76,7 +76,7 @@ def _edge(sample: Sample) -> float:
 
 
 def count(value: float) -> int:
-    """Return a count as a whole number; raise BadBuckets for what can be none.
+    """Return a count as a whole number; raise BadBuckets for a number that is none.
 
     >>> count(41.0)
     41

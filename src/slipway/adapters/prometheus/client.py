@@ -1,4 +1,4 @@
-"""One instant query to Prometheus: bounded in time, its failures in our words, its password in none of them."""
+"""One instant query to Prometheus: bounded in time, with failures as our errors, without its password."""
 
 import math
 import weakref
@@ -13,10 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from slipway.errors import MetricsUnavailable, SettingsError
 
 TIMEOUT_SECONDS = 5.0
-"""How long connecting, and each wait for more of the answer, may take."""
+"""Seconds that connecting, and each wait for more of the answer, may take."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 SHOWN_CHARACTERS = 300
-"""How much of a text that is not ours a message shows."""
+"""Characters of a foreign text that a message shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a query gave."""
+    """The result of a query."""
 
     at: float
     """When Prometheus evaluated it, by its own clock: seconds since 1970."""
@@ -38,11 +38,11 @@ class Answer:
 
 
 class QueryRefused(Exception):
-    """Prometheus understood the request and says that the query is wrong; the text is its own."""
+    """Prometheus understood the request and rejects the query; the text is its own."""
 
 
 class PrometheusClient:
-    """Asks one Prometheus; threads may share it."""
+    """Queries one Prometheus; threads may share it."""
 
     def __init__(self, address: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Keep the address, `http://[USER:PASSWORD@]HOST[:PORT][/PATH]`; nothing is sent. Raises SettingsError."""
@@ -85,7 +85,7 @@ class PrometheusClient:
             raise QueryRefused(page.error[:SHOWN_CHARACTERS])
         if page.status == "error" or page.data is None:
             raise self._unavailable(f"{page.errorType}: {page.error}"[:SHOWN_CHARACTERS])
-        if page.warnings:  # of stores that answer with what they could reach: part of the counters is no evidence
+        if page.warnings:  # of stores that return partial data: part of the counters is no evidence
             raise self._unavailable(f"an answer with warnings: {'; '.join(page.warnings)}"[:SHOWN_CHARACTERS])
         samples = tuple(Sample(labels=one.metric, value=one.value[1]) for one in page.data.result)
         at = max((one.value[0] for one in page.data.result), default=math.nan)

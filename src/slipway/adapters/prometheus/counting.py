@@ -1,4 +1,4 @@
-"""From series by status to what answers were, and two sources' counts of one revision put together."""
+"""Kinds of answers from series by status, and two sources' counts of one revision combined."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ STATUSES = ("code", "response_code", "status")
 GRPC_STATUS = "grpc_response_status"
 """Istio's label of the status in gRPC's trailers; empty for other requests."""
 PROTOCOL, GRPC = "protocol", "grpc"
-"""Traefik's label, and its value where the code is gRPC's status: 2 stands also for requests that no pod answered."""
+"""Traefik's label, and its value where the code is gRPC's status: 2 is also used for requests that no pod answered."""
 
 
 def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[AnswerKind, int]:
-    """Return how many answers of each kind series by status hold.
+    """Return how many answers of each kind are in series by status.
 
-    `of_pods`: pods count them, whose 503 always says when to come again; a gateway's may not. Raises BadBuckets for a
+    `of_pods`: pods count them, whose 503 always has Retry-After; a gateway's may not. Raises BadBuckets for a
     series without a status, and for numbers that are no counts.
 
     >>> seen = [Sample(labels={"code": code}, value=n) for code, n in (("200", 90), ("400", 3), ("404", 4), ("502", 1))]
@@ -34,7 +34,7 @@ def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[Answ
 
 
 def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
-    """Return what a series' status means; raise BadBuckets where it has none.
+    """Return the kind of answer of a series' status; raise BadBuckets if it has none.
 
     >>> kind_of({"response_code": "200", "grpc_response_status": "3"}).value, kind_of({"status": "503"}).value
     ('refused', 'failed')
@@ -52,9 +52,9 @@ def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
 
 
 def counters_of(answers: Mapping[AnswerKind, int], hidden: Mapping[AnswerKind, int]) -> Counters:
-    """Return a revision's counters: a gateway's, and what its pods know of answers that the gateway took for right.
+    """Return a revision's counters: a gateway's, corrected by its pods for answers that the gateway counted as right.
 
-    Pods may have been scraped later than the gateway, and then know of more than it has requests.
+    Pods may have been scraped later than the gateway, and may then have more answers than it has requests.
 
     >>> counters_of({AnswerKind.RIGHT: 90, AnswerKind.FAILED: 2}, {AnswerKind.REFUSED: 5})
     Counters(requests=92, errors=2, refused=5, shed=0)
@@ -68,15 +68,15 @@ def counters_of(answers: Mapping[AnswerKind, int], hidden: Mapping[AnswerKind, i
 
 @dataclass(slots=True)
 class Joined:
-    """One revision's counters from two sources: what came between two looks is as one source would have it."""
+    """One revision's counters from two sources, with differences between looks as from one source."""
 
     seen: Counters = ZERO
     given: Counters = ZERO
 
     def look(self, seen: Counters) -> Counters:
-        """Return what was seen, with no fewer requests since the last look than there were bad answers since.
+        """Return the counters, with at least as many requests since the last look as bad answers.
 
-        Once the source of the requests has caught up, they are as it says. Where it began anew, they are so at once.
+        Once the source of the requests has caught up, its number is used. If it restarted, it is used at once.
 
         >>> joined = Joined()
         >>> looks = [(100, 40), (100, 44), (120, 60), (150, 60), (3, 1)]

@@ -1,4 +1,4 @@
-"""How old evidence is: a series whose scrapes stopped still has a last value, and would look like a calm revision."""
+"""The age of evidence: a series whose scrapes stopped still has a last value, and would look like an idle revision."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from slipway.adapters.prometheus.question import Parts
 STEP = "[3m:1s]"
 """Looks back three minutes, second by second: at least three scrapes of any usual interval (a minute at most)."""
 LEAST_SECONDS = 15.0
-"""Evidence of that age is fresh, however often is scraped."""
+"""Evidence of that age is fresh at any scrape interval."""
 NEWEST, OWN = "newest", "newest_own"
-"""Parts of an answer: the time of the newest sample of whoever is asked, and of what pods count beside them."""
+"""Parts of an answer: the time of the newest sample of the queried source, and of the pods' own counters."""
 INTERVALS = 3
-"""A scrape may be missed, and the next one be late."""
+"""Intervals: a scrape may be missed, and the next one be late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +25,12 @@ class Freshness:
 
     @property
     def stale(self) -> bool:
-        """Whether nothing may be concluded from it."""
+        """Whether it is too old to be used."""
         return self.age_seconds > self.limit_seconds
 
 
 def questions(alive: str) -> dict[str, str]:
-    """Return what to ask about a selector: its newest sample's time, and how far apart samples are, in seconds.
+    """Return the queries for a selector: its newest sample's time, and the interval between samples, in seconds.
 
     Not `timestamp(alive)` alone: after one failed scrape there is none, however fresh the sample before it.
     """
@@ -43,12 +43,12 @@ def questions(alive: str) -> dict[str, str]:
 
 
 def own_question(series: str) -> dict[str, str]:
-    """Return what to ask about what pods count beside a gateway: its newest sample's time, while they are scraped."""
+    """Return the query for pods' counters next to a gateway: their newest sample's time, while they are scraped."""
     return {OWN: f"max(timestamp({series}))"}
 
 
 def times(parts: Parts, revisions: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Return the newest samples' times, by who counts and for which revision."""
+    """Return the newest samples' times, by source and revision."""
     found = {(what, name): _only(parts, what, name) for name in revisions for what in (NEWEST, OWN)}
     return {who: at for who, at in found.items() if not math.isnan(at)}
 

@@ -1,4 +1,4 @@
-"""Counters and latencies per revision from Prometheus, and what pods say themselves on their own pages."""
+"""Counters and latencies per revision from Prometheus, and the pods' own pages."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -25,7 +25,7 @@ from slipway.errors import MetricsUnavailable, TransientError
 from slipway_interface import pages as interface
 
 Known = Callable[[str], Collection[str]]
-"""Names of a model's revisions that the cluster has."""
+"""Names of a model's revisions in the cluster."""
 Pages = Callable[[str, str, str], list[object]]
 """JSON of a page of a model's revision, from each of its ready pods."""
 Queries = Callable[[str], EvidenceSpec | None]
@@ -37,21 +37,21 @@ T = TypeVar("T")
 class PrometheusMetrics:
     """Reads the revisions of one namespace: one query per look and source, for all revisions at one moment.
 
-    A request counts by the answer that the gateway gave its client (`judge.answers`): failed too where the revision
-    refused the connection, broke off, took too long or had no pod. What a gateway takes for right although it is not
-    (gRPC's status, what another revision answered in its place), pods' own counters tell. Latencies are the pods' own
-    where the gateway's histogram is coarse: they have no time for what never reached a pod, and copies (shadow) are
-    among them.
+    A request counts by the answer that the gateway gave its client (`judge.answers`): failed too if the revision
+    refused the connection, aborted, took too long or had no pod. Answers that a gateway counts as right although they
+    are not (gRPC's status, a rescue by another revision) are corrected from pods' own counters. Latencies are the pods'
+    own if the gateway's histogram is coarse: requests that never reached a pod have none, and copies (shadow) are
+    included.
 
-    Series that end stay in the sums (`totals`), and what failed without a revision is remembered by the one it was
-    meant for (`strays`): both for the life of this process. Another process begins lower; `domain.readings` takes that
-    for a counter that began anew, and loses one look.
+    Series that end stay in the sums (`totals`), and failures without a revision are attributed to the one they were
+    routed to (`strays`): both for the life of this process. Another process begins lower; `judge.readings` treats that
+    as a restarted counter, and loses one look.
     """
 
     def __init__(  # noqa: PLR0913 - three of them are other adapters' answers, by name
         self, address: str, namespace: str, preset: str, *, known: Known, pages: Pages, queries: Queries
     ) -> None:
-        """Ask nothing yet; `preset` is a name of presets.PRESETS. Raises SettingsError."""
+        """Send nothing yet; `preset` is a name of presets.PRESETS. Raises SettingsError."""
         self._client, self._totals = PrometheusClient(address), Totals()
         self._namespace, self._preset = namespace, presets.preset(preset)
         self._known, self._pages, self._queries = known, pages, queries
@@ -104,7 +104,7 @@ class PrometheusMetrics:
         return steps.took(times, {name: drawn.get(name) or _nothing(next(iter(drawn.values()))) for name in present})
 
     def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
-        """Return what each revision says of itself, all its ready pods together; see the port."""
+        """Return each revision's own summary over all its ready pods; see the port."""
         found = {name: self._read(model, name, "summary") for name in revisions}
         return {name: _parsed("summary", name, pods.summary, said) for name, said in found.items() if said}
 
@@ -147,11 +147,11 @@ class PrometheusMetrics:
     def _is_empty(self, model: str, revision: str) -> bool:
         try:
             return not self._pages(model, revision, interface.SUMMARY)
-        except TransientError:  # a pod is there and does not answer, or nobody can tell
+        except TransientError:  # a pod exists and does not answer, or that is not known
             return False
 
     def _read(self, model: str, revision: str, page: str) -> list[object]:
-        """Return the page of each ready pod; empty for a revision that is not there."""
+        """Return the page of each ready pod; empty for a missing revision."""
         try:
             found = self._pages(model, revision, f"{interface.PRIVATE}/{page}")
             if found or revision not in self._known(model):

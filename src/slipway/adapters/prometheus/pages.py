@@ -1,4 +1,4 @@
-"""What the pods of a revision say of themselves, together: each has seen a part of its requests."""
+"""The pages of a revision's pods, combined: each pod has seen a part of its requests."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -10,9 +10,9 @@ from slipway.pages import read_answers, read_summary
 
 
 def summary(pages: Sequence[object]) -> Summary:
-    """Return the sum of pods' summaries. Raises ValueError for a page that is none, or bins that do not match.
+    """Return the sum of pods' summaries. Raises ValueError for a malformed page, or bins that do not match.
 
-    Sums of floats don't depend on the order of the pods, or they would seem to go back.
+    Sums of floats don't depend on the order of the pods; otherwise they could seem to decrease.
     """
     read = list(map(read_summary, pages))
     scores = [one.scores for one in read if one.scores is not None]
@@ -35,10 +35,10 @@ def summary(pages: Sequence[object]) -> Summary:
 
 
 def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[ShadowAnswer]:
-    """Return pods' recent answers as one list, oldest first as far as that can be said: they carry no time.
+    """Return pods' recent answers as one list, oldest first as far as that is known: they carry no time.
 
-    Those seen `before` (their request ids, in the order they were given) stay in front, so that what is new lies behind
-    what was compared. New ones of several pods take turns. Raises ValueError for a page that is none.
+    Those seen `before` (their request ids, in the order they were given) stay in front, so that new ones are after
+    those that were compared. New ones of several pods alternate. Raises ValueError for a malformed page.
     """
     rings = [read_answers(page) for page in pages]
     turns = (answer for turn in zip_longest(*rings) for answer in turn if answer is not None)

@@ -1,7 +1,7 @@
-"""Which series hold a revision's requests: one preset per gateway, as PromQL that a person can read and run.
+"""The series of a revision's requests: one preset per gateway, as PromQL that a person can read and run.
 
-Every expression gives counters as they stand, never rates: what came between two looks is told by subtracting. The
-filled-in names are `$namespace`, `$model`, `$revision`, `$service` (the revision's Service) and `$window`.
+Every expression gives cumulative counters, never rates: differences between looks are computed by subtracting. The
+placeholders are `$namespace`, `$model`, `$revision`, `$service` (the revision's Service) and `$window`.
 """
 
 from collections.abc import Mapping
@@ -13,45 +13,45 @@ from slipway.errors import SettingsError
 from slipway_interface.metrics import DURATION, REQUESTS, RESCUED
 
 WINDOW = "1h"
-"""How long the last value of a series that ended (a pod scaled away, a gateway replaced) is still given.
+"""How long the last value of a series that ended (a pod scaled down, a gateway replaced) is still returned.
 
-A running process remembers it for longer (`totals`); this is for the next process, which takes a rollout over. Longer
+A running process keeps it for longer (`totals`); this is for the next process, which resumes a rollout. Longer
 windows cost Prometheus more: it reads every sample of them.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """Where one gateway's evidence is."""
+    """The sources of one gateway's evidence."""
 
     name: str
     about: str
-    """Whose counters they are, in a sentence."""
+    """The source of the counters, for sentences."""
     alive: str
-    """A selector of whoever is asked, and of nobody else: how old the evidence is."""
+    """A selector of exactly the queried source, for the age of the evidence."""
     answers: str = ""
-    """Requests meant for a revision by the status of their answers (`counting`), per process that counts."""
+    """Requests routed to a revision by the status of their answers (`counting`), per counting process."""
     hidden: str = ""
-    """What went wrong behind answers that those counters take for right, by status, as its pods say."""
+    """Failures behind answers that those counters count as right, by status, from its pods."""
     counted: Mapping[str, str] = field(default_factory=dict)
     """A spec's own expressions in place of `answers`, one number each: `requests` and a kind each (AnswerKind)."""
     buckets: str = ""
-    """Cumulative histogram in seconds, by `le`; empty: the gateway's has too few edges, the pods' own is read."""
+    """Cumulative histogram in seconds, by `le`; empty: the gateway's has too few edges, and the pods' own is read."""
     by_route: Mapping[str, str] = field(default_factory=dict)
-    """Where failures of requests that no pod could take are counted with the route alone: `routes`, its requests of
-    whatever status; `failed_on_route`, those that failed; `failed_on_pods`, what of them is counted with a revision."""
+    """If failures of requests that no pod could serve are counted only with the route: `routes`, its requests of any
+    status; `failed_on_route`, those that failed; `failed_on_pods`, those of them that are counted with a revision."""
 
 
 OF_SPEC = "spec"
-"""The name of what a spec gives itself."""
+"""The name of the preset made of a spec's own queries."""
 PODS = "pods"
-"""The name of what pods count, whatever is in front of them."""
+"""The name of the preset of pods' own counters, for any gateway."""
 _PORTS = "(http-3000|3001-grpc)@kubernetesgateway"
 _SERVED = f'traefik_service_requests_total{{service=~"$namespace-$service-{_PORTS}"'
 _ROUTED = 'traefik_router_requests_total{router=~"(http|grpc)route-$namespace-$model-gw-.+@kubernetesgateway"'
 _ALL_SERVED = f'traefik_service_requests_total{{service=~"$namespace-$model-v[0-9]+-{_PORTS}"'
 _FAILED = ('protocol!="grpc",code=~"5.."', 'protocol="grpc",code=~"2|4|13|14|15"')
-"""Traefik's codes of what failed: over gRPC they are gRPC's own."""
+"""Traefik's codes of failures: over gRPC they are gRPC's own."""
 _ISTIO = (
     'istio_requests_total{reporter="source",destination_service_namespace="$namespace",'
     'destination_service_name="$service"'
@@ -63,7 +63,7 @@ _INGRESS = (
 _OF_REVISION = 'namespace="$namespace",revision="$revision"'
 _OWN = f"{REQUESTS}{{{_OF_REVISION}"
 OWN_SERIES = f'{_OWN},code="200"}}'
-"""What pods show from their start on: how new what they count is."""
+"""A series that pods have from their start on, for the age of their counters."""
 _POD_BUCKETS = f"{DURATION}_bucket{{{_OF_REVISION}}}"
 _RESCUED = f"{RESCUED}{{{_OF_REVISION}"
 _CLUSTERS = '{envoy_cluster_name=~"(http|grpc)route/$namespace/$model/rule/.+"}'
@@ -75,12 +75,12 @@ def _sum(selector: str, *more: str, by: str = "job, instance") -> str:
 
 
 def _by_pods(*selectors: str) -> str:
-    """Return what pods say of answers that may look right from outside, by the status that their model's own had."""
+    """Return pods' counters of answers that may look right to a gateway, by the status of the model's own answer."""
     return _sum(*selectors, by="instance, pod, code")
 
 
 def _endpoints(statistic: str, code: str) -> str:
-    """Return a statistic of a revision's endpoints: a pod of it is scraped there (port 3000), or beside it (3001)."""
+    """Return a statistic of a revision's endpoints: its pods are scraped there (port 3000), or at port 3001."""
     last = _sum(f"envoy_cluster_endpoint_{statistic}{_CLUSTERS}", by="job, instance, envoy_endpoint_address")
     pods = f"last_over_time({_OWN}}}[$window])"
     addresses = " or ".join(
@@ -136,18 +136,18 @@ _ALL = (
     ),
 )
 PRESETS: Mapping[str, Preset] = {one.name: one for one in _ALL}
-"""By the name that SLIPWAY_EVIDENCE gives; docs/evidence.md says what each of them can't see."""
+"""By the name in SLIPWAY_EVIDENCE; docs/evidence.md lists what each of them can't see."""
 
 CONTROLLERS: Mapping[str, str] = {
     "traefik.io/gateway-controller": "traefik",
     "gateway.envoyproxy.io/gatewayclass-controller": "envoy-gateway",
     "istio.io/gateway-controller": "istio",
 }
-"""The preset of each GatewayClass controller; any other gateway's evidence comes from the pods."""
+"""The preset of each GatewayClass controller; for any other gateway the pods are used."""
 
 
 def preset(name: str) -> Preset:
-    """Return a preset; raise SettingsError for a name that is none.
+    """Return a preset; raise SettingsError for an unknown name.
 
     >>> preset("traefik").about
     'Traefik'
@@ -163,9 +163,9 @@ def preset(name: str) -> Preset:
 
 
 def of_spec(queries: EvidenceSpec) -> Preset:
-    """Return a spec's own queries as a preset; how fresh they are is told by Prometheus' own scrapes, whosever.
+    """Return a spec's own queries as a preset; their age is taken from any scrapes of Prometheus.
 
-    What they leave out (`refused`, `shed`) the pods are asked for.
+    Kinds that they leave out (`refused`, `shed`) are read from the pods.
     """
     given = {"requests": queries.requests, "errors": queries.errors, "refused": queries.refused, "shed": queries.shed}
     return Preset(
@@ -183,7 +183,7 @@ def of_spec(queries: EvidenceSpec) -> Preset:
 
 
 def filled(promql: str, *, namespace: str, model: str, revision: str) -> str:
-    """Return an expression with the names filled in; a `$1` of PromQL's own stays.
+    """Return an expression with the placeholders filled in; a `$1` of PromQL's own is kept.
 
     >>> filled("$namespace/$service $1", namespace="shop", model="digits", revision="digits-v2")
     'shop/digits-v2 $1'

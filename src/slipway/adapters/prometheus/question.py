@@ -8,10 +8,10 @@ from slipway.adapters.prometheus.client import Answer, PrometheusClient, QueryRe
 from slipway.errors import MetricsUnavailable, SpecError
 
 PART = "slipway_part"
-"""The label by which parts of an answer are told apart."""
+"""The label that distinguishes the parts of an answer."""
 
 Part = tuple[str, str]
-"""What is asked, and of which revision."""
+"""The name of the question, and the revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +23,15 @@ class Parts:
     samples: Mapping[Part, Sequence[Sample]]
 
     def of(self, what: str, revision: str) -> Sequence[Sample]:
-        """Return a part's samples, without our label; empty where it gave none."""
+        """Return a part's samples, without our label; empty if it has none."""
         return self.samples.get((what, revision), ())
 
 
 def ask(client: PrometheusClient, expressions: Mapping[Part, str], *, spec_keys: bool) -> Parts:
     """Evaluate all expressions at once: one request.
 
-    Raises MetricsUnavailable. Where an expression is refused and `spec_keys` says that they are a spec's own, they are
-    tried one by one and SpecError names the key.
+    Raises MetricsUnavailable. If an expression is refused and `spec_keys` marks them as a spec's own, they are tried
+    one by one and SpecError names the key.
     """
     try:
         answer = client.query(joined(expressions))
@@ -48,7 +48,7 @@ def ask(client: PrometheusClient, expressions: Mapping[Part, str], *, spec_keys:
 
 
 def joined(expressions: Mapping[Part, str]) -> str:
-    """Return one expression whose series say in a label which part they belong to.
+    """Return one expression whose series have a label with their part.
 
     >>> joined({("requests", "digits-v1"): "x", ("requests", "digits-v2"): "y"}).splitlines()[1]
     'or label_replace((y), "slipway_part", "requests digits-v2", "", "")'

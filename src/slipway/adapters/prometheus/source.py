@@ -1,4 +1,4 @@
-"""One kind of evidence of one model: what is asked of Prometheus, and what follows from what is missing."""
+"""One kind of evidence of one model: the queries to Prometheus, and the handling of missing answers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from slipway.errors import MetricsUnavailable, SpecError, TransientError
 T = TypeVar("T")
 
 ROUTE = ""
-"""Stands for a revision where the route as a whole is asked about."""
+"""Stands for a revision in queries on the whole route."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a model's evidence comes from."""
+    """The source of a model's evidence."""
 
     client: PrometheusClient
     totals: Totals
@@ -43,10 +43,10 @@ class Source:
         return question.ask(self.client, asked, spec_keys=self.preset.name == OF_SPEC)
 
     def present(self, parts: Parts, revisions: Sequence[str], what: str) -> list[str]:
-        """Return the revisions that there is evidence of, if only that nothing was counted yet.
+        """Return the revisions with evidence, even if nothing was counted yet.
 
         One without fresh evidence, or without any, is left out if the cluster does not have it; otherwise
-        MetricsUnavailable is raised for the first, and the second had no request yet.
+        MetricsUnavailable is raised in the first case, and in the second it had no request yet.
         """
         stale = {name: seen for name in revisions if (seen := self._staleness(parts, name))}
         quiet = {name for name in revisions if not parts.of(what, name)}
@@ -61,12 +61,12 @@ class Source:
     def samples(self, parts: Parts, what: str, revision: str) -> Sequence[Sample]:
         """Return a part's series, and those that this process saw earlier and that ended."""
         found = parts.of(what, revision)
-        if what in self.of_spec:  # sums of the spec's own: what ended is in them, or not, as they say
+        if what in self.of_spec:  # sums of the spec's own: they decide whether ended series are included
             return found
         return self.totals.keep((self.model, self.what, what, revision), found)
 
     def total(self, parts: Parts, what: str, revision: str) -> int:
-        """Return the sum of a part's series; raise MetricsUnavailable for what is no count."""
+        """Return the sum of a part's series; raise MetricsUnavailable for a number that is no count."""
         found = self.samples(parts, what, revision)
         if what in self.of_spec and len(found) > 1:
             raise SpecError(
@@ -78,14 +78,14 @@ class Source:
         return self._counted(lambda: sum(count(sample.value) for sample in found), what, revision)
 
     def kinds(self, parts: Parts, what: str, revision: str) -> Mapping[AnswerKind, int]:
-        """Return a part's series by what their statuses mean; raise MetricsUnavailable for what is no count."""
+        """Return a part's series by kind of answer; raise MetricsUnavailable for a number that is no count."""
         found, of_pods = self.samples(parts, what, revision), what == "hidden" or self.preset.name == PODS
         return self._counted(lambda: by_kind(found, of_pods=of_pods), what, revision)
 
     def refusal(
         self, seen: str, expected: str, do: str = "try the query in Prometheus' own page"
     ) -> MetricsUnavailable:
-        """Return the error that says why there is no evidence."""
+        """Return the error with the reason why there is no evidence."""
         return MetricsUnavailable(f"{self.what} of {self.model}", seen=seen, expected=expected, do=do)
 
     @property
@@ -102,7 +102,7 @@ class Source:
             raise self.refusal(f"{what} of {revision or 'the route'}: {error}", "a count") from error
 
     def _staleness(self, parts: Parts, revision: str) -> str:
-        """Say why a revision's evidence is too old; empty: it is fresh."""
+        """Describe why a revision's evidence is too old; empty: it is fresh."""
         about = self._filled(self.preset.about, revision)
         fresh = freshness.freshness(parts, revision)
         if fresh is None:

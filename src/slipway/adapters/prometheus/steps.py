@@ -1,8 +1,8 @@
-"""Readings that move only once everybody who counts was scraped anew: both arms then tell of the same time.
+"""Readings that change only once every source was scraped again, so that both arms cover the same time.
 
 A gateway, stable's pods and the canary's are scraped at times of their own (of several pods the newest scrape counts).
-Read in between, one arm has requests and the other none, or requests came and their errors did not: a
-comparison of such looks says nothing, however many come.
+Read in between, one arm has requests and the other none, or requests are counted and their errors are not: such looks
+can't be compared, however many there are.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Steps(Generic[T]):
-    """What was read last, and how new the samples were, by whoever counts."""
+    """The last reading, and the times of its samples, by source."""
 
     times: Mapping[tuple[str, str], float] = field(default_factory=dict)
     given: dict[str, T] = field(default_factory=dict)
 
     def waiting(self, names: list[str], times: Mapping[tuple[str, str], float]) -> dict[str, T] | None:
-        """Return what was read last, while somebody was not scraped since; None: it is time to read anew.
+        """Return the last reading while any source was not scraped since; None: read again.
 
-        Who is not scraped any more is not waited for.
+        A source that is not scraped any more is not waited for.
 
         >>> steps = Steps()
         >>> steps.took({("gateway", "v1"): 10.0, ("pods", "v1"): 11.0}, {"v1": 5})
@@ -36,6 +36,6 @@ class Steps(Generic[T]):
         return dict(self.given) if waits and self.given.keys() == set(names) else None
 
     def took(self, times: Mapping[tuple[str, str], float], read: dict[str, T]) -> dict[str, T]:
-        """Remember what was read, and return it."""
+        """Store a reading, and return it."""
         self.times, self.given = times, dict(read)
         return read

@@ -1,9 +1,8 @@
-"""Requests that failed on the route and were counted with no revision: whose they are.
+"""Requests that failed on the route and were counted with no revision: their attribution to revisions.
 
 Traefik answers 503 for a share whose Service has no ready pod, and 500 for one whose Service is gone; it counts both
-with the route only. So whoever has no ready pod when they are seen is whom they were meant for. Where that is not one
-revision (a pod is back already; none has any), they are shared as the requests were: that accuses nobody, and excuses
-nobody.
+with the route only. So they belong to the revision without a ready pod when they are seen. If that is not one revision
+(a pod is back already; none has any), they are split in proportion to requests, which biases neither arm.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,20 +15,20 @@ IsEmpty = Callable[[str], bool]
 
 @dataclass(slots=True, kw_only=True)
 class Strays:
-    """One route's failures without a revision, and whose they are: known since this process first looked."""
+    """One route's failures without a revision, and their attribution, since this process's first look."""
 
     failed: int | None = None
-    """All failures of the route at the last look; None: not looked yet."""
+    """All failures of the route at the last look; None: no look yet."""
     counted: int = 0
-    """The most of them that were without a revision so far: for a moment a failure may be counted with its revision
-    only, and must not be found again afterwards."""
+    """The largest number without a revision so far: for a moment a failure may be counted only with its revision, and
+    must not be found again afterwards."""
     served: dict[str, int] = field(default_factory=dict)
     """Requests per revision at the last look."""
     given: dict[str, int] = field(default_factory=dict)
-    """Failures by the revision that they were meant for."""
+    """Failures by the revision that they were routed to."""
 
     def look(self, failed: int, stray: int, served: Mapping[str, int], is_empty: IsEmpty) -> Mapping[str, int]:
-        """Take a look; return each revision's, cumulative. `is_empty` is asked only when there are new ones.
+        """Add one look; return each revision's failures, cumulative. `is_empty` is called only for new ones.
 
         >>> strays = Strays()
         >>> dict(strays.look(6, 4, {"v1": 90, "v2": 10}, lambda name: name == "v2"))
@@ -55,7 +54,7 @@ class Strays:
 
 
 def in_proportion(number: int, shares: Mapping[str, int]) -> Mapping[str, int]:
-    """Divide a number into whole ones, as the shares are; they add up to it.
+    """Divide a number into integers in proportion to the shares; they add up to it.
 
     >>> in_proportion(7, {"v1": 90, "v2": 10})
     {'v1': 6, 'v2': 1}

@@ -1,8 +1,8 @@
-"""Sums over series that come and go: a pod scaled away takes its counters with it, and its requests were served.
+"""Sums over series that start and end: a deleted pod's counters are lost, although its requests were served.
 
-Summed as they are, counters would fall at every scale-down, and that look's evidence with them; worse, a small fall
-hides under the others' growth and nobody sees it. So the last value of each series that was seen stays in the sum.
-A series that begins anew under the same labels does fall: what it counted in between nobody knows.
+Without this, sums would fall at every scale-down, and that look's evidence would be lost; worse, a small fall would be
+hidden by the growth of the others. So the last value of each series that was seen stays in the sum. A series that
+restarts under the same labels does fall: its counts in between are not known.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ Labels = frozenset[tuple[str, str]]
 
 
 class Totals:
-    """The last value of every series seen by this process, by what was asked."""
+    """The last value of every series seen by this process, by question."""
 
     def __init__(self) -> None:
-        """Begin with none: what ended before is in Prometheus' own window (`presets.WINDOW`)."""
+        """Begin with none: series that ended before are in Prometheus' own window (`presets.WINDOW`)."""
         self._seen: dict[tuple[str, ...], dict[Labels, float]] = {}
 
     def keep(self, key: tuple[str, ...], samples: Sequence[Sample]) -> list[Sample]:
-        """Remember these samples, and return them with those of series that are gone.
+        """Store these samples, and return them with those of series that ended.
 
         >>> totals, pod = Totals(), [Sample(labels={"pod": "a"}, value=5.0)]
         >>> [one.value for one in totals.keep(("requests", "v1"), pod)]
