@@ -1,4 +1,4 @@
-"""Artifact trees: read and written through the MLflow server where it hands them out, else where they lie."""
+"""Artifact trees: read and written through the MLflow server if it serves them, else at their location."""
 
 import shutil
 import tempfile
@@ -12,15 +12,15 @@ from slipway.artifacts import store
 from slipway.errors import ArtifactBroken, RegistryUnavailable, SlipwayError
 
 FILES_LIMIT = 10_000
-"""More files than any model has: a listing that never ends is given up."""
+"""More files than any model has: a longer listing is an error."""
 DEPTH_LIMIT = 32
-"""Deeper than any model's folders: so is a folder that contains itself."""
+"""Deeper than any model's folders: detects a folder that contains itself."""
 
 
 def download(rest: MlflowRest, uri: str, folder: Path) -> Path:
-    """Fetch the tree at an artifact address into an empty folder; return where in it the tree begins.
+    """Fetch the tree at an artifact address into an empty folder; return the root of the tree in it.
 
-    Raises ArtifactBroken, RegistryUnavailable, and OSError where the disk is full.
+    Raises ArtifactBroken, RegistryUnavailable, and OSError if the disk is full.
     """
     if (root := _served(uri)) is not None:
         for path in _tree(rest, root, "", 0):
@@ -56,7 +56,7 @@ def upload(rest: MlflowRest, uri: str, name: str, content: bytes) -> None:
 
 
 def _served(uri: str) -> str | None:
-    """Return the path below the server's own artifact folder; None when the artifact is not handed out by it."""
+    """Return the path below the server's own artifact folder; None if the server does not serve the artifact."""
     parts = urlsplit(uri)
     return unquote(parts.path).strip("/") if parts.scheme == "mlflow-artifacts" and not parts.netloc else None
 
@@ -98,14 +98,14 @@ def _copied(source: Path, into: Path) -> Path:
     if not source.is_dir():
         raise _missing(f"artifact folder {source.name!r}", "no such folder on this machine")
     try:
-        shutil.copytree(source, into, symlinks=True)  # links as links: the digest refuses them
+        shutil.copytree(source, into, symlinks=True)  # links stay links: the digest refuses them
     except shutil.Error as error:  # one line per file that could not be copied
         raise _missing(f"artifact folder {source.name!r}", f"{len(error.args[0])} files can't be copied") from error
     return into
 
 
 def _downloaded_by_mlflow(rest: MlflowRest, uri: str, folder: Path) -> Path:
-    """Leave an object store to MLflow's own client, which knows how to talk to each. Its time limits are its own."""
+    """Read an object store through MLflow's own client, which supports each of them. Its time limits are its own."""
     from mlflow.artifacts import download_artifacts
 
     try:

@@ -20,7 +20,7 @@ from slipway.domain.stored.formats import ENTRY, RECORD
 from slipway.errors import ArtifactBroken, NotFound
 
 EXPERIMENTS = "slipway/"
-"""Begins the name of every experiment of ours; the model's name follows."""
+"""Prefix of the name of our experiments, before the model's name."""
 RECORD_FILE, REPORT_FILE = "release.json", "report.html"
 STATUS = {
     ReleaseState.RELEASING: "RUNNING",
@@ -40,14 +40,14 @@ class MlflowLedger:
     """Implements `ports.ledger.ReleaseLedger` for an MLflow server."""
 
     def __init__(self, uri: str, timeout_seconds: float) -> None:
-        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        """Store the address of MLflow and the time limit of one call; nothing is sent. Raises SettingsError."""
         self._rest = MlflowRest(uri, timeout_seconds)
 
     def write(self, record: ReleaseRecord, report: Path | None) -> str:
         """Write a release's run, artifacts first and its final status last, and return the run's id.
 
-        Written again, the same release keeps its run: tags and artifacts are replaced, parameters and metrics that are
-        there already stay. Raises RegistryUnavailable, and ArtifactBroken when the report can't be read.
+        Written again, the same release keeps its run: tags and artifacts are replaced, existing parameters and metrics
+        are kept. Raises RegistryUnavailable, and ArtifactBroken when the report can't be read.
         """
         run = self._run_of(record.release_id) or self._create(record)
         run_id, uri = str(run["info"]["run_id"]), str(run["info"]["artifact_uri"])
@@ -108,7 +108,7 @@ class MlflowLedger:
         return history.find_serving_periods(entry for run in found if (entry := _entry(run)) is not None)
 
     def _run_of(self, release_id: str) -> dict[str, Any] | None:
-        """Return the run of a release, in whichever model's experiment it is."""
+        """Return the run of a release, from any model's experiment."""
         request = {"filter": f"name LIKE '{EXPERIMENTS}%'", "max_results": PAGE}
         experiments = self._rest.pages("POST", "experiments/search", "experiments", request)
         ids = [str(experiment["experiment_id"]) for experiment in experiments]
@@ -142,7 +142,7 @@ class MlflowLedger:
         return dict(found["experiment"])
 
     def _experiment_id(self, model: str) -> str:
-        """Return the id of the model's experiment: made if missing, restored if somebody deleted it."""
+        """Return the id of the model's experiment: created if missing, restored if deleted."""
         experiment = self._experiment(model)
         if experiment is None:
             return self._made(model)
@@ -159,7 +159,7 @@ class MlflowLedger:
             experiment = self._experiment(model) if error.code == "RESOURCE_ALREADY_EXISTS" else None
             if experiment is None:
                 raise
-            return str(experiment["experiment_id"])  # somebody else was faster
+            return str(experiment["experiment_id"])  # another process was faster
 
     def _log(self, run_id: str, kind: str, items: list[dict[str, Any]]) -> None:
         for batch in _batches(items, runs.BATCH[kind]):
@@ -167,7 +167,7 @@ class MlflowLedger:
 
 
 def _entry(run: dict[str, Any]) -> HistoryEntry | None:
-    """Return the line that a run keeps; None for a run without one, which is nobody's or not whole yet."""
+    """Return the line in a run; None for a run without one, which is not ours or not complete yet."""
     _, tags = runs.known(run)
     if runs.ENTRY not in tags:
         return None
@@ -178,7 +178,7 @@ def _entry(run: dict[str, Any]) -> HistoryEntry | None:
 
 
 def _json(kept: Format[T], value: T) -> bytes:
-    """Return a value as JSON; infinities as text, for JSON has none and an e-value can be one."""
+    """Return a value as JSON; infinities as text, because JSON has none and an e-value can be infinite."""
     named = {one.name: getattr(value, one.name) for one in fields(cast("Any", value))}
     return to_json({NUMBER: kept.number, **named}, inf_nan_mode="strings", fallback=runs.plain)
 

@@ -1,4 +1,4 @@
-"""Whether a downloaded folder is a whole MLflow model, as far as its own MLmodel file can tell."""
+"""Whether a downloaded folder is a complete MLflow model, according to its own MLmodel file."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ GENERATED = "registered_model_meta"
 
 
 def check(tree: Path, name: str) -> None:
-    """Raise ArtifactBroken for a folder without a readable MLmodel, or smaller than that file says.
+    """Raise ArtifactBroken for a folder without a readable MLmodel, or smaller than stated in that file.
 
     MLflow notes `model_size_bytes` when it saves a model, before it adds small files of its own. A folder that is
     smaller than that has lost something.

@@ -1,4 +1,4 @@
-"""What MLflow's unwelcome answers mean, and what to do about each."""
+"""MLflow's refusals: their meaning, and what to do about each."""
 
 import json
 from typing import Any
@@ -8,18 +8,18 @@ import httpx
 from slipway.errors import PermanentError, RegistryUnavailable
 
 SHOWN_CHARACTERS = 300
-"""How much of an answer a message quotes."""
+"""Characters of an answer that a message quotes."""
 
 
 class Refused(PermanentError):
-    """MLflow understood the call and said no. Callers turn it into what it means for them."""
+    """MLflow understood the call and refused it. Callers turn it into an error of their own."""
 
     code = ""
     """MLflow's own error code, such as RESOURCE_DOES_NOT_EXIST."""
 
     @property
     def missing(self) -> bool:
-        """Whether it says that something does not exist.
+        """Whether it reports that something does not exist.
 
         A missing alias and a version that is no number are INVALID_PARAMETER_VALUE, not RESOURCE_DOES_NOT_EXIST.
         """
@@ -27,7 +27,7 @@ class Refused(PermanentError):
 
 
 def refusal(name: str, answer: httpx.Response) -> Refused | RegistryUnavailable:
-    """Return the error for an answer that is no success: Refused, or RegistryUnavailable where later may be better."""
+    """Return the error for an answer that is no success: Refused, or RegistryUnavailable if a retry may help."""
     if answer.status_code == httpx.codes.FORBIDDEN and "Invalid Host header" in answer.text:
         return _wrong_host(name, answer.request.url)
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
@@ -92,7 +92,7 @@ def _not_allowed(name: str, answer: httpx.Response) -> RegistryUnavailable:
 
 
 def _parsed(answer: httpx.Response) -> tuple[str, str]:
-    """Return MLflow's error code and message; of an answer in another form, no code and its beginning."""
+    """Return MLflow's error code and message; for an answer in another form, no code and its beginning."""
     try:
         said: Any = json.loads(answer.content)
     except ValueError:

@@ -24,7 +24,7 @@ class MlflowRegistry:
     """Implements `ports.registry.ModelRegistry` for an MLflow server."""
 
     def __init__(self, uri: str, timeout_seconds: float) -> None:
-        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        """Store the address of MLflow and the time limit of one call; nothing is sent. Raises SettingsError."""
         self._rest = MlflowRest(uri, timeout_seconds)
 
     def version(self, model: str, version: str) -> ModelVersion:
@@ -73,10 +73,10 @@ class MlflowRegistry:
         return sorted(str(item["name"]) for item in found)
 
     def download(self, version: ModelVersion, store: Path) -> Artifact:
-        """Fetch the artifact into `store/models/<hex digest>`, whole or not at all.
+        """Fetch the artifact into `store/models/<hex digest>`, atomically.
 
-        The digest is over the tree as the registry has it, without the `registered_model_meta` that some MLflow
-        clients add. Raises ArtifactBroken when it is missing, incomplete, has links in it, or the disk is full.
+        The digest is over the tree in the registry, without the `registered_model_meta` that some MLflow
+        clients add. Raises ArtifactBroken if it is missing, incomplete, has links in it, or the disk is full.
         """
         models = store / "models"
         try:
@@ -97,7 +97,7 @@ class MlflowRegistry:
         return Artifact(version=version, path=path, digest=digest)
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
-        """Point an alias at a version; None takes it away. Raises NotFound, RegistryUnavailable."""
+        """Point an alias at a version; None removes it. Raises NotFound, RegistryUnavailable."""
         request = {"name": model, "alias": alias} | ({} if version is None else {"version": str(version)})
         try:
             self._rest.call("DELETE" if version is None else "POST", "registered-models/alias", body=request)
@@ -132,7 +132,7 @@ class MlflowRegistry:
         return _aliases_in(self._rest.call("GET", "registered-models/get", query={"name": model})["registered_model"])
 
     def _not_found(self, model: str, missing: str) -> NotFound:
-        """Return the error that says what there is instead."""
+        """Return the error that lists the existing ones."""
         models = self.models()
         if model not in models:
             return NotFound(
@@ -174,7 +174,7 @@ def _version(item: dict[str, Any], aliases: dict[int, tuple[str, ...]]) -> Model
 
 
 def _keep(tree: Path, path: Path, digest: str) -> None:
-    """Give a downloaded tree its place; one that is there already stays if it still is what its name says."""
+    """Move a downloaded tree to its place; an existing one is kept if it still matches the digest in its name."""
     if path.is_dir() and not _intact(path, digest):
         with files.part_folder(path.parent) as aside:
             path.rename(aside / "damaged")
@@ -189,7 +189,7 @@ def _intact(path: Path, digest: str) -> bool:
 
 
 def _listed(names: list[str]) -> str:
-    """Name what there is, the first few of many.
+    """List the existing ones, the first few of many.
 
     >>> _listed(["3", "2 (champion)", "1"])
     'one of 3, 2 (champion), 1'

@@ -1,8 +1,8 @@
-"""One request to MLflow's REST API: bounded in time, its failures in our words.
+"""One request to MLflow's REST API: bounded in time, with failures as our errors.
 
-Credentials and certificates come from where MLflow's own client takes them: MLFLOW_TRACKING_USERNAME and
+Credentials and certificates are read from the same variables as in MLflow's own client: MLFLOW_TRACKING_USERNAME and
 MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; MLFLOW_TRACKING_SERVER_CERT_PATH, MLFLOW_TRACKING_INSECURE_TLS.
-They are read when the client is made. Nothing is retried here: who calls knows what may be done twice.
+They are read when the client is created. Nothing is retried here: the caller knows what may be repeated.
 """
 
 import json
@@ -24,9 +24,9 @@ from slipway.errors import RegistryUnavailable, SettingsError
 
 API = "/api/2.0/mlflow/"
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
-"""Where the server hands out the artifacts it keeps for its clients."""
+"""The path at which the server serves its artifacts."""
 IDLE_SECONDS = 2.0
-"""Connections are kept for less than the 5 s after which uvicorn closes them: none is reused while it dies."""
+"""Connections are kept for less than the 5 s after which uvicorn closes them: none is reused while it closes."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -34,7 +34,7 @@ class MlflowRest:
     """Calls to one MLflow server; threads may share it."""
 
     def __init__(self, uri: str, timeout_seconds: float) -> None:
-        """Keep the address and how long one call may take; nothing is sent. Raises SettingsError for a bad address."""
+        """Store the address and the time limit of one call; nothing is sent. Raises SettingsError for a bad address."""
         try:
             self._url = httpx.URL(uri.rstrip("/"))
         except httpx.InvalidURL as error:
@@ -54,7 +54,7 @@ class MlflowRest:
     ) -> dict[str, Any]:
         """Return the JSON answer of one call below `/api/2.0/mlflow/`.
 
-        Raises RegistryUnavailable, and Refused when MLflow understood the call and said no.
+        Raises RegistryUnavailable, and Refused if MLflow understood the call and refused it.
         """
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         return self._json(method, API + path, params=dict(query or {}), content=content)
@@ -78,8 +78,8 @@ class MlflowRest:
     def fetch(self, path: str, into: Path) -> int:
         """Stream one of the server's artifacts into a file and return its size in bytes.
 
-        Raises as `call`, here with the time limit between two chunks; RegistryUnavailable when the stream breaks off;
-        OSError when the file can't be written.
+        Raises as `call`, here with the time limit between two chunks; RegistryUnavailable if the stream is aborted;
+        OSError if the file can't be written.
         """
         with self._answer("GET", f"{PROXY}/{quote(path)}") as answer, into.open("wb") as file:
             for chunk in answer.iter_bytes(chunk_size=1 << 20):
@@ -109,7 +109,7 @@ class MlflowRest:
 
     @contextmanager
     def _answer(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - httpx's own
-        """Give an answer that is a success; every failure on the way is raised in our words."""
+        """Yield a successful answer; every failure is raised as our error."""
         try:
             with self._client.stream(method, path, **request) as answer:
                 if not answer.is_success:
@@ -132,7 +132,7 @@ class MlflowRest:
             base_url=self._url,
             timeout=self._timeout_seconds,
             auth=_credentials(),
-            headers=_token() | {"Accept-Encoding": "identity"},  # lengths on the wire are lengths on the disk
+            headers=_token() | {"Accept-Encoding": "identity"},  # lengths in transfer equal lengths on disk
             verify=_certificates(self._url),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=self._url.host not in LOOPBACK,  # a proxy can't reach this machine's own loopback

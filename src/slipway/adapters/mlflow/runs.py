@@ -11,16 +11,16 @@ from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import Moment
 
 RELEASE_ID = "slipway.release_id"
-"""Tag that finds a release's run again."""
+"""Tag by which a release's run is found."""
 ENTRY = "slipway.entry"
 """Tag that holds the release's line of the history: one search reads them all."""
 MEASURED = "slipway.measured_until"
-"""Tag with the timestamp, in milliseconds, up to which metrics are written: MLflow is slow to take them twice."""
+"""Tag with the timestamp, in milliseconds, up to which metrics are written: MLflow is slow at writing them twice."""
 BATCH = {"params": 100, "metrics": 1000, "tags": 100}
-"""How many MLflow takes in one call."""
+"""Number that MLflow accepts in one call."""
 KEY_CHARACTERS, PARAMETER_CHARACTERS, TAG_CHARACTERS = 250, 6000, 5000
 REASON_CHARACTERS = 2000
-"""What the tags hold of the reason: the record in the artifact has it whole."""
+"""Characters of the reason in a tag: the record in the artifact has all of it."""
 LARGEST = 1.7976931348623157e308
 """Stands for infinity, which JSON does not have."""
 
@@ -32,7 +32,7 @@ def known(run: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
 
 
 def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
-    """Return the spec as flat parameters, without those that the run has: MLflow lets none be written twice."""
+    """Return the spec as flat parameters, without those that the run has: MLflow refuses to write one twice."""
     flat = {_key(name): _cut(str(value), PARAMETER_CHARACTERS) for name, value in flattened(record.parameters)}
     return [{"key": key, "value": value} for key, value in flat.items() if key not in known]
 
@@ -40,8 +40,8 @@ def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
 def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
     """Return the timeline as metrics over time (step: seconds since the release began), stages' seconds, numbers.
 
-    What the judge said last is there too, one value per metric and number: `judge/error_rate/ratio_low`.
-    `after` is a timestamp in milliseconds: what is not younger was written before.
+    The judge's last verdicts are included, one value per metric and number: `judge/error_rate/ratio_low`.
+    `after` is a timestamp in milliseconds: values that are not newer were written before.
     """
     found = [_metric(record, moment.at, *pair) for moment in record.timeline for pair in _looked(moment)]
     for stage in record.stages:
@@ -58,7 +58,7 @@ def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
 
 
 def tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what people filter by in MLflow, the line of the history, and how far the metrics just written go."""
+    """Return the tags to filter by in MLflow, the line of the history, and the timestamp of the last metric written."""
     until = {MEASURED: str(max(metric["timestamp"] for metric in measured))} if measured else {}
     named = until | {
         RELEASE_ID: record.release_id,
@@ -91,9 +91,9 @@ def flattened(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
-    """Return a JSON value for what stages put into their details: numpy's scalars and arrays, paths, dates.
+    """Return a JSON value for values in stages' details: numpy's scalars and arrays, paths, dates.
 
-    Raises TypeError for anything else: a record that can't be read again is worth nothing.
+    Raises TypeError for anything else: a record must be readable again.
     """
     if hasattr(value, "tolist"):
         return value.tolist()
@@ -135,7 +135,7 @@ def _metric(record: ReleaseRecord, at: float, name: str, value: float) -> dict[s
 
 
 def _key(name: str) -> str:
-    """Return a name as MLflow takes it.
+    """Return a name in the form that MLflow accepts.
 
     >>> _key("expectations[0] of pixel#3")
     'expectations_0_ of pixel_3'

@@ -1,4 +1,4 @@
-"""MLflow's webhooks: the one that tells our receiver of new versions."""
+"""MLflow's webhooks: the one that notifies our receiver of new versions."""
 
 import json
 from typing import Any, NamedTuple
@@ -8,32 +8,32 @@ from slipway.adapters.mlflow.rest import MlflowRest
 from slipway.errors import NotFound, RegistryUnavailable, SettingsError
 
 EVENT = {"entity": "MODEL_VERSION", "action": "CREATED"}
-"""The one event that starts something. MLflow has none for stages, and a moved alias is our own doing."""
+"""The only event that starts a release. MLflow has none for stages, and aliases are moved by us."""
 
 
 class Delivered(NamedTuple):
-    """How a test delivery went."""
+    """The result of a test delivery."""
 
     ok: bool
     status: int | None
     """HTTP status of the receiver; None: it did not answer."""
     body: str
-    """What it answered, or why it could not be reached."""
+    """Its answer, or why it could not be reached."""
 
 
 class MlflowWebhooks:
     """Creates, tests and removes webhooks of an MLflow server."""
 
     def __init__(self, uri: str, timeout_seconds: float) -> None:
-        """Keep where MLflow is and how long one call may take; nothing is sent. Raises SettingsError."""
+        """Store the address of MLflow and the time limit of one call; nothing is sent. Raises SettingsError."""
         self._rest = MlflowRest(uri, timeout_seconds)
 
     def register(self, name: str, url: str, secret: str) -> str:
-        """Have new versions told to `url`, signed with `secret`; return the webhook's id.
+        """Have MLflow notify `url` of new versions, signed with `secret`; return the webhook's id.
 
-        One of this name that is there already is brought up to date. MLflow may take a minute to notice
-        (MLFLOW_WEBHOOK_CACHE_TTL). Raises SettingsError where the MLflow server does not allow such an address or has
-        no usable encryption key, and RegistryUnavailable.
+        An existing one of this name is updated. MLflow may take a minute to notice (MLFLOW_WEBHOOK_CACHE_TTL). Raises
+        SettingsError if the MLflow server does not allow such an address or has no usable encryption key, and
+        RegistryUnavailable.
         """
         request = {"name": name, "url": url, "secret": secret, "events": [EVENT], "status": "ACTIVE"}
         known = self.find(name)
@@ -49,9 +49,9 @@ class MlflowWebhooks:
         return str(answer["webhook"]["webhook_id"])
 
     def test(self, webhook_id: str) -> Delivered:
-        """Have MLflow deliver an example of the event now, and return what came of it.
+        """Have MLflow deliver an example of the event now, and return the result.
 
-        MLflow itself waits up to 30 s for the receiver and retries: give this object's time limit room for that.
+        MLflow itself waits up to 30 s for the receiver and retries: this object's time limit must be longer than that.
         Raises NotFound, RegistryUnavailable.
         """
         try:
@@ -66,14 +66,14 @@ class MlflowWebhooks:
         return Delivered(bool(result.get("success", False)), None if status is None else int(status), body)
 
     def remove(self, name: str) -> None:
-        """Delete the webhook of this name; one that is not there is fine. Raises RegistryUnavailable, SettingsError."""
+        """Delete the webhook of this name; a missing one is no error. Raises RegistryUnavailable, SettingsError."""
         known = self.find(name)
         if known is None:
             return
         try:
             self._rest.call("DELETE", f"webhooks/{known}")
         except Refused as error:
-            if not error.missing:  # missing: somebody else was faster
+            if not error.missing:  # missing: another process was faster
                 raise
 
     def find(self, name: str) -> str | None:
@@ -101,7 +101,7 @@ def _refused(name: str, url: str, error: Refused) -> SettingsError:
 
 
 def _unreadable(error: RegistryUnavailable) -> SettingsError | RegistryUnavailable:
-    """Return what a failed call means: a 500 here is MLflow unable to decrypt what another process stored."""
+    """Return the error for a failed call: a 500 here means that MLflow can't decrypt what another process stored."""
     if not error.seen.startswith("status 500"):
         return error
     return SettingsError(
