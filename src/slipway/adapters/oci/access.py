@@ -1,4 +1,4 @@
-"""How a registry is convinced: nothing, a password, or a token that it sends us to fetch."""
+"""Authentication at a registry: none, a password, or a token from the server that it names."""
 
 import re
 from collections.abc import Generator, Sequence
@@ -11,17 +11,17 @@ _PART = re.compile(r'([a-zA-Z_]+)="([^"]*)"')
 
 
 class RegistryAccess(httpx.Auth):
-    """Answers a registry's challenge once, and keeps the answer for what follows."""
+    """Answers a registry's challenge once, and keeps the credentials for later requests."""
 
     requires_response_body = True
 
     def __init__(self, login: Login | None, repositories: Sequence[str]) -> None:
-        """Ask for tokens that may pull from and push to `repositories`."""
+        """Request tokens that may pull from and push to `repositories`."""
         self._login, self._repositories = login, repositories
         self._answer: str | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request; after a challenge once more, with what was asked for."""
+        """Send the request; after a challenge once more, with the requested credentials."""
         if self._answer is not None:
             request.headers["authorization"] = self._answer
         response = yield request
@@ -43,7 +43,7 @@ class RegistryAccess(httpx.Auth):
 
 
 def token_request(challenge: str, repositories: Sequence[str], login: Login | None) -> httpx.Request:
-    """Return the request that a Bearer challenge asks for.
+    """Return the token request for a Bearer challenge.
 
     >>> challenge = 'realm="https://auth.example/token",service="registry.example"'
     >>> str(token_request(challenge, ["team/digits"], None).url)

@@ -1,4 +1,4 @@
-"""What builds runtime images: buildah, podman or docker as a child process, and nothing of it left afterwards."""
+"""Builders of runtime images: buildah, podman or docker as a child process that leaves nothing behind."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
 BUILD_SECONDS = 1800.0
-"""A runtime takes a minute; frameworks for GPUs are gigabytes to fetch and to push."""
+"""Time limit: a runtime takes a minute; frameworks for GPUs are gigabytes to fetch and to push."""
 CLEAN_SECONDS = 120
 LAST_LINES = 3
 _PASSWORD = re.compile(r"://[^/\s@]*@")
@@ -38,23 +38,23 @@ class Builder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What to build, and where things lie meanwhile."""
+    """What to build, and the folders for that."""
 
     image: str
     """The reference that it is pushed as."""
     context: Path
     """Holds the Containerfile and the files that it copies."""
     arguments: Mapping[str, str]
-    """Values of its ARGs: they end up in its history."""
+    """Values of its ARGs: they are visible in its history."""
     secrets: Mapping[str, Path]
-    """Files that one command sees, and nobody after it."""
+    """Files that only one command of the build can read."""
     storage: Path
     """A folder for everything that the builder keeps; docker's daemon keeps its own."""
     insecure: bool
 
 
 def find_builder(wanted: str) -> Builder:
-    """Return the builder of that name, or for `auto` the first that is there; raise PackagingFailed."""
+    """Return the builder of that name, or for `auto` the first that is installed; raise PackagingFailed."""
     choice = list(Builder) if wanted == "auto" else [Builder(wanted)]
     for builder in choice:
         if shutil.which(builder) and (builder is not Builder.DOCKER or _daemon_answers()):
@@ -81,7 +81,7 @@ def commands(builder: Builder, build: Build) -> list[list[str]]:
     secrets = [f"--secret=id={name},src={path}" for name, path in build.secrets.items()]
     shared = [*plain, *secrets, f"--file={build.context / 'Containerfile'}", f"--tag={build.image}"]
     if builder is Builder.DOCKER:
-        # provenance would make it an index of two manifests; daemons know themselves which registries are plain HTTP
+        # provenance would make it an index of two manifests; daemons have their own settings for plain HTTP registries
         made = ["docker", "build", "--provenance=false", "--pull", *shared, str(build.context)]
         return [made, ["docker", "push", "--quiet", build.image]]
     verify = f"--tls-verify={str(not build.insecure).lower()}"
@@ -95,7 +95,7 @@ def commands(builder: Builder, build: Build) -> list[list[str]]:
 
 
 def cleaning(builder: Builder, build: Build) -> list[list[str]]:
-    """Return the argument lists that remove what a build left, however it ended."""
+    """Return the argument lists that remove a build's leftovers, however it ended."""
     if builder is Builder.DOCKER:
         return [["docker", "image", "rm", "--force", build.image]]
     program = storing(builder, build.storage)
@@ -103,12 +103,12 @@ def cleaning(builder: Builder, build: Build) -> list[list[str]]:
 
 
 def storing(builder: Builder, storage: Path) -> list[str]:
-    """Return the program with a storage of its own: nobody else's images are touched, and ours are gone at the end."""
+    """Return the program with a storage of its own: other images are not touched, and ours are removed at the end."""
     return [builder.value, f"--root={storage / 'root'}", f"--runroot={storage / 'run'}"]
 
 
 def run_build(builder: Builder, build: Build, seconds: float = BUILD_SECONDS) -> None:
-    """Build and push; nothing is left, whether it went well or not. Raises PackagingFailed and TargetUnavailable."""
+    """Build and push; nothing is left behind, also after a failure. Raises PackagingFailed and TargetUnavailable."""
     with _cleaned(builder, build):
         deadline = time.monotonic() + seconds
         for command in commands(builder, build):
@@ -153,7 +153,7 @@ def _run(command: list[str], build: Build, seconds: float, limit: float) -> None
 
 
 def explained(said: str, image: str) -> SlipwayError:
-    """Return the error that a builder's last lines mean."""
+    """Return the error for a builder's last lines."""
     told = meaningful(said)
     host = image.partition("/")[0]
     if _REFUSED.search(told):
@@ -170,7 +170,7 @@ def _failed(seen: str, do: str) -> PackagingFailed:
 
 
 def meaningful(said: str) -> str:
-    r"""Return the last lines that say something: errors, if there are any; logins in addresses are masked.
+    r"""Return the informative last lines: errors, if there are any; logins in addresses are masked.
 
     >>> meaningful("STEP 1\nERROR: no matching distribution for digits==9 at https://me:secret@index/simple\nexit 1")
     'ERROR: no matching distribution for digits==9 at https://***@index/simple | exit 1'

@@ -1,4 +1,4 @@
-"""Who we are to a registry: what `docker login` and `podman login` left, read as those tools read it."""
+"""Credentials for a registry: those of `docker login` and `podman login`, read as those tools read them."""
 
 import base64
 import binascii
@@ -12,12 +12,12 @@ from typing import Any
 HELPER_SECONDS = 30
 DOCKER_HUB = "docker.io"
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
-"""The name that Docker Hub's logins are kept under."""
+"""The key of Docker Hub's logins."""
 Login = tuple[str, str]
 
 
 def login_for(host: str) -> Login | None:
-    """Return user and password for a registry; None: nobody logged in. A file that can't be read says nothing."""
+    """Return user and password for a registry; None: there is no login. A file that can't be read is skipped."""
     keys = [DOCKER_HUB_KEY, DOCKER_HUB] if host == DOCKER_HUB else [host, f"https://{host}"]
     for path in _files():
         try:
@@ -30,7 +30,7 @@ def login_for(host: str) -> Login | None:
 
 
 def _files() -> Iterator[Path]:
-    """Yield the places of login files, in the order that podman and buildah look at them."""
+    """Yield the places of login files, in the order in which podman and buildah read them."""
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
@@ -66,7 +66,7 @@ def _decoded(encoded: str) -> Login | None:
 
 
 def _from_helper(name: str, key: str) -> Login | None:
-    """Ask the program that a cloud's or a desktop's login lies with."""
+    """Read a login from the credential helper of a cloud or a desktop."""
     try:
         done = subprocess.run(
             [f"docker-credential-{name}", "get"],

@@ -15,9 +15,9 @@ LAYERS = {
     OCI_MANIFEST: "application/vnd.oci.image.layer.v1.tar+gzip",
     DOCKER_MANIFEST: "application/vnd.docker.image.rootfs.diff.tar.gzip",
 }
-"""A gzipped layer's media type by that of the manifest: builders write either."""
+"""A gzipped layer's media type by that of the manifest: builders write both forms."""
 EPOCH = "1970-01-01T00:00:00Z"
-"""When every release says it was made: two of the same package are the same image."""
+"""Creation time of every image: two of the same package are the same image."""
 Document = dict[str, Any]
 
 
@@ -55,7 +55,7 @@ def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
 
 
 def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[str, str]:
-    """Return what an image says of itself: the annotations that OCI defines, and ours. `base`: its name and digest."""
+    """Return an image's annotations: those that OCI defines, and ours. `base`: its name and digest."""
     said = package.labels
     labels = {
         "org.opencontainers.image.title": package.model,
@@ -74,12 +74,12 @@ def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[s
 
 
 def encoded(document: Document) -> bytes:
-    """Return a document's bytes; the same document always gives the same."""
+    """Return a document's bytes; equal documents give equal bytes."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def digest_of(content: bytes) -> str:
-    """Return a content's name.
+    """Return a content's digest.
 
     >>> digest_of(b"")[:14]
     'sha256:e3b0c44'

@@ -1,4 +1,4 @@
-"""Pushes packages as images. Only a new set of dependencies needs a builder; a release is one layer, sent by us."""
+"""Pushes packages as images. Only new dependencies need a builder; a release is one layer, pushed directly."""
 
 import contextlib
 import fcntl
@@ -21,18 +21,18 @@ from slipway.errors import PackagingFailed, SettingsError
 RUNTIMES = "slipway-runtime"
 """The repository of runtime images."""
 PLACE = "/opt/bento"
-"""Where the package lies in its image: outside of the home, which a cluster may mount empty over ours."""
+"""The package's folder in its image: outside of the home folder, over which a cluster may mount an empty one."""
 _REGISTRY = re.compile(r"(?P<host>[A-Za-z0-9.-]+(:[0-9]+)?)(/(?P<path>[a-z0-9._/-]*[a-z0-9]))?/?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where images are pushed."""
+    """The registry that images are pushed to."""
 
     host: str
     """HOST or HOST:PORT."""
     path: str = ""
-    """What comes before every repository's name: a project or an account; empty: nothing."""
+    """Prefix of every repository's name: a project or an account; empty: none."""
     insecure: bool = False
     """Whether it speaks plain HTTP."""
 
@@ -59,7 +59,7 @@ class Place:
 
 
 class OciImages:
-    """An ImageStore in any registry that speaks the OCI distribution API."""
+    """An ImageStore in any registry with the OCI distribution API."""
 
     def __init__(self, place: Place, builder: str, base_image: str, work: Path) -> None:
         """Push to `place`; build runtimes on `base_image` with `builder` (or `auto`), inside the folder `work`."""
@@ -73,7 +73,7 @@ class OciImages:
         """
         runtime = runtime_of(package, self._base_image, gpu=gpu)
         name, _, tag = package.tag.partition(":")
-        tag = f"{tag}-{runtime.key[:8]}"  # another runtime makes another image of the same package
+        tag = f"{tag}-{runtime.key[:8]}"  # with another runtime the same package is another image
         runtimes, repository = self._place.repository(RUNTIMES), self._place.repository(name)
         with Registry(self._place.host, [runtimes, repository], insecure=self._place.insecure) as registry:
             digest = registry.digest(repository, tag)
@@ -83,7 +83,7 @@ class OciImages:
         return f"{self._place.host}/{repository}@{digest}"
 
     def _ensure_runtime(self, registry: Registry, runtime: Runtime) -> None:
-        """Build and push the runtime, unless somebody did: one build at a time of each, on this machine."""
+        """Build and push the runtime, unless it exists: one build at a time of each, on this machine."""
         repository = self._place.repository(RUNTIMES)
         if registry.digest(repository, runtime.key) is not None:
             return
@@ -112,7 +112,7 @@ class OciImages:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Have the work folder; a full disk is told as one."""
+        """Create the work folder; a full disk is reported as such."""
         try:
             self._work.mkdir(parents=True, exist_ok=True)
             yield
@@ -126,7 +126,7 @@ class OciImages:
 
 
 def _laid_out(runtime: Runtime, image: str, scratch: Path, *, insecure: bool) -> Build:
-    """Write what a build of the runtime reads."""
+    """Write the input files of a build of the runtime."""
     context = scratch / "context"
     context.mkdir()
     (context / "Containerfile").write_bytes(CONTAINERFILE.read_bytes())
@@ -144,7 +144,7 @@ def _laid_out(runtime: Runtime, image: str, scratch: Path, *, insecure: bool) ->
 
 @contextlib.contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process builds the same; the lock is let go with the process, whatever becomes of it."""
+    """Wait until no other process builds the same; the lock is released when the process ends, in any way."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""A folder as an image's layer: the same files always give the same bytes."""
+"""A folder as an image's layer: equal files give equal bytes."""
 
 import contextlib
 import gzip
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 COMPRESSION = 1
-"""Weights hardly get smaller; more effort only makes releases wait."""
+"""Weights hardly get smaller; a higher level only delays releases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Layer:
 
 
 class _Hashing(io.RawIOBase):
-    """A file to write to that hashes what goes through."""
+    """A writable file that hashes what is written."""
 
     def __init__(self, file: gzip.GzipFile) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def write_layer(folder: Path, place: str, out: Path) -> Layer:
 
 
 def _entries(folder: Path, place: str) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
-    """Yield folders and files in the order of their names; with a path where there is content."""
+    """Yield folders and files in the order of their names; with a path if there is content."""
     root = tarfile.TarInfo(place.strip("/"))
     root.type, root.mode = tarfile.DIRTYPE, 0o755
     yield root, None

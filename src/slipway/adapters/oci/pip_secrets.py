@@ -1,4 +1,4 @@
-"""What pip needs to know inside a build and nobody may learn from the image: indexes, logins, certificates."""
+"""Secrets that pip needs in a build and that must not be in the image: indexes, logins, certificates."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ OPTIONS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries")
 
 
 def write_secrets(environment: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Write pip's configuration and certificates as files that we alone can read; return them by name."""
+    """Write pip's configuration and certificates as files that only this user can read; return them by name."""
     files = {"pip_conf": pip_configuration(environment), "pip_cert": _certificates(environment)}
     written = {}
     for name, content in files.items():
@@ -20,7 +20,7 @@ def write_secrets(environment: Mapping[str, str], folder: Path) -> dict[str, Pat
 
 
 def pip_configuration(environment: Mapping[str, str]) -> bytes:
-    r"""Return pip's options in the environment as its configuration file has them.
+    r"""Return pip's options from the environment in the form of its configuration file.
 
     >>> pip_configuration({"PIP_INDEX_URL": "https://me:secret@index/simple", "HOME": "/root"}).decode()
     '[global]\nindex-url = https://me:secret@index/simple\n'
@@ -34,6 +34,6 @@ def pip_configuration(environment: Mapping[str, str]) -> bytes:
 
 
 def _certificates(environment: Mapping[str, str]) -> bytes:
-    """Return the certificates that pip trusts here; nothing: it trusts what it trusts inside."""
+    """Return the certificates that pip trusts here; empty: it uses those of the image."""
     path = environment.get("PIP_CERT")
     return Path(path).read_bytes() if path and Path(path).is_file() else b""

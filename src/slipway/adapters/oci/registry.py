@@ -1,4 +1,4 @@
-"""A registry's HTTP API (OCI distribution), as far as putting a layer on an image needs it."""
+"""A registry's HTTP API (OCI distribution), as far as adding a layer to an image needs it."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
 CALL_SECONDS = 30.0
 ANSWER_SECONDS = 300.0
-"""A registry checks gigabytes before it answers."""
+"""Time limit: a registry checks gigabytes before it answers."""
 CHUNK = 1 << 20
 REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 LATER = (httpx.codes.TOO_MANY_REQUESTS, *range(500, 600))
@@ -26,18 +26,18 @@ class Registry:
     """One registry, for the repositories that one push touches."""
 
     def __init__(self, host: str, repositories: Sequence[str], *, insecure: bool) -> None:
-        """Talk to HOST:PORT, in plain HTTP if `insecure`; logged in as podman or docker are."""
+        """Connect to HOST:PORT, in plain HTTP if `insecure`; with the logins of podman or docker."""
         self._host = host
         address = "registry-1.docker.io" if host == DOCKER_HUB else host
         self._client = httpx.Client(
             base_url=f"{'http' if insecure else 'https'}://{address}",
             auth=RegistryAccess(login_for(host), repositories),
             timeout=httpx.Timeout(CALL_SECONDS, read=ANSWER_SECONDS),
-            follow_redirects=True,  # blobs may lie in an object store
+            follow_redirects=True,  # blobs may be in an object store
         )
 
     def __enter__(self) -> Self:
-        """Keep its connections."""
+        """Open its connections."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -50,7 +50,7 @@ class Registry:
         return None if found is None else digest_of(found.content)
 
     def image(self, repository: str, reference: str) -> Image:
-        """Return an image's documents; raise PackagingFailed where it is not one image for one machine."""
+        """Return an image's documents; raise PackagingFailed if it is not one image for one platform."""
         found = self._manifest(repository, reference)
         kind = "nothing" if found is None else found.headers.get("content-type", "")
         if found is None or kind not in {OCI_MANIFEST, DOCKER_MANIFEST}:
@@ -65,18 +65,18 @@ class Registry:
         return Image(media_type=kind, manifest=manifest, config=config.json(), digest=digest_of(found.content))
 
     def put(self, repository: str, tag: str, image: Image) -> str:
-        """Push configuration and manifest, whose layers are there; return the image's digest."""
+        """Push configuration and manifest, whose layers exist; return the image's digest."""
         self._upload(repository, image.manifest["config"]["digest"], encoded(image.config))
         path, kind = f"/v2/{repository}/manifests/{tag}", {"content-type": image.media_type}
         self._call("PUT", path, content=encoded(image.manifest), headers=kind)
         return image.digest
 
     def put_layer(self, repository: str, layer: Layer) -> None:
-        """Push a layer, unless it is there."""
+        """Push a layer, unless it exists."""
         self._upload(repository, layer.digest, layer.path)
 
     def borrow(self, repository: str, digest: str, source: str) -> None:
-        """Have a blob of another repository in this one too: by a link where the registry can, else by copying it."""
+        """Add a blob of another repository to this one: by a mount if the registry supports it, else by copying it."""
         if self._has(repository, digest):
             return
         words = {"mount": digest, "from": source}
@@ -108,7 +108,7 @@ class Registry:
     def _finish(self, begun: httpx.Response, digest: str, content: Iterator[bytes], size: int) -> None:
         place = begun.url.join(begun.headers["location"]).copy_merge_params({"digest": digest})
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-        # an object store's address is its own leave to write: our login is none of its business
+        # an object store's signed address is enough to write: our login is not sent to it
         access = httpx.USE_CLIENT_DEFAULT if place.host == begun.url.host else None
         with self._translated():
             answer = self._client.request("PUT", place, content=content, headers=headers, auth=access)

@@ -14,29 +14,29 @@ from slipway.errors import PackagingFailed
 
 CONTAINERFILE = Path(__file__).with_name("Containerfile")
 REQUIREMENTS = Path("env", "python", "requirements.txt")
-"""Where a Bento says what it needs."""
+"""A Bento's requirements file."""
 KEY_LENGTH = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What is installed on what; equal ones are one image."""
+    """The packages and the base image; equal ones are one image."""
 
     base_image: str
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
-    """Versions of what the requirements need in their turn: those that the package was rehearsed with."""
+    """Versions of the requirements' own dependencies: those that the package was rehearsed with."""
     python: str
-    """`3.11`: packages are made and rehearsed with it."""
+    """`3.11`: packages are built and rehearsed with it."""
     machine: str
-    """`x86_64`: wheels are chosen by it."""
+    """`x86_64`: wheels are selected by it."""
     gpu: bool
-    """Whether ONNX Runtime is the build for GPUs; the requirements say so too."""
+    """Whether ONNX Runtime is the build for GPUs, as in the requirements."""
 
     @property
     def key(self) -> str:
-        """Hex digits over everything that the image is made of."""
+        """Hex digest over everything in the image."""
         parts = [self.base_image, self.requirements, self.constraints, self.python, self.machine]
         text = json.dumps([*parts, CONTAINERFILE.read_text(encoding="utf-8")])
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
@@ -57,7 +57,7 @@ def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
     return Runtime(
         base_image=base_image,
         requirements=requirements,
-        # a model's own requirements may want other versions than we have: pip finds them
+        # a model's own requirements may need other versions than we have: pip finds them
         constraints=tuple(installed_versions(requirements)) if package.runtime == "onnx" else (),
         python=".".join(platform.python_version_tuple()[:2]),
         machine=platform.machine(),
@@ -66,7 +66,7 @@ def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
 
 
 def for_device(requirement: str, *, gpu: bool) -> str:
-    """Return the build of ONNX Runtime for CPUs or for GPUs, of the same version; anything else as it is.
+    """Return the build of ONNX Runtime for CPUs or for GPUs, of the same version; anything else unchanged.
 
     >>> for_device("onnxruntime==1.31.1", gpu=True)
     'onnxruntime-gpu[cuda,cudnn]==1.31.1'
@@ -78,7 +78,7 @@ def for_device(requirement: str, *, gpu: bool) -> str:
 
 
 def installed_versions(requirements: Iterable[str]) -> list[str]:
-    """Return pins of everything that the requirements need in their turn, as it is installed here."""
+    """Return pins of the requirements' own dependencies, in the versions installed here."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -91,7 +91,7 @@ def installed_versions(requirements: Iterable[str]) -> list[str]:
             continue
         try:
             there = distribution(name)
-        except PackageNotFoundError:  # the other build of ONNX Runtime, or an extra that is not here: pip finds it
+        except PackageNotFoundError:  # the other build of ONNX Runtime, or an extra that is not installed: pip finds it
             continue
         seen[name] = f"{name}=={there.version}"
         for line in there.requires or ():
