@@ -1,1 +1,1 @@
-"""Packages as Bentos: built, started and tried. Knows BentoML; nothing else in Slipway does."""
+"""Packages as Bentos: built, started and tested. No other part of Slipway depends on BentoML."""

@@ -1,6 +1,6 @@
-"""The child process that builds one Bento: `python -m slipway.adapters.bento.build`, its order as JSON on stdin.
+"""The child process that builds one Bento: `python -m slipway.adapters.bento.build`, its input as JSON on stdin.
 
-A process of its own, because BentoML keeps its store and what it imported in global state, and imports the service
+A process of its own, because BentoML keeps its store and its imports in global state, and imports the service
 from the build's own folder, where another `services` may be loaded already.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 EPOCH = "1970-01-01T00:00:00+00:00"
-"""When every Bento says it was made: two of the same inputs are the same files, and the same image."""
+"""Creation time of every Bento: two of the same inputs are the same files, and the same image."""
 SERVICE = "services.inference.service:Inference"
 
 
@@ -22,7 +22,7 @@ class Order(TypedDict):
     context: str
     """Folder with `services/`, `slipway_interface/` and `model/`."""
     out: str
-    """Folder, there already, that the Bento is written into."""
+    """Existing folder that the Bento is written into."""
     name: str
     version: str
     labels: dict[str, str]
@@ -30,7 +30,7 @@ class Order(TypedDict):
 
 
 def build(order: Order) -> None:
-    """Build the Bento into BENTOML_HOME, which is the caller's to throw away, and copy it to its place."""
+    """Build the Bento into BENTOML_HOME, which the caller deletes, and copy it to its place."""
     import bentoml
 
     bento = bentoml.build(
@@ -39,14 +39,14 @@ def build(order: Order) -> None:
         version=order["version"],
         labels=order["labels"],
         include=["services/**", "slipway_interface/**", "model/**"],
-        # pinned already: locking would ask a package index, and give another package on another day
+        # pinned already: locking would query a package index, and give a different package on another day
         python={"packages": order["requirements"], "lock_packages": False},
         build_ctx=order["context"],
     )
     shutil.copytree(bento.path, order["out"], dirs_exist_ok=True)
     description = Path(order["out"], "bento.yaml")
     text = description.read_text(encoding="utf-8")
-    # the first one only: what follows may be somebody's label
+    # only the first one: a user's label may follow
     description.write_text(
         re.sub(r"(?m)^creation_time: .*$", f"creation_time: '{EPOCH}'", text, count=1), encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""What a killed release left running: found again by a note beside its log, and ended by the next rehearsal."""
+"""Processes that a killed release left running: found by a note next to its log, and ended by the next rehearsal."""
 
 import contextlib
 import json
@@ -14,9 +14,9 @@ SUFFIX = ".running.json"
 
 @contextlib.contextmanager
 def noted(pid: int, log: Path) -> Iterator[None]:
-    """Keep a note of a process group's leader, and of us who must stop it, for as long as the block runs."""
+    """Keep a note of a process group's leader, and of this process, its owner, while the block runs."""
     note = log.with_name(f"{log.stem}-{pid}{SUFFIX}")
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended already: nothing to find again
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ended already
         note.write_text(json.dumps({"service": _identity(pid), "owner": _identity(os.getpid())}), encoding="utf-8")
     try:
         yield
@@ -40,7 +40,7 @@ def end_leftovers(logs: Path) -> int:
 
 
 def _identity(pid: int) -> dict[str, float]:
-    """Return number and start time: a number alone may belong to another process by now."""
+    """Return pid and start time: a pid alone may belong to another process by now."""
     return {"pid": pid, "created": psutil.Process(pid).create_time()}
 
 

@@ -1,4 +1,4 @@
-"""The package's description of itself, `model/slipway.json`, as services/inference reads it."""
+"""The package's manifest, `model/slipway.json`, in the form that services/inference reads."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -21,7 +21,7 @@ def manifest(
     digest: str,
     profile: Sequence[ColumnProfile] = (),
 ) -> dict[str, Any]:
-    """Return the manifest's document; `digest` is that of the model as it ships. Raises PackagingFailed."""
+    """Return the manifest's document; `digest` is that of the model in the package. Raises PackagingFailed."""
     version = artifact.version
     columns = tuple(_column(column, version.name) for column in signature.inputs)
     return write_document(
@@ -57,7 +57,7 @@ def _column(column: Column, revision: str) -> ManifestColumn:
 def _profile(
     profile: Sequence[ColumnProfile], columns: Sequence[ManifestColumn], revision: str
 ) -> tuple[ColumnBins, ...]:
-    """Return the bins that live rows are counted in; how the validation rows spread over them stays with the judge."""
+    """Return the bins that live rows are counted in; only the judge has the counts of the validation rows."""
     if len({one.name for one in profile}) != len(profile):
         raise _unfit(f"{revision}, profile", "a column that comes twice", "every column once")
     kinds = {column.name: column.kind for column in columns if column.shape == (-1,)}
@@ -65,7 +65,7 @@ def _profile(
 
 
 def _bins(profile: ColumnProfile, kind: str | None, revision: str) -> ColumnBins:
-    """Return one column's bins; a column of texts without any category still has one for all that comes."""
+    """Return one column's bins; a column of texts without any category still has one for all values."""
     what, name = f"{revision}, profile of {profile.name!r}", profile.name
     if kind is None:
         raise _unfit(what, "no such input column", "an input column with one value a row")
@@ -73,7 +73,7 @@ def _bins(profile: ColumnProfile, kind: str | None, revision: str) -> ColumnBins
         raise _unfit(what, f"edges {list(profile.edges)} for {kind}", "categories for texts, edges for numbers")
     if profile.categories and kind not in {TEXT, "bool"}:
         raise _unfit(what, f"categories {list(profile.categories)} for {kind}", "edges for numbers")
-    if not all(map(isfinite, profile.edges)):  # that they rise, the profile sees to itself
+    if not all(map(isfinite, profile.edges)):  # the profile itself checks that they rise
         raise _unfit(what, f"edges {list(profile.edges)}", "finite numbers")
     if len(set(profile.categories)) != len(profile.categories):
         raise _unfit(what, f"categories {list(profile.categories)}", "different texts")

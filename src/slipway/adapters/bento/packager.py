@@ -1,4 +1,4 @@
-"""Packages as Bentos: one folder per package, named by its digest, written whole or not at all."""
+"""Packages as Bentos: one folder per package, named by its digest, written atomically."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ INTERFACE = Path(slipway_interface.__file__).parent
 """The interface between Slipway and the service: the same files that this process uses."""
 SOURCES = ("services/__init__.py", "services/inference/**/*.py", "services/inference/**/*.binpb")
 BUILD_SECONDS = 300
-"""A build takes 4 s; a big model's copies may take minutes, more means that something hangs."""
+"""Time limit: a build takes 4 s; copies of a big model may take minutes, anything longer hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Everything that goes into a package, known before anything is written."""
+    """The contents of a package, known before anything is written."""
 
     artifact: Artifact
     model: Path
@@ -57,7 +57,7 @@ class _Plan:
 
 
 class BentoPackager:
-    """Builds Bentos, each in a process and a BENTOML_HOME of its own that are gone afterwards."""
+    """Builds Bentos, each in a temporary process and BENTOML_HOME of its own."""
 
     def __init__(self, bentoml_home: Path, source_root: Path) -> None:
         """Use `bentoml_home` for builds under way; `source_root` is the folder that holds `services/inference`."""
@@ -73,7 +73,7 @@ class BentoPackager:
         *,
         profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
-        """Write the package under `store/packages/<hex>`, or return the one that is there already.
+        """Write the package under `store/packages/<hex>`, or return the existing one.
 
         Raises PackagingFailed: a full disk, a build error, a signature or a profile that the service can't serve.
         """
@@ -172,7 +172,7 @@ def _described(plan: _Plan, store: Path) -> Package:
 
 
 def _lay_out(plan: _Plan, context: Path) -> None:
-    """Lay out what the Bento is built from: source, manifest and model."""
+    """Write the inputs of the Bento: source, manifest and model."""
     for name, path in plan.sources.items():
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, context / name)
@@ -207,7 +207,7 @@ def _run(order: Order, home: Path, name: str) -> None:
 
 
 def _verify(ours: Path, theirs: Path, name: str) -> None:
-    """Compare the model in the Bento with the one that went in: a build that leaves a file out must not ship."""
+    """Compare the model in the Bento with the original: a build that left a file out must not be released."""
     if not theirs.is_dir() or tree_digest(theirs) != tree_digest(ours):
         raise _failed(name, "the model in the Bento is not the one that went in")
 

@@ -40,7 +40,7 @@ def _body(inputs: list[dict[str, Any]]) -> bytes:
 
 
 def _typed(values: NDArray[Any], datatype: str) -> NDArray[Any]:
-    """Give whole numbers that a file holds as floats their type back; the service refuses what does not fit."""
+    """Convert integers that a file holds as floats back to their type; the service refuses values that do not fit."""
     if datatype == "BYTES":
         return values.astype(str).astype(object)
     if "INT" in datatype and values.dtype.kind == "f" and np.all(values == np.floor(values)):
@@ -49,7 +49,7 @@ def _typed(values: NDArray[Any], datatype: str) -> NDArray[Any]:
 
 
 def prediction(answer: dict[str, Any]) -> NDArray[np.generic]:
-    """Return the prediction for the one row asked; shape () or (outputs,). Raises RevisionFailed."""
+    """Return the prediction for the one row sent; shape () or (outputs,). Raises RevisionFailed."""
     for output in answer.get("outputs", ()):
         if output.get("name") == "prediction":
             values: NDArray[np.generic] = np.asarray(output["data"]).reshape(output["shape"])

@@ -1,4 +1,4 @@
-"""A packaged service as a process of ours: started, watched, stopped with everything it started itself."""
+"""A packaged service as a child process: started, watched, and stopped with its own children."""
 
 import contextlib
 import os
@@ -26,19 +26,19 @@ from slipway_interface.pages import MODEL_READY
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
-"""After SIGTERM; nothing is in flight then, so what takes longer hangs."""
+"""After SIGTERM; nothing is in flight then, so a process that takes longer hangs."""
 KILL_SECONDS = 2.0
-"""After SIGKILL: the kernel needs a moment, more would change nothing."""
+"""After SIGKILL: the kernel needs a moment, a longer wait would not help."""
 POLL_SECONDS = 0.05
 PROBE_SECONDS = 1.0
-"""A probe waits in the listening socket until the worker is there; between probes we look whether it still lives."""
+"""A probe waits in the listening socket until the worker is ready; between probes we check that it still runs."""
 MEBIBYTE = 1024 * 1024
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
-"""How the last line of a traceback begins."""
+"""The start of the last line of a traceback."""
 
 
 class PortTaken(Exception):
-    """Somebody else was quicker; another port will do."""
+    """Another process took the port; try another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Service:
 
     @property
     def grpc(self) -> str:
-        """Where it answers over gRPC."""
+        """Its gRPC port."""
         return f"{HOST}:{self.grpc_port}"
 
     @property
@@ -67,7 +67,7 @@ class Service:
         return revision_name(self.package.model, self.package.version)
 
     def memory_mebibytes(self) -> float:
-        """Return the resident memory of all its processes; pages they share count in each."""
+        """Return the resident memory of all its processes; shared pages count in each."""
         total = 0
         with contextlib.suppress(psutil.NoSuchProcess):
             whole = psutil.Process(self.process.pid)
@@ -84,7 +84,7 @@ class Service:
         return []
 
     def last_lines(self) -> str:
-        """Return what the end of its log says, as one line: the last exception, if there is one, and the last line."""
+        """Return the end of its log as one line: the last exception, if there is one, and the last line."""
         lines = self.log_lines() or ["no log"]
         raised = [line for line in lines if _EXCEPTION.match(line)][-1:]
         return " | ".join([*(line[:300] for line in raised if line != lines[-1]), lines[-1][:300]])
@@ -127,7 +127,7 @@ class Service:
 
 @contextlib.contextmanager
 def running(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
-    """Start a package on a port (None: a free one); at the end nothing that it started is left."""
+    """Start a package on a port (None: a free one); at the end all of its processes are stopped."""
     port, grpc_port = port or _free_port(), _free_port()
     command, additions = serve_command(package.path, HOST, port, grpc_port)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
 
 
 def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
-    """Ask a process group's leader to end, wait, kill what is left of the group, and wait until it is gone."""
+    """Send SIGTERM to a process group's leader, wait, kill the rest of the group, and wait until it is gone."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
@@ -176,7 +176,7 @@ def _any_left(group: int) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    """Tell whether a child of ours still runs, without reaping it."""
+    """Return whether a child process still runs, without reaping it."""
     with contextlib.suppress(ChildProcessError):
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     return False

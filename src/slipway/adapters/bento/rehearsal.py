@@ -1,4 +1,4 @@
-"""A package tried as a real process, before any traffic: the recorded rows, and what the champion's clients may ask."""
+"""A package tested as a real process, before any traffic: with recorded rows, and with the champion's requests."""
 
 import os
 import time
@@ -26,15 +26,15 @@ from slipway.domain.spec.release import RehearsalSpec
 from slipway.errors import RevisionFailed
 from slipway.ports.rehearsal import Promise, Rehearsed
 
-if TYPE_CHECKING:  # pandas takes a second to import: read_rows does it, when there are rows
+if TYPE_CHECKING:  # pandas takes a second to import: read_rows imports it if there are rows
     import pandas as pd
 
 ATTEMPTS = 3
-"""Ports tried: between choosing one and binding it, somebody else may take it."""
+"""Ports tried: between choosing one and binding it, another process may take it."""
 REQUEST_SECONDS = 30.0
 """The service's own limit of one request."""
 MEMORY_EVERY = 20
-"""Requests between two looks at memory: a look costs as much as a request."""
+"""Requests between two reads of memory: a read costs as much as a request."""
 
 
 class ProcessRehearsal:
@@ -54,7 +54,7 @@ class ProcessRehearsal:
     ) -> Rehearsed:
         """Start the package, send `spec.requests` rows one by one (again from the first when they end), stop it.
 
-        With a promise the champion's package is started too, after that, and both get requests made from its signature.
+        With a promise the champion's package is started too, afterwards, and both get requests made from its signature.
         Raises RevisionFailed: not ready in time, or a row it does not answer. DataBroken: rows that can't be read.
         """
         frame = read_rows(rows, columns)
@@ -68,9 +68,10 @@ class ProcessRehearsal:
     def _replay(
         self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec, stopped: ExitStack
     ) -> ReplayResult:
-        """Ask both what the champion's clients may ask; a champion that can't be tried here stops nothing.
+        """Send both the requests of the champion's clients; a champion that can't be started is no failure.
 
-        `stopped` ends when both services have: what they wrote about recorded requests is taken from their logs then.
+        `stopped` ends when both services have ended: then their messages about recorded requests are cut off their
+        logs.
         """
         if not promise.package.path.is_dir():
             return ReplayResult(skipped="nothing was replayed: the champion's package is not on this machine")
@@ -91,7 +92,7 @@ class ProcessRehearsal:
 
     @contextmanager
     def _ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:
-        """Start a package on a free port and wait until it is ready; give the service and how long it took."""
+        """Start a package on a free port and wait until it is ready; yield the service and the seconds it took."""
         log = self._logs / f"{package.tag.replace(':', '-')}.log"
         with ExitStack() as stack:
             for _ in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""What a package's image installs: the service's own needs, and those that the model says it has."""
+"""The packages that an image installs: the service's own requirements, and those of the model."""
 
 import re
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ SERVICE = (
     *("hpack", "httptools", "numpy", "opentelemetry-exporter-otlp-proto-http", "orjson", "prometheus-client"),
     *("uvicorn", "uvloop", "zstandard"),
 )
-"""What the service imports, beside BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow bring."""
+"""The service's imports, except BentoML, which adds itself, and protobuf, which ONNX Runtime and MLflow require."""
 LARGEST_BYTES = 1 << 20
-"""Of a model's requirements.txt: 10,000 pins."""
+"""Bytes of a model's requirements.txt: 10,000 pins."""
 LONGEST_SEEN = 200
-"""Characters of what was seen that go into an error."""
+"""Characters of a seen value that an error shows."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
@@ -27,10 +27,10 @@ def onnx_requirements() -> list[str]:
 
 
 def pyfunc_requirements(model: Path) -> list[str]:
-    """Return the model's own requirements.txt, and the service's needs that it does not name.
+    """Return the model's own requirements.txt, and the service's requirements that it does not name.
 
-    Raises PackagingFailed: there is none, it is no text of at most LARGEST_BYTES, or it has options or credentials,
-    which would end up in the package.
+    Raises PackagingFailed: it is missing, it is no text of at most LARGEST_BYTES, or it has options or credentials,
+    which would be in the package.
     """
     own = [line.split(" #", 1)[0].strip() for line in _read(model / "requirements.txt").splitlines()]
     own = [line for line in own if line and not line.startswith("#") and not line.startswith("-c")]
@@ -43,7 +43,7 @@ def pyfunc_requirements(model: Path) -> list[str]:
 def _read(path: Path) -> str:
     try:
         return read_bounded(path, LARGEST_BYTES).decode()
-    except (OSError, ValueError) as error:  # what is no UTF-8 is a ValueError
+    except (OSError, ValueError) as error:  # invalid UTF-8 is a ValueError
         missing = isinstance(error, FileNotFoundError)
         raise PackagingFailed(
             "the model's requirements.txt",
@@ -54,7 +54,7 @@ def _read(path: Path) -> str:
 
 
 def _check(line: str, number: int) -> None:
-    """Refuse options (they may carry the address of an index) and credentials; never show the line's value."""
+    """Refuse options (they may hold the address of an index) and credentials; never show the line's value."""
     if line.startswith("-") or _CREDENTIALS.search(line) or not _NAME.match(line) or not line.isprintable():
         raise PackagingFailed(
             f"the model's requirements.txt, entry {number}",
@@ -84,5 +84,5 @@ def _normal(name: str) -> str:
 
 
 def digest_parts(requirements: list[str]) -> Mapping[str, str]:
-    """Return what of the requirements counts in a package's digest: BentoML's own version too, as it builds."""
+    """Return the requirements in a package's digest: with BentoML's own version, because it builds the package."""
     return {"requirements": "\n".join(requirements), "bentoml": version("bentoml")}

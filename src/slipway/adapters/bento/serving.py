@@ -1,25 +1,25 @@
-"""The one command that starts a package as a process, wherever it runs."""
+"""The command that starts a package as a process, the same on every target."""
 
 import sys
 from pathlib import Path
 
 DRAIN_SECONDS = 30
-"""How long requests in flight may take after SIGTERM."""
+"""Seconds that requests in flight may take after SIGTERM."""
 
 
 def serve_command(
     package_path: Path, host: str, port: int, grpc_port: int | None = None
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the argument list that serves a package, and what to add to the environment of its process.
+    """Return the argument list that serves a package, and the variables to add to its environment.
 
-    It serves gRPC where it is given a port for that.
+    It serves gRPC if it is given a port for that.
 
-    The process is a supervisor with one worker as its child; it replaces the worker when that dies. SIGTERM to it
+    The process is a supervisor with one worker as its child; it replaces the worker when that ends. SIGTERM to it
     drains and ends all. The port is bound before the worker is ready: connections wait meanwhile. The service's source
-    is the package's own, whatever lies in the working directory.
+    is the package's own, whatever is in the working directory.
 
-    BENTOML_HOME is a folder for this process alone, made beside the package when somebody asks for one of BentoML's
-    pages, and free to be removed once it ended.
+    BENTOML_HOME is a folder for this process alone, created next to the package when one of BentoML's pages is
+    requested; it may be removed once the process ended.
 
     >>> command, environment = serve_command(Path("/store/packages/3f2a"), "127.0.0.1", 3000)
     >>> command[1:]
@@ -48,4 +48,4 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
-"""Nothing is reported to anyone; one thread per revision, as several share the machine; logs come at once."""
+"""No usage is reported; one thread per revision, because several share the machine; logs are not buffered."""

@@ -1,1 +1,1 @@
-"""Requests as the champion's clients make them, on every door, to two packaged services."""
+"""Requests as the champion's clients make them, in every protocol, to two packaged services."""

@@ -1,4 +1,4 @@
-"""Answers of each door as their clients see them: which outputs, of what, in which shape."""
+"""Answers in each protocol as their clients see them: which outputs, of which type and shape."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Outputs = dict[str, Given]
 
 
 def read_json(door: Door, body: bytes, headers: dict[str, str]) -> Outputs:
-    """Return the outputs of an answer over HTTP; raise ValueError, KeyError or TypeError for what is none."""
+    """Return the outputs of an answer over HTTP; raise ValueError, KeyError or TypeError for a malformed one."""
     if door in {Door.OIP, Door.OIP_BINARY}:
         head = orjson.loads(body[: int(headers.get(HEADER_LENGTH, len(body)))])
         return {one["name"]: Given(_letter(one["datatype"]), tuple(one["shape"][1:])) for one in head["outputs"]}
@@ -27,7 +27,7 @@ def read_json(door: Door, body: bytes, headers: dict[str, str]) -> Outputs:
 
 
 def read_message(messages: Messages, door: Door, body: bytes) -> Outputs:
-    """Return the outputs of an answer over gRPC; raise protobuf's DecodeError for what is none."""
+    """Return the outputs of an answer over gRPC; raise protobuf's DecodeError for a malformed one."""
     if door is Door.OIP_GRPC:
         answer = messages.kind("inference.ModelInferResponse").FromString(body)
         return {one.name: Given(_letter(one.datatype), tuple(one.shape[1:])) for one in answer.outputs}
@@ -39,7 +39,7 @@ def read_message(messages: Messages, door: Door, body: bytes) -> Outputs:
 
 
 def _letter(datatype: str) -> str:
-    """Return what a protocol's type is.
+    """Return the kind of a protocol's type.
 
     >>> [_letter(name) for name in ("INT64", "UINT8", "FP32", "DOUBLE", "HALF", "BOOL", "BYTES", "STRING")]
     ['i', 'i', 'f', 'f', 'f', 'b', 't', 't']
@@ -50,7 +50,7 @@ def _letter(datatype: str) -> str:
 
 
 def _seen(value: Any) -> Given:  # noqa: ANN401 - parsed JSON
-    """Return what one row's value is, by its first leaf.
+    """Return the type and shape of one row's value, by its first leaf.
 
     >>> _seen([[1.5, 2.0], [0.0, 1.0]]), _seen("yes")
     (Given(letter='f', shape=(2, 2)), Given(letter='t', shape=()))

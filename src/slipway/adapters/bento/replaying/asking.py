@@ -1,4 +1,4 @@
-"""Sends the same requests to both services and tells what each made of them."""
+"""Sends the same requests to both services and returns the answers of each."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +21,11 @@ from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 REQUEST_SECONDS = 30.0
 """The service's own limit of one request."""
 CONNECT_SECONDS = 10.0
-"""How long its port for gRPC may open after it is ready over HTTP."""
+"""Seconds until its gRPC port opens after it is ready over HTTP."""
 REPLAY_SECONDS = 30.0
-"""After it no further request is made: a slow model is asked less."""
+"""Seconds after which no further request is made: a slow model gets fewer."""
 TRIES = 2
-"""A request counts as not answered when it was not answered so many times: a busy machine is nobody's fault."""
+"""A request counts as unanswered after this many attempts, because the machine may be busy."""
 LONGEST = 300
 """Characters of a service's own message that are kept."""
 
@@ -35,13 +35,13 @@ class Doors:
     """Connections to one service."""
 
     model: str
-    """The name under which it is asked."""
+    """The model name in its requests."""
     http: httpx.Client
     grpc: grpc.Channel
     messages: Messages
 
     def ask(self, request: Request) -> ReplayedAnswer:
-        """Return the answer to a request; one that is none is asked for once more."""
+        """Return the answer to a request; without an answer it is sent once more."""
         ask = self._ask_http if request.headers else self._ask_grpc
         answers = [ask(request)]
         while len(answers) < TRIES and answers[-1].kind in {AnswerKind.FAILED, AnswerKind.SHED}:
@@ -78,18 +78,18 @@ def _read(read: Callable[[], Outputs]) -> ReplayedAnswer:
 
 @contextmanager
 def opened(service: Service) -> Iterator[Doors]:
-    """Connect to every door of a service that is ready."""
+    """Connect to a ready service by every protocol."""
     messages = Messages((service.package.path / DESCRIPTORS).read_bytes())
     with ExitStack() as stack:
         client = stack.enter_context(httpx.Client(base_url=service.url, timeout=REQUEST_SECONDS))
         channel = stack.enter_context(grpc.insecure_channel(service.grpc))
-        with suppress(grpc.FutureTimeoutError):  # one that never listens is told by its requests
+        with suppress(grpc.FutureTimeoutError):  # if it never listens, its requests show that
             grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
         yield Doors(model=service.package.model, http=client, grpc=channel, messages=messages)
 
 
 def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> ReplayResult:
-    """Ask both, the challenger only what the champion answers; end early where that takes too long."""
+    """Send requests to both, to the challenger only what the champion answers; end early if it takes too long."""
     ends = time.monotonic() + REPLAY_SECONDS
     model = champion.model
     exchanges: list[Exchange] = []

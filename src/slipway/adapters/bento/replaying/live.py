@@ -1,7 +1,7 @@
-"""Live requests of the champion's clients, sent again to both services; their values go nowhere else.
+"""Live requests of the champion's clients, sent again to both services; their values are sent nowhere else.
 
-They go as bytes over the Open Inference Protocol, which carries every value as it is, NaN too. What a service says
-of one that it does not answer is left out of all sentences: it may quote the value.
+They are sent as bytes over the Open Inference Protocol, which carries every value exactly, NaN too. A service's error
+message is left out of all sentences, because it may quote the value.
 """
 
 import math
@@ -23,13 +23,13 @@ from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.release.version import Column
 
 LIVE_SECONDS = 20.0
-"""After it no further recorded request is sent."""
+"""Seconds after which no further recorded request is sent."""
 TOGETHER = ""
-"""The name under which the values of all columns stand together."""
+"""The key of the values of all columns together."""
 
 
 def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, ordinary: Sample) -> ReplayResult:
-    """Ask both, the challenger only what the champion answers; `ordinary` is a row that both are known to take."""
+    """Send to both, to the challenger only what the champion answers; `ordinary` is a row that both accept."""
     ends = time.monotonic() + LIVE_SECONDS
     known = [sample_of(one, ordinary.columns) for one in recorded.requests]
     samples = [one for one in known if one is not None]
@@ -54,22 +54,22 @@ def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, or
 
 
 def _quiet(answer: ReplayedAnswer) -> ReplayedAnswer:
-    """Leave out what a service said: only the kind of its answer is told."""
+    """Leave out a service's message: only the kind of its answer is kept."""
     return answer if answer.kind is AnswerKind.RIGHT else replace(answer, message=answer.kind.value)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Search:
-    """Finds which column it is: the one without whose own values the request is answered."""
+    """Finds the column at fault: the request is answered if its values are replaced."""
 
     challenger: Doors
     ordinary: Sample
     ends: float
     found: list[Column] = field(default_factory=list)
-    """Columns that were at fault before: tried first."""
+    """Columns that were at fault before: they are tried first."""
 
     def blame(self, sample: Sample) -> str:
-        """Return in words whose values the challenger does not take."""
+        """Describe the columns whose values the challenger refuses."""
         others = [column for column in sample.columns if column not in self.found]
         for column in (*self.found, *others):
             if time.monotonic() > self.ends:
@@ -85,7 +85,7 @@ class _Search:
 def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> Sample | None:
     """Return the whole rows among recorded values, as the champion's columns; None: they do not fit those.
 
-    A record is cut after some values, so the last row may not be whole. What is missing (NaN) is null in it.
+    A record is cut after some values, so the last row may not be whole. A missing value (NaN) is null in it.
     """
     widths = [math.prod(column.shape[1:]) for column in columns]
     with suppress(ValueError, KeyError, TypeError, OverflowError):

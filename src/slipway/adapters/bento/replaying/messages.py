@@ -1,4 +1,4 @@
-"""The forms of gRPC, with the messages that the package itself describes: nothing of the service is imported."""
+"""The gRPC requests, with the message types from the package's own descriptors: nothing of the service is imported."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ from slipway.adapters.bento.replaying.requests import OUTPUTS, Door, Request, da
 from slipway.adapters.bento.replaying.samples import Sample
 
 DESCRIPTORS = Path("src", "services", "inference", "messages", "messages.binpb")
-"""Where a package has them."""
+"""Their path in a package."""
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 TENSORFLOW = {"FP16": "HALF", "FP32": "FLOAT", "FP64": "DOUBLE", "BYTES": "STRING"}
-"""TensorFlow's names of types (with DT_ before them) where they are not ours."""
+"""TensorFlow's names of types (without DT_) that differ from ours."""
 Message = Any
-"""Its class is made at run time."""
+"""Its class is created at run time."""
 
 
 class Messages:
@@ -26,7 +26,7 @@ class Messages:
 
     def __init__(self, descriptors: bytes) -> None:
         """Read a set of descriptors."""
-        self._pool = descriptor_pool.DescriptorPool()  # in protobuf's own they would clash with TensorFlow's
+        self._pool = descriptor_pool.DescriptorPool()  # in the default pool they would conflict with TensorFlow's
         for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
             self._pool.AddSerializedFile(file.SerializeToString())
         self._dtypes = self._pool.FindEnumTypeByName("tensorflow.DataType")
@@ -41,7 +41,7 @@ class Messages:
         for form, arrays in forms:
             said = worded(form, sample)
             yield _infer(worded(f"{form}, as bytes", sample), self._oip(model, arrays, as_bytes=True))
-            if not any(datatype(values) == "FP16" for values in arrays.values()):  # no field holds them
+            if not any(datatype(values) == "FP16" for values in arrays.values()):  # no field can hold them
                 yield _infer(said, self._oip(model, arrays, as_bytes=False))
             yield _predict(said, self._tensorflow(model, arrays))
         asked = self._oip(model, sample.values, as_bytes=True)
@@ -84,7 +84,7 @@ class Messages:
 
 
 def _field(datatype: str) -> str:
-    """Return the field of the Open Inference Protocol's contents that holds values of a type; small ones share one.
+    """Return the field of the Open Inference Protocol's contents that holds values of a type; small integers share one.
 
     >>> [_field(name) for name in ("INT8", "UINT32", "INT64", "FP32", "BOOL", "BYTES")]
     ['int_contents', 'uint_contents', 'int64_contents', 'fp32_contents', 'bool_contents', 'bytes_contents']

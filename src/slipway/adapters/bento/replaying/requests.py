@@ -15,11 +15,11 @@ from slipway.adapters.bento.replaying.samples import DATATYPES, Sample
 
 HEADER_LENGTH = "inference-header-content-length"
 OUTPUTS = ("prediction", "probabilities")
-"""What outputs are called on every door."""
+"""The name of outputs in every protocol."""
 
 
 class Door(StrEnum):
-    """Where a service is asked."""
+    """The address of a service."""
 
     OIP = "Open Inference Protocol, JSON"
     OIP_BINARY = "Open Inference Protocol, binary"
@@ -31,36 +31,36 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request, as it goes out."""
+    """One request, as sent."""
 
     door: Door
     form: str
     """In words: `named tensors (3 rows)`."""
     path: str
-    """Of the URL, or the name of the RPC."""
+    """Path of the URL, or the name of the RPC."""
     body: bytes
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
 def http_requests(model: str, sample: Sample) -> Iterator[Request]:
-    """Yield the same rows in every form of every door of HTTP; many a model takes only some of them."""
+    """Yield the same rows in every form of every HTTP protocol; many models accept only some of them."""
     yield from _open_inference(f"/v2/models/{model}/infer", sample)
     yield from _tensorflow(f"/v1/models/{model}", sample)
     yield from _mlflow(sample)
 
 
 def binary_request(model: str, sample: Sample) -> Request:
-    """Return rows as one request that carries every value as it is."""
+    """Return rows as one request that carries every value exactly."""
     return _oip_binary(f"/v2/models/{model}/infer", worded("named tensors", sample), sample.values)
 
 
 def worded(form: str, sample: Sample) -> str:
-    """Return a form's words, with how many rows it has."""
+    """Return a form's description, with its number of rows."""
     return f"{form} ({sample.rows} row{'s' * (sample.rows != 1)})"
 
 
 def variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
-    """Yield rows without what the signature calls optional, and with nothing in it (NaN; only bytes can say that)."""
+    """Yield rows without the optional columns, and with missing values in them (NaN; only bytes can hold it)."""
     optional = [column for column in sample.columns if not column.required]
     if optional and len(optional) < len(sample.columns):
         yield "without optional columns", sample.only([c.name for c in sample.columns if c.required])
@@ -84,7 +84,7 @@ def datatype(values: NDArray[np.generic]) -> str:
 
 
 def raw(values: NDArray[np.generic]) -> bytes:
-    """Return values as bytes: numbers as they lie in memory, texts behind their length."""
+    """Return values as bytes: numbers as in memory, texts after their length."""
     if values.dtype != object:
         return values.tobytes()
     texts = [str(value).encode() for value in values.ravel()]
@@ -151,7 +151,7 @@ def _tensorflow(path: str, sample: Sample) -> Iterator[Request]:
 
 
 def _sayable(sample: Sample) -> list[tuple[str, Sample]]:
-    """Return the variants that JSON can say."""
+    """Return the variants that JSON can represent."""
     return [(form, other) for form, other in variants(sample) if not _missing(other)]
 
 

@@ -1,4 +1,4 @@
-"""Rows for requests: values of the types that the champion's signature says."""
+"""Rows for requests: values of the types in the champion's signature."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class Sample:
 
     @property
     def rows(self) -> int:
-        """How many."""
+        """Number of rows."""
         return len(next(iter(self.values.values())))
 
     @property
     def tensor(self) -> Column | None:
-        """The model's one input, where it has a shape of its own."""
+        """The model's only input, if it has a shape of its own."""
         return self.columns[0] if len(self.columns) == 1 and len(self.columns[0].shape) > 1 else None
 
     @property
@@ -65,9 +65,10 @@ class Sample:
 
 
 def samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str]) -> list[Sample]:
-    """Return single rows of a rows file and a batch of them, as the signature has its inputs.
+    """Return single rows of a rows file and a batch of them, in the form of the signature's inputs.
 
-    `columns`: which of the file go into the model. A column that the file does not have is zeros, or empty texts.
+    `columns`: those of the file that are the model's inputs. A column that the file does not have is zeros, or empty
+    texts.
     """
     places = sorted({0, len(frame) // 2, len(frame) - 1})[:TAKEN]
     picked = frame.iloc[places]
@@ -102,7 +103,7 @@ def _column(frame: "pd.DataFrame", column: Column) -> NDArray[np.generic]:
 
 
 def _typed(values: NDArray[Any], kind: str) -> NDArray[np.generic]:
-    """Return values of a type; what is missing, or no such number, is 0."""
+    """Return values of a type; a missing or invalid value is 0."""
     if kind == "str":
         return np.array(["" if value is None or value != value else str(value) for value in values], dtype=object)  # noqa: PLR0124 - NaN
     try:
