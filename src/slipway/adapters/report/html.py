@@ -1,4 +1,4 @@
-"""The release report as one HTML page that needs nothing else: no script, no request, light and dark."""
+"""The release report as one self-contained HTML page: no script, no request, light and dark."""
 
 import os
 import tempfile
@@ -20,7 +20,7 @@ class HtmlReporter:
     """Writes reports with a template and a figure."""
 
     def page(self, record: ReleaseRecord, out: Path) -> Path:
-        """Write the page, whole or not at all; return its path. Raises PermanentError where it can't be written."""
+        """Write the page atomically; return its path. Raises PermanentError if it can't be written."""
         text = self.text(record)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class HtmlReporter:
 
 
 def _replace(out: Path, text: str) -> None:
-    """Write beside, then move: a reader never sees half a page."""
+    """Write a temporary file, then move it: a reader never sees half a page."""
     handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""An interval as a small chart: places in percent of its width, so that the template only draws."""
+"""An interval as a small chart: positions in percent of its width, so that the template only draws."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ ROOM = 22.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Where something is decided."""
+    """A decision limit."""
 
     at: float
     kind: str
@@ -25,10 +25,10 @@ class Scale:
     high: float
     log: bool = False
     tell: Callable[[float], str]
-    """Puts a value into words."""
+    """Formats a value."""
 
     def place(self, value: float) -> float:
-        """Return where a value lies, in percent of the width; beyond an end, that end.
+        """Return a value's position, in percent of the width; beyond an end, that end.
 
         >>> Scale(low=0.25, high=4, log=True, tell=str).place(1)
         50.0
@@ -42,25 +42,25 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A mark, placed."""
+    """A mark with its position."""
 
     place: float
     text: str
     kind: str
     anchor: str
-    """How its text stands to it (SVG's `middle`, `end`, `start`): two that are close must not collide."""
+    """Anchor of its text (SVG's `middle`, `end`, `start`): texts of two close marks must not overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One interval; places in percent of the width."""
+    """One interval; positions in percent of the width."""
 
     low: float
     high: float
     likeliest: float | None
-    """None: nothing is likeliest (it is infinite)."""
+    """None: there is no likeliest value (it is infinite)."""
     open_low: bool
-    """It goes on to the left of what is drawn."""
+    """It extends beyond the left end of the chart."""
     open_high: bool
     lines: tuple[Line, ...]
     said: str
@@ -68,7 +68,7 @@ class Chart:
 
 
 def chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tuple[Mark, ...]) -> Chart | None:
-    """Return the chart of `name`, `name_low` and `name_high`; None where no end of the interval is known.
+    """Return the chart of `name`, `name_low` and `name_high`; None if no end of the interval is known.
 
     A missing end is infinite; on a logarithmic axis 0 is infinitely far too.
     """
@@ -98,7 +98,7 @@ def _lines(scale: Scale, marks: tuple[Mark, ...]) -> tuple[Line, ...]:
 
 
 def _anchor(before: float, after: float) -> str:
-    """Return how a text stands to its line, given how far its neighbours are."""
+    """Return the anchor of a text, given the distance to its neighbours."""
     if min(before, after) >= ROOM:
         return "middle"
     return "start" if before < after else "end"

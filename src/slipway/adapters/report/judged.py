@@ -1,4 +1,4 @@
-"""What the judge saw, metric by metric: a verdict, how far its evidence is, and where the canary lies beside stable."""
+"""The judge's result by metric: a verdict, the strength of its evidence, and the canary compared with stable."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from slipway.domain.spec.judge import JudgeSpec
 from slipway.domain.verdict import Outcome, Verdict
 
 SPECS: dict[str, str] = {Check.COPIES: "judge.errors", **{one.check: one.spec_path for one in RATES}}
-"""Where the spec says what a ratio is held against, by check."""
+"""The spec's keys of a ratio's limits, by check."""
 SHARES: dict[str, tuple[str, str]] = {
     Check.CLASSES: ("distance", "judge.classes.tolerance"),
     Check.DISAGREEMENT: ("rate", "rollout.shadow.disagreement_limit"),
@@ -24,7 +24,7 @@ SHARES: dict[str, tuple[str, str]] = {
 """Shares between 0 and 1: the number's name, and the spec's limit."""
 MILLION = 1e6
 LEAST = 0.001
-"""Evidence under it is told as that: how much less decides nothing."""
+"""Evidence under it is shown as "under" it: the exact value decides nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,11 @@ class Judged:
 
     verdict: Verdict
     remark: str
-    """What it can't do; empty: nothing to remark."""
+    """A remark on what it can't decide; empty: none."""
     evidence: str
-    """How far it is, in words; empty where there is none."""
+    """The strength of the evidence, in words; empty if there is none."""
     chart: Chart | None
-    """None: no interval is known, or it is about no comparison."""
+    """None: no interval is known, or it is no comparison."""
 
 
 def judged(record: ReleaseRecord) -> list[Judged]:
@@ -55,7 +55,7 @@ def judged(record: ReleaseRecord) -> list[Judged]:
 
 
 def remarks(record: ReleaseRecord) -> list[str]:
-    """Return when and why the weights stayed for a reason that is not the canary's."""
+    """Return when and why the weights were held for a reason other than the canary."""
     return [
         f"{duration(pause.begins - record.started_at)} after the release began, "
         f"for {duration(pause.ends - pause.begins)}: {pause.reason}"
@@ -64,14 +64,14 @@ def remarks(record: ReleaseRecord) -> list[str]:
 
 
 def _remark(verdict: Verdict, record: ReleaseRecord) -> str:
-    if verdict.check != Check.DRIFT:  # what fails rolls back, required or not: nothing to remark
+    if verdict.check != Check.DRIFT:  # a failing metric rolls back, required or not: no remark
         return "" if verdict.blocking or verdict.outcome is Outcome.FAIL else "not waited for"
     drift = (record.parameters.get("judge") or {}).get("drift") or {}
     return "holds the weights" if drift.get("action") == "guard" else "warns only"
 
 
 def _evidence(verdict: Verdict, beta: float) -> str:
-    """Say how far a metric is from what it decides at."""
+    """Describe how far a metric's evidence is from its bound."""
     numbers = verdict.numbers
     if verdict.outcome is Outcome.NO_DATA or not {"evidence_against", "alpha"} <= numbers.keys():
         return ""
@@ -81,7 +81,7 @@ def _evidence(verdict: Verdict, beta: float) -> str:
 
 
 def _told(value: float) -> str:
-    """Return an e-value as people read it.
+    """Return an e-value as text.
 
     >>> _told(3.14159), _told(1e-9), _told(1e300)
     ('3.14', 'under 0.001', 'over a million')
@@ -105,7 +105,7 @@ def _chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None
 
 
 def _metric(verdict: Verdict) -> str:
-    """Return what a verdict is about, before promotion or after."""
+    """Return the subject of a verdict, before promotion or after."""
     return verdict.check.removeprefix(AFTER_PROMOTION)
 
 
@@ -134,13 +134,13 @@ def _ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
 
 
 def _marks(record: ReleaseRecord, *named: tuple[str, str]) -> tuple[Mark, ...]:
-    """Return the limits that the record's spec has."""
+    """Return the limits in the record's spec."""
     known = ((kind, parameter(record, path, math.nan)) for kind, path in named)
     return tuple(Mark(at=at, kind=kind) for kind, at in known if math.isfinite(at))
 
 
 def _axis(record: ReleaseRecord) -> Scale:
-    """Return the axis of all ratios: whole doublings around everything there is to draw, 1/32 to 32 at most."""
+    """Return the axis of all ratios: whole doublings around everything to be drawn, 1/32 to 32 at most."""
     drawn = list(_drawn(record.judged, record))
     low = max(2.0 ** math.floor(math.log2(min([0.5, *drawn]) / 1.1)), 1 / 32)
     high = min(2.0 ** math.ceil(math.log2(max([4.0, *drawn]) * 1.1)), 32.0)

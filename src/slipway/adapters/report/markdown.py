@@ -1,4 +1,4 @@
-"""The report in short: Markdown for Prefect's UI."""
+"""The report's summary: Markdown for Prefect's UI."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ SHOWN_CHANGES = 30
 
 
 def summary(record: ReleaseRecord) -> str:
-    """Return the decision, the facts, verdicts and the timeline as Markdown; nothing in it can be more than text."""
+    """Return the decision, the facts, verdicts and the timeline as Markdown; all of its values are escaped."""
     parts = [
         f"# {_text(record.model)} {record.version}: {view.headline(record)[1]}",
         _text(record.reason),
@@ -63,7 +63,7 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _text(text: str) -> str:
-    r"""Return text that Markdown shows as it is.
+    r"""Return text escaped for Markdown.
 
     >>> _text("a|b <i>_x_</i>")
     'a\\|b &lt;i&gt;\\_x\\_&lt;/i&gt;'

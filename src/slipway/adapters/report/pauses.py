@@ -1,4 +1,4 @@
-"""Stretches of a rollout in which its weights stayed for a reason that is not the canary's: from the timeline alone."""
+"""Pauses of a rollout: periods in which its weights were held for a reason other than the canary, from the timeline."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,25 +14,25 @@ NAMES = {
     HoldReason.INPUTS_DRIFTED: "inputs drifted",
     HoldReason.STABLE_NOT_READY: "stable not ready",
 }
-"""The pause in two words, for the figure; other holds are the canary's own."""
+"""The pause in two words, for the figure; other holds are due to the canary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """One stretch."""
+    """One pause."""
 
     begins: float
     """Unix seconds."""
     ends: float
     """Unix seconds."""
     name: str
-    """In two words."""
+    """Label in two words."""
     reason: str
     """The sentence of the look that began it."""
 
 
 def pauses(record: ReleaseRecord) -> list[Pause]:
-    """Return the pauses, oldest first; looks one after the other with the same kind of reason are one pause."""
+    """Return the pauses, oldest first; consecutive looks with the same kind of reason are one pause."""
     found: list[Pause] = []
     for one, following in pairwise([*record.timeline, *record.timeline[-1:]]):
         name = _name(one)

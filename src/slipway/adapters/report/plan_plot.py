@@ -1,4 +1,4 @@
-"""A plan as a figure: weights over time, and the chance that canaries are found or promoted by then."""
+"""A plan as a figure: weights over time, and the probability that canaries are found or promoted by then."""
 
 import io
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ APART = 6.0
 UNITS = ((1.0, "seconds"), (60.0, "minutes"), (3600.0, "hours"), (86400.0, "days"))
 FEW_UNITS = 180
 NARROW = 0.05
-"""Share of the time axis under which a step has no room for its weight."""
+"""Share of the time axis under which a step has no room for the label of its weight."""
 MOST_FOUND = 0.9
-"""Share of good canaries whose promotion is to be seen."""
+"""Share of good canaries whose promotion the figure must show."""
 
 
 def plan_plot(model: str, seen: Forecast, kind: str) -> bytes:
@@ -65,7 +65,7 @@ def _draw(figure: "Figure", model: str, seen: Forecast) -> None:
 
 
 def _end(seen: Forecast) -> float:
-    """Return where the time axis ends: with the steps, or with the waiting where a good canary needs it."""
+    """Return the end of the time axis: the end of the steps, or of the wait if a good canary needs it."""
     plan = seen.plan
     promoted = seen.promotion.quantile(MOST_FOUND)
     if promoted is not None and promoted < plan.seconds:
@@ -74,7 +74,7 @@ def _end(seen: Forecast) -> float:
 
 
 def _band(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
-    """Draw what lies between the earliest and the latest steps."""
+    """Draw the range between the earliest and the latest steps."""
     legs = seen.plan.legs
     percents = [0.0 if leg.copies else 100 * leg.share for leg in legs]
     least = [leg.seconds if leg.at_least is None or leg.copies else leg.at_least for leg in legs]
@@ -91,7 +91,7 @@ def _band(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
 
 
 def _good(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
-    """Draw the weight of a good canary by the mean times at which steps begin, where half of them are promoted."""
+    """Draw the weight of a good canary by the mean times at which steps begin, to where half of them are promoted."""
     legs, chances = seen.plan.legs, seen.promotion
     promoted = None if chances.quantile(0.5) is None else float(chances.chance @ chances.last) / chances.ever
     begins = [end if one is None else one for one in seen.good.entered]
@@ -136,7 +136,7 @@ def _chances(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
 
 
 def _spread(values: Sequence[float]) -> list[float]:
-    """Return where labels go: near their values, and apart.
+    """Return the positions of labels: near their values, and apart.
 
     >>> [round(one) for one in _spread([99.0, 100.0, 20.0])]
     [94, 100, 20]

@@ -1,6 +1,6 @@
 """The rollout as a figure: weights, evidence and error rates over one time axis, as inline SVG.
 
-Colours are written as the page's CSS variables, so that one figure serves light and dark.
+Colours are written as the page's CSS variables, so that one figure works in light and dark.
 """
 
 import io
@@ -36,7 +36,7 @@ VARIABLES = {
     FAVOUR: "good",
     BAND: "band",
 }
-"""Stand-ins that matplotlib takes for colours, and the CSS variables that they become."""
+"""Placeholder colours for matplotlib, and the CSS variables that replace them."""
 LOWEST, HIGHEST = 1e-3, 1e6
 """The evidence axis: beyond, only the direction matters."""
 NARROW = 0.055
@@ -69,7 +69,7 @@ STYLE = style(INK, DIM, GRID)
 
 
 def rollout_svg(record: ReleaseRecord) -> str | None:
-    """Return the rollout's figure as SVG for a page; None where there is too little to draw."""
+    """Return the rollout's figure as SVG for a page; None if there is too little to draw."""
     moments = _until_decided(record) if compared(record) else []
     if len(moments) < 2 or moments[-1].at <= moments[0].at:  # noqa: PLR2004 - a line has two ends
         return None
@@ -85,7 +85,7 @@ def rollout_svg(record: ReleaseRecord) -> str | None:
 
 
 def _until_decided(record: ReleaseRecord) -> list[Moment]:
-    """Leave out most of the bake window: it is long, and what it showed is in the last sentence."""
+    """Leave out most of the bake window: it is long, and its result is in the last sentence."""
     span = rollout_span(record)
     if span is None:
         return []
@@ -112,7 +112,7 @@ def _draw(figure: "Figure", record: ReleaseRecord, moments: Sequence[Moment]) ->
 
 
 def _pauses(panels: "Sequence[Axes]", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
-    """Shade where the weights stayed for a reason that is not the canary's; name it where there is room."""
+    """Shade pauses, where the weights were held for a reason other than the canary; label them if there is room."""
     begins, whole = moments[0].at, moments[-1].at - moments[0].at
     for pause in pauses(record):
         start, end = pause.begins - begins, min(pause.ends - begins, whole)
@@ -176,7 +176,7 @@ def _errors(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> 
 
 
 def _legend(axes: "Axes") -> None:
-    """Above the axes: no line runs through it."""
+    """Place it above the axes, where no line crosses it."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, ncols=2, fontsize=9)
 
 
@@ -194,7 +194,7 @@ def _percent(counters: Counters) -> float:
 
 
 def _for_page(svg: str) -> str:
-    """Cut the file's head off, let the page's CSS choose colours, font and size."""
+    """Remove the file's header, and leave colours, font and size to the page's CSS."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img" aria-label="The rollout">', svg)

@@ -1,4 +1,4 @@
-"""What the page shows, taken from a record: words and numbers ready for the template, which decides nothing."""
+"""The page's view model, from a record: words and numbers ready for the template, which decides nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ROLL_OUT = "roll out"
 SHOWN_PASSES = 4
 """Passed checks of one stage that are shown at once; more are folded."""
 HIDDEN_DETAILS = {"path", "table", "labels", "differences"}
-"""Not for the list of facts: a path of one machine, and what has a place of its own."""
+"""Not in the list of facts: a path of one machine, and values that are shown elsewhere."""
 
 WORDS = {
     ReleaseState.PROMOTED: ("good", "promoted", "Version {version} was promoted: it got all traffic."),
@@ -36,7 +36,7 @@ class Bar:
     width: float
     text: str
     waits: bool
-    """It waits for evidence: the rollout."""
+    """Whether it waits for evidence: the rollout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +79,13 @@ def facts(record: ReleaseRecord) -> list[tuple[str, str]]:
 
 
 def figures(record: ReleaseRecord) -> list[tuple[str, str, str]]:
-    """Return the few numbers that people ask for first: label, value, remark."""
+    """Return the most important numbers: label, value, remark."""
     found = [("lead time", duration(record.ended_at - record.started_at), _overhead(record))]
     if compared(record):
         last = record.timeline[-1]
         for name, arm in (("canary errors", last.canary), ("stable errors", last.stable)):
             if not arm.requests:
-                continue  # rolled back under shadow: no live request was the canary's
+                continue  # rolled back under shadow: the canary got no live request
             found.append((name, rate(arm.errors, arm.requests), f"{arm.errors:,} of {arm.requests:,} requests"))
     rehearsed = _details(record, "rehearse")
     if {"p50_milliseconds", "p99_milliseconds"} <= rehearsed.keys():
@@ -105,7 +105,7 @@ def compared(record: ReleaseRecord) -> bool:
 
 
 def gates(record: ReleaseRecord) -> list[Gate]:
-    """Return every stage that said something; what did not pass comes first and is never folded."""
+    """Return every stage with verdicts; those that did not pass are first and never folded."""
     found = []
     for stage in record.stages:
         remarkable = [verdict for verdict in stage.verdicts if verdict.outcome is not Outcome.PASS]
@@ -135,7 +135,7 @@ def bars(record: ReleaseRecord) -> list[Bar]:
 
 
 def stage_facts(record: ReleaseRecord) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return what stages noted beside their verdicts, by stage."""
+    """Return the details of stages next to their verdicts, by stage."""
     noted = []
     for stage in record.stages:
         plain = {name: value for name, value in stage.details.items() if name not in HIDDEN_DETAILS}
@@ -146,7 +146,7 @@ def stage_facts(record: ReleaseRecord) -> list[tuple[str, list[tuple[str, str]]]
 
 
 def variants(record: ReleaseRecord) -> Table | None:
-    """Return the optimizer's table; None where nothing was measured."""
+    """Return the optimizer's table; None if nothing was measured."""
     rows: list[Mapping[str, Any]] = _details(record, "optimize").get("table") or []
     if not rows:
         return None
@@ -155,7 +155,7 @@ def variants(record: ReleaseRecord) -> Table | None:
 
 
 def differences(record: ReleaseRecord) -> list[tuple[str, str]]:
-    """Return what clients of the champion would notice, breaking first: kind and sentence."""
+    """Return the differences for clients of the champion, breaking ones first: kind and sentence."""
     found = [one for stage in record.stages for one in stage.details.get("differences") or ()]
     rows = [(str(one["kind"]), str(one["sentence"])) for one in found]
     return sorted(rows, key=lambda row: row[0] != "breaking")
@@ -231,7 +231,7 @@ def _stages(record: ReleaseRecord) -> list[StageRecord]:
 
 
 def _overhead(record: ReleaseRecord) -> str:
-    """Say how much of the lead time was not waiting for evidence."""
+    """Describe how much of the lead time was not waiting for evidence."""
     span = rollout_span(record)
     if span is None:
         return "all of it gates"

@@ -1,4 +1,4 @@
-"""Numbers, times and names as people read them."""
+"""Formats of numbers, times and names."""
 
 import math
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ UNITS = {
     "_percent": "%",
     "_bytes": "bytes",
 }
-"""Units by the ending of a value's name: every name says its unit."""
+"""Units by the ending of a value's name: every name has its unit."""
 THIN = "\u202f"
 """Narrow no-break space between a number and its unit."""
 
 
 def number(value: float) -> str:
-    """Return a number with as many digits as help.
+    """Return a number with as many digits as are useful.
 
     >>> number(1234567), number(0.98765432), number(0.00012), number(3.0)
     ('1,234,567', '0.9877', '0.00012', '3')
@@ -41,7 +41,7 @@ def short(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time.
+    """Return a duration as text.
 
     >>> duration(0.25), duration(42.44), duration(154), duration(7320)
     ('0.2 s', '42.4 s', '2 min 34 s', '2 h 2 min')
@@ -55,7 +55,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(unix_seconds: float) -> str:
-    """Return a moment in UTC: a page is read in other places than it was written.
+    """Return a moment in UTC: a page may be read in another time zone.
 
     >>> moment(1763700000)
     '2025-11-21 04:40:00 UTC'
@@ -81,7 +81,7 @@ def named(name: str, value: object) -> tuple[str, str]:
 
 
 def rate(errors: int, requests: int) -> str:
-    r"""Return a share of errors in percent, or a dash where nothing was asked.
+    r"""Return a share of errors in percent, or a dash if there were no requests.
 
     >>> rate(3, 120), rate(0, 0)
     ('2.5\u202f%', '-')
