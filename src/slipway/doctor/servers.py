@@ -16,7 +16,7 @@ FLOWS = ("release", "rollback", "reconcile", "watch")
 
 
 def mlflow(here: Settings) -> Iterator[Finding]:
-    """Ask the registry."""
+    """Check the registry."""
     answer = fetch(f"{here.mlflow.rstrip('/')}/health")
     match answer:
         case httpx.Response(status_code=200):
@@ -29,7 +29,7 @@ def mlflow(here: Settings) -> Iterator[Finding]:
 
 
 def prefect(here: Settings) -> Iterator[Finding]:
-    """Ask the orchestrator, and for the deployments of prefect.yaml."""
+    """Check the orchestrator, and the deployments of prefect.yaml."""
     answer = fetch(f"{here.prefect.rstrip('/')}/health")
     if not (isinstance(answer, httpx.Response) and answer.is_success):
         yield _silent("Prefect", here.prefect, answer, "SLIPWAY_PREFECT_API" if here.prefect_api else "")
@@ -47,7 +47,7 @@ def _deployed(here: Settings, name: str) -> bool:
 
 
 def webhook(_here: Settings) -> Iterator[Finding]:
-    """Ask whether MLflow tells us of new versions."""
+    """Check whether MLflow notifies us of new versions."""
     from slipway import wiring
 
     do = "`slipway webhook register`; until then the schedule finds new versions, later"
@@ -64,12 +64,12 @@ def webhook(_here: Settings) -> Iterator[Finding]:
 
 
 def receiver(here: Settings) -> Iterator[Finding]:
-    """Look for who listens for MLflow's events."""
+    """Check whether a receiver listens for MLflow's events."""
     yield check_port("webhook receiver", here.host, here.webhook_port)
 
 
 def _silent(part: str, address: str, answer: httpx.Response | str, override: str) -> Finding:
-    """Say what a part that should answer did instead; our own, not started yet, is no problem."""
+    """Describe the failure of a part that should answer; a part of ours that was not started yet is no problem."""
     if isinstance(answer, httpx.Response):
         url = urlsplit(address)
         return report_taken_port(part, url.port or 0, override or variable(f"{part.lower()}_port"), answer.status_code)

@@ -1,4 +1,4 @@
-"""Settings as they are in force, without secrets, and what is wrong with them."""
+"""Settings in force, without secrets, and what is wrong with them."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from slipway.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting as it is in force."""
+    """One setting in force."""
 
     name: str
-    """Of the environment variable."""
+    """Name of the environment variable."""
     value: str
     """Secrets and passwords are masked."""
     source: str
@@ -25,7 +25,7 @@ class Setting:
 
 
 def settings_in_force(here: Settings) -> list[Setting]:
-    """Return every setting, those of all targets too, with its value, where it comes from, and what it is for."""
+    """Return every setting, those of all targets too, with its value, its source, and its purpose."""
     groups: list[BaseSettings] = [here, *(group() for group in list_settings().values())]
     return [
         Setting(

@@ -1,4 +1,4 @@
-"""The embedded stack: MLflow, Prefect and its worker, the webhook receiver, Envoy. Behind `slipway up`."""
+"""The embedded stack: MLflow, Prefect and its worker, the webhook receiver, Envoy. Started by `slipway up`."""
 
 from slipway.stack.control import down, status, up
 from slipway.stack.environment import environment

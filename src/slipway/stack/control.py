@@ -1,4 +1,4 @@
-"""Up, down, status: everything that runs, runs under the one supervisor of this home."""
+"""Up, down, status: everything runs under the supervisor of this home."""
 
 import time
 from collections.abc import Callable
@@ -19,17 +19,17 @@ from slipway.stack.part import Part, PartState
 from slipway.stack.plans import plans
 
 UP_SECONDS = 180.0
-"""How long all parts may take together: 15 to 25 s on two idle cores, several times that on a busy machine."""
+"""Seconds that all parts may take together: 15 to 25 s on two idle cores, several times that on a busy machine."""
 PAUSE_SECONDS = 0.1
 Progress = Callable[[str, str, float], None]
-"""Part, what happened to it (`starting`, `up`, `skipped: ...`), seconds since the beginning."""
+"""Part, its progress (`starting`, `up`, `skipped: ...`), seconds since the beginning."""
 
 
 def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | None = None) -> list[Part]:
-    """Start what does not run yet, deploy prefect.yaml, and return once every part answers.
+    """Start the parts that do not run, deploy prefect.yaml, and return once every part answers.
 
     `root` is the project's folder (default: the current one if it is a project, else that of this Slipway). Raises
-    StackFailed; nothing that this call started is left running then.
+    StackFailed; then everything that this call started is stopped.
     """
     root, tell = root or find_project(Path.cwd()), on_progress or _silent
     root = root.absolute()
@@ -52,7 +52,7 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
         target.resume()
         _wait(settings, target, wanted, lambda part, state: tell(part, state, time.monotonic() - began))
         tell("deployments", deploying.finish(UP_SECONDS), time.monotonic() - began)
-    except BaseException:  # interrupted or failed: nothing half up is left
+    except BaseException:  # interrupted or failed: stop what was started
         if deploying:
             deploying.abandon()
         _undo(target, [] if fresh else missing)
@@ -61,7 +61,7 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
 
 
 def down(settings: Settings) -> None:
-    """End every part and every revision, whoever started them; they come up again as they were with `up`."""
+    """End every part and every revision, however they were started; `up` starts them again as they were."""
     try:
         make_target(settings).supervisor.stop()
     except (SlipwayError, OSError) as error:
@@ -69,7 +69,7 @@ def down(settings: Settings) -> None:
 
 
 def status(settings: Settings) -> list[Part]:
-    """Return every part and every revision, as seen now."""
+    """Return the observed state of every part and every revision."""
     target = make_target(settings)
     states = target.supervisor.states() if target.supervisor.running() else {}
     wanted = plans(settings, find_project(Path.cwd()))
@@ -155,4 +155,4 @@ def _undo(target: LocalTarget, started: list[Plan]) -> None:
 
 
 def _silent(_part: str, _state: str, _seconds: float) -> None:
-    """Tell nobody."""
+    """Report nothing."""

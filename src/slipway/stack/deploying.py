@@ -1,4 +1,4 @@
-"""Putting the flows of prefect.yaml into Prefect, beside the start of everything else."""
+"""Deploying the flows of prefect.yaml to Prefect, while everything else starts."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ class Deploying:
     """A `prefect deploy --all` under way; it waits for the server by itself."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
-        """Begin, where prefect.yaml names deployments."""
+        """Start it, if prefect.yaml names deployments."""
         self._process: subprocess.Popen[bytes] | None = None
         self._log = settings.target_home / "supervisor" / "logs" / "deploy.log"
         if _has_deployments(root / "prefect.yaml"):
@@ -27,7 +27,7 @@ class Deploying:
                 )
 
     def finish(self, timeout_seconds: float) -> str:
-        """Wait for its end and say in a word how it went; raise StackFailed."""
+        """Wait for its end and return its result in a word; raise StackFailed."""
         if self._process is None:
             return "skipped: prefect.yaml has no deployments"
         try:

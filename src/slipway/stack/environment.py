@@ -1,4 +1,4 @@
-"""What every process of the stack finds in its environment: the same home, the same servers, nothing sent home."""
+"""The environment of every process of the stack: the same home, the same servers, no telemetry."""
 
 import os
 from itertools import chain
@@ -17,7 +17,7 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
-"""Nothing is reported to anyone."""
+"""No usage is reported."""
 
 
 def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:

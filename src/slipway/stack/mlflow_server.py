@@ -1,8 +1,9 @@
 """Runs MLflow's server in one process: `python -m slipway.stack.mlflow_server DATABASE ARTIFACTS HOST PORT`.
 
 `mlflow server` imports MLflow twice, in itself and in the uvicorn that it starts, and by default runs eight more
-processes for background jobs that a registry does not need: 18 s of CPU and 1.1 GB against 5 s and 260 MB. This does
-what it does before it starts uvicorn, and then serves itself. The variables are those it passes to its workers.
+processes for background jobs that a registry does not need: 18 s of CPU and 1.1 GB against 5 s and 260 MB. This program
+prepares the same before uvicorn, and then serves itself. The variables are those that `mlflow server` passes to its
+workers.
 """
 
 import os

@@ -1,31 +1,31 @@
-"""A part of the embedded stack, as it is seen."""
+"""A part of the embedded stack and its observed state."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class PartState(StrEnum):
-    """How a part fares."""
+    """The state of a part."""
 
     UP = "up"
-    """Answers."""
+    """It answers."""
     STARTING = "starting"
-    """Runs, and does not answer yet."""
+    """It runs, and does not answer yet."""
     DOWN = "down"
-    """Does not run."""
+    """It does not run."""
     FAILED = "failed"
-    """Ends again and again."""
+    """It ends repeatedly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part, as seen."""
+    """A part and its observed state."""
 
     name: str
     """`mlflow`, `prefect`, `webhook`, `worker`, `envoy`, or a revision's name."""
     state: PartState
     address: str = ""
-    """Where it answers, for people; empty where there is nothing to open."""
+    """Its address, for people; empty if there is nothing to open."""
     pid: int | None = None
     detail: str = ""
-    """In words, when it is not up."""
+    """In words, if it is not up."""

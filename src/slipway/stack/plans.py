@@ -1,4 +1,4 @@
-"""Which parts the stack has, as programs with their ports, environment and probes."""
+"""The parts of the stack, as programs with their ports, environment and probes."""
 
 import sys
 from functools import partial
@@ -12,7 +12,7 @@ from slipway.stack import prefect_when_ready, secrets
 from slipway.stack.environment import environment
 
 WORKER_POLL_SECONDS = "1"
-"""How often the worker asks for runs: the release lead time contains half of it."""
+"""Seconds between the worker's polls for runs: the release lead time contains half of it."""
 
 
 def plans(settings: Settings, root: Path) -> list[Plan]:
@@ -60,7 +60,7 @@ def _mlflow_program(settings: Settings, root: Path) -> Program:
         "slipway.stack.mlflow_server",
         *(f"sqlite:///{home / 'mlflow.db'}", str(home / "artifacts"), settings.host, str(settings.mlflow_port)),
     )
-    # the receiver listens on this machine, without TLS: what MLflow refuses by default
+    # the receiver listens on this machine without TLS, which MLflow refuses by default
     webhooks = {
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
@@ -90,7 +90,7 @@ def _worker(settings: Settings, root: Path) -> Plan:
     pool = ("--pool", prefect_when_ready.POOL, "--type", prefect_when_ready.POOL_TYPE, "--name", "slipway")
     argv = _python("slipway.stack.prefect_when_ready", "worker", "start", *pool)
     poll = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_POLL_SECONDS}
-    # a pool is READY once a worker of it was heard of; a server of the user's own is not asked
+    # a pool is READY once one of its workers has reported; a server of the user's own is not queried
     probe = Probe(
         port=settings.prefect_port, path=f"/api/work_pools/{prefect_when_ready.POOL}", contains='"status":"READY"'
     )

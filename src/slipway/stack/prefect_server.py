@@ -1,8 +1,8 @@
-"""Runs Prefect's server with little patience for its own locks: `python -m slipway.stack.prefect_server --port ...`.
+"""Runs Prefect's server with a short wait for locks: `python -m slipway.stack.prefect_server --port ...`.
 
-On SQLite, Prefect's server waits up to 60 s for a lock, and now and then its own writers wait for one another: then
-nothing moves until the first of them gives up. Its clients try again by themselves, so giving up soon is better: the
-same knot is undone after two seconds. The 60 s are fixed in Prefect (`setup_sqlite`), hence a later listener here.
+On SQLite, Prefect's server waits up to 60 s for a lock, and sometimes its own writers wait for one another: then all
+are blocked until the first of them times out. Its clients retry by themselves, so a short wait is better: the same
+deadlock ends after two seconds. The 60 s are fixed in Prefect (`setup_sqlite`), hence a later listener here.
 """
 
 import sys

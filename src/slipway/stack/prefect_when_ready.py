@@ -1,4 +1,4 @@
-"""Runs a `prefect` command as soon as the server answers and the work pool is there.
+"""Runs a `prefect` command as soon as the server answers and the work pool exists.
 
 `python -m slipway.stack.prefect_when_ready HEALTH_ADDRESS ARGUMENT ...`: imports Prefect first, which takes as long as
 the server's start, so that both happen at once.
@@ -14,12 +14,12 @@ import urllib.request
 WAIT_SECONDS = 180.0
 PAUSE_SECONDS = 0.1
 POOL = "slipway"
-"""Name of the work pool that prefect.yaml names too."""
+"""Name of the work pool, the same as in prefect.yaml."""
 POOL_TYPE = "process"
 
 
 def main() -> None:
-    """Import, wait, make sure of the pool, become the command."""
+    """Import, wait, create the pool if it is missing, execute the command."""
     from prefect.cli import app
     from prefect.workers.process import ProcessWorker
 

@@ -1,4 +1,4 @@
-"""Secrets of the embedded stack: made once, readable by their owner alone."""
+"""Secrets of the embedded stack: created once, readable only by their owner."""
 
 import base64
 import secrets
@@ -10,7 +10,7 @@ from slipway.settings import Settings
 
 
 def webhook_secret(settings: Settings) -> str:
-    """Return the secret shared with MLflow: the setting, or the one made before, or a new one."""
+    """Return the secret shared with MLflow: the setting, or the one created before, or a new one."""
     if settings.webhook_secret is not None:
         return settings.webhook_secret.get_secret_value()
     return _kept(settings.secret_file, secrets.token_urlsafe(32))
