@@ -1,4 +1,4 @@
-"""Release specs: the YAML documents that people write, read strictly, every error told with its line."""
+"""Release specs: the YAML documents that users write, read strictly; every error has its line."""
 
 from slipway.specs.beginning import Draft, begin_spec
 from slipway.specs.data import check_file

@@ -1,4 +1,4 @@
-"""A first spec for a model, written from its signature: short, commented, and valid as it stands."""
+"""A first spec for a model, written from its signature: short, commented, and valid without changes."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from slipway.errors import SpecError
 from slipway.specs.files import load_spec, shown
 
 SCHEMA = "../release-spec.schema.json"
-"""Where the schema lies beside a folder of specs."""
+"""Path of the schema, relative to a folder of specs."""
 SUGGESTED = 40
 """Columns that expectations are suggested for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a person says about a model that has no spec yet."""
+    """The user's input on a model that has no spec yet."""
 
     model: str
     label: str
@@ -29,9 +29,9 @@ class Draft:
 
 
 def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
-    """Write a commented spec for a model to a file that is not there yet, and return the file.
+    """Write a commented spec for a model to a new file, and return the file.
 
-    Raises SpecError when the file exists, or when the spec would be broken; then no file is left.
+    Raises SpecError if the file exists, or if the spec would be invalid; then no file is left.
     """
     relative = Path(os.path.relpath(draft.data.absolute(), path.absolute().parent))
     text = spec_text(replace(draft, data=relative), signature)
@@ -55,7 +55,7 @@ def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
 
 
 def spec_text(draft: Draft, signature: Signature) -> str:
-    """Return a spec's text; what is left out has the schema's defaults."""
+    """Return a spec's text; keys that are left out have the schema's defaults."""
     columns = [column for column in signature.inputs if len(column.shape) == 1]
     metric = _metric(signature.outputs)
     pickle = "allow_pickle: true  # loading this model runs code from its file\n" if draft.allow_pickle else ""
@@ -111,11 +111,11 @@ judge:
 
 
 _TOLERANCES = {"accuracy": 0.01, "mean_absolute_error": 0.0}
-"""What is suggested; only a person knows how large an error of a regression is harmless."""
+"""The suggested metric; only a person knows how large an error of a regression is harmless."""
 
 
 def _expectations(columns: Sequence[Column]) -> str:
-    """Return suggestions as comments: ranges and choices are not in a signature, a person must know them."""
+    """Return suggestions as comments: ranges and choices are not in a signature, so a person must fill them in."""
     if not columns:
         return "  # expectations:              # on top of types, shapes and nulls\n"
     lines = ["  # Types, shapes and nulls follow from the model's signature. What only you know, in these places:"]
@@ -141,7 +141,7 @@ def _metric(outputs: Sequence[Column]) -> str:
 
 
 def _text(value: str) -> str:
-    """Return text as YAML: as it is where nothing else could be meant, quoted elsewhere."""
+    """Return text as YAML: unquoted if it is unambiguous, otherwise quoted."""
     plain = value.replace("-", "a").replace("_", "a").replace("/", "a").replace(".", "a")
     words = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
     simple = plain.isascii() and plain.isalnum() and value[0].isalpha() and value.lower() not in words

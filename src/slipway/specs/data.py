@@ -1,4 +1,4 @@
-"""A cheap look at the rows file that a spec names: there, and with the columns the spec speaks of."""
+"""A cheap check of the rows file that a spec names: that it exists, and has the columns that the spec names."""
 
 import csv
 import fnmatch
@@ -43,7 +43,7 @@ def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str
 
 
 def _header(path: Path) -> list[str]:
-    """Return a CSV file's column names; none of a file that can't be read (the data gate says more)."""
+    """Return a CSV file's column names; none for a file that can't be read (the data gate reports more)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return next(csv.reader(file), [])

@@ -1,4 +1,4 @@
-"""Turning pydantic's errors into problems: the place, what was seen, what is allowed, what was probably meant."""
+"""Conversion of pydantic's errors into problems: the place, what was seen, what is allowed, what was probably meant."""
 
 import difflib
 import json
@@ -18,7 +18,7 @@ _Error = dict[str, Any]
 def explain(error: ValidationError, reading: Reading) -> list[Problem]:
     """Return one problem per place, in the document's order.
 
-    A union says one error per branch: the first stands for all.
+    A union has one error per branch: the first is used for all.
     """
     problems: dict[tuple[int, int, str], Problem] = {}
     for one in error.errors(include_url=False):
@@ -70,7 +70,7 @@ _STEP = re.compile(r"^step (?P<number>\d+) has (?P<name>\w+)")
 
 
 def _contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
-    """Place a sentence of the spec's own checks; the one about steps names the step it means."""
+    """Give a message of the spec's own checks its place; the one about steps names its step."""
     step = _STEP.match(sentence)
     if step and key and key[-1] == "rollout":
         key = (*key, "steps", int(step["number"]) - 1, step["name"])
@@ -79,7 +79,7 @@ def _contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
 
 
 def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
-    """Return a problem with the place of a key path, or of the nearest that stands in the document."""
+    """Return a problem with the place of a key path, or of the nearest one in the document."""
     key = remove_tags(key)
     known = _known(key, reading)
     place = reading.places.get(known)
@@ -94,7 +94,7 @@ def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: st
 
 
 def _known(key: Key, reading: Reading) -> Key:
-    """Return the longest part of a key path that stands in the document (pydantic adds names of union branches)."""
+    """Return the longest part of a key path that is in the document (pydantic adds names of union branches)."""
     while key and key not in reading.places:
         key = key[:-1]
     return key
@@ -107,7 +107,7 @@ def _value(values: Any, key: Key) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Say a value as the document would; what kind it is, where it is long."""
+    """Format a value as in the document; a long one by its type."""
     if isinstance(value, dict):
         return "keys and values"
     if isinstance(value, list):

@@ -15,11 +15,11 @@ from slipway.specs.reading import Reading, read
 
 SUFFIXES = (".yaml", ".yml")
 INDEX = "cache/spec-names.json"
-"""In SLIPWAY_HOME: which model each spec file is about."""
+"""File in SLIPWAY_HOME: the model of each spec file."""
 
 
 def load_spec(path: Path) -> ReleaseSpec:
-    """Return a spec, its `data.path` absolute. Raises NotFound without a file, SpecError with all of its problems."""
+    """Return a spec, its `data.path` absolute. Raises NotFound without a file, SpecError with all problems."""
     spec, problems = check_spec(path)
     if spec is None or problems:
         raise _spec_error(path, problems)
@@ -27,13 +27,13 @@ def load_spec(path: Path) -> ReleaseSpec:
 
 
 def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
-    """Return a spec and everything that is wrong with its document; None where it can't be used. Raises NotFound."""
+    """Return a spec and everything that is wrong with its document; None if it can't be used. Raises NotFound."""
     reading = reading_of(path)
     if reading.values is None:
         return None, reading.problems
     problems = sorted([*reading.problems, *find_unknown_passes(reading)])
     try:
-        # strict, and as JSON: "60" is no number, yet a path or a choice may be written as text
+        # strict, and as JSON: "60" is no number, but a path or a choice may be text
         spec = ReleaseSpec.model_validate_json(to_json(reading.values, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         return None, sorted({*problems, *explain(error, reading)})
@@ -41,7 +41,7 @@ def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
 
 
 def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
-    """Return the file and the spec of a model; other models' broken specs are no hindrance.
+    """Return the file and the spec of a model; other models' invalid specs are ignored.
 
     Raises NotFound with the models that have specs, SpecError for a broken spec or two specs of one model.
     """
@@ -65,7 +65,7 @@ def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
 
 
 def all_specs(models: Path) -> dict[Path, ReleaseSpec]:
-    """Return every spec by file. Raises SpecError for the first broken one; a folder that is missing has none."""
+    """Return every spec by file. Raises SpecError for the first broken one; a missing folder has none."""
     return {path: load_spec(path) for path in spec_files(models)}
 
 
@@ -75,7 +75,7 @@ def spec_files(models: Path) -> list[Path]:
 
 
 def names(models: Path) -> dict[Path, str]:
-    """Return which model each file is about: what its `model:` says, and its own name where that can't be read.
+    """Return the model of each file: its `model:`, or the file's name if that can't be read.
 
     A file is read again only when it changed: names are kept in SLIPWAY_HOME, because every flow run is a new process.
     """
@@ -89,7 +89,7 @@ def _read_name(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return a path as its reader would type it: relative to the current folder where it lies below.
+    """Return a path for display: relative to the current folder if it is inside.
 
     >>> shown(Path.cwd() / "deployments" / "models")
     'deployments/models'

@@ -1,4 +1,4 @@
-"""Which model each spec file is about, kept in a file: not every process parses a folder of many specs."""
+"""The model of each spec file, stored in a file, so that not every process parses a folder of many specs."""
 
 import contextlib
 import json
@@ -11,13 +11,13 @@ from slipway.errors import NotFound
 
 FORMAT = 1
 Mark = list[int]
-"""What changes when a file does: its inode, its size in bytes, and when it was modified, in nanoseconds."""
+"""The identity of a file's state: its inode, its size in bytes, and when it was modified, in nanoseconds."""
 
 
 def names_of(files: Sequence[Path], index: Path, read_name: Callable[[Path], str]) -> dict[Path, str]:
-    """Return the name of each file, from the index where the file is as it was then, else by `read_name`.
+    """Return the name of each file, from the index if the file is unchanged, else by `read_name`.
 
-    The index is written when something changed; one that can't be read or written costs time and nothing else.
+    The index is written after changes; if it can't be read or written only time is lost.
     """
     known, found = _load(index), {}
     entries: dict[str, dict[str, Any]] = {}
@@ -38,7 +38,7 @@ def names_of(files: Sequence[Path], index: Path, read_name: Callable[[Path], str
 def _read(path: Path, read_name: Callable[[Path], str]) -> str:
     try:
         return read_name(path)
-    except NotFound:  # it went away meanwhile: whoever reads the whole spec gets the error
+    except NotFound:  # it was deleted meanwhile: reading the whole spec raises the error
         return path.stem
 
 
@@ -60,5 +60,5 @@ def _load(index: Path) -> dict[str, Any]:
         or document.get("format") != FORMAT
         or not isinstance(document.get("files"), dict)
     ):
-        return {}  # another version's, or damaged: it is made again
+        return {}  # another version's, or damaged: it is created again
     return dict(document["files"])

@@ -1,4 +1,4 @@
-"""One thing that is wrong in a document, told so that its writer can mend it without reading any code."""
+"""One problem in a document, described so that its author can fix it without reading any code."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ class Problem:
     seen: str
     expected: str
     hint: str = ""
-    """What to do, where that is known: `did you mean 'duration_seconds'?`."""
+    """What to do, if that is known: `did you mean 'duration_seconds'?`."""
 
     def __str__(self) -> str:
-        """Say it in one line.
+        """Return it in one line.
 
         >>> print(Problem(line=7, column=3, key="model", seen="7", expected="text"))
         line 7, column 3: model: seen 7; expected text
@@ -34,7 +34,7 @@ class Problem:
 
 
 def dotted(key: Key) -> str:
-    """Return a key path as people write it.
+    """Return a key path as text.
 
     >>> dotted(("rollout", "steps", 1, "weight_percent"))
     'rollout.steps[1].weight_percent'

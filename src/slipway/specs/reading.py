@@ -1,8 +1,8 @@
 """Reading YAML with the place of every key and value kept, so that each error can name its line.
 
-Stricter than YAML 1.1 where that surprises people: only `true` and `false` are booleans (`no` and `on` are text), `010`
+Stricter than YAML 1.1 where that is surprising: only `true` and `false` are booleans (`no` and `on` are text), `010`
 is no octal number, `1:30` no base-60 one, `2026-01-01` no date, and `1e-3` is a number. A key may appear once.
-Aliases are refused: they hide what a document says, and nested ones make a small file huge.
+Aliases are refused: they hide a document's content, and nested ones make a small file huge.
 """
 
 import re
@@ -20,7 +20,7 @@ MAXIMUM_DEPTH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a key and its value stand; lines and columns from 1."""
+    """Places of a key and its value; lines and columns from 1."""
 
     line: int
     column: int
@@ -30,7 +30,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A document as plain values, with places by key path, and what was wrong with its syntax."""
+    """A document as plain values, with places by key path, and the problems of its syntax."""
 
     values: Any = None
     places: dict[Key, Place] = field(default_factory=dict)
@@ -73,7 +73,7 @@ for _tag, _pattern, _first in (
 
 
 def read(text: str) -> Reading:
-    """Return what a document says, with everything that is wrong with its syntax."""
+    """Return a document's values, with all problems of its syntax."""
     reading = Reading()
     if len(text) > MAXIMUM_BYTES:
         reading.problems.append(_whole(f"{len(text):,} characters", f"at most {MAXIMUM_BYTES:,}"))
@@ -93,7 +93,7 @@ def read(text: str) -> Reading:
 
 
 class _Walk:
-    """Turns nodes into plain values, and remembers places and problems on the way."""
+    """Converts nodes to plain values, and collects places and problems."""
 
     def __init__(self, loader: _Loader, reading: Reading) -> None:
         self._loader, self._reading = loader, reading

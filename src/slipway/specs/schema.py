@@ -1,4 +1,4 @@
-"""The release spec's JSON schema: what editors complete with, and where our own messages read what is allowed."""
+"""The release spec's JSON schema: for completion in editors, and for the allowed values in our own messages."""
 
 import json
 from functools import lru_cache
@@ -10,7 +10,7 @@ from slipway.specs.problem import Key
 
 ID = "release-spec.schema.json"
 TAG = "platform"
-"""The key that chooses the model of `serving`."""
+"""The key that selects the model of `serving`."""
 
 
 @lru_cache(maxsize=1)
@@ -22,7 +22,7 @@ def schema() -> dict[str, Any]:
 
 
 def _with_passes(body: dict[str, Any]) -> dict[str, Any]:
-    """List the passes that there are: the domain checks only the form of a name."""
+    """List the existing passes: the domain checks only the form of a name."""
     variants = body["$defs"]["OptimizationSpec"]["properties"]["variants"]
     variants["items"] = {"enum": list(list_passes()), "type": "string"}
     return body
@@ -34,7 +34,7 @@ def schema_text() -> str:
 
 
 def schema_at(key: Key) -> dict[str, Any]:
-    """Return the schema of the value at a key path; empty where there is none. A choice with null: the other one."""
+    """Return the schema of the value at a key path; empty if there is none. Of a choice with null: the other."""
     here = schema()
     for part in key:
         branches = _find_branches(here)
@@ -43,7 +43,7 @@ def schema_at(key: Key) -> dict[str, Any]:
 
 
 def remove_tags(key: Key) -> Key:
-    """Return a key path as it stands in the document: pydantic puts the tag of a union after the union's key.
+    """Return a key path as in the document: pydantic adds the tag of a union after the union's key.
 
     >>> remove_tags(("serving", "kubernetes", "gpu", "count"))
     ('serving', 'gpu', 'count')
@@ -71,7 +71,7 @@ def _find_branches(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _merge_branches(branches: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return one object with the keys of all branches: what a document may have whose tag is not known."""
+    """Return one object with the keys of all branches, for a document whose tag is not known."""
     keys = {name: value for branch in branches.values() for name, value in branch["properties"].items()}
     return {"type": "object", "properties": keys | {TAG: {"type": "string", "enum": list(branches)}}}
 
@@ -95,7 +95,7 @@ def places_of(name: str) -> list[Key]:
 
 
 def allowed(of: dict[str, Any]) -> str:
-    """Say in words what a schema allows.
+    """Describe what a schema allows.
 
     >>> allowed({"type": "number", "exclusiveMinimum": 0})
     'a number over 0'
