@@ -1,4 +1,4 @@
-"""The entry point: puts the commands together, and turns errors into one block and an exit code."""
+"""The entry point: assembles the commands, and turns errors into one block and an exit code."""
 
 import os
 import sys
@@ -69,7 +69,7 @@ def main() -> None:
         sys.exit(_fail(error))
     except Exception as error:
         if (wrong := _settings_error(error)) is None:
-            raise  # a defect of ours: its traceback is what a report of it needs
+            raise  # a defect of ours: a report of it needs the traceback
         sys.exit(_fail(wrong))
 
 
@@ -84,7 +84,7 @@ def _fail(error: SlipwayError) -> ExitCode:
 
 
 def _settings_error(error: Exception) -> SettingsError | None:
-    """Return pydantic's complaint about the environment as ours; None for any other error."""
+    """Return pydantic's error on the environment as our own; None for any other error."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

@@ -1,4 +1,4 @@
-"""What shells offer for a model's name: the models that have release specs. Reads `model:` lines only."""
+"""Shell completion of a model's name: the models that have release specs. Reads only `model:` lines."""
 
 import os
 import re
@@ -11,7 +11,7 @@ _MODEL = re.compile(r"^model:\s*[\"']?([a-z0-9-]+)", re.MULTILINE)
 
 
 def models(incomplete: str) -> list[str]:
-    """Return the models whose names begin so; nothing on any trouble: completion must never print."""
+    """Return the models whose names begin with this; nothing after any error: completion must never print."""
     folder = Path(os.environ.get("SLIPWAY_MODELS", "deployments/models"))
     found = set()
     for path in [*folder.glob("*.yaml"), *folder.glob("*.yml")]:

@@ -1,4 +1,4 @@
-"""`slipway doctor`: looks at every part, and lists the settings."""
+"""`slipway doctor`: checks every part, and lists the settings."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""What the command line's exit codes mean: the one place that says it."""
+"""The meaning of the command line's exit codes, defined only here."""
 
 from enum import IntEnum
 
@@ -51,5 +51,5 @@ def code_of(error: errors.SlipwayError) -> ExitCode:
 
 
 def listed() -> str:
-    """Return the table of exit codes as `slipway --help` shows it."""
+    """Return the table of exit codes for `slipway --help`."""
     return "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())

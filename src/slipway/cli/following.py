@@ -1,4 +1,4 @@
-"""Waiting for a flow run, with a line for every change of its rollout, and the exit code that its end deserves."""
+"""Waiting for a flow run, with a line for every change of its rollout, and the exit code of its end."""
 
 import time
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from slipway.domain.release.version import ReleaseState
 from slipway.errors import NotFound, OrchestratorUnavailable, TransientError
 
 LOOK_SECONDS = 1.0
-"""Time between two looks at the rollout while waiting."""
+"""Seconds between two reads of the rollout while waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release that was asked for."""
+    """A release that was requested."""
 
     model: str
     version: int
@@ -27,7 +27,7 @@ class Release:
 
 
 def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -> None:
-    """Wait for a release and exit with what became of it. Raises TransientError when it takes too long."""
+    """Wait for a release and exit with the code of its end. Raises TransientError if it takes too long."""
     state = _wait(release.run_id, release.model, timeout_seconds, quiet=as_json)
     record = _record(release.release_id)
     if record is None or record.state is ReleaseState.RELEASING:
@@ -37,7 +37,7 @@ def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -
 
 
 def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json: bool) -> None:
-    """Wait for a rollback and exit: OK when its run completed."""
+    """Wait for a rollback and exit: OK if its run completed."""
     state = _wait(run_id, model, timeout_seconds, quiet=as_json)
     status = wiring.rollouts().load(model)
     reason = status.reason if status else ""
@@ -79,7 +79,7 @@ def _record(release_id: str) -> ReleaseRecord | None:
 
 
 def conclude(record: ReleaseRecord, *, as_json: bool) -> None:
-    """Say how a release ended, and exit with REFUSED where it was not promoted."""
+    """Print how a release ended, and exit with REFUSED if it was not promoted."""
     if as_json:
         facts = ("release_id", "model", "version", "state", "reason", "replaced", "started_at", "ended_at")
         output.say_json({name: getattr(record, name) for name in facts})
@@ -91,7 +91,7 @@ def conclude(record: ReleaseRecord, *, as_json: bool) -> None:
 
 
 def conclude_nothing(release: Release, state: str, reason: str, *, as_json: bool) -> None:
-    """Say how a run ended that decided nothing: it waits for a person or for data, or it died."""
+    """Print how a run ended without a decision: it waits for a person or for data, or it failed."""
     waits = state in {"Suspended", "Paused"}
     if as_json:
         facts = {"release_id": release.release_id, "run_id": release.run_id, "state": state, "reason": reason}

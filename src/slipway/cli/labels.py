@@ -1,4 +1,4 @@
-"""`slipway labels`: tell which answers turned out to be wrong, once the truth is known."""
+"""`slipway labels`: record which answers were wrong, once the truth is known."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ STANDARD_INPUT = "-"
 PROBLEMS_SHOWN = 10
 
 Rows = Iterator[tuple[int, object]]
-"""Line number, and what the line holds: a mapping, or the line itself where it is none."""
+"""Line number, and the line's content: a mapping, or the line itself if it is none."""
 
 
 def labels(
@@ -52,7 +52,7 @@ def labels(
 
 
 def _read(model: str, file: str) -> Iterator[Label]:
-    """Yield the labels of a file; raise DataBroken at its end where any row can't be used."""
+    """Yield the labels of a file; raise DataBroken at its end if any row can't be used."""
     problems, rows = [], 0
     with _opened(file) as lines:
         for line, row in _rows(file, lines):
@@ -69,7 +69,7 @@ def _read(model: str, file: str) -> Iterator[Label]:
 
 @contextmanager
 def _opened(file: str) -> Iterator[TextIO]:
-    """Give the text of a file, or of standard input."""
+    """Yield the text of a file, or of standard input."""
     try:
         # a byte order mark, as spreadsheets write it, is no part of the header
         if file == STANDARD_INPUT:

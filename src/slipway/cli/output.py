@@ -1,4 +1,4 @@
-"""What commands print: tables and lines for people, JSON for scripts, errors as one block on standard error."""
+"""Output of commands: tables and lines for people, JSON for scripts, errors as one block on standard error."""
 
 import dataclasses
 import json
@@ -13,13 +13,13 @@ import typer
 from slipway.errors import SlipwayError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-"""The option that every command with an answer has."""
+"""The option of every command that prints a result."""
 
 Row = Sequence[str]
 
 
 def say(text: str) -> None:
-    """Print a line for people; characters that steer a terminal are shown, not sent."""
+    """Print a line for people; control characters are shown, not sent."""
     sys.stdout.write(plain(text) + "\n")
     sys.stdout.flush()
 
@@ -49,7 +49,7 @@ def moment(unix_seconds: float | None, otherwise: str = "") -> str:
 
 
 def error_block(error: SlipwayError) -> str:
-    """Return an error as people read it: four labelled parts."""
+    """Return an error as text: four labelled parts."""
     lines = [f"error: {plain(error.what)}"]
     for label, text in (("seen", error.seen), ("expected", error.expected), ("next", error.do)):
         first, *rest = plain(text).rstrip().split("\n")
@@ -65,7 +65,7 @@ def error_json(error: SlipwayError, code: int) -> str:
 
 
 def plain(text: str) -> str:
-    r"""Return text that can't steer a terminal.
+    r"""Return text with control characters escaped.
 
     >>> plain("a\x1b[31mb")
     'a\\x1b[31mb'

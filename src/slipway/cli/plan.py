@@ -1,4 +1,4 @@
-"""`slipway plan`: what a release spec's steps will see, how long they take, and which steps would do better."""
+"""`slipway plan`: what a release spec's steps will find, how long they take, and which steps would be better."""
 
 import math
 import re
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 MEASURED_SECONDS = 3.0
-"""How long requests are counted for where their rate is not given."""
+"""Seconds for which requests are counted if their rate is not given."""
 WIDTH = 110
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SUBTLE = 1.2
-"""A ratio that is drawn beside those that are told of."""
+"""A ratio that is drawn in addition to those that are reported."""
 PLOTS = (".svg", ".png")
 
 
@@ -102,7 +102,7 @@ def _spec(word: str) -> "ReleaseSpec":
 
 
 def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
-    """Return the spec as the router in front of its model can follow it, and what that changes."""
+    """Return the spec fitted to the router of its model, and the changes."""
     from slipway import wiring
     from slipway.domain.spec.fitting import fit_spec
     from slipway.errors import SlipwayError
@@ -148,7 +148,7 @@ def _counted(model: str) -> tuple[float, float]:
 
 
 def _at_work(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
-    """Return how many requests are at work at once: as given, or as autoscalers measure it; None: unknown."""
+    """Return the requests in flight: as given, or as autoscalers measure them; None: unknown."""
     from slipway.domain.rollout.scaling import IN_FLIGHT, in_flight
 
     if answer_milliseconds is not None:
@@ -176,7 +176,7 @@ def _unknown(why: str) -> typer.BadParameter:
 
 
 def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Requirements | None":
-    """Return what is asked for; a ratio alone: within the spec's steps; a time alone: a doubling."""
+    """Return the requirements; with only a ratio: within the spec's steps; with only a time: a doubling."""
     from slipway.domain.forecast import Requirements
 
     if ratio is None and within is None:
@@ -200,7 +200,7 @@ def _seconds(text: str) -> float:
 
 
 def _checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
-    """Return a value made of options; what it refuses becomes a usage error that names the option."""
+    """Return a value built from options; a ValueError becomes a usage error that names the option."""
     try:
         return make()
     except ValueError as error:

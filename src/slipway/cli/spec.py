@@ -76,7 +76,7 @@ def schema() -> None:
 
 
 def _path(spec: str) -> Path:
-    """Return the file that a word means: a file, or a model with a spec."""
+    """Return the file for an argument: a file, or a model with a spec."""
     from slipway.settings import settings
     from slipway.specs import names
 

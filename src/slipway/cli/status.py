@@ -1,4 +1,4 @@
-"""`slipway status`: what runs, and where each model stands."""
+"""`slipway status`: what runs, and the state of each model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ def _names(model: str | None) -> list[str]:
 
 
 def _model(name: str) -> dict[str, Any]:
-    """Return where a model stands, from the rollout's status and the target alone: both are on this machine."""
+    """Return a model's state, only from the rollout's status and the target."""
     from slipway import wiring
 
     rollout, weights = wiring.rollouts().load(name), _weights(name)
@@ -80,7 +80,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _champion(model: str) -> int | None:
-    """Return the registry's champion; None: none, or the registry does not answer (its part says so)."""
+    """Return the registry's champion; None: none, or the registry does not answer (its part shows that)."""
     from slipway import wiring
     from slipway.domain.release.version import CHAMPION
     from slipway.errors import NotFound, RegistryUnavailable

@@ -1,4 +1,4 @@
-"""`slipway target`: where models serve, and taking one away from there."""
+"""`slipway target`: the models that are served, and removing one."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from slipway.cli.completing import models
 
 app = typer.Typer(name="target", help="Where models serve.", no_args_is_help=True)
 SECONDS = 60.0
-"""How long taking a model away may hold its lease."""
+"""Seconds that removing a model may hold its lease."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`slipway webhook`: MLflow's webhook that tells of new versions at once. Without it, the schedule finds them."""
+"""`slipway webhook`: MLflow's webhook that reports new versions at once. Without it, the schedule finds them."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from slipway.cli import output
 
 NAME = "slipway"
-"""What our webhook is called in MLflow."""
+"""The name of our webhook in MLflow."""
 
 app = typer.Typer(name="webhook", help="MLflow's webhook that starts releases at once.", no_args_is_help=True)
 
@@ -50,7 +50,7 @@ def remove(*, as_json: output.AsJson = False) -> None:
 
 
 def _secret() -> str:
-    """Return the shared secret; raises SettingsError when there is none yet."""
+    """Return the shared secret; raises SettingsError if there is none yet."""
     from slipway.errors import SettingsError
     from slipway.settings import settings
 
