@@ -1,1 +1,1 @@
-"""The webhook receiver: takes MLflow's word that there is something new, and asks for a release."""
+"""The webhook receiver: accepts MLflow's events about new versions, and requests releases."""

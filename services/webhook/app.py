@@ -1,6 +1,6 @@
 """The receiver: POST /webhooks/mlflow, GET /healthz.
 
-An event only says "look now": what counts is read from the registry, and `reconcile` finds what got lost on the way.
+An event is only a trigger: the version is read from the registry, and `reconcile` finds lost events.
 Every request leaves one log line, without its body and without any secret.
 """
 
@@ -23,7 +23,7 @@ from slipway.domain.release.version import ModelVersion
 log = logging.getLogger("slipway.webhook")
 
 BODY_SECONDS = 5.0
-"""How long a body may take to arrive."""
+"""Seconds that a body may take to arrive."""
 
 
 def create_app(
@@ -56,17 +56,17 @@ def create_app(
 
 
 async def healthy() -> dict[str, str]:
-    """Say that the receiver answers."""
+    """Report that the receiver answers."""
     return {"state": "ok"}
 
 
 class Receiver:
-    """Takes deliveries: checks them, and asks for a release of what they announce."""
+    """Checks deliveries, and requests a release of the version that they announce."""
 
     def __init__(
         self, secret: str, submissions: Submissions, max_age_seconds: float, clock: Callable[[], float]
     ) -> None:
-        """Remember nothing yet."""
+        """Store nothing yet."""
         self._secret, self._submissions = secret, submissions
         self._max_age_seconds, self._clock = max_age_seconds, clock
         self._seen = Seen()
@@ -83,7 +83,7 @@ class Receiver:
         if created is None:
             reason = "only model_version.created starts a release"
             return _answer(delivery.id, Result(status=200, state="ignored", reason=reason))
-        # remembered for as long as its timestamp would be accepted again
+        # stored for as long as its timestamp would be accepted again
         if not self._seen.claim(delivery.id, now=window.now, until=delivery.sent_at + self._max_age_seconds + 1):
             return _answer(delivery.id, Result(status=200, state="duplicate", reason="this delivery was taken before"))
         result = await self._submissions.run(created, lambda late: self._settle(delivery.id, late))
@@ -96,7 +96,7 @@ class Receiver:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the raw body; raise Rejected for one that is too large, before it is read whole, or does not arrive."""
+    """Return the raw body; raise Rejected for one that does not arrive, or is too large, before all is read."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -113,7 +113,7 @@ async def _body(request: Request) -> bytes:
 
 def _answer(delivery_id: str, result: Result) -> JSONResponse:
     level = logging.WARNING if result.failed else logging.INFO
-    words = " ".join((result.run_id or result.reason).split())  # one line, whatever a message holds
+    words = " ".join((result.run_id or result.reason).split())  # one line, whatever is in a message
     log.log(level, "delivery %s: %s %s: %s", delivery_id, result.status, result.state, words)
     content = {"state": result.state, "reason": result.reason, "run_id": result.run_id}
     return JSONResponse({key: value for key, value in content.items() if value}, result.status)

@@ -1,4 +1,4 @@
-"""What an MLflow event says, as far as it matters here. Pure."""
+"""The content of an MLflow event, as far as it is used here. Pure."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ class _Named(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created:
-    """A new version, by name and number: all that is believed of an event. The registry says the rest."""
+    """A new version, by name and number: nothing else of an event is trusted. The rest is read from the registry."""
 
     model: str
     version: str

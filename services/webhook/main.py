@@ -1,4 +1,4 @@
-"""Runs the receiver: `python -m services.webhook.main`. Where things are comes from the settings."""
+"""Runs the receiver: `python -m services.webhook.main`. Addresses are from the settings."""
 
 import logging
 import sys
@@ -18,9 +18,9 @@ WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def webhook_secret() -> str:
-    """Return the secret shared with MLflow, from SLIPWAY_WEBHOOK_SECRET or the file that `slipway up` makes.
+    """Return the secret shared with MLflow, from SLIPWAY_WEBHOOK_SECRET or the file that `slipway up` creates.
 
-    Raises SettingsError where there is none.
+    Raises SettingsError if there is none.
     """
     here = settings()
     if here.webhook_secret is not None and here.webhook_secret.get_secret_value():
@@ -42,7 +42,7 @@ def webhook_secret() -> str:
 def receiver() -> FastAPI:
     """Return the application with this machine's registry and orchestrator behind it. Raises SettingsError."""
     registry = wiring.registry()
-    wiring.orchestrator()  # imported now, not within the first delivery's second
+    wiring.orchestrator()  # imported now, not within the second that the first delivery has
 
     def submit(version: ModelVersion) -> str:
         return submit_release(version, trigger="webhook")
@@ -51,9 +51,9 @@ def receiver() -> FastAPI:
 
 
 def main() -> int:
-    """Serve until told to stop; return the exit code."""
+    """Serve until a signal to stop; return the exit code."""
     logging.basicConfig(level=logging.INFO, format=WORDS)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per delivery is ours
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line per delivery, our own, is enough
     try:
         app = receiver()
     except SlipwayError as error:

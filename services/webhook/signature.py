@@ -1,4 +1,4 @@
-"""Whether a delivery is MLflow's, untouched and recent: HMAC-SHA256 over the raw bytes. Pure.
+"""Whether a delivery is MLflow's, unmodified and recent: HMAC-SHA256 over the raw bytes. Pure.
 
 MLflow follows the Standard Webhooks convention: `v1,<base64 of HMAC(secret, "id.timestamp.body")>`.
 Retries carry the id and the timestamp of the first try.
@@ -21,7 +21,7 @@ _TIMESTAMP_FORM = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event on its way: its retries carry the same id."""
+    """One delivery of an event: its retries have the same id."""
 
     id: str
     sent_at: float
@@ -35,11 +35,11 @@ class Window:
     now: float
     """Unix seconds."""
     max_age_seconds: float
-    """The furthest a timestamp may be from now, in both directions: clocks differ."""
+    """The largest difference of a timestamp from now, in both directions, because clocks differ."""
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, window: Window) -> Delivery:
-    """Return the delivery; raise Rejected with 401 when it is unsigned, forged or stale, 400 when malformed.
+    """Return the delivery; raise Rejected with 401 if it is unsigned, forged or stale, 400 if malformed.
 
     `headers` are looked up by their lower-case names.
     """
@@ -63,7 +63,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, window: Window)
 
 
 def sign(secret: str, delivery_id: str, timestamp: str, body: bytes) -> str:
-    """Return the signature header of a delivery, as MLflow makes it.
+    """Return the signature header of a delivery, as MLflow computes it.
 
     >>> sign("secret", "msg-1", "1700000000", b"{}")
     'v1,bxoCRqIU3K0tTdDuvhsXEfYxEVUqJmCYC9pDrP7Vkjs='

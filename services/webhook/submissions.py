@@ -1,4 +1,4 @@
-"""Asking for a release within a budget: MLflow gets its answer in time, the asking may go on after it."""
+"""Requesting a release within a time budget: MLflow gets its answer in time, the request may continue after it."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from slipway.errors import NotFound, PermanentError, TransientError
 log = logging.getLogger("slipway.webhook")
 
 BUDGET_SECONDS = 0.8
-"""What the registry and the orchestrator may take of the second in which MLflow is answered."""
+"""Seconds that the registry and the orchestrator may take, of the one second in which MLflow is answered."""
 WORKERS, WAITING_LIMIT = 4, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a delivery: the answer to MLflow, and the log's words."""
+    """The result of a delivery: the answer to MLflow, and the log's words."""
 
     status: int
     state: str
@@ -28,7 +28,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether the same delivery is welcome again."""
+        """Whether the same delivery is accepted again."""
         return self.status >= 400  # noqa: PLR2004 - HTTP's own border
 
 
@@ -36,15 +36,15 @@ class Submissions:
     """Looks versions up and submits them, on threads of its own."""
 
     def __init__(self, submit: Callable[[ModelVersion], str], lookup: Callable[[str, str], ModelVersion]) -> None:
-        """Take the two calls, which may block."""
+        """Store the two functions, which may block."""
         self._submit, self._lookup = submit, lookup
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="submit")
         self._waiting = 0
 
     async def run(self, created: Created, late: Callable[[Result], object]) -> Result:
-        """Return what came of it within the budget; else 202, and `late` is called with the outcome when it is there.
+        """Return the outcome if it is there within the budget; else 202, and `late` is called with the outcome later.
 
-        `late` is called on a worker's thread. With too many under way the answer is 503 at once.
+        `late` is called on a worker's thread. With too many in progress the answer is 503 at once.
         """
         if self._waiting >= WAITING_LIMIT:
             return Result(status=503, state="busy", reason=f"{WAITING_LIMIT} deliveries are under way")
@@ -58,7 +58,7 @@ class Submissions:
             return Result(status=202, state="accepted", reason=f"not done within {BUDGET_SECONDS:g} s; it goes on")
 
     def close(self) -> None:
-        """Take no more; what waits is dropped (`reconcile` finds it), what runs ends by its own time limits."""
+        """Accept no more; drop those that wait (`reconcile` finds them); running ones have their own time limits."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _done(self) -> None:
@@ -73,7 +73,7 @@ class Submissions:
             return Result(status=422, state="refused", reason=str(error))
         except TransientError as error:
             return Result(status=503, state="unavailable", reason=str(error))
-        except Exception as error:  # a delivery must not be lost to a mistake of ours: MLflow tries a 503 again
+        except Exception as error:  # a delivery must not be lost by a defect of ours: MLflow retries after a 503
             log.exception("a submission failed in an unexpected way")
             return Result(status=503, state="failed", reason=f"unexpected {type(error).__name__}; see the log")
         return Result(status=202, state="submitted", run_id=run_id)
