@@ -1,4 +1,4 @@
-"""Reconcile: what the webhook lost, and what a crash left behind."""
+"""Reconcile: releases that the webhook missed, and those that a crash interrupted."""
 
 from prefect import flow
 

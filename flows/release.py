@@ -1,4 +1,4 @@
-"""The release flow: one version, from the registry to all traffic, or stopped with a sentence that says why.
+"""The release flow: one version, from the registry to all traffic, or stopped with a sentence on the reason.
 
 The story itself is `slipway.usecases.release`. Here each of its steps is a task, and a release that is held suspends
 its flow run until a person answers.

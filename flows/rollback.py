@@ -1,4 +1,4 @@
-"""Rollback: take back what a person does not want to serve."""
+"""Rollback of a version at a person's request."""
 
 from typing import Annotated
 

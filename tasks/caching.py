@@ -29,7 +29,7 @@ def _key(names: tuple[str, ...]) -> Callable[[TaskRunContext, dict[str, Any]], s
 
 
 def content(value: object) -> str:
-    """Return what a value is about, as text: its digest where it has one."""
+    """Return a value's content as text: its digest if it has one."""
     digest = getattr(value, "digest", None)
     if digest is not None:
         return str(digest)

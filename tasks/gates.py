@@ -1,4 +1,4 @@
-"""The stages of a release before any traffic. Results are cached by content, where a stage depends on nothing else."""
+"""The stages of a release before any traffic. Results are cached by content if a stage depends on nothing else."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE

@@ -1,4 +1,4 @@
-"""Which failures of a task are tried again: those that may go away by themselves, and no others."""
+"""Which failures of a task are retried: only those that may disappear by themselves."""
 
 from typing import Any, TypedDict
 
@@ -10,7 +10,7 @@ from slipway.usecases.retrying import JITTER, PAUSES_SECONDS
 
 
 class Retried(TypedDict):
-    """The arguments of `@task` that say how it is retried."""
+    """The arguments of `@task` on retries."""
 
     retries: int
     retry_delay_seconds: list[float]
@@ -19,7 +19,7 @@ class Retried(TypedDict):
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed task may succeed when it is tried again."""
+    """Return whether a failed task may succeed if it is retried."""
     return isinstance(state.result(raise_on_failure=False), TransientError)
 
 
@@ -29,4 +29,4 @@ RETRIED = Retried(
     retry_jitter_factor=JITTER,
     retry_condition_fn=is_transient,
 )
-"""For tasks that may be done twice without harm."""
+"""For tasks that are idempotent."""

@@ -1,4 +1,4 @@
-"""The steps of a release that move traffic or write down what became of it, and what looks after rollouts between."""
+"""The steps of a release that move traffic or record its result, and those that handle rollouts between releases."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,7 +17,7 @@ clear_up = task(name="clear up", tags=["slipway"], cache_policy=NO_CACHE, **RETR
 warm_up = task(name="start revision", tags=["slipway", "rollout"], cache_policy=NO_CACHE)(start_revision)
 start_rollout = task(name="begin rollout", tags=["slipway", "rollout"], cache_policy=NO_CACHE)(begin_rollout)
 roll_out = task(name="roll out", tags=["slipway", "rollout"], cache_policy=NO_CACHE)(drive_rollout)
-"""One task, not one per step: between two looks nothing waits for Prefect's server."""
+"""One task, not one per step, so that looks do not wait for Prefect's server."""
 record = task(name="record", tags=["slipway"], cache_policy=NO_CACHE, **RETRIED)(record_release)
 take_back = task(
     name="take back", task_run_name="take back {model}", tags=["slipway", "rollout"], cache_policy=NO_CACHE

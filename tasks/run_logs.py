@@ -6,14 +6,14 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 OURS = "slipway"
-"""Logger above all of Slipway's."""
+"""Parent of all of Slipway's loggers."""
 
 
 class RunLogHandler(logging.Handler):
-    """Hands log records to the logger of the run in this thread; without a run, to the root logger."""
+    """Forwards log records to the logger of the run in this thread; without a run, to the root logger."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass one record on."""
+        """Forward one record."""
         try:
             get_run_logger().log(record.levelno, record.getMessage())
         except MissingContextError:  # a thread of ours, or a use case outside of any run
@@ -23,7 +23,7 @@ class RunLogHandler(logging.Handler):
 
 
 def show_logs_in_runs() -> None:
-    """Begin to hand on what Slipway logs from level INFO on; doing it twice changes nothing."""
+    """Begin to forward Slipway's log from level INFO on; a second call changes nothing."""
     ours = logging.getLogger(OURS)
     if not any(isinstance(handler, RunLogHandler) for handler in ours.handlers):
         ours.addHandler(RunLogHandler())

@@ -1,4 +1,4 @@
-"""Runs the steps of a release as Prefect tasks: each shows in Prefect's UI with its state, logs and retries."""
+"""Runs the steps of a release as Prefect tasks: each is visible in Prefect's UI with its state, logs and retries."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -15,7 +15,7 @@ T = TypeVar("T")
 TASKS: dict[Callable[..., Any], Task[..., Any]] = {
     one.fn: one for module in (gates, rollouts) for one in vars(module).values() if isinstance(one, Task)
 }
-"""By the step that each runs."""
+"""Tasks by the step that each runs."""
 
 
 class TaskRunner:
@@ -26,9 +26,9 @@ class TaskRunner:
         return cast("T", TASKS[step](*args, **kwargs))
 
     def submit(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Begin to run a step as a task of the flow's task runner."""
+        """Start a step as a task of the flow's task runner."""
         return TASKS[step].submit(*args, **kwargs)
 
     def wait(self, futures: list[Future[Any]]) -> None:
-        """Wait until all of these have ended, whatever came of them."""
+        """Wait until all of these have ended, successfully or not."""
         wait([one for one in futures if isinstance(one, PrefectFuture)])
