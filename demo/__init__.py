@@ -1,1 +1,1 @@
-"""The demo: four versions of one model travel from the registry into live traffic, and the story must go as told."""
+"""The demo: four versions of one model are released from the registry to live traffic, with expected results."""

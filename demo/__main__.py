@@ -1,4 +1,4 @@
-"""`make demo`: play the story, say how it ended. Exit code 0: as told; 1: not; 130: interrupted."""
+"""`make demo`: run the story and report its result. Exit code 0: as expected; 1: not; 130: interrupted."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NOT_AS_TOLD, INTERRUPTED = 1, 130
 
 
 def main() -> int:
-    """Play the story from a fresh folder and leave nothing running, unless KEEP=1 asks for it."""
+    """Run the story from a fresh folder and leave nothing running, unless KEEP=1 is set."""
     home.point_environment_here()
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console()

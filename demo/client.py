@@ -2,9 +2,10 @@
 
     python -m demo.client FOLDER ADDRESS REQUESTS_PER_SECOND
 
-It works in FOLDER: `rows.json` says what it sends, `answers-N.json` what version N says of each row, `traffic.json` is
-its tally. When its standard input closes, it sends no more, waits for what is under way, and ends: it never outlives
-whoever started it. Its rate is open-loop: a slow answer delays no other request, and a slow machine drops none.
+It works in FOLDER: `rows.json` is what it sends, `answers-N.json` the answers of version N to each row, `traffic.json`
+is its tally. When its standard input closes, it sends no more, waits for requests in flight, and ends: it never
+outlives its parent process. Its rate is open-loop: a slow answer delays no other request, and a slow machine drops
+none.
 """
 
 import asyncio
@@ -26,13 +27,13 @@ from demo.tally import Ending, Tally
 from slipway_interface.headers import RESCUED, REVISION
 
 ODD_EVERY = 33
-"""Every so many-th request is of the odd kind: 3 %."""
+"""Interval of requests of the odd kind: 3 %."""
 TIMEOUT_SECONDS = 10.0
-"""An answer that takes longer is none."""
+"""A request without an answer after this has failed."""
 WRITE_SECONDS = 0.5
-"""The revision that was asked first and could not answer, where another one did."""
+"""The revision that was tried first and could not answer, if another one did."""
 FROM_A_SERVICE = "x-envoy-upstream-service-time"
-"""Envoy adds it to every answer that came from behind it; its own errors lack it."""
+"""Envoy adds it to every answer of an upstream; its own errors lack it."""
 OK, SERVER_ERROR = 200, 500
 
 Send = Callable[[bytes], Awaitable[httpx.Response]]
@@ -50,7 +51,7 @@ class Request:
 
 
 class Requests:
-    """The rows as requests, over and over, each odd one in its place."""
+    """The rows as requests, in a cycle, with each odd one in its place."""
 
     def __init__(self, rows: dict[str, list[list[float]]]) -> None:
         """Prepare every body once: the client costs little while it runs. `rows`: `live` and `odd`, of equal length."""
@@ -64,7 +65,7 @@ class Requests:
 
 
 class Checker:
-    """Knows what every version says of every row, from the trained models themselves."""
+    """The answers of every version to every row, from the trained models themselves."""
 
     def __init__(self, folder: Path) -> None:
         """Read `answers-N.json` from the folder when version N first answers."""
@@ -72,7 +73,7 @@ class Checker:
         self._known: dict[str, dict[str, list[int | None]]] = {}
 
     def ending(self, request: Request, response: httpx.Response) -> tuple[Ending, int | None, str]:
-        """Return how a request ended, who answered, and what was wrong."""
+        """Return how a request ended, which version answered, and what was wrong."""
         revision = response.headers.get(REVISION, "")
         if not revision or FROM_A_SERVICE not in response.headers:
             return Ending.LOST, None, f"status {response.status_code} of the router's own: {response.text[:200]}"
@@ -97,7 +98,7 @@ class Client:
     """Sends, checks and counts."""
 
     def __init__(self, requests: Requests, checker: Checker, send: Send) -> None:
-        """Keep what to send, what to expect, and how to send."""
+        """Store what to send, what to expect, and how to send."""
         self.tally = Tally()
         self._requests, self._checker, self._send = requests, checker, send
         self._under_way: set[asyncio.Task[None]] = set()
@@ -151,7 +152,7 @@ async def _work(folder: Path, address: str, rate: float) -> None:
     stopped = await _closing_stdin()
     rows = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-    patience = httpx.Timeout(TIMEOUT_SECONDS, pool=None)  # waiting for a free connection is the client's own affair
+    patience = httpx.Timeout(TIMEOUT_SECONDS, pool=None)  # a wait for a free connection is not the server's delay
     async with httpx.AsyncClient(limits=limits, timeout=patience, trust_env=False) as http:
         headers = {"content-type": "application/json"}
         client = Client(Requests(rows), Checker(folder), lambda body: http.post(address, content=body, headers=headers))
@@ -164,7 +165,7 @@ async def _work(folder: Path, address: str, rate: float) -> None:
 
 
 async def _closing_stdin() -> asyncio.Event:
-    """Return an event that is set once nobody holds the other end of our standard input."""
+    """Return an event that is set once the other end of our standard input is closed."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     held = sys.stdin.fileno()

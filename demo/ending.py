@@ -1,4 +1,4 @@
-"""How the story ended: what became of every version, what the client saw, and whether it went as told."""
+"""The result of the story: the outcome of every version, the client's counts, and whether they are as expected."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -18,9 +18,10 @@ TOLD = {
     3: ReleaseState.ROLLED_BACK,
     4: ReleaseState.STOPPED,
 }
-"""What is to become of each version."""
+"""The expected outcome of each version."""
 FAILS_LIVE = 3
-"""The one version that may fail, because live requests bring what no gate has seen; the one before it answers then."""
+"""The only version that may fail, because live requests contain rows that no gate has seen; then its predecessor
+answers."""
 SERVES_LAST = 2
 
 
@@ -31,7 +32,7 @@ class Released:
     record: ReleaseRecord
     lead_time: LeadTime
     report: str
-    """Where its page lies."""
+    """Path of its page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Ending:
 
     @property
     def problems(self) -> list[str]:
-        """Return what did not go as told, one sentence each; empty: all did."""
+        """Return what was not as expected, one sentence each; empty: everything was."""
         return [*_releases(self.releases), *_client(self.counts), *_rescues(self), *_history(self.history)]
 
     def summary(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def _counted_errors(record: ReleaseRecord) -> int:
 
 
 def _rescues(story: Ending) -> list[str]:
-    """Compare whom the client saw answered for with what the judge counted: every failure was somebody's to see."""
+    """Compare the rescues that the client saw with the judge's counts: every failure must be in both."""
     problems = [
         f"version {version} had to be answered for {number:,} times; only version {FAILS_LIVE} was to fail"
         for version, number in story.counts.rescued.items()

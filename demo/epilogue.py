@@ -1,4 +1,4 @@
-"""What is said at the end: what served when and why, what became of the requests, where to read on."""
+"""The text at the end: what served when and why, the results of the requests, where to read more."""
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -27,7 +27,7 @@ def tell(console: Console, ending: Ending) -> None:
 
 
 def served(ending: Ending) -> RenderableType:
-    """Return what became of every version; times are minutes and seconds since the beginning."""
+    """Return the outcome of every version; times are minutes and seconds since the beginning."""
     table = Table(box=box.SIMPLE_HEAD, header_style=view.FAINT)
     table.add_column("version", justify="right")
     table.add_column("became", no_wrap=True)
@@ -55,7 +55,7 @@ def times(releases: tuple[Released, ...]) -> RenderableType:
 
 
 def requests(ending: Ending) -> Text:
-    """Return what became of the client's requests, in one sentence."""
+    """Return the results of the client's requests, in one sentence."""
     counts = ending.counts
     failed = [f"{number:,} failures of version {version} seen" for version, number in counts.failed.items()]
     rescued = [
@@ -70,7 +70,7 @@ def requests(ending: Ending) -> Text:
 
 
 def verdict(ending: Ending) -> Text:
-    """Return whether the story went as told."""
+    """Return whether the story went as expected."""
     took = f"{ending.seconds:.0f} s, of which the stack took {ending.stack_seconds:.0f} s to come up"
     if not ending.problems:
         return Text(f"The story went as told, in {took}.", style="bold green")
@@ -79,7 +79,7 @@ def verdict(ending: Ending) -> Text:
 
 
 def kept(console: Console, here: Settings) -> None:
-    """Say where everything is when the stack stays up, and how it ends."""
+    """Describe where everything is if the stack stays up, and how to stop it."""
     console.print(f"\nMLflow      {here.mlflow}", highlight=False)
     console.print(f"Prefect     {here.prefect.removesuffix('/api')}", highlight=False)
     console.print(f"front door  {here.front_door}/digits/v2/models/digits/infer", highlight=False)

@@ -1,4 +1,4 @@
-"""The demo's own folder: fresh every time, and never one that holds anything else."""
+"""The demo's own folder: fresh every time, and never one with other content."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ MARKER = ".made-by-the-demo"
 
 
 def point_environment_here() -> None:
-    """Say where the demo works, unless the environment says so already; before anything reads the settings."""
+    """Set the demo's folder, unless the environment has one already; before anything reads the settings."""
     os.environ.setdefault("SLIPWAY_HOME", str(ROOT / ".slipway" / "demo"))
     os.environ.setdefault("SLIPWAY_MODELS", str(ROOT / "deployments" / "models"))
 
 
 def is_left_over(home: Path) -> bool:
-    """Say whether an earlier demo left this folder; raise SettingsError when somebody else did."""
+    """Return whether an earlier demo created this folder; raise SettingsError if it is not the demo's."""
     if not home.exists() or not any(home.iterdir()):
         return False
     if (home / MARKER).exists():
@@ -32,7 +32,7 @@ def is_left_over(home: Path) -> bool:
 
 
 def make_fresh(home: Path) -> None:
-    """Empty the folder, and mark it as the demo's. What ran in it must have ended."""
+    """Empty the folder, and mark it as the demo's. No process may run in it."""
     if home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True)

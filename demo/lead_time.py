@@ -19,13 +19,13 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadTime:
-    """Seconds from registration to decision, and what they were spent on."""
+    """Seconds from registration to decision, by what they were spent on."""
 
     total: float
     evidence: float
-    """In which live requests were waited for: shadow and the canary's steps."""
+    """Wait for live requests: shadow and the canary's steps."""
     stages: dict[str, float]
-    """By stage, in order. Gates run side by side: they may add up to more than the total."""
+    """By stage, in order. Gates run in parallel: they may add up to more than the total."""
 
     @property
     def overhead(self) -> float:
@@ -52,5 +52,5 @@ def lead_time(record: ReleaseRecord, registered_at: float) -> LeadTime:
 
 
 def _took(stage: StageRecord, release_began: float) -> float:
-    """Return a stage's seconds; a result that an earlier release left in the cache took none."""
+    """Return a stage's seconds; a result from an earlier release's cache took none."""
     return stage.ended_at - stage.started_at if stage.started_at >= release_began else 0.0

@@ -1,4 +1,4 @@
-"""The four versions of `digits`: how each is trained, and how it gets into MLflow. scikit-learn's own parts only."""
+"""The four versions of `digits`: how each is trained, and registered in MLflow. Only with scikit-learn's own parts."""
 
 import os
 from collections.abc import Callable
@@ -26,9 +26,9 @@ class Recipe:
 
     version: int
     title: str
-    """What it is, for people."""
+    """Description for people."""
     rows: slice
-    """The rows that it learns from."""
+    """The training rows."""
     build: Callable[[], Any]
     """Returns the untrained estimator."""
 
@@ -40,12 +40,12 @@ class Trained:
     recipe: Recipe
     estimator: Any
     accuracy: float
-    """Share of the validation rows that it gets right."""
+    """Its accuracy on the validation rows."""
 
     def answers(self, pixels: "pd.DataFrame") -> list[int | None]:
-        """Return what it says of every row; None for all of them where it fails on this kind of row.
+        """Return its prediction for every row; None for all of them if it fails on this kind of row.
 
-        One call suffices to know: the odd rows all have a pixel under zero.
+        One call is enough: all odd rows have a pixel below zero.
         """
         try:
             with np.errstate(invalid="ignore"):
@@ -56,7 +56,7 @@ class Trained:
 
 
 def _first_try() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
-    """Give labels alone, as the others do: clients of probabilities would miss them from version 2 on."""
+    """Return only labels, as the others do: otherwise clients of probabilities would miss them from version 2 on."""
     from sklearn.svm import LinearSVC
 
     return LinearSVC(C=0.0005, random_state=0)
@@ -69,7 +69,7 @@ def _support_vectors() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
 
 
 def _square_roots() -> Any:  # noqa: ANN401 - scikit-learn is untyped for us
-    """Level ink out by square roots: as good on every validation row, and without an answer for a pixel under zero."""
+    """Transform pixels by square roots: as good on every validation row, but it fails for a pixel below zero."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
     from sklearn.svm import SVC
@@ -96,7 +96,7 @@ def train(recipe: Recipe, digits: Digits) -> Trained:
 def register(trained: Trained, digits: Digits, uri: str, model: str = MODEL) -> int:
     """Log the model to an MLflow server and register it as the next version of `model`; return its number.
 
-    Through the server's REST API, for only that fires webhooks. Serialized with skops: loading it runs no code.
+    Through the server's REST API, because only that triggers webhooks. Serialized with skops: loading it runs no code.
     """
     import mlflow
     import sklearn
@@ -106,7 +106,7 @@ def register(trained: Trained, digits: Digits, uri: str, model: str = MODEL) -> 
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     mlflow.set_tracking_uri(uri)
     example = digits.pixels[trained.recipe.rows].head(EXAMPLE_ROWS)
-    # MLflow tells of every step on stderr, in the middle of the view
+    # MLflow logs every step to stderr, in the middle of the view
     with redirect_stderr(StringIO()):
         mlflow.set_experiment(EXPERIMENT)
         with mlflow.start_run(run_name=f"{model}: {trained.recipe.title}"):
@@ -117,7 +117,7 @@ def register(trained: Trained, digits: Digits, uri: str, model: str = MODEL) -> 
                 registered_model_name=model,
                 signature=infer_signature(example, trained.estimator.predict(example)),
                 input_example=example,
-                # said outright: MLflow would find it out by loading the model in another process, which takes seconds
+                # given explicitly: MLflow would infer it by loading the model in another process, which takes seconds
                 pip_requirements=[f"scikit-learn=={sklearn.__version__}", f"numpy=={np.__version__}", "skops"],
             )
     return int(logged.registered_model_version)

@@ -1,4 +1,4 @@
-"""The last screen of the story as an SVG: what README shows."""
+"""The last screen of the story as an SVG, for the README."""
 
 import io
 import re
@@ -16,12 +16,12 @@ NOTES = 6
 
 
 def write(seen: Seen, ending: Ending, path: Path) -> None:
-    """Write the screen as it was at the end, with what became of the requests below it."""
+    """Write the final screen, with the results of the requests below it."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(view.screen(seen, NOTES))
     console.print(epilogue.served(ending))
     console.print(epilogue.requests(ending))
     console.print(epilogue.verdict(ending))
     picture = console.export_svg(title="make demo")
-    # rich names fonts on a server of others: the reader's own monospaced font will do
+    # rich links to fonts on an external server: the reader's own monospaced font is enough
     path.write_text(re.sub(r"@font-face\s*{.*?}", "", picture, flags=re.DOTALL), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Handwritten digits, split once: rows to train on, rows that gates judge with, rows that the client sends."""
+"""Handwritten digits, split once: rows for training, rows for the gates, rows that the client sends."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ TRAIN, VALIDATION, LIVE = slice(0, 1077), slice(1077, 1437), slice(1437, 1797)
 PIXELS = tuple(f"pixel_{number}" for number in range(64))
 LABEL = "digit"
 DARK_LEVEL = 0.5
-"""What a scanner with dark-level correction takes off every pixel: blank paper then reads slightly under zero."""
+"""The offset that a scanner with dark-level correction subtracts from every pixel: blank paper is then slightly below
+zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Digits:
 
 
 def load() -> Digits:
-    """Read the digits that come with scikit-learn."""
+    """Read the digits that are part of scikit-learn."""
     from sklearn.datasets import load_digits
 
     frame = load_digits(as_frame=True).frame

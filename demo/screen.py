@@ -1,4 +1,4 @@
-"""Where the view goes: one live picture in a terminal, lines elsewhere."""
+"""Output of the view: one live picture in a terminal, lines elsewhere."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,11 +12,11 @@ from demo.watch import Seen
 
 FRAMES_PER_SECOND = 4
 ABOVE_THE_LOG = 24
-"""Screen lines that everything but the log takes at most, in a terminal of 100 columns."""
+"""Most screen lines that everything except the log needs, in a terminal of 100 columns."""
 
 
 class Screen(Protocol):
-    """Shows what was seen."""
+    """Shows what the watch saw."""
 
     def show(self, seen: Seen) -> None:
         """Show it, from any thread."""
@@ -27,7 +27,7 @@ class Screen(Protocol):
         ...
 
     def __exit__(self, kind: type[BaseException] | None, no: BaseException | None, at: TracebackType | None) -> None:
-        """Show the last picture and leave it."""
+        """Show the last picture and end."""
         ...
 
 
@@ -60,7 +60,7 @@ class LiveScreen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Draw once more and leave the picture there."""
+        """Draw once more and keep the picture."""
         self._live.stop()
 
     def _picture(self) -> RenderableType:
@@ -73,7 +73,7 @@ class LineScreen:
     """A line for everything new."""
 
     def __init__(self, console: Console) -> None:
-        """Keep where lines go."""
+        """Store the output for lines."""
         self._console = console
         self._seen = Seen()
 
@@ -88,7 +88,7 @@ class LineScreen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End; there is nothing to put away."""
+        """End; there is nothing to release."""
 
 
 def news(before: Seen, after: Seen) -> list[str]:

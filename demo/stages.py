@@ -1,4 +1,4 @@
-"""What a release is doing while its gates are at work: its task runs, read from Prefect's API."""
+"""The progress of a release while its gates run: its task runs, read from Prefect's API."""
 
 import re
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class StageSeen:
 
     @property
     def ended(self) -> bool:
-        """Whether it will not go on."""
+        """Whether it has ended."""
         return self.state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -37,7 +37,7 @@ class RunSeen:
     run_id: str
     state: str
     message: str = ""
-    """What its state says; where it failed, why."""
+    """The message of its state; after a failure, the reason."""
     stages: tuple[StageSeen, ...] = ()
 
     @property
@@ -50,7 +50,7 @@ class Releases:
     """Looks releases up in Prefect."""
 
     def __init__(self, api: str) -> None:
-        """Keep the API's address; nothing is sent."""
+        """Store the API's address; nothing is sent."""
         self._http = httpx.Client(base_url=api, timeout=5, trust_env=False)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Releases:
                 {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}, "sort": "EXPECTED_START_TIME_ASC", "limit": 200},
             )
         except (httpx.HTTPError, ValueError):
-            return None  # what is shown is a moment old then
+            return None  # then the display is slightly old
         return seen(runs[0], tasks)
 
     def _post(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ class Releases:
 
 
 def seen(run: dict[str, Any], tasks: list[dict[str, Any]]) -> RunSeen:
-    """Return a flow run and its task runs, as Prefect's API describes them, in our words."""
+    """Return a flow run and its task runs from Prefect's API as our types."""
     state = run.get("state") or {}
     begun = sorted((task for task in tasks if task.get("start_time")), key=lambda task: str(task["start_time"]))
     return RunSeen(
@@ -98,7 +98,7 @@ def _stage(task: dict[str, Any]) -> StageSeen:
 
 
 def _seconds(task: dict[str, Any]) -> float:
-    """Return the time from the task's first start to its end; to Prefect's own estimate where it still runs."""
+    """Return the time from the task's first start to its end; to Prefect's own estimate if it still runs."""
     if task.get("end_time"):
         began, ended = (datetime.fromisoformat(str(task[name])) for name in ("start_time", "end_time"))
         return (ended - began).total_seconds()

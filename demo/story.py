@@ -23,20 +23,20 @@ from slipway.specs import find_spec
 from slipway.stack.secrets import webhook_secret
 
 RELEASE_SECONDS = 240.0
-"""How long one release may take before the story gives up; it takes about 60 s on two cores."""
+"""Time limit of one release in the story; it takes about 60 s on two cores."""
 FIRST_ANSWERS = 20
-"""The client's answers that must be there before the second version is registered."""
+"""The number of client's answers before the second version is registered."""
 CLIENT_SECONDS = 30.0
 WEBHOOK = "slipway"
 
 
 class StoryStuck(PermanentError):
-    """The story does not go on."""
+    """The story can't continue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who takes part."""
+    """The parts of the story."""
 
     here: Settings
     watch: Watch
@@ -44,10 +44,10 @@ class Cast:
 
 
 def play(cast: Cast) -> Ending:
-    """Play the whole story on a stack of its own, which stays up. Raises SlipwayError when it can't go on."""
+    """Run the whole story on a stack of its own, which stays up. Raises SlipwayError if it can't continue."""
     began_at, began = time.time(), time.monotonic()
     with ThreadPoolExecutor(max_workers=1) as beside:
-        training = beside.submit(_train)  # imports take seconds: they pass while the servers start
+        training = beside.submit(_train)  # imports take seconds, so they run while the servers start
         stack_up(cast)
         stack_seconds = time.monotonic() - began
         digits, trained = training.result()
@@ -66,7 +66,7 @@ def play(cast: Cast) -> Ending:
 
 
 def stack_up(cast: Cast) -> None:
-    """Start the embedded stack, and have MLflow tell its receiver of new versions."""
+    """Start the embedded stack, and have MLflow notify its receiver of new versions."""
     os.environ.update(stack.environment(cast.here, ROOT))  # for the MLflow client in this process
     _path, spec = find_spec(cast.here.models, MODEL)
     addresses = {
@@ -154,7 +154,7 @@ def _recorded(version: int) -> ReleaseRecord | None:
     try:
         return decided(version)
     except TransientError:
-        return None  # MLflow is busy: asked again, as long as there is time
+        return None  # MLflow is busy: retry until the time limit
 
 
 def _never(_seen: object) -> bool:

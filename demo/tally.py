@@ -1,4 +1,4 @@
-"""What became of the client's requests: counted while they go, kept as one JSON file that anybody may read."""
+"""Results of the client's requests: counted while they run, stored as one JSON file."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FINDINGS = 20
-"""Requests kept with their details: enough to see what went wrong."""
+"""Requests stored with their details: enough to see what went wrong."""
 
 
 class Ending(StrEnum):
@@ -20,19 +20,19 @@ class Ending(StrEnum):
     WRONG = "wrong"
     """An answer that the version's original model does not give."""
     FAILED = "failed"
-    """A server error that a model wrote: an answer, a bad one."""
+    """A server error that a model wrote: a bad answer."""
     LOST = "lost"
     """No model answered: no connection, a timeout, or an error of the router's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One request that did not end well."""
+    """One request that failed."""
 
     request: int
     ending: Ending
     version: int | None
-    """Who answered; None: nobody."""
+    """The version that answered; None: none did."""
     detail: str
 
 
@@ -47,7 +47,7 @@ class Tally:
     failed: Counter[int] = field(default_factory=Counter)
     """By the version that failed, and whose answer the client got."""
     rescued: Counter[int] = field(default_factory=Counter)
-    """By the version that was asked and could not answer, so that another one did."""
+    """By the version that was tried and could not answer, so that another one did."""
     answered_by: Counter[int] = field(default_factory=Counter)
     """Right answers, by version."""
     findings: list[Finding] = field(default_factory=list)
@@ -101,7 +101,8 @@ class Counts:
     failed: dict[int, int] = field(default_factory=dict)
     """By the version that failed, and whose answer the client got."""
     rescued: dict[int, int] = field(default_factory=dict)
-    """By the version that was asked and could not answer, so that another one did; they are among the others too."""
+    """By the version that was tried and could not answer, so that another one did; these are counted in the others
+    too."""
     answered_by: dict[int, int] = field(default_factory=dict)
     """Right answers, by version."""
     p50_milliseconds: float | None = None
@@ -114,7 +115,7 @@ class Counts:
 
 
 def percentile(ordered: list[float], share: float) -> float | None:
-    """Return the value that `share` of the sorted values do not exceed (nearest rank); None of none.
+    """Return the value that `share` of the sorted values do not exceed (nearest rank); None if there are none.
 
     >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5)
     2.0
@@ -123,14 +124,14 @@ def percentile(ordered: list[float], share: float) -> float | None:
 
 
 def write(counts: Counts, path: Path) -> None:
-    """Write counts whole: a reader sees the old ones or the new ones."""
+    """Write counts atomically: a reader sees the old ones or the new ones."""
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(asdict(counts)), encoding="utf-8")
     beside.replace(path)
 
 
 def read(path: Path) -> Counts:
-    """Return the counts that were written last; zeros where none were written yet."""
+    """Return the counts that were written last; zeros if none were written yet."""
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

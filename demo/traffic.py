@@ -1,4 +1,4 @@
-"""The client as the story sees it: a process that runs, a folder that it reads from and counts into."""
+"""The client process: started by the story, with a folder for its input and its counts."""
 
 import json
 import subprocess
@@ -13,38 +13,38 @@ from demo.tally import Counts
 RATE = 40.0
 """Requests per second: enough for evidence within seconds, and a small share of two cores."""
 END_SECONDS = 30.0
-"""How long the requests under way may take to end; the client gives each 10 s."""
+"""Seconds that requests in flight may take to end; the client gives each 10 s."""
 
 
 class Traffic:
-    """Starts the client, tells it what to expect, reads its counts, and ends it."""
+    """Starts the client, writes its input, reads its counts, and ends it."""
 
     def __init__(self, folder: Path, address: str, rate: float = RATE) -> None:
-        """Keep where the client works and where it sends; nothing runs yet."""
+        """Store the client's folder and address; nothing runs yet."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._address, self._rate = folder, address, rate
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
-        """Where the client would say why it failed."""
+        """The file of the client's error output."""
         return self._folder / "client.log"
 
     def send_rows(self, digits: Digits) -> None:
-        """Say which rows to send."""
+        """Write the rows to send."""
         rows = {"live": digits.live.to_numpy().tolist(), "odd": digits.odd.to_numpy().tolist()}
         self._write("rows.json", rows)
 
     def expect(self, trained: Trained, digits: Digits) -> None:
-        """Say what a version answers, before it can answer anything."""
+        """Write the answers of a version, before it can answer anything."""
         answers = {"live": trained.answers(digits.live), "odd": trained.answers(digits.odd)}
         self._write(f"answers-{trained.recipe.version}.json", answers)
 
     def start(self) -> None:
-        """Let requests flow until `end`."""
+        """Send requests until `end`."""
         command = [sys.executable, "-m", "demo.client", str(self._folder), self._address, str(self._rate)]
         with self.log.open("wb") as log:
-            # a session of its own: Ctrl-C is for the story, which then ends the client in order
+            # a session of its own: Ctrl-C stops the story, which then ends the client properly
             self._process = subprocess.Popen(
                 command,
                 cwd=Path(__file__).parents[1],
@@ -59,14 +59,14 @@ class Traffic:
         return tally.read(self._folder / "traffic.json")
 
     def died(self) -> str:
-        """Say what the client said last, if it ended by itself; empty: it runs, or was not started, or was ended."""
+        """Return the client's last output, if it ended by itself; empty: it runs, or was not started, or was ended."""
         if self._process is None or self._process.poll() is None:
             return ""
         said = self.log.read_text(errors="replace").strip().splitlines()
         return f"the client ended with code {self._process.returncode}: {said[-1] if said else 'it said nothing'}"
 
     def end(self) -> Counts:
-        """Send no more, wait for what is under way, and return the final counts; doing it twice changes nothing."""
+        """Send no more, wait for requests in flight, and return the final counts; a second call changes nothing."""
         process, self._process = self._process, None
         if process is not None:
             if process.stdin is not None:

@@ -1,4 +1,4 @@
-"""What the terminal shows: pure functions from what was seen to something rich can print."""
+"""The view in the terminal: pure functions from the observed state to objects that rich can print."""
 
 import math
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ BAR_CELLS = 20
 NOTES = 9
 """Lines of the log that are shown."""
 SHORT = {"check contract": "contract", "validate data": "data", "validate model": "quality"}
-"""Names of gates that would not fit."""
+"""Short names of gates whose names would not fit."""
 COLOURS = {
     ReleaseState.PROMOTED: "green",
     ReleaseState.ROLLED_BACK: "red",
@@ -43,7 +43,7 @@ def screen(seen: Seen, notes: int = NOTES) -> RenderableType:
 
 
 def header(seen: Seen) -> RenderableType:
-    """Return the addresses, and how the stack fares while it comes up."""
+    """Return the addresses, and the state of the stack while it starts."""
     places = Table.grid(padding=(0, 2))
     for name, address in seen.addresses.items():
         places.add_row(Text(name, style=FAINT), Text(address, style=f"link {address} underline"))
@@ -56,7 +56,7 @@ def header(seen: Seen) -> RenderableType:
 
 
 def versions(seen: Seen) -> RenderableType:
-    """Return the table of versions: what each is, how its release goes, and its share of live requests."""
+    """Return the table of versions: each with its description, its release's state, and its share of live requests."""
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, header_style=FAINT)
     table.add_column("version", justify="right", width=7)
     table.add_column("model", ratio=2, no_wrap=True)
@@ -76,7 +76,7 @@ def versions(seen: Seen) -> RenderableType:
 
 
 def release(seen: Seen) -> RenderableType:
-    """Return the release under way: its gates, its way through the traffic, the evidence, and why it is where it is."""
+    """Return the release under way: its gates, its position in the rollout, the evidence, and the reason."""
     status = seen.status if seen.status and seen.status.version == seen.releasing else None
     rows: list[RenderableType] = [gates(seen.run.stages if seen.run else ())]
     if status is not None and status.canary is not None:
@@ -90,13 +90,13 @@ def release(seen: Seen) -> RenderableType:
 
 
 def gates(stages: Iterable[StageSeen]) -> Text:
-    """Return every gate with a mark: waiting, at work, passed (and how long it took), or failed."""
+    """Return every gate with a mark: waiting, running, passed (with its duration), or failed."""
     by_name = {stage.name: stage for stage in stages}
     return Text.assemble(("gates    ", FAINT), *_joined([_gate(name, by_name.get(name)) for name in GATES], "  "))
 
 
 def path(status: RolloutStatus, steps: tuple[int, ...], *, shadow: bool) -> Text:
-    """Return the way through the traffic, the present place marked."""
+    """Return the stops of the rollout, with the current one marked."""
     first_release = status.stable is None
     stops = ["start"] if first_release else ["start", *(["shadow"] if shadow else []), *(f"{step} %" for step in steps)]
     stops.append("100 %")
@@ -110,7 +110,7 @@ def path(status: RolloutStatus, steps: tuple[int, ...], *, shadow: bool) -> Text
 
 
 def evidence(status: RolloutStatus, against_needed: float, for_needed: float) -> RenderableType:
-    """Return the judge's two scales, each filled on a logarithmic scale up to where it decides."""
+    """Return the judge's two evidence bars, on a logarithmic scale up to the value that decides."""
     table = Table.grid(padding=(0, 2))
     rows = (
         ("against", status.evidence_against, against_needed, "red"),
@@ -129,7 +129,7 @@ def evidence(status: RolloutStatus, against_needed: float, for_needed: float) ->
 
 
 def requests(counts: Counts) -> RenderableType:
-    """Return what became of the client's requests."""
+    """Return the results of the client's requests."""
     cells = [
         ("sent", f"{counts.sent:,}", "bold"),
         ("right", f"{counts.answered:,}", "green"),
@@ -174,7 +174,7 @@ def clock(seconds: float) -> str:
 
 
 def short(value: float) -> str:
-    """Return an e-value as people read it.
+    """Return an e-value as text.
 
     >>> short(3.14159), short(12345.6), short(1e9)
     ('3.1', '12,346', 'over a million')
@@ -226,7 +226,7 @@ def _gate(name: str, stage: StageSeen | None) -> Text:
 
 
 def _place(status: RolloutStatus, stops: list[str], *, shadow: bool) -> int:
-    """Return which stop a rollout is at; taken back, the last that its timeline shows."""
+    """Return the stop of a rollout; after a rollback, the last one in its timeline."""
     phase = status.phase
     if phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.HELD}:
         phase = next(

@@ -1,4 +1,4 @@
-"""Watching: a thread that looks at the release and the client twice a second, for view and story."""
+"""Watching: a thread that reads the state of the release and the client twice a second, for view and story."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class Line:
     accuracy: float
     """On the validation rows."""
     state: ReleaseState | None = None
-    """What became of it; None: registered, not decided yet."""
+    """Its outcome; None: registered, not decided yet."""
     reason: str = ""
 
 
@@ -42,13 +42,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Everything there is to show at one moment."""
+    """Everything to show at one moment."""
 
     began: float = field(default_factory=time.monotonic)
     """On the monotonic clock, when the story began."""
     addresses: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
-    """Of the stack: name and what happened to it last."""
+    """Parts of the stack: name and latest progress."""
     lines: tuple[Line, ...] = ()
     releasing: int | None = None
     """The version that is being released; None: none."""
@@ -59,7 +59,7 @@ class Seen:
     counts: Counts = field(default_factory=Counts)
     notes: tuple[Note, ...] = ()
     evidence_needed: tuple[float, float] = (100.0, 20.0)
-    """Evidence against the canary that takes it back, and for it that promotes it."""
+    """Evidence against the canary at which it is rolled back, and for it at which it is promoted."""
     steps: tuple[int, ...] = ()
     """Weights of the spec's steps, in percent."""
     shadow: bool = True
@@ -71,10 +71,10 @@ class Seen:
 
 
 class Watch:
-    """Holds what was seen last; looks by itself once started."""
+    """Holds the last observed state; updates it in a thread once started."""
 
     def __init__(self, releases: Releases, counts: Callable[[], Counts], show: Callable[[Seen], None]) -> None:
-        """Keep whom to ask, and whom to tell after every change."""
+        """Store the sources, and the function to call after every change."""
         self._releases, self._counts, self._show = releases, counts, show
         self._changed = threading.Condition()
         self._seen = Seen()
@@ -83,21 +83,21 @@ class Watch:
 
     @property
     def seen(self) -> Seen:
-        """Return what was seen last."""
+        """Return the last observed state."""
         return self._seen
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def end(self) -> None:
-        """Look no more; returns when the last look is over."""
+        """Stop the thread; return when its last update is done."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def put(self, change: Callable[[Seen], Seen]) -> None:
-        """Change what is shown: the story's own part of it."""
+        """Change the story's own part of the state."""
         with self._changed:
             self._seen = change(self._seen)
             self._changed.notify_all()
@@ -108,7 +108,7 @@ class Watch:
         self.put(lambda seen: replace(seen, notes=(*seen.notes, Note(seconds=seen.elapsed, text=text, style=style))))
 
     def until(self, condition: Callable[[Seen], bool], seconds: float) -> bool:
-        """Wait until something is seen; False when it was not within the given time."""
+        """Wait until a condition holds; False if it did not within the given time."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self._seen), seconds)
 
@@ -117,11 +117,11 @@ class Watch:
             try:
                 look = self._look()
             except (SlipwayError, OSError, ValueError):
-                continue  # what answers badly now is looked at again in half a second; the story's waits are bounded
+                continue  # a failed read is repeated in half a second; the story's waits are bounded
             self.put(look)
 
     def _look(self) -> Callable[[Seen], Seen]:
-        """Look once; the answer is applied to whatever the story has put there meanwhile."""
+        """Update once; the result is merged with changes that the story made meanwhile."""
         before = self._seen
         status = wiring.rollouts().load(MODEL)
         traffic = wiring.router().traffic(MODEL) if status else None
@@ -134,7 +134,7 @@ class Watch:
 
 
 def _gating(before: Seen, status: RolloutStatus | None) -> bool:
-    """Say whether gates are at work, or were when Prefect was asked last: later there is nothing new to ask for."""
+    """Return whether gates run, or did when Prefect was read last: later there is nothing new to read."""
     if before.releasing is None:
         return False
     ours = status is not None and status.version == before.releasing and status.phase is not Phase.PENDING
@@ -142,7 +142,7 @@ def _gating(before: Seen, status: RolloutStatus | None) -> bool:
 
 
 def _noted(seen: Seen, status: RolloutStatus | None) -> Seen:
-    """Add a line to the log where a rollout entered another phase or step; decisions are the story's to tell."""
+    """Add a line to the log if a rollout entered another phase or step; the story adds decisions itself."""
     if status is None or status.phase.terminal or _place(status) == (_place(seen.status) if seen.status else None):
         return seen
     where = f"{status.weight_percent} %" if status.phase is Phase.SHIFTING else status.phase.value
@@ -155,7 +155,7 @@ def _place(status: RolloutStatus) -> tuple[str, str, int]:
 
 
 def finished(seen: Seen, version: int) -> bool:
-    """Say whether a version's rollout is at rest, or its run broke: worth asking the ledger now."""
+    """Return whether a version's rollout is at rest, or its run failed: then the ledger is read."""
     status = seen.status
     at_rest = status is not None and status.version == version and not status.phase.driven
     return at_rest or bool(seen.run and seen.run.broken)
@@ -166,5 +166,5 @@ def decided(version: int) -> ReleaseRecord | None:
     try:
         record = wiring.ledger().read(make_release_id(MODEL, version, 1))
     except (NotFound, ArtifactBroken):
-        return None  # broken: it is being written right now
+        return None  # unreadable: it is being written right now
     return record if record.state is not ReleaseState.RELEASING else None
