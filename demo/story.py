@@ -25,7 +25,7 @@ from slipway.stack.secrets import webhook_secret
 RELEASE_SECONDS = 240.0
 """Time limit of one release in the story; it takes about 60 s on two cores."""
 FIRST_ANSWERS = 20
-"""The number of client's answers before the second version is registered."""
+"""Number of the client's answers before the second version is registered."""
 CLIENT_SECONDS = 30.0
 WEBHOOK = "slipway"
 

@@ -132,7 +132,7 @@ def _bounds(of: dict[str, Any]) -> str:
 
 
 def _resolved(of: dict[str, Any]) -> dict[str, Any]:
-    """Follow references, and the one branch beside null."""
+    """Follow references, and the one branch other than null."""
     nullable = False
     while True:
         if "oneOf" in of:

@@ -9,7 +9,7 @@ OURS = "slipway"
 
 
 def editor(live: Manifest, *path: str) -> str | None:
-    """Return the manager who took a field since we wrote it; None: it is still ours, or has none.
+    """Return the manager that changed a field since we wrote it; None: it is still ours, or has none.
 
     >>> by_hand = {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:rules": {}}}}
     >>> editor({"metadata": {"managedFields": [by_hand]}}, "spec", "rules")

@@ -1,6 +1,6 @@
 """Shares that follow from counts: behind one Service every replica gets the same share of the requests.
 
-A canary with `c` replicas beside `s` of the stable revision gets c / (s + c) of them. With at most 10 replicas each,
+A canary with `c` replicas next to `s` of the stable revision gets c / (s + c) of them. With at most 10 replicas each,
 9 % (10 and 1) is the smallest share: 1 % would take 99 stable replicas for one of the canary.
 """
 

@@ -54,7 +54,7 @@ class Cells:
         return Cells(low=self.low + events, width=self.width, chances=self.chances)
 
     def waiting(self) -> "Cells":
-        """Return the cells with all of them waiting for another metric, in a plan where that matters."""
+        """Return the cells with all of them waiting for another metric, from the leg in which that matters."""
         if self.chances.ndim > NOISE_CHANCES.ndim + 1:
             return self
         return Cells(low=self.low, width=self.width, chances=np.stack([np.zeros_like(self.chances), self.chances]))

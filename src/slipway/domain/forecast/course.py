@@ -166,7 +166,7 @@ class Plan:
     wait_seconds: float = 0.0
     """How long the last leg is extended to collect evidence."""
     even: bool = False
-    """Requests are so even that both arms have some in every look."""
+    """Requests are spaced so evenly that both arms have some in every look."""
 
     @property
     def shadow(self) -> "Plan | None":

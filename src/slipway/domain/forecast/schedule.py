@@ -8,7 +8,7 @@ its tolerance, or a share under `negligible`) are left out. The cost, in seconds
         + (1 - p) * E[seconds until a good canary is promoted].
 
 **Over what.** All schedules of one to three steps with weights of `clocks.WEIGHTS`, going up, where every step but the
-last lasts one of `clocks.LOOKS` looks, and the last goes on until the judge passes the canary: about 2,000, every one
+last takes one of `clocks.LOOKS` looks, and the last continues until the judge passes the canary: about 2,000, every one
 evaluated by `clocks`. The best schedule's figures are then walked in full: these are reported, not those of the clocks.
 
 **What is optimal about it, and what is not.** It has the least cost of this family under this prior and these clocks. A

@@ -144,7 +144,7 @@ def _label_margins(answers: Answers) -> NDArray[np.floating]:
 def _find_distances(
     ours: NDArray[np.generic], theirs: NDArray[np.generic], spec: ConversionSpec
 ) -> tuple[NDArray[np.bool_], float]:
-    """Return which rows are too far apart, and the largest absolute difference (infinite: NaN beside a number)."""
+    """Return which rows are too far apart, and the largest absolute difference (infinite: NaN in only one of them)."""
     first, second = ours.astype(np.float64), theirs.astype(np.float64)
     close = np.isclose(second, first, rtol=spec.relative_tolerance, atol=spec.absolute_tolerance, equal_nan=True)
     with np.errstate(invalid="ignore"):  # infinity minus infinity: equal, hence no difference

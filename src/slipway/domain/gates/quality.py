@@ -3,7 +3,7 @@
 Both answer the same labelled rows, so they are compared row by row: rows that are hard for both carry no information on
 the difference. Two questions, the worse answer counts:
 
-* beside the champion (non-inferiority): PASS when the difference is above minus the tolerance with the spec's
+* compared with the champion (non-inferiority): PASS when the difference is above minus the tolerance with the spec's
   confidence, FAIL when it is below with the same confidence, INCONCLUSIVE otherwise. Each end of the interval holds
   alone with that confidence: a one-sided test in either direction. So a challenger that is surely worse, but by less
   than the tolerance, passes, and the sentence states that.

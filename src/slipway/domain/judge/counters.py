@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 class Counters:
     """Requests routed to a revision since its counter started, by kind of answer (`judge.answers`).
 
-    The other requests were answered right, or ended for a reason that is not the version's.
+    All other requests were answered right, or the version did not cause how they ended.
     """
 
     requests: int

@@ -191,7 +191,7 @@ def _summary_since(before: Summary, after: Summary) -> Summary | None:
 
 
 def sums_since(before: Sums, after: Sums) -> Sums | None:
-    """Return the difference of two sums; None if the count or the squares fell, which can't be; a total may fall."""
+    """Return the difference of two sums; None if the count or the squares fell, which is invalid; a total may fall."""
     if after.count < before.count or after.squares < before.squares:
         return None
     if after.count == before.count:

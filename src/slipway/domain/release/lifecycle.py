@@ -112,7 +112,7 @@ class DueRelease:
 def find_due_release(versions: Sequence[ModelVersion], status: RolloutStatus | None) -> DueRelease | None:
     """Return the version of a model that needs a run, if the model's lease is free; None: none.
 
-    A release that was interrupted comes first, unless its rollout is held: then it waits on purpose. A rollout that
+    A release that was interrupted has precedence, unless its rollout is held: then it waits on purpose. A rollout that
     bakes does not count as waiting: if its release is not recorded as ended, its promotion was not recorded. Of
     versions that were never begun only the newest is due, and only if it is newer than the champion: it supersedes the
     ones in between.

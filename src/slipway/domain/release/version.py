@@ -113,7 +113,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """A parameter that a request may set beside its rows."""
+    """A parameter that a request may set in addition to its rows."""
 
     name: str
     kind: str

@@ -41,7 +41,7 @@ def compare_signatures(before: Signature, after: Signature, doors: Doors = DOORS
 def judge_contract(check: str, found: Sequence[Difference], choice: Contract, champion: str) -> Verdict:
     """Return the verdict on the differences from a champion (its name), by the spec's choice.
 
-    Breaking differences stop the release (refuse), or are shown while it goes on (approve, allow).
+    Breaking differences stop the release (refuse), or are shown while it continues (approve, allow).
     """
     broken = [one.sentence for one in found if one.kind is Kind.BREAKING]
     others = len(found) - len(broken)

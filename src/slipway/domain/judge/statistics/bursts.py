@@ -1,7 +1,7 @@
 r"""Bursts: errors that cluster in time in one arm, and how the comparison allows for them.
 
 A bad node, a slow disk or a chatty client makes one arm fail more for a minute, then less. Two arms that are equal in
-the long run then differ wildly within a minute, and a test that takes every error for an independent one rolls healthy
+the long run then differ wildly within a minute, and a test that treats every error as independent rolls healthy
 canaries back (measured: up to 90 % of them, see docs/decision-benchmark.md). So the overdispersion of stable's own
 errors is learned before and during the rollout (`dispersion`: c^2 from block to block, phi within one), and evidence is
 weighed by the block (a minute) once bursts matter.
@@ -9,7 +9,7 @@ weighed by the block (a minute) once bursts matter.
 **Calm** (expected inflation of the variance, 2 c^2 V with V = sum p (1 - p) k over a block's errors k, below CALM): the
 likelihood of `rates`, tempered by 1/(phi (1 + 2 c^2 V)).
 
-***Bursty** (field `gusty`): the rates of both arms in a block are gamma with a common mean mu and the ratio w; shapes
+**Bursty** (field `gusty`): the rates of both arms in a block are gamma with a common mean mu and the ratio w; shapes
 kappa_c, kappa_s with 1/kappa = c^2 + phi/(expected events), which adds the counting noise. mu is not known; under the
 right Haar prior 1/mu it drops out. Up to WINDOW blocks with the same share of requests are taken to have one mean; with
 K_c, K_s the sums of their shapes, and C and S the sums of kappa times each arm's rate, such a window adds
@@ -19,8 +19,8 @@ K_c, K_s the sums of their shapes, and C and S the sums of kappa times each arm'
 Ratios of it are e-values for every mu (scale invariance: Perez-Ortiz, Lardy, de Heide & Gruenwald, arXiv 2208.07610).
 mu differs between windows: sums over more blocks would be stronger where it never moves, but count the base rate
 against the canary where it rises with the weight (Simpson: one mean for the whole rollout rolls 10 to 60 % of healthy
-canaries back where the base rate moves). In favour of the canary alone, stable's last blocks before the window count
-too: there a base rate that moves can only cause an error at promotion (docs/decisions/0019 gives its size).
+canaries back where the base rate moves). Only in the evidence for the canary, stable's last blocks before the window
+count too: there a base rate that moves can only cause an error at promotion (docs/decisions/0019 gives its size).
 
 Counts of few events are zero more often than a gamma variable is near zero, so HALF an event is added to each block,
 shared by the arms as requests are. The evidence of one burst is bounded by its kappa; a canary that is worse in every

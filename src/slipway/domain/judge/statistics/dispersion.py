@@ -9,12 +9,13 @@ block have the same rate, however bursts change it from block to block, so with 
     E[(y_0/n_0 - y_1/n_1)^2]  =  phi (r/n_0 + r/n_1)
 
 **From block to block** (c^2). Bursts multiply a block's rate, with mean 1 and variance v_0. They begin at any time: one
-as long as a block falls into two, which share v_1 of their variance. The squared difference of the rates of two blocks,
-less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and 2 v_0 where
-there is one between them. c^2 = v_0 + 2 v_1 is the variance of a sum of blocks, per block, whenever bursts begin: the
-first plus three times the excess of the second. A standard deviation of what chance alone shows is subtracted from
-each: it would cost evidence where there are no bursts, and bursts that small add little to a block's counting noise:
-after an hour a fifth. Blocks near each other, so that a base rate that drifts slowly adds next to nothing.
+as long as a block falls into two blocks, which share v_1 of their variance. The squared difference of the rates of two
+blocks, less what counting adds, has expectation 2 (v_0 - v_1) times the squared rate where they are successive, and 2
+v_0 where there is one between them. c^2 = v_0 + 2 v_1 is the variance of a sum of blocks, per block, whenever bursts
+begin: the first plus three times the excess of the second. A standard deviation of what chance alone shows is
+subtracted from each: otherwise that noise would cost evidence where there are no bursts, and bursts that small add
+little to a block's counting noise: after an hour a fifth. Only blocks near each other are compared, so that a base rate
+that drifts slowly adds next to nothing.
 
 **Over several blocks**. A burst of length L blocks is seen in few differences of successive blocks, and counts L times.
 The same formula over spans of 2, 4 and 8 blocks gives the variance v_L of a span's mean; L v_L is c^2 where blocks are

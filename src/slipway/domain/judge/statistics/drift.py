@@ -18,7 +18,7 @@ it is checked. The largest has a dual: for any weight l >= 0 its log is at most
 
     sum_j (c_j + l q_j) log((c_j + l q_j) / (n + l))  -  l sum_j q_j log q_j  +  l room
 
-and its minimum is searched from a grid of weights: never less than the largest, so E is never too large.
+and its minimum is searched for from a grid of weights: never less than the largest, so E is never too large.
 That distance is insensitive to new mass where the profile has next to none. So two shares have a limit of their own, in
 the null hypothesis and in the e-value (half the ball's, a quarter each of these): the last two bins, that is any other
 value (of numbers: the topmost) and what is missing. The limit is the u with u log(u/v) + (1-u) log((1-u)/(1-v)) =
@@ -55,7 +55,7 @@ UNLUCKY: Final = 0.001
 PRIORS: Final = (5.0, 50.0)
 """Weights, in rows, of the profile in the two alternatives: wide, and near the profile."""
 _DUALS: Floats = np.geomspace(0.02, 500, 9)
-"""Weights l of the dual, as multiples of the live rows, from which its minimum is searched."""
+"""Weights l of the dual, as multiples of the live rows, from which its minimum is searched for."""
 _NEWTON_STEPS: Final = 5
 _NEAR, _TINY = 1e-6, 1e-100  # relative distance within which a number is the same constant; stands for 0
 

@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 A: Final = 0.85
 """The paper's choice."""
 FIRST: Final = 100
-"""m: the band is finite from so many requests of the arm on."""
+"""m: the band is finite from this many requests of the arm on."""
 _ETAS: Floats = 1 + np.geomspace(1e-5, 2 * A**2 - 1, 400, endpoint=False)
 """Where the infimum is looked for; any eta gives a bound that holds."""
 _CAP = math.log(1e300)
