@@ -12,7 +12,7 @@ from tests.cluster import Cluster, cluster_or_skip
 from tests.end_to_end.cluster import scaling, stories
 from tests.end_to_end.cluster.place import Place, a_place, push_images
 
-LONGER = {"steps": [{"weight_percent": 50, "duration_seconds": 8}]}
+LONGER = {"steps": [{"weight_percent": 50, "duration_seconds": 20}]}
 """Time for hands."""
 SPECS: dict[str, dict[str, Any]] = {
     **{
@@ -20,7 +20,7 @@ SPECS: dict[str, dict[str, Any]] = {
         for model in ("story", "broken", "refusing", "blind", "deaf", *(phase.value for phase in stories.KILLED_IN))
     },
     "edited": {"rollout": LONGER},
-    "deleted": {"rollout": LONGER},
+    "deleted": {"rollout": {"steps": [{"weight_percent": 50, "duration_seconds": 600}]}},  # until it is deleted
     "twice": {"rollout": {"steps": [{"weight_percent": 50, "duration_seconds": 5}], "look_interval_seconds": 1}},
     scaling.MODEL: scaling.SPEC,
     **{f"quiet{number}": {} for number in range(7)},
