@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## Watch four model versions travel from MLflow into live tra
 test: $(INSTALLED) ## Run every test, against real servers; those on a cluster where one is configured (docs/kubernetes.md)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(INSTALLED) ## Run the tests that need no server, on all cores: a minute and a half on two
+test-fast: $(INSTALLED) ## Run the tests that need no server, on all cores: about a minute on two
 	@$(BIN)/python -m pytest -m unit -n auto $(ARGS)
 
 format: $(INSTALLED) ## Put the code into its form, and mend what can be mended by itself

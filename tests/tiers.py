@@ -14,15 +14,20 @@ SERVERS = (
     "adapters/runner",
     "artifacts/test_model_environment",
     "artifacts/test_sandbox",
+    "benchmarks",
     "cli",
+    "demo/test_client",
     "demo/test_story",
+    "domain/test_planning",
     "end_to_end",
     "lint/test_make_lint",
-    "services/inference",
+    "platforms",
+    "services",
     "stack",
     "tasks",
+    "usecases/stages/test_validate_model",
 )
-"""Folders and files whose tests start servers, or run models in processes of their own."""
+"""Folders and files whose tests start servers, run models in processes of their own, or simulate for long."""
 STARTS_SERVERS = {"here", "server", "stack"}
 """Fixtures of other folders that start servers."""
 BROWSER = {"browser", "chromium"}
