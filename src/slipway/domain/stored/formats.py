@@ -5,14 +5,30 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from slipway.domain.judge.checks import AFTER_PROMOTION, Check, title_of
+from slipway.domain.judge.checks import AFTER_PROMOTION
 from slipway.domain.judge.readings import Source
 from slipway.domain.release.record import HistoryEntry, ReleaseRecord
 from slipway.domain.rollout.status import HoldReason, RolloutStatus
 from slipway.domain.stored.format import Format, Json, rename_keys
 
-CHECKS_1 = {title_of(check): check.value for check in Check}
-"""Format 1 kept evidence and verdicts under the words that people read."""
+CHECKS_1 = {
+    "error rate": "error_rate",
+    "refused requests": "refused_requests",
+    "shed requests": "shed_requests",
+    "non-finite answers": "non_finite_answers",
+    "latency": "latency",
+    "wrong answers": "wrong_answers",
+    "scores": "scores",
+    "class mix": "class_mix",
+    "latency, any quantile": "latency_any_quantile",
+    "shadow errors": "shadow_errors",
+    "shadow disagreement": "shadow_disagreement",
+    "shadow latency": "shadow_latency",
+    "input drift": "input_drift",
+    "quality": "quality",
+    "conversion": "conversion",
+}
+"""Format 1 kept evidence and verdicts under the words that people read then. They stay when a title changes."""
 AFTER_1 = "after promotion: "
 HOLDS_1 = {
     "both versions fail together": HoldReason.BOTH_FAIL,
