@@ -7,7 +7,6 @@ from slipway import wiring
 from slipway.domain.release.lifecycle import Cleanup, decide_cleanup, new_status
 from slipway.domain.release.record import make_release_id
 from slipway.domain.release.version import CHALLENGER, CHAMPION, ModelVersion, ReleaseState, VersionTag, find_champion
-from slipway.domain.rollout.machine import undo_rollout
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound, PermanentError
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release
@@ -15,6 +14,7 @@ from slipway.usecases.drive import drive_to_rest
 from slipway.usecases.leases import take_lease
 from slipway.usecases.record import record_release
 from slipway.usecases.retrying import retry_transient
+from slipway.usecases.roll_back import take_back_rollout
 
 NEWEST = "newest"
 """In place of a version: the one that was registered last."""
@@ -86,7 +86,7 @@ def _bring_to_rest(active: ActiveRelease, before: RolloutStatus | None, cleanup:
     if cleanup is Cleanup.END_BAKE:
         return drive_to_rest(active.spec, before, active.lease, superseded_by=active.version.version)
     reason = f"superseded by version {active.version.version}, which arrived meanwhile"
-    undone = drive_to_rest(active.spec, undo_rollout(replace(before, yielded=True), reason, time.time()), active.lease)
+    undone = take_back_rollout(active.spec, replace(before, yielded=True), reason, active.lease)
     superseded = resume_release(undone, active.lease, active.trigger)
     retry_transient(record_release, superseded, ReleaseState.SUPERSEDED, reason, (), undone)
     return undone
