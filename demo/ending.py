@@ -156,7 +156,7 @@ def _client(counts: Counts) -> list[str]:
     ]
     told = counts.answered + counts.wrong + counts.lost + sum(counts.failed.values())
     if not counts.finished or told != counts.sent:
-        problems.append(f"of {counts.sent:,} requests only {told:,} came to an end that was counted")
+        problems.append(f"of {counts.sent:,} requests only {told:,} were counted to their end")
     return problems
 
 

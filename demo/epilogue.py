@@ -73,9 +73,9 @@ def verdict(ending: Ending) -> Text:
     """Return whether the story went as expected."""
     took = f"{ending.seconds:.0f} s, of which the stack took {ending.stack_seconds:.0f} s to come up"
     if not ending.problems:
-        return Text(f"The story went as told, in {took}.", style="bold green")
+        return Text(f"The run went as expected, in {took}.", style="bold green")
     listed = "".join(f"\n  - {problem}" for problem in ending.problems)
-    return Text(f"The story did not go as told ({took}):{listed}", style="bold red")
+    return Text(f"The run differed from the expected one ({took}):{listed}", style="bold red")
 
 
 def kept(console: Console, here: Settings) -> None:

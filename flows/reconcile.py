@@ -8,7 +8,7 @@ from tasks.run_logs import show_logs_in_runs
 
 @flow(
     name="reconcile",
-    description="Start releases that no event started, resume rollouts that nobody drives.",
+    description="Start releases that no event started, resume rollouts without a driver.",
 )
 def reconcile() -> dict[str, str]:
     """Compare registry and target for every model with a release spec; return what was done where something was due."""

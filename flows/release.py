@@ -25,7 +25,7 @@ class PromotionApproval(RunInput):
     """The answer that a held release waits for."""
 
     approve: bool = Field(default=True, description="Yes: all traffic goes to the new version. No: it is taken back.")
-    by: str = Field(default="somebody in Prefect's UI", description="Who says so; kept in the record.")
+    by: str = Field(default="someone in Prefect's UI", description="Who approves or rejects; kept in the record.")
 
 
 Model = Annotated[str, Field(min_length=1)]
@@ -35,7 +35,7 @@ Attempt = Annotated[int, Field(ge=0)]
 @flow(
     name="release",
     flow_run_name="release {model} {version}",
-    description="Take one model version to production traffic, or stop it and say why.",
+    description="Take one model version to production traffic, or stop it and report why.",
     task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]  # the runner is generic over futures
     persist_result=True,
     validate_parameters=True,

@@ -35,7 +35,7 @@ Figure = dict[str, Any]
 
 
 def main() -> int:
-    """Run the story RUNS times and write what came of it; 1 when a run did not go as told."""
+    """Run the story RUNS times and write what came of it; 1 when a run differed from the expected one."""
     runs = int(os.environ.get("RUNS") or 10)
     summaries: list[Summary] = []
     failed = 0
@@ -255,7 +255,7 @@ def table(found: dict[str, Any]) -> str:
         "",
         (
             f"Requests lost: **{lost} of {sent:,}**; failures of version 3 that a client saw: **{seen}**."
-            f" Runs that did not go as told: {figures['runs_not_as_told']['value']}."
+            f" Runs that differed from the expected one: {figures['runs_not_as_told']['value']}."
         ),
         "",
         "Seconds: median, smallest to largest. All else: lead time without waiting for evidence.",

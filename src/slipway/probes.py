@@ -26,7 +26,7 @@ def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
     if _listens(host, port):
         more = f" ({speaks})" if speaks else ""
         return Finding(part=part, health=Condition.OK, seen=f"listens on {host}:{port}{more}")
-    return Finding(part=part, health=Condition.WARNING, seen=f"nobody listens on port {port}", do=START)
+    return Finding(part=part, health=Condition.WARNING, seen=f"nothing listens on port {port}", do=START)
 
 
 def check_server(part: str, address: str, path: str, variable: str) -> Finding:

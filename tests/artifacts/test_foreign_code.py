@@ -26,7 +26,7 @@ SAFE = {"loader_module": "mlflow.sklearn"}
                 "python_function": SAFE,
                 "sklearn": {"serialization_format": "skops", "skops_trusted_types": ["os.system"]},
             },
-            "asks to trust os.system",
+            "types that are not trusted: os.system",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_bad_rows_are_named_by_line_and_nothing_is_recorded(slipway: Run, tmp_pa
     assert [line.split(":")[0].strip() for line in said[2:7]] == [f"line {line}" for line in (5, 6, 7, 8, 9)]
     assert "wrong: seen 'maybe', expected 0, 1, true or false" in said[2]
     assert "expected a revision of digits" in said[3]
-    assert "next:     mend this and give all of it again: nothing was recorded" in said[-1]
+    assert "next:     correct it and run the command again: nothing was recorded" in said[-1]
     assert counted(tmp_path, "digits-v1") == {"digits-v1": (0, 0)}
 
 

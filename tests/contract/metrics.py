@@ -111,7 +111,7 @@ class MetricSourceContract:
         assert metrics.summaries("quiet", [name, "quiet-v9"]) == {name: said}
 
     def test_a_revision_that_predicts_no_numbers_has_no_scores(self, metrics: MetricSource, saying: Saying) -> None:
-        """None, not zeros; nothing said is empty."""
+        """None, not zeros; no message is empty."""
         name = saying("quiet", Summary())
 
         assert metrics.summaries("quiet", [name]) == {name: Summary()}

@@ -62,7 +62,7 @@ TEXTS = columns(age="float64", plan="str")
     [
         (OLD, (*OLD, *columns(tenure="float64")), "breaking", "column 'tenure' is new: .* answered 400"),
         (OLD, (*OLD, *columns(a="str", b="str")), "breaking", "columns 'a', 'b' are new: .* do not send them"),
-        (OLD, (*OLD, *columns(tenure="float64?")), "breaking", "optional, but the service asks for every column"),
+        (OLD, (*OLD, *columns(tenure="float64?")), "breaking", "optional, but the service requires every column"),
         (OLD, OLD[:1], "breaking", "column 'calls' is gone: requests that still have it are answered 400"),
         (
             OLD,
@@ -80,9 +80,9 @@ TEXTS = columns(age="float64", plan="str")
         (OLD, columns(age="float64", calls="float64"), "compatible", "rounded to 15 digits"),
         (columns(a="int32"), columns(a="int64"), "compatible", "every value is taken as before"),
         (columns(a="object"), columns(a="str"), "", ""),
-        (OLD, OLD[::-1], "breaking", "columns 'age', 'calls' stand in another order: .* no error"),
-        (TEXTS, TEXTS[::-1], "compatible", "stand in another order: .* by name"),
-        (columns(a="str?"), columns(a="str"), "compatible", "'a' is required now: the service asks for every column"),
+        (OLD, OLD[::-1], "breaking", "columns 'age', 'calls' are in another order: .* no error"),
+        (TEXTS, TEXTS[::-1], "compatible", "are in another order: .* by name"),
+        (columns(a="str?"), columns(a="str"), "compatible", "'a' is required now: the service requires every column"),
         (columns(a="str"), columns(a="str?"), "compatible", "'a' is optional now"),
         (tensor(-1, 8, 8), tensor(-1, 64), "breaking", r"requests of shape \[-1, 8, 8\] are answered 400"),
         (tensor(-1, 64), tensor(-1, 8, 8), "compatible", "requests of the old shape are taken too"),
@@ -204,7 +204,7 @@ BROKEN = (breaking_difference("column 'a'", "column 'a' is gone"), compatible_di
     ("choice", "blocking", "asks", "words"),
     [
         (Contract.REFUSE, True, False, "'a' is gone$"),
-        (Contract.APPROVE, False, True, "a person is asked before promotion"),
+        (Contract.APPROVE, False, True, "a person must approve before promotion"),
         (Contract.ALLOW, False, False, "the spec allows it"),
     ],
 )

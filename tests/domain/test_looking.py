@@ -255,7 +255,7 @@ def test_labels_alone_can_take_it_back_while_it_bakes() -> None:
         ({"fault": FAULT}, f"{FAULT_SAID}, not the canary: the weights stay until it is over"),
         (
             {"route": MISMATCH},
-            "the router sent 90 % of 1,000 requests to the canary and was told",
+            "the router sent 90 % of 1,000 requests to the canary instead of",
         ),
     ],
     ids=["both fail", "route"],
@@ -381,7 +381,7 @@ def test_a_wrong_route_is_found_and_blamed() -> None:
 
     assert status.phase is Phase.SHIFTING
     assert step.reason == (
-        "the router sent 10 % of 7,000 requests to the canary and was told 50 %: "
+        "the router sent 10 % of 7,000 requests to the canary instead of 50 %: "
         "the route is at fault, not the model: the weights stay"
     )
 

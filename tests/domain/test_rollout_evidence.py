@@ -567,7 +567,7 @@ DEATHS = {
     FAILED: "new failed: some detail",
     UNREADY: "new lost its readiness: some detail",
     STARTING: "new died and was started again: some detail",
-    ABSENT: "new is gone: somebody or something took it away",
+    ABSENT: "new is gone: someone or something deleted it",
 }
 CANARY_CASES = [
     Case(

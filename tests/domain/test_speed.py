@@ -115,7 +115,7 @@ def test_times_that_can_not_be_are_refused(plain: list[float], variant: list[flo
 @pytest.mark.parametrize(
     ("others", "chosen", "reason"),
     [
-        ([], "plain", "plain ships: no variant was asked for"),
+        ([], "plain", "plain ships: the spec requests no variant"),
         (
             [row("graph", 1.01, 0.98, 1.03)],
             "plain",

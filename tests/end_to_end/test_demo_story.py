@@ -66,7 +66,7 @@ def test_the_story_goes_as_told_and_no_request_is_lost(home: Path) -> None:
     )
 
     assert story.returncode == 0, story.stdout[-8000:] + story.stderr[-2000:]
-    assert "The story went as told" in story.stdout
+    assert "The run went as expected" in story.stdout
     summary: dict[str, Any] = json.loads((home / "demo-summary.json").read_text())
     requests, releases = summary["requests"], summary["releases"]
     assert summary["problems"] == []

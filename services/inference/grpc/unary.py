@@ -74,7 +74,7 @@ class UnaryCall(GrpcCall):
         self._refuse(
             make_too_slow(len(self._body))
             if self.head.timeout_seconds >= BODY_SECONDS
-            else TooLate("the message came too late")
+            else TooLate("the message arrived too late")
         )
 
     def _buffer_piece(self, piece: bytes) -> None:

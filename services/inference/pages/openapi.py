@@ -248,7 +248,7 @@ def _describe_parameters() -> Document:
         "Encoding": ("content-encoding", "How the body is packed.", {"enum": [name.decode() for name in DECODERS]}),
         "JsonLength": (
             "Inference-Header-Content-Length",
-            "How many bytes of the body are JSON, where tensors stand behind it.",
+            "How many bytes of the body are JSON, where tensors follow it.",
             INTEGER | {"minimum": 0},
         ),
     }

@@ -85,7 +85,7 @@ async def _ask_worker(path: Path) -> dict[str, Any] | None:
             finally:
                 writer.close()
     except (OSError, TimeoutError, orjson.JSONDecodeError) as error:
-        log.warning("worker %s does not tell what it counted: %s", path.stem, error or type(error).__name__)
+        log.warning("worker %s does not report its counters: %s", path.stem, error or type(error).__name__)
         return None
     return told
 

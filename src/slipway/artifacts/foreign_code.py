@@ -43,7 +43,9 @@ def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} model serialized with {written}"
         if flavor.get("code"):
             yield f"code of its own in {flavor['code']!r}"
-        yield from map("skops file that asks to trust {}".format, _untrusted(flavor.get("skops_trusted_types")))
+        yield from map(
+            "skops file with types that are not trusted: {}".format, _untrusted(flavor.get("skops_trusted_types"))
+        )
     loader = flavors.get("python_function", {}).get("loader_module")
     if not isinstance(loader, str) or loader not in DATA_LOADERS:
         yield f"loader {loader!r}"

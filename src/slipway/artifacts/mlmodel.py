@@ -141,7 +141,7 @@ def read_signature(model: Path, description: Description) -> Signature:
             seen="no signature"
             if not (inputs or outputs)
             else f"a signature without {'outputs' if inputs else 'inputs'}",
-            expected="a signature that says what goes in and what comes out",
+            expected="a signature with inputs and outputs",
             do="log the model with signature=mlflow.models.infer_signature(inputs, model.predict(inputs))",
         )
     return Signature(inputs=tuple(inputs), outputs=tuple(outputs), params=_params(model, raw))

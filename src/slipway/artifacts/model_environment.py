@@ -25,7 +25,7 @@ INHERITED = {
 
 SERVICE_INHERITED = {
     variables.LOG: "the format of log lines",
-    variables.LABELS: "names by which TensorFlow Serving's clients ask for a version",
+    variables.LABELS: "names by which TensorFlow Serving's clients request a version",
     variables.GPU: "whether the service uses a GPU",
     variables.CPUS: "threads of one inference",
     "OTEL_TRACES_EXPORTER": "where traces go",

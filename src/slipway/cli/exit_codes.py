@@ -23,7 +23,7 @@ MEANINGS = {
     ExitCode.OK: "done",
     ExitCode.PROBLEM: "an unexpected error, or `doctor` found a problem",
     ExitCode.USAGE: "the command was typed wrongly",
-    ExitCode.REFUSED: "a gate said no, or the version was rolled back or superseded",
+    ExitCode.REFUSED: "a gate failed, or the version was rolled back or superseded",
     ExitCode.TRY_AGAIN: "a part does not answer now, or is busy: try again",
     ExitCode.NOT_FOUND: "no such model, version, alias, run or file",
     ExitCode.MISCONFIGURED: "a release spec or a setting is wrong",

@@ -34,9 +34,9 @@ def report(
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: output.AsJson = False,
 ) -> None:
-    """Print where a release's report lies.
+    """Print the path of a release's report.
 
-    Where the page is missing it is written anew from the record.
+    A page that is missing is written again from the record.
     """
     entry = _entry(model, version)
     path = _page(entry)

@@ -32,7 +32,7 @@ def labels(
     *,
     as_json: output.AsJson = False,
 ) -> None:
-    """Record which answers turned out to be wrong, once the truth is known.
+    """Record which answers were wrong, once the truth is known.
 
     A row has three values. request_id and revision are what the answer's headers x-request-id and x-slipway-revision
     said; keep both with each answer that you will check. wrong is 0, 1, true or false.
@@ -94,7 +94,7 @@ def _rows(file: str, lines: TextIO) -> Rows:
         return _csv_rows(file, lines)
     if file == STANDARD_INPUT or suffix in JSON_LINES:
         return _json_rows(lines)
-    message = f"{file}: the suffix says what is in it: .csv, {' or '.join(JSON_LINES)}"
+    message = f"{file}: the suffix names the format: .csv, {' or '.join(JSON_LINES)}"
     raise typer.BadParameter(message, param_hint="FILE")
 
 
@@ -131,5 +131,5 @@ def _broken(file: str, seen: str) -> DataBroken:
         f"labels {'on standard input' if file == STANDARD_INPUT else file}",
         seen=seen,
         expected=f"rows of {', '.join(COLUMNS)}",
-        do="mend this and give all of it again: nothing was recorded",
+        do="correct it and run the command again: nothing was recorded",
     )

@@ -40,7 +40,8 @@ def plan(  # noqa: PLR0913 - one parameter per option
         float | None, typer.Option(help="Share of requests that fail now, such as 0.005; as counted without.")
     ] = None,
     answer_milliseconds: Annotated[
-        float | None, typer.Option(help="Time that one answer takes: also says how many replicas the steps need.")
+        float | None,
+        typer.Option(help="Time that one answer takes; with it the replicas that the steps need are predicted too."),
     ] = None,
     ratio: Annotated[
         float | None, typer.Option(help="Propose steps that find a canary which fails so many times as often.")
@@ -62,7 +63,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     --ratio 2 --within 30m asks for steps that find a doubling of errors within 30 minutes with a chance of 80 %.
     """
     if plot is not None and plot.suffix not in PLOTS:
-        raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
+        raise typer.BadParameter(f"{plot}: the suffix names the format: .svg or .png", param_hint="--plot")
     document, changed = _fitted(_spec(spec))
     from slipway.domain import forecast as planning
 

@@ -32,7 +32,7 @@ def release(  # noqa: PLR0913 - one parameter per option
     timeout_seconds: Timeout = 7200,
     as_json: output.AsJson = False,
 ) -> None:
-    """Take a version to production traffic, or learn why not."""
+    """Take a version to production traffic, or stop it and report why."""
     from slipway.cli.following import Release, follow_release
     from slipway.domain.release.record import make_release_id
     from slipway.usecases.submit import submit_release
@@ -55,13 +55,13 @@ def release(  # noqa: PLR0913 - one parameter per option
     elif as_json:
         output.say_json(under_way)
     else:
-        output.say(f"{under_way.release_id} asked for (flow run {run_id}); `slipway status {model}` shows it")
+        output.say(f"{under_way.release_id} requested (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def rollback(
     model: Model,
     *,
-    reason: Annotated[str, typer.Option(help="Why, in one sentence: it is kept in the history.")] = "asked for",
+    reason: Annotated[str, typer.Option(help="Why, in one sentence: it is kept in the history.")] = "requested",
     wait: Wait = True,
     timeout_seconds: Timeout = 600,
     as_json: output.AsJson = False,
@@ -73,7 +73,7 @@ def rollback(
     from slipway.usecases.submit import submit_rollback
 
     if len(reason.strip()) < SHORTEST_REASON:
-        message = "say why in a few words"
+        message = "give the reason in a few words"
         raise typer.BadParameter(message, param_hint="--reason")
     run_id = submit_rollback(model, reason, uuid4().hex)
     if wait:
@@ -81,13 +81,13 @@ def rollback(
     elif as_json:
         output.say_json({"model": model, "run_id": run_id})
     else:
-        output.say(f"rollback of {model} asked for (flow run {run_id}); `slipway status {model}` shows it")
+        output.say(f"rollback of {model} requested (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def approve(
     model: Model,
     *,
-    reject: Annotated[bool, typer.Option("--reject", help="Say no: the canary is rolled back.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Reject: the canary is rolled back.")] = False,
     by: Annotated[str | None, typer.Option(help="Who answers; your user name without.")] = None,
     here: Here = False,
     as_json: output.AsJson = False,

@@ -31,7 +31,7 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
         output.table(header, [_model_row(one) for one in models])
     if model is not None and models[0]["asked_at"]:
         output.say("")
-        output.table(("asked over", "at"), list(models[0]["asked_at"].items()))
+        output.table(("protocol", "address"), list(models[0]["asked_at"].items()))
     if model is not None and models[0]["verdicts"]:
         output.say("")
         output.table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])

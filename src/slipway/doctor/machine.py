@@ -76,7 +76,7 @@ def home(here: Settings) -> Iterator[Finding]:
         yield Finding(part="home", health=Condition.PROBLEM, seen=seen, do=do)
     free = shutil.disk_usage(folder).free
     health = Condition.PROBLEM if free < TOO_LITTLE_DISK else Condition.WARNING if free < LITTLE_DISK else Condition.OK
-    do = "" if health is Condition.OK else f"make room, or set SLIPWAY_HOME; old packages lie in {here.store}"
+    do = "" if health is Condition.OK else f"make room, or set SLIPWAY_HOME; old packages are in {here.store}"
     yield Finding(part="disk", health=health, seen=f"{free / GIBIBYTE:,.1f} GiB free", do=do)
 
 

@@ -41,7 +41,7 @@ def lost(lease: Lease, to: Lease | None) -> LeaseLost:
         f"lease of {lease.model}",
         seen=f"{lease.holder} (token {lease.token}) lost it; it belongs to {now}",
         expected="the newest token",
-        do="nothing: whoever holds it goes on",
+        do="nothing: its holder continues",
     )
 
 

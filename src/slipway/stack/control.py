@@ -144,7 +144,7 @@ def _require_files(root: Path) -> None:
 def _failed(part: Part, seen: ProgramState | None) -> StackFailed:
     log = f"; see {seen.log}" if seen else ""
     what = part.detail or f"it was {part.state} after {UP_SECONDS:.0f} s"
-    return StackFailed(part.name, seen=what, expected="that it answers", do=f"mend that and try again{log}")
+    return StackFailed(part.name, seen=what, expected="that it answers", do=f"fix that and try again{log}")
 
 
 def _undo(target: LocalTarget, started: list[Plan]) -> None:

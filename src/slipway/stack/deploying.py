@@ -41,7 +41,7 @@ class Deploying:
                 "deployments of prefect.yaml",
                 seen=f"`prefect deploy --all` ended with {status}: {said}",
                 expected="all deployed",
-                do=f"mend prefect.yaml; see {self._log}",
+                do=f"correct prefect.yaml; see {self._log}",
             )
         return "up"
 
@@ -59,5 +59,5 @@ def _has_deployments(path: Path) -> bool:
         return False
     except (yaml.YAMLError, AttributeError) as error:
         raise StackFailed(
-            f"file {path}", seen=f"it is no YAML mapping ({error})", expected="Prefect's deployments", do="mend it"
+            f"file {path}", seen=f"it is no YAML mapping ({error})", expected="Prefect's deployments", do="correct it"
         ) from error

@@ -66,7 +66,7 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
             f"rollout {status.release_id}",
             seen=f"{held.holder} holds it now",
             expected="our own lease",
-            do="nothing: the other release goes on",
+            do="nothing: the other release continues",
         )
     revisions, traffic = wiring.revisions().observe(status.model), wiring.router().traffic(status.model)
     return replace(

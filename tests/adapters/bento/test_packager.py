@@ -178,7 +178,7 @@ def kinds(name: str, *categories: str) -> ColumnProfile:
     [
         ((bins("z", 1.0),), "profile of 'z': no such input column; expected an input column with one value a row"),
         ((bins("image", 1.0),), "profile of 'image': no such input column"),
-        ((bins("a", 1.0), bins("a", 2.0)), "profile: a column that comes twice"),
+        ((bins("a", 1.0), bins("a", 2.0)), "profile: a column that appears twice"),
         ((bins("word", 1.0),), "profile of 'word': edges [1.0] for str; expected categories for texts"),
         ((bins("a", float("nan")),), "profile of 'a': edges [nan]; expected finite numbers"),
         ((bins("a", 1.0, float("inf")),), "profile of 'a': edges [1.0, inf]; expected finite numbers"),

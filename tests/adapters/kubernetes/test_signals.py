@@ -219,7 +219,7 @@ def test_somebody_who_scales_to_zero_is_told() -> None:
 
     state = look(seen)
 
-    assert (state.health, state.detail) == (Health.UNREADY, "somebody scaled it to 0 replicas")
+    assert (state.health, state.detail) == (Health.UNREADY, "someone scaled it to 0 replicas")
 
 
 def test_a_deleted_autoscaler_is_told() -> None:

@@ -104,7 +104,7 @@ def test_without_variants_plain_ships(converted: Converted, digits_rows: Path, t
 
     assert optimized.chosen.name == "plain"
     assert optimized.chosen.median_microseconds > 0
-    assert optimized.reason == "plain ships: no variant was asked for"
+    assert optimized.reason == "plain ships: the spec requests no variant"
 
 
 def test_rows_are_taken_cyclically_for_large_batches(converted: Converted, digits_rows: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from slipway.domain.verdict import Outcome, Verdict
 
 RATIOS = Scale(low=0.25, high=4.0, log=True, tell="{:.3g}x".format)
 BOTH = "both versions fail together (stable on 40 %): a dependency is down: the weights stay until it is over"
-ROUTE = "the router sent 30 % of 1,000 requests to the canary and was told 10 %: the weights stay"
+ROUTE = "the router sent 30 % of 1,000 requests to the canary instead of 10 %: the weights stay"
 
 
 def section(text: str) -> str:

@@ -123,5 +123,5 @@ def test_a_hopeless_route_stays_a_number() -> None:
 def test_the_sentence_blames_the_route() -> None:
     """With what was told and what was done."""
     assert describe_mismatch(seen(10, 300, 700)) == (
-        "the router sent 30 % of 1,000 requests to the canary and was told 10 %: the route is at fault, not the model"
+        "the router sent 30 % of 1,000 requests to the canary instead of 10 %: the route is at fault, not the model"
     )

@@ -24,7 +24,7 @@ def test_a_canary_that_somebody_deleted_is_rolled_back(hands: Hands, figures: di
     """Nobody is left at half the traffic: the stable revision gets it all, with that reason."""
     figures["lost_when_the_canary_was_deleted"] = len(hands.deleted.load.lost)
 
-    assert hands.deleted.end(2) == (Phase.ROLLED_BACK, "deleted-v2 is gone: somebody or something took it away")
+    assert hands.deleted.end(2) == (Phase.ROLLED_BACK, "deleted-v2 is gone: someone or something deleted it")
     assert hands.deleted.traffic == Traffic(stable="deleted-v1")
 
 

@@ -209,7 +209,7 @@ def _run(order: Order, home: Path, name: str) -> None:
 def _verify(ours: Path, theirs: Path, name: str) -> None:
     """Compare the model in the Bento with the original: a build that left a file out must not be released."""
     if not theirs.is_dir() or tree_digest(theirs) != tree_digest(ours):
-        raise _failed(name, "the model in the Bento is not the one that went in")
+        raise _failed(name, "the model in the Bento is not the one that was packaged")
 
 
 def _failed(name: str, seen: str) -> SlipwayError:
@@ -217,5 +217,5 @@ def _failed(name: str, seen: str) -> SlipwayError:
         f"package of {name}",
         seen=f"`bentoml build`: {seen}",
         expected="a Bento",
-        do="mend what the build says (disk space, the service's imports), then release again",
+        do="fix what the build reports (disk space, the service's imports), then release again",
     )

@@ -164,7 +164,7 @@ class _Client:
             f"revision {self._service.name}, row {row + 1}",
             seen=seen,
             expected="a prediction for every row",
-            do="mend the model so that it takes this row, and register a new version",
+            do="fix the model so that it takes this row, and register a new version",
         )
 
     def _look_at_memory(self) -> None:

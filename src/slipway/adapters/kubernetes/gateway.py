@@ -197,8 +197,8 @@ class GatewayRouter:
             )
         return TargetUnavailable(
             f"{kind} of {model}",
-            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s{word.waits}",
-            expected=f"a word of its controller ({self._by()}) in the route's status",
+            seen=f"Gateway {self.gateway.name} has not applied it after {TAKEN_SECONDS:g} s{word.waits}",
+            expected=f"a condition of its controller ({self._by()}) in the route's status",
             do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",
         )
 
@@ -218,7 +218,7 @@ class _Word:
 
 def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
     if route is None:
-        return _Word(waits=" (somebody took the route away)")
+        return _Word(waits=" (someone deleted the route)")
     parents: Sequence[dict[str, Any]] = route.get("status", {}).get("parents") or []
     for parent in parents:
         if (parent["parentRef"].get("namespace") or gateway.namespace, parent["parentRef"]["name"]) == (

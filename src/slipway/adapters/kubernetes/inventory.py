@@ -91,7 +91,12 @@ def _rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding
         seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
         return Finding(part="rescue", health=Condition.OK, seen=seen)
     do = "nothing, if clients may see a bad canary's answers; else let a Gateway share the requests out"
-    return Finding(part="rescue", health=Condition.WARNING, seen="none: no route tells services whom to ask", do=do)
+    return Finding(
+        part="rescue",
+        health=Condition.WARNING,
+        seen="none: without a Gateway no route adds the headers that it needs",
+        do=do,
+    )
 
 
 def _resource_metrics(cluster: Cluster) -> Finding:

@@ -58,7 +58,7 @@ def refusal(asked: Asked, status: int, body: bytes) -> SlipwayError:
         return SettingsError(
             str(asked),
             seen="the API server does not know these credentials (401)",
-            expected="credentials that are in force",
+            expected="valid credentials",
             do="log in again, or look at the kubeconfig (`kubectl auth whoami`)",
         )
     if status == FORBIDDEN:

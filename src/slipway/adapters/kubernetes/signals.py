@@ -91,7 +91,7 @@ def _refused(deployment: Manifest) -> str:
 
 def _waits(seen: Seen, pods: Sequence[Manifest]) -> str:
     if not _wanted(seen.deployment):
-        return "somebody scaled it to 0 replicas"
+        return "someone scaled it to 0 replicas"
     return why_not_ready(pods[0]) if pods else "its pods are not there yet"
 
 

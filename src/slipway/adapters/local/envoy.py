@@ -137,7 +137,7 @@ class Envoy:
         if not until(lambda: self._version(statistic) == document["version_info"], TAKE_OVER_SECONDS):
             write_atomic(self._home / name, before)
             seen = f"it did not take over {name} within {TAKE_OVER_SECONDS:.0f} s"
-            raise TargetUnavailable("Envoy", seen=seen, expected="the new version in force", do=_WAIT)
+            raise TargetUnavailable("Envoy", seen=seen, expected="the new configuration in effect", do=_WAIT)
 
     def _version(self, statistic: str) -> str:
         try:
@@ -172,5 +172,5 @@ def _bin(drawn: dict[str, Any]) -> tuple[float, int]:
     return drawn["lower_bound"] + drawn["width"] / 2, drawn["count"]
 
 
-_MEND = "run `slipway down`, move the file away and run `slipway up`; `slipway rollback` routes a model anew"
+_MEND = "run `slipway down`, move the file away and run `slipway up`; `slipway rollback` routes a model again"
 _WAIT = "try again; the supervisor restarts Envoy when it died (see its log)"

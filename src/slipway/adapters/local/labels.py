@@ -114,7 +114,7 @@ class LocalLabels:
             f"labels file {self._path}",
             seen=f"it can't be written ({error})",
             expected="a file of labels, or none yet, on a disk with room",
-            do="mend that and give the labels again; nothing was recorded",
+            do="fix that and run the command again; nothing was recorded",
         )
 
 
@@ -124,5 +124,5 @@ def _require(label: Label, model: str) -> None:
             f"label of request {label.request_id}",
             seen=f"revision {label.revision}",
             expected=f"a revision of {model}",
-            do="give each model's labels apart; nothing was recorded",
+            do="record each model's labels separately; nothing was recorded",
         )

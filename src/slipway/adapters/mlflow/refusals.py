@@ -44,7 +44,7 @@ def refusal(name: str, answer: httpx.Response) -> Refused | RegistryUnavailable:
         name,
         seen=f"status {answer.status_code}: {said}",
         expected="the call to be accepted",
-        do="read what MLflow says; if it is no MLflow server, correct SLIPWAY_MLFLOW_URI",
+        do="read MLflow's message; if it is no MLflow server, correct SLIPWAY_MLFLOW_URI",
     )
     error.code = code
     return error
@@ -101,4 +101,4 @@ def _parsed(answer: httpx.Response) -> tuple[str, str]:
         code, words = str(said["error_code"]), f"{said.get('message', '')} ({said['error_code']})"
     else:
         code, words = "", answer.text
-    return code, " ".join(words.split())[:SHOWN_CHARACTERS] or "nothing said"
+    return code, " ".join(words.split())[:SHOWN_CHARACTERS] or "no message"

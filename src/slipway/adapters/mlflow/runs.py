@@ -99,7 +99,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
         return value.tolist()
     if isinstance(value, PurePath | date):
         return str(value)
-    message = f"a release record holds {type(value).__name__}, which JSON can't say"
+    message = f"a release record holds {type(value).__name__}, which JSON has no form for"
     raise TypeError(message)
 
 

@@ -146,7 +146,7 @@ def _run(command: list[str], build: Build, seconds: float, limit: float) -> None
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _failed(f"no end after {limit:g} s", "mend what makes it hang (the package index?)") from None
+                raise _failed(f"no end after {limit:g} s", "find out why it hangs (the package index?)") from None
             raise
     if process.returncode != 0:
         raise explained(said, build.image)
@@ -160,9 +160,11 @@ def explained(said: str, image: str) -> SlipwayError:
         do = f"log in: `podman login {host}` (or buildah login, docker login)"
         return PackagingFailed(f"image {image}", seen=told, expected="a registry that lets us in", do=do)
     if _AWAY.search(told):
-        do = "start the registry or mend the network, then release again"
+        do = "start the registry or fix the network, then release again"
         return TargetUnavailable(f"image {image}", seen=told, expected="registries that answer", do=do)
-    return _failed(told, "mend what it says (a package that can't be had, a wrong SLIPWAY_BASE_IMAGE), release again")
+    return _failed(
+        told, "fix what it reports (a package that can't be installed, a wrong SLIPWAY_BASE_IMAGE), then release again"
+    )
 
 
 def _failed(seen: str, do: str) -> PackagingFailed:

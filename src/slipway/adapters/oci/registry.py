@@ -58,7 +58,7 @@ class Registry:
                 f"image {repository}:{reference}",
                 seen=kind,
                 expected="an image's manifest",
-                do="delete the tag in the registry, then release again: it is built anew",
+                do="delete the tag in the registry, then release again: it is built again",
             )
         manifest = found.json()
         config = self._call("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
@@ -142,7 +142,7 @@ class Registry:
     def _unexpected(self, answer: httpx.Response, asked: str) -> SlipwayError:
         seen, status = f"{asked}: answered {answer.status_code}", answer.status_code
         if status in REFUSALS:
-            do = f"log in as somebody who may push: `podman login {self._host}` (or buildah login, docker login)"
+            do = f"log in as a user who may push: `podman login {self._host}` (or buildah login, docker login)"
             return PackagingFailed(f"registry {self._host}", seen=seen, expected="leave to push", do=do)
         if status in LATER:
             do = "see the registry's log; the release may be tried again"
@@ -159,5 +159,5 @@ class Registry:
                 f"registry {self._host}",
                 seen=f"no answer ({type(error).__name__})",
                 expected="a registry that answers (SLIPWAY_REGISTRY_INSECURE=true if it speaks plain HTTP)",
-                do="start it or mend the network, then release again",
+                do="start it or fix the network, then release again",
             ) from error

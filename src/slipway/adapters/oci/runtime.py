@@ -50,8 +50,8 @@ def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
         raise PackagingFailed(
             f"image of {package.tag}",
             seen=f"{REQUIREMENTS}: {error.strerror or error}",
-            expected="a Bento that says what it needs",
-            do="release again: the package is built anew",
+            expected="a Bento with its requirements",
+            do="release again: the package is built again",
         ) from error
     requirements = tuple(for_device(line.strip(), gpu=gpu) for line in lines if line.strip())
     return Runtime(

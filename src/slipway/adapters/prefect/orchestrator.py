@@ -42,8 +42,8 @@ class PrefectOrchestrator:
         raise PermanentError(
             f"flow {flow}",
             seen=f"{MOST_TRIES} runs of it broke, one after the other",
-            expected="a run that comes to an end",
-            do=f"mend what Prefect's log of run {run.id} says, then delete that run",
+            expected="a run that ends",
+            do=f"fix what Prefect's log of run {run.id} reports, then delete that run",
         )
 
     def answer(self, model: str, *, approve: bool, by: str) -> str:

@@ -71,7 +71,7 @@ def facts(record: ReleaseRecord) -> list[tuple[str, str]]:
         ("version", str(record.version)),
         ("release", record.release_id),
         ("champion before", replaced),
-        ("asked for by", record.trigger),
+        ("requested by", record.trigger),
         ("began", moment(record.started_at)),
         ("ended", moment(record.ended_at)),
         ("artifact", record.digest or "could not be fetched"),

@@ -134,7 +134,7 @@ def _predictions(model: Path, path: Path) -> NDArray[np.generic]:
     except (OSError, ValueError, MemoryError) as error:  # MemoryError: its header may say any size
         raise ArtifactBroken(
             f"model {model.name}",
-            seen="its process said it predicted, and left no readable predictions",
+            seen="its process reported predictions, and left no readable ones",
             expected="one prediction per row",
             do="run the model by hand on these rows; see what it does to its working folder",
         ) from error

@@ -99,7 +99,7 @@ def _describe_rest(seen: Forecast) -> Iterator[str]:
     cold = max(leg.cold_seconds for leg in legs)
     if cold:
         first = format_duration(cold)
-        yield f"The first {first} after a rise are not weighed, unless both versions say that they are warm."
+        yield f"The first {first} after a rise are not weighed, unless both versions report that they are warm."
     percent_, seconds = seen.held_back
     if seen.late is None or not seconds:
         return

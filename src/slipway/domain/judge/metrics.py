@@ -326,6 +326,6 @@ def log_of(value: float) -> float:
 
 def _require_guard(guard: Found | None) -> Found:
     if guard is None:
-        message = "a metric is scored only where the spec asks for it"
+        message = "a metric is scored only if the spec requires it"
         raise ValueError(message)
     return guard

@@ -68,7 +68,9 @@ def _describe_choice(table: Sequence[Variant], measured: Sequence[Variant], chos
         shown = "; ".join(map(_describe_speed, measured))
         return f"nothing is over {GAIN - 1:.0%} faster than plain {sure}: {shown}"
     notes = "; ".join(f"{row.name}: {row.note}" for row in table[1:])
-    return f"plain ships: no variant could be compared ({notes})" if notes else "plain ships: no variant was asked for"
+    return (
+        f"plain ships: no variant could be compared ({notes})" if notes else "plain ships: the spec requests no variant"
+    )
 
 
 def _describe_speed(row: Variant) -> str:

@@ -151,7 +151,7 @@ def _find_trouble(status: RolloutStatus, seen: Observation) -> str:
         case Health.STARTING if status.phase is not Phase.STARTING:
             return f"{state.name} died and was started again: {state.detail}"
         case Health.ABSENT if status.phase is not Phase.STARTING:
-            return f"{state.name} is gone: somebody or something took it away"
+            return f"{state.name} is gone: someone or something deleted it"
         case _:
             return ""
 

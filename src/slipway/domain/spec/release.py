@@ -41,7 +41,7 @@ class Contract(StrEnum):
     REFUSE = "refuse"
     """It is stopped before any traffic."""
     APPROVE = "approve"
-    """It goes on, and a person is asked before promotion."""
+    """It goes on, and a person must approve before promotion."""
     ALLOW = "allow"
     """It goes on; the differences are in the report."""
 

@@ -50,6 +50,6 @@ def require_passed(stage: Stage[T]) -> T:
                 f"{stage.record.name}: {verdict.title}",
                 seen=verdict.reason,
                 expected="a gate that passes",
-                do=verdict.do or "train a better version, or change the spec if it asks too much",
+                do=verdict.do or "train a better version, or relax the spec if its limit is too strict",
             )
     return stage.value

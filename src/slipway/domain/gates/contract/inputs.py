@@ -66,7 +66,7 @@ def _find_new(before: Signature, after: Signature, doors: Doors) -> Iterator[Dif
         yield compatible_difference(where := list_names("column", optional), f"{where} {said}")
     elif optional:
         said = (
-            f"{verb_for(optional)} new (optional, but the service asks for every column): {_describe_unsent(optional)}"
+            f"{verb_for(optional)} new (optional, but the service requires every column): {_describe_unsent(optional)}"
         )
         yield breaking_difference(where := list_names("column", optional), f"{where} {said}")
 
@@ -139,9 +139,9 @@ def _compare_order(before: Signature, after: Signature) -> Iterator[Difference]:
     where = list_names("column", moved)
     if all(is_numeric(column.kind) for column in before.inputs):
         said = "clients that send rows as lists get answers for mixed up columns, and no error"
-        yield breaking_difference(where, f"{where} stand in another order: {said}")
+        yield breaking_difference(where, f"{where} are in another order: {said}")
     else:
-        yield compatible_difference(where, f"{where} stand in another order: with texts among them columns go by name")
+        yield compatible_difference(where, f"{where} are in another order: with texts among them columns go by name")
 
 
 def _compare_lists(before: Signature, after: Signature) -> Iterator[Difference]:
@@ -163,7 +163,7 @@ def _compare_optional(before: Signature, after: Signature, doors: Doors) -> Iter
         said = f"{verb_for(required)} required now: requests without {pronoun_for(required)} are answered 400"
         yield breaking_difference(where := list_names("column", required), f"{where} {said}")
     elif required:
-        said = f"{verb_for(required)} required now: the service asks for every column, optional ones too"
+        said = f"{verb_for(required)} required now: the service requires every column, optional ones too"
         yield compatible_difference(where := list_names("column", required), f"{where} {said}")
     optional = [old.name for old, new in both if old.required and not new.required]
     if optional:

@@ -54,7 +54,7 @@ def _compare_names(old: list[str], new: list[str]) -> Iterator[Difference]:
         return
     if set(old) == set(new):
         yield breaking_difference(
-            "answers", f"the outputs stand in another order ({', '.join(new)}): clients read them by place"
+            "answers", f"the outputs are in another order ({', '.join(new)}): clients read them by position"
         )
     else:
         yield compatible_difference(

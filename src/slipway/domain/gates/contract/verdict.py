@@ -19,7 +19,7 @@ ADVICE = (
 )
 GOES_ON = {
     Contract.REFUSE: "",
-    Contract.APPROVE: "; a person is asked before promotion (`contract: approve`)",
+    Contract.APPROVE: "; a person must approve before promotion (`contract: approve`)",
     Contract.ALLOW: "; the spec allows it (`contract: allow`)",
 }
 

@@ -93,10 +93,10 @@ def describe_mismatch(evidence: RouteEvidence) -> str:
     """Describe the mismatch in a sentence.
 
     >>> describe_mismatch(RouteEvidence(weight_percent=10, canary=300, stable=700))
-    'the router sent 30 % of 1,000 requests to the canary and was told 10 %: the route is at fault, not the model'
+    'the router sent 30 % of 1,000 requests to the canary instead of 10 %: the route is at fault, not the model'
     """
     counted = evidence.canary + evidence.stable
     share = 100 * evidence.canary / max(counted, 1)
-    told = f"{evidence.weight_percent} %"
+    configured = f"{evidence.weight_percent} %"
     fault = "the route is at fault, not the model"
-    return f"the router sent {share:.3g} % of {counted:,} requests to the canary and was told {told}: {fault}"
+    return f"the router sent {share:.3g} % of {counted:,} requests to the canary instead of {configured}: {fault}"
