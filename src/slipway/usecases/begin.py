@@ -13,13 +13,14 @@ from slipway.usecases.active_release import ActiveRelease, find_release_spec, re
 from slipway.usecases.drive import drive_to_rest
 from slipway.usecases.leases import take_lease
 from slipway.usecases.record import record_release
-from slipway.usecases.retrying import retry_transient
+from slipway.usecases.retrying import idempotent, retry_transient
 from slipway.usecases.roll_back import take_back_rollout
 
 NEWEST = "newest"
 """In place of a version: the one that was registered last."""
 
 
+@idempotent
 def begin_release(model: str, version: str, attempt: int, trigger: str) -> ActiveRelease:
     """Read the registry (an event is only a hint) and take the model's lease.
 
@@ -55,6 +56,7 @@ def find_newest(model: str, versions: list[ModelVersion]) -> ModelVersion:
     return max(versions, key=lambda one: one.version)
 
 
+@idempotent
 def clear_previous(active: ActiveRelease) -> None:
     """Bring the model's latest rollout to rest: end its bake window, or take it back. Then announce this release.
 

@@ -6,24 +6,14 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from slipway.usecases.begin import begin_release, clear_previous
-from slipway.usecases.record import record_release
 from slipway.usecases.release import Future
-from slipway.usecases.retrying import retry_transient
-from slipway.usecases.stages.fetch import fetch_artifacts
-from slipway.usecases.stages.predict import predict_holdout
-from slipway.usecases.stages.validate_data import validate_data
-from slipway.usecases.stages.validate_model import validate_model
+from slipway.usecases.retrying import is_idempotent, retry_transient
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 4
 """Steps that run at once, at most: three gates beside the conversion."""
-REPEATABLE: frozenset[Callable[..., Any]] = frozenset(
-    {begin_release, clear_previous, fetch_artifacts, predict_holdout, record_release, validate_data, validate_model}
-)
-"""Steps that may be done twice without harm: they are tried again after a transient error."""
 
 
 class ThreadRunner:
@@ -41,8 +31,8 @@ class ThreadRunner:
         self._pool.shutdown()
 
     def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a step and return its result."""
-        if step in REPEATABLE:
+        """Run a step and return its result; idempotent ones are retried after transient errors."""
+        if is_idempotent(step):
             return retry_transient(step, *args, **kwargs)
         return step(*args, **kwargs)
 

@@ -8,11 +8,13 @@ from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import names
+from slipway.usecases.retrying import idempotent
 from slipway.usecases.submit import submit_release
 
 log = logging.getLogger(__name__)
 
 
+@idempotent
 def find_models_to_reconcile() -> list[str]:
     """Return the models that may need a run: three requests for all of them, however many there are.
 
@@ -30,6 +32,7 @@ def find_models_to_reconcile() -> list[str]:
     return due
 
 
+@idempotent
 def reconcile_model(model: str) -> str:
     """Ask for the release of a version that was never begun, or for the resumption of one that was interrupted."""
     try:

@@ -15,8 +15,10 @@ from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.usecases.active_release import ActiveRelease
 from slipway.usecases.notify import notify
+from slipway.usecases.retrying import idempotent
 
 
+@idempotent
 def record_release(
     active: ActiveRelease,
     state: ReleaseState,

@@ -11,6 +11,7 @@ from slipway.domain.release.version import Artifact, ModelVersion, Signature, Ve
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import ArtifactChanged, DataBroken
 from slipway.settings import settings
+from slipway.usecases.retrying import idempotent
 from slipway.usecases.stages.stage import Stage, begin_stage
 
 
@@ -36,6 +37,7 @@ class Holdout:
     columns: tuple[str, ...]
 
 
+@idempotent
 def fetch_artifacts(version: ModelVersion, champion: ModelVersion | None, spec: ReleaseSpec) -> Stage[Fetched]:
     """Download challenger and champion, whole or not at all; stop when an artifact changed behind its version.
 

@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from slipway import wiring
 from slipway.domain.release.version import Artifact
+from slipway.usecases.retrying import idempotent
 from slipway.usecases.stages.fetch import Holdout
 
 
+@idempotent
 def predict_holdout(model: Artifact | None, rows: Holdout) -> NDArray[np.generic] | None:
     """Return the predictions, shape (rows,) or (rows, outputs); a champion's are in the cache since its own release.
 

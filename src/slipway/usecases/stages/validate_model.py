@@ -15,6 +15,7 @@ from slipway.domain.release.record import StageName
 from slipway.domain.release.version import Artifact
 from slipway.domain.spec.release import Contract, Inconclusive, QualitySpec
 from slipway.domain.verdict import Outcome, Verdict
+from slipway.usecases.retrying import idempotent
 from slipway.usecases.stages.check_contract import describe_differences
 from slipway.usecases.stages.fetch import Fetched, Holdout
 from slipway.usecases.stages.stage import Stage, begin_stage
@@ -47,6 +48,7 @@ def pair_predictions(
     return Compared(challenger=fetched.challenger, champion=fetched.champion, predictions=predictions, before=before)
 
 
+@idempotent
 def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec, contract: Contract) -> Stage[bool]:
     """Try the input example and compare both models row by row; the value says whether a person must agree."""
     watch = begin_stage(StageName.VALIDATE_MODEL)

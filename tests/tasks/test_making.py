@@ -1,10 +1,11 @@
-"""Which failures of a task are tried again, on a real Prefect server."""
+"""Which tasks are retried, and after which failures, on a real Prefect server."""
 
 import pytest
 from prefect import flow, task
 
 from slipway.errors import NotFound, RegistryUnavailable
-from tasks.retrying import RETRIED
+from slipway.usecases.retrying import PAUSES_SECONDS, idempotent
+from tasks.making import RETRIED, make_task
 
 
 @pytest.mark.parametrize(("error", "tries"), [(RegistryUnavailable, 2), (NotFound, 1)])
@@ -26,3 +27,17 @@ def test_only_what_may_go_away_is_tried_again(error: type[Exception], tries: int
         run()
 
     assert len(seen) == tries
+
+
+def test_a_step_that_is_marked_idempotent_is_retried() -> None:
+    """The mark is at the step; a task of any other step is run once."""
+
+    @idempotent
+    def read() -> None: ...
+
+    def write() -> None: ...
+
+    marked, other = make_task(read, "read"), make_task(write, "write", "rollout")
+
+    assert (marked.retries, other.retries) == (len(PAUSES_SECONDS), 0)
+    assert other.tags == {"slipway", "rollout"}
