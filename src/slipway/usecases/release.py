@@ -113,7 +113,7 @@ def release_version(request: ReleaseRequest, runner: Runner, answer: Answer) -> 
                 release.pass_gates()
             status = release.roll_out()
         except LeaseLost as lost:
-            return ReleaseEnd(release_id=active.release_id, state=None, reason=str(lost))
+            return release.end(None, str(lost))
         except GateFailed as no:
             return release.stop(no)
         except PermanentError as no:
@@ -145,7 +145,7 @@ def answer_release(model: str, approval: Approval, runner: Runner) -> ReleaseEnd
             runner.run(drive_rollout, active, status, approval)
             return release.conclude(release.roll_out())
         except LeaseLost as lost:
-            return ReleaseEnd(release_id=active.release_id, state=None, reason=str(lost))
+            return release.end(None, str(lost))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,8 +209,8 @@ class _Release:
         self.record(ReleaseState.STOPPED, str(no))
         return self.end(ReleaseState.STOPPED, str(no))
 
-    def end(self, state: ReleaseState, reason: str) -> ReleaseEnd:
-        """Return how this release ended."""
+    def end(self, state: ReleaseState | None, reason: str) -> ReleaseEnd:
+        """Return how this release ended; without a state: another one took the lease over."""
         return ReleaseEnd(release_id=self.active.release_id, state=state, reason=reason)
 
     def record(self, state: ReleaseState, reason: str, status: RolloutStatus | None = None) -> None:

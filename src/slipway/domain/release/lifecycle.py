@@ -97,6 +97,7 @@ def new_status(version: ModelVersion, release_id: str, now: float, before: Rollo
         entered_at=now,
         heartbeat_at=now,
         evidence=prior_for_next_rollout(before.evidence) if before else NO_EVIDENCE,
+        reason="the gates run",
     )
 
 
