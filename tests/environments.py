@@ -26,16 +26,24 @@ def set_secrets(patch: pytest.MonkeyPatch) -> None:
         patch.setenv(name, value)
 
 
-def _writing(note: Path) -> str:
-    """Return an expression that writes the environment down: as the process was started with, and as it is now."""
-    at_start = "open('/proc/self/environ', 'rb').read().decode().split(chr(0))"
+IN_TEMPORARY_FOLDER = "__import__('tempfile').gettempdir() + '/note'"
+"""An expression: a file in the temporary folder of the process that evaluates it."""
+
+
+def write_down(note: str) -> str:
+    """Return an expression that writes the environment down: as the process was started with, and as it is now.
+
+    `note`: an expression for the file's path.
+    """
+    path = "__import__('pathlib').Path"
+    at_start = f"{path}('/proc/self/environ').read_text().split(chr(0))"
     now = "dict(__import__('os').environ)"
-    return f"open({str(note)!r}, 'w').write(__import__('json').dumps([{at_start}, {now}]))"
+    return f"{path}({note}).write_text(__import__('json').dumps([{at_start}, {now}]))"
 
 
 def write_noting_model(model: Path, note: Path) -> Path:
     """Write a model with code of its own, that writes its environment down when it predicts."""
-    return write_coded_model(model, f"{_writing(note)}\nreturn rows['x']")
+    return write_coded_model(model, f"{write_down(repr(str(note)))}\nreturn rows['x']")
 
 
 class _Noting:
@@ -46,7 +54,9 @@ class _Noting:
 
     def __reduce__(self) -> tuple[object, ...]:
         fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-        return eval, (f"[{_writing(self._note)}, __import__('pickle').loads({pickle.dumps(fitted)!r})][1]",)
+        return eval, (
+            f"[{write_down(repr(str(self._note)))}, __import__('pickle').loads({pickle.dumps(fitted)!r})][1]",
+        )
 
 
 def write_noting_estimator(model: Path, note: Path) -> Path:
@@ -57,12 +67,12 @@ def write_noting_estimator(model: Path, note: Path) -> Path:
     return model
 
 
-def check_noted(note: Path, allowed: Iterable[str]) -> None:
+def check_noted(note: str, allowed: Iterable[str]) -> None:
     """Check that a process was started with allowed variables only, and that no secret is in its environment."""
-    at_start, now = json.loads(note.read_text())
+    at_start, now = json.loads(note)
     names = {line.partition("=")[0] for line in at_start if line}
 
     assert "PATH" in names
-    assert names <= set(allowed)
+    assert names <= set(allowed), sorted(names - set(allowed))
     assert not SECRETS.keys() & now.keys()
     assert not set(SECRETS.values()) & set(now.values())

@@ -32,7 +32,7 @@ def test_a_model_in_the_gates_sees_no_secret(tmp_path: Path, rows: Path, monkeyp
 
     SubprocessModelRunner().predict(model, rows, ["x"])
 
-    check_noted(tmp_path / "note", SANDBOXED | runner.SETTINGS.keys())
+    check_noted((tmp_path / "note").read_text(), SANDBOXED | runner.SETTINGS.keys())
 
 
 def test_a_model_that_is_converted_sees_no_secret(tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_a_model_that_is_converted_sees_no_secret(tmp_path: Path, rows: Path, mo
     converted = OnnxOptimizer().convert(model, signature, rows, ConversionSpec(), tmp_path / "out")
 
     assert converted.path.is_file()
-    check_noted(tmp_path / "note", SANDBOXED | worker.SETTINGS.keys())
+    check_noted((tmp_path / "note").read_text(), SANDBOXED | worker.SETTINGS.keys())
 
 
 @pytest.mark.parametrize(

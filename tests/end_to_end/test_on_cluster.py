@@ -2,15 +2,20 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from slipway.artifacts import model_environment
 from tests.cluster import Cluster, cluster_or_skip
 from tests.end_to_end.churn import CLIENTS, asked, register, write_rows, write_spec
 from tests.end_to_end.conftest import QUICK, Stack, registering, running, sending
+from tests.environments import IN_TEMPORARY_FOLDER, SECRETS, check_noted, write_down
+from tests.models import write_coded_model
 
 GATEWAY = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -23,6 +28,10 @@ spec:
 SERVING = {"cpu": 0.1, "memory_mebibytes": 512}
 MODEL = "digits-on-cluster"
 CHURN = "churn-on-cluster"
+NOTING = "noting-on-cluster"
+BASE_IMAGE = "library/python:3.11-slim"
+OF_IMAGES = {"BENTOML_CONTAINERIZED", "PYTHONDONTWRITEBYTECODE"}
+"""Variables that images of packages have besides those of their base image."""
 OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,grpcroutes,configmaps,leases,pods"
 
 
@@ -30,6 +39,11 @@ OBJECTS = "deployments,services,hpa,pdb,networkpolicies,httproutes,grpcroutes,co
 def cluster() -> Cluster:
     """Return the configured cluster."""
     return cluster_or_skip()
+
+
+def base_image(cluster: Cluster) -> str:
+    """Return the image that images of packages begin with."""
+    return os.environ.get("CLUSTER_BASE_IMAGE", f"{cluster.registry}/{BASE_IMAGE}")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +65,10 @@ def stack(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFac
         "PROMETHEUS": cluster.prometheus,
         "REGISTRY": f"{cluster.registry}/slipway-tests",
         "REGISTRY_INSECURE": "true",
-        "BASE_IMAGE": os.environ.get("CLUSTER_BASE_IMAGE", f"{cluster.registry}/library/python:3.11-slim"),
+        "BASE_IMAGE": base_image(cluster),
     }
     more = {f"SLIPWAY_{name}": value for name, value in settings.items()}
+    more |= {name: SECRETS[name] for name in ("AWS_SECRET_ACCESS_KEY", "MY_TOKEN")}
     with running(tmp_path_factory, more, front_door=cluster.gateway) as stack:
         yield stack
 
@@ -127,3 +142,68 @@ def test_where_the_spec_allows_it_nobody_is_refused_over_either_protocol(stack: 
     assert told["phase"] == "rolled-back"
     assert "refuse" in told["reason"]
     assert (sent.failed, sent.right) == ({}, sent.sent)
+
+
+@pytest.mark.timeout(420)
+def test_a_models_code_finds_no_secret_in_its_pod(
+    cluster: Cluster, namespace: str, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slipway itself was started with secrets: its pod has what the manifest, the image and Kubernetes set."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("\n".join(["calls,left", *(f"{number - 100}.5,{int(number >= 100)}" for number in range(200))]))
+    write_spec(stack, NOTING, rows, serving=SERVING, allow_pickle=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # MLflow lets it predict here, as it is logged
+    _register_noting(stack, tmp_path)
+    stack.slipway("release", NOTING)
+
+    answer = httpx.post(
+        f"{stack.front_door}/{NOTING}/v2/models/{NOTING}/infer",
+        json={"inputs": [{"name": "calls", "shape": [1, 1], "datatype": "FP64", "data": [1.5]}]},
+        timeout=30,
+    )
+
+    assert answer.json()["outputs"][0]["data"] == [1]
+    pods = cluster.kubectl("get", "pods", "-n", namespace, "-l", f"slipway.dev/model={NOTING}", "-o", "name").split()
+    notes = [
+        note
+        for pod in pods
+        if (note := cluster.kubectl("exec", "-n", namespace, pod, "--", "sh", "-c", "cat /tmp/note || true"))
+    ]
+    assert notes
+    allowed = {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET, *OF_IMAGES}
+    allowed |= _plain_variables(cluster, namespace)
+    for note in notes:
+        check_noted(note, allowed)
+    stack.slipway("target", "uninstall", NOTING, "--yes")
+
+
+def _plain_variables(cluster: Cluster, namespace: str) -> set[str]:
+    """Return the variables that the base image and Kubernetes set in any pod."""
+    image, alone = base_image(cluster), '{"spec": {"enableServiceLinks": false}}'
+    words = ("run", "plain", "-n", namespace, f"--image={image}", "--restart=Never", f"--overrides={alone}")
+    cluster.kubectl(*words, "--command", "--", "env")
+    cluster.kubectl("wait", "pod/plain", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=110s")
+    lines = cluster.kubectl("logs", "plain", "-n", namespace).splitlines()
+    return {line.partition("=")[0] for line in lines}
+
+
+def _register_noting(stack: Stack, folder: Path) -> None:
+    """Register a model with code of its own that writes its environment down when it predicts."""
+    import mlflow
+    import numpy as np
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    body = f"{write_down(IN_TEMPORARY_FOLDER)}\nreturn (rows['calls'] > 0).astype(int)"
+    model, example = write_coded_model(folder / "model", body), pd.DataFrame({"calls": [1.5, -1.5]})
+    mlflow.set_tracking_uri(stack.mlflow)
+    with mlflow.start_run():
+        mlflow.pyfunc.log_model(
+            name=NOTING,
+            registered_model_name=NOTING,
+            loader_module="behaviour",
+            code_paths=[str(model / "code" / "behaviour.py")],
+            signature=infer_signature(example, np.array([1, 0])),
+            input_example=example,
+            pip_requirements=["numpy", "pandas"],
+        )

@@ -23,4 +23,4 @@ def test_a_model_in_a_rehearsal_sees_no_secret(tmp_path: Path, monkeypatch: pyte
     )
 
     assert seen.predictions.tolist() == [1.0, 2.0]
-    check_noted(tmp_path / "note", {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET})
+    check_noted((tmp_path / "note").read_text(), {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET})

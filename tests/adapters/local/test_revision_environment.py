@@ -36,7 +36,7 @@ def test_a_model_that_serves_sees_no_secret(
     answer = httpx.post(f"{place.url}/noting/v2/models/noting/infer", json=ROW)
 
     assert answer.json()["outputs"][0]["data"] == [1.5]
-    check_noted(tmp_path / "note", {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET})
+    check_noted((tmp_path / "note").read_text(), {*model_environment.SERVICE_NAMES, *model_environment.SERVICE_SET})
     assert MARK in model_environment.SERVICE_SET
     target.remove("noting")
 
