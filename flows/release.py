@@ -46,8 +46,8 @@ def release(model: Model, version: str = NEWEST, attempt: Attempt = 0, trigger: 
     Args:
         model: Name of the registered model; it needs a release spec.
         version: Version number or alias; `newest` is the one registered last.
-        attempt: Number of this attempt; 0 goes on with the latest one.
-        trigger: What asked for this release; kept in the record.
+        attempt: Number of this attempt; 0 continues the latest one.
+        trigger: What started this release; kept in the record.
     """
     show_logs_in_runs()
     request = ReleaseRequest(model=model, version=version, attempt=attempt, trigger=trigger)

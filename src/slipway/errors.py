@@ -14,8 +14,8 @@
         ├── ArtifactBroken            an artifact is missing, truncated, not allowed or unreadable
         ├── ArtifactChanged           an artifact differs from the one seen before
         ├── DataBroken                rows that can't be judged: empty, wrong columns, NaN where none may be
-        ├── ConversionRefused         no converter takes this model (the release goes on without one)
-        ├── GateFailed                a gate said no: the release stops, the champion keeps serving
+        ├── ConversionRefused         no converter takes this model (the release continues without one)
+        ├── GateFailed                a gate failed: the release stops, the champion keeps serving
         ├── PackagingFailed           the package could not be written
         ├── RevisionFailed            a revision never became ready, or died
         ├── FormatTooNew              a document that a newer Slipway wrote
@@ -34,7 +34,7 @@ class SlipwayError(Exception):
     """
 
     def __init__(self, what: str, *, seen: str, expected: str, do: str) -> None:
-        """Keep the parts apart, so that a report can show them in a table."""
+        """Keep the parts separate, so that a report can show them in a table."""
         self.what, self.seen, self.expected, self.do = what, seen, expected, do
         super().__init__(f"{what}: {seen}; expected {expected}. Next: {do}")
 
@@ -100,11 +100,11 @@ class DataBroken(PermanentError):
 
 
 class ConversionRefused(PermanentError):
-    """No converter takes this model; the release goes on without one."""
+    """No converter takes this model; the release continues without one."""
 
 
 class GateFailed(PermanentError):
-    """A gate said no: the release stops, the champion keeps serving."""
+    """A gate failed: the release stops, the champion keeps serving."""
 
 
 class PackagingFailed(PermanentError):

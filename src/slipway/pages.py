@@ -1,4 +1,4 @@
-"""The pages on which a served revision tells of itself, read strictly: whatever reads them, they mean the same."""
+"""Parsers of the pages that a revision serves about itself; every reader uses them."""
 
 from typing import Annotated
 

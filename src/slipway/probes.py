@@ -22,7 +22,7 @@ def fetch(address: str) -> httpx.Response | str:
 
 
 def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
-    """Say whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
+    """Check whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
     if _listens(host, port):
         more = f" ({speaks})" if speaks else ""
         return Finding(part=part, health=Condition.OK, seen=f"listens on {host}:{port}{more}")
@@ -30,7 +30,7 @@ def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
 
 
 def check_server(part: str, address: str, path: str, variable: str) -> Finding:
-    """Say whether a server of the user's own answers at all; a registry may ask for a login first."""
+    """Check whether a server of the user's own answers at all; a registry may require a login first."""
     if not address:
         return Finding(part=part, health=Condition.PROBLEM, seen="no address", do=f"set {variable}")
     answer = fetch(address.rstrip("/") + path)

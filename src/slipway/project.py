@@ -24,5 +24,5 @@ def find_project(folder: Path) -> Path:
 
 
 def is_project(folder: Path) -> bool:
-    """Tell whether a folder holds what the embedded stack runs."""
+    """Return whether a folder holds what the embedded stack runs."""
     return (folder / "services" / "webhook").is_dir()

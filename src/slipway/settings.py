@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     @property
     def secret_file(self) -> Path:
-        """Where the made webhook secret lies."""
+        """Path of the generated webhook secret."""
         return self.home / "secrets" / "webhook"
 
 

@@ -1,4 +1,4 @@
-"""What the doctor says of one part."""
+"""What `slipway doctor` found on one part."""
 
 from dataclasses import dataclass
 from enum import StrEnum

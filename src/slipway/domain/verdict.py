@@ -1,4 +1,4 @@
-"""What a check can say. Never a boolean: missing data is neither good nor bad."""
+"""The outcome of a check. Never a boolean: missing data is neither good nor bad."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ class Outcome(StrEnum):
     """The four answers of a gate or of the judge."""
 
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
-    """The evidence says: good enough."""
+    """The evidence shows that it is good enough."""
     FAIL = "FAIL"
-    """The evidence says: worse than allowed."""
+    """The evidence shows that it is worse than allowed."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """There is evidence, and it is not enough to say either."""
+    """There is evidence, but not enough for either."""
     NO_DATA = "NO_DATA"
     """Nothing was measured."""
 
@@ -32,9 +32,9 @@ class Verdict:
     numbers: dict[str, float] = field(default_factory=dict)
     """The numbers behind the sentence; units in the names."""
     blocking: bool = True
-    """False: shown, and the release goes on whatever the outcome."""
+    """False: it is reported, and the release continues whatever the outcome."""
     do: str = ""
-    """What to do where it says no; empty: what any gate advises."""
+    """What to do if it fails; empty: what any gate advises."""
 
     @property
     def title(self) -> str:

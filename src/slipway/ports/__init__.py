@@ -1,1 +1,1 @@
-"""The seams: what tasks need from the outside world, said in the domain's words. Adapters live in slipway.adapters."""
+"""Protocols: what use cases need from other systems, in the domain's types. Adapters are in slipway.adapters."""

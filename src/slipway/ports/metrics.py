@@ -1,4 +1,4 @@
-"""What was counted, timed and said, per revision."""
+"""Counters, latencies and summaries per revision."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -27,7 +27,7 @@ class MetricSource(Protocol):
         ...
 
     def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
-        """Return what each revision says of its own predictions and inputs, cumulative since its process began.
+        """Return what each revision reports on its own predictions and inputs, cumulative since its process began.
 
         A revision that is not there is left out.
         """

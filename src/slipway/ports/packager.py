@@ -24,7 +24,7 @@ class Packager(Protocol):
     ) -> Package:
         """Write the package under `store/`, whole or not at all; without ONNX the model goes as pyfunc.
 
-        `onnx.path` is the file that ships (the optimizer's choice). `profile` says in which bins the service counts
+        `onnx.path` is the file that ships (the optimizer's choice). `profile` has the bins in which the service counts
         live rows: none or one per input column that has one value a row. Raises PackagingFailed (full disk, build
         error, a profile that does not fit the signature).
         """

@@ -1,4 +1,4 @@
-"""Live requests that revisions recorded, where their release asked for it."""
+"""Live requests that revisions recorded, if their release spec enables it."""
 
 from typing import Protocol
 

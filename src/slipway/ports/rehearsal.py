@@ -27,7 +27,7 @@ class Promise:
 
     @property
     def digest(self) -> str:
-        """What it says, for caches."""
+        """Its content, for caches."""
         return f"{self.package.digest} {self.signature!r} {self.columns!r}"
 
 

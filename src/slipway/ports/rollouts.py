@@ -1,4 +1,4 @@
-"""The rollout's status and the lease that says who may move it; both live with the target."""
+"""The rollout's status and the lease of the process that may move it; both are stored with the target."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ class Lease:
 
 
 def held(lease: Lease) -> LeaseHeld:
-    """Return what is said to who asks for a lease that another one holds."""
+    """Return the error for a lease that another process holds."""
     until = datetime.fromtimestamp(lease.expires_at, UTC).strftime("%H:%M:%S UTC")
     return LeaseHeld(
         f"lease of {lease.model}",
@@ -35,7 +35,7 @@ def held(lease: Lease) -> LeaseHeld:
 
 
 def lost(lease: Lease, to: Lease | None) -> LeaseLost:
-    """Return what is said to who writes with a lease that is not the newest; `to` None: it was given back."""
+    """Return the error for a write with a lease that is not the newest; `to` None: it was given back."""
     now = f"{to.holder} (token {to.token})" if to else "nobody"
     return LeaseLost(
         f"lease of {lease.model}",
@@ -46,7 +46,7 @@ def lost(lease: Lease, to: Lease | None) -> LeaseLost:
 
 
 class RolloutStore(Protocol):
-    """Status by model, written by whoever holds the lease."""
+    """Status by model, written by the holder of the lease."""
 
     def load(self, model: str) -> RolloutStatus | None:
         """Return the status of the model's latest rollout; None: it never had one."""
@@ -77,7 +77,7 @@ class Leases(Protocol):
         ...
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
-        """Take the lease whoever holds it: the one who held it is refused at its next write (LeaseLost)."""
+        """Take the lease from its holder, whose next write is refused (LeaseLost)."""
         ...
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
@@ -101,5 +101,5 @@ class HeldLeases(Protocol):
         ...
 
     def ask_to_yield(self, model: str, version: int) -> None:
-        """Tell the holder that a newer version waits; without a holder nothing happens."""
+        """Notify the holder that a newer version waits; without a holder nothing happens."""
         ...

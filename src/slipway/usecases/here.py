@@ -41,5 +41,5 @@ class ThreadRunner:
         return self._pool.submit(lambda: self.run(step, *args, **kwargs))
 
     def wait(self, futures: list[Future[Any]]) -> None:
-        """Wait until all of these have ended, whatever came of them."""
+        """Wait until all of these have ended, successfully or not."""
         wait([one for one in futures if isinstance(one, ThreadFuture)])

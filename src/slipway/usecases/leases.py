@@ -21,7 +21,7 @@ PER_LEASE = 3
 
 
 def take_lease(spec: ReleaseSpec, version: int, release_id: str) -> Lease:
-    """Take the model's lease for a release; where another one holds it, wait, or ask it to make room, as the spec says.
+    """Take the model's lease for a release; if another release holds it, wait or supersede it, as the spec has it.
 
     Raises PermanentError while a newer version is being released.
     """

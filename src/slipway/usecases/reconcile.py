@@ -1,4 +1,4 @@
-"""Reconcile: compare what the registry says with what is deployed, and ask for the runs that are missing."""
+"""Reconcile: compare the registry with what is deployed, and start the runs that are missing."""
 
 import logging
 

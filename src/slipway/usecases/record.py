@@ -39,7 +39,7 @@ def record_release(
 
 
 def report_path(model: str, release_id: str) -> Path:
-    """Return where a release's page lies."""
+    """Return the path of a release's page."""
     return settings().reports / model / f"{release_id}.html"
 
 
@@ -82,7 +82,7 @@ def _continue_record(
 
 def _read_parameters(active: ActiveRelease) -> dict[str, Any]:
     spec = active.spec.model_dump(mode="json")
-    spec["data"]["path"] = active.spec.data.path.name  # where it lies is this machine's business
+    spec["data"]["path"] = active.spec.data.path.name  # its path is of no use elsewhere
     page = f"{_public(settings().mlflow)}/#/models/{active.model}/versions/{active.version.version}"
     return spec | {"links": {"The version in MLflow": page}}
 

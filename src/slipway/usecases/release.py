@@ -1,7 +1,7 @@
-"""A release: one version from the registry to all traffic, or stopped with a sentence that says why.
+"""A release: one version from the registry to all traffic, or stopped with the reason in a sentence.
 
-The story is told once, for every way to run it: `Runner` says how a step is run, in this process or as a task of an
-orchestrator.
+The order of the steps is here only, for every way to run them: a `Runner` runs a step in this process or as a task
+of an orchestrator.
 """
 
 import logging
@@ -67,7 +67,7 @@ class Runner(Protocol):
         ...
 
     def wait(self, futures: list[Future[Any]]) -> None:
-        """Wait until all of these have ended, whatever came of them."""
+        """Wait until all of these have ended, successfully or not."""
         ...
 
 
@@ -85,7 +85,7 @@ class ReleaseRequest:
     attempt: int = 0
     """Number of this attempt; 0 continues the latest one."""
     trigger: str
-    """What asked for it; kept in the record."""
+    """What started it; kept in the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class ReleaseEnd:
 def release_version(request: ReleaseRequest, runner: Runner, answer: Answer) -> ReleaseEnd:
     """Take a version through the gates, the package and the rehearsal, then through shadow and canary to its end.
 
-    A release that was interrupted continues where its status says. Raises what ended it unexpectedly: then nothing is
+    A release that was interrupted continues from its status. Raises what ended it unexpectedly: then nothing is
     lost, and `reconcile` resumes it.
     """
     active = runner.run(begin_release, request.model, request.version, request.attempt, request.trigger)

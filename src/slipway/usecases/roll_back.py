@@ -1,4 +1,4 @@
-"""Roll back because a person says so: what is under way, what bakes, or what has served for long."""
+"""Roll back for a person: the release under way, the one that bakes, or the version that serves."""
 
 import time
 from dataclasses import replace

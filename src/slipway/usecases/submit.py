@@ -8,11 +8,11 @@ from slipway.specs import find_spec
 
 
 def submit_release(version: ModelVersion, trigger: str, attempt: int | None = None, resume: str = "") -> str:
-    """Ask for one release of one version and return the flow run's id; asking twice starts one run.
+    """Start the release of one version and return the flow run's id; a second call starts no second run.
 
-    `attempt` None means the latest one (or the first). `resume` names the interruption that a new run goes on after: a
-    run that died keeps its key. Raises NotFound for a model without a release spec, or without the deployment;
-    OrchestratorUnavailable.
+    `attempt` None means the latest one (or the first). `resume` names the interruption after which a new run
+    continues: a run that died keeps its key. Raises NotFound for a model without a release spec, or without the
+    deployment; OrchestratorUnavailable.
     """
     find_spec(settings().models, version.model)
     number = attempt or max(1, version.attempt)

@@ -135,7 +135,7 @@ def _name_change(least: float) -> str:
     ('10 % change', '35 % change', '8 % change')
     """
     percents = 100 * (least - 1)
-    pace = 1 if percents < 10 else 5  # noqa: PLR2004 - small ones are said in single percents
+    pace = 1 if percents < 10 else 5  # noqa: PLR2004 - small ones are given in single percents
     return f"{pace * math.floor(percents / pace + 1e-6)} % change"
 
 

@@ -1,7 +1,7 @@
 """Whether two forms of a model give the same answers: the gate between an original and its conversion.
 
 Labels must agree, except on rows where the original's margin is small. Numbers must agree within a tolerance; NaN
-equals NaN. Edge rows (zeros, extremes, nulls) are judged by the same rules and counted apart.
+equals NaN. Edge rows (zeros, extremes, nulls) are judged by the same rules and counted separately.
 """
 
 from dataclasses import dataclass

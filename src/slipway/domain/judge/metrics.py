@@ -70,7 +70,7 @@ class RateMetric:
     guard: Callable[[JudgeSpec], RateGuard | None]
     """None: the spec does not ask for it."""
     spec_path: str
-    """Where the guard stands in a release spec."""
+    """Path of the guard in a release spec."""
     of_cold_replicas: bool = False
     """Whether a cold replica may look bad in it."""
 

@@ -74,5 +74,5 @@ def _describe_choice(table: Sequence[Variant], measured: Sequence[Variant], chos
 
 
 def _describe_speed(row: Variant) -> str:
-    """Say one row's speed: `graph 1.01x (0.98 to 1.03)`."""
+    """Describe one row's speed: `graph 1.01x (0.98 to 1.03)`."""
     return f"{row.name} {row.speedup:.2f}x ({row.speedup_low:.2f} to {row.speedup_high:.2f})"

@@ -33,9 +33,9 @@ OF_COPIES = {Check.COPIES, Check.DISAGREEMENT, Check.SLOWDOWN}
 
 
 def update_warming(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
-    """Note which replicas may be cold: some came, or their revision got more requests, a moment ago.
+    """Store which replicas may be cold: some were added, or their revision got more requests, a moment ago.
 
-    Where both versions said at the last look that they are warm, and say so now, none is.
+    If both versions reported at the last look that they are warm, and report it now, none is cold.
     """
     seconds, names = _warm_up_seconds(spec, status), [name_of(status.canary) or "", name_of(status.stable) or ""]
     replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
@@ -132,7 +132,7 @@ def _weigh_live(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: j
 
 
 def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
-    """Say what the canary does that no cold replica does, and no gust, while looks do not weigh; empty: nothing."""
+    """Describe failures that neither a cold replica nor a burst explains, while looks are not weighed; empty: none."""
     canary, stable = name_of(status.canary), name_of(status.stable)
     if not (status.warming.cold or _learns_first(spec, status)) or canary is None or stable is None:
         return ""
@@ -165,26 +165,26 @@ def find_copying_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observatio
         sentence = f"{stable.name} is {stable.health}: no live request goes to the canary until it is ready"
         return Hold(reason=HoldReason.STABLE_NOT_READY, sentence=sentence)
     if shadow is not None and shadow.disagreement_limit is not None and not status.shadow.compared:
-        # a limit that nothing was held against is not kept
+        # a limit that was never checked is not met
         return Hold(reason=HoldReason.NOT_COPIED, sentence="no copied request was answered by both yet")
     return None
 
 
 def _may_wait(spec: ReleaseSpec) -> bool:
-    """Say whether the shadow is long enough to learn stable's gusts in it, before copies count against the canary."""
+    """Return whether the shadow is long enough to learn stable's bursts before copies count against the canary."""
     shadow, needed = spec.rollout.shadow, (KNOWN_BLOCKS + 1) * spec.judge.burst_seconds
     return shadow is not None and shadow.duration_seconds > needed
 
 
 def _learns_first(spec: ReleaseSpec, status: RolloutStatus) -> bool:
-    """Say whether copies don't count against the canary yet: stable's gusts are being learned meanwhile."""
+    """Return whether copies do not count against the canary yet, because stable's bursts are being learned."""
     return status.copying and _may_wait(spec) and not judge.knows_bursts(status.evidence, spec.judge)
 
 
 def copies_pass(spec: ReleaseSpec, status: RolloutStatus, scored: Sequence[Score]) -> bool:
-    """Say whether copies have shown all that they are judged by to be no worse; latencies count only if they are known.
+    """Return whether all checks of copies pass; latencies count only if they are known.
 
-    Where there is time to learn stable's gusts first, it is taken: live requests are not the place for it.
+    If the shadow is long enough, stable's bursts are learned first, so that live requests are not needed for it.
     """
     if _learns_first(spec, status):
         return False
@@ -193,7 +193,7 @@ def copies_pass(spec: ReleaseSpec, status: RolloutStatus, scored: Sequence[Score
 
 
 def find_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
-    """Return what keeps the weights where they are, whatever the evidence says; None: nothing does."""
+    """Return the reason to keep the weights whatever the evidence is; None: there is none."""
     stable = state_in(seen, name_of(status.stable))
     if stable.health is not Health.READY:
         sentence = f"{stable.name} is {stable.health}: the weights stay until it is ready"
@@ -222,7 +222,7 @@ def _find_fault(spec: ReleaseSpec, status: RolloutStatus) -> Hold | None:
 
 
 def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float, decision: Decision) -> bool:
-    """Say whether the step's time is over, or the evidence allows more before that."""
+    """Return whether the step's time is over, or the evidence allows more weight before that."""
     step = spec.rollout.steps[status.step]
     if waited >= step.duration_seconds:
         return True
@@ -230,7 +230,7 @@ def step_is_over(spec: ReleaseSpec, status: RolloutStatus, waited: float, decisi
         return False
     later = [one.weight_percent for one in spec.rollout.steps[status.step + 1 :]]
     if later and later[0] > judge.UNKNOWN_PERCENT and not judge.knows_bursts(status.evidence, spec.judge):
-        return False  # a model's second release: how stable's errors come in gusts was never seen
+        return False  # a model's second release: bursts of stable's errors were never seen
     if not later or later[0] > CROWDED_PERCENT:
         return decision.outcome is Outcome.PASS
     return judge.may_rise(status.evidence, spec.judge, later[0])

@@ -3,7 +3,7 @@ r"""The rollout: `advance(spec, status, observation, now) -> Step(status, action
     starting -> shadow -> shifting -> promoting -> baking -> succeeded
         \__________\__________\____________\________\____-> rolling-back -> rolled-back    (held: waits)
 
-Every call compares what is wanted with what is seen and says what to do about the difference. Nothing depends on an
+Every call compares what is wanted with what is seen and returns what to do about the difference. Nothing depends on an
 action of an earlier call having been carried out: a driver that died between deciding and acting changes nothing in
 the end.
 """
@@ -89,7 +89,7 @@ def undo_rollout(status: RolloutStatus, reason: str, now: float) -> RolloutStatu
 
 
 def _note_remark(status: RolloutStatus, seen: Observation, now: float) -> RolloutStatus:
-    """Write down what was seen beside the canary's own state, once."""
+    """Add a remark on other parts to the timeline, once."""
     remark = remark_on(seen)
     if not remark or remark == status.remark:
         return replace(status, remark=remark)
@@ -120,7 +120,7 @@ def _check_interruptions(look: Look, status: RolloutStatus) -> RolloutStatus:
 
 
 def _find_trouble(status: RolloutStatus, seen: Observation) -> str:
-    """Say what is wrong with the canary, if anything."""
+    """Describe what is wrong with the canary; empty: nothing."""
     state = state_in(seen, name_of(status.canary))
     match state.health:
         case Health.FAILED:

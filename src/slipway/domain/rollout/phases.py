@@ -85,7 +85,7 @@ def _advance_shadow(look: Look, status: RolloutStatus) -> Transition:
 
 
 def _may_end_early(look: Look, status: RolloutStatus, waited: float) -> bool:
-    """Say whether the shadow may end before its time: copies have shown enough."""
+    """Return whether the shadow may end early: copies have shown enough."""
     least = look.spec.rollout.shadow.at_least_seconds if look.spec.rollout.shadow is not None else None
     return least is not None and waited >= least and copies_pass(look.spec, status, look.scores)
 

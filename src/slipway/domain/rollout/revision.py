@@ -82,13 +82,13 @@ class Rescue:
     """A revision whose requests another one answers where it can't: never the other way round."""
 
     of: str
-    """Name of the revision that is asked first."""
+    """Name of the revision that gets a request first."""
     by: str
     """Name of the one that answers in its place."""
     at_once: int
     """Most requests at a time."""
     after_seconds: float
-    """How long the first may hold a request before the second is asked too."""
+    """How long the first may hold a request before the second gets it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Traffic:
     """Who changed the shares since Slipway set them; None: unchanged."""
 
     def __post_init__(self) -> None:
-        """Refuse what no router may be told."""
+        """Reject values that no router can have."""
         if not 0 <= self.canary_percent <= 100:  # noqa: PLR2004 - percent
             message = f"canary_percent is {self.canary_percent}; allowed 0 to 100"
             raise ValueError(message)
@@ -146,7 +146,7 @@ class Traffic:
         return {self.stable: 100 - self.canary_percent, self.canary: self.canary_percent}
 
     def share_of(self, name: str) -> str:
-        """Say in words what a revision gets; empty: nothing.
+        """Describe what a revision gets; empty: nothing.
 
         >>> Traffic(stable="digits-v1", shadow="digits-v2").share_of("digits-v2")
         'a copy of the requests'

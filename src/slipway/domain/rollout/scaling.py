@@ -15,7 +15,7 @@ TELLING_PERCENT = 5
 """Below this share a side's own load is a poor estimate of what a percent costs it."""
 ALL = 100
 IN_FLIGHT = "requests in flight"
-"""The signal that fits inference best: CPU lags behind, and says little if a device or a lock is the bottleneck."""
+"""The signal that fits inference best: CPU use lags, and means little where a device or a lock is the bottleneck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

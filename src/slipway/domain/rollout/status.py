@@ -1,4 +1,4 @@
-"""The rollout's status: the only memory. Any process can pick a rollout up where this says it stopped."""
+"""The rollout's status: the only memory. Any process can continue a rollout from it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,7 +55,7 @@ class Phase(StrEnum):
 
 
 class HoldReason(StrEnum):
-    """Why the weights stay where they are, whatever the evidence says; or why a rollout is held."""
+    """Why the weights stay as they are, whatever the evidence is; or why a rollout is held."""
 
     STABLE_NOT_READY = "stable-not-ready"
     """The stable revision is not ready: there is nothing to compare with, and nothing to go back to."""
@@ -68,7 +68,7 @@ class HoldReason(StrEnum):
     STABLE_FAILS = "stable-fails"
     """Stable fails while the canary gets no request."""
     WRONG_ROUTE = "wrong-route"
-    """The router shares requests otherwise than it was told."""
+    """The router's shares differ from its configuration."""
     INPUTS_DRIFTED = "inputs-drifted"
     """Live inputs are not as in the validation rows, and the spec lets that hold the weights."""
     REPLICAS = "replicas"
@@ -139,11 +139,11 @@ class RolloutStatus:
     hold: HoldReason | None = None
     """What kept the weights at the last look, or why it is held; None: the evidence decides."""
     held_from: Phase | None = None
-    """The phase that it goes on with after HELD."""
+    """The phase that follows HELD."""
     yielded: bool = False
     """It is taken back to make room for another release, not for a fault of its own."""
     awaits_approval: bool = False
-    """A person must say yes before promotion."""
+    """A person must approve before promotion."""
     approved_by: str | None = None
     evidence: Evidence = NO_EVIDENCE
     evidence_after_promotion: Evidence = NO_EVIDENCE
@@ -153,11 +153,11 @@ class RolloutStatus:
     evidence_for: float = 1.0
     """The least evidence for it among the metrics that are required; it may be promoted at 1/beta."""
     verdicts: tuple[Verdict, ...] = ()
-    """What the last look says, metric by metric."""
+    """Results of the last look, one per metric."""
     shadow: ShadowComparison = NOTHING_COMPARED
     """What was compared so far under shadow."""
     warming: Warming = NOTHING_WARMS
-    """Which replicas came, and since when they may be cold."""
+    """Which replicas were added, and until when they may be cold."""
     timeline: tuple[Moment, ...] = ()
     """Oldest first, at most 400: looks are thinned evenly beyond that, changes stay."""
 

@@ -36,7 +36,7 @@ _WEIGHTS = {
     Phase.ROLLING_BACK: 0,
     Phase.ROLLED_BACK: 0,
 }
-"""The canary's share where the phase alone says it; elsewhere it stays what it was."""
+"""The canary's share in phases that determine it; in others it stays."""
 
 
 def move_traffic(status: RolloutStatus, seen: Observation, target: Traffic | None = None) -> Transition:
@@ -47,7 +47,7 @@ def move_traffic(status: RolloutStatus, seen: Observation, target: Traffic | Non
 def keep_weights(status: RolloutStatus, seen: Observation, *, reserve: RolloutStatus | None = None) -> Transition:
     """Keep the weights: as wanted, or, beside a stable revision that is not ready, as the router has them.
 
-    `reserve` is what follows once it has its replicas: they are asked for.
+    `reserve` is the status that follows once its replicas are ready: they are requested.
     """
     lost = status.stable is not None and state_in(seen, status.stable.name).health is not Health.READY
     step = move_traffic(status, seen, target=seen.traffic if lost else None)
@@ -55,14 +55,14 @@ def keep_weights(status: RolloutStatus, seen: Observation, *, reserve: RolloutSt
 
 
 def describe_missing(following: RolloutStatus, seen: Observation) -> str:
-    """Say which replicas lack for what follows; empty: none."""
+    """Describe which replicas are missing for what follows; empty: none."""
     wanted = wanted_traffic(following)
     short = find_shortages(wanted, seen.traffic, seen.revisions) if wanted else []
     return f"waits for replicas: {'; '.join(map(str, short))}" if short else ""
 
 
 def reserve_replicas(following: RolloutStatus, seen: Observation) -> tuple[Reserve, ...]:
-    """Ask for the replicas that what follows needs."""
+    """Return the request for the replicas that what follows needs."""
     wanted = wanted_traffic(following)
     floors = find_floors_to_raise(wanted, seen.traffic, seen.revisions) if wanted else {}
     return (Reserve(floors=floors),) if floors else ()

@@ -129,7 +129,7 @@ class DriftAction(StrEnum):
     """What drift of the inputs does."""
 
     WARN = "warn"
-    """Is told; the rollout goes on."""
+    """It is reported; the rollout continues."""
     GUARD = "guard"
     """Holds the rollout: the gates judged the model on other rows than it gets."""
 

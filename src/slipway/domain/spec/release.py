@@ -1,4 +1,4 @@
-"""The ReleaseSpec: the one document that says how a model is released. Strict, with units in the names."""
+"""The ReleaseSpec: the one document on how a model is released. Strict, with units in the names."""
 
 import fnmatch
 from collections.abc import Iterable, Sequence
@@ -21,14 +21,14 @@ class Severity(StrEnum):
     CRITICAL = "critical"
     """Stops the release."""
     WARNING = "warning"
-    """Is shown; the release goes on."""
+    """It is reported; the release continues."""
 
 
 class Inconclusive(StrEnum):
     """What an inconclusive quality gate does."""
 
     PASS = "pass"  # noqa: S105 - a choice, not a password
-    """Go on: the canary will tell."""
+    """Continue: the canary will show it."""
     STOP = "stop"
     """Stop the release."""
     APPROVE = "approve"
@@ -41,9 +41,9 @@ class Contract(StrEnum):
     REFUSE = "refuse"
     """It is stopped before any traffic."""
     APPROVE = "approve"
-    """It goes on, and a person must approve before promotion."""
+    """The release continues, and a person must approve before promotion."""
     ALLOW = "allow"
-    """It goes on; the differences are in the report."""
+    """The release continues; the differences are in the report."""
 
 
 class Busy(StrEnum):
@@ -59,7 +59,7 @@ class Deadline(StrEnum):
     """What happens when the last step's deadline passes without enough evidence."""
 
     HOLD = "hold"
-    """Keep the weights, say what is missing, wait for a person or for data."""
+    """Keep the weights, report what is missing, wait for a person or for data."""
     ROLL_BACK = "roll-back"
     """Take the canary out."""
     PROMOTE = "promote"
@@ -70,7 +70,7 @@ class Expectation(Document):
     """One expectation of the validation rows, on top of those that follow from the model's signature."""
 
     column: str
-    """The column it is about; `*` stands for any part of a name (`pixel_*`: every pixel)."""
+    """The column it is about; `*` matches any part of a name (`pixel_*`: every pixel)."""
     minimum: float | None = None
     """Smallest allowed value."""
     maximum: float | None = None
@@ -115,7 +115,7 @@ class DataSpec(Document):
     label: str
     """Column that holds the truth; it is not shown to the model."""
     minimum_rows: Annotated[int, Field(ge=1)] = 50
-    """Fewer rows are refused: nothing can be said from them."""
+    """Fewer rows are refused: they prove nothing."""
     nulls_allowed: bool = False
     """Whether input columns may hold nulls."""
     expectations: list[Expectation] = Field(default=[])
@@ -246,14 +246,14 @@ class RolloutSpec(Document):
     """Time between two looks of the judge."""
     warm_up_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
     """How long replicas may be cold after their share rose, or after some were added: errors and latencies are not
-    weighed then. At most half of a step's duration, and over once both versions say that they are warm; 0: never.
+    weighed then. At most half of a step's duration, and over once both versions report that they are warm; 0: never.
     """
     ready_timeout_seconds: PositiveSeconds = 120
     """How long a revision may take to become ready."""
     deadline_seconds: PositiveSeconds = 3600
     """How long the last step may wait for evidence after its duration."""
     on_deadline: Deadline = Deadline.HOLD
-    """What happens then, also for want of replicas; held while nothing can be judged, whatever this says."""
+    """What happens then, also if replicas are missing; while nothing can be judged the rollout is held in any case."""
     approval: bool = False
     """Ask a person before promotion."""
     bake_seconds: Seconds = 3600
@@ -265,7 +265,7 @@ class RolloutSpec(Document):
     while_busy: Busy = Busy.SUPERSEDE
     """What a newer version does while this one is being released."""
     lease_seconds: Annotated[float, Field(ge=2, le=3600)] = 30
-    """A rollout whose driver was not heard of for this long is taken over by `reconcile`."""
+    """`reconcile` takes over a rollout whose driver did not renew its lease for this long."""
 
     @property
     def compares_while_baking(self) -> bool:

@@ -14,7 +14,7 @@ class RescueSpec(Document):
     """Most requests at a time that are answered so: beyond it clients get the new version's own answer, as the old one
     must not be overloaded by them."""
     after_seconds: Annotated[PositiveSeconds, Field(le=30)] = 10
-    """How long the new version may hold a request before the old one is asked too; the first good answer counts.
+    """How long the new version may hold a request before the old one gets it too; the first good answer counts.
 
     Set it below the time that clients wait: a client that disconnects earlier is not rescued. A service gives up
     after 30 s.

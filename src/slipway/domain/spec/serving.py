@@ -109,7 +109,7 @@ class ServingSpec(Document):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the service's processes are told of it, wherever they run.
+        """Environment variables of the service's processes on any platform.
 
         >>> ServingSpec(capture_share=0.01).environment, ServingSpec().environment
         ({'SLIPWAY_CAPTURE': '0.01'}, {})
@@ -181,7 +181,7 @@ Serving = Annotated[
 
 
 def adapt_to_kubernetes(serving: ServingSpec) -> KubernetesServingSpec:
-    """Return how revisions run on a cluster; what a spec says for another platform alone is left out.
+    """Return how revisions run on a cluster; settings of other platforms are left out.
 
     >>> adapt_to_kubernetes(LocalServingSpec(platform="local", capture_share=0.5)).capture_share
     0.5

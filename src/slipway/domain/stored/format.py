@@ -45,7 +45,7 @@ class Format(Generic[T]):
         """
         if not isinstance(document, dict):
             message = f"{self.name}: got {type(document).__name__}, expected a JSON object"
-            raise ValueError(message)  # noqa: TRY004 - as pydantic says of everything else
+            raise ValueError(message)  # noqa: TRY004 - as pydantic's own errors are
         document = dict(document)
         number = document.pop(NUMBER, 1)
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:

@@ -37,14 +37,14 @@ HOLDS_1 = {
     "requests can't be counted": HoldReason.NOT_COUNTED,
     "live values of": HoldReason.INPUTS_DRIFTED,
 }
-"""By how the sentence of a look began that kept the weights: format 1 had nothing else to tell it by."""
+"""By the first words of a look's sentence: format 1 stored the reason nowhere else."""
 WEIGHTS_STAY_1 = "the weights stay"
 WITHOUT_WINDOWS_1, RATIOS_1, WINDOW_1 = 132, 59, 8
 """Numbers in a tally before there were windows; the first of them, by ratio; and numbers that a window has."""
 
 
 def _migrate_status_1(document: Json) -> Json:
-    """Key evidence and verdicts by `Check`, and say in each moment what kept the weights."""
+    """Key evidence and verdicts by `Check`, and give each moment the reason that kept the weights."""
     changed = dict(document)
     for part in ("evidence", "evidence_after_promotion"):
         if isinstance(document.get(part), Mapping):
@@ -106,7 +106,7 @@ def tag_serving(revision: Json) -> Json:
 
 
 def _migrate_record_1(document: Json) -> Json:
-    """Key the judge's verdicts by `Check`, and say in each moment what kept the weights."""
+    """Key the judge's verdicts by `Check`, and give each moment the reason that kept the weights."""
     changed = dict(document)
     if "judged" in document:
         changed["judged"] = _migrate_verdicts_1(document["judged"])

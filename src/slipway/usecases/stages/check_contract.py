@@ -12,7 +12,7 @@ from slipway.usecases.stages.stage import Stage, begin_stage
 
 
 def check_contract(fetched: Fetched, choice: Contract) -> Stage[bool]:
-    """Compare the challenger's signature with the champion's; the value says whether a person must agree.
+    """Compare the challenger's signature with the champion's; the value is whether a person must approve.
 
     Before anything is converted or built: the signatures are enough.
     """

@@ -18,7 +18,7 @@ from slipway.usecases.stages.stage import Stage, begin_stage
 def convert_model(
     challenger: Artifact, signature: Signature, rows: Holdout, spec: ConversionSpec
 ) -> Stage[Converted | None]:
-    """Convert and compare; a model that can't be converted, or that answers differently then, goes on as it is."""
+    """Convert and compare; a model that can't be converted, or that answers differently then, is served as it is."""
     watch = begin_stage(StageName.CONVERT)
     if not spec.enabled:
         return watch.stage(None, (_serve_unconverted("the spec turns conversion off"),))

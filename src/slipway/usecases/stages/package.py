@@ -52,7 +52,7 @@ def read_package(details: dict[str, Any]) -> Package:
 def find_commit() -> str:
     """Return the commit of the checkout that releases, with `+changes` if some are uncommitted; else the version."""
     root = find_root()
-    if not (root / ".git").exists():  # an installed Slipway: a repository around it is somebody else's
+    if not (root / ".git").exists():  # an installed Slipway: a repository around it is another project's
         return f"slipway {slipway.__version__}"
     try:
         head = subprocess.run(

@@ -1,4 +1,4 @@
-"""Predict: what a model says of the holdout, in a process of its own."""
+"""Predict: a model's answers to the holdout rows, in a process of its own."""
 
 import numpy as np
 from numpy.typing import NDArray

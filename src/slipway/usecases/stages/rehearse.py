@@ -51,7 +51,7 @@ def rehearse_package(
 ) -> Stage[bool]:
     """Send recorded rows through the package's HTTP door, and the champion's clients' requests through every door.
 
-    p50, p99 and memory are measured, answers compared; the value says whether a person must agree.
+    p50, p99 and memory are measured, answers compared; the value is whether a person must approve.
     """
     watch = begin_stage(StageName.REHEARSE)
     asked = promise and replace(promise, recorded=read_recorded(promise.package))

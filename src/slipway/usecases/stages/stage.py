@@ -43,7 +43,7 @@ def begin_stage(name: StageName) -> Stopwatch:
 
 
 def require_passed(stage: Stage[T]) -> T:
-    """Return the stage's value; raise GateFailed when one of its blocking verdicts says no."""
+    """Return the stage's value; raise GateFailed if one of its blocking verdicts fails."""
     for verdict in stage.record.verdicts:
         if verdict.blocking and verdict.outcome in BLOCKS:
             raise GateFailed(

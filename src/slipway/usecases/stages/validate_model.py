@@ -23,7 +23,7 @@ from slipway.usecases.stages.stage import Stage, begin_stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """Challenger and champion, and what each says of the same rows."""
+    """Challenger and champion, and their predictions for the same rows."""
 
     challenger: Artifact
     champion: Artifact | None
@@ -50,7 +50,7 @@ def pair_predictions(
 
 @idempotent
 def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec, contract: Contract) -> Stage[bool]:
-    """Try the input example and compare both models row by row; the value says whether a person must agree."""
+    """Try the input example and compare both models row by row; the value is whether a person must approve."""
     watch = begin_stage(StageName.VALIDATE_MODEL)
     wiring.runner().check_example(compared.challenger.path)
     truth = read_labels(rows.path, rows.label)
@@ -81,7 +81,7 @@ def _needs_approval(quality: Verdict, spec: QualitySpec) -> bool:
 
 
 def _apply_policy(quality: Verdict, spec: QualitySpec) -> Verdict:
-    """Let the spec say what an inconclusive comparison does."""
+    """Apply the spec's choice for an inconclusive comparison."""
     if quality.outcome is Outcome.INCONCLUSIVE and spec.on_inconclusive is Inconclusive.STOP:
         return replace(quality, outcome=Outcome.FAIL, reason=f"{quality.reason}; the spec stops what is inconclusive")
     return quality

@@ -59,13 +59,13 @@ class Slower:
     """Part of the canary's answers that were slower than the edge."""
     stable_share: float
     low: float
-    """The difference of the two shares is at least this, at the alpha asked for."""
+    """The difference of the two shares is at least this, at the given alpha."""
     high: float
     """And at most this."""
 
     @property
     def certain(self) -> bool:
-        """Whether the canary is slower at this edge, at the alpha asked for."""
+        """Whether the canary is slower at this edge, at the given alpha."""
         return self.low > 0
 
 

@@ -65,7 +65,7 @@ def update_route(
 
 
 def log_mismatch(evidence: RouteEvidence) -> float:
-    """Return the log e-value against "the canary's share is within a tenth of what the router was told".
+    """Return the log e-value against "the canary's share is within a tenth of what the router is configured for".
 
     >>> log_mismatch(RouteEvidence(weight_percent=10, canary=1000, stable=9000)) < 0
     True
