@@ -46,7 +46,7 @@ def spec_page() -> str:
         GENERATED,
         "# Release spec",
         "",
-        "One strict YAML document per model. Unknown keys are errors; every error is told with its line",
+        "One strict YAML document per model. Unknown keys are errors; every error is reported with its line",
         "(`slipway spec check FILE`). `slipway spec init` writes a commented one.",
         "[The demo's](../deployments/models/digits.yaml) is a short example.",
     ]

@@ -153,7 +153,7 @@ def _all_started(bench: Bench, model: Model, stack: contextlib.ExitStack) -> lis
 
 
 def _idle(model: str, started: Sequence[Started]) -> Row:
-    """Return what all servers together compute while nobody asks: it is lost to the one that is measured."""
+    """Return what all servers together compute while no request comes: it is lost to the one that is measured."""
     before = [one.process.cpu_seconds() for one in started]
     time.sleep(1)
     used = sum(
