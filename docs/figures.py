@@ -15,6 +15,7 @@ from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.actions import Observation, wanted_traffic
 from slipway.domain.rollout.machine import advance, begin_traffic
@@ -73,7 +74,8 @@ def _watched(spec: ReleaseSpec, seed: int) -> Evidence:
     for minute in range(-60, 0):
         requests = int(random.poisson(60 * REQUESTS_PER_SECOND))
         counted += Counters(requests=requests, errors=int(random.binomial(requests, ERROR_SHARE)))
-        evidence = judge.learn_bursts(evidence, {"stable": counted}, spec.judge, judge.When(at=60.0 * minute))
+        read = collect_readings(requests={"stable": counted})
+        evidence = judge.learn_bursts(evidence, "stable", read, spec.judge, judge.When(at=60.0 * minute))
     return evidence
 
 
@@ -94,7 +96,8 @@ def course_of(ratio: float, seed: int = SEED, copies: int = 0) -> Course:
     states = {name: RevisionState(name=name, health=Health.READY) for name in counted}
     looks = []
     for now in range(0, LONGEST_SECONDS + 1, LOOK_SECONDS):
-        seen = Observation(revisions=states, traffic=wanted_traffic(status), live=dict(counted))
+        readings = collect_readings(requests=dict(counted))
+        seen = Observation(revisions=states, traffic=wanted_traffic(status), readings=readings)
         status = advance(spec, status, seen, float(now)).status
         looks.append((float(now), status.weight_percent, status.evidence_against, status.evidence_for))
         if status.phase not in {Phase.STARTING, Phase.SHIFTING}:

@@ -25,7 +25,7 @@ from benchmarks.decisions.tuning import Lot
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import Evidence
-from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums
+from slipway.domain.judge.readings import Cursor, Latencies, Reading, Summary, Sums, collect_readings
 from slipway.domain.judge.statistics.counts import CountEvidence
 from slipway.domain.judge.statistics.dispersion import NOTHING_LEARNED, Dispersion, update_dispersion
 from slipway.domain.judge.statistics.shared_faults import SharedFault
@@ -235,9 +235,11 @@ def _seen(traces: Traces, status: RolloutStatus, counted: dict[str, Counted], sh
     return Observation(
         revisions=READY,
         traffic=Traffic(stable="old", canary="new", canary_percent=status.weight_percent, shadow=copied),
-        live={name: one.live for name, one in counted.items()},
-        latencies={name: one.latencies for name, one in counted.items()} if metric is Metric.SLOW else None,
-        summaries={name: one.summary for name, one in counted.items()} if metric in SUMMED else None,
+        readings=collect_readings(
+            requests={name: one.live for name, one in counted.items()},
+            latencies={name: one.latencies for name, one in counted.items()} if metric is Metric.SLOW else None,
+            summaries={name: one.summary for name, one in counted.items()} if metric in SUMMED else None,
+        ),
         shadow=shadow if status.copying else None,
     )
 

@@ -14,6 +14,7 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.decision import decide, score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
+from slipway.domain.judge.readings import Readings, collect_readings
 from slipway.domain.judge.statistics import counts, rates
 from slipway.domain.rollout.analysis import CROWDED_PERCENT
 from slipway.domain.rollout.status import Phase
@@ -23,6 +24,7 @@ from slipway.domain.verdict import Outcome
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "how-it-decides.md").read_text(encoding="utf-8")
 FLAT = " ".join(PAGE.split())
+ARMS = judge.Arms(canary="new", stable="old")
 SPEC = ReleaseSpec.model_validate({"model": "m", "data": {"path": "rows.csv", "label": "y"}})
 GRID = rates.grid_of(SPEC.judge.errors.margin, SPEC.judge.errors.tolerance)
 MEASURED = json.loads((DOCS.parent / "benchmarks" / "decisions" / "results.json").read_text(encoding="utf-8"))
@@ -32,13 +34,13 @@ def after(canary: Counters, stable: Counters) -> Evidence:
     """Return the evidence after one look at live requests."""
     zero = Counters(requests=0, errors=0)
     when = judge.When(at=0.0, weight_percent=20)
-    begun = judge.update_evidence(NO_EVIDENCE, arms(zero, zero), SPEC.judge, when)
-    return judge.update_evidence(begun, arms(canary, stable), SPEC.judge, when)
+    begun = judge.update_evidence(NO_EVIDENCE, ARMS, read(zero, zero), SPEC.judge, when)
+    return judge.update_evidence(begun, ARMS, read(canary, stable), SPEC.judge, when)
 
 
-def arms(canary: Counters, stable: Counters) -> judge.Arms:
+def read(canary: Counters, stable: Counters) -> Readings:
     """Return what one look read."""
-    return judge.Arms(canary="new", stable="old", counters={"new": canary, "old": stable})
+    return collect_readings(requests={"new": canary, "old": stable})
 
 
 EXAMPLE = after(Counters(requests=2004, errors=41), Counters(requests=8010, errors=71))

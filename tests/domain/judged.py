@@ -6,12 +6,13 @@ from typing import Any
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.judge import Arms, When, update_evidence
-from slipway.domain.judge.readings import Latencies, Summary, Sums
+from slipway.domain.judge.readings import Latencies, Readings, Summary, Sums, collect_readings
 from slipway.domain.spec.release import ReleaseSpec
 from tests.domain.looks import release_spec
 
 EDGES = (10.0, 50.0, 100.0)
 LOOK_SECONDS = 10.0
+ARMS = Arms(canary="new", stable="old")
 
 
 def counted(requests: int, errors: int = 0) -> Counters:
@@ -29,10 +30,10 @@ def summary(count: int, mean: float = 0.0, classes: dict[str, int] | None = None
     return Summary(scores=Sums(count=count, total=count * mean, squares=count * (1 + mean**2)), classes=classes or {})
 
 
-def arms(canary: Counters | None, stable: Counters | None, **more: Any) -> Arms:  # noqa: ANN401 - other sources
+def arms(canary: Counters | None, stable: Counters | None, **more: Any) -> Readings:  # noqa: ANN401 - other sources
     """Return what one look read; None: that arm was not read."""
     read = {"new": canary, "old": stable}
-    return Arms(canary="new", stable="old", counters={n: c for n, c in read.items() if c is not None}, **more)
+    return collect_readings(requests={n: c for n, c in read.items() if c is not None}, **more)
 
 
 @dataclass
@@ -44,11 +45,11 @@ class Bench:
     at: float = 1000.0
     weight_percent: int = 10
 
-    def look(self, now: Arms) -> Evidence:
+    def look(self, now: Readings) -> Evidence:
         """Look once more."""
         self.at += LOOK_SECONDS
         self.evidence = update_evidence(
-            self.evidence, now, self.spec.judge, When(at=self.at, weight_percent=self.weight_percent)
+            self.evidence, ARMS, now, self.spec.judge, When(at=self.at, weight_percent=self.weight_percent)
         )
         return self.evidence
 

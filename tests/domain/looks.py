@@ -7,7 +7,7 @@ from typing import Any
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import Evidence
-from slipway.domain.judge.readings import Cursor, Reading, Source
+from slipway.domain.judge.readings import Cursor, Reading, Source, collect_readings
 from slipway.domain.rollout import analysis
 from slipway.domain.rollout.actions import Action, Approval, Observation
 from slipway.domain.rollout.look import Look
@@ -106,12 +106,14 @@ def seen(
     new: Health = READY,
     old: Health = READY,
     traffic: Traffic | None = BEFORE,
-    **more: Any,  # noqa: ANN401 - fields of the observation
+    **more: Any,  # noqa: ANN401 - fields of the observation, and by source what is read of each revision
 ) -> Observation:
     """Return what was seen: both revisions' health, the route, and equal counters where nothing else is said."""
     found = {"new": new, "old": old}
     states = {n: RevisionState(name=n, health=h, detail="some detail") for n, h in found.items() if h is not ABSENT}
-    return Observation(**({"revisions": states, "traffic": traffic, "live": EVEN} | more))
+    read = {name: more.pop(name, None) for name in ("latencies", "summaries", "labels")}
+    readings = collect_readings(requests=more.pop("live", EVEN), **read)
+    return Observation(**({"revisions": states, "traffic": traffic, "readings": readings} | more))
 
 
 @dataclass(frozen=True, kw_only=True)

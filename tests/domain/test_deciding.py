@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.decision import build_verdicts, decide, find_drift, score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge.judge import Arms, When, update_from_copies
+from slipway.domain.judge.judge import When, update_from_copies
 from slipway.domain.judge.metrics import Score
 from slipway.domain.judge.profile import ColumnProfile
-from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.readings import Summary, collect_readings
 from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.spec.release import ReleaseSpec
@@ -282,9 +282,7 @@ def test_each_kind_of_metric_can_fail() -> None:
     for number in range(12):
         requests = 400 * number
         bench.look(
-            Arms(
-                canary="new",
-                stable="old",
+            collect_readings(
                 latencies={
                     "new": latencies(requests, requests * 9 // 10, requests // 2, 0),
                     "old": latencies(requests, requests // 2, requests // 20, 0),
@@ -343,7 +341,7 @@ def test_drift_is_told_and_does_not_block(profiles: tuple[ColumnProfile, ...], *
     for number in (0, 1):
         inputs = {"age": tuple(int(one) for one in number * live)}
         both = {"new": Summary(inputs=inputs), "old": Summary(inputs=inputs)}
-        bench.look(Arms(canary="new", stable="old", summaries=both))
+        bench.look(collect_readings(summaries=both))
 
     *_, drift = build_verdicts(bench.evidence, spec, profiles)
 
@@ -358,7 +356,7 @@ def test_drift_without_profiles_is_no_data() -> None:
     bench = Bench(spec=EVERYTHING)
     both = {"new": Summary(inputs={"age": (5, 5)}), "old": Summary(inputs={"age": (5, 5)})}
     for _ in range(2):
-        bench.look(Arms(canary="new", stable="old", summaries=both))
+        bench.look(collect_readings(summaries=both))
 
     assert find_drift(bench.evidence, EVERYTHING.judge, ()) == ""
     assert outcomes(bench.evidence, EVERYTHING)[Check.DRIFT] is NO_DATA

@@ -18,7 +18,6 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import Decision, build_verdicts, decide, score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
 from slipway.domain.judge.judge import (
-    Arms,
     When,
     advance_cursors,
     copies_guard,
@@ -29,14 +28,14 @@ from slipway.domain.judge.judge import (
     update_from_copies,
 )
 from slipway.domain.judge.metrics import Score
-from slipway.domain.judge.readings import Sums
+from slipway.domain.judge.readings import Readings, Sums, collect_readings
 from slipway.domain.judge.statistics import counts
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.domain.spec.judge import JudgeSpec
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
-from tests.domain.judged import Bench, after, arms, counted, latencies, summary
+from tests.domain.judged import ARMS, Bench, after, arms, counted, latencies, summary
 from tests.domain.looks import release_spec
 
 SPEC, COPIED = release_spec(shadow=None), release_spec()
@@ -68,7 +67,7 @@ def test_evidence_starts_at_one() -> None:
 
 def test_the_first_look_only_remembers() -> None:
     """Counters began long before the rollout: where they stand says nothing about it."""
-    evidence = update_evidence(NO_EVIDENCE, arms(counted(900, 90), counted(90_000, 9)), SPEC.judge, NOW)
+    evidence = update_evidence(NO_EVIDENCE, ARMS, arms(counted(900, 90), counted(90_000, 9)), SPEC.judge, NOW)
 
     assert replace(evidence, cursors={}) == NO_EVIDENCE
     assert evidence.cursors["requests"].last["old"].requests == counted(90_000, 9)
@@ -151,17 +150,19 @@ def test_an_arm_that_was_not_read_leaves_both_where_they_were(canary: Counters |
 
 def test_remembering_weighs_nothing() -> None:
     """What happens until a remembered look is never held for or against anyone."""
-    evidence = advance_cursors(after((10, 0, 10, 0)), arms(counted(500, 400), counted(500, 0)), SPEC.judge)
+    evidence = advance_cursors(after((10, 0, 10, 0)), ARMS, arms(counted(500, 400), counted(500, 0)), SPEC.judge)
 
-    assert update_evidence(evidence, arms(counted(510, 400), counted(510, 0)), SPEC.judge, NOW).canary == counted(20, 0)
+    assert update_evidence(evidence, ARMS, arms(counted(510, 400), counted(510, 0)), SPEC.judge, NOW).canary == counted(
+        20, 0
+    )
 
 
 def test_learning_alone_holds_nothing_for_or_against_a_canary() -> None:
     """The revision that serves is watched for its gusts and its usual errors; there is no canary yet."""
     evidence = NO_EVIDENCE
     for number in range(40):
-        now = {"old": counted(4000 * number, 40 * number)}
-        evidence = learn_bursts(evidence, now, SPEC.judge, When(at=60.0 * number))
+        now = arms(None, counted(4000 * number, 40 * number))
+        evidence = learn_bursts(evidence, "old", now, SPEC.judge, When(at=60.0 * number))
 
     assert _said(evidence) == pytest.approx((0.0, 0.0))
     assert evidence.rate(Check.ERRORS).dispersion.pairs == 37
@@ -175,7 +176,7 @@ def test_gusts_are_known_after_ten_neighbouring_blocks(minutes: int, known: bool
     evidence = NO_EVIDENCE
     for number in range(minutes + 1):
         evidence = learn_bursts(
-            evidence, {"old": counted(4000 * number, 40 * number)}, SPEC.judge, When(at=60.0 * number)
+            evidence, "old", arms(None, counted(4000 * number, 40 * number)), SPEC.judge, When(at=60.0 * number)
         )
 
     assert knows_bursts(evidence, SPEC.judge) is known
@@ -188,9 +189,9 @@ def test_gusts_are_known_after_ten_neighbouring_blocks(minutes: int, known: bool
 TIMED = release_spec({"latency": {"margin": 1.25, "tolerance": 2.0, "quantile": 0.95}})
 
 
-def timed(canary: Any, stable: Any) -> Arms:  # noqa: ANN401 - histograms
+def timed(canary: Any, stable: Any) -> Readings:  # noqa: ANN401 - histograms
     """Return latencies alone."""
-    return Arms(canary="new", stable="old", latencies={"new": canary, "old": stable})
+    return collect_readings(latencies={"new": canary, "old": stable})
 
 
 def test_the_threshold_is_where_stables_slowest_begin() -> None:
@@ -323,8 +324,8 @@ def test_copies_begin_with_what_is_known_of_stable_now() -> None:
     earlier = prior_for_next_rollout(paired(compared=900, canary_failed=3, stable_failed=3))
     learned = earlier
     for number in range(40):
-        now = {"old": counted(4000 * number, 40 * number)}
-        learned = learn_bursts(learned, now, COPIED.judge, When(at=60.0 * number))
+        now = arms(None, counted(4000 * number, 40 * number))
+        learned = learn_bursts(learned, "old", now, COPIED.judge, When(at=60.0 * number))
 
     copied = update_from_copies(learned, ShadowComparison(compared=50), COPIED.judge, When(at=60.0 * 39))
 
@@ -409,12 +410,10 @@ def test_evidence_goes_on_after_a_restart(seen: list[tuple[Counters, Counters]],
     assert decide(resumed.evidence, spec) == decide(whole.evidence, spec)
 
 
-def _everything(n: int, x: int, m: int, y: int) -> Arms:
+def _everything(n: int, x: int, m: int, y: int) -> Readings:
     arm = {"new": counted(n, x), "old": counted(m, y)}
-    return Arms(
-        canary="new",
-        stable="old",
-        counters=arm,
+    return collect_readings(
+        requests=arm,
         labels=arm,
         latencies={name: latencies(one.requests, one.errors, one.errors // 2, 0) for name, one in arm.items()},
         summaries={

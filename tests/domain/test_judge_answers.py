@@ -122,7 +122,7 @@ def test_how_refusals_come_in_gusts_is_learned_while_a_version_serves_alone() ->
     sums = np.cumsum(np.tile([0, 600], 20))
     for number, refused in enumerate(sums.tolist()):
         counters = Counters(requests=3000 * (number + 1), errors=0, refused=refused)
-        evidence = learn_bursts(evidence, {"old": counters}, SPEC.judge, When(at=60.0 * number))
+        evidence = learn_bursts(evidence, "old", arms(None, counters), SPEC.judge, When(at=60.0 * number))
 
     assert evidence.rate(Check.REFUSED).dispersion.excess > 0
     assert evidence.rate(Check.SHED).dispersion.excess == 0

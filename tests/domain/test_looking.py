@@ -11,7 +11,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
 from slipway.domain.judge.judge import may_rise
-from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.readings import Summary, collect_readings
 from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
 from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.judge.statistics.route import RouteEvidence
@@ -535,4 +535,6 @@ def test_a_rollout_without_a_stable_revision_has_nothing_to_look_at() -> None:
     """The first release of a model."""
     first = given(Phase.SHIFTING, stable=None, evidence=NO_EVIDENCE)
 
-    assert update_verdicts(SPEC, first, Observation(live=GOOD), NOW).evidence == Evidence()
+    assert (
+        update_verdicts(SPEC, first, Observation(readings=collect_readings(requests=GOOD)), NOW).evidence == Evidence()
+    )

@@ -43,6 +43,7 @@ from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.decision import build_verdicts, decide
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.judge import Arms, When, update_evidence
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.spec.release import ReleaseSpec
 
 document = {"model": "m", "data": {"path": "x", "label": "y"}, "rollout": {"shadow": None}}
@@ -52,8 +53,8 @@ evidence = NO_EVIDENCE
 for turn in range(1, 41):
     new = Counters(requests=200 * turn, errors=0, refused=20 * turn)
     seen = {"new": new, "old": Counters(requests=200 * turn, errors=0)}
-    arms = Arms(canary="new", stable="old", counters=seen)
-    evidence = update_evidence(evidence, arms, spec.judge, When(at=60.0 * turn))
+    arms = Arms(canary="new", stable="old")
+    evidence = update_evidence(evidence, arms, collect_readings(requests=seen), spec.judge, When(at=60.0 * turn))
 print(decide(evidence, spec).outcome)
 print([one.title for one in build_verdicts(evidence, spec)])
 print(next(one.reason for one in build_verdicts(evidence, spec) if one.check == "unanswered_requests"))

@@ -33,6 +33,7 @@ from slipway.domain.judge import judge
 from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.judge.statistics import bursts, rates
 from slipway.domain.judge.statistics.rates import SMALLER, Floats
 from slipway.domain.rollout.analysis import CROWDED_PERCENT
@@ -101,8 +102,8 @@ def test_the_weight_may_rise_where_the_judge_lets_it(rate: int, slack: int) -> N
     """The same question as `judge.may_rise`, asked of the same counts."""
     spec = JudgeSpec(latency=None)
     none = Counters(requests=0, errors=0)
-    arms = judge.Arms(canary="c", stable="s", counters={"c": none, "s": none})
-    begun = judge.update_evidence(NO_EVIDENCE, arms, spec, judge.When(at=0.0, weight_percent=5))
+    arms, nothing = judge.Arms(canary="c", stable="s"), collect_readings(requests={"c": none, "s": none})
+    begun = judge.update_evidence(NO_EVIDENCE, arms, nothing, spec, judge.When(at=0.0, weight_percent=5))
     metric = PredictedMetric(guard=spec.errors, alpha=spec.alpha, beta=spec.beta, base=0.02)
     served = alone(0.05, 10, rate).served(np.zeros(1), 0, np.array([10.0]))
     requests, stable = round(0.5 * rate), round(9.5 * rate)
@@ -113,7 +114,8 @@ def test_the_weight_may_rise_where_the_judge_lets_it(rate: int, slack: int) -> N
     may = []
     for errors in (most - slack, most + slack + 1):
         seen = {"c": Counters(requests=requests, errors=errors), "s": Counters(requests=stable, errors=stable // 50)}
-        after = judge.update_evidence(begun, replace(arms, counters=seen), spec, judge.When(at=10.0, weight_percent=5))
+        read, when = collect_readings(requests=seen), judge.When(at=10.0, weight_percent=5)
+        after = judge.update_evidence(begun, arms, read, spec, when)
         may.append(judge.may_rise(after, spec, 10))
     assert may == [True, False]
 

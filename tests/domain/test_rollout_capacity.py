@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.rollout.actions import Observation, Reserve, Route, Stop
 from slipway.domain.rollout.capacity import find_floors_to_raise, find_shortages
 from slipway.domain.rollout.machine import advance
@@ -48,7 +49,8 @@ def scaled(
         "new": RevisionState(name="new", health=health, scale=new, detail=detail),
         "old": RevisionState(name="old", health=READY, scale=old),
     }
-    return Observation(**({"revisions": states, "traffic": traffic, "live": GOOD} | more))
+    readings = collect_readings(requests=more.pop("live", GOOD))
+    return Observation(**({"revisions": states, "traffic": traffic, "readings": readings} | more))
 
 
 BUSY = replicas(10, 4)

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
-from slipway.domain.judge.readings import Latencies
+from slipway.domain.judge.readings import Latencies, collect_readings
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.rollout.baking import find_hold_back
 from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
@@ -216,8 +216,9 @@ class Rollout(RuleBasedStateMachine):
         return Observation(
             revisions=self.world.states(),
             traffic=self.world.traffic,
-            live=dict(self.world.live) if self.metrics else None,
-            latencies=self.world.latencies() if self.metrics else None,
+            readings=collect_readings(requests=dict(self.world.live), latencies=self.world.latencies())
+            if self.metrics
+            else {},
             shadow=self.world.shadow if self.metrics else None,
             superseded_by=self.superseded_by,
             approval=self.approval,

@@ -12,7 +12,7 @@ from benchmarks.decisions.revisions import revision
 from slipway.domain.judge import judge
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
-from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.judge.readings import Latencies, Summary, collect_readings
 from slipway.domain.rollout.actions import Action, Observation, Route, Start, Stop
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState, Traffic
@@ -73,7 +73,11 @@ class _Stage:
             requests = self.draw.poisson(self.world.requests_per_second * LOOK_SECONDS)
             counted += Counters(requests=requests, errors=self.draw.binomial(requests, self.world.base))
             evidence = judge.learn_bursts(
-                evidence, {"old": counted}, self.spec.judge, judge.When(at=look * LOOK_SECONDS)
+                evidence,
+                "old",
+                collect_readings(requests={"old": counted}),
+                self.spec.judge,
+                judge.When(at=look * LOOK_SECONDS),
             )
         return prior_for_next_rollout(evidence)
 
@@ -171,12 +175,15 @@ class _Stage:
 
     def _seen(self) -> Observation:
         judged = self.status.phase in JUDGED
+        readings = collect_readings(
+            requests=self._counted() if judged else None,
+            latencies={name: _histogram(counts) for name, counts in self.slow.items()} if judged else None,
+            summaries=dict.fromkeys(self.live, Summary(warm=True)) if judged and self.world.says_warm else None,
+        )
         return Observation(
             revisions={name: RevisionState(name=name, health=health) for name, health in self.there.items()},
             traffic=self.traffic,
-            live=self._counted() if judged else None,
-            latencies={name: _histogram(counts) for name, counts in self.slow.items()} if judged else None,
-            summaries=dict.fromkeys(self.live, Summary(warm=True)) if judged and self.world.says_warm else None,
+            readings=readings,
             shadow=self.shadow if self.traffic.shadow else None,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from slipway import wiring
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
 from slipway.domain.rollout.machine import advance, undo_rollout
 from slipway.domain.rollout.shadow import ShadowComparison, compare_answers
@@ -86,14 +87,15 @@ def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
     judge, metrics = spec.judge, wiring.metrics()
     live = _read("counters", status, metrics.counters)
     if status.alone:
-        return Observation(live=live)
+        return Observation(readings=collect_readings(requests=live))
     summarized = judge.scores is not None or judge.classes is not None or judge.drift is not None
-    return Observation(
-        live=live,
+    readings = collect_readings(
+        requests=live,
         latencies=_read("latencies", status, metrics.latencies) if judge.latency is not None else None,
         summaries=_read("summaries", status, metrics.summaries) if summarized else None,
         labels=_read("labels", status, wiring.labels().counts) if judge.labels is not None else None,
     )
+    return Observation(readings=readings)
 
 
 def act(model: str, action: Action) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.profile import ColumnProfile
-from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
+from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums, collect_readings
 from slipway.domain.rollout.actions import Action, Observation, Route, Start
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
@@ -82,10 +82,12 @@ class Player:
         return Observation(
             revisions={name: RevisionState(name=name, health=health) for name, health in ready.items()},
             traffic=self.traffic,
-            live=dict(self.live),
-            latencies=dict(self.latencies),
-            summaries=dict(self.summaries),
-            labels=dict(self.labels),
+            readings=collect_readings(
+                requests=dict(self.live),
+                latencies=dict(self.latencies),
+                summaries=dict(self.summaries),
+                labels=dict(self.labels),
+            ),
             shadow=self.shadow if self.traffic.shadow else None,
         )
 

@@ -11,7 +11,7 @@ combines them and puts them into words.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.metrics import OTHERS, RATES, rate_guards, update_input_drift
-from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, delta_since
+from slipway.domain.judge.readings import NOTHING_READ, Cursor, Latencies, Reading, Readings, Source, delta_since
 from slipway.domain.judge.statistics import counts, paired, rates, route, shared_faults
 from slipway.domain.judge.statistics.counts import CountDelta, CountEvidence
 from slipway.domain.judge.statistics.dispersion import has_known_blocks
@@ -41,31 +41,10 @@ WORST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arms:
-    """Readings of one look, cumulative, by revision; an empty mapping: they could not be read."""
+    """Names of the two revisions that are compared."""
 
     canary: str
-    """Name of the revision."""
     stable: str
-    """Name of the revision."""
-    counters: Mapping[str, Counters] = field(default_factory=dict)
-    latencies: Mapping[str, Latencies] = field(default_factory=dict)
-    summaries: Mapping[str, Summary] = field(default_factory=dict)
-    labels: Mapping[str, Counters] = field(default_factory=dict)
-
-    def readings(self) -> dict[Source, dict[str, Reading]]:
-        """Return the readings by source, of both arms or of none."""
-        sources = {
-            Source.REQUESTS: {name: Reading(requests=one) for name, one in self.counters.items()},
-            Source.LATENCIES: {name: Reading(latencies=one) for name, one in self.latencies.items()},
-            Source.SUMMARIES: {name: Reading(summary=one) for name, one in self.summaries.items()},
-            Source.LABELS: {name: Reading(labels=one) for name, one in self.labels.items()},
-        }
-        both = {self.canary, self.stable}
-        return {
-            source: {name: reading[name] for name in sorted(both)}
-            for source, reading in sources.items()
-            if both <= reading.keys()
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +73,7 @@ def copies_guard(spec: JudgeSpec) -> RateGuard:
     )
 
 
-def update_evidence(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+def update_evidence(evidence: Evidence, arms: Arms, read: Readings, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after one look at live requests.
 
     The first look at a source only stores its readings, and so does one at which anything went backwards. What happens
@@ -102,7 +81,7 @@ def update_evidence(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When)
     for answers given at other times. The latency threshold is fixed before the look at which it is used.
     """
     slow_from, before = evidence.threshold_milliseconds, evidence.fault.now
-    evidence, came = _take_deltas(evidence, arms, spec)
+    evidence, came = _take_deltas(evidence, arms, read, spec)
     evidence = _update_route(evidence, came, when)
     if before or evidence.fault.now:  # in its first look too: a thousand shared errors look like proof
         came = {source: pairs for source, pairs in came.items() if source is Source.LABELS}
@@ -110,12 +89,12 @@ def update_evidence(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When)
     return _update_others(evidence, came, spec)
 
 
-def update_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: When) -> Evidence:
+def update_while_cold(evidence: Evidence, arms: Arms, read: Readings, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after a look at which replicas may be cold: what that explains is stored, not weighed.
 
     A cold replica is slow, fails or sheds. It refuses no request that a warm one takes, and its answers are the same.
     """
-    evidence, came = _take_deltas(evidence, arms, spec)
+    evidence, came = _take_deltas(evidence, arms, read, spec)
     looks = _count_deltas(came, None, cold=True)
     evidence = _update_rates(evidence, looks, spec, int(when.at // spec.burst_seconds))
     return _update_others(
@@ -123,9 +102,9 @@ def update_while_cold(evidence: Evidence, arms: Arms, spec: JudgeSpec, when: Whe
     )
 
 
-def advance_cursors(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> Evidence:
+def advance_cursors(evidence: Evidence, arms: Arms, read: Readings, spec: JudgeSpec) -> Evidence:
     """Return the evidence with these readings as the start of the next look; nothing is weighed."""
-    return _take_deltas(evidence, arms, spec)[0]
+    return _take_deltas(evidence, arms, read, spec)[0]
 
 
 def update_from_copies(
@@ -158,15 +137,15 @@ def update_from_copies(
     return replace(evidence, rates={**evidence.rates, Check.COPIES: copies}, pairs=pairs)
 
 
-def learn_bursts(evidence: Evidence, counters: Mapping[str, Counters], spec: JudgeSpec, when: When) -> Evidence:
+def learn_bursts(evidence: Evidence, alone: str, read: Readings, spec: JudgeSpec, when: When) -> Evidence:
     """Return the evidence after a look at a revision that serves alone: the overdispersion of its errors is learned.
 
-    Without counters nothing is learned or stored.
+    `alone` is its name; without its counters nothing is learned or stored.
     """
-    if not counters:
+    now = read.get(Source.REQUESTS, {}).get(alone)
+    if now is None:
         return evidence
-    now = {name: Reading(requests=one) for name, one in counters.items()}
-    came, cursor = delta_since(evidence.cursors.get(Source.ALONE, Cursor()), now)
+    came, cursor = delta_since(evidence.cursors.get(Source.ALONE, Cursor()), {alone: now})
     evidence = replace(evidence, cursors=evidence.cursors | {Source.ALONE: cursor})
     for reading in (came or {}).values():
         if reading.requests is not None:
@@ -223,14 +202,20 @@ def log_share_under(canary: Counters, share: float) -> float:
     return float(rates.log_mean(looked))
 
 
-def _take_deltas(evidence: Evidence, arms: Arms, spec: JudgeSpec) -> tuple[Evidence, dict[Source, ArmDeltas]]:
+def _take_deltas(
+    evidence: Evidence, arms: Arms, read: Readings, spec: JudgeSpec
+) -> tuple[Evidence, dict[Source, ArmDeltas]]:
     came: dict[Source, ArmDeltas] = {}
     cursors = dict(evidence.cursors)
-    for source, now in arms.readings().items():
-        since, cursors[source] = delta_since(cursors.get(source, Cursor()), now)
-        if since is not None:
-            came[source] = since[arms.canary], since[arms.stable]
-    threshold = evidence.threshold_milliseconds or _find_threshold(arms.latencies.get(arms.stable), spec)
+    names = sorted((arms.canary, arms.stable))
+    for source, found in read.items():
+        if all(name in found for name in names):  # of both or of none
+            now = {name: found[name] for name in names}
+            since, cursors[source] = delta_since(cursors.get(source, Cursor()), now)
+            if since is not None:
+                came[source] = since[arms.canary], since[arms.stable]
+    stable = read.get(Source.LATENCIES, {}).get(arms.stable, NOTHING_READ)
+    threshold = evidence.threshold_milliseconds or _find_threshold(stable.latencies, spec)
     return replace(evidence, cursors=cursors, threshold_milliseconds=threshold), came
 
 

@@ -123,6 +123,35 @@ class Reading:
     """Answers whose truth is known by now, and how many of them were wrong."""
 
 
+NOTHING_READ = Reading()
+Readings = Mapping[Source, Mapping[str, Reading]]
+"""What one look read, by source and revision; a source that could not be read is missing."""
+
+
+def collect_readings(
+    *,
+    requests: Mapping[str, Counters] | None = None,
+    latencies: Mapping[str, Latencies] | None = None,
+    summaries: Mapping[str, Summary] | None = None,
+    labels: Mapping[str, Counters] | None = None,
+) -> Readings:
+    """Return what one look read of each source, by revision; None: the source could not be read.
+
+    >>> collect_readings(requests={"digits-v1": Counters(requests=9, errors=0)}).keys()
+    dict_keys([<Source.REQUESTS: 'requests'>])
+    """
+    found: dict[Source, Mapping[str, Reading]] = {}
+    if requests is not None:
+        found[Source.REQUESTS] = {name: Reading(requests=one) for name, one in requests.items()}
+    if latencies is not None:
+        found[Source.LATENCIES] = {name: Reading(latencies=one) for name, one in latencies.items()}
+    if summaries is not None:
+        found[Source.SUMMARIES] = {name: Reading(summary=one) for name, one in summaries.items()}
+    if labels is not None:
+        found[Source.LABELS] = {name: Reading(labels=one) for name, one in labels.items()}
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
     """Readings of the last look at one source, for both revisions or for none, so that one look is one interval."""

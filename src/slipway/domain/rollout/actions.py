@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from slipway.domain.judge.counters import Counters
-from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.judge.readings import Readings, Source
 from slipway.domain.rollout.capacity import find_floors_to_raise, find_retreat, find_shortages
 from slipway.domain.rollout.revision import Health, Rescue, Revision, RevisionState, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
@@ -57,16 +57,19 @@ class Observation:
 
     revisions: dict[str, RevisionState] = field(default_factory=dict)
     traffic: Traffic | None = None
-    live: dict[str, Counters] | None = None
-    """Cumulative counters by revision; None: they can't be read now. So for the next three."""
-    latencies: dict[str, Latencies] | None = None
-    summaries: dict[str, Summary] | None = None
-    labels: dict[str, Counters] | None = None
+    readings: Readings = field(default_factory=dict)
+    """What the judge weighs, cumulative, by source and revision."""
     shadow: ShadowComparison | None = None
     """None: no shadow, or its answers can't be read now."""
     superseded_by: int | None = None
     """A newer version that asks this rollout to make room."""
     approval: Approval | None = None
+
+    @property
+    def live(self) -> dict[str, Counters] | None:
+        """Cumulative counters of live requests by revision; None: they can't be read now."""
+        read = self.readings.get(Source.REQUESTS)
+        return None if read is None else {name: one.requests for name, one in read.items() if one.requests is not None}
 
 
 def wanted_traffic(status: RolloutStatus) -> Traffic | None:

@@ -1,6 +1,6 @@
 """The judge within a rollout: what it looks at in each phase, and what it lets the weights do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from slipway.domain.judge import judge
@@ -9,7 +9,7 @@ from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.decision import Decision, find_drift
 from slipway.domain.judge.evidence import Evidence
 from slipway.domain.judge.metrics import Score
-from slipway.domain.judge.readings import Summary
+from slipway.domain.judge.readings import NOTHING_READ, Readings, Source, Summary
 from slipway.domain.judge.statistics import route, shared_faults
 from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
 from slipway.domain.rollout import baking, warming
@@ -41,7 +41,8 @@ def update_warming(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, 
     replicas = {name: ready_replicas(state_in(seen, name)) for name in names if name}
     noted = warming.add_replicas(status.warming, replicas, now, seconds)
     risen = status.phase in WARMED_UP and now - status.entered_at < seconds
-    warm = all((seen.summaries or {}).get(name, NO_SUMMARY).warm for name in names)
+    summaries = seen.readings.get(Source.SUMMARIES, {})
+    warm = all((summaries.get(name, NOTHING_READ).summary or NO_SUMMARY).warm for name in names)
     cold = (risen or now < noted.until) and not (noted.warm and warm)
     return replace(status, warming=replace(warming.begin_window(noted, seen.live, cold=cold), warm=warm, cold=cold))
 
@@ -73,29 +74,24 @@ def weigh_look(spec: ReleaseSpec, status: RolloutStatus, seen: Observation, when
     """
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None:
-        return (
-            _learn_bursts(status, _counters_of(seen.live or {}, canary), spec, when)
-            if status.alone
-            else status.evidence
-        )
-    live = _arms(canary, stable, seen)
+        return _learn_bursts(status, canary, seen, spec, when) if status.alone else status.evidence
+    arms = judge.Arms(canary=canary, stable=stable)
     ready = state_in(seen, stable).health is Health.READY
     cold = status.warming.cold
+    update = judge.update_while_cold if cold else judge.update_evidence  # what a cold replica explains is not weighed
     match status.phase:
         case _ if status.copying and ready and seen.shadow is not None:  # the copies are weighed, not the originals too
-            noted = judge.advance_cursors(status.evidence, live, spec.judge)
-            learned = judge.learn_bursts(noted, _counters_of(live.counters, stable), spec.judge, when)
+            noted = judge.advance_cursors(status.evidence, arms, seen.readings, spec.judge)
+            learned = judge.learn_bursts(noted, stable, seen.readings, spec.judge, when)
             came = None if cold else seen.shadow.since(status.shadow)
             return judge.update_from_copies(learned, came, spec.judge, when, patient=_may_wait(spec))
         case Phase.SHIFTING | Phase.HELD if ready and not status.copying:
-            return _weigh_live(status.evidence, live, spec, when, cold=cold)
+            return update(status.evidence, arms, seen.readings, spec.judge, when)
         case Phase.SHADOW | Phase.SHIFTING | Phase.HELD:
-            return judge.advance_cursors(status.evidence, live, spec.judge)
+            return judge.advance_cursors(status.evidence, arms, seen.readings, spec.judge)
         case Phase.BAKING:
-            learned = _learn_bursts(status, _counters_of(live.counters, canary), spec, when)
-            return judge.update_evidence(
-                learned, replace(live, counters={}, latencies={}, summaries={}), spec.judge, when
-            )
+            learned = _learn_bursts(status, canary, seen, spec, when)
+            return judge.update_evidence(learned, arms, _select(seen, Source.LABELS), spec.judge, when)
         case _:
             return status.evidence
 
@@ -105,30 +101,20 @@ def weigh_after_promotion(spec: ReleaseSpec, status: RolloutStatus, seen: Observ
     canary, stable = name_of(status.canary), name_of(status.stable)
     if canary is None or stable is None or not baking.is_comparing(status):
         return status.evidence_after_promotion
-    live = replace(_arms(canary, stable, seen), labels={})
+    arms = judge.Arms(canary=canary, stable=stable)
+    live = _select(seen, Source.REQUESTS, Source.LATENCIES, Source.SUMMARIES)
     both = seen.traffic is not None and bool(seen.traffic.weights.get(stable))
     if not both or state_in(seen, stable).health is not Health.READY:
-        return judge.advance_cursors(status.evidence_after_promotion, live, spec.judge)
+        return judge.advance_cursors(status.evidence_after_promotion, arms, live, spec.judge)
     before, cold = status.evidence_after_promotion, status.warming.cold
     begun = before if cold else baking.restart_rates(before, spec, when.at)
-    return _weigh_live(begun, live, spec, when, cold=cold)
+    update = judge.update_while_cold if cold else judge.update_evidence
+    return update(begun, arms, live, spec.judge, when)
 
 
-def _arms(canary: str, stable: str, seen: Observation) -> judge.Arms:
-    return judge.Arms(
-        canary=canary,
-        stable=stable,
-        counters=seen.live or {},
-        latencies=seen.latencies or {},
-        summaries=seen.summaries or {},
-        labels=seen.labels or {},
-    )
-
-
-def _weigh_live(evidence: Evidence, live: judge.Arms, spec: ReleaseSpec, when: judge.When, *, cold: bool) -> Evidence:
-    """Return the evidence after a look at live requests; what a cold replica explains is remembered, not weighed."""
-    look = judge.update_while_cold if cold else judge.update_evidence
-    return look(evidence, live, spec.judge, when)
+def _select(seen: Observation, *sources: Source) -> Readings:
+    """Return what was read of these sources."""
+    return {source: seen.readings[source] for source in sources if source in seen.readings}
 
 
 def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> str:
@@ -147,15 +133,11 @@ def too_bad_for_cold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation
 
 
 def _learn_bursts(
-    status: RolloutStatus, counters: Mapping[str, Counters], spec: ReleaseSpec, when: judge.When
+    status: RolloutStatus, alone: str | None, seen: Observation, spec: ReleaseSpec, when: judge.When
 ) -> Evidence:
     """Return the evidence after a look at what serves now; what a cold replica explains is remembered, not learned."""
-    learned = judge.learn_bursts(status.evidence, counters, spec.judge, when)
+    learned = judge.learn_bursts(status.evidence, alone or "", seen.readings, spec.judge, when)
     return replace(status.evidence, cursors=learned.cursors) if status.warming.cold else learned
-
-
-def _counters_of(counters: Mapping[str, Counters], name: str | None) -> dict[str, Counters]:
-    return {name: counters[name]} if name is not None and name in counters else {}
 
 
 def find_copying_hold(spec: ReleaseSpec, status: RolloutStatus, seen: Observation) -> Hold | None:
