@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.cli.exit_codes import ExitCode
 from slipway.domain.rollout.revision import Traffic
 from tests.adapters.local.place import Place
@@ -122,7 +122,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path / ".slipway" / "target")
     place.target.bring_up()
     try:
-        assert until(place.target.envoy.ready, 20)
+        assert wait_until(place.target.envoy.is_ready, 20)
         place.target.route("digits", Traffic(stable=place.running("digits", 1).name))
         yield place
     finally:

@@ -104,7 +104,7 @@ def test_a_models_status_says_where_it_is_asked(slipway: Run, tmp_path: Path) ->
     """Over HTTP by its path, over gRPC by its name beside the request: one port for both."""
     routes = tmp_path / ".slipway" / "target" / "envoy" / "routes.json"
     routes.parent.mkdir(parents=True)
-    routes.write_text(json.dumps(envoy_config.routes({"digits": Traffic(stable="digits-v1")})))
+    routes.write_text(json.dumps(envoy_config.build_route_document({"digits": Traffic(stable="digits-v1")})))
 
     answer = slipway("status", "digits")
     said = json.loads(slipway("status", "digits", "--json").stdout)["models"][0]["asked_at"]

@@ -8,7 +8,7 @@ import pytest
 
 from slipway import stack
 from slipway.adapters.local.ports import free_port
-from slipway.adapters.local.processes import marked
+from slipway.adapters.local.processes import find_marked
 from slipway.settings import Settings
 
 HOST = "127.0.0.1"
@@ -93,4 +93,4 @@ def parts(here: Settings, project: Path) -> Iterator[list[stack.Part]]:
         assert ("deployments", "up") in [what[:2] for what in progress]
     finally:
         stack.down(here)
-        assert marked(str(here.target_home / "supervisor")) == []
+        assert find_marked(str(here.target_home / "supervisor")) == []

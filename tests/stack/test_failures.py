@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway import stack
-from slipway.adapters.local.processes import marked
+from slipway.adapters.local.processes import find_marked
 from slipway.errors import StackFailed
 from slipway.settings import Settings
 from slipway.stack import PartState
@@ -22,7 +22,7 @@ def fresh(tmp_path: Path) -> Settings:
 
 
 def _nothing_runs(settings: Settings) -> bool:
-    return marked(str(settings.target_home / "supervisor")) == [] and {
+    return find_marked(str(settings.target_home / "supervisor")) == [] and {
         part.state for part in stack.status(settings)
     } == {PartState.DOWN}
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from slipway import stack
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.settings import Settings
 from slipway.stack import PartState
 from slipway.stack.secrets import webhook_secret
@@ -73,7 +73,7 @@ def test_the_worker_runs_what_prefect_yaml_deploys(here: Settings) -> None:
     def state() -> str:
         return httpx.get(f"{here.prefect}/flow_runs/{run['id']}").json()["state"]["type"]
 
-    assert until(lambda: state() in {"COMPLETED", "FAILED", "CRASHED"}, 120)
+    assert wait_until(lambda: state() in {"COMPLETED", "FAILED", "CRASHED"}, 120)
     assert state() == "COMPLETED"
     assert (here.home / "noted").read_text() == here.mlflow
 
@@ -99,4 +99,4 @@ def test_a_part_that_died_comes_back(here: Settings) -> None:
         now = next(part for part in stack.status(here) if part.name == "webhook")
         return now.state is PartState.UP and now.pid != before.pid
 
-    assert until(back, 30)
+    assert wait_until(back, 30)

@@ -13,7 +13,7 @@ from slipway import wiring
 from slipway.adapters.local.labels import LocalLabels
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.rollouts import LocalRollouts
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Return a target that is up; each test uses a model of its own name."""
     place = Place(tmp_path_factory.mktemp("place"))
     place.target.bring_up()
-    assert until(place.target.envoy.ready, 30)
+    assert wait_until(place.target.envoy.is_ready, 30)
     yield place
     place.target.supervisor.stop()
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from slipway import wiring
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.release.lifecycle import new_status
 from slipway.domain.release.version import ModelVersion
 from slipway.errors import LeaseLost, PermanentError
@@ -21,7 +21,7 @@ def test_a_newer_release_asks_for_room_and_waits_for_the_lease(here: Here) -> No
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(take_lease, spec, 2, "room-v2-a1")
-        assert until(lambda: _asked("room") == 2, 20)
+        assert wait_until(lambda: _asked("room") == 2, 20)
         wiring.leases().release(first)
         second = waiting.result(20)
 
@@ -59,7 +59,7 @@ def test_a_lease_that_is_kept_outlives_its_seconds_and_is_given_back(here: Here)
     lease = wiring.leases().acquire("kept", "kept-v1-a1", 1)
 
     with keep_lease(lease, 1):
-        assert until(lambda: _expires("kept") > lease.expires_at + 1, 20)
+        assert wait_until(lambda: _expires("kept") > lease.expires_at + 1, 20)
 
     assert wiring.held_leases().current("kept") is None
 

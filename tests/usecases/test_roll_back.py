@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from slipway import wiring
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.release.version import ReleaseState
 from slipway.domain.rollout.status import Phase
 from slipway.errors import LeaseLost, NotFound
@@ -38,7 +38,7 @@ def test_a_rollback_takes_the_lease_from_a_release_and_its_version_back(
 
     with ThreadPoolExecutor(1) as pool:
         released = pool.submit(roll_out_revision, spec, here.revision("back", 2), fresh("back", 2))
-        assert until(lambda: here.status("back").phase is Phase.SHIFTING, 60)
+        assert wait_until(lambda: here.status("back").phase is Phase.SHIFTING, 60)
         said = roll_back("back", "it refuses valid requests")
         with pytest.raises(LeaseLost):
             released.result(60)

@@ -124,10 +124,10 @@ def _checks(_here: Settings) -> Iterator[Finding]:
 
 
 def _check_cluster() -> list[Finding]:
-    from slipway.adapters.kubernetes.inventory import inventory
+    from slipway.adapters.kubernetes.inventory import check_cluster
 
     evidence = Finding(part="evidence", health=Condition.OK, seen=f"counters of preset {_preset()}")
-    return [*inventory(connect_cluster(), _target()), evidence]
+    return [*check_cluster(connect_cluster(), _target()), evidence]
 
 
 def _preset() -> str:

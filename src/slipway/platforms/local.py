@@ -92,8 +92,8 @@ def _programs(here: Settings) -> "list[Plan]":
 
 def _envoy(here: Settings) -> "Program":
     target = make_target(here)
-    target.envoy.prepare()
-    return target.envoy.program(target.supervisor.logs)
+    target.envoy.write_bootstrap()
+    return target.envoy.build_program(target.supervisor.logs)
 
 
 PLATFORM = Platform(

@@ -7,7 +7,7 @@ from pathlib import Path
 from slipway.adapters.local import loopback
 from slipway.adapters.local.plan import Plan, Probe
 from slipway.adapters.local.ports import is_free
-from slipway.adapters.local.processes import listener
+from slipway.adapters.local.processes import find_listener
 from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.target import LocalTarget
 from slipway.errors import SlipwayError, StackFailed
@@ -36,9 +36,9 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
     target = make_target(settings)
     began = time.monotonic()
     target.supervisor.end_leftovers()
-    fresh = not target.supervisor.running()
+    fresh = not target.supervisor.is_running()
     wanted = plans(settings, root)
-    states = {} if fresh else target.supervisor.states()
+    states = {} if fresh else target.supervisor.read_states()
     missing = [plan for plan in wanted if not (plan.name in states and states[plan.name].alive)]
     _require_files(root)
     _require_ports(settings, missing)
@@ -49,7 +49,7 @@ def up(settings: Settings, *, root: Path | None = None, on_progress: Progress | 
         for plan in wanted:
             target.supervisor.add(plan.program())
             tell(plan.name, "starting", time.monotonic() - began)
-        target.resume()
+        target.resume_revisions()
         _wait(settings, target, wanted, lambda part, state: tell(part, state, time.monotonic() - began))
         tell("deployments", deploying.finish(UP_SECONDS), time.monotonic() - began)
     except BaseException:  # interrupted or failed: stop what was started
@@ -71,7 +71,7 @@ def down(settings: Settings) -> None:
 def status(settings: Settings) -> list[Part]:
     """Return the observed state of every part and every revision."""
     target = make_target(settings)
-    states = target.supervisor.states() if target.supervisor.running() else {}
+    states = target.supervisor.read_states() if target.supervisor.is_running() else {}
     wanted = plans(settings, find_project(Path.cwd()))
     others = sorted(states.keys() - {plan.name for plan in wanted})
     revisions = [Part(name=name, state=_process_state(states[name]), pid=states[name].pid) for name in others]
@@ -82,7 +82,7 @@ def _wait(settings: Settings, target: LocalTarget, wanted: list[Plan], tell: Cal
     waiting = {plan.name: plan for plan in wanted}
     deadline = time.monotonic() + UP_SECONDS
     while waiting:
-        states = target.supervisor.states()
+        states = target.supervisor.read_states()
         for plan in list(waiting.values()):
             part = _part(settings, plan, states.get(plan.name))
             if part.state is PartState.UP:
@@ -121,7 +121,7 @@ def _require_ports(settings: Settings, missing: list[Plan]) -> None:
     for plan in missing:
         for port in plan.ports:
             if not is_free(settings.host, port.number):
-                holder = listener(port.number)
+                holder = find_listener(port.number)
                 who = f"{holder.name()} (pid {holder.pid}) listens there" if holder else "it is taken"
                 raise StackFailed(
                     f"port {port.number} of {plan.name}",

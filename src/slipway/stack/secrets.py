@@ -4,7 +4,7 @@ import base64
 import secrets
 from pathlib import Path
 
-from slipway.adapters.local.locks import locked
+from slipway.adapters.local.locks import hold_lock
 from slipway.artifacts.store import write_atomic
 from slipway.settings import Settings
 
@@ -25,7 +25,7 @@ def encryption_key(settings: Settings) -> str:
 
 def _kept(path: Path, fresh: str) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked(path.parent / "lock"):
+    with hold_lock(path.parent / "lock"):
         if not path.is_file():
             write_atomic(path, fresh.encode(), mode=0o600)
         return path.read_text().strip()

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import of_model
+from slipway.adapters.kubernetes.names import select_model
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.spec.serving import KubernetesServingSpec, ReplicasSpec
 from tests.adapters.kubernetes.place import SMALL, Load, Place, a_place, push_image
@@ -97,7 +97,7 @@ def _see(place: Place, file: str, model: str, fits: object, **changes: object) -
 
 def _write(place: Place, file: str, model: str) -> None:
     kinds = {"deployment": "Deployment", "pods": "Pod", "autoscaler": "HorizontalPodAutoscaler"}
-    live = {key: place.api.list(kind, of_model(model)) for key, kind in kinds.items()}
+    live = {key: place.api.list(kind, select_model(model)) for key, kind in kinds.items()}
     seen = {
         "now": round(place.api.now(), 1),
         "deployment": _deployment(live["deployment"][0]),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from slipway.adapters.kubernetes.gateway import choose
+from slipway.adapters.kubernetes.gateway import choose_gateway
 from slipway.errors import SettingsError
 
 
@@ -19,15 +19,15 @@ def test_the_only_one_that_lets_us_in_is_taken() -> None:
     shared = gateway("gateways", "shared", "All")
     others = [gateway("other", "own"), gateway("models", "tcp", protocol="TCP")]
 
-    assert choose([*others, shared], "models") == shared
-    assert choose(others, "models") is None
+    assert choose_gateway([*others, shared], "models") == shared
+    assert choose_gateway(others, "models") is None
 
 
 def test_our_namespace_s_own_comes_first() -> None:
     """Whoever put one there meant it."""
     own = gateway("models", "own")
 
-    assert choose([gateway("gateways", "shared", "All"), own], "models") == own
+    assert choose_gateway([gateway("gateways", "shared", "All"), own], "models") == own
 
 
 def test_where_there_are_several_a_person_says_which() -> None:
@@ -35,4 +35,4 @@ def test_where_there_are_several_a_person_says_which() -> None:
     several = [gateway("a", "one", "All"), gateway("b", "two", "Selector")]
 
     with pytest.raises(SettingsError, match="several Gateways: a/one, b/two"):
-        choose(several, "models")
+        choose_gateway(several, "models")

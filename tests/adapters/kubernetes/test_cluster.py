@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
-from slipway.adapters.kubernetes.refusals import Asked, Conflict, refusal
+from slipway.adapters.kubernetes.refusals import ApiRequest, Conflict, make_refusal
 from slipway.errors import NotFound, PermanentError, SettingsError, SlipwayError, TargetUnavailable
 from tests.adapters.kubernetes.place import Place
 from tests.cluster import Cluster
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.a-secret"  # noqa: S105 - that it is shown nowhere is what is tested
-ASKED = Asked(verb="patch", kind="Deployment", namespace="models", name="digits-v1")
+ASKED = ApiRequest(verb="patch", kind="Deployment", namespace="models", name="digits-v1")
 
 
 def kubeconfig(folder: Path, server: str, **user: str) -> str:
@@ -100,7 +100,7 @@ def test_a_kubeconfig_that_is_none_is_a_matter_of_settings(
 )
 def test_every_refusal_has_its_error(status: int, body: bytes, kind: type[SlipwayError], said: str) -> None:
     """Passing ones can be tried again, the others name what a person does."""
-    error = refusal(ASKED, status, body)
+    error = make_refusal(ASKED, status, body)
 
     assert type(error) is kind
     assert said in str(error)

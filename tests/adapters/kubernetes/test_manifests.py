@@ -10,11 +10,17 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from slipway.adapters.kubernetes.autoscaling import Bounds, autoscaler, signals
+from slipway.adapters.kubernetes.autoscaling import Bounds, build_autoscaler, choose_signals
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
-from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
-from slipway.adapters.kubernetes.pods import environment
-from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route
+from slipway.adapters.kubernetes.manifests import (
+    add_owner,
+    build_deployment,
+    build_disruption_budget,
+    build_network_policy,
+    build_service,
+)
+from slipway.adapters.kubernetes.pods import build_environment
+from slipway.adapters.kubernetes.routes import GatewayName, build_grpc_route, build_http_route
 from slipway.artifacts.model_environment import SERVICE_INHERITED, SERVICE_SET
 from slipway.domain.rollout.revision import Package, Rescue, Revision, Traffic
 from slipway.domain.spec.serving import (
@@ -63,13 +69,13 @@ def revision(serving: KubernetesServingSpec, **changes: object) -> Revision:
 def manifests(serving: KubernetesServingSpec, *, custom_metrics: bool) -> list[Manifest]:
     """Return everything of a revision."""
     one = revision(serving)
-    chosen = signals(serving.replicas, custom_metrics=custom_metrics)
+    chosen = choose_signals(serving.replicas, custom_metrics=custom_metrics)
     bounds = Bounds(floor=serving.replicas.minimum, ceiling=serving.replicas.maximum)
     return [
-        deployment(one, routed=custom_metrics),
+        build_deployment(one, routed=custom_metrics),
         *(
-            owned(manifest, LIVE)
-            for manifest in (service(one), disruption_budget(one), autoscaler(one, chosen, bounds))
+            add_owner(manifest, LIVE)
+            for manifest in (build_service(one), build_disruption_budget(one), build_autoscaler(one, chosen, bounds))
         ),
     ]
 
@@ -82,13 +88,13 @@ CASES = {
     "full": manifests(FULL, custom_metrics=True),
     "without-custom-metrics": manifests(PLAIN, custom_metrics=False)[-1:],
     "model": [
-        network_policy("digits"),
-        http_route("digits", SHIFTING, DOOR),
-        http_route("digits", SHADOWED, DOOR),
-        http_route("digits", RESCUED, DOOR, "10.96.0.7:3000"),
-        grpc_route("digits", SHIFTING, DOOR, copies=True),
-        grpc_route("digits", SHADOWED, DOOR, copies=True),
-        grpc_route("digits", SHADOWED, DOOR, copies=False),
+        build_network_policy("digits"),
+        build_http_route("digits", SHIFTING, DOOR),
+        build_http_route("digits", SHADOWED, DOOR),
+        build_http_route("digits", RESCUED, DOOR, "10.96.0.7:3000"),
+        build_grpc_route("digits", SHIFTING, DOOR, copies=True),
+        build_grpc_route("digits", SHADOWED, DOOR, copies=True),
+        build_grpc_route("digits", SHADOWED, DOOR, copies=False),
     ],
 }
 
@@ -112,13 +118,13 @@ def test_the_published_schemas_accept_every_manifest(name: str) -> None:
 
 def test_replicas_are_never_named() -> None:
     """They belong to the autoscaler."""
-    assert all("replicas" not in deployment(revision(serving))["spec"] for serving in (PLAIN, FULL))
+    assert all("replicas" not in build_deployment(revision(serving))["spec"] for serving in (PLAIN, FULL))
 
 
 @pytest.mark.parametrize("serving", [PLAIN, FULL, KubernetesServingSpec(capture_share=0.1, model_processes=2)])
 def test_a_pod_has_no_secret_in_its_environment(serving: KubernetesServingSpec) -> None:
     """Names of the written list with plain values; no token is mounted, and other services are not announced."""
-    pod = deployment(revision(serving), routed=True)["spec"]["template"]["spec"]
+    pod = build_deployment(revision(serving), routed=True)["spec"]["template"]["spec"]
     (container,) = pod["containers"]
 
     assert {one["name"] for one in container["env"]} <= {*SERVICE_INHERITED, *SERVICE_SET}
@@ -131,14 +137,14 @@ def test_a_pod_has_no_secret_in_its_environment(serving: KubernetesServingSpec) 
 def test_a_package_without_an_image_is_refused() -> None:
     """It was not pushed: nothing could be started."""
     with pytest.raises(ArtifactBroken, match="was not pushed"):
-        deployment(revision(PLAIN, image=""))
+        build_deployment(revision(PLAIN, image=""))
 
 
 def test_a_replica_without_the_gpu_must_not_serve_unless_the_spec_allows_it() -> None:
     """`require` by default where a GPU is asked for; nothing is said where none is."""
     asked = {"none": PLAIN, "required": FULL, "allowed": KubernetesServingSpec(gpu=GpuSpec(allow_cpu=True))}
 
-    said = {name: environment(serving).get("SLIPWAY_GPU") for name, serving in asked.items()}
+    said = {name: build_environment(serving).get("SLIPWAY_GPU") for name, serving in asked.items()}
 
     assert said == {"none": None, "required": "require", "allowed": "allow"}
 
@@ -163,7 +169,7 @@ def test_signals_are_chosen_by_spec_and_cluster(
     replicas: ReplicasSpec, *, custom_metrics: bool, kinds: list[str], why: str
 ) -> None:
     """Requests in flight where they can be had, what the spec names besides, CPU where nothing is left."""
-    chosen = signals(replicas, custom_metrics=custom_metrics)
+    chosen = choose_signals(replicas, custom_metrics=custom_metrics)
 
     assert [one.get("resource", {}).get("name", one["type"]) for one in chosen.metrics] == kinds
     assert why in chosen.why
@@ -184,4 +190,6 @@ def test_a_spec_for_another_platform_runs_with_the_defaults_of_a_cluster() -> No
     """What all platforms have is taken from it; replicas and resources are those of a spec that says nothing."""
     here = replace(revision(PLAIN), serving=LocalServingSpec(platform="local", capture_share=0.1))
 
-    assert deployment(here, routed=True) == deployment(revision(KubernetesServingSpec(capture_share=0.1)), routed=True)
+    assert build_deployment(here, routed=True) == build_deployment(
+        revision(KubernetesServingSpec(capture_share=0.1)), routed=True
+    )

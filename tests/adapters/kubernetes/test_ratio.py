@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.adapters.kubernetes.ratio import counts_for, reachable
+from slipway.adapters.kubernetes.ratio import counts_for, find_reachable_shares
 
 MAXIMA = st.integers(1, 15)
 
@@ -11,7 +11,7 @@ MAXIMA = st.integers(1, 15)
 @given(maximum=MAXIMA)
 def test_reachable_shares_ascend_and_all_can_be_made(maximum: int) -> None:
     """Each of them is made exactly, to a rounding, by counts within the maximum; everything to one is one of them."""
-    shares = reachable(maximum)
+    shares = find_reachable_shares(maximum)
 
     assert list(shares) == sorted(set(shares))
     assert shares[-1] == 100
@@ -26,7 +26,7 @@ def test_no_reachable_share_is_nearer_than_the_one_made(percent: int, maximum: i
     """What can't be had becomes the nearest that can."""
     made = counts_for(percent, maximum).percent
 
-    assert all(abs(made - percent) <= abs(other - percent) for other in reachable(maximum)[:-1])
+    assert all(abs(made - percent) <= abs(other - percent) for other in find_reachable_shares(maximum)[:-1])
 
 
 @given(percent=st.integers(1, 99), maximum=MAXIMA, least=st.integers(2, 70))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
-from slipway.adapters.kubernetes.inventory import inventory, missing_rights
+from slipway.adapters.kubernetes.inventory import check_cluster, missing_rights
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
@@ -42,7 +42,7 @@ def test_every_right_that_is_listed_is_used_and_no_other(place: Place) -> None:
     rollouts.under_way(), rollouts.in_force()
     rollouts.forget("rights", lease)
     KubernetesTarget(place.api, route="replicas").route("rights", Traffic(stable=revision.name))
-    inventory(place.api, target)
+    check_cluster(place.api, target)
     target.remove("rights")
 
     listed = {asked for rule in (*NAMESPACED, *CLUSTER_WIDE) for asked in rule.asked}
@@ -64,7 +64,7 @@ def test_observing_takes_three_calls_whatever_there_is(place: Place) -> None:
 
 def test_the_inventory_says_what_the_cluster_has(place: Place) -> None:
     """Version, Gateway, signals and rights; what limits a release has its advice."""
-    found = {one.part: one for one in inventory(place.api, place.target)}
+    found = {one.part: one for one in check_cluster(place.api, place.target)}
 
     assert [name for name, one in found.items() if one.health is Condition.PROBLEM] == []
     assert f"{place.namespace}/models (class traefik)" in found["Gateway API"].seen
@@ -83,7 +83,7 @@ def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place
         elsewhere = Api(place.client, other)
 
         missing = missing_rights(elsewhere)
-        rights = next(one for one in inventory(elsewhere, KubernetesTarget(elsewhere)) if one.part == "rights")
+        rights = next(one for one in check_cluster(elsewhere, KubernetesTarget(elsewhere)) if one.part == "rights")
         with pytest.raises(PermanentError, match=r"no right to get deployments\.apps") as refused:
             KubernetesTarget(elsewhere).start(place.revision("denied", 1))
     finally:

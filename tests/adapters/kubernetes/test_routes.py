@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.adapters.kubernetes.gateway import admits
+from slipway.adapters.kubernetes.gateway import admits_namespace
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
+from slipway.adapters.kubernetes.routes import GatewayName, build_grpc_route, build_http_route, read_shares
 from slipway.domain.rollout.revision import Rescue, Traffic
 
 DOOR = GatewayName(namespace="gateways", name="door")
@@ -19,7 +19,7 @@ OURS = {"manager": "slipway", "fieldsV1": {"f:spec": {"f:rules": {}}}}
 
 def live(traffic: Traffic, **weights: int) -> Manifest:
     """Return a route as the cluster has it, with weights changed by hand where they are given."""
-    route = copy.deepcopy(http_route("digits", traffic, DOOR, "10.96.0.7:3000"))
+    route = copy.deepcopy(build_http_route("digits", traffic, DOOR, "10.96.0.7:3000"))
     if weights:
         route["spec"]["rules"][0]["backendRefs"] = [
             {"name": f"digits-{name}", "weight": weight} for name, weight in weights.items()
@@ -45,7 +45,7 @@ def test_what_was_told_is_read_back(percent: int, *, shadowed: bool, warm: bool,
         rescue=RESCUE if rescued and canary else None,
     )
 
-    seen = shares(live(told))
+    seen = read_shares(live(told))
 
     assert seen == told
     assert seen.edited_by is None
@@ -62,7 +62,7 @@ def test_what_was_told_is_read_back(percent: int, *, shadowed: bool, warm: bool,
 )
 def test_edited_weights_are_seen_as_they_are(weights: dict[str, int], expected: Traffic) -> None:
     """Not as they were told; and who edited them is named."""
-    seen = shares(live(Traffic(stable="digits-v1", canary="digits-v2", canary_percent=5), **weights))
+    seen = read_shares(live(Traffic(stable="digits-v1", canary="digits-v2", canary_percent=5), **weights))
 
     assert seen == expected
     assert seen.edited_by == "kubectl-edit"
@@ -74,7 +74,7 @@ def test_an_annotation_that_says_nothing_leaves_the_weights(annotation: str) -> 
     route = live(Traffic(stable="digits-v1", canary="digits-v2", canary_percent=80))
     route["metadata"]["annotations"] = {"slipway.dev/traffic": annotation}
 
-    assert shares(route) == Traffic(stable="digits-v2", canary="digits-v1", canary_percent=20)
+    assert read_shares(route) == Traffic(stable="digits-v2", canary="digits-v1", canary_percent=20)
 
 
 def test_services_believe_only_what_the_route_says() -> None:
@@ -83,7 +83,7 @@ def test_services_believe_only_what_the_route_says() -> None:
     rescued = Traffic(stable="digits-v1", canary="digits-v2", canary_percent=5, rescue=RESCUE)
     made = [
         make("digits", traffic, DOOR, "10.96.0.7:3000")
-        for make in (http_route, partial(grpc_route, copies=True))
+        for make in (build_http_route, partial(build_grpc_route, copies=True))
         for traffic in (Traffic(stable="digits-v1"), shadowed, rescued)
     ]
 
@@ -112,14 +112,14 @@ def test_a_rescue_that_somebody_took_from_the_route_is_missed() -> None:
     route = live(told)
     del _change(route)["set"]
 
-    seen = shares(route)
+    seen = read_shares(route)
 
     assert seen == replace(told, rescue=None)
 
 
 def test_a_route_to_nobody_is_none() -> None:
     """Somebody took all weight away: there is nothing that gets requests."""
-    assert shares(live(Traffic(stable="digits-v1"), v1=0)) is None
+    assert read_shares(live(Traffic(stable="digits-v1"), v1=0)) is None
 
 
 @pytest.mark.parametrize(
@@ -135,4 +135,4 @@ def test_a_gateway_lets_in_whom_its_listeners_allow(listener: Manifest, expected
     """Routes of its own namespace, and of others."""
     gateway = {"metadata": {"namespace": "own", "name": "door"}, "spec": {"listeners": [listener]}}
 
-    assert (admits(gateway, "own"), admits(gateway, "other")) == expected
+    assert (admits_namespace(gateway, "own"), admits_namespace(gateway, "other")) == expected

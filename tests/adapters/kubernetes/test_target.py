@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
-from slipway.adapters.kubernetes.manifests import deployment
+from slipway.adapters.kubernetes.manifests import build_deployment
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.target import KubernetesTarget
@@ -79,7 +79,7 @@ def test_live_requests_come_from_the_logs_of_pods_that_record_them(place: Place,
     assert until(lambda: bool(logs.newest("told", told.name).requests))
     assert logs.newest("told", told.name) == RecordedSample(requests=({"x": ["blue"] * 9000},))
     assert logs.newest("pair", pair.name) == logs.newest("told", "told-v9") == RecordedSample()
-    assert place.api.log("told-v1-gone", "model", lines=1, size=1) == b""
+    assert place.api.read_log("told-v1-gone", "model", lines=1, size=1) == b""
 
 
 def test_floors_move_and_a_second_start_leaves_them(place: Place) -> None:
@@ -132,7 +132,7 @@ def test_a_deleted_deployment_is_absent_and_can_be_started_again(place: Place) -
 def test_a_start_that_was_broken_off_is_due_again(place: Place) -> None:
     """Who was killed after the Deployment left it without a Service: it is absent, and starting it makes it whole."""
     revision = place.revision("broken", 1)
-    place.api.apply(deployment(revision))
+    place.api.apply(build_deployment(revision))
     assert place.target.observe("broken") == {}
 
     place.target.start(revision)

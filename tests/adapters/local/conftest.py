@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from tests.adapters.local.place import Place
 
 
@@ -36,7 +36,7 @@ def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         place = Place(tmp_path_factory.mktemp(name))
         places.append(place)
         place.target.bring_up()
-        assert until(place.target.envoy.ready, 20)
+        assert wait_until(place.target.envoy.is_ready, 20)
         return place
 
     yield make

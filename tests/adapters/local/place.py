@@ -7,7 +7,7 @@ from pathlib import Path
 from slipway.adapters.local.ports import free_port
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.target import LocalTarget
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.rollout.revision import Health, Package, Revision
 
 HOST = "127.0.0.1"
@@ -67,4 +67,4 @@ class Place:
             seen.append(self.target.observe(revision.model).get(revision.name))
             return seen[-1] is not None and seen[-1].health is health
 
-        assert until(looks_so, seconds), seen[-1]
+        assert wait_until(looks_so, seconds), seen[-1]

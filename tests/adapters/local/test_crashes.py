@@ -10,10 +10,10 @@ import httpx
 import psutil
 import pytest
 
-from slipway.adapters.local.processes import marked
+from slipway.adapters.local.processes import find_marked
 from slipway.adapters.local.program import Program
-from slipway.adapters.local.supervisor import Supervisor
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.supervisor import ProcessSupervisor
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import TargetUnavailable
 from tests.adapters.local.place import Place
@@ -25,7 +25,7 @@ def test_envoy_that_died_comes_back_as_it_was(new_place: Callable[[str], Place])
     one, two = place.running("front", 1), place.running("front", 2)
     told = Traffic(stable=one.name, canary=two.name, canary_percent=0)
     place.target.route("front", told)
-    envoy = psutil.Process(place.target.supervisor.states()["envoy"].pid)
+    envoy = psutil.Process(place.target.supervisor.read_states()["envoy"].pid)
 
     envoy.suspend()
     for change in (
@@ -38,7 +38,7 @@ def test_envoy_that_died_comes_back_as_it_was(new_place: Callable[[str], Place])
     assert place.target.traffic("front") == told
     assert set(place.target.observe("front")) == {one.name, two.name}
     envoy.kill()
-    assert until(place.target.envoy.ready, 20)
+    assert wait_until(place.target.envoy.is_ready, 20)
 
     assert httpx.post(f"{place.url}/front/x", content=b"row").json()["revision"] == one.name
     place.target.route("front", Traffic(stable=two.name))
@@ -56,28 +56,28 @@ def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place: Ca
     psutil.wait_procs([daemon], timeout=5)
     with pytest.raises(TargetUnavailable, match="process supervisor"):
         place.target.observe("orphan")
-    assert len(marked(str(home))) == 2
+    assert len(find_marked(str(home))) == 2
 
     place.another().bring_up()
     place.expect(revision, Health.READY)
 
-    assert until(place.target.envoy.ready, 20)
-    assert len(marked(str(home))) == 2
+    assert wait_until(place.target.envoy.is_ready, 20)
+    assert len(find_marked(str(home))) == 2
     assert httpx.post(f"{place.url}/orphan/x", content=b"row").json()["revision"] == revision.name
 
 
 def test_stopping_ends_what_left_its_process_group(tmp_path: Path) -> None:
     """A program's child in a session of its own is ended too."""
-    supervisor = Supervisor(tmp_path)
+    supervisor = ProcessSupervisor(tmp_path)
     supervisor.start()
     script = "setsid sleep 300 & echo started; wait"
     supervisor.add(Program(name="parent", argv=("sh", "-c", script), cwd=tmp_path, log=supervisor.logs / "parent.log"))
-    assert until(lambda: len(marked(str(tmp_path))) >= 2, 10)
+    assert wait_until(lambda: len(find_marked(str(tmp_path))) >= 2, 10)
 
     supervisor.stop()
 
-    assert marked(str(tmp_path)) == []
-    assert not supervisor.running()
+    assert find_marked(str(tmp_path)) == []
+    assert not supervisor.is_running()
 
 
 def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: Callable[[str], Place]) -> None:
@@ -88,13 +88,13 @@ def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: 
     place.target.supervisor.stop()
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        squatter.bind((place.host, place.records.of("moved")[revision.name].port))
+        squatter.bind((place.host, place.records.read_model("moved")[revision.name].port))
         squatter.listen()
 
         place.target.bring_up()
         place.expect(revision, Health.READY)
 
-        assert until(place.target.envoy.ready, 20)
+        assert wait_until(place.target.envoy.is_ready, 20)
         assert httpx.post(f"{place.url}/moved/x", content=b"row").json()["revision"] == revision.name
 
 
@@ -102,7 +102,7 @@ def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: 
 def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     """Names that supervisord's format breaks at, and paths too long for a socket; arguments and variables arrive."""
     home = tmp_path / name
-    supervisor = Supervisor(home)
+    supervisor = ProcessSupervisor(home)
     supervisor.start()
     said = supervisor.logs / "echo.log"
     value = "a \"b\" 'c' ;d #e %(f)s"
@@ -116,7 +116,7 @@ def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     try:
         supervisor.add(program)
 
-        assert until(lambda: supervisor.states()["echo"].last_line() == f"{value} {value}", 10)
+        assert wait_until(lambda: supervisor.read_states()["echo"].last_line() == f"{value} {value}", 10)
     finally:
         supervisor.stop()
     assert not supervisor.socket.exists()
@@ -125,24 +125,24 @@ def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
 
 def test_a_stopped_supervisor_is_said_to_be_so(tmp_path: Path) -> None:
     """Not running, and what to do; stopping it again is no error."""
-    supervisor = Supervisor(tmp_path)
+    supervisor = ProcessSupervisor(tmp_path)
 
     supervisor.stop()
 
-    assert not supervisor.running()
+    assert not supervisor.is_running()
     with pytest.raises(TargetUnavailable, match="slipway up"):
-        supervisor.states()
+        supervisor.read_states()
 
 
 def test_a_program_is_replaced_only_when_it_differs(tmp_path: Path) -> None:
     """Adding the same again leaves its process alone; another description restarts it."""
-    supervisor = Supervisor(tmp_path)
+    supervisor = ProcessSupervisor(tmp_path)
     supervisor.start()
 
     def pid_with(seconds: str) -> int | None:
         log = supervisor.logs / "sleeper.log"
         supervisor.add(Program(name="sleeper", argv=("sleep", seconds), cwd=tmp_path, log=log))
-        return supervisor.states()["sleeper"].pid
+        return supervisor.read_states()["sleeper"].pid
 
     try:
         first, second, third = pid_with("300"), pid_with("300"), pid_with("301")
@@ -156,7 +156,7 @@ def test_a_stopped_target_can_be_killed_by_anyone(new_place: Callable[[str], Pla
     """Whoever stops the supervisor, all its programs end: a second view of the same place does."""
     place = new_place("stopped")
     revision = place.running("halt", 1)
-    pid = place.target.supervisor.states()[revision.name].pid
+    pid = place.target.supervisor.read_states()[revision.name].pid
 
     place.another().supervisor.stop()
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from slipway.adapters.local.metrics import EnvoyMetrics
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.judge.counters import Counters
 from slipway.domain.rollout.revision import Health, Rescue, Traffic
 from tests.adapters.local.place import Place
@@ -118,9 +118,9 @@ def test_deadlines_that_pass_are_failures_and_cancelled_calls_are_not(
 
     late = ask(channel, b"wait 3", "waiting", timeout=0.3)
     gone = channel.unary_unary(INFER).future(b"wait 1", metadata=[("x-slipway-model", "waiting")])
-    assert until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
     gone.cancel()
-    assert until(lambda: place.target.envoy.active_requests(one.name) == 0, 5)
+    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 0, 5)
 
     assert late.status is grpc.StatusCode.DEADLINE_EXCEEDED
     assert counted(metrics, "waiting", one.name, 1) == Counters(requests=1, errors=1)
@@ -171,7 +171,7 @@ def test_copies_reach_the_comparison(place: Place, metrics: EnvoyMetrics, channe
     answers = [ask(channel, b"row", "mirrored") for _ in range(10)]
 
     assert {answer.body.decode() for answer in answers} == {one.name}
-    assert until(lambda: len(metrics.answers("mirrored", two.name)) == 10, 10)
+    assert wait_until(lambda: len(metrics.answers("mirrored", two.name)) == 10, 10)
     ids = {answer.request_id for answer in metrics.answers("mirrored", one.name)}
     assert len(ids) == 10
     assert {answer.request_id for answer in metrics.answers("mirrored", two.name)} == ids
@@ -224,21 +224,21 @@ def test_a_revision_from_before_grpc_was_shared_out_goes_on(new_place: Callable[
     """It is left running without a port for gRPC, and gets one when it is started again."""
     place = new_place("older")
     one = place.running("old", 1, grpc=True)
-    place.records.write(replace(place.records.of("old")[one.name], grpc_port=None))
+    place.records.write(replace(place.records.read_model("old")[one.name], grpc_port=None))
     place.target.start(one)
     place.expect(one, Health.READY)
     place.target.route("old", Traffic(stable=one.name))
     with channel_to(place) as channel:
         before = ask(channel, b"row", "old")
-        pid = place.target.supervisor.states()[one.name].pid
-        place.target.resume()
-        same = place.target.supervisor.states()[one.name].pid
+        pid = place.target.supervisor.read_states()[one.name].pid
+        place.target.resume_revisions()
+        same = place.target.supervisor.read_states()[one.name].pid
         place.target.supervisor.remove(one.name)
 
-        place.target.resume()
+        place.target.resume_revisions()
         place.expect(one, Health.READY)
         after = [ask(channel, b"row", "old")]
-        assert until(lambda: after.append(ask(channel, b"row", "old")) or after[-1].body == one.name.encode(), 20)
+        assert wait_until(lambda: after.append(ask(channel, b"row", "old")) or after[-1].body == one.name.encode(), 20)
 
     assert before.status is grpc.StatusCode.UNIMPLEMENTED
     assert httpx.post(f"{place.url}/old/x", content=b"row").json()["revision"] == one.name

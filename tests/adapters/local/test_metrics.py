@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from slipway.adapters.local.counting import ASKED, TRIED
-from slipway.adapters.local.metrics import EnvoyMetrics, histogram
+from slipway.adapters.local.metrics import EnvoyMetrics, make_latencies
 from slipway.adapters.local.ports import free_port
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.judge.counters import Counters
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import MetricsUnavailable
@@ -48,7 +48,9 @@ def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics
 
     answer = httpx.post(f"{place.url}/broken/x", content=b"break")
 
-    seen = httpx.get(f"http://{place.host}:{place.records.of('broken')[revision.name].port}/slipway/seen").json()
+    seen = httpx.get(
+        f"http://{place.host}:{place.records.read_model('broken')[revision.name].port}/slipway/seen"
+    ).json()
     assert answer.status_code == 503
     assert seen == {"all": 1}
     assert counted(metrics, "broken", revision.name, 1) == Counters(requests=1, errors=1)
@@ -65,7 +67,7 @@ def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]
     answer = httpx.post(f"{place.url}/late/x", content=b"slow")
 
     assert answer.status_code == 504
-    assert until(lambda: metrics.counters("late", [revision.name])[revision.name].requests == 1, 5)
+    assert wait_until(lambda: metrics.counters("late", [revision.name])[revision.name].requests == 1, 5)
     assert metrics.counters("late", [revision.name])[revision.name].errors == 1
     seen = metrics.latencies("late", [revision.name])[revision.name]
     assert (seen.requests, set(seen.slower)) == (1, {1})
@@ -111,7 +113,7 @@ def test_clients_that_go_away_are_nobodys_fault(place: Place, metrics: EnvoyMetr
 
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{place.url}/left/x", content=b"slow", timeout=0.2)
-    assert until(lambda: place.target.envoy.active_requests(revision.name) == 0, 5)
+    assert wait_until(lambda: place.target.envoy.active_requests(revision.name) == 0, 5)
     httpx.post(f"{place.url}/left/x", content=b"row")
 
     assert counted(metrics, "left", revision.name, 1) == Counters(requests=1, errors=0)
@@ -131,8 +133,8 @@ def test_an_envoy_that_counts_otherwise_is_no_evidence(new_place: Callable[[str]
     bootstrap = place.home / "envoy" / "bootstrap.json"
     place.target.supervisor.remove("envoy")
     bootstrap.write_text(bootstrap.read_text().replace(TRIED, "tried_before").replace(ASKED, "asked_before"))
-    place.target.supervisor.add(place.target.envoy.program(place.target.supervisor.logs))
-    assert until(place.target.envoy.ready, 20)
+    place.target.supervisor.add(place.target.envoy.build_program(place.target.supervisor.logs))
+    assert wait_until(place.target.envoy.is_ready, 20)
     revision = place.running("counted", 1)
     place.target.route("counted", Traffic(stable=revision.name))
     metrics = EnvoyMetrics(place.home, place.admin_port, place.host)
@@ -179,7 +181,7 @@ def test_shadow_copies_are_not_timed(place: Place, metrics: EnvoyMetrics) -> Non
     for _ in range(5):
         httpx.post(f"{place.url}/copying/x", content=b"row")
 
-    assert until(lambda: len(metrics.answers("copying", two.name)) == 5, 5)
+    assert wait_until(lambda: len(metrics.answers("copying", two.name)) == 5, 5)
     stable = timed(metrics, "copying", one.name, 5)
 
     assert stable.requests == 5
@@ -213,7 +215,7 @@ def test_no_envoy_is_no_latency(tmp_path: Path) -> None:
 
 def test_counts_lie_at_the_edges_where_bins_begin() -> None:
     """A bin counts as slower than each edge below its middle; timeouts as slower than all."""
-    seen = histogram([(0.0, 7), (5.05, 2), (155.0, 4), (60500.0, 1)], timeouts=3)
+    seen = make_latencies([(0.0, 7), (5.05, 2), (155.0, 4), (60500.0, 1)], timeouts=3)
 
     slower = dict(zip(seen.edges_milliseconds, seen.slower, strict=True))
     assert seen.requests == 17

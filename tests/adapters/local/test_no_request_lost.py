@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 
 from slipway.adapters.local.metrics import EnvoyMetrics
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.rollout.revision import Traffic
 from tests.adapters.local.place import Place
 
@@ -41,7 +41,7 @@ class Load:
     def more(self, count: int = 40) -> None:
         """Wait until so many more requests were answered."""
         goal = sum(self.answers.values()) + count
-        assert until(lambda: sum(self.answers.values()) + len(self.failures) >= goal, 30)
+        assert wait_until(lambda: sum(self.answers.values()) + len(self.failures) >= goal, 30)
 
     def _ask(self) -> None:
         with httpx.Client(timeout=10) as client:
@@ -104,7 +104,7 @@ def test_a_shadow_gets_every_request_and_answers_nobody(place: Place) -> None:
     with httpx.Client(base_url=place.url) as client:
         answers = [client.post("/copied/x", content=b"row", headers={"x-request-id": each}) for each in ids]
 
-    assert until(lambda: len(metrics.answers("copied", two.name)) == 20, 10)
+    assert wait_until(lambda: len(metrics.answers("copied", two.name)) == 20, 10)
 
     assert {answer.json()["revision"] for answer in answers} == {one.name}
     assert [answer.headers["x-request-id"] for answer in answers] == ids
@@ -144,7 +144,7 @@ def test_stopping_waits_for_the_requests_under_way(place: Place) -> None:
         target=lambda: said.append(httpx.post(f"{place.url}/drained/x", content=b"slow", timeout=10).json())
     )
     slow.start()
-    assert until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
 
     place.target.route("drained", Traffic(stable=two.name))
     place.target.stop("drained", one.name)

@@ -17,7 +17,7 @@ from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local.metrics import EnvoyMetrics
 from slipway.adapters.local.recorded import LoggedRequests
 from slipway.adapters.local.target import LocalTarget
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.gates.contract.recorded import RecordedSample
 from slipway.domain.rollout.revision import Health, Rescue, Revision, Traffic
 from slipway.domain.spec.serving import KubernetesServingSpec
@@ -72,7 +72,7 @@ def both(new_place: Callable[[str], Place], tmp_path_factory: pytest.TempPathFac
     for revision in (one, two):
         target.start(revision)
     for revision in (one, two):
-        assert until(lambda name=revision.name: target.observe("sum")[name].health is Health.READY, 60)
+        assert wait_until(lambda name=revision.name: target.observe("sum")[name].health is Health.READY, 60)
     return Served(place=place, target=target, one=one, two=two)
 
 
@@ -137,7 +137,7 @@ def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, 
     """In its log, for programs, and in the one before it; of a version that records nothing the log is not read."""
     told = replace(packaged(tmp_path, "told", 1, columns=2), serving=KubernetesServingSpec(capture_share=1.0))
     served.target.start(told)
-    assert until(lambda: served.target.observe("told")[told.name].health is Health.READY, 60)
+    assert wait_until(lambda: served.target.observe("told")[told.name].health is Health.READY, 60)
     served.target.route("told", Traffic(stable=told.name))
     logs = LoggedRequests(served.place.home)
     assert logs.newest("told", told.name).missing == "no live request was recorded yet"
@@ -145,7 +145,7 @@ def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, 
     httpx.post(f"{served.place.url}/told/v2/models/told/infer", json=ROW)
     httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
 
-    assert until(lambda: bool(logs.newest("told", told.name).requests), 10)
+    assert wait_until(lambda: bool(logs.newest("told", told.name).requests), 10)
     rotated = served.target.supervisor.logs / f"{told.name}.log.1"
     line = {"logger": "slipway.inference.samples", "time": "2026-01-01T00:00:00Z", "inputs": {"": [7, 8]}}
     rotated.write_text(f"{json.dumps(line)}\n{json.dumps(line)[:-9]}")
@@ -161,7 +161,7 @@ def test_copies_over_grpc_are_compared(served: Served) -> None:
 
     assert served.ask()[:2] == (grpc.StatusCode.OK, 3.0)
 
-    assert until(lambda: len(served.metrics.answers("sum", served.two.name)) == 1, 10)
+    assert wait_until(lambda: len(served.metrics.answers("sum", served.two.name)) == 1, 10)
     stable, canary = (served.metrics.answers("sum", name)[-1] for name in (served.one.name, served.two.name))
     assert stable.request_id == canary.request_id
     assert (stable.status, stable.values, canary.status) == (200, (3.0,), 400)

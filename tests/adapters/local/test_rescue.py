@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from slipway.adapters.local.metrics import EnvoyMetrics
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.judge.counters import Counters
 from slipway.domain.rollout.revision import Rescue, Revision, Traffic
 from tests.adapters.local.place import Place
@@ -219,6 +219,6 @@ def test_stopping_waits_for_what_is_being_rescued(place: Place, rollout: Rollout
     )
     slow.start()
 
-    assert until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
     slow.join()
     assert said == [200]

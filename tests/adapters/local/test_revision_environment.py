@@ -10,7 +10,7 @@ from slipway.adapters.bento.serving import serve_command
 from slipway.adapters.local.processes import MARK
 from slipway.adapters.local.program import Program
 from slipway.adapters.local.target import LocalTarget
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.artifacts import model_environment
 from slipway.domain.rollout.revision import Health, Traffic
 from tests.adapters.local.packaged import packaged_pyfunc
@@ -31,7 +31,7 @@ def test_a_model_that_serves_sees_no_secret(
     revision = packaged_pyfunc(tmp_path, "noting", 1, model)
 
     target.start(revision)
-    assert until(lambda: target.observe("noting")[revision.name].health is Health.READY, 60)
+    assert wait_until(lambda: target.observe("noting")[revision.name].health is Health.READY, 60)
     target.route("noting", Traffic(stable=revision.name))
     answer = httpx.post(f"{place.url}/noting/v2/models/noting/infer", json=ROW)
 
@@ -50,7 +50,7 @@ def test_a_program_without_a_list_has_its_supervisors_environment(
     code = f"env > {tmp_path / 'part'} && mv {tmp_path / 'part'} {tmp_path / 'note'} && exec tail -f /dev/null"
     supervisor.add(Program(name="worker", argv=("sh", "-c", code), cwd=tmp_path, log=supervisor.logs / "worker.log"))
 
-    assert until((tmp_path / "note").is_file, 20)
+    assert wait_until((tmp_path / "note").is_file, 20)
     lines = (tmp_path / "note").read_text().splitlines()
     assert {f"{name}={value}" for name, value in SECRETS.items()} <= set(lines)
     supervisor.remove("worker")

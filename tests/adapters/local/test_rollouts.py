@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.rollouts import LocalRollouts
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.errors import FormatTooNew, LeaseHeld, LeaseLost, PermanentError
 from slipway.ports.rollouts import Lease
 from tests.contract.rollouts import a_status
@@ -156,7 +156,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
         with subprocess.Popen([sys.executable, "-c", dedent(code), str(tmp_path)], stdout=subprocess.PIPE) as writer:
             writer.stdout.readline()
             later = time.monotonic() + 0.007 * round_
-            until(lambda later=later: time.monotonic() > later, 1)
+            wait_until(lambda later=later: time.monotonic() > later, 1)
             os.kill(writer.pid, signal.SIGKILL)
 
         assert len(rollouts.load("m").timeline) == 500
@@ -208,10 +208,10 @@ def test_a_revision_of_every_version_is_read(tmp_path: Path, written: Path) -> N
     place.parent.mkdir(parents=True)
     place.write_bytes(written.read_bytes())
 
-    [record] = Records(tmp_path).of("m").values()
+    [record] = Records(tmp_path).read_model("m").values()
     Records(tmp_path).write(record)
 
     assert (record.revision.name, record.revision.package.runtime) == ("m-v2", "onnx")
-    assert list(Records(tmp_path).of("m").values()) == [record]
+    assert list(Records(tmp_path).read_model("m").values()) == [record]
     assert json.loads(place.read_text())["format"] == 2
     assert record.revision.serving.platform == "kubernetes"

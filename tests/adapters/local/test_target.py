@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from slipway.adapters.local.waiting import until
+from slipway.adapters.local.waiting import wait_until
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.errors import ArtifactBroken, NotFound, PermanentError
 from tests.adapters.local.place import Place
@@ -34,11 +34,11 @@ def test_a_revision_starts_gets_traffic_and_is_stopped_after_it_lost_it(place: P
 def test_starting_twice_changes_nothing(place: Place) -> None:
     """Start is idempotent: the process is the same one."""
     revision = place.running("twice", 1)
-    pid = place.target.supervisor.states()[revision.name].pid
+    pid = place.target.supervisor.read_states()[revision.name].pid
 
     place.target.start(revision)
 
-    assert place.target.supervisor.states()[revision.name].pid == pid
+    assert place.target.supervisor.read_states()[revision.name].pid == pid
 
 
 def test_a_crash_loop_is_failed_with_the_last_line_of_its_log(place: Place) -> None:
@@ -81,8 +81,8 @@ def test_a_revision_that_died_comes_back(place: Place) -> None:
     import signal
 
     revision = place.running("phoenix", 1)
-    os.kill(place.target.supervisor.states()[revision.name].pid, signal.SIGKILL)
-    assert until(lambda: place.target.observe("phoenix")[revision.name].restarts == 1, 10)
+    os.kill(place.target.supervisor.read_states()[revision.name].pid, signal.SIGKILL)
+    assert wait_until(lambda: place.target.observe("phoenix")[revision.name].restarts == 1, 10)
 
     place.expect(revision, Health.READY)
 
@@ -90,7 +90,7 @@ def test_a_revision_that_died_comes_back(place: Place) -> None:
 def test_a_taken_port_is_left_for_another_one(place: Place) -> None:
     """Someone listens on the port of a revision that does not run: it is started on another one."""
     revision = place.running("port", 1)
-    record = place.records.of("port")[revision.name]
+    record = place.records.read_model("port")[revision.name]
     place.target.route("port", Traffic(stable=revision.name))
     place.target.supervisor.remove(revision.name)
     with socket.socket() as squatter:
@@ -101,7 +101,7 @@ def test_a_taken_port_is_left_for_another_one(place: Place) -> None:
         place.target.start(revision)
         place.expect(revision, Health.READY)
 
-        assert place.records.of("port")[revision.name].port != record.port
+        assert place.records.read_model("port")[revision.name].port != record.port
         assert httpx.post(f"{place.url}/port/x", content=b"row").status_code == 200
 
 

@@ -6,8 +6,8 @@ Only the autoscaler sets replicas. Slipway moves only its floor, while traffic m
 from dataclasses import dataclass
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, revision_labels
-from slipway.adapters.kubernetes.quantity import milli
+from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, make_revision_labels
+from slipway.adapters.kubernetes.quantity import format_quantity
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import ReplicasSpec, adapt_to_kubernetes
 from slipway_interface.metrics import IN_FLIGHT
@@ -34,15 +34,15 @@ class Bounds:
     ceiling: int
 
 
-def signals(replicas: ReplicasSpec, *, custom_metrics: bool) -> Signals:
+def choose_signals(replicas: ReplicasSpec, *, custom_metrics: bool) -> Signals:
     """Choose an autoscaler's signals: it uses the largest number of replicas over all of them.
 
-    >>> signals(ReplicasSpec(), custom_metrics=False).why
+    >>> choose_signals(ReplicasSpec(), custom_metrics=False).why
     'scales by cpu at 70 %: the cluster does not serve custom.metrics.k8s.io, so requests in flight can not be had'
     """
     named, said = [], []
     if replicas.in_flight is not None and custom_metrics:
-        named.append(_pods(IN_FLIGHT, replicas.in_flight))
+        named.append(_build_pods_metric(IN_FLIGHT, replicas.in_flight))
         said.append(f"requests in flight at {replicas.in_flight:g} per replica")
     without = replicas.in_flight is not None and not custom_metrics
     cpu = replicas.cpu_percent
@@ -50,12 +50,14 @@ def signals(replicas: ReplicasSpec, *, custom_metrics: bool) -> Signals:
         cpu = FALLBACK_CPU_PERCENT
     for resource, percent in (("cpu", cpu), ("memory", replicas.memory_percent)):
         if percent is not None:
-            named.append(_resource(resource, percent))
+            named.append(_build_resource_metric(resource, percent))
             said.append(f"{resource} at {percent} %")
-    return Signals(metrics=tuple(named), why=f"scales by {' and '.join(said)}: {_because(replicas, without=without)}")
+    return Signals(
+        metrics=tuple(named), why=f"scales by {' and '.join(said)}: {_explain_choice(replicas, without=without)}"
+    )
 
 
-def _because(replicas: ReplicasSpec, *, without: bool) -> str:
+def _explain_choice(replicas: ReplicasSpec, *, without: bool) -> str:
     if without:
         return "the cluster does not serve custom.metrics.k8s.io, so requests in flight can not be had"
     if replicas.in_flight is None:
@@ -63,7 +65,7 @@ def _because(replicas: ReplicasSpec, *, without: bool) -> str:
     return "the cluster serves custom.metrics.k8s.io, and work that waits shows before CPU does"
 
 
-def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
+def build_autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
     """Return a revision's HorizontalPodAutoscaler with these bounds; those at rest are annotated."""
     replicas = adapt_to_kubernetes(revision.serving).replicas
     return {
@@ -71,7 +73,7 @@ def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
         "kind": "HorizontalPodAutoscaler",
         "metadata": {
             "name": revision.name,
-            "labels": revision_labels(revision),
+            "labels": make_revision_labels(revision),
             "annotations": {MINIMUM: str(replicas.minimum), MAXIMUM: str(replicas.maximum)},
         },
         "spec": {
@@ -79,15 +81,15 @@ def autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Manifest:
             "minReplicas": bounds.floor,
             "maxReplicas": bounds.ceiling,
             "metrics": list(chosen.metrics),
-            "behavior": _behaviour(replicas),
+            "behavior": _build_behavior(replicas),
         },
     }
 
 
-def _behaviour(replicas: ReplicasSpec) -> Manifest:
+def _build_behavior(replicas: ReplicasSpec) -> Manifest:
     """Up at once, because requests wait; down slowly, because load returns: a tenth a minute after the window."""
-    up = [_policy("Percent", 100, period_seconds=15), _policy("Pods", 4, period_seconds=15)]
-    down = [_policy("Percent", 10, period_seconds=60), _policy("Pods", 1, period_seconds=60)]
+    up = [_build_policy("Percent", 100, period_seconds=15), _build_policy("Pods", 4, period_seconds=15)]
+    down = [_build_policy("Percent", 10, period_seconds=60), _build_policy("Pods", 1, period_seconds=60)]
     return {
         "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": up},
         "scaleDown": {
@@ -98,16 +100,16 @@ def _behaviour(replicas: ReplicasSpec) -> Manifest:
     }
 
 
-def _policy(kind: str, value: int, *, period_seconds: int) -> Manifest:
+def _build_policy(kind: str, value: int, *, period_seconds: int) -> Manifest:
     return {"type": kind, "value": value, "periodSeconds": period_seconds}
 
 
-def _pods(metric: str, average: float) -> Manifest:
-    target = {"type": "AverageValue", "averageValue": milli(average)}
+def _build_pods_metric(metric: str, average: float) -> Manifest:
+    target = {"type": "AverageValue", "averageValue": format_quantity(average)}
     return {"type": "Pods", "pods": {"metric": {"name": metric}, "target": target}}
 
 
-def _resource(name: str, percent: int) -> Manifest:
+def _build_resource_metric(name: str, percent: int) -> Manifest:
     return {
         "type": "Resource",
         "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}},

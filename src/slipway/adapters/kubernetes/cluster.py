@@ -16,12 +16,12 @@ from slipway.adapters.kubernetes.connecting import open_api
 from slipway.adapters.kubernetes.kinds import KINDS, Manifest
 from slipway.adapters.kubernetes.refusals import (
     NOT_FOUND,
-    Asked,
+    ApiRequest,
     Conflict,
     is_passing,
     lacks_right,
-    refusal,
-    unavailable,
+    make_refusal,
+    make_unavailable_error,
 )
 from slipway.errors import PermanentError, SettingsError, TransientError
 
@@ -53,10 +53,10 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sent:
+class _Request:
     """One request to the API server."""
 
-    asked: Asked
+    asked: ApiRequest
     path: str
     query: Query
     body: Manifest | None = None
@@ -97,16 +97,16 @@ class Cluster:
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Manifest | None:
         """Return an object; None: it is missing."""
-        reply = self._found(self._request("get", kind, name, namespace))
+        reply = self._get_if_found(self._make_request("get", kind, name, namespace))
         return None if reply is None else reply.json()
 
     def list(self, kind: str, selector: str = "", *, everywhere: bool = False) -> list[Manifest]:
         """Return the objects with these labels; none for a kind that the cluster does not serve."""
         query = [("labelSelector", selector)] if selector else []
         where = "" if everywhere else self.namespace
-        asked = Asked(verb="list", kind=kind, namespace=where if KINDS[kind].namespaced else "")
-        reply = self._found(_Sent(asked=asked, path=KINDS[kind].path(where), query=query))
-        return [] if reply is None else [_whole(item, kind) for item in reply.json()["items"]]
+        asked = ApiRequest(verb="list", kind=kind, namespace=where if KINDS[kind].namespaced else "")
+        reply = self._get_if_found(_Request(asked=asked, path=KINDS[kind].path(where), query=query))
+        return [] if reply is None else [_add_kind(item, kind) for item in reply.json()["items"]]
 
     def apply(self, manifest: Manifest) -> Applied:
         """Set the fields named here (server-side apply); fields of other managers are kept.
@@ -115,25 +115,27 @@ class Cluster:
         same name that is not ours is refused and not changed.
         """
         try:
-            return self._apply(manifest, force=False)
+            return self._apply_as_manager(manifest, force=False)
         except Conflict as conflict:
             live = self.get(manifest["kind"], manifest["metadata"]["name"])
             if live is not None and not is_ours(live):
-                raise _not_ours(manifest, live) from conflict
-            return self._apply(manifest, force=True)
+                raise _make_not_ours_error(manifest, live) from conflict
+            return self._apply_as_manager(manifest, force=True)
 
     def create(self, manifest: Manifest) -> Manifest:
         """Create an object; raise Conflict if there is one of that name."""
-        return self._write("create", manifest)
+        return self._write_object("create", manifest)
 
     def replace(self, manifest: Manifest) -> Manifest:
         """Write an object that was read before; raise Conflict when it was changed meanwhile."""
-        return self._write("update", manifest)
+        return self._write_object("update", manifest)
 
     def patch(self, kind: str, name: str, fields: Manifest) -> Manifest:
         """Merge fields into an object; None removes a field."""
-        sent = self._request("patch", kind, name, query=[("fieldManager", MANAGER)], body=fields, content_type=MERGE)
-        return self._required(sent)
+        sent = self._make_request(
+            "patch", kind, name, query=[("fieldManager", MANAGER)], body=fields, content_type=MERGE
+        )
+        return self._get_required(sent)
 
     def delete(self, kind: str, name: str, *, resource_version: str = "") -> bool:
         """Delete an object, and in the background what it owns; False: it was missing already.
@@ -143,29 +145,32 @@ class Cluster:
         options: Manifest = {"propagationPolicy": "Background"}
         if resource_version:
             options["preconditions"] = {"resourceVersion": resource_version}
-        return self._found(self._request("delete", kind, name, body=options)) is not None
+        return self._get_if_found(self._make_request("delete", kind, name, body=options)) is not None
 
-    def raw(self, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    def read_raw_path(self, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
         """Return the API server's answer for a path outside of objects (`/version`); None: nothing."""
-        sent = _Sent(asked=Asked(verb="get", kind="", namespace="", name=path), path=path, query=[])
-        reply = self._patiently(sent)  # not counted: every authenticated account may read these (system:discovery)
-        return None if reply.status == NOT_FOUND else self._fine(reply, sent).json()
+        sent = _Request(asked=ApiRequest(verb="get", kind="", namespace="", name=path), path=path, query=[])
+        # not counted: every authenticated account may read these (system:discovery)
+        reply = self._send_with_retries(sent)
+        return None if reply.status == NOT_FOUND else self._check_status(reply, sent).json()
 
-    def page(self, pod: str, port: int, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
+    def read_pod_page(self, pod: str, port: int, path: str) -> Any:  # noqa: ANN401 - JSON of any shape
         """Return a page of a pod, as JSON, through the API server; None: the pod is gone or has no such page."""
-        asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="proxy")
+        asked = ApiRequest(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="proxy")
         where = f"{KINDS['Pod'].path(self.namespace)}/{pod}:{port}/proxy/{path.lstrip('/')}"
-        reply = self._found(_Sent(asked=asked, path=where, query=[]))
+        reply = self._get_if_found(_Request(asked=asked, path=where, query=[]))
         return None if reply is None else reply.json()
 
-    def log(self, pod: str, container: str, *, lines: int, size: int) -> bytes:
+    def read_log(self, pod: str, container: str, *, lines: int, size: int) -> bytes:
         """Return the last lines of a container's log, up to these limits of lines and bytes; none for a missing pod."""
-        asked = Asked(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="log")
+        asked = ApiRequest(verb="get", kind="Pod", namespace=self.namespace, name=pod, subresource="log")
         query = [("container", container), ("tailLines", str(lines)), ("limitBytes", str(size))]
-        reply = self._found(_Sent(asked=asked, path=KINDS["Pod"].path(self.namespace, pod) + "/log", query=query))
+        reply = self._get_if_found(
+            _Request(asked=asked, path=KINDS["Pod"].path(self.namespace, pod) + "/log", query=query)
+        )
         return b"" if reply is None else reply.body
 
-    def _request(  # noqa: PLR0913 - all of what one request may carry
+    def _make_request(  # noqa: PLR0913 - all of what one request may carry
         self,
         verb: str,
         kind: str,
@@ -175,56 +180,58 @@ class Cluster:
         query: Sequence[tuple[str, str]] = (),
         body: Manifest | None = None,
         content_type: str = "application/json",
-    ) -> _Sent:
+    ) -> _Request:
         where = (namespace or self.namespace) if KINDS[kind].namespaced else ""
-        asked = Asked(verb=verb, kind=kind, namespace=where, name=name)
+        asked = ApiRequest(verb=verb, kind=kind, namespace=where, name=name)
         at = KINDS[kind].path(where, name)
-        return _Sent(asked=asked, path=at, query=list(query), body=body, content_type=content_type)
+        return _Request(asked=asked, path=at, query=list(query), body=body, content_type=content_type)
 
-    def _write(self, verb: str, manifest: Manifest) -> Manifest:
+    def _write_object(self, verb: str, manifest: Manifest) -> Manifest:
         name = manifest["metadata"].get("name", "") if verb == "update" else ""
         query = [("fieldManager", MANAGER)]
-        return self._required(self._request(verb, manifest["kind"], name, query=query, body=manifest))
+        return self._get_required(self._make_request(verb, manifest["kind"], name, query=query, body=manifest))
 
-    def _apply(self, manifest: Manifest, *, force: bool) -> Applied:
+    def _apply_as_manager(self, manifest: Manifest, *, force: bool) -> Applied:
         query = [("fieldManager", MANAGER), ("force", "true" if force else "false")]
         kind, name = manifest["kind"], manifest["metadata"]["name"]
-        sent = self._request("patch", kind, name, query=query, body=manifest, content_type=APPLY)
-        reply = self._fine(self._asked(sent), sent)
+        sent = self._make_request("patch", kind, name, query=query, body=manifest, content_type=APPLY)
+        reply = self._check_status(self._send_counted(sent), sent)
         if reply.status == CREATED:  # RBAC requires both verbs then
             self.calls["create", sent.asked.resource] += 1
         return Applied(live=reply.json(), created=reply.status == CREATED)
 
-    def _required(self, sent: _Sent) -> Manifest:
-        made: Manifest = self._fine(self._asked(sent), sent).json()
+    def _get_required(self, sent: _Request) -> Manifest:
+        made: Manifest = self._check_status(self._send_counted(sent), sent).json()
         return made
 
-    def _found(self, sent: _Sent) -> _Reply | None:
+    def _get_if_found(self, sent: _Request) -> _Reply | None:
         """Return the answer; None: not found."""
-        reply = self._asked(sent)
-        return None if reply.status == NOT_FOUND else self._fine(reply, sent)
+        reply = self._send_counted(sent)
+        return None if reply.status == NOT_FOUND else self._check_status(reply, sent)
 
-    def _fine(self, reply: _Reply, sent: _Sent) -> _Reply:
+    def _check_status(self, reply: _Reply, sent: _Request) -> _Reply:
         if reply.status >= FIRST_REFUSAL:
-            raise refusal(sent.asked, reply.status, reply.body)
+            raise make_refusal(sent.asked, reply.status, reply.body)
         return reply
 
-    def _asked(self, sent: _Sent) -> _Reply:
+    def _send_counted(self, sent: _Request) -> _Reply:
         """Send a request and return the answer; a missing right is accepted only from a server that is ready.
 
         A starting server answers before it has read the roles. A request refused for that was not executed, so it is
         retried.
         """
         self.calls[sent.asked.verb, sent.asked.resource] += 1
-        reply = self._patiently(sent)
+        reply = self._send_with_retries(sent)
         if not lacks_right(reply.status, reply.body):
             return reply
-        ready = _Sent(asked=replace(sent.asked, verb="get", kind="", name=READY_PATH), path=READY_PATH, query=[])
+        ready = _Request(asked=replace(sent.asked, verb="get", kind="", name=READY_PATH), path=READY_PATH, query=[])
         if self._send(ready).status != OK:
-            raise unavailable(sent.asked, f"the API server refuses it ({reply.status}) and is not ready itself")
-        return self._patiently(sent)
+            raise make_unavailable_error(
+                sent.asked, f"the API server refuses it ({reply.status}) and is not ready itself"
+            )
+        return self._send_with_retries(sent)
 
-    def _patiently(self, sent: _Sent) -> _Reply:
+    def _send_with_retries(self, sent: _Request) -> _Reply:
         """Send a request; a read is retried after a while if the server gives no answer or is unavailable."""
         for pause in READ_PAUSES_SECONDS if sent.asked.verb in READS else ():
             try:
@@ -237,7 +244,7 @@ class Cluster:
             time.sleep(pause)
         return self._send(sent)
 
-    def _send(self, sent: _Sent) -> _Reply:
+    def _send(self, sent: _Request) -> _Reply:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -254,9 +261,11 @@ class Cluster:
             response = self._api.call_api(*call, _request_timeout=(CONNECT_SECONDS, READ_SECONDS))
             body = response.read()  # type: ignore[no-untyped-call]  # the client is typed in part
         except ApiException as error:  # the client wraps TLS errors in this
-            raise _untrusted(sent.asked, str(error.reason)) from None
+            raise _make_untrusted_error(sent.asked, str(error.reason)) from None
         except (HTTPError, OSError) as error:
-            raise unavailable(sent.asked, str(error).rpartition(": ")[2].strip() or type(error).__name__) from error
+            raise make_unavailable_error(
+                sent.asked, str(error).rpartition(": ")[2].strip() or type(error).__name__
+            ) from error
         self._compare_clocks(began, response.headers.get("date"))
         return _Reply(status=response.status, body=body)
 
@@ -274,12 +283,12 @@ def is_ours(live: Manifest) -> bool:
     return labels.get(MANAGED_BY) == MANAGER
 
 
-def _whole(item: Manifest, kind: str) -> Manifest:
+def _add_kind(item: Manifest, kind: str) -> Manifest:
     """Add to an item of a list the kind, which lists omit."""
     return {"apiVersion": KINDS[kind].api_version, "kind": kind, **item}
 
 
-def _not_ours(manifest: Manifest, live: Manifest) -> PermanentError:
+def _make_not_ours_error(manifest: Manifest, live: Manifest) -> PermanentError:
     managers = {entry["manager"] for entry in live["metadata"].get("managedFields", [])}
     return PermanentError(
         f"{manifest['kind']} {manifest['metadata']['name']}",
@@ -289,7 +298,7 @@ def _not_ours(manifest: Manifest, live: Manifest) -> PermanentError:
     )
 
 
-def _untrusted(asked: Asked, reason: str) -> SettingsError:
+def _make_untrusted_error(asked: ApiRequest, reason: str) -> SettingsError:
     said = reason.strip().splitlines()[-1].rpartition(": ")[2] if reason.strip() else "TLS failed"
     return SettingsError(
         f"{asked.verb} {asked}",

@@ -29,22 +29,22 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
         else:
             namespace = _from_pod(configuration)
     except ConfigException as error:
-        raise _unusable(str(error)) from error
+        raise _make_unusable_error(str(error)) from error
     except (YAMLError, OSError, LookupError, TypeError, ValueError) as error:
         # a parser's message would show the faulty line, which may hold a token
-        raise _unusable(f"it can't be read ({type(error).__name__})") from None
+        raise _make_unusable_error(f"it can't be read ({type(error).__name__})") from None
     # reads are retried here, with a bound and a count; the client's own retries would repeat writes as well
     configuration.retries = False
     return ApiClient(configuration), namespace or "default"
 
 
-def _kubeconfig() -> str:
+def _find_kubeconfig() -> str:
     """Return the kubeconfig's files, as kubectl finds them; the client reads that only once, when imported."""
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
 def _has_kubeconfig() -> bool:
-    return any(Path(part).is_file() for part in _kubeconfig().split(os.pathsep) if part)
+    return any(Path(part).is_file() for part in _find_kubeconfig().split(os.pathsep) if part)
 
 
 def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
@@ -53,7 +53,7 @@ def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
     # refreshed tokens are kept in this process: the user's file is not changed
     load: Any = load_kube_config
     contexts_of: Any = list_kube_config_contexts
-    file = _kubeconfig()
+    file = _find_kubeconfig()
     load(file, context=context or None, client_configuration=configuration, persist_config=False)
     contexts, active = contexts_of(file)
     chosen: Any = next((one for one in contexts if one["name"] == context), active)
@@ -68,7 +68,7 @@ def _from_pod(configuration: "Configuration") -> str:
     return POD_NAMESPACE.read_text().strip() if POD_NAMESPACE.is_file() else ""
 
 
-def _unusable(seen: str) -> SettingsError:
+def _make_unusable_error(seen: str) -> SettingsError:
     return SettingsError(
         "connection to the cluster",
         seen=seen,

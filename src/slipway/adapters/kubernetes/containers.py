@@ -34,7 +34,7 @@ class End:
         """Whether it was ended for the memory that it used."""
         return self.reason == OUT_OF_MEMORY
 
-    def words(self, limit: str = "") -> str:
+    def describe_end(self, limit: str = "") -> str:
         """Return it in words.
 
         >>> End(reason="Error", code=3, at=0, said="no model.onnx", times=2).words()
@@ -42,14 +42,14 @@ class End:
         """
         if self.out_of_memory:
             over = f" of {limit}" if limit else ""
-            return f"ended for using more than its memory limit{over} (OOMKilled), {_times(self.times)}"
+            return f"ended for using more than its memory limit{over} (OOMKilled), {_format_times(self.times)}"
         said = f"; last line: {self.said}" if self.said else ""
-        return f"exited with code {self.code}, {_times(self.times)}{said}"
+        return f"exited with code {self.code}, {_format_times(self.times)}{said}"
 
 
 def last_end(pod: Manifest) -> End | None:
     """Return how the pod's model container ended the last time; None: it never did."""
-    status = _status(pod)
+    status = _find_container_status(pod)
     ended = [(status.get(key) or {}).get("terminated") for key in ("state", "lastState")]
     latest: dict[str, Any] | None = next(filter(None, ended), None)
     if latest is None:
@@ -59,26 +59,26 @@ def last_end(pod: Manifest) -> End | None:
         code=int(latest.get("exitCode", 0)),
         at=unix_seconds(latest.get("finishedAt")),
         said=_last_line(latest.get("message", "")),
-        times=restarts(pod) + (1 if ended[0] else 0),
+        times=count_restarts(pod) + (1 if ended[0] else 0),
     )
 
 
-def restarts(pod: Manifest) -> int:
+def count_restarts(pod: Manifest) -> int:
     """Return how often the pod's model container was started again."""
-    return int(_status(pod).get("restartCount", 0))
+    return int(_find_container_status(pod).get("restartCount", 0))
 
 
 def cannot_start(pod: Manifest) -> str:
     """Describe what prevents the container from ever running as it is; empty: nothing that is known."""
-    reason, message = _waiting(pod)
+    reason, message = _read_waiting_reason(pod)
     if reason in NO_IMAGE:
         # the runtime repeats the reference at every level; the last one gives the cause
-        return f"its image {_image(pod)} can't be pulled ({reason}): {_short(message.rpartition(': ')[2])}"
+        return f"its image {_read_image(pod)} can't be pulled ({reason}): {_shorten_text(message.rpartition(': ')[2])}"
     if reason in NO_CONTAINER:
-        return f"its container can't be made ({reason}): {_short(message)}"
+        return f"its container can't be made ({reason}): {_shorten_text(message)}"
     ended = last_end(pod)
     if ended is not None and (reason == LOOPING or ended.out_of_memory):
-        return ended.words(memory_limit(pod))
+        return ended.describe_end(memory_limit(pod))
     return ""
 
 
@@ -90,55 +90,54 @@ def why_not_ready(pod: Manifest) -> str:
     conditions = {one["type"]: one for one in pod.get("status", {}).get("conditions") or []}
     placed = conditions.get("PodScheduled", {})
     if placed.get("status") == "False":
-        return f"no node takes it ({placed.get('reason', 'Pending')}): {_short(placed.get('message', ''))}"
+        return f"no node takes it ({placed.get('reason', 'Pending')}): {_shorten_text(placed.get('message', ''))}"
     if pod.get("status", {}).get("phase") == "Failed":
         status = pod["status"]
-        return (
-            f"its pod was ended by the cluster ({status.get('reason', 'Failed')}): {_short(status.get('message', ''))}"
-        )
-    container = _status(pod)
+        message = _shorten_text(status.get("message", ""))
+        return f"its pod was ended by the cluster ({status.get('reason', 'Failed')}): {message}"
+    container = _find_container_status(pod)
     if container.get("ready") and not is_ready(pod):
         return "its node does not answer"
     ended = last_end(pod)
     if ended is not None:
-        return ended.words(memory_limit(pod))
+        return ended.describe_end(memory_limit(pod))
     return "it does not answer its readiness probe" if container.get("started") else "not ready yet"
 
 
 def memory_limit(pod: Manifest) -> str:
     """Return the container's memory limit from its pod; empty: none."""
-    limits = (_container(pod).get("resources") or {}).get("limits") or {}
+    limits = (_find_container(pod).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
 
 
-def _status(pod: Manifest) -> dict[str, Any]:
+def _find_container_status(pod: Manifest) -> dict[str, Any]:
     statuses: Sequence[dict[str, Any]] = pod.get("status", {}).get("containerStatuses") or []
     return next((one for one in statuses if one["name"] == CONTAINER), {})
 
 
-def _container(pod: Manifest) -> dict[str, Any]:
+def _find_container(pod: Manifest) -> dict[str, Any]:
     containers: Sequence[dict[str, Any]] = pod.get("spec", {}).get("containers") or []
     return next((one for one in containers if one["name"] == CONTAINER), {})
 
 
-def _image(pod: Manifest) -> str:
-    return str(_container(pod).get("image", ""))
+def _read_image(pod: Manifest) -> str:
+    return str(_find_container(pod).get("image", ""))
 
 
-def _waiting(pod: Manifest) -> tuple[str, str]:
-    waiting = (_status(pod).get("state") or {}).get("waiting") or {}
+def _read_waiting_reason(pod: Manifest) -> tuple[str, str]:
+    waiting = (_find_container_status(pod).get("state") or {}).get("waiting") or {}
     return str(waiting.get("reason", "")), str(waiting.get("message", ""))
 
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return _short(lines[-1]) if lines else ""
+    return _shorten_text(lines[-1]) if lines else ""
 
 
-def _short(text: str) -> str:
+def _shorten_text(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MOST_WORDS else f"{line[:MOST_WORDS]} ..."
 
 
-def _times(count: int) -> str:
+def _format_times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

@@ -12,14 +12,14 @@ MOST_WORDS = 1000
 WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.HELD, Phase.STOPPED})
 
 
-def changed(before: RolloutStatus | None, after: RolloutStatus) -> bool:
+def needs_event(before: RolloutStatus | None, after: RolloutStatus) -> bool:
     """Return whether a save needs an Event: for another phase, step or weight, not for every look."""
     if before is None or before.release_id != after.release_id:
         return True
     return (before.phase, before.step, before.weight_percent) != (after.phase, after.step, after.weight_percent)
 
 
-def tell(cluster: Cluster, status: RolloutStatus) -> None:
+def write_event(cluster: Cluster, status: RolloutStatus) -> None:
     """Write an Event on the canary's Deployment, or on the stable one's if that is gone.
 
     Best effort: a cluster that accepts no Event, or a missing right, must not stop a rollout.
@@ -28,13 +28,13 @@ def tell(cluster: Cluster, status: RolloutStatus) -> None:
         for revision in filter(None, (status.canary, status.stable)):
             live = cluster.get("Deployment", revision.name)
             if live is not None:
-                cluster.create(event(status, live, datetime.fromtimestamp(cluster.now(), UTC)))
+                cluster.create(build_event(status, live, datetime.fromtimestamp(cluster.now(), UTC)))
                 return
     except SlipwayError:
         return
 
 
-def event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest:
+def build_event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest:
     """Return the Event of a status."""
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     about = deployment["metadata"]
@@ -49,7 +49,7 @@ def event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest
             "name": about["name"],
             "uid": about["uid"],
         },
-        "reason": reason(status.phase),
+        "reason": format_reason(status.phase),
         "message": (status.reason or f"{status.release_id} is {status.phase.value}")[:MOST_WORDS],
         "type": "Warning" if status.phase in WARNINGS else "Normal",
         "firstTimestamp": stamp,
@@ -59,10 +59,10 @@ def event(status: RolloutStatus, deployment: Manifest, at: datetime) -> Manifest
     }
 
 
-def reason(phase: Phase) -> str:
+def format_reason(phase: Phase) -> str:
     """Return a phase in the form of Events.
 
-    >>> reason(Phase.ROLLING_BACK)
+    >>> format_reason(Phase.ROLLING_BACK)
     'RollingBack'
     """
     return "".join(part.capitalize() for part in phase.value.split("-"))

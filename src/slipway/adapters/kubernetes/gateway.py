@@ -8,7 +8,7 @@ from typing import Any
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import PORT
-from slipway.adapters.kubernetes.routes import GatewayName, grpc_route, http_route, shares
+from slipway.adapters.kubernetes.routes import GatewayName, build_grpc_route, build_http_route, read_shares
 from slipway.domain.rollout.revision import Traffic
 from slipway.errors import NotFound, PermanentError, SettingsError, TargetUnavailable
 from slipway.ports.router import Abilities
@@ -49,7 +49,7 @@ class Gateway:
         return OVER_GRPC in self.features
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The features that it reports, in words."""
         copies = "copies requests" if self.copies else f"can't copy requests (no {MIRROR})"
         if not self.shares_grpc:
@@ -69,17 +69,17 @@ def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
         live = cluster.get("Gateway", name, namespace=namespace)
         if live is None:
             raise _no_gateway(f"{namespace or cluster.namespace}/{name}")
-        return _described(cluster, live)
-    chosen = choose(cluster.list("Gateway", everywhere=True), cluster.namespace)
-    return _described(cluster, chosen) if chosen is not None else None
+        return _describe_gateway(cluster, live)
+    chosen = choose_gateway(cluster.list("Gateway", everywhere=True), cluster.namespace)
+    return _describe_gateway(cluster, chosen) if chosen is not None else None
 
 
-def choose(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
+def choose_gateway(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
     """Return the one Gateway that allows routes of a namespace; one in that same namespace has precedence."""
-    open_ones = [live for live in gateways if admits(live, namespace)]
+    open_ones = [live for live in gateways if admits_namespace(live, namespace)]
     open_ones = [live for live in open_ones if live["metadata"]["namespace"] == namespace] or open_ones
     if len(open_ones) > 1:
-        names = ", ".join(sorted(str(_name(live)) for live in open_ones))
+        names = ", ".join(sorted(str(_read_name(live)) for live in open_ones))
         raise SettingsError(
             "setting SLIPWAY_KUBE_GATEWAY",
             seen=f"it is empty and the cluster has several Gateways: {names}",
@@ -89,7 +89,7 @@ def choose(gateways: Sequence[Manifest], namespace: str) -> Manifest | None:
     return open_ones[0] if open_ones else None
 
 
-def admits(gateway: Manifest, namespace: str) -> bool:
+def admits_namespace(gateway: Manifest, namespace: str) -> bool:
     """Return whether one of a Gateway's HTTP listeners may accept routes of a namespace.
 
     A listener that selects namespaces by label counts as open: the Gateway's own condition on the route decides.
@@ -97,11 +97,12 @@ def admits(gateway: Manifest, namespace: str) -> bool:
     listeners = gateway.get("spec", {}).get("listeners") or []
     own = gateway["metadata"]["namespace"] == namespace
     return any(
-        one.get("protocol") in {"HTTP", "HTTPS"} and (_allowed(one) in {"All", "Selector"} or own) for one in listeners
+        one.get("protocol") in {"HTTP", "HTTPS"} and (_read_allowed_namespaces(one) in {"All", "Selector"} or own)
+        for one in listeners
     )
 
 
-def _allowed(listener: Manifest) -> str:
+def _read_allowed_namespaces(listener: Manifest) -> str:
     chosen = (listener.get("allowedRoutes") or {}).get("namespaces") or {}
     return str(chosen.get("from", "Same"))
 
@@ -121,7 +122,7 @@ class GatewayRouter:
 
         Services do the rescue themselves: the route tells them which revision to call.
         """
-        why = f"Gateway {self.gateway.name} ({self._by()}) {self.gateway.told}"
+        why = f"Gateway {self.gateway.name} ({self._get_controller()}) {self.gateway.summary}"
         return Abilities(copies=self.gateway.copies, rescues=True, why=why)
 
     def route(self, model: str, traffic: Traffic) -> None:
@@ -129,13 +130,13 @@ class GatewayRouter:
         if traffic.shadow and not self.gateway.copies:
             raise PermanentError(
                 f"route of {model}",
-                seen=f"Gateway {self.gateway.name} ({self._by()}) can't copy requests",
+                seen=f"Gateway {self.gateway.name} ({self._get_controller()}) can't copy requests",
                 expected=f"a GatewayClass with the feature {MIRROR}",
                 do="release without `shadow`, or name another Gateway in SLIPWAY_KUBE_GATEWAY",
             )
-        changed = [route["kind"] for route in self._routes(model, traffic) if self._write(route)]
+        changed = [route["kind"] for route in self._build_routes(model, traffic) if self._apply_route(route)]
         for kind in changed:
-            self._wait(kind, model)
+            self._wait_until_accepted(kind, model)
         if changed:
             time.sleep(SETTLE_SECONDS)
 
@@ -145,23 +146,23 @@ class GatewayRouter:
         A deleted GRPCRoute is written again with the next change.
         """
         live = self._cluster.get("HTTPRoute", model)
-        seen = None if live is None else shares(live)
+        seen = None if live is None else read_shares(live)
         if seen is None or seen.edited_by or not self.gateway.shares_grpc:
             return seen
         beside = self._cluster.get("GRPCRoute", model)
-        other = None if beside is None else shares(beside)
+        other = None if beside is None else read_shares(beside)
         edited = other is not None and other.edited_by and other.weights != seen.weights
         return replace(other, shadow=seen.shadow) if other and edited else seen
 
-    def _routes(self, model: str, traffic: Traffic) -> list[Manifest]:
-        rescuer = self._address(traffic.rescue.by) if traffic.rescue else ""
-        route = http_route(model, traffic, self.gateway.name, rescuer)
+    def _build_routes(self, model: str, traffic: Traffic) -> list[Manifest]:
+        rescuer = self._find_address(traffic.rescue.by) if traffic.rescue else ""
+        route = build_http_route(model, traffic, self.gateway.name, rescuer)
         if not self.gateway.shares_grpc:
             return [route]
         copies = GRPC_MIRROR in self.gateway.features
-        return [grpc_route(model, traffic, self.gateway.name, rescuer, copies=copies), route]
+        return [build_grpc_route(model, traffic, self.gateway.name, rescuer, copies=copies), route]
 
-    def _address(self, revision: str) -> str:
+    def _find_address(self, revision: str) -> str:
         """Return HOST:PORT of a revision's Service, as an IP address: pods may not use DNS."""
         live = self._cluster.get("Service", revision) or {}
         host = str(live.get("spec", {}).get("clusterIP") or "None")
@@ -174,20 +175,24 @@ class GatewayRouter:
             )
         return f"[{host}]:{PORT}" if ":" in host else f"{host}:{PORT}"
 
-    def _write(self, route: Manifest) -> bool:
+    def _apply_route(self, route: Manifest) -> bool:
         """Apply a route; return whether the Gateway has to accept it."""
         before = self._cluster.get(route["kind"], route["metadata"]["name"])
         live = self._cluster.apply(route).live
-        return before is None or _generation(before) != _generation(live) or not _word(before, self.gateway.name).taken
+        return (
+            before is None
+            or _read_generation(before) != _read_generation(live)
+            or not _read_acceptance(before, self.gateway.name).taken
+        )
 
-    def _wait(self, kind: str, model: str) -> None:
+    def _wait_until_accepted(self, kind: str, model: str) -> None:
         began = time.monotonic()
-        while not (word := _word(self._cluster.get(kind, model), self.gateway.name)).taken:
+        while not (word := _read_acceptance(self._cluster.get(kind, model), self.gateway.name)).taken:
             if time.monotonic() - began > (REFUSED_SECONDS if word.refusal else TAKEN_SECONDS):
-                raise self._refused(kind, model, word)
+                raise self._make_refused_error(kind, model, word)
             time.sleep(LOOK_SECONDS)
 
-    def _refused(self, kind: str, model: str, word: "_Word") -> PermanentError | TargetUnavailable:
+    def _make_refused_error(self, kind: str, model: str, word: "_Acceptance") -> PermanentError | TargetUnavailable:
         if word.refusal:
             return PermanentError(
                 f"{kind} of {model}",
@@ -197,17 +202,17 @@ class GatewayRouter:
             )
         return TargetUnavailable(
             f"{kind} of {model}",
-            seen=f"Gateway {self.gateway.name} has not applied it after {TAKEN_SECONDS:g} s{word.waits}",
-            expected=f"a condition of its controller ({self._by()}) in the route's status",
+            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s{word.waits}",
+            expected=f"a word of its controller ({self._get_controller()}) in the route's status",
             do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",
         )
 
-    def _by(self) -> str:
+    def _get_controller(self) -> str:
         return self.gateway.controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Word:
+class _Acceptance:
     """A Gateway's state of a route in its current generation."""
 
     taken: bool = False
@@ -216,25 +221,25 @@ class _Word:
     """What it waits for, in brackets."""
 
 
-def _word(route: Manifest | None, gateway: GatewayName) -> _Word:
+def _read_acceptance(route: Manifest | None, gateway: GatewayName) -> _Acceptance:
     if route is None:
-        return _Word(waits=" (someone deleted the route)")
+        return _Acceptance(waits=" (somebody took the route away)")
     parents: Sequence[dict[str, Any]] = route.get("status", {}).get("parents") or []
     for parent in parents:
         if (parent["parentRef"].get("namespace") or gateway.namespace, parent["parentRef"]["name"]) == (
             gateway.namespace,
             gateway.name,
         ):
-            return _judged(parent.get("conditions") or [], _generation(route))
-    return _Word()
+            return _judge_conditions(parent.get("conditions") or [], _read_generation(route))
+    return _Acceptance()
 
 
-def _judged(conditions: Sequence[dict[str, Any]], generation: int) -> _Word:
+def _judge_conditions(conditions: Sequence[dict[str, Any]], generation: int) -> _Acceptance:
     """Return a Gateway's state of a route from its conditions.
 
-    >>> _judged([{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}], generation=1)
+    >>> _judge_conditions([{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}], generation=1)
     _Word(taken=False, refusal='', waits=' (BackendNotFound)')
-    >>> _judged([{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"}], generation=1)
+    >>> _judge_conditions([{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"}], generation=1)
     _Word(taken=False, refusal='NotAllowedByListeners', waits='')
     """
     now = {one["type"]: one for one in conditions if one.get("observedGeneration", generation) >= generation}
@@ -242,23 +247,23 @@ def _judged(conditions: Sequence[dict[str, Any]], generation: int) -> _Word:
     refused = [one for one in said if one and one["status"] == "False"]
     words = "; ".join(f"{one['reason']}: {one.get('message', '')}".rstrip(": ") for one in refused)
     if refused and all(one["reason"] == UNHEARD for one in refused):
-        return _Word(waits=f" ({words})")
-    return _Word(taken=all(one and one["status"] == "True" for one in said), refusal=words)
+        return _Acceptance(waits=f" ({words})")
+    return _Acceptance(taken=all(one and one["status"] == "True" for one in said), refusal=words)
 
 
-def _generation(live: Manifest) -> int:
+def _read_generation(live: Manifest) -> int:
     return int(live["metadata"].get("generation", 0))
 
 
-def _described(cluster: Cluster, live: Manifest) -> Gateway:
+def _describe_gateway(cluster: Cluster, live: Manifest) -> Gateway:
     kind = cluster.get("GatewayClass", live["spec"]["gatewayClassName"]) or {}
     listed = kind.get("status", {}).get("supportedFeatures") or []
     names = (one["name"] if isinstance(one, dict) else one for one in listed)  # older classes have plain names
     controller = str(kind.get("spec", {}).get("controllerName", "no controller"))
-    return Gateway(name=_name(live), controller=controller, features=frozenset(map(str, names)))
+    return Gateway(name=_read_name(live), controller=controller, features=frozenset(map(str, names)))
 
 
-def _name(live: Manifest) -> GatewayName:
+def _read_name(live: Manifest) -> GatewayName:
     return GatewayName(namespace=live["metadata"]["namespace"], name=live["metadata"]["name"])
 
 

@@ -16,22 +16,22 @@ OLDEST_MINOR = 30
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 
 
-def inventory(
+def check_cluster(
     cluster: Cluster, target: KubernetesTarget, serving: KubernetesServingSpec | None = None
 ) -> list[Finding]:
     """Check everything; what can't be read becomes a finding, and nothing is raised."""
     spec = serving or KubernetesServingSpec()
     looks: list[tuple[str, Callable[[], Finding]]] = [
-        ("Kubernetes", lambda: _version(cluster)),
-        ("Gateway API", lambda: _gateways(cluster)),
-        ("route", lambda: _route(target, spec)),
-        ("rescue", lambda: _rescue(target, spec)),
+        ("Kubernetes", lambda: _check_version(cluster)),
+        ("Gateway API", lambda: _check_gateways(cluster)),
+        ("route", lambda: _check_route(target, spec)),
+        ("rescue", lambda: _check_rescue(target, spec)),
         ("metrics.k8s.io", lambda: _resource_metrics(cluster)),
         ("custom.metrics.k8s.io", lambda: _custom_metrics(cluster)),
-        ("autoscaling", lambda: Finding(part="autoscaling", health=Condition.OK, seen=_signals(target, spec))),
-        ("rights", lambda: _rights(cluster)),
+        ("autoscaling", lambda: Finding(part="autoscaling", health=Condition.OK, seen=_describe_signals(target, spec))),
+        ("rights", lambda: _check_rights(cluster)),
     ]
-    return [_looked(name, look) for name, look in looks]
+    return [_run_check(name, look) for name, look in looks]
 
 
 def missing_rights(cluster: Cluster) -> list[str]:
@@ -41,19 +41,19 @@ def missing_rights(cluster: Cluster) -> list[str]:
         f"{verb} {resource}"
         for rule, namespace in rules
         for verb, resource in sorted(rule.asked)
-        if not _may(cluster, rule, verb, namespace)
+        if not _has_right(cluster, rule, verb, namespace)
     ]
 
 
-def _looked(name: str, look: Callable[[], Finding]) -> Finding:
+def _run_check(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except SlipwayError as error:
         return Finding(part=name, health=Condition.PROBLEM, seen=error.seen, do=error.do)
 
 
-def _version(cluster: Cluster) -> Finding:
-    said = cluster.raw("/version") or {}
+def _check_version(cluster: Cluster) -> Finding:
+    said = cluster.read_raw_path("/version") or {}
     seen, minor = str(said.get("gitVersion", "unknown")), str(said.get("minor", "")).rstrip("+")
     if minor.isdecimal() and int(minor) >= OLDEST_MINOR:
         return Finding(part="Kubernetes", health=Condition.OK, seen=seen)
@@ -61,8 +61,8 @@ def _version(cluster: Cluster) -> Finding:
     return Finding(part="Kubernetes", health=Condition.PROBLEM, seen=seen, do=do)
 
 
-def _gateways(cluster: Cluster) -> Finding:
-    if cluster.raw(f"/apis/{GATEWAY_API}") is None:
+def _check_gateways(cluster: Cluster) -> Finding:
+    if cluster.read_raw_path(f"/apis/{GATEWAY_API}") is None:
         do = "install a Gateway API implementation for exact weights; without one shares follow from replica counts"
         return Finding(part="Gateway API", health=Condition.WARNING, seen="the cluster does not serve it", do=do)
     found = [
@@ -79,14 +79,14 @@ def _gateways(cluster: Cluster) -> Finding:
     )
 
 
-def _route(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
+def _check_route(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     can = target.abilities("", serving)
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
     return Finding(part="route", health=Condition.OK if full else Condition.WARNING, seen=can.why, do=do)
 
 
-def _rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
+def _check_rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
     if target.abilities("", serving).rescues:
         seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
         return Finding(part="rescue", health=Condition.OK, seen=seen)
@@ -100,24 +100,24 @@ def _rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding
 
 
 def _resource_metrics(cluster: Cluster) -> Finding:
-    if cluster.raw(METRICS) is not None:
+    if cluster.read_raw_path(METRICS) is not None:
         return Finding(part="metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install metrics-server: autoscalers can't read CPU and memory without it"
     return Finding(part="metrics.k8s.io", health=Condition.WARNING, seen="not served", do=do)
 
 
 def _custom_metrics(cluster: Cluster) -> Finding:
-    if cluster.raw(CUSTOM_METRICS) is not None:
+    if cluster.read_raw_path(CUSTOM_METRICS) is not None:
         return Finding(part="custom.metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install prometheus-adapter or KEDA to scale by requests in flight; CPU is used without it"
     return Finding(part="custom.metrics.k8s.io", health=Condition.WARNING, seen="not served", do=do)
 
 
-def _signals(target: KubernetesTarget, serving: KubernetesServingSpec) -> str:
-    return target.signals(serving.replicas).why
+def _describe_signals(target: KubernetesTarget, serving: KubernetesServingSpec) -> str:
+    return target.choose_signals(serving.replicas).why
 
 
-def _rights(cluster: Cluster) -> Finding:
+def _check_rights(cluster: Cluster) -> Finding:
     missing = missing_rights(cluster)
     if not missing:
         return Finding(part="rights", health=Condition.OK, seen=f"all, in namespace {cluster.namespace}")
@@ -125,7 +125,7 @@ def _rights(cluster: Cluster) -> Finding:
     return Finding(part="rights", health=Condition.PROBLEM, seen=f"may not: {', '.join(missing)}", do=do)
 
 
-def _may(cluster: Cluster, rule: Rule, verb: str, namespace: str) -> bool:
+def _has_right(cluster: Cluster, rule: Rule, verb: str, namespace: str) -> bool:
     resource, _, subresource = rule.resource.partition("/")
     attributes = {"group": rule.group, "resource": resource, "subresource": subresource, "verb": verb}
     if namespace:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MODEL, model_labels
+from slipway.adapters.kubernetes.names import MODEL, make_model_labels
 from slipway.adapters.kubernetes.readiness import unix_seconds
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.stored.format import require_known
@@ -39,14 +39,14 @@ class Grant:
     superseded_by: int | None = None
 
 
-def empty(model: str) -> Manifest:
+def build_empty_lease(model: str) -> Manifest:
     """Return the Lease of a model that was never held."""
-    labels = {**model_labels(model), "app.kubernetes.io/component": "rollout"}
+    labels = {**make_model_labels(model), "app.kubernetes.io/component": "rollout"}
     metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
 
 
-def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
+def grant_lease(live: Manifest, grant: Grant, now: float) -> Manifest:
     """Return the Lease as granted (or renewed) at this time."""
     annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds), FORMAT: str(NEWEST)}
     annotations.pop(SUPERSEDED_BY, None)
@@ -62,12 +62,12 @@ def granted(live: Manifest, grant: Grant, now: float) -> Manifest:
     return {**live, "metadata": {**live["metadata"], "annotations": annotations}, "spec": spec}
 
 
-def given_back(live: Manifest) -> Manifest:
+def give_lease_back(live: Manifest) -> Manifest:
     """Return the Lease as released; the token is kept."""
     return {**live, "spec": {**live["spec"], "holderIdentity": ""}}
 
 
-def read(live: Manifest | None) -> Given | None:
+def read_lease(live: Manifest | None) -> Given | None:
     """Return the lease in the object; None: none was ever granted. Raises FormatTooNew."""
     if live is None or "leaseTransitions" not in live["spec"]:
         return None

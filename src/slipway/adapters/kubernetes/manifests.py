@@ -13,47 +13,47 @@ from slipway.adapters.kubernetes.names import (
     PORT,
     PORT_NAME,
     REVISION,
-    model_labels,
-    revision_labels,
+    make_model_labels,
+    make_revision_labels,
 )
-from slipway.adapters.kubernetes.pods import START_SECONDS, pod_template
+from slipway.adapters.kubernetes.pods import START_SECONDS, build_pod_template
 from slipway.domain.rollout.revision import Revision
 
 PROGRESS_SECONDS = START_SECONDS + 300
 """Seconds without a new ready replica: the time a model may take to load, and as much for its image and scheduling."""
 
 
-def deployment(revision: Revision, *, routed: bool = False) -> Manifest:
+def build_deployment(revision: Revision, *, routed: bool = False) -> Manifest:
     """Return a revision's Deployment; `routed`: its requests come only through a route of ours."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
             "name": revision.name,
-            "labels": revision_labels(revision),
+            "labels": make_revision_labels(revision),
             "annotations": {PACKAGE: revision.package.digest},
         },
         "spec": {
-            "selector": {"matchLabels": _selecting(revision)},
+            "selector": {"matchLabels": _build_pod_selector(revision)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": PROGRESS_SECONDS,
-            "template": pod_template(revision, routed=routed),
+            "template": build_pod_template(revision, routed=routed),
         },
     }
 
 
-def service(revision: Revision) -> Manifest:
+def build_service(revision: Revision) -> Manifest:
     """Return the Service of one revision, by the revision's name."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": revision.name, "labels": revision_labels(revision)},
-        "spec": {"type": "ClusterIP", "selector": _selecting(revision), "ports": service_ports()},
+        "metadata": {"name": revision.name, "labels": make_revision_labels(revision)},
+        "spec": {"type": "ClusterIP", "selector": _build_pod_selector(revision), "ports": build_service_ports()},
     }
 
 
-def service_ports() -> list[Manifest]:
+def build_service_ports() -> list[Manifest]:
     """Return the ports that Services have."""
     return [
         {"name": PORT_NAME, "port": PORT, "targetPort": PORT_NAME, "protocol": "TCP"},
@@ -67,7 +67,7 @@ def service_ports() -> list[Manifest]:
     ]
 
 
-def disruption_budget(revision: Revision) -> Manifest:
+def build_disruption_budget(revision: Revision) -> Manifest:
     """Return how much a drain of nodes may evict at once: one replica.
 
     `minAvailable: 1` would block a drain for ever if there is one replica; so that one is evicted, and missing until
@@ -76,16 +76,16 @@ def disruption_budget(revision: Revision) -> Manifest:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": revision.name, "labels": revision_labels(revision)},
+        "metadata": {"name": revision.name, "labels": make_revision_labels(revision)},
         "spec": {
             "maxUnavailable": 1,
-            "selector": {"matchLabels": _selecting(revision)},
+            "selector": {"matchLabels": _build_pod_selector(revision)},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
 
 
-def network_policy(model: str) -> Manifest:
+def build_network_policy(model: str) -> Manifest:
     """Return the traffic that a model's pods may have: to their ports, from anywhere; and to each other.
 
     Gateways and Prometheus may be in any namespace, so ingress is limited only by port. A model calls only its other
@@ -95,7 +95,7 @@ def network_policy(model: str) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": model, "labels": model_labels(model)},
+        "metadata": {"name": model, "labels": make_model_labels(model)},
         "spec": {
             "podSelector": {"matchLabels": {MODEL: model}},
             "policyTypes": ["Ingress", "Egress"],
@@ -110,7 +110,7 @@ def network_policy(model: str) -> Manifest:
     }
 
 
-def owned(manifest: Manifest, deployment: Manifest) -> Manifest:
+def add_owner(manifest: Manifest, deployment: Manifest) -> Manifest:
     """Return the object as one owned by the live Deployment."""
     owner = {
         "apiVersion": "apps/v1",
@@ -121,5 +121,5 @@ def owned(manifest: Manifest, deployment: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": [owner]}}
 
 
-def _selecting(revision: Revision) -> dict[str, str]:
+def _build_pod_selector(revision: Revision) -> dict[str, str]:
     return {MODEL: revision.model, REVISION: revision.name}

@@ -7,7 +7,7 @@ from slipway.domain.rollout.revision import Revision
 MODEL, REVISION = "slipway.dev/model", "slipway.dev/revision"
 PACKAGE = "slipway.dev/package"
 """Digest of the package that a Deployment's pods serve: distinguishes an old template's pods from the new one's."""
-WHOLE = "slipway.dev/whole"
+APPLY_COMPLETE = "slipway.dev/whole"
 """On a Deployment whose Service, budget and autoscaler were applied too: if it is missing, an earlier start was
 interrupted; start it again."""
 MINIMUM, MAXIMUM = "slipway.dev/minimum", "slipway.dev/maximum"
@@ -21,7 +21,7 @@ PORT, PORT_NAME = 3000, "http"
 GRPC_PORT, GRPC_NAME = 3001, "grpc"
 
 
-def model_labels(model: str) -> dict[str, str]:
+def make_model_labels(model: str) -> dict[str, str]:
     """Return the labels of objects that a model has once."""
     return {
         "app.kubernetes.io/name": model,
@@ -31,25 +31,25 @@ def model_labels(model: str) -> dict[str, str]:
     }
 
 
-def revision_labels(revision: Revision) -> dict[str, str]:
+def make_revision_labels(revision: Revision) -> dict[str, str]:
     """Return the labels of objects that each revision has."""
     return {
-        **model_labels(revision.model),
+        **make_model_labels(revision.model),
         "app.kubernetes.io/instance": revision.name,
         "app.kubernetes.io/version": str(revision.version),
         REVISION: revision.name,
     }
 
 
-def of_model(model: str) -> str:
+def select_model(model: str) -> str:
     """Return the selector of everything of a model.
 
-    >>> of_model("digits")
+    >>> select_model("digits")
     'app.kubernetes.io/managed-by=slipway,slipway.dev/model=digits'
     """
-    return selector({"app.kubernetes.io/managed-by": "slipway", MODEL: model})
+    return format_selector({"app.kubernetes.io/managed-by": "slipway", MODEL: model})
 
 
-def selector(labels: Mapping[str, str]) -> str:
+def format_selector(labels: Mapping[str, str]) -> str:
     """Return labels in the form of the API server."""
     return ",".join(f"{key}={value}" for key, value in labels.items())

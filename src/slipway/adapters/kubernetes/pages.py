@@ -1,8 +1,8 @@
 """The pages of revisions on themselves, read from their pods through the API server: no route leads to them."""
 
 from slipway.adapters.kubernetes.cluster import Cluster
-from slipway.adapters.kubernetes.names import PORT, REVISION, of_model
-from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.adapters.kubernetes.names import PORT, REVISION, select_model
+from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods
 from slipway.errors import MetricsUnavailable, SlipwayError
 
 
@@ -19,24 +19,24 @@ class PodPages:
         Raises MetricsUnavailable if one does not answer: a missing page can't be distinguished from an empty one.
         """
         try:
-            pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
+            pods = self._cluster.list("Pod", f"{select_model(model)},{REVISION}={revision}")
         except SlipwayError as error:
-            raise _unavailable(path, revision, error.seen) from error
-        names = [str(pod["metadata"]["name"]) for pod in staying(pods, revision) if is_ready(pod)]
-        return [self._page(name, path) for name in sorted(names)]
+            raise _make_unavailable_error(path, revision, error.seen) from error
+        names = [str(pod["metadata"]["name"]) for pod in select_staying_pods(pods, revision) if is_ready(pod)]
+        return [self._read_page(name, path) for name in sorted(names)]
 
-    def _page(self, pod: str, path: str) -> object:
+    def _read_page(self, pod: str, path: str) -> object:
         try:
-            page = self._cluster.page(pod, PORT, path)
+            page = self._cluster.read_pod_page(pod, PORT, path)
         except (SlipwayError, ValueError) as error:
             seen = error.seen if isinstance(error, SlipwayError) else "the answer is no JSON"
-            raise _unavailable(path, f"pod {pod}", seen) from error
+            raise _make_unavailable_error(path, f"pod {pod}", seen) from error
         if page is None:
-            raise _unavailable(path, f"pod {pod}", "it has no such page, or is gone")
+            raise _make_unavailable_error(path, f"pod {pod}", "it has no such page, or is gone")
         return page
 
 
-def _unavailable(path: str, whose: str, seen: str) -> MetricsUnavailable:
+def _make_unavailable_error(path: str, whose: str, seen: str) -> MetricsUnavailable:
     return MetricsUnavailable(
         f"page {path} of {whose}",
         seen=seen,

@@ -12,7 +12,7 @@ from slipway.adapters.kubernetes.names import (
     PORT,
     PORT_NAME,
     REVISION,
-    revision_labels,
+    make_revision_labels,
 )
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import GpuSpec, KubernetesServingSpec, Toleration, adapt_to_kubernetes
@@ -35,14 +35,14 @@ LOST_NODE_SECONDS = 30
 """Seconds until a replica on a node that does not answer is replaced."""
 
 
-def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
+def build_pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
     """Return a Deployment's template; raise ArtifactBroken for a package without an image.
 
     `routed`: requests come through a route of ours, whose headers the service may trust.
     """
     serving = adapt_to_kubernetes(revision.serving)
     metadata = {
-        "labels": revision_labels(revision),
+        "labels": make_revision_labels(revision),
         "annotations": {
             PACKAGE: revision.package.digest,
             "prometheus.io/scrape": "true",
@@ -51,7 +51,7 @@ def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
         },
     }
     spec: Manifest = {
-        "containers": [_container(revision, routed=routed)],
+        "containers": [_build_container(revision, routed=routed)],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -61,15 +61,15 @@ def pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "terminationGracePeriodSeconds": PRE_STOP_SECONDS + _grace(serving) + SPARE_SECONDS,
-        "topologySpreadConstraints": [_spread(revision)],
+        "terminationGracePeriodSeconds": PRE_STOP_SECONDS + _round_grace_seconds(serving) + SPARE_SECONDS,
+        "topologySpreadConstraints": [_build_spread(revision)],
         "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "bentoml-home", "emptyDir": {}}],
-        **_placement(serving),
+        **_build_placement(serving),
     }
     return {"metadata": metadata, "spec": spec}
 
 
-def _container(revision: Revision, *, routed: bool) -> Manifest:
+def _build_container(revision: Revision, *, routed: bool) -> Manifest:
     if not revision.package.image:
         raise ArtifactBroken(
             f"revision {revision.name}",
@@ -77,25 +77,29 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
             expected="an image by digest (`registry/name@sha256:...`)",
             do="set SLIPWAY_REGISTRY and release the version again",
         )
-    own = environment(adapt_to_kubernetes(revision.serving)) | ({variables.RESCUE: "route"} if routed else {})
+    own = build_environment(adapt_to_kubernetes(revision.serving)) | ({variables.RESCUE: "route"} if routed else {})
     return {
         "name": CONTAINER,
         "image": revision.package.image,
-        "args": ["--drain-seconds", str(_grace(adapt_to_kubernetes(revision.serving)))],
+        "args": ["--drain-seconds", str(_round_grace_seconds(adapt_to_kubernetes(revision.serving)))],
         "ports": [
             {"name": name, "containerPort": port, "protocol": "TCP"}
             for name, port in ((PORT_NAME, PORT), (GRPC_NAME, GRPC_PORT))
         ],
         "env": [{"name": name, "value": value} for name, value in sorted(own.items())],
-        "resources": _resources(revision),
+        "resources": _build_resources(revision),
         "startupProbe": {
-            **_probe(pages.MODEL_READY, timeout_seconds=2),
+            **_build_probe(pages.MODEL_READY, timeout_seconds=2),
             "periodSeconds": START_PERIOD_SECONDS,
             "failureThreshold": START_SECONDS // START_PERIOD_SECONDS,
         },
-        "readinessProbe": {**_probe(pages.MODEL_READY, timeout_seconds=2), "periodSeconds": 2, "failureThreshold": 2},
+        "readinessProbe": {
+            **_build_probe(pages.MODEL_READY, timeout_seconds=2),
+            "periodSeconds": 2,
+            "failureThreshold": 2,
+        },
         # tolerant: a busy process is not dead
-        "livenessProbe": {**_probe(pages.LIVE, timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
+        "livenessProbe": {**_build_probe(pages.LIVE, timeout_seconds=5), "periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         # a process's last output becomes part of the pod's status, because its log may be gone
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -108,10 +112,10 @@ def _container(revision: Revision, *, routed: bool) -> Manifest:
     }
 
 
-def environment(serving: KubernetesServingSpec) -> dict[str, str]:
+def build_environment(serving: KubernetesServingSpec) -> dict[str, str]:
     """Return the container's environment.
 
-    >>> environment(KubernetesServingSpec(cpu=2.5))["OMP_NUM_THREADS"]
+    >>> build_environment(KubernetesServingSpec(cpu=2.5))["OMP_NUM_THREADS"]
     '2'
     """
     threads = str(max(1, int(serving.cpu)))
@@ -131,36 +135,36 @@ def environment(serving: KubernetesServingSpec) -> dict[str, str]:
     }
 
 
-def _resources(revision: Revision) -> Manifest:
+def _build_resources(revision: Revision) -> Manifest:
     serving = adapt_to_kubernetes(revision.serving)
     memory = f"{revision.memory_limit_mebibytes or serving.memory_mebibytes}Mi"
-    cpu_limit = {"cpu": cores(serving.cpu_limit)} if serving.cpu_limit else {}
+    cpu_limit = {"cpu": format_cores(serving.cpu_limit)} if serving.cpu_limit else {}
     gpu = {serving.gpu.resource: str(serving.gpu.count)} if serving.gpu else {}
     return {
-        "requests": {"cpu": cores(serving.cpu), "memory": memory, **gpu},
+        "requests": {"cpu": format_cores(serving.cpu), "memory": memory, **gpu},
         "limits": {"memory": memory, **cpu_limit, **gpu},
     }
 
 
-def cores(number: float) -> str:
+def format_cores(number: float) -> str:
     """Return a number of cores in the cluster's notation.
 
-    >>> cores(1.0), cores(0.25)
+    >>> format_cores(1.0), format_cores(0.25)
     ('1', '250m')
     """
     thousandths = round(number * 1000)
     return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
 
 
-def _grace(serving: KubernetesServingSpec) -> int:
+def _round_grace_seconds(serving: KubernetesServingSpec) -> int:
     return math.ceil(serving.grace_seconds)
 
 
-def _probe(path: str, *, timeout_seconds: int) -> Manifest:
+def _build_probe(path: str, *, timeout_seconds: int) -> Manifest:
     return {"httpGet": {"path": path, "port": PORT_NAME}, "timeoutSeconds": timeout_seconds}
 
 
-def _spread(revision: Revision) -> Manifest:
+def _build_spread(revision: Revision) -> Manifest:
     return {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -169,23 +173,23 @@ def _spread(revision: Revision) -> Manifest:
     }
 
 
-def _placement(serving: KubernetesServingSpec) -> Manifest:
+def _build_placement(serving: KubernetesServingSpec) -> Manifest:
     selector = {"nodeSelector": dict(serving.node_selector)} if serving.node_selector else {}
-    return {**selector, "tolerations": _tolerations(serving)}
+    return {**selector, "tolerations": _build_tolerations(serving)}
 
 
-def _tolerations(serving: KubernetesServingSpec) -> list[Manifest]:
+def _build_tolerations(serving: KubernetesServingSpec) -> list[Manifest]:
     named = [one.key for one in serving.tolerations]
     lost_node = (one for one in _lost_node() if one["key"] not in named)
-    return [*map(_toleration, serving.tolerations), *_gpu_taint(serving.gpu), *lost_node]
+    return [*map(_build_toleration, serving.tolerations), *_build_gpu_toleration(serving.gpu), *lost_node]
 
 
-def _toleration(borne: Toleration) -> Manifest:
+def _build_toleration(borne: Toleration) -> Manifest:
     value = {"value": borne.value} if borne.operator == "Equal" else {}
     return {"key": borne.key, "operator": borne.operator, **value, **({"effect": borne.effect} if borne.effect else {})}
 
 
-def _gpu_taint(gpu: GpuSpec | None) -> list[Manifest]:
+def _build_gpu_toleration(gpu: GpuSpec | None) -> list[Manifest]:
     # nodes with accelerators are often tainted with the resource's own name, so that no other pods fill them
     return [{"key": gpu.resource, "operator": "Exists", "effect": "NoSchedule"}] if gpu else []
 

@@ -16,10 +16,10 @@ _SUFFIXES = {
 } | {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)}
 
 
-def number(quantity: str) -> float:
+def parse_quantity(quantity: str) -> float:
     """Return a quantity as a number.
 
-    >>> number("500m"), number("4"), number("2Ki"), number("1e3")
+    >>> parse_quantity("500m"), parse_quantity("4"), parse_quantity("2Ki"), parse_quantity("1e3")
     (0.5, 4.0, 2048.0, 1000.0)
     """
     digits = quantity.rstrip("numkKMGTPEi")
@@ -34,10 +34,10 @@ def number(quantity: str) -> float:
         ) from error
 
 
-def milli(value: float) -> str:
+def format_quantity(value: float) -> str:
     """Return a number as a quantity, to a thousandth.
 
-    >>> milli(4.0), milli(2.5)
+    >>> format_quantity(4.0), format_quantity(2.5)
     ('4', '2500m')
     """
     thousandths = round(value * 1000)

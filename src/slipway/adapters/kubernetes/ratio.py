@@ -32,22 +32,22 @@ class Counts:
         return round(ALL * self.canary / self.total)
 
 
-def reachable(maximum: int) -> tuple[int, ...]:
+def find_reachable_shares(maximum: int) -> tuple[int, ...]:
     """Return the canary's shares in percent that are possible with at most this many replicas of each, ascending.
 
-    >>> reachable(3)
+    >>> find_reachable_shares(3)
     (25, 33, 40, 50, 60, 67, 75, 100)
     """
-    return (*sorted({counts.percent for counts in _all(maximum)}), ALL)
+    return (*sorted({counts.percent for counts in _list_counts(maximum)}), ALL)
 
 
-def why(maximum: int) -> str:
+def describe_reachable_shares(maximum: int) -> str:
     """Describe which shares can be reached, and why no others.
 
-    >>> why(2)
+    >>> describe_reachable_shares(2)
     'no Gateway: requests follow replicas, and with at most 2 of each revision 33, 50, 67, 100 % can be reached'
     """
-    shares = ", ".join(map(str, reachable(maximum)))
+    shares = ", ".join(map(str, find_reachable_shares(maximum)))
     return (
         f"no Gateway: requests follow replicas, and with at most {maximum} of each revision {shares} % can be reached"
     )
@@ -63,7 +63,7 @@ def counts_for(percent: int, maximum: int, least: int = 2) -> Counts:
     >>> counts_for(10, maximum=10, least=15)
     Counts(stable=9, canary=1)
     """
-    pairs = _all(maximum)
+    pairs = _list_counts(maximum)
     nearest = min(pairs, key=lambda one: (abs(one.percent - percent), one.percent)).percent
     making = [one for one in pairs if one.percent == nearest]
     enough = [one for one in making if one.total >= least]
@@ -74,7 +74,7 @@ def counts_for(percent: int, maximum: int, least: int = 2) -> Counts:
 
 
 @cache
-def _all(maximum: int) -> list[Counts]:
+def _list_counts(maximum: int) -> list[Counts]:
     # past 100 of each there is no new whole percent, and the square would get large
     most = range(1, min(maximum, ALL) + 1)
     return [Counts(stable=stable, canary=canary) for stable in most for canary in most]

@@ -7,7 +7,7 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import REVISION
 
 
-def staying(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
+def select_staying_pods(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
     """Return the revision's pods that are not being deleted."""
     return [
         pod
@@ -37,6 +37,6 @@ def unix_seconds(stamp: str | None) -> float:
     return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0
 
 
-def ready(pods: Iterable[Manifest], revision: str) -> int:
+def count_ready_pods(pods: Iterable[Manifest], revision: str) -> int:
     """Return how many of the revision's pods get requests."""
-    return sum(map(is_ready, staying(pods, revision)))
+    return sum(map(is_ready, select_staying_pods(pods, revision)))

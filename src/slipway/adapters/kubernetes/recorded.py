@@ -2,8 +2,8 @@
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import CONTAINER, REVISION, of_model
-from slipway.adapters.kubernetes.readiness import is_ready, staying
+from slipway.adapters.kubernetes.names import CONTAINER, REVISION, select_model
+from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods
 from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 from slipway_interface.environment import CAPTURE
 
@@ -23,14 +23,18 @@ class PodRequests:
 
     def newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port. Pods that were deleted meanwhile are left out."""
-        pods = self._cluster.list("Pod", f"{of_model(model)},{REVISION}={revision}")
-        names = sorted(pod["metadata"]["name"] for pod in staying(pods, revision) if is_ready(pod) and _records(pod))
+        pods = self._cluster.list("Pod", f"{select_model(model)},{REVISION}={revision}")
+        names = sorted(
+            pod["metadata"]["name"]
+            for pod in select_staying_pods(pods, revision)
+            if is_ready(pod) and _records_requests(pod)
+        )
         if not names:
             return RecordedSample()
-        logs = (self._cluster.log(name, CONTAINER, lines=READ_LINES, size=READ_BYTES) for name in names[:PODS])
+        logs = (self._cluster.read_log(name, CONTAINER, lines=READ_LINES, size=READ_BYTES) for name in names[:PODS])
         return read_samples(line for log in logs for line in log.splitlines())
 
 
-def _records(pod: Manifest) -> bool:
+def _records_requests(pod: Manifest) -> bool:
     """Return whether a pod records requests."""
     return any(one["name"] == CAPTURE for each in pod["spec"]["containers"] for one in each.get("env") or [])

@@ -18,7 +18,7 @@ class Conflict(TransientError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ApiRequest:
     """A call to the API server."""
 
     verb: str
@@ -44,12 +44,12 @@ class Asked:
         return f"{self.kind} {self.name}{where}" if self.name else f"{self.kind} objects{where}"
 
 
-def refusal(asked: Asked, status: int, body: bytes) -> SlipwayError:
+def make_refusal(asked: ApiRequest, status: int, body: bytes) -> SlipwayError:
     """Return the error for an answer that is no success."""
-    said = _status(body)
-    message = _message(said, status, body)
+    said = _parse_status(body)
+    message = _read_message(said, status, body)
     if is_passing(status):
-        return unavailable(asked, f"the API server answered {status}: {message}")
+        return make_unavailable_error(asked, f"the API server answered {status}: {message}")
     if status == CONFLICT:
         return Conflict(
             str(asked), seen=message, expected="an object as it was read", do="nothing: it is read again and retried"
@@ -62,7 +62,7 @@ def refusal(asked: Asked, status: int, body: bytes) -> SlipwayError:
             do="log in again, or look at the kubeconfig (`kubectl auth whoami`)",
         )
     if status == FORBIDDEN:
-        return _forbidden(asked, message)
+        return _make_forbidden_error(asked, message)
     if status == NOT_FOUND:
         return _not_found(asked, said, message)
     return PermanentError(
@@ -87,7 +87,7 @@ def lacks_right(status: int, body: bytes) -> bool:
     return status == UNAUTHORIZED or (status == FORBIDDEN and all(words in body for words in (b"User ", b" cannot ")))
 
 
-def unavailable(asked: Asked, seen: str) -> TargetUnavailable:
+def make_unavailable_error(asked: ApiRequest, seen: str) -> TargetUnavailable:
     """Return the error for a server that gave no answer, or is unavailable."""
     return TargetUnavailable(
         f"{asked.verb} {asked}",
@@ -97,7 +97,7 @@ def unavailable(asked: Asked, seen: str) -> TargetUnavailable:
     )
 
 
-def _forbidden(asked: Asked, message: str) -> SlipwayError:
+def _make_forbidden_error(asked: ApiRequest, message: str) -> SlipwayError:
     if 'User "' in message and " cannot " in message:
         return PermanentError(
             str(asked),
@@ -113,7 +113,7 @@ def _forbidden(asked: Asked, message: str) -> SlipwayError:
     )
 
 
-def _not_found(asked: Asked, said: Manifest, message: str) -> SlipwayError:
+def _not_found(asked: ApiRequest, said: Manifest, message: str) -> SlipwayError:
     details = said.get("details") or {}
     if details.get("kind") == "namespaces":
         return NotFound(
@@ -132,7 +132,7 @@ def _not_found(asked: Asked, said: Manifest, message: str) -> SlipwayError:
     return NotFound(str(asked), seen=message, expected="an object that is there", do="nothing: it is gone already")
 
 
-def _status(body: bytes) -> Manifest:
+def _parse_status(body: bytes) -> Manifest:
     try:
         said = json.loads(body)
     except ValueError:
@@ -140,6 +140,6 @@ def _status(body: bytes) -> Manifest:
     return said if isinstance(said, dict) and said.get("kind") == "Status" else {}
 
 
-def _message(said: Manifest, status: int, body: bytes) -> str:
+def _read_message(said: Manifest, status: int, body: bytes) -> str:
     text = str(said.get("message") or body.decode(errors="replace").strip() or f"status {status}")
     return text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]} ..."

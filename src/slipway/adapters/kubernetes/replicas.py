@@ -10,12 +10,21 @@ from collections.abc import Mapping
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.managers import editor
-from slipway.adapters.kubernetes.manifests import service_ports
-from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, MODEL, REVISION, TRAFFIC, model_labels, of_model
-from slipway.adapters.kubernetes.ratio import Counts, counts_for, reachable, why
-from slipway.adapters.kubernetes.readiness import ready
-from slipway.adapters.kubernetes.routes import read_told, told
+from slipway.adapters.kubernetes.managers import find_editor
+from slipway.adapters.kubernetes.manifests import build_service_ports
+from slipway.adapters.kubernetes.names import (
+    FIXED,
+    MAXIMUM,
+    MINIMUM,
+    MODEL,
+    REVISION,
+    TRAFFIC,
+    make_model_labels,
+    select_model,
+)
+from slipway.adapters.kubernetes.ratio import Counts, counts_for, describe_reachable_shares, find_reachable_shares
+from slipway.adapters.kubernetes.readiness import count_ready_pods
+from slipway.adapters.kubernetes.routes import format_annotation, read_annotation
 from slipway.domain.rollout.revision import Traffic
 from slipway.domain.rollout.scaling import ALL
 from slipway.errors import NotFound, PermanentError, TargetUnavailable
@@ -39,13 +48,13 @@ class ReplicaRouter:
 
     def abilities(self, replicas: int) -> Abilities:
         """Return the shares that are possible with this many replicas of each revision; there are no copies."""
-        return Abilities(copies=False, weights=reachable(replicas), why=why(replicas))
+        return Abilities(copies=False, weights=find_reachable_shares(replicas), why=describe_reachable_shares(replicas))
 
     def route(self, model: str, traffic: Traffic) -> None:
         """Select pods, and fix their counts if both revisions serve."""
         self._refuse_what_cannot_be(model, traffic)
         if 0 < traffic.canary_percent < ALL and traffic.canary:
-            self._share(model, traffic, traffic.canary)
+            self._share_requests(model, traffic, traffic.canary)
         else:
             self._leave_alone(model, traffic)
 
@@ -55,42 +64,46 @@ class ReplicaRouter:
         chosen = (live or {}).get("spec", {}).get("selector") or {}
         if live is None or MODEL not in chosen:
             return None
-        by, before = editor(live, "spec", "selector"), read_told(live["metadata"].get("annotations"))
+        by, before = find_editor(live, "spec", "selector"), read_annotation(live["metadata"].get("annotations"))
         if REVISION in chosen:
-            return _alone(chosen[REVISION], before, by)
+            return _read_single_share(chosen[REVISION], before, by)
         if before is None or before.canary is None:
             return None  # the selector was edited to all pods, so the stable ones are not known
-        return self._both(model, before, by)
+        return self._read_both_shares(model, before, by)
 
-    def _both(self, model: str, before: Traffic, by: str | None) -> Traffic:
-        scalers = self._autoscalers(model)
-        counts = Counts(stable=_fixed(scalers, before.stable), canary=_fixed(scalers, before.canary or ""))
+    def _read_both_shares(self, model: str, before: Traffic, by: str | None) -> Traffic:
+        scalers = self._list_autoscalers(model)
+        counts = Counts(
+            stable=_read_fixed_count(scalers, before.stable), canary=_read_fixed_count(scalers, before.canary or "")
+        )
         if not counts.total:
             return before  # both revisions are gone: no pod gets requests
-        by = by or next(filter(None, (editor(one, "spec", "minReplicas") for one in scalers.values())), None)
+        by = by or next(filter(None, (find_editor(one, "spec", "minReplicas") for one in scalers.values())), None)
         return Traffic(stable=before.stable, canary=before.canary, canary_percent=counts.percent, edited_by=by)
 
-    def _share(self, model: str, traffic: Traffic, canary: str) -> None:
-        scalers, now = self._autoscalers(model), self._ready(model, traffic.stable, canary)
-        maximum = min(int(_noted(_of(scalers, name), MAXIMUM)) for name in (traffic.stable, canary))
-        wanted = counts_for(traffic.canary_percent, maximum, least=self._serving(model, now))
-        self._fix(traffic.stable, max(wanted.stable, min(now[traffic.stable], maximum)))
-        self._fix(canary, max(wanted.canary, min(now[canary], maximum)))
-        self._expect(model, {traffic.stable: wanted.stable, canary: wanted.canary})
-        self._choose(model, {MODEL: model}, traffic)
-        self._fix(traffic.stable, wanted.stable)
-        self._fix(canary, wanted.canary)
-        self._expect(model, {traffic.stable: wanted.stable, canary: wanted.canary}, exactly=True)
+    def _share_requests(self, model: str, traffic: Traffic, canary: str) -> None:
+        scalers, now = self._list_autoscalers(model), self._count_ready(model, traffic.stable, canary)
+        maximum = min(
+            int(_read_annotation(_require_autoscaler(scalers, name), MAXIMUM)) for name in (traffic.stable, canary)
+        )
+        wanted = counts_for(traffic.canary_percent, maximum, least=self._count_serving(model, now))
+        self._fix_count(traffic.stable, max(wanted.stable, min(now[traffic.stable], maximum)))
+        self._fix_count(canary, max(wanted.canary, min(now[canary], maximum)))
+        self._wait_for_ready(model, {traffic.stable: wanted.stable, canary: wanted.canary})
+        self._apply_service(model, {MODEL: model}, traffic)
+        self._fix_count(traffic.stable, wanted.stable)
+        self._fix_count(canary, wanted.canary)
+        self._wait_for_ready(model, {traffic.stable: wanted.stable, canary: wanted.canary}, exactly=True)
 
     def _leave_alone(self, model: str, traffic: Traffic) -> None:
         name = traffic.canary if traffic.canary_percent and traffic.canary else traffic.stable
-        scalers = self._autoscalers(model)
-        if FIXED in (_of(scalers, name)["metadata"].get("annotations") or {}):
+        scalers = self._list_autoscalers(model)
+        if FIXED in (_require_autoscaler(scalers, name)["metadata"].get("annotations") or {}):
             self._carry_all(model, name, scalers)
-        self._choose(model, {MODEL: model, REVISION: name}, traffic)
-        for other, scaler in self._autoscalers(model).items():
+        self._apply_service(model, {MODEL: model, REVISION: name}, traffic)
+        for other, scaler in self._list_autoscalers(model).items():
             if FIXED in (scaler["metadata"].get("annotations") or {}):
-                self._free(scaler, floor=scaler["spec"]["minReplicas"] if other == name else None)
+                self._restore_range(scaler, floor=scaler["spec"]["minReplicas"] if other == name else None)
 
     def _carry_all(self, model: str, name: str, scalers: Mapping[str, Manifest]) -> None:
         """Give the revision that is to serve alone the replicas that both have; continue with fewer after the bound.
@@ -98,40 +111,44 @@ class ReplicaRouter:
         A longer wait would keep the other one serving, which may be the bad one.
         """
         fixed = [other for other in scalers if FIXED in (scalers[other]["metadata"].get("annotations") or {})]
-        together = sum(self._ready(model, *fixed).values())
-        count = min(max(together, 1), int(_noted(scalers[name], MAXIMUM)))
-        self._fix(name, count)
+        together = sum(self._count_ready(model, *fixed).values())
+        count = min(max(together, 1), int(_read_annotation(scalers[name], MAXIMUM)))
+        self._fix_count(name, count)
         try:
-            self._expect(model, {name: count})
+            self._wait_for_ready(model, {name: count})
         except TargetUnavailable:
-            if not self._ready(model, name)[name]:
+            if not self._count_ready(model, name)[name]:
                 raise
 
-    def _serving(self, model: str, now: Mapping[str, int]) -> int:
+    def _count_serving(self, model: str, now: Mapping[str, int]) -> int:
         """Return how many replicas serve together now."""
         before = self.traffic(model)
         return max(2, sum(now.get(name, 0) for name, percent in (before.weights if before else {}).items() if percent))
 
-    def _choose(self, model: str, selector: dict[str, str], traffic: Traffic) -> None:
-        metadata = {"name": model, "labels": model_labels(model), "annotations": {TRAFFIC: told(traffic)}}
-        spec = {"type": "ClusterIP", "selector": selector, "ports": service_ports()}
+    def _apply_service(self, model: str, selector: dict[str, str], traffic: Traffic) -> None:
+        metadata = {
+            "name": model,
+            "labels": make_model_labels(model),
+            "annotations": {TRAFFIC: format_annotation(traffic)},
+        }
+        spec = {"type": "ClusterIP", "selector": selector, "ports": build_service_ports()}
         self._cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
         time.sleep(SETTLE_SECONDS)
 
-    def _fix(self, name: str, count: int) -> None:
+    def _fix_count(self, name: str, count: int) -> None:
         bounds = {"minReplicas": count, "maxReplicas": count}
         self._cluster.patch(AUTOSCALER, name, {"metadata": {"annotations": {FIXED: str(count)}}, "spec": bounds})
 
-    def _free(self, scaler: Manifest, floor: int | None) -> None:
+    def _restore_range(self, scaler: Manifest, floor: int | None) -> None:
         """Restore an autoscaler's range; a revision that serves keeps its floor."""
-        least = floor or int(_noted(scaler, MINIMUM))
-        bounds = {"minReplicas": least, "maxReplicas": max(least, int(_noted(scaler, MAXIMUM)))}
+        least = floor or int(_read_annotation(scaler, MINIMUM))
+        bounds = {"minReplicas": least, "maxReplicas": max(least, int(_read_annotation(scaler, MAXIMUM)))}
         fields = {"metadata": {"annotations": {FIXED: None}}, "spec": bounds}
         self._cluster.patch(AUTOSCALER, scaler["metadata"]["name"], fields)
 
-    def _expect(self, model: str, counts: Mapping[str, int], *, exactly: bool = False) -> None:
+    def _wait_for_ready(self, model: str, counts: Mapping[str, int], *, exactly: bool = False) -> None:
         ends = time.monotonic() + READY_SECONDS
-        while not _fits(seen := self._ready(model, *counts), counts, exactly=exactly):
+        while not _fits_counts(seen := self._count_ready(model, *counts), counts, exactly=exactly):
             if time.monotonic() > ends:
                 said = ", ".join(f"{name} has {seen[name]} of {count}" for name, count in counts.items())
                 raise TargetUnavailable(
@@ -142,12 +159,12 @@ class ReplicaRouter:
                 )
             time.sleep(LOOK_SECONDS)
 
-    def _ready(self, model: str, *names: str) -> dict[str, int]:
-        pods = self._cluster.list("Pod", of_model(model))
-        return {name: ready(pods, name) for name in names}
+    def _count_ready(self, model: str, *names: str) -> dict[str, int]:
+        pods = self._cluster.list("Pod", select_model(model))
+        return {name: count_ready_pods(pods, name) for name in names}
 
-    def _autoscalers(self, model: str) -> dict[str, Manifest]:
-        return {one["metadata"]["name"]: one for one in self._cluster.list(AUTOSCALER, of_model(model))}
+    def _list_autoscalers(self, model: str) -> dict[str, Manifest]:
+        return {one["metadata"]["name"]: one for one in self._cluster.list(AUTOSCALER, select_model(model))}
 
     def _refuse_what_cannot_be(self, model: str, traffic: Traffic) -> None:
         if traffic.shadow:
@@ -165,7 +182,7 @@ class ReplicaRouter:
                 expected="a name of its own for the model's Service",
                 do="rename one of the two models, or serve it in another namespace",
             )
-        others = set(self._autoscalers(model)) - {traffic.stable, traffic.canary}
+        others = set(self._list_autoscalers(model)) - {traffic.stable, traffic.canary}
         if traffic.canary_percent and others:
             raise PermanentError(
                 f"route of {model}",
@@ -175,7 +192,7 @@ class ReplicaRouter:
             )
 
 
-def _alone(name: str, before: Traffic | None, by: str | None) -> Traffic:
+def _read_single_share(name: str, before: Traffic | None, by: str | None) -> Traffic:
     if before is not None and name == before.stable:
         return Traffic(stable=name, canary=before.canary, edited_by=by)
     if before is not None and name == before.canary:
@@ -183,16 +200,16 @@ def _alone(name: str, before: Traffic | None, by: str | None) -> Traffic:
     return Traffic(stable=name, edited_by=by)
 
 
-def _fits(seen: Mapping[str, int], counts: Mapping[str, int], *, exactly: bool) -> bool:
+def _fits_counts(seen: Mapping[str, int], counts: Mapping[str, int], *, exactly: bool) -> bool:
     return all(seen[name] == count if exactly else seen[name] >= count for name, count in counts.items())
 
 
-def _fixed(scalers: Mapping[str, Manifest], name: str) -> int:
+def _read_fixed_count(scalers: Mapping[str, Manifest], name: str) -> int:
     """Return a revision's count; 0 if it was deleted."""
     return int(scalers[name]["spec"]["minReplicas"]) if name in scalers else 0
 
 
-def _of(scalers: Mapping[str, Manifest], name: str) -> Manifest:
+def _require_autoscaler(scalers: Mapping[str, Manifest], name: str) -> Manifest:
     if name not in scalers:
         raise NotFound(
             f"autoscaler of {name}",
@@ -203,6 +220,6 @@ def _of(scalers: Mapping[str, Manifest], name: str) -> Manifest:
     return scalers[name]
 
 
-def _noted(scaler: Manifest, key: str) -> str:
+def _read_annotation(scaler: Manifest, key: str) -> str:
     fallback = scaler["spec"]["minReplicas" if key == MINIMUM else "maxReplicas"]
     return str((scaler["metadata"].get("annotations") or {}).get(key, fallback))

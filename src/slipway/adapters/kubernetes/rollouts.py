@@ -36,7 +36,7 @@ class KubernetesRollouts:
 
     def load(self, model: str) -> RolloutStatus | None:
         """Return the status of the model's latest rollout; raise PermanentError for one that can't be read."""
-        return statuses.read(self._cluster.get("ConfigMap", object_name(model)))
+        return statuses.read_status(self._cluster.get("ConfigMap", object_name(model)))
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
         """Write the status atomically; raise LeaseLost if a newer token was issued.
@@ -45,14 +45,16 @@ class KubernetesRollouts:
         """
         seen: list[RolloutStatus | None] = []
 
-        def change(live: Manifest | None) -> Manifest:
-            self._require(lease, status.model, live)
-            seen.append(_readable(live))
-            return statuses.written(statuses.fenced(live or statuses.empty(status.model), lease), status)
+        def change_status(live: Manifest | None) -> Manifest:
+            self._require_lease(lease, status.model, live)
+            seen.append(_read_if_readable(live))
+            return statuses.write_status(
+                statuses.add_fence(live or statuses.build_empty_status(status.model), lease), status
+            )
 
-        self._write("ConfigMap", status.model, change)
-        if events.changed(seen[-1], status):
-            events.tell(self._cluster, status)
+        self._change_object("ConfigMap", status.model, change_status)
+        if events.needs_event(seen[-1], status):
+            events.write_event(self._cluster, status)
 
     def models(self) -> list[str]:
         """Return the models that have a status."""
@@ -62,36 +64,38 @@ class KubernetesRollouts:
     def under_way(self) -> dict[str, RolloutStatus]:
         """Return the statuses of rollouts that have not ended, by model, with one call."""
         live = self._cluster.list("ConfigMap", statuses.under_way_selector())
-        found = {statuses.model_of(one): statuses.read(one) for one in live}
+        found = {statuses.model_of(one): statuses.read_status(one) for one in live}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
 
     def forget(self, model: str, lease: Lease) -> None:
         """Delete the model's status and its lease; raise LeaseLost if a newer token was issued."""
         live = self._cluster.get("Lease", object_name(model))
-        given = lease_objects.read(live)
-        if live is None or given is None or lease.model != model or not _same(given, lease):
-            raise _lost(lease, given)
+        given = lease_objects.read_lease(live)
+        if live is None or given is None or lease.model != model or not _is_last_grant(given, lease):
+            raise _make_lost_error(lease, given)
         self._cluster.delete("ConfigMap", object_name(model))
         try:
             self._cluster.delete("Lease", object_name(model), resource_version=live["metadata"]["resourceVersion"])
         except Conflict as conflict:
-            raise _lost(lease, self._given(model)) from conflict
+            raise _make_lost_error(lease, self._read_given(model)) from conflict
 
     def acquire(self, model: str, holder: str, seconds: float) -> Lease:
         """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with its holder."""
 
-        def change(live: Manifest | None) -> Manifest:
-            given, now = lease_objects.read(live), self._cluster.now()
+        def grant_if_free(live: Manifest | None) -> Manifest:
+            given, now = lease_objects.read_lease(live), self._cluster.now()
             if given and given.in_force(now) and given.lease.holder != holder:
                 raise held(given.lease)
-            return _next(live or lease_objects.empty(model), holder, seconds, now)
+            return _grant_next(live or lease_objects.build_empty_lease(model), holder, seconds, now)
 
-        return self._give(model, change)
+        return self._write_lease(model, grant_if_free)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
         """Take the lease even if it is held: the former holder's next write is refused (LeaseLost)."""
         now = self._cluster.now
-        return self._give(model, lambda live: _next(live or lease_objects.empty(model), holder, seconds, now()))
+        return self._write_lease(
+            model, lambda live: _grant_next(live or lease_objects.build_empty_lease(model), holder, seconds, now())
+        )
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend the lease and return it; raise LeaseLost if another holder took it or it was released.
@@ -99,42 +103,42 @@ class KubernetesRollouts:
         A lease that expired and was not taken meanwhile is still this holder's.
         """
 
-        def change(live: Manifest | None) -> Manifest:
-            given = lease_objects.read(live)
+        def extend_lease(live: Manifest | None) -> Manifest:
+            given = lease_objects.read_lease(live)
             if live is None or given is None or given.released or given.lease.token != lease.token:
-                raise _lost(lease, given)
+                raise _make_lost_error(lease, given)
             asked = given.lease.superseded_by
             grant = Grant(holder=given.lease.holder, token=lease.token, seconds=seconds, superseded_by=asked)
-            return lease_objects.granted(live, grant, self._cluster.now())
+            return lease_objects.grant_lease(live, grant, self._cluster.now())
 
-        return _written(self._write("Lease", lease.model, change))
+        return _read_written_lease(self._change_object("Lease", lease.model, extend_lease))
 
     def release(self, lease: Lease) -> None:
         """Release it; a lease lost meanwhile is left unchanged."""
 
-        def change(live: Manifest | None) -> Manifest | None:
-            given = lease_objects.read(live)
+        def release_if_held(live: Manifest | None) -> Manifest | None:
+            given = lease_objects.read_lease(live)
             mine = live is not None and given is not None and given.lease.token == lease.token
-            return lease_objects.given_back(live) if mine and live else None
+            return lease_objects.give_lease_back(live) if mine and live else None
 
-        self._write("Lease", lease.model, change)
+        self._change_object("Lease", lease.model, release_if_held)
 
     def current(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
-        given = self._given(model)
+        given = self._read_given(model)
         return given.lease if given and given.in_force(self._cluster.now()) else None
 
     def in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model, with one call."""
-        found = map(lease_objects.read, self._cluster.list("Lease", statuses.all_selector()))
+        found = map(lease_objects.read_lease, self._cluster.list("Lease", statuses.all_selector()))
         now = self._cluster.now()
         return {given.lease.model: given.lease for given in found if given and given.in_force(now)}
 
     def ask_to_yield(self, model: str, version: int) -> None:
         """Record for the holder that a newer version waits; without a holder nothing happens."""
 
-        def change(live: Manifest | None) -> Manifest | None:
-            given = lease_objects.read(live)
+        def record_request(live: Manifest | None) -> Manifest | None:
+            given = lease_objects.read_lease(live)
             if live is None or given is None or not given.in_force(self._cluster.now()):
                 return None
             # two newer versions may wait: the holder ends for the newest
@@ -142,36 +146,36 @@ class KubernetesRollouts:
             annotations = {**(live["metadata"].get("annotations") or {}), lease_objects.SUPERSEDED_BY: str(newest)}
             return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
 
-        self._write("Lease", model, change)
+        self._change_object("Lease", model, record_request)
 
-    def _give(self, model: str, change: Change) -> Lease:
+    def _write_lease(self, model: str, change: Change) -> Lease:
         """Write the next lease, then fence the status with its token: only then is it held."""
-        lease = _written(self._write("Lease", model, change))
+        lease = _read_written_lease(self._change_object("Lease", model, change))
 
-        def fence(live: Manifest | None) -> Manifest | None:
+        def fence_status(live: Manifest | None) -> Manifest | None:
             # another holder that took it over in between may have been faster here
-            newer = statuses.fence(live) > lease.token
-            return None if newer else statuses.fenced(live or statuses.empty(model), lease)
+            newer = statuses.read_fence(live) > lease.token
+            return None if newer else statuses.add_fence(live or statuses.build_empty_status(model), lease)
 
-        self._write("ConfigMap", model, fence)
+        self._change_object("ConfigMap", model, fence_status)
         return lease
 
-    def _require(self, lease: Lease, model: str, live: Manifest | None) -> None:
+    def _require_lease(self, lease: Lease, model: str, live: Manifest | None) -> None:
         """Refuse a lease of another model, and one that is not the newest.
 
         The fence shows that at once. If it is not this lease's own (the ConfigMap was deleted) the Lease decides.
         """
         if lease.model == model and live is not None and statuses.is_fenced_by(live, lease):
             return
-        given = self._given(model)
-        newer = statuses.fence(live) > lease.token
-        if lease.model != model or given is None or newer or not _same(given, lease):
-            raise _lost(lease, given)
+        given = self._read_given(model)
+        newer = statuses.read_fence(live) > lease.token
+        if lease.model != model or given is None or newer or not _is_last_grant(given, lease):
+            raise _make_lost_error(lease, given)
 
-    def _given(self, model: str) -> Given | None:
-        return lease_objects.read(self._cluster.get("Lease", object_name(model)))
+    def _read_given(self, model: str) -> Given | None:
+        return lease_objects.read_lease(self._cluster.get("Lease", object_name(model)))
 
-    def _write(self, kind: str, model: str, change: Change) -> Manifest | None:
+    def _change_object(self, kind: str, model: str, change: Change) -> Manifest | None:
         """Read, change and write an object, again after a conflict; None: it was left unchanged."""
         tries = 0
         while True:
@@ -188,34 +192,34 @@ class KubernetesRollouts:
             time.sleep(PAUSE_SECONDS)
 
 
-def _next(live: Manifest, holder: str, seconds: float, now: float) -> Manifest:
+def _grant_next(live: Manifest, holder: str, seconds: float, now: float) -> Manifest:
     """Return the next lease; a request to its holder is kept while the previous lease is in force."""
-    before = lease_objects.read(live)
+    before = lease_objects.read_lease(live)
     asked = before.lease.superseded_by if before and before.in_force(now) else None
     token = before.lease.token + 1 if before else 1
-    return lease_objects.granted(live, Grant(holder=holder, token=token, seconds=seconds, superseded_by=asked), now)
+    return lease_objects.grant_lease(live, Grant(holder=holder, token=token, seconds=seconds, superseded_by=asked), now)
 
 
-def _written(live: Manifest | None) -> Lease:
-    given = lease_objects.read(live)
+def _read_written_lease(live: Manifest | None) -> Lease:
+    given = lease_objects.read_lease(live)
     if given is None:
         raise AssertionError(live)  # it was written with a token just now
     return given.lease
 
 
-def _same(given: Given, lease: Lease) -> bool:
+def _is_last_grant(given: Given, lease: Lease) -> bool:
     """Return whether a lease is the last one granted, released or not; deleted models begin again with token 1."""
     return given.lease.token == lease.token and (given.released or given.lease.holder == lease.holder)
 
 
-def _readable(live: Manifest | None) -> RolloutStatus | None:
+def _read_if_readable(live: Manifest | None) -> RolloutStatus | None:
     try:
-        return statuses.read(live)
+        return statuses.read_status(live)
     except FormatTooNew:
         raise
     except PermanentError:
         return None  # a complete one replaces it now
 
 
-def _lost(lease: Lease, given: Given | None) -> LeaseLost:
+def _make_lost_error(lease: Lease, given: Given | None) -> LeaseLost:
     return lost(lease, None if given is None or given.released else given.lease)

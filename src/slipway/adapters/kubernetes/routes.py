@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
-from slipway.adapters.kubernetes.managers import editor
-from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, model_labels
+from slipway.adapters.kubernetes.managers import find_editor
+from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, make_model_labels
 from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway_interface import headers
 from slipway_interface.rescue import RescueRule
@@ -28,7 +28,7 @@ class GatewayName:
         return f"{self.namespace}/{self.name}"
 
 
-def http_route(model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "") -> Manifest:
+def build_http_route(model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "") -> Manifest:
     """Return the route `/MODEL/...` to the model's revisions; a revision at 0 % is named in the annotation only.
 
     A backend without requests need not exist: the route stays valid while it is stopped. `rescuer` is HOST:PORT of the
@@ -39,15 +39,15 @@ def http_route(model: str, traffic: Traffic, gateway: GatewayName, rescuer: str 
         "matches": [{"path": {"type": "PathPrefix", "value": f"/{model}/"}}],
         "filters": [
             {"type": "URLRewrite", "urlRewrite": rewrite},
-            _headers(traffic.shadow, traffic.rescue, rescuer),
-            *_copies(traffic.shadow, PORT),
+            _build_header_filter(traffic.shadow, traffic.rescue, rescuer),
+            *_build_mirrors(traffic.shadow, PORT),
         ],
-        "backendRefs": _backends(traffic, PORT),
+        "backendRefs": _build_backends(traffic, PORT),
     }
-    return _route("HTTPRoute", model, traffic, gateway, rule)
+    return _build_route("HTTPRoute", model, traffic, gateway, rule)
 
 
-def grpc_route(
+def build_grpc_route(
     model: str, traffic: Traffic, gateway: GatewayName, rescuer: str = "", *, copies: bool = False
 ) -> Manifest:
     """Return the route of gRPC requests that name the model; `copies`: the Gateway can copy them to a shadow."""
@@ -55,23 +55,23 @@ def grpc_route(
     shadow = traffic.shadow if copies else None
     rule = {
         "matches": [{"headers": [named]}],
-        "filters": [_headers(shadow, traffic.rescue, rescuer), *_copies(shadow, GRPC_PORT)],
-        "backendRefs": _backends(traffic, GRPC_PORT),
+        "filters": [_build_header_filter(shadow, traffic.rescue, rescuer), *_build_mirrors(shadow, GRPC_PORT)],
+        "backendRefs": _build_backends(traffic, GRPC_PORT),
     }
-    return _route("GRPCRoute", model, traffic, gateway, rule)
+    return _build_route("GRPCRoute", model, traffic, gateway, rule)
 
 
-def told(traffic: Traffic) -> str:
+def format_annotation(traffic: Traffic) -> str:
     """Return traffic in the form of the annotation."""
     said = asdict(traffic)
     del said["edited_by"]
     return json.dumps({key: value for key, value in said.items() if value})
 
 
-def read_told(annotations: Mapping[str, str] | None) -> Traffic | None:
+def read_annotation(annotations: Mapping[str, str] | None) -> Traffic | None:
     """Return the traffic in the annotation; None: it is missing, or not in our form.
 
-    >>> read_told({"slipway.dev/traffic": told(Traffic(stable="digits-v1"))})
+    >>> read_annotation({"slipway.dev/traffic": format_annotation(Traffic(stable="digits-v1"))})
     Traffic(stable='digits-v1', canary=None, canary_percent=0, shadow=None, rescue=None, edited_by=None)
     """
     try:
@@ -80,50 +80,50 @@ def read_told(annotations: Mapping[str, str] | None) -> Traffic | None:
         return None
 
 
-def shares(route: Manifest) -> Traffic | None:
+def read_shares(route: Manifest) -> Traffic | None:
     """Return how a route splits requests, regardless of its writer; None: no backend gets any.
 
     Weights and copies are from the live object, roles from the annotation. If the roles do not fit the object, the
     backend with more weight is the stable one.
     """
-    rule = _rule(route)
+    rule = _read_first_rule(route)
     weights = {one["name"]: int(one.get("weight", 1)) for one in rule.get("backendRefs") or []}
     weights = {name: weight for name, weight in weights.items() if weight}
     if not weights:
         return None
-    before = read_told(route["metadata"].get("annotations"))
-    stable, canary = _roles(weights, before)
+    before = read_annotation(route["metadata"].get("annotations"))
+    stable, canary = _find_roles(weights, before)
     percent = round(100 * weights.get(canary, 0) / sum(weights.values())) if canary else 0
     rescue = _told_rescue(rule, before)
     return Traffic(
         stable=stable,
         canary=canary,
         canary_percent=percent,
-        shadow=_shadow(rule),
+        shadow=_find_shadow(rule),
         rescue=rescue if rescue and {rescue.of, rescue.by} == {stable, canary} else None,
-        edited_by=editor(route, "spec", "rules"),
+        edited_by=find_editor(route, "spec", "rules"),
     )
 
 
-def _roles(weights: Mapping[str, int], before: Traffic | None) -> tuple[str, str | None]:
+def _find_roles(weights: Mapping[str, int], before: Traffic | None) -> tuple[str, str | None]:
     if before is not None and set(weights) <= {before.stable, before.canary}:
         return before.stable, before.canary
     stable, *others = sorted(weights, key=lambda name: (-weights[name], name))
     return stable, others[0] if others else None
 
 
-def _shadow(rule: Manifest) -> str | None:
+def _find_shadow(rule: Manifest) -> str | None:
     mirrors = (one["requestMirror"] for one in rule.get("filters") or [] if one["type"] == "RequestMirror")
     return next((str(mirror["backendRef"]["name"]) for mirror in mirrors), None)
 
 
-def _rule(route: Manifest) -> Manifest:
+def _read_first_rule(route: Manifest) -> Manifest:
     rules = route.get("spec", {}).get("rules") or [{}]
     first: Manifest = rules[0]
     return first
 
 
-def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: Manifest) -> Manifest:
+def _build_route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: Manifest) -> Manifest:
     parent = {
         "group": "gateway.networking.k8s.io",
         "kind": "Gateway",
@@ -133,12 +133,16 @@ def _route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, rule: 
     return {
         "apiVersion": GATEWAY_API,
         "kind": kind,
-        "metadata": {"name": model, "labels": model_labels(model), "annotations": {TRAFFIC: told(traffic)}},
+        "metadata": {
+            "name": model,
+            "labels": make_model_labels(model),
+            "annotations": {TRAFFIC: format_annotation(traffic)},
+        },
         "spec": {"parentRefs": [parent], "rules": [rule]},
     }
 
 
-def _headers(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifest:
+def _build_header_filter(shadow: str | None, rescue: Rescue | None, rescuer: str) -> Manifest:
     """Return the filter of headers that only the route may set: those that it does not set are removed."""
     said = {
         headers.COMPARE: "1" if shadow else "",
@@ -164,15 +168,15 @@ def _told_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
     return before.rescue if before and headers.RESCUE in names else None
 
 
-def _copies(shadow: str | None, port: int) -> list[Manifest]:
+def _build_mirrors(shadow: str | None, port: int) -> list[Manifest]:
     if shadow is None:
         return []
-    return [{"type": "RequestMirror", "requestMirror": {"backendRef": _backend(shadow, port)}}]
+    return [{"type": "RequestMirror", "requestMirror": {"backendRef": _build_backend(shadow, port)}}]
 
 
-def _backends(traffic: Traffic, port: int) -> list[Manifest]:
-    return [{**_backend(name, port), "weight": percent} for name, percent in traffic.weights.items() if percent]
+def _build_backends(traffic: Traffic, port: int) -> list[Manifest]:
+    return [{**_build_backend(name, port), "weight": percent} for name, percent in traffic.weights.items() if percent]
 
 
-def _backend(name: str, port: int) -> Manifest:
+def _build_backend(name: str, port: int) -> Manifest:
     return {"group": "", "kind": "Service", "name": name, "port": port}

@@ -11,15 +11,15 @@ from typing import Any
 
 from slipway.adapters.kubernetes.containers import (
     cannot_start,
+    count_restarts,
     last_end,
     memory_limit,
-    restarts,
     why_not_ready,
 )
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
-from slipway.adapters.kubernetes.quantity import number
-from slipway.adapters.kubernetes.readiness import is_ready, staying, unix_seconds
+from slipway.adapters.kubernetes.quantity import parse_quantity
+from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods, unix_seconds
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import IN_FLIGHT, Load, Scale
 
@@ -39,47 +39,51 @@ class Seen:
     autoscaler: Manifest | None
 
 
-def assess(seen: Seen, now: float) -> RevisionState:
+def assess_revision(seen: Seen, now: float) -> RevisionState:
     """Return a revision's state; `now` is the API server's time, Unix seconds."""
-    pods = _current(seen)
-    health, detail = _health(seen, pods, now)
+    pods = _select_current_pods(seen)
+    health, detail = _find_health(seen, pods, now)
     return RevisionState(
         name=seen.deployment["metadata"]["name"],
         health=health,
         detail=detail,
-        restarts=sum(map(restarts, pods)),
-        scale=_scale(seen.autoscaler, pods),
+        restarts=sum(map(count_restarts, pods)),
+        scale=_read_scale(seen.autoscaler, pods),
     )
 
 
-def _health(seen: Seen, pods: Sequence[Manifest], now: float) -> tuple[Health, str]:
+def _find_health(seen: Seen, pods: Sequence[Manifest], now: float) -> tuple[Health, str]:
     ready = sum(map(is_ready, pods))
-    broken = _broken(pods, now)
+    broken = _describe_fault(pods, now)
     if broken:
         return Health.FAILED, broken
     if ready:
-        return Health.READY, "; ".join(filter(None, (_missing(seen, pods, ready), _blind(seen.autoscaler, now))))
-    stuck = next(filter(None, map(cannot_start, pods)), "") or _refused(seen.deployment)
+        return Health.READY, "; ".join(
+            filter(
+                None, (_describe_missing_replicas(seen, pods, ready), _describe_blind_autoscaler(seen.autoscaler, now))
+            )
+        )
+    stuck = next(filter(None, map(cannot_start, pods)), "") or _describe_refusal(seen.deployment)
     if stuck:
         return Health.FAILED, stuck
     health = Health.UNREADY if _was_ready(seen.deployment) else Health.STARTING
-    return health, _waits(seen, pods)
+    return health, _describe_waiting(seen, pods)
 
 
-def _broken(pods: Iterable[Manifest], now: float) -> str:
+def _describe_fault(pods: Iterable[Manifest], now: float) -> str:
     """Describe the model's recent fault in any replica, ready or not; empty: none."""
     for pod in pods:
         ended = last_end(pod)
         if ended is None or now - ended.at > LATELY_SECONDS:
             continue
         if ended.out_of_memory or (ended.times >= OFTEN and ended.code):
-            return ended.words(memory_limit(pod))
+            return ended.describe_end(memory_limit(pod))
     return ""
 
 
-def _refused(deployment: Manifest) -> str:
+def _describe_refusal(deployment: Manifest) -> str:
     """Describe why no pod can be created, or that none became ready in time; empty: neither."""
-    conditions = _conditions(deployment)
+    conditions = _index_conditions(deployment)
     failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
     if failure.get("status") == "True":
         return f"the cluster refuses its pods: {failure.get('message', '')}"
@@ -89,52 +93,58 @@ def _refused(deployment: Manifest) -> str:
     return ""
 
 
-def _waits(seen: Seen, pods: Sequence[Manifest]) -> str:
-    if not _wanted(seen.deployment):
-        return "someone scaled it to 0 replicas"
+def _describe_waiting(seen: Seen, pods: Sequence[Manifest]) -> str:
+    if not _read_wanted_replicas(seen.deployment):
+        return "somebody scaled it to 0 replicas"
     return why_not_ready(pods[0]) if pods else "its pods are not there yet"
 
 
-def _missing(seen: Seen, pods: Sequence[Manifest], ready: int) -> str:
-    wanted = _wanted(seen.deployment)
+def _describe_missing_replicas(seen: Seen, pods: Sequence[Manifest], ready: int) -> str:
+    wanted = _read_wanted_replicas(seen.deployment)
     if ready >= wanted:
         return ""
     waiting = next((pod for pod in pods if not is_ready(pod)), None)
-    because = why_not_ready(waiting) if waiting else _refused(seen.deployment) or "the others are not there yet"
+    because = (
+        why_not_ready(waiting) if waiting else _describe_refusal(seen.deployment) or "the others are not there yet"
+    )
     return f"{ready} of {wanted} replicas ready: {because}"
 
 
-def _blind(autoscaler: Manifest | None, now: float) -> str:
+def _describe_blind_autoscaler(autoscaler: Manifest | None, now: float) -> str:
     if autoscaler is None:
         return "its autoscaler is gone: start it again, or its replicas stay as many as they are"
-    active = _conditions(autoscaler).get("ScalingActive", {})
+    active = _index_conditions(autoscaler).get("ScalingActive", {})
     unread = active.get("status") == "False" and active.get("reason") != "ScalingDisabled"
     if not unread or now - unix_seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
         return ""
     return f"its autoscaler can't read its signals ({active.get('reason', '')}): {active.get('message', '')}"
 
 
-def _current(seen: Seen) -> list[Manifest]:
+def _select_current_pods(seen: Seen) -> list[Manifest]:
     """Return the pods that count: those of the Deployment's current template, in a stable order."""
-    package = _package(seen.deployment["spec"]["template"])
-    pods = [pod for pod in staying(seen.pods, seen.deployment["metadata"]["name"]) if _package(pod) == package]
+    package = _read_package(seen.deployment["spec"]["template"])
+    pods = [
+        pod
+        for pod in select_staying_pods(seen.pods, seen.deployment["metadata"]["name"])
+        if _read_package(pod) == package
+    ]
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-def _package(labelled: Manifest) -> str:
+def _read_package(labelled: Manifest) -> str:
     return str((labelled["metadata"].get("annotations") or {}).get(PACKAGE, ""))
 
 
 def _was_ready(deployment: Manifest) -> bool:
     # the Deployment keeps this reason from its first complete rollout on, also when its pods fail later
-    return _conditions(deployment).get("Progressing", {}).get("reason") == "NewReplicaSetAvailable"
+    return _index_conditions(deployment).get("Progressing", {}).get("reason") == "NewReplicaSetAvailable"
 
 
-def _wanted(deployment: Manifest) -> int:
+def _read_wanted_replicas(deployment: Manifest) -> int:
     return int(deployment["spec"].get("replicas", 1))
 
 
-def _scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | None:
+def _read_scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | None:
     """Return the replicas and their load; None if they can't be changed: no autoscaler, or fixed counts."""
     noted = (autoscaler or {}).get("metadata", {}).get("annotations") or {}
     if autoscaler is None or FIXED in noted:
@@ -146,39 +156,39 @@ def _scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | Non
         floor=floor,
         minimum=int(noted.get(MINIMUM, floor)),
         maximum=int(noted.get(MAXIMUM, spec["maxReplicas"])),
-        loads=_loads(autoscaler),
+        loads=_read_loads(autoscaler),
     )
 
 
-def _loads(autoscaler: Manifest) -> tuple[Load, ...]:
+def _read_loads(autoscaler: Manifest) -> tuple[Load, ...]:
     """Return the autoscaler's measurements; nothing if it can't read now: then its values are old."""
-    if _conditions(autoscaler).get("ScalingActive", {}).get("status") != "True":
+    if _index_conditions(autoscaler).get("ScalingActive", {}).get("status") != "True":
         return ()
-    current = {_signal(one): one for one in autoscaler.get("status", {}).get("currentMetrics") or [] if one}
+    current = {_name_signal(one): one for one in autoscaler.get("status", {}).get("currentMetrics") or [] if one}
     loads = []
     for metric in autoscaler["spec"].get("metrics") or []:
-        measured = current.get(_signal(metric))
+        measured = current.get(_name_signal(metric))
         if measured is not None:
-            loads.append(_load(metric, measured))
+            loads.append(_read_load(metric, measured))
     return tuple(loads)
 
 
-def _signal(metric: Manifest) -> str:
+def _name_signal(metric: Manifest) -> str:
     if metric["type"] == "Pods":
         return IN_FLIGHT
     return str(metric.get("resource", {}).get("name", metric["type"]))
 
 
-def _load(metric: Manifest, measured: Manifest) -> Load:
+def _read_load(metric: Manifest, measured: Manifest) -> Load:
     if metric["type"] == "Pods":
         target, average = metric["pods"]["target"]["averageValue"], measured["pods"]["current"]["averageValue"]
-        return Load(signal=_signal(metric), average=number(average), target=number(target))
+        return Load(signal=_name_signal(metric), average=parse_quantity(average), target=parse_quantity(target))
     target, average = (
         metric["resource"]["target"]["averageUtilization"],
         measured["resource"]["current"]["averageUtilization"],
     )
-    return Load(signal=_signal(metric), average=float(average), target=float(target))
+    return Load(signal=_name_signal(metric), average=float(average), target=float(target))
 
 
-def _conditions(live: Manifest) -> dict[str, dict[str, Any]]:
+def _index_conditions(live: Manifest) -> dict[str, dict[str, Any]]:
     return {one["type"]: one for one in live.get("status", {}).get("conditions") or []}

@@ -3,7 +3,7 @@
 import json
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MODEL, model_labels
+from slipway.adapters.kubernetes.names import MODEL, make_model_labels
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.stored.formats import STATUS
 from slipway.errors import PermanentError
@@ -22,14 +22,14 @@ def object_name(model: str) -> str:
     return f"slipway-{model}"
 
 
-def empty(model: str) -> Manifest:
+def build_empty_status(model: str) -> Manifest:
     """Return the ConfigMap of a model that has no status yet."""
-    labels = {**model_labels(model), "app.kubernetes.io/component": "rollout"}
+    labels = {**make_model_labels(model), "app.kubernetes.io/component": "rollout"}
     metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
 
 
-def fence(live: Manifest | None) -> int:
+def read_fence(live: Manifest | None) -> int:
     """Return the newest token recorded on the status; 0: none."""
     annotations = (live or {}).get("metadata", {}).get("annotations") or {}
     return int(annotations.get(FENCE, "0").partition("/")[0])
@@ -37,16 +37,16 @@ def fence(live: Manifest | None) -> int:
 
 def is_fenced_by(live: Manifest, lease: Lease) -> bool:
     """Return whether a lease is the newest one recorded on the status."""
-    return (live["metadata"].get("annotations") or {}).get(FENCE) == _fence(lease)
+    return (live["metadata"].get("annotations") or {}).get(FENCE) == _format_fence(lease)
 
 
-def fenced(live: Manifest, lease: Lease) -> Manifest:
+def add_fence(live: Manifest, lease: Lease) -> Manifest:
     """Return the ConfigMap as one that refuses leases older than this one."""
-    annotations = {**(live["metadata"].get("annotations") or {}), FENCE: _fence(lease)}
+    annotations = {**(live["metadata"].get("annotations") or {}), FENCE: _format_fence(lease)}
     return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
 
 
-def written(live: Manifest, status: RolloutStatus) -> Manifest:
+def write_status(live: Manifest, status: RolloutStatus) -> Manifest:
     """Return the ConfigMap with this status; labels and keys of other writers are kept."""
     document = json.dumps(STATUS.dump(status), separators=(",", ":"))
     if len(document.encode()) > LARGEST_BYTES:
@@ -67,7 +67,7 @@ def written(live: Manifest, status: RolloutStatus) -> Manifest:
     return {**live, "metadata": metadata, "data": {**(live.get("data") or {}), **readable, DOCUMENT: document}}
 
 
-def read(live: Manifest | None) -> RolloutStatus | None:
+def read_status(live: Manifest | None) -> RolloutStatus | None:
     """Return the status that a ConfigMap holds; None: none yet."""
     document = ((live or {}).get("data") or {}).get(DOCUMENT)
     if live is None or document is None:
@@ -83,7 +83,7 @@ def read(live: Manifest | None) -> RolloutStatus | None:
         ) from error
 
 
-def _fence(lease: Lease) -> str:
+def _format_fence(lease: Lease) -> str:
     return f"{lease.token}/{lease.holder}"
 
 

@@ -10,15 +10,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol
 
-from slipway.adapters.kubernetes.autoscaling import CUSTOM_METRICS, Bounds, Signals, autoscaler, signals
+from slipway.adapters.kubernetes.autoscaling import CUSTOM_METRICS, Bounds, Signals, build_autoscaler, choose_signals
 from slipway.adapters.kubernetes.cluster import Applied, Cluster, is_ours
 from slipway.adapters.kubernetes.gateway import GatewayRouter, find_gateway
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.manifests import deployment, disruption_budget, network_policy, owned, service
-from slipway.adapters.kubernetes.names import MODEL, PACKAGE, REVISION, WHOLE, of_model
-from slipway.adapters.kubernetes.readiness import ready_since, staying
+from slipway.adapters.kubernetes.manifests import (
+    add_owner,
+    build_deployment,
+    build_disruption_budget,
+    build_network_policy,
+    build_service,
+)
+from slipway.adapters.kubernetes.names import APPLY_COMPLETE, MODEL, PACKAGE, REVISION, select_model
+from slipway.adapters.kubernetes.readiness import ready_since, select_staying_pods
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
-from slipway.adapters.kubernetes.signals import Seen, assess
+from slipway.adapters.kubernetes.signals import Seen, assess_revision
 from slipway.domain.rollout.revision import Revision, RevisionState, Traffic
 from slipway.domain.spec.serving import ReplicasSpec, ServingSpec, adapt_to_kubernetes
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
@@ -60,7 +66,7 @@ class _Undo:
             self.made.append((manifest["kind"], manifest["metadata"]["name"]))
         return applied
 
-    def undo(self) -> None:
+    def delete_created(self) -> None:
         for kind, name in reversed(self.made):
             self.cluster.delete(kind, name)
 
@@ -78,19 +84,23 @@ class KubernetesTarget:
         Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. Objects created
         before a refusal (by a quota, by a policy) are deleted again.
         """
-        wanted = deployment(revision, routed=self.abilities(revision.model, revision.serving).rescues)
+        wanted = build_deployment(revision, routed=self.abilities(revision.model, revision.serving).rescues)
         before = self._cluster.get("Deployment", revision.name)
         if before is not None:
             self._refuse_another_package(revision, before)
         undo = _Undo(cluster=self._cluster)
         try:
-            undo.apply(network_policy(revision.model))
+            undo.apply(build_network_policy(revision.model))
             live = undo.apply(wanted).live
-            for manifest in (service(revision), disruption_budget(revision), self._autoscaler(revision)):
-                undo.apply(owned(manifest, live))
-            self._cluster.apply(_whole(wanted))
+            for manifest in (
+                build_service(revision),
+                build_disruption_budget(revision),
+                self._build_autoscaler(revision),
+            ):
+                undo.apply(add_owner(manifest, live))
+            self._cluster.apply(_mark_complete(wanted))
         except SlipwayError:
-            undo.undo()
+            undo.delete_created()
             raise
 
     def stop(self, model: str, name: str) -> None:
@@ -105,20 +115,20 @@ class KubernetesTarget:
     def observe(self, model: str) -> dict[str, RevisionState]:
         """Return the observed state of a model, with three calls in all; interrupted starts are left out."""
         kinds = ("Deployment", "Pod", AUTOSCALER)
-        deployments, pods, scalers = (self._cluster.list(kind, of_model(model)) for kind in kinds)
+        deployments, pods, scalers = (self._cluster.list(kind, select_model(model)) for kind in kinds)
         by_name = {one["metadata"]["name"]: one for one in scalers}
         now = self._cluster.now()
         found = {}
         for one in deployments:
-            if WHOLE not in (one["metadata"].get("annotations") or {}):
+            if APPLY_COMPLETE not in (one["metadata"].get("annotations") or {}):
                 continue
             name = one["metadata"]["name"]
-            found[name] = assess(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
+            found[name] = assess_revision(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
         return found
 
     def route(self, model: str, traffic: Traffic) -> None:
         """Split live requests in this way; see the port. Raises NotFound for a revision that was not started."""
-        known = [one["metadata"]["name"] for one in self._cluster.list("Deployment", of_model(model))]
+        known = [one["metadata"]["name"] for one in self._cluster.list("Deployment", select_model(model))]
         for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
             if name not in known:
                 raise NotFound(
@@ -146,14 +156,14 @@ class KubernetesTarget:
     def remove(self, model: str) -> None:
         """Delete everything of a model, by its label, both routes first."""
         for kind in ("HTTPRoute", "GRPCRoute", "Service"):
-            self._remove(kind, model)
-        for live in self._cluster.list("Deployment", of_model(model)):
+            self._remove_object(kind, model)
+        for live in self._cluster.list("Deployment", select_model(model)):
             self._cluster.delete("Deployment", live["metadata"]["name"])
-        self._remove("NetworkPolicy", model)
+        self._remove_object("NetworkPolicy", model)
 
-    def signals(self, replicas: ReplicasSpec) -> Signals:
+    def choose_signals(self, replicas: ReplicasSpec) -> Signals:
         """Return the autoscalers' signals here, with the reason."""
-        return signals(replicas, custom_metrics=self._custom_metrics)
+        return choose_signals(replicas, custom_metrics=self._custom_metrics)
 
     @cached_property
     def router(self) -> RoutingMethod:
@@ -174,31 +184,33 @@ class KubernetesTarget:
 
     @cached_property
     def _custom_metrics(self) -> bool:
-        return self._cluster.raw(CUSTOM_METRICS) is not None
+        return self._cluster.read_raw_path(CUSTOM_METRICS) is not None
 
-    def _remove(self, kind: str, model: str) -> None:
+    def _remove_object(self, kind: str, model: str) -> None:
         """Delete what the model has once; objects that only share its name are kept."""
         live = self._cluster.get(kind, model)
         labels = (live or {}).get("metadata", {}).get("labels") or {}
         if live is not None and is_ours(live) and labels.get(MODEL) == model and REVISION not in labels:
             self._cluster.delete(kind, model)
 
-    def _autoscaler(self, revision: Revision) -> Manifest:
+    def _build_autoscaler(self, revision: Revision) -> Manifest:
         """Return the autoscaler with its current bounds: a second start does not remove replicas."""
         replicas = adapt_to_kubernetes(revision.serving).replicas
         live = self._cluster.get(AUTOSCALER, revision.name)
         spec = (live or {}).get("spec", {})
         floor, ceiling = spec.get("minReplicas", replicas.minimum), spec.get("maxReplicas", replicas.maximum)
-        return autoscaler(revision, self.signals(replicas), Bounds(floor=floor, ceiling=ceiling))
+        return build_autoscaler(revision, self.choose_signals(replicas), Bounds(floor=floor, ceiling=ceiling))
 
     def _let_routers_hear(self, model: str, names: Collection[str]) -> None:
         """Wait until the first ready pods have been ready long enough: pods unknown to a router give 503.
 
         A revision without a ready pod is not waited for: the caller decided to route to it.
         """
-        pods = self._cluster.list("Pod", of_model(model))
+        pods = self._cluster.list("Pod", select_model(model))
         since = [
-            min(ready) for name in names if (ready := [at for pod in staying(pods, name) if (at := ready_since(pod))])
+            min(ready)
+            for name in names
+            if (ready := [at for pod in select_staying_pods(pods, name) if (at := ready_since(pod))])
         ]
         time.sleep(max(0.0, max(since, default=0.0) + HEARD_SECONDS - self._cluster.now()))
 
@@ -229,7 +241,10 @@ class KubernetesTarget:
             self.router.route(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
 
 
-def _whole(manifest: Manifest) -> Manifest:
+def _mark_complete(manifest: Manifest) -> Manifest:
     """Return a Deployment with the annotation that its other objects are complete."""
     metadata = manifest["metadata"]
-    return {**manifest, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), WHOLE: "true"}}}
+    return {
+        **manifest,
+        "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), APPLY_COMPLETE: "true"}},
+    }

@@ -55,58 +55,60 @@ def rescue_cluster(of: str, by: str) -> str:
     return f"{of}{RESCUE}{by}"
 
 
-def live(revision: str) -> str:
+def match_live_clusters(revision: str) -> str:
     """Return a pattern for the clusters of a revision's share of live requests.
 
-    >>> bool(re.fullmatch(live("a-v2"), "a-v2+a-v1@grpc")), bool(re.fullmatch(live("a-v2"), "a-v2-shadow"))
+    >>> pattern = match_live_clusters("a-v2")
+    >>> bool(re.fullmatch(pattern, "a-v2+a-v1@grpc")), bool(re.fullmatch(pattern, "a-v2-shadow"))
     (True, False)
     """
     return rf"{re.escape(revision)}(?:\{RESCUE}[a-z0-9-]+)?(?:{GRPC})?"
 
 
-def working(revision: str) -> str:
+def match_all_clusters(revision: str) -> str:
     """Return a pattern for all clusters whose requests a revision may process: live, copied, another revision's.
 
-    >>> bool(re.fullmatch(working("a-v1"), "a-v2+a-v1")), bool(re.fullmatch(working("a-v1"), "a-v1-shadow@grpc"))
+    >>> pattern = match_all_clusters("a-v1")
+    >>> bool(re.fullmatch(pattern, "a-v2+a-v1")), bool(re.fullmatch(pattern, "a-v1-shadow@grpc"))
     (True, True)
     """
     one, other = re.escape(revision), "[a-z0-9-]+"
     return rf"(?:{one}(?:{SHADOW}|\{RESCUE}{other})?|{other}\{RESCUE}{one})(?:{GRPC})?"
 
 
-def clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> list[Json]:
+def build_clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> list[Json]:
     """Return all clusters of revisions, by their ports, and of their rescues."""
-    made = [cluster for name, port in sorted(ports.items()) for cluster in _of_revision(name, port, host)]
+    made = [cluster for name, port in sorted(ports.items()) for cluster in _build_revision_clusters(name, port, host)]
     for rescue in sorted(rescues, key=lambda one: (one.of, one.by)):
         if rescue.of in ports and rescue.by in ports:
-            made += _of_rescue(rescue, ports[rescue.of], ports[rescue.by], host)
+            made += _build_rescue_clusters(rescue, ports[rescue.of], ports[rescue.by], host)
     return made
 
 
-def _of_revision(name: str, ports: Ports, host: str) -> Iterator[Json]:
+def _build_revision_clusters(name: str, ports: Ports, host: str) -> Iterator[Json]:
     for cluster in (name, shadow_cluster(name)):
-        yield _cluster(cluster, [_endpoint(host, ports.http, name)])
+        yield _build_cluster(cluster, [_build_endpoint(host, ports.http, name)])
         if ports.grpc is not None:
-            yield _http2(_cluster(f"{cluster}{GRPC}", [_endpoint(host, ports.grpc, name)]))
+            yield _enable_http2(_build_cluster(f"{cluster}{GRPC}", [_build_endpoint(host, ports.grpc, name)]))
     if ports.grpc is not None:
-        yield _http2(_cluster(f"{name}{HEALTH}{GRPC}", [_endpoint(host, ports.grpc, name)]))
+        yield _enable_http2(_build_cluster(f"{name}{HEALTH}{GRPC}", [_build_endpoint(host, ports.grpc, name)]))
 
 
-def _of_rescue(rescue: Rescue, of: Ports, by: Ports, host: str) -> Iterator[Json]:
+def _build_rescue_clusters(rescue: Rescue, of: Ports, by: Ports, host: str) -> Iterator[Json]:
     name, more = rescue_cluster(rescue.of, rescue.by), {"rescues": rescue.of}
-    ends = [_endpoint(host, of.http, rescue.of), _endpoint(host, by.http, rescue.by, more)]
-    yield _cluster(name, ends, rescue.at_once)
+    ends = [_build_endpoint(host, of.http, rescue.of), _build_endpoint(host, by.http, rescue.by, more)]
+    yield _build_cluster(name, ends, rescue.at_once)
     if of.grpc is not None and by.grpc is not None:
-        ends = [_endpoint(host, of.grpc, rescue.of), _endpoint(host, by.grpc, rescue.by, more)]
-        yield _http2(_cluster(f"{name}{GRPC}", ends, rescue.at_once))
+        ends = [_build_endpoint(host, of.grpc, rescue.of), _build_endpoint(host, by.grpc, rescue.by, more)]
+        yield _enable_http2(_build_cluster(f"{name}{GRPC}", ends, rescue.at_once))
 
 
-def _endpoint(host: str, port: int, revision: str, more: Mapping[str, str] | None = None) -> Json:
+def _build_endpoint(host: str, port: int, revision: str, more: Mapping[str, str] | None = None) -> Json:
     at = {"address": {"socket_address": {"address": host, "port_value": port}}, "hostname": revision}
     return {"endpoint": at, **({"metadata": {"filter_metadata": {"slipway": dict(more)}}} if more else {})}
 
 
-def _cluster(name: str, endpoints: list[Json], most_retries: int = MOST_RETRIES) -> Json:
+def _build_cluster(name: str, endpoints: list[Json], most_retries: int = MOST_RETRIES) -> Json:
     """Return a cluster over HTTP/1.1; endpoints are tried in their order."""
     each = [{"priority": number, "lb_endpoints": [one]} for number, one in enumerate(endpoints)]
     # the service itself answers 429 when it is overloaded; Envoy must not refuse before it
@@ -128,7 +130,7 @@ def _cluster(name: str, endpoints: list[Json], most_retries: int = MOST_RETRIES)
     }
 
 
-def _http2(cluster: Json) -> Json:
+def _enable_http2(cluster: Json) -> Json:
     # prior knowledge: no upgrade, no TLS
     cluster["typed_extension_protocol_options"][_HTTP_OPTIONS]["explicit_http_config"] = {"http2_protocol_options": {}}
     return cluster

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.adapters.local.clusters import GRPC, RESCUE, live
+from slipway.adapters.local.clusters import GRPC, RESCUE, match_live_clusters
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway_interface.headers import REVISION
@@ -44,7 +44,7 @@ DEADLINE_EXCEEDED = "4"
 """Of gRPC; Envoy sends it a moment before the client's own deadline."""
 
 
-def logger(prefix: str) -> Json:
+def build_access_logger(prefix: str) -> Json:
     """Return the access logger that counts under a prefix."""
     tags = [{"name": name, "value_format": value} for name, value in _TAGS.items()]
     counter = {"stat": {"name": "requests", "tags": tags}, "value_fixed": 1}
@@ -52,9 +52,9 @@ def logger(prefix: str) -> Json:
     return {"name": "envoy.access_loggers.stats", "typed_config": config}
 
 
-def pattern(revisions: Iterable[str]) -> str:
+def match_statistics(revisions: Iterable[str]) -> str:
     """Return a pattern for the statistics of requests that were routed to these revisions."""
-    return rf"({ASKED}|{TRIED})\.requests\.cluster\.({'|'.join(map(live, revisions))})\.host\..*"
+    return rf"({ASKED}|{TRIED})\.requests\.cluster\.({'|'.join(map(match_live_clusters, revisions))})\.host\..*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def add_up(seen: Mapping[str, int]) -> dict[str, Counters]:
     for name, count in seen.items():
         each = read_name(name)
         if each and each.counts and each.answered:
-            totals[each.revision] = totals.get(each.revision, ZERO) + _counters(each.kind, count)
+            totals[each.revision] = totals.get(each.revision, ZERO) + _make_counters(each.kind, count)
     return totals
 
 
@@ -142,7 +142,7 @@ def revisions_in(seen: Iterable[str]) -> set[str]:
     return {each.revision for each in map(read_name, seen) if each}
 
 
-def _counters(kind: AnswerKind, count: int) -> Counters:
+def _make_counters(kind: AnswerKind, count: int) -> Counters:
     of = {kind: count}
     return Counters(
         requests=count,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.adapters.local.clusters import Ports
-from slipway.adapters.local.clusters import clusters as all_clusters
-from slipway.adapters.local.counting import ASKED, TRIED, logger
-from slipway.adapters.local.routing import grpc_routes, model_routes, refusal
+from slipway.adapters.local.clusters import build_clusters as all_clusters
+from slipway.adapters.local.counting import ASKED, TRIED, build_access_logger
+from slipway.adapters.local.routing import build_model_routes, build_refusal, grpc_routes
 from slipway.domain.rollout.revision import Rescue, Traffic
 
 Json = dict[str, Any]
@@ -31,46 +31,52 @@ _ROUTER = f"{_API}.extensions.filters.http.router.v3.Router"
 _REQUEST_ID = f"{_API}.extensions.request_id.uuid.v3.UuidRequestIdConfig"
 
 
-def bootstrap(folder: Path, host: str, front_door_port: int, admin_port: int) -> Json:
+def build_bootstrap(folder: Path, host: str, front_door_port: int, admin_port: int) -> Json:
     """Return Envoy's start configuration; clusters and routes are watched under `folder`."""
     return {
         "node": {"id": "slipway", "cluster": "slipway"},
-        "admin": {"address": _address(host, admin_port)},
+        "admin": {"address": _build_address(host, admin_port)},
         "stats_flush_interval": FLUSH_INTERVAL,
-        "dynamic_resources": {"cds_config": _watched(folder, "clusters.json")},
-        "static_resources": {"listeners": [_listener(folder, host, front_door_port)]},
+        "dynamic_resources": {"cds_config": _watch_file(folder, "clusters.json")},
+        "static_resources": {"listeners": [_build_listener(folder, host, front_door_port)]},
     }
 
 
-def clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> Json:
+def build_cluster_document(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: str) -> Json:
     """Return the discovery document of clusters."""
-    return _versioned(all_clusters(ports, rescues, host))
+    return _add_version(all_clusters(ports, rescues, host))
 
 
-def routes(
+def build_route_document(
     traffic: Mapping[str, Traffic], over_grpc: Collection[str] = (), timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
 ) -> Json:
     """Return the discovery document of routes: of all models, and a 404 for requests that name none.
 
     `over_grpc` are the revisions that can be called over gRPC.
     """
-    asked = {model: one for model, one in traffic.items() if all(name in over_grpc for name in _named(one))}
-    by_path = [route for model in sorted(traffic) for route in model_routes(model, traffic[model], timeout_seconds)]
-    nobody = refusal({"prefix": "/"}, f"no model at this path; models here: {', '.join(sorted(traffic)) or 'none'}")
+    asked = {
+        model: one for model, one in traffic.items() if all(name in over_grpc for name in _list_named_revisions(one))
+    }
+    by_path = [
+        route for model in sorted(traffic) for route in build_model_routes(model, traffic[model], timeout_seconds)
+    ]
+    nobody = build_refusal(
+        {"prefix": "/"}, f"no model at this path; models here: {', '.join(sorted(traffic)) or 'none'}"
+    )
     host = {
         "name": "models",
         "domains": ["*"],
         "routes": [*by_path, *grpc_routes(asked, timeout_seconds), nobody],  # no method's path begins with a model
     }
     resource = {"@type": f"{_API}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
-    return _versioned([resource])
+    return _add_version([resource])
 
 
-def shared(document: Json) -> dict[str, Traffic]:
+def read_traffic(document: Json) -> dict[str, Traffic]:
     """Read the traffic back from a discovery document of routes.
 
     >>> traffic = {"digits": Traffic(stable="digits-v1", shadow="digits-v2")}
-    >>> shared(routes(traffic)) == traffic
+    >>> read_traffic(build_route_document(traffic)) == traffic
     True
     """
     found = {}
@@ -81,21 +87,24 @@ def shared(document: Json) -> dict[str, Traffic]:
     return found
 
 
-def _named(traffic: Traffic) -> set[str]:
+def _list_named_revisions(traffic: Traffic) -> set[str]:
     """Return the revisions that get requests, copies, or rescued requests."""
     asked = {name for name, percent in traffic.weights.items() if percent}
     return asked | set(filter(None, (traffic.shadow, traffic.rescue.by if traffic.rescue else None)))
 
 
-def _listener(folder: Path, host: str, port: int) -> Json:
+def _build_listener(folder: Path, host: str, port: int) -> Json:
     manager = {
         "@type": _MANAGER,
         "stat_prefix": ROUTES,
         "codec_type": "AUTO",
-        "rds": {"route_config_name": ROUTES, "config_source": _watched(folder, "routes.json")},
-        "access_log": [logger(ASKED)],
+        "rds": {"route_config_name": ROUTES, "config_source": _watch_file(folder, "routes.json")},
+        "access_log": [build_access_logger(ASKED)],
         "http_filters": [
-            {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER, "upstream_log": [logger(TRIED)]}}
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": _ROUTER, "upstream_log": [build_access_logger(TRIED)]},
+            }
         ],
         # the internal pages of a service must not be reached by another form of their path
         "normalize_path": True,
@@ -108,18 +117,18 @@ def _listener(folder: Path, host: str, port: int) -> Json:
         "request_id_extension": {"typed_config": {"@type": _REQUEST_ID, "pack_trace_reason": False}},
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    return {"name": ROUTES, "address": _address(host, port), "filter_chains": [chain]}
+    return {"name": ROUTES, "address": _build_address(host, port), "filter_chains": [chain]}
 
 
-def _address(host: str, port: int) -> Json:
+def _build_address(host: str, port: int) -> Json:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def _watched(folder: Path, name: str) -> Json:
+def _watch_file(folder: Path, name: str) -> Json:
     source = {"path": str(folder / name), "watched_directory": {"path": str(folder)}}
     return {"resource_api_version": "V3", "path_config_source": source}
 
 
-def _versioned(resources: list[Json]) -> Json:
+def _add_version(resources: list[Json]) -> Json:
     digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()
     return {"version_info": digest[:16], "resources": resources}

@@ -4,7 +4,7 @@ from slipway.adapters.local import loopback
 from slipway.adapters.local.processes import memory_mebibytes
 from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.records import Record
-from slipway.adapters.local.supervisor import Supervisor
+from slipway.adapters.local.supervisor import ProcessSupervisor
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway_interface.pages import READY
 
@@ -14,7 +14,9 @@ MANY_STARTS = 4
 supervisor."""
 
 
-def assess(record: Record, seen: ProgramState | None, host: str, supervisor: Supervisor) -> RevisionState:
+def assess_revision(
+    record: Record, seen: ProgramState | None, host: str, supervisor: ProcessSupervisor
+) -> RevisionState:
     """Return a revision's state: memory first, then readiness, then the state of its process."""
     name, limit = record.revision.name, record.revision.memory_limit_mebibytes
     if seen is None or seen.phase is ProgramPhase.STOPPED:
@@ -23,20 +25,20 @@ def assess(record: Record, seen: ProgramState | None, host: str, supervisor: Sup
     health, detail = Health.READY, ""
     if limit is not None and memory is not None and memory > limit:
         health, detail = Health.FAILED, f"uses {memory:.0f} MiB, allowed {limit}"
-    elif not (seen.alive and _answers(host, record.port)):
-        health, detail = _not_ready(record, seen, supervisor.last_end(name))
+    elif not (seen.alive and _is_answering(host, record.port)):
+        health, detail = _describe_not_ready(record, seen, supervisor.last_end(name))
     restarts = max(0, seen.starts - 1)
     return RevisionState(name=name, health=health, detail=detail, restarts=restarts, memory_mebibytes=memory)
 
 
-def _answers(host: str, port: int) -> bool:
+def _is_answering(host: str, port: int) -> bool:
     try:
         return loopback.get(host, port, READY, timeout_seconds=PROBE_SECONDS)[0] == 200  # noqa: PLR2004 - HTTP's OK
     except loopback.NoAnswer:
         return False
 
 
-def _not_ready(record: Record, seen: ProgramState, ended: str) -> tuple[Health, str]:
+def _describe_not_ready(record: Record, seen: ProgramState, ended: str) -> tuple[Health, str]:
     looping = seen.starts >= MANY_STARTS or (seen.phase is ProgramPhase.BACKOFF and seen.starts > 1)
     if seen.phase is ProgramPhase.FATAL or looping:
         health = Health.FAILED
@@ -45,9 +47,9 @@ def _not_ready(record: Record, seen: ProgramState, ended: str) -> tuple[Health, 
     ends = seen.starts - (1 if seen.alive else 0)
     said = f"; last line: {seen.last_line()}" if seen.last_line() else ""
     if ends:
-        return health, f"ended with {ended or 'an unknown status'}, {_times(ends)}{said}"
+        return health, f"ended with {ended or 'an unknown status'}, {_format_times(ends)}{said}"
     return health, f"not ready yet{said}" if health is Health.STARTING else f"does not answer {READY}{said}"
 
 
-def _times(count: int) -> str:
+def _format_times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")

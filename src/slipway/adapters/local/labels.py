@@ -42,10 +42,10 @@ class LocalLabels:
 
     def record(self, model: str, labels: Iterable[Label]) -> Recorded:
         """Record a batch, whole or not at all; see the port."""
-        with self._writing() as database:
+        with self._open_for_writing() as database:
             requests, errors, duplicates = Counter[str](), Counter[str](), 0
             for label in labels:
-                _require(label, model)
+                _require_model(label, model)
                 row = (model, label.request_id, label.revision, label.wrong)
                 added = database.execute(_ADD, row).rowcount
                 requests[label.revision] += added
@@ -58,7 +58,7 @@ class LocalLabels:
     def counts(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return how many answers have a label, and how many were wrong; see the port."""
         try:
-            seen = self._totals(model)
+            seen = self._read_totals(model)
         except (sqlite3.Error, OSError) as error:
             raise MetricsUnavailable(
                 f"labels of {model}",
@@ -68,7 +68,7 @@ class LocalLabels:
             ) from error
         return {revision: seen.get(revision, ZERO) for revision in revisions}
 
-    def _totals(self, model: str) -> dict[str, Counters]:
+    def _read_totals(self, model: str) -> dict[str, Counters]:
         if not self._path.exists():
             return {}
         # not read-only: the first access after a crash rolls back the unfinished transaction
@@ -80,12 +80,12 @@ class LocalLabels:
         return {revision: Counters(requests=requests, errors=errors) for revision, requests, errors in rows}
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _open_for_writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the database in a transaction: committed if the block succeeds, else rolled back."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._not_written(error) from error
+            raise self._make_not_written_error(error) from error
         try:
             with closing(sqlite3.connect(self._path, timeout=self._busy_seconds, isolation_level=None)) as database:
                 database.execute("BEGIN IMMEDIATE")
@@ -96,13 +96,13 @@ class LocalLabels:
                         database.execute(table)
                     yield database
         except sqlite3.Error as error:
-            raise self._not_written(error) from error
+            raise self._make_not_written_error(error) from error
 
     def _require_known(self, database: sqlite3.Connection) -> None:
         (number,) = database.execute("PRAGMA user_version").fetchone()
         require_known("file of labels", number, FORMAT, f"labels file {self._path}")
 
-    def _not_written(self, error: Exception) -> MetricsUnavailable | PermanentError:
+    def _make_not_written_error(self, error: Exception) -> MetricsUnavailable | PermanentError:
         if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
             return MetricsUnavailable(
                 f"labels file {self._path}",
@@ -118,7 +118,7 @@ class LocalLabels:
         )
 
 
-def _require(label: Label, model: str) -> None:
+def _require_model(label: Label, model: str) -> None:
     if label.model != model:
         raise DataBroken(
             f"label of request {label.request_id}",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from slipway import pages
 from slipway.adapters.local import counting, loopback
-from slipway.adapters.local.clusters import live
+from slipway.adapters.local.clusters import match_live_clusters
 from slipway.adapters.local.envoy import Bins, Envoy
 from slipway.adapters.local.records import Record, Records
 from slipway.domain.judge.counters import ZERO, Counters
@@ -49,64 +49,63 @@ class EnvoyMetrics:
 
     def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
-        pattern = (
-            f"{_statistics(revisions, 'upstream_rq_total', 'upstream_rq_completed')}|{counting.pattern(revisions)}"
-        )
+        totals = _match_statistics(revisions, "upstream_rq_total", "upstream_rq_completed")
+        pattern = f"{totals}|{counting.match_statistics(revisions)}"
         try:
-            seen = self._envoy.counted(pattern)
+            seen = self._envoy.read_counters(pattern)
         except TargetUnavailable as error:
-            raise _unavailable(f"counters of {model}", error) from error
+            raise _make_unavailable_error(f"counters of {model}", error) from error
         counted, known = counting.add_up(seen), counting.revisions_in(seen)
         for name in revisions:
-            answered = sum(_of(seen, name, "upstream_rq_completed"))
+            answered = sum(_select_statistic(seen, name, "upstream_rq_completed"))
             if name not in known and answered >= UNCOUNTED:
                 raise _not_counted(model, answered)
-        return {name: counted.get(name, ZERO) for name in _known(seen, revisions)}
+        return {name: counted.get(name, ZERO) for name in _select_known(seen, revisions)}
 
     def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
-        pattern = _statistics(revisions, "upstream_rq_total", "upstream_rq_timeout", "upstream_rq_time")
+        pattern = _match_statistics(revisions, "upstream_rq_total", "upstream_rq_timeout", "upstream_rq_time")
         try:
-            seen, drawn = self._envoy.timed(pattern)
+            seen, drawn = self._envoy.read_histograms(pattern)
         except TargetUnavailable as error:
-            raise _unavailable(f"latencies of {model}", error) from error
+            raise _make_unavailable_error(f"latencies of {model}", error) from error
         return {
-            name: histogram(
-                [one for bins in _of(drawn, name, "upstream_rq_time") for one in bins],
-                timeouts=sum(_of(seen, name, "upstream_rq_timeout")),
+            name: make_latencies(
+                [one for bins in _select_statistic(drawn, name, "upstream_rq_time") for one in bins],
+                timeouts=sum(_select_statistic(seen, name, "upstream_rq_timeout")),
             )
-            for name in _known(seen, revisions)
+            for name in _select_known(seen, revisions)
         }
 
     def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
         """Return each revision's own summary; see the port."""
         try:
-            records = self._records.of(model)
+            records = self._records.read_model(model)
         except TargetUnavailable as error:
-            raise _unavailable(f"summaries of {model}", error) from error
-        return {name: self._summary(name, records[name]) for name in revisions if name in records}
+            raise _make_unavailable_error(f"summaries of {model}", error) from error
+        return {name: self._read_summary(name, records[name]) for name in revisions if name in records}
 
     def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to copied requests; see the port."""
-        record = self._records.of(model).get(revision)
+        record = self._records.read_model(model).get(revision)
         if record is None:
-            raise _no_page("answers", revision, "the target has no such revision")
+            raise _make_no_page_error("answers", revision, "the target has no such revision")
         try:
             return pages.read_answers(loopback.get_json(self._host, record.port, interface.ANSWERS))
         except (loopback.NoAnswer, ValueError) as error:
-            raise _no_page("answers", revision, str(error)) from error
+            raise _make_no_page_error("answers", revision, str(error)) from error
 
-    def _summary(self, revision: str, record: Record) -> Summary:
+    def _read_summary(self, revision: str, record: Record) -> Summary:
         try:
             return pages.read_summary(loopback.get_json(self._host, record.port, interface.SUMMARY))
         except (loopback.NoAnswer, ValueError) as error:
-            raise _no_page("summary", revision, str(error)) from error
+            raise _make_no_page_error("summary", revision, str(error)) from error
 
 
-def histogram(bins: Bins, *, timeouts: int) -> Latencies:
+def make_latencies(bins: Bins, *, timeouts: int) -> Latencies:
     """Return how many requests were slower than each edge, from Envoy's bins; timeouts are slower than all.
 
-    >>> histogram([(0.0, 7), (5.05, 2)], timeouts=1).slower[:6]
+    >>> make_latencies([(0.0, 7), (5.05, 2)], timeouts=1).slower[:6]
     (3, 3, 3, 3, 3, 1)
     """
     above = [0] * len(_EDGES) + [timeouts]
@@ -116,22 +115,22 @@ def histogram(bins: Bins, *, timeouts: int) -> Latencies:
     return Latencies(requests=requests, edges_milliseconds=_EDGES, slower=tuple(reversed(slower)))
 
 
-def _statistics(revisions: Sequence[str], *names: str) -> str:
-    return rf"cluster\.({'|'.join(map(live, revisions))})\.({'|'.join(names)})"
+def _match_statistics(revisions: Sequence[str], *names: str) -> str:
+    return rf"cluster\.({'|'.join(map(match_live_clusters, revisions))})\.({'|'.join(names)})"
 
 
-def _of(seen: Mapping[str, T], revision: str, statistic: str) -> list[T]:
+def _select_statistic(seen: Mapping[str, T], revision: str, statistic: str) -> list[T]:
     """Return a statistic summed over all clusters of a revision's share of live requests."""
-    name = re.compile(rf"cluster\.{live(revision)}\.{statistic}")
+    name = re.compile(rf"cluster\.{match_live_clusters(revision)}\.{statistic}")
     return [value for key, value in seen.items() if name.fullmatch(key)]
 
 
-def _known(seen: Mapping[str, int], revisions: Sequence[str]) -> list[str]:
+def _select_known(seen: Mapping[str, int], revisions: Sequence[str]) -> list[str]:
     # the total is there from the beginning, other statistics from the first answer on
     return [name for name in revisions if f"cluster.{name}.upstream_rq_total" in seen]
 
 
-def _unavailable(what: str, error: TargetUnavailable) -> MetricsUnavailable:
+def _make_unavailable_error(what: str, error: TargetUnavailable) -> MetricsUnavailable:
     return MetricsUnavailable(what, seen=error.seen, expected=error.expected, do=error.do)
 
 
@@ -144,7 +143,7 @@ def _not_counted(model: str, answered: int) -> MetricsUnavailable:
     )
 
 
-def _no_page(page: str, revision: str, seen: str) -> MetricsUnavailable:
+def _make_no_page_error(page: str, revision: str, seen: str) -> MetricsUnavailable:
     return MetricsUnavailable(
         f"{page} of {revision}",
         seen=seen,

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import psutil
 
-from slipway.adapters.local.processes import listener
+from slipway.adapters.local.processes import find_listener
 
 
 def free_port(host: str) -> int:
@@ -35,7 +35,7 @@ def is_free(host: str, port: int) -> bool:
 
 def taken_by_another(port: int, pid: int | None) -> bool:
     """Whether a process listens on a port that is neither the process `pid` nor one of its descendants."""
-    holder = listener(port)
+    holder = find_listener(port)
     if holder is None:
         return False
     try:

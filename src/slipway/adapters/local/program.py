@@ -77,14 +77,14 @@ class ProgramState:
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
-def description(program: Program, mark: Mapping[str, str]) -> str:
+def format_description(program: Program, mark: Mapping[str, str]) -> str:
     """Return the program's file for the launcher; `mark` is added to its environment."""
     limited = {} if program.inherited is None else {"inherited": program.inherited}
     described = {"argv": program.argv, "env": {**program.env, **mark}, "cwd": str(program.cwd), **limited}
     return json.dumps(described, indent=1)
 
 
-def section(program: Program, home: Path) -> str:
+def format_section(program: Program, home: Path) -> str:
     """Return the program's part of the configuration of a supervisord that runs in `home`."""
     # the launcher runs in a Python of its own: see there for the reason
     command = [sys.executable, "-S", "-E", launch.__file__, f"programs/{program.name}.json"]

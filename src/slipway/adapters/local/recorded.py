@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from slipway.adapters.local.records import Records
-from slipway.adapters.local.supervisor import Supervisor
+from slipway.adapters.local.supervisor import ProcessSupervisor
 from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 
 READ_BYTES = 8 * 2**20
@@ -16,18 +16,18 @@ class LoggedRequests:
 
     def __init__(self, home: Path) -> None:
         """Access nothing yet."""
-        self._records, self._logs = Records(home), Supervisor(home / "supervisor").logs
+        self._records, self._logs = Records(home), ProcessSupervisor(home / "supervisor").logs
 
     def newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port."""
-        record = self._records.of(model).get(revision)
+        record = self._records.read_model(model).get(revision)
         if record is None or not record.revision.serving.capture_share:
             return RecordedSample()
         files = (self._logs / f"{revision}.log.1", self._logs / f"{revision}.log")
-        return read_samples(line for file in files for line in _end(file).splitlines())
+        return read_samples(line for file in files for line in _read_end(file).splitlines())
 
 
-def _end(file: Path) -> bytes:
+def _read_end(file: Path) -> bytes:
     """Return the end of a file; empty if it is missing or was just rotated."""
     with suppress(FileNotFoundError), file.open("rb") as log:
         log.seek(max(0, log.seek(0, 2) - READ_BYTES))

@@ -48,30 +48,30 @@ class Records:
         """Access nothing yet."""
         self._models = home / "models"
 
-    def all(self) -> dict[str, Record]:
+    def read_all(self) -> dict[str, Record]:
         """Return every record, by revision name."""
-        return {record.revision.name: record for path in self._files("*") for record in [self._read(path)]}
+        return {record.revision.name: record for path in self._list_files("*") for record in [self._read_file(path)]}
 
-    def of(self, model: str) -> dict[str, Record]:
+    def read_model(self, model: str) -> dict[str, Record]:
         """Return a model's records, by revision name."""
-        return {record.revision.name: record for path in self._files(model) for record in [self._read(path)]}
+        return {record.revision.name: record for path in self._list_files(model) for record in [self._read_file(path)]}
 
     def write(self, record: Record) -> None:
         """Write a record atomically."""
         content = json.dumps(_RECORD.dump(record), indent=1).encode()
-        write_atomic(self._path(record.revision.model, record.revision.name), content)
+        write_atomic(self._find_path(record.revision.model, record.revision.name), content)
 
     def delete(self, model: str, name: str) -> None:
         """Delete a revision's record; a missing one is no error."""
-        self._path(model, name).unlink(missing_ok=True)
+        self._find_path(model, name).unlink(missing_ok=True)
 
-    def _path(self, model: str, name: str) -> Path:
+    def _find_path(self, model: str, name: str) -> Path:
         return self._models / model / f"{name}.json"
 
-    def _files(self, model: str) -> Iterator[Path]:
+    def _list_files(self, model: str) -> Iterator[Path]:
         yield from sorted(self._models.glob(f"{model}/[!.]*.json"))
 
-    def _read(self, path: Path) -> Record:
+    def _read_file(self, path: Path) -> Record:
         try:
             return _RECORD.load(json.loads(path.read_bytes()), f"revision file {path}")
         except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from slipway.adapters.local.locks import locked
+from slipway.adapters.local.locks import hold_lock
 from slipway.artifacts.store import write_atomic
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.domain.stored.format import Format
@@ -45,13 +45,13 @@ class LocalRollouts:
 
     def load(self, model: str) -> RolloutStatus | None:
         """Return the status of the model's latest rollout; raise PermanentError for a file that can't be read."""
-        return _read(self._statuses / f"{model}.json", STATUS)
+        return _read_document(self._statuses / f"{model}.json", STATUS)
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
         """Write the status atomically; raise LeaseLost if a newer token was issued."""
-        with self._locked(status.model):
-            self._require(lease, status.model)
-            write_atomic(self._statuses / f"{status.model}.json", _dump(STATUS, status))
+        with self._hold_lock(status.model):
+            self._require_lease(lease, status.model)
+            write_atomic(self._statuses / f"{status.model}.json", _dump_document(STATUS, status))
 
     def models(self) -> list[str]:
         """Return the models that have a status."""
@@ -64,48 +64,48 @@ class LocalRollouts:
 
     def forget(self, model: str, lease: Lease) -> None:
         """Delete the model's status and its lease; raise LeaseLost if a newer token was issued."""
-        with self._locked(model):
-            self._require(lease, model)
+        with self._hold_lock(model):
+            self._require_lease(lease, model)
             for folder in (self._statuses, self._leases):
                 (folder / f"{model}.json").unlink(missing_ok=True)
 
     def acquire(self, model: str, holder: str, seconds: float) -> Lease:
         """Take the lease if it is free, expired, or already this holder's; raise LeaseHeld with its holder."""
-        with self._locked(model):
-            entry = self._entry(model)
-            if entry and _in_force(entry) and entry.lease.holder != holder:
+        with self._hold_lock(model):
+            entry = self._read_entry(model)
+            if entry and _is_in_force(entry) and entry.lease.holder != holder:
                 raise held(entry.lease)
-            return self._give(entry, model, holder, seconds)
+            return self._write_next(entry, model, holder, seconds)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
         """Take the lease even if it is held: the former holder's next write is refused (LeaseLost)."""
-        with self._locked(model):
-            return self._give(self._entry(model), model, holder, seconds)
+        with self._hold_lock(model):
+            return self._write_next(self._read_entry(model), model, holder, seconds)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """Extend the lease and return it; raise LeaseLost if another holder took it or it was released.
 
         A lease that expired and was not taken meanwhile is still this holder's.
         """
-        with self._locked(lease.model):
-            entry = self._entry(lease.model)
+        with self._hold_lock(lease.model):
+            entry = self._read_entry(lease.model)
             if entry is None or entry.released or entry.lease.token != lease.token:
-                raise _lost(lease, entry)
+                raise _make_lost_error(lease, entry)
             renewed = replace(entry.lease, expires_at=time.time() + seconds)
-            self._write(_Entry(lease=renewed))
+            self._write_entry(_Entry(lease=renewed))
             return renewed
 
     def release(self, lease: Lease) -> None:
         """Release it; a lease lost meanwhile is left unchanged."""
-        with self._locked(lease.model):
-            entry = self._entry(lease.model)
+        with self._hold_lock(lease.model):
+            entry = self._read_entry(lease.model)
             if entry and entry.lease.token == lease.token:
-                self._write(replace(entry, released=True))
+                self._write_entry(replace(entry, released=True))
 
     def current(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
-        entry = self._entry(model)
-        return entry.lease if entry and _in_force(entry) else None
+        entry = self._read_entry(model)
+        return entry.lease if entry and _is_in_force(entry) else None
 
     def in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model."""
@@ -114,47 +114,47 @@ class LocalRollouts:
 
     def ask_to_yield(self, model: str, version: int) -> None:
         """Record for the holder that a newer version waits; without a holder nothing happens."""
-        with self._locked(model):
-            entry = self._entry(model)
-            if entry and _in_force(entry):
+        with self._hold_lock(model):
+            entry = self._read_entry(model)
+            if entry and _is_in_force(entry):
                 # two newer versions may wait: the holder ends for the newest
                 newest = max(version, entry.lease.superseded_by or 0)
-                self._write(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
+                self._write_entry(replace(entry, lease=replace(entry.lease, superseded_by=newest)))
 
-    def _require(self, lease: Lease, model: str) -> None:
+    def _require_lease(self, lease: Lease, model: str) -> None:
         """Refuse a lease of another model, and one that is not the newest."""
-        entry = self._entry(model)
+        entry = self._read_entry(model)
         mine = entry is not None and (entry.lease.token, entry.lease.holder) == (lease.token, lease.holder)
         if lease.model != model or not mine:  # tokens restart after a model was deleted, so the holder is compared too
-            raise _lost(lease, entry)
+            raise _make_lost_error(lease, entry)
 
-    def _give(self, before: _Entry | None, model: str, holder: str, seconds: float) -> Lease:
+    def _write_next(self, before: _Entry | None, model: str, holder: str, seconds: float) -> Lease:
         """Write the next lease; a request to its holder is kept while the previous lease is in force."""
         lease = Lease(
             model=model,
             holder=holder,
             token=before.lease.token + 1 if before else 1,
             expires_at=time.time() + seconds,
-            superseded_by=before.lease.superseded_by if before and _in_force(before) else None,
+            superseded_by=before.lease.superseded_by if before and _is_in_force(before) else None,
         )
-        self._write(_Entry(lease=lease))
+        self._write_entry(_Entry(lease=lease))
         return lease
 
-    def _entry(self, model: str) -> _Entry | None:
-        return _read(self._leases / f"{model}.json", _ENTRY)
+    def _read_entry(self, model: str) -> _Entry | None:
+        return _read_document(self._leases / f"{model}.json", _ENTRY)
 
-    def _write(self, entry: _Entry) -> None:
-        write_atomic(self._leases / f"{entry.lease.model}.json", _dump(_ENTRY, entry))
+    def _write_entry(self, entry: _Entry) -> None:
+        write_atomic(self._leases / f"{entry.lease.model}.json", _dump_document(_ENTRY, entry))
 
-    def _locked(self, model: str) -> AbstractContextManager[None]:
-        return locked(self._leases / f"{model}.lock")
+    def _hold_lock(self, model: str) -> AbstractContextManager[None]:
+        return hold_lock(self._leases / f"{model}.lock")
 
 
-def _in_force(entry: _Entry) -> bool:
+def _is_in_force(entry: _Entry) -> bool:
     return not entry.released and entry.lease.expires_at > time.time()
 
 
-def _read(path: Path, kept: Format[T]) -> T | None:
+def _read_document(path: Path, kept: Format[T]) -> T | None:
     try:
         return kept.load(json.loads(path.read_bytes()), f"file {path}")
     except FileNotFoundError:
@@ -169,9 +169,9 @@ def _read(path: Path, kept: Format[T]) -> T | None:
         ) from error
 
 
-def _dump(kept: Format[T], value: T) -> bytes:
+def _dump_document(kept: Format[T], value: T) -> bytes:
     return json.dumps(kept.dump(value), indent=1).encode()
 
 
-def _lost(lease: Lease, entry: _Entry | None) -> LeaseLost:
+def _make_lost_error(lease: Lease, entry: _Entry | None) -> LeaseLost:
     return lost(lease, None if entry is None or entry.released else entry.lease)

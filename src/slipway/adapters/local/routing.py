@@ -40,12 +40,12 @@ class Door:
     """Suffix of its clusters."""
 
 
-def model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
+def build_model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> list[Json]:
     """Return a model's HTTP routes; the record of its traffic is their metadata."""
-    hidden = refusal({"path_separated_prefix": f"/{model}{PRIVATE}"}, "this page is not public")
+    hidden = build_refusal({"path_separated_prefix": f"/{model}{PRIVATE}"}, "this page is not public")
     action = {"prefix_rewrite": "/", "timeout": f"{timeout_seconds}s"}
     record = {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}}
-    live = _live(Door({"prefix": f"/{model}/"}, action), traffic)
+    live = _build_live_routes(Door({"prefix": f"/{model}/"}, action), traffic)
     return [hidden, *({**route, "metadata": record} for route in live)]
 
 
@@ -56,24 +56,24 @@ def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[J
     action = {"timeout": longest, "max_stream_duration": streams}
     routes: list[Json] = []
     for model, traffic in sorted(shared.items()):
-        for matched in _names(model, alone=len(shared) == 1):
+        for matched in _match_model(model, alone=len(shared) == 1):
             match = {"prefix": "/", "grpc": {}, "headers": matched}
-            routes.append(_health({**match, "prefix": "/grpc.health.v1.Health/"}, traffic))
-            routes += _live(Door(match, action, GRPC), traffic)
-    return [*routes, _unnamed(sorted(shared))]
+            routes.append(_build_health_route({**match, "prefix": "/grpc.health.v1.Health/"}, traffic))
+            routes += _build_live_routes(Door(match, action, GRPC), traffic)
+    return [*routes, _build_grpc_refusal(sorted(shared))]
 
 
-def refusal(match: Json, message: str) -> Json:
+def build_refusal(match: Json, message: str) -> Json:
     """Return a route that answers 404, in JSON."""
     body = json.dumps({"error": message})
     return {
         "match": match,
         "direct_response": {"status": 404, "body": {"inline_string": body}},
-        "response_headers_to_add": [_set("content-type", "application/json")],
+        "response_headers_to_add": [_set_header("content-type", "application/json")],
     }
 
 
-def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
+def _match_model(model: str, *, alone: bool) -> Iterator[list[Json]]:
     """Yield the header matches of requests for a model, one way after the other."""
     host = rf"{re.escape(model)}(\.localhost)?(:[0-9]+)?"
     yield [{"name": headers.MODEL, "string_match": {"exact": model}}]
@@ -83,7 +83,7 @@ def _names(model: str, *, alone: bool) -> Iterator[list[Json]]:
         yield [named]
 
 
-def _unnamed(models: Sequence[str]) -> Json:
+def _build_grpc_refusal(models: Sequence[str]) -> Json:
     # Envoy turns it into UNIMPLEMENTED, with this text as its message
     do = f"name one with the metadata {headers.MODEL}, or as the host" if models else "release one"
     message = f"no such model over gRPC; models here: {', '.join(models) or 'none'}; {do}"
@@ -93,39 +93,46 @@ def _unnamed(models: Sequence[str]) -> Json:
     }
 
 
-def _health(match: Json, traffic: Traffic) -> Json:
+def _build_health_route(match: Json, traffic: Traffic) -> Json:
     # without a time-out: a watch must report a change at any time
     return {"match": match, "route": {"cluster": f"{traffic.stable}{HEALTH}{GRPC}", "timeout": "0s"}}
 
 
-def _live(door: Door, traffic: Traffic) -> Iterator[Json]:
+def _build_live_routes(door: Door, traffic: Traffic) -> Iterator[Json]:
     """Yield the route of the revision that is rescued, for its share, and the route of the rest."""
     rescue = traffic.rescue
     share = traffic.weights.get(rescue.of, 0) if rescue else 0
     if rescue and share:
-        yield _rescued(door, traffic, rescue, share)
+        yield _build_rescued_route(door, traffic, rescue, share)
     rest = {
         name: percent for name, percent in traffic.weights.items() if percent and not (rescue and name == rescue.of)
     }
     if rest:
-        yield _weighted(door, traffic, rest)
+        yield _build_weighted_route(door, traffic, rest)
 
 
-def _weighted(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
+def _build_weighted_route(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
     shares = [
-        {"name": f"{name}{door.suffix}", "weight": percent, "response_headers_to_add": [_set(headers.ROUTE, name)]}
+        {
+            "name": f"{name}{door.suffix}",
+            "weight": percent,
+            "response_headers_to_add": [_set_header(headers.ROUTE, name)],
+        }
         for name, percent in weights.items()
     ]
     # an answer that was begun is never retried: only requests that certainly were not handled yet are
     again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
-    return _route(door, door.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again})
+    return _build_route(door, door.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again})
 
 
-def _rescued(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
+def _build_rescued_route(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
     cluster = f"{rescue_cluster(rescue.of, rescue.by)}{door.suffix}"
     once = {
         "retry_on": "5xx,retriable-headers",
-        "retriable_headers": [_matching(":status", _UNASKED_STATUS, but=True), _matching("grpc-status", _BAD_GRPC)],
+        "retriable_headers": [
+            _match_header(":status", _UNASKED_STATUS, but=True),
+            _match_header("grpc-status", _BAD_GRPC),
+        ],
         "num_retries": 1,
         "per_try_timeout": f"{rescue.after_seconds}s",
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"},
@@ -141,28 +148,32 @@ def _rescued(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
     action = {"cluster": cluster, "retry_policy": once, "hedge_policy": {"hedge_on_per_try_timeout": True}}
     part = {"default_value": {"numerator": share, "denominator": "HUNDRED"}}
     match = door.match if share == 100 else {**door.match, "runtime_fraction": part}  # noqa: PLR2004 - percent
-    route = _route(door, match, traffic, action)
-    who = [_set(headers.ROUTE, rescue.of), _set(headers.RESCUED, "%UPSTREAM_METADATA(slipway:rescues)%")]
+    route = _build_route(door, match, traffic, action)
+    who = [_set_header(headers.ROUTE, rescue.of), _set_header(headers.RESCUED, "%UPSTREAM_METADATA(slipway:rescues)%")]
     return {**route, "request_body_buffer_limit": KEPT_BYTES, "response_headers_to_add": who}
 
 
-def _route(door: Door, match: Json, traffic: Traffic, action: Json) -> Json:
+def _build_route(door: Door, match: Json, traffic: Traffic, action: Json) -> Json:
     copies = {}
     if traffic.shadow:
         cluster = f"{shadow_cluster(traffic.shadow)}{door.suffix}"
         copies = {"request_mirror_policies": [{"cluster": cluster, "disable_shadow_host_suffix_append": True}]}
-    return {"match": match, "route": {**door.action, **action, **copies}, **_compare(shadowed=bool(traffic.shadow))}
+    return {
+        "match": match,
+        "route": {**door.action, **action, **copies},
+        **_build_compare_header(shadowed=bool(traffic.shadow)),
+    }
 
 
-def _compare(*, shadowed: bool) -> Json:
+def _build_compare_header(*, shadowed: bool) -> Json:
     if not shadowed:
         return {"request_headers_to_remove": [headers.COMPARE]}
-    return {"request_headers_to_add": [_set(headers.COMPARE, "1")]}
+    return {"request_headers_to_add": [_set_header(headers.COMPARE, "1")]}
 
 
-def _matching(name: str, regex: str, *, but: bool = False) -> Json:
+def _match_header(name: str, regex: str, *, but: bool = False) -> Json:
     return {"name": name, "string_match": {"safe_regex": {"regex": regex}}, "invert_match": but}
 
 
-def _set(name: str, value: str) -> Json:
+def _set_header(name: str, value: str) -> Json:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}

@@ -23,31 +23,31 @@ BAD_NAME, ALREADY_STARTED, NOT_RUNNING = 10, 60, 70
 
 
 @contextmanager
-def connected(path: Path, timeout_seconds: float) -> Iterator[Any]:
+def open_connection(path: Path, timeout_seconds: float) -> Iterator[Any]:
     """Yield a proxy whose calls are supervisord's own (`getAllProcessInfo`, ...); raise TargetUnavailable."""
     try:
         with xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(path, timeout_seconds)) as proxy:
             yield proxy.supervisor
     except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError, ExpatError) as error:
-        raise unreachable(f"no answer on its socket ({type(error).__name__})") from error
+        raise make_unreachable_error(f"no answer on its socket ({type(error).__name__})") from error
 
 
-def unreachable(seen: str) -> TargetUnavailable:
+def make_unreachable_error(seen: str) -> TargetUnavailable:
     """Return the error for a supervisord that does not answer."""
     return TargetUnavailable("process supervisor", seen=seen, expected="supervisord running", do="run `slipway up`")
 
 
 @contextmanager
-def ignoring(*faults: int) -> Iterator[None]:
+def ignore_faults(*faults: int) -> Iterator[None]:
     """Ignore these faults; other faults become TargetUnavailable with supervisord's own message."""
     try:
         yield
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in faults:
-            raise unreachable(f"it refused: {fault.faultString}") from fault
+            raise make_unreachable_error(f"it refused: {fault.faultString}") from fault
 
 
-def socket_for(home: Path) -> Path:
+def find_socket(home: Path) -> Path:
     """Return where a supervisord of this folder listens: in it, or in a private short folder if the path is long."""
     inside = home / "supervisord.sock"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
@@ -64,10 +64,10 @@ def make_folder(path: Path) -> None:
         return
     seen = folder.lstat()
     if seen.st_uid != os.getuid() or stat.S_IMODE(seen.st_mode) & 0o077 or not stat.S_ISDIR(seen.st_mode):
-        raise unreachable(f"{folder} belongs to someone else or is open to others")
+        raise make_unreachable_error(f"{folder} belongs to someone else or is open to others")
 
 
-def forget(path: Path) -> None:
+def remove_socket(path: Path) -> None:
     """Remove a socket that is no longer in use, and the short folder if it had one."""
     path.unlink(missing_ok=True)
     if path.parent.name.startswith(SHORT_FOLDER):

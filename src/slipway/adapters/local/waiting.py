@@ -6,12 +6,12 @@ from collections.abc import Callable
 PAUSE_SECONDS = 0.02
 
 
-def until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_seconds: float) -> bool:
     """Check repeatedly until the condition holds; False when the time is over.
 
-    >>> until(lambda: True, 0.0)
+    >>> wait_until(lambda: True, 0.0)
     True
-    >>> until(lambda: False, 0.01)
+    >>> wait_until(lambda: False, 0.01)
     False
     """
     deadline = time.monotonic() + timeout_seconds

@@ -32,7 +32,7 @@ class PrefectOrchestrator:
 
         Raises PermanentError after `MOST_TRIES` runs that broke: what is asked for can't work as things are.
         """
-        with self._client(f"deployment {flow}/{flow}") as client:
+        with self._open_client(f"deployment {flow}/{flow}") as client:
             deployment = client.read_deployment_by_name(f"{flow}/{flow}")
             for number in range(1, MOST_TRIES + 1):
                 key = idempotency_key if number == 1 else f"{idempotency_key}-try-{number}"
@@ -51,7 +51,7 @@ class PrefectOrchestrator:
         from prefect.client.schemas.filters import FlowRunFilter
         from prefect.client.schemas.sorting import FlowRunSort
 
-        with self._client(f"the approval of {model}") as client:
+        with self._open_client(f"the approval of {model}") as client:
             waiting = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PAUSED"]}}})
             runs = client.read_flow_runs(flow_run_filter=waiting, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
             run = _waiting_for(model, runs)
@@ -61,7 +61,7 @@ class PrefectOrchestrator:
     def wait(self, run_id: str, timeout_seconds: float) -> str:
         """Poll until the run ends; raises TransientError when it has not ended in time."""
         ends = time.monotonic() + timeout_seconds
-        with self._client(f"flow run {run_id}") as client:
+        with self._open_client(f"flow run {run_id}") as client:
             while True:
                 state = client.read_flow_run(UUID(run_id)).state
                 if state is not None and (state.is_final() or state.is_paused()):
@@ -76,7 +76,7 @@ class PrefectOrchestrator:
                 time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def _client(self, what: str) -> "Iterator[SyncPrefectClient]":
+    def _open_client(self, what: str) -> "Iterator[SyncPrefectClient]":
         from prefect.client.orchestration import SyncPrefectClient
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
