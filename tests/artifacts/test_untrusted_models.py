@@ -22,7 +22,7 @@ SIGNATURE = Signature(inputs=(Column(name="x", kind="float64"),), outputs=())
 COLUMN = {"type": "double", "name": "x"}
 
 ENTRY_POINTS: dict[str, Callable[[Path, Path], object]] = {
-    "download": lambda model, _: modelfile.check(model, "digits-v7"),
+    "download": lambda model, _: modelfile.check_complete(model, "digits-v7"),
     "signature": lambda model, _: SubprocessModelRunner().signature(model, allow_pickle=True),
     "strict signature": lambda model, _: SubprocessModelRunner().signature(model, allow_pickle=False),
     "prediction": lambda model, rows: SubprocessModelRunner().predict(model, rows, ["x"]),

@@ -72,7 +72,7 @@ def _tested(identifier: str, address: str, *, as_json: bool) -> None:
     from slipway import wiring
     from slipway.errors import OrchestratorUnavailable
 
-    delivered, status, body = wiring.webhooks().test(identifier)
+    delivered, status, body = wiring.webhooks().send_test(identifier)
     if as_json:
         output.say_json({"id": identifier, "url": address, "delivered": delivered, "status": status, "body": body})
     elif delivered:

@@ -18,10 +18,10 @@ def test_another_store_is_written_and_read_by_mlflows_client(server: "Server", t
     rest = MlflowRest(server.uri, 10)
     uri = f"{server.uri}/api/2.0/mlflow-artifacts/artifacts/elsewhere"
 
-    artifacts.upload(rest, uri, "release.json", b"{}")
-    tree = artifacts.download(rest, uri, tmp_path)
+    artifacts.upload_file(rest, uri, "release.json", b"{}")
+    tree = artifacts.download_tree(rest, uri, tmp_path)
 
-    assert artifacts.read(rest, uri, "release.json") == b"{}"
+    assert artifacts.read_file(rest, uri, "release.json") == b"{}"
     assert [path.name for path in tree.iterdir()] == ["release.json"]
     assert tree.is_relative_to(tmp_path)
 
@@ -31,4 +31,4 @@ def test_what_another_store_does_not_have_is_said(server: "Server") -> None:
     uri = f"{server.uri}/api/2.0/mlflow-artifacts/artifacts/elsewhere"
 
     with pytest.raises(ArtifactBroken, match=r"artifact store http://: .*"):
-        artifacts.read(MlflowRest(server.uri, 10), uri, "nothing.json")
+        artifacts.read_file(MlflowRest(server.uri, 10), uri, "nothing.json")

@@ -224,7 +224,7 @@ def test_long_timelines_and_long_values_fit(ledger: MlflowLedger, server: "Serve
 def test_a_record_that_json_can_not_say_is_refused() -> None:
     """Better no record than one that can't be read again."""
     with pytest.raises(TypeError, match="holds object"):
-        runs.plain(object())
+        runs.convert_to_plain(object())
 
 
 def test_the_history_says_who_served_when(ledger: MlflowLedger) -> None:

@@ -102,7 +102,7 @@ def test_all_models_are_named(registry: MlflowRegistry, digits: "Registered", se
     """Sorted, with those that have no version yet."""
     server.api("POST", "registered-models/create", json={"name": "a-new-one"})
 
-    models = registry.models()
+    models = registry.list_models()
 
     assert models == sorted(models)
     assert {"a-new-one", digits.model} <= set(models)
@@ -326,7 +326,7 @@ def test_a_folder_that_is_not_on_this_machine_is_said(
 def _logged_to_a_folder(server: "Server", model: str, content: Path) -> tuple[Path, MlflowRegistry]:
     """Register a model whose artifact lies in a folder of this machine."""
     registry = MlflowRegistry(server.uri, 10)
-    if model not in registry.models():
+    if model not in registry.list_models():
         server.api("POST", "registered-models/create", json={"name": model})
         server.api("POST", "experiments/create", json={"name": f"runs of {model}"})
     experiment = server.api("GET", "experiments/get-by-name", params={"experiment_name": f"runs of {model}"})
@@ -370,7 +370,7 @@ def test_nothing_of_mlflow_is_imported(server: "Server") -> None:
     code = (
         "import sys; from slipway.adapters.mlflow import ledger, webhooks;"
         "from slipway.adapters.mlflow.registry import MlflowRegistry;"
-        f"MlflowRegistry({server.uri!r}, 10).models(); sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
+        f"MlflowRegistry({server.uri!r}, 10).list_models(); sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
     )
 
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=240)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slipway.adapters.mlflow.ledger import MlflowLedger
-from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.refusals import MlflowRefused
 from slipway.adapters.mlflow.registry import MlflowRegistry
 from slipway.errors import RegistryUnavailable, SettingsError
 
@@ -34,7 +34,7 @@ def test_a_registry_that_is_down_is_said_at_once(nobody: str) -> None:
 def test_a_silent_registry_is_given_up_in_time(silent: str, part: str) -> None:
     """It accepts the connection and never answers."""
     calls = {
-        "registry": lambda: MlflowRegistry(silent, 0.5).models(),
+        "registry": lambda: MlflowRegistry(silent, 0.5).list_models(),
         "ledger": lambda: MlflowLedger(silent, 0.5).history("digits"),
     }
     began = time.monotonic()
@@ -51,7 +51,7 @@ def test_an_answer_that_drips_is_given_up_in_time(other_service: "Said") -> None
     began = time.monotonic()
 
     with pytest.raises(RegistryUnavailable, match=r"no answer within 0.5 s"):
-        MlflowRegistry(other_service.uri, 0.5).models()
+        MlflowRegistry(other_service.uri, 0.5).list_models()
 
     assert time.monotonic() - began < BEARABLE_SECONDS
 
@@ -62,11 +62,11 @@ def test_a_host_name_that_the_server_refuses_is_explained(strict_server: "Server
     host = uri.removeprefix("http://")
 
     with pytest.raises(RegistryUnavailable, match="403: Invalid Host header") as caught:
-        MlflowRegistry(uri, 10).models()
+        MlflowRegistry(uri, 10).list_models()
 
     assert f"--allowed-hosts 127.0.0.1,{host}" in caught.value.do
     assert f"MLFLOW_SERVER_ALLOWED_HOSTS=127.0.0.1,{host}" in caught.value.do
-    assert isinstance(MlflowRegistry(strict_server.uri, 10).models(), list)
+    assert isinstance(MlflowRegistry(strict_server.uri, 10).list_models(), list)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
@@ -86,7 +86,7 @@ def test_a_server_that_wants_to_know_who_asks_is_explained(other_service: "Said"
     other_service.status, other_service.body = status, b"You are not authenticated"
 
     with pytest.raises(RegistryUnavailable, match=r"You are not authenticated.*MLFLOW_TRACKING_USERNAME"):
-        MlflowRegistry(other_service.uri, 5).models()
+        MlflowRegistry(other_service.uri, 5).list_models()
 
 
 @pytest.mark.parametrize(("kind", "body"), [("text/html", b"<html>Please log in</html>"), ("application/json", b"[1]")])
@@ -95,14 +95,14 @@ def test_an_answer_that_is_not_mlflows_is_said(other_service: "Said", kind: str,
     other_service.kind, other_service.body = kind, body
 
     with pytest.raises(RegistryUnavailable, match=f"an answer of type '{kind}'; expected JSON"):
-        MlflowRegistry(other_service.uri, 5).models()
+        MlflowRegistry(other_service.uri, 5).list_models()
 
 
 def test_an_address_of_something_else_is_a_permanent_error(other_service: "Said") -> None:
     """A web server without MLflow's paths: trying again changes nothing."""
     other_service.status = 404
 
-    with pytest.raises(Refused, match=r"status 404: <html>Please log in</html>.*SLIPWAY_MLFLOW_URI") as caught:
+    with pytest.raises(MlflowRefused, match=r"status 404: <html>Please log in</html>.*SLIPWAY_MLFLOW_URI") as caught:
         MlflowRegistry(other_service.uri, 5).version("digits", "1")
 
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own, a moment ago
@@ -121,7 +121,7 @@ def test_a_password_in_the_address_is_used_and_never_shown(other_service: "Said"
     uri = other_service.uri.replace("http://", "http://anna:s3cret@")
 
     with pytest.raises(RegistryUnavailable) as caught:
-        MlflowRegistry(uri, 5).models()
+        MlflowRegistry(uri, 5).list_models()
 
     assert "s3cret" not in str(caught.value)
     assert "anna" not in str(caught.value)
@@ -143,6 +143,6 @@ def test_credentials_come_from_mlflows_own_variables(
         monkeypatch.setenv(name, value)
     other_service.kind, other_service.body = "application/json", b"{}"
 
-    MlflowRegistry(other_service.uri, 5).models()
+    MlflowRegistry(other_service.uri, 5).list_models()
 
     assert other_service.headers[0]["authorization"] == header

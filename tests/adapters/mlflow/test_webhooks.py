@@ -129,7 +129,7 @@ def test_the_test_delivery_says_that_all_is_well(server: "Server", webhooks: Mlf
     with listening(asked.app()) as uri:
         webhook_id = webhooks.register("tested", f"{uri}/webhooks/mlflow", SECRET)
 
-        delivered = webhooks.test(webhook_id)
+        delivered = webhooks.send_test(webhook_id)
 
         webhooks.remove("tested")
     assert (delivered.ok, delivered.status) == (True, 200)
@@ -142,7 +142,7 @@ def test_the_test_delivery_tells_another_secret(server: "Server", webhooks: Mlfl
     with listening(Asked(server).app("quite another")) as uri:
         webhook_id = webhooks.register("other-secret", f"{uri}/webhooks/mlflow", SECRET)
 
-        ok, status, body = webhooks.test(webhook_id)
+        ok, status, body = webhooks.send_test(webhook_id)
 
         webhooks.remove("other-secret")
     assert (ok, status) == (False, 401)
@@ -153,7 +153,7 @@ def test_the_test_delivery_tells_a_receiver_that_is_down(webhooks: MlflowWebhook
     """MLflow's own words on why it could not connect."""
     webhook_id = webhooks.register("down", f"{nobody}/webhooks/mlflow", SECRET)
 
-    delivered = webhooks.test(webhook_id)
+    delivered = webhooks.send_test(webhook_id)
 
     webhooks.remove("down")
     assert (delivered.ok, delivered.status) == (False, None)
@@ -163,7 +163,7 @@ def test_the_test_delivery_tells_a_receiver_that_is_down(webhooks: MlflowWebhook
 def test_an_unknown_webhook_can_not_be_tested(webhooks: MlflowWebhooks) -> None:
     """It says how to make it."""
     with pytest.raises(NotFound, match=r"webhook nothing: MLflow does not know it.*slipway webhook register"):
-        webhooks.test("nothing")
+        webhooks.send_test("nothing")
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def records() -> dict[str, ReleaseRecord]:
 @pytest.fixture(scope="session")
 def pages(records: dict[str, ReleaseRecord]) -> dict[str, str]:
     """Return the page of each release, by name: drawing takes a while."""
-    return {name: HtmlReporter().text(record) for name, record in records.items()}
+    return {name: HtmlReporter().render_page(record) for name, record in records.items()}
 
 
 @pytest.fixture(scope="session", params=list(RECORDS))

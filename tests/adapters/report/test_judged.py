@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.report.html import HtmlReporter
-from slipway.adapters.report.intervals import Mark, Scale, chart
-from slipway.adapters.report.judged import Judged, judged, remarks
-from slipway.adapters.report.pauses import pauses
+from slipway.adapters.report.intervals import Mark, Scale, draw_chart
+from slipway.adapters.report.judged import Judged, list_judged, list_remarks
+from slipway.adapters.report.pauses import find_pauses
 from slipway.domain.judge.checks import AFTER_PROMOTION
 from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import HoldReason, Moment, Phase
@@ -27,7 +27,7 @@ def section(text: str) -> str:
 
 def by_check(record: ReleaseRecord) -> dict[str, Judged]:
     """Return what is shown, by metric."""
-    return {one.verdict.title: one for one in judged(record)}
+    return {one.verdict.title: one for one in list_judged(record)}
 
 
 def shifting(at: float, reason: str, hold: HoldReason | None = None, phase: Phase = Phase.SHIFTING) -> Moment:
@@ -79,7 +79,7 @@ def test_a_metric_is_drawn_after_promotion_as_before(records: dict[str, ReleaseR
     record = records["everything"]
     late = replace(record, judged=tuple(replace(one, check=AFTER_PROMOTION + one.check) for one in record.judged))
 
-    before, after = ([one.chart for one in judged(each)] for each in (record, late))
+    before, after = ([one.chart for one in list_judged(each)] for each in (record, late))
 
     assert any(before)
     assert after == before
@@ -142,7 +142,7 @@ def test_a_release_that_nothing_was_judged_of_has_no_such_section(
 
 def test_a_record_of_the_version_before_has_a_page(records: dict[str, ReleaseRecord]) -> None:
     """It kept no verdicts; the rollout's figure is drawn as it was."""
-    before = HtmlReporter().text(replace(records["promoted"], judged=()))
+    before = HtmlReporter().render_page(replace(records["promoted"], judged=()))
 
     assert "What the judge saw" not in before
     assert "<figure>" in before
@@ -172,7 +172,7 @@ def test_markup_in_a_verdict_stays_text(records: dict[str, ReleaseRecord]) -> No
         check=evil, outcome=Outcome.FAIL, reason=evil, numbers={"ratio": 2.0, "ratio_low": 1.0, "ratio_high": 3.0}
     )
 
-    text = HtmlReporter().text(replace(records["promoted"], judged=(verdict,)))
+    text = HtmlReporter().render_page(replace(records["promoted"], judged=(verdict,)))
 
     assert "<script>" not in text
     assert text.count("&lt;script&gt;") == 3
@@ -183,7 +183,9 @@ def test_markup_in_a_verdict_stays_text(records: dict[str, ReleaseRecord]) -> No
 
 def test_an_interval_lies_where_its_numbers_are() -> None:
     """On a logarithmic axis from a quarter to four, 1 is the middle."""
-    drawn = chart({"ratio": 1.0, "ratio_low": 0.5, "ratio_high": 2.0}, "ratio", RATIOS, (Mark(at=2.0, kind="limit"),))
+    drawn = draw_chart(
+        {"ratio": 1.0, "ratio_low": 0.5, "ratio_high": 2.0}, "ratio", RATIOS, (Mark(at=2.0, kind="limit"),)
+    )
 
     assert drawn is not None
     assert (drawn.low, drawn.likeliest, drawn.high) == (25.0, 50.0, 75.0)
@@ -207,7 +209,7 @@ def test_an_end_that_is_not_drawn_is_an_arrow(
     numbers: dict[str, float], ends: tuple[float, float], opens: tuple[bool, bool], said: str
 ) -> None:
     """Infinity, 0 on a logarithmic axis, and what lies beyond the axis."""
-    drawn = chart(numbers, "ratio", RATIOS, ())
+    drawn = draw_chart(numbers, "ratio", RATIOS, ())
 
     assert drawn is not None
     assert ((drawn.low, drawn.high), (drawn.open_low, drawn.open_high), drawn.said) == (ends, opens, said)
@@ -216,7 +218,7 @@ def test_an_end_that_is_not_drawn_is_an_arrow(
 @pytest.mark.parametrize("numbers", [{}, {"ratio": 1.0}, {"ratio_low": 0.0}])
 def test_an_interval_that_says_nothing_is_not_drawn(numbers: dict[str, float]) -> None:
     """Anything from 0 to infinity is no picture."""
-    assert chart(numbers, "ratio", RATIOS, ()) is None
+    assert draw_chart(numbers, "ratio", RATIOS, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_an_interval_that_says_nothing_is_not_drawn(numbers: dict[str, float]) -
 )
 def test_the_texts_of_close_marks_do_not_collide(marks: tuple[float, ...], anchors: list[str]) -> None:
     """They stand on either side."""
-    drawn = chart({"ratio_high": 1.0}, "ratio", RATIOS, tuple(Mark(at=at, kind="margin") for at in marks))
+    drawn = draw_chart({"ratio_high": 1.0}, "ratio", RATIOS, tuple(Mark(at=at, kind="margin") for at in marks))
 
     assert drawn is not None
     assert [line.anchor for line in drawn.lines] == anchors
@@ -238,7 +240,7 @@ def test_a_pause_begins_and_ends_where_the_timeline_says(records: dict[str, Rele
     """A dependency was down from 20 s on, for 6 s; a look is half a second."""
     record = records["interrupted"]
 
-    [pause] = pauses(record)
+    [pause] = find_pauses(record)
 
     began = pause.begins - record.timeline[0].at
     assert (pause.name, began, pause.ends - pause.begins) == ("both fail", 20.5, 6.0)
@@ -250,7 +252,7 @@ def test_a_pause_is_shaded_named_and_told(records: dict[str, ReleaseRecord], pag
     text = pages["interrupted"]
 
     assert ">both fail</text>" in text[text.index("<figure>") : text.index("</figure>")]
-    [told] = remarks(records["interrupted"])
+    [told] = list_remarks(records["interrupted"])
     assert told.startswith("46.8 s after the release began, for 6.0 s: both versions fail together (stable on ")
     assert f"<li>{told}</li>" in html.unescape(section(text))
     assert "not the canary's fault" in section(text)
@@ -272,7 +274,7 @@ def test_every_reason_to_wait_has_a_name(records: dict[str, ReleaseRecord], hold
     """The figure has room for two words; how the sentence is worded does not matter."""
     record = replace(records["promoted"], timeline=(shifting(1, "whatever it says", hold), shifting(2, "goes on")))
 
-    assert [(pause.name, pause.begins, pause.ends) for pause in pauses(record)] == [(name, 1, 2)]
+    assert [(pause.name, pause.begins, pause.ends) for pause in find_pauses(record)] == [(name, 1, 2)]
 
 
 def test_pauses_of_one_kind_are_one_and_others_are_apart(records: dict[str, ReleaseRecord]) -> None:
@@ -287,7 +289,7 @@ def test_pauses_of_one_kind_are_one_and_others_are_apart(records: dict[str, Rele
         shifting(5, BOTH, both),
     ]
 
-    found = pauses(replace(records["promoted"], timeline=tuple(looks)))
+    found = find_pauses(replace(records["promoted"], timeline=tuple(looks)))
 
     assert [(one.name, one.begins, one.ends, one.reason) for one in found] == [
         ("both fail", 1, 3, BOTH),
@@ -305,4 +307,4 @@ def test_what_waits_for_other_reasons_is_no_pause(records: dict[str, ReleaseReco
         shifting(4, "waits for replicas: 2 of 3", HoldReason.REPLICAS),
     )
 
-    assert pauses(replace(records["promoted"], timeline=looks)) == []
+    assert find_pauses(replace(records["promoted"], timeline=looks)) == []

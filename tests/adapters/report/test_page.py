@@ -103,7 +103,7 @@ def test_the_figure_shows_thresholds_and_phases_in_the_pages_own_colours(pages: 
 
 def test_the_same_record_gives_the_same_page(records: dict[str, ReleaseRecord], pages: dict[str, str]) -> None:
     """Writing it again changes nothing."""
-    assert HtmlReporter().text(records["promoted"]) == pages["promoted"]
+    assert HtmlReporter().render_page(records["promoted"]) == pages["promoted"]
 
 
 def test_a_stopped_release_says_who_kept_serving(pages: dict[str, str]) -> None:
@@ -135,7 +135,7 @@ def test_text_from_elsewhere_stays_text(records: dict[str, ReleaseRecord]) -> No
     """A model's or a reason's markup does nothing."""
     evil = '<script>alert(1)</script><img src="http://example.com/x">'
 
-    text = HtmlReporter().text(replace(records["rolled_back"], reason=evil, model=evil, trigger=evil))
+    text = HtmlReporter().render_page(replace(records["rolled_back"], reason=evil, model=evil, trigger=evil))
 
     assert {"script", "img"}.isdisjoint(tag for tag, _ in Elements(text).found)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -146,14 +146,14 @@ def test_a_link_that_is_no_web_address_is_left_out(records: dict[str, ReleaseRec
     """Only http and https are linked."""
     record = replace(records["stopped"], parameters={"links": {"run": address}})
 
-    assert [tag for tag, _ in Elements(HtmlReporter().text(record)).found if tag == "a"] == []
+    assert [tag for tag, _ in Elements(HtmlReporter().render_page(record)).found if tag == "a"] == []
 
 
 def test_a_link_shows_no_password(records: dict[str, ReleaseRecord]) -> None:
     """User and password of an address stay out of the page."""
     record = replace(records["stopped"], parameters={"links": {"run": "https://me:secret@example.com/run"}})
 
-    text = HtmlReporter().text(record)
+    text = HtmlReporter().render_page(record)
 
     assert 'href="https://example.com/run"' in text
     assert "secret" not in text
@@ -250,9 +250,9 @@ def test_differences_for_clients_are_listed_breaking_first(records: dict[str, Re
     stage = StageRecord(name="check contract", started_at=0, ended_at=1, details={"differences": found})
     record = replace(records["stopped"], stages=(stage,))
 
-    words = shown(HtmlReporter().text(record))
+    words = shown(HtmlReporter().render_page(record))
 
     title = "What clients of the champion would notice"
     assert f"{title} breaking column 'tenure' is new compatible the prediction has type float32" in words
     assert f"## {title}" in HtmlReporter().summary(record)
-    assert title not in shown(HtmlReporter().text(records["stopped"]))
+    assert title not in shown(HtmlReporter().render_page(records["stopped"]))

@@ -37,87 +37,92 @@ class Question:
     expectation: str
     """Name of its class in great_expectations.expectations."""
     arguments: Mapping[str, Any]
-    tell: Callable[[Result], list[Verdict]]
+    make_verdicts: Callable[[Result], list[Verdict]]
     severity: Severity = Severity.CRITICAL
 
 
-def rows(frame: "pd.DataFrame", minimum: int) -> Question:
+def ask_rows(frame: "pd.DataFrame", minimum: int) -> Question:
     """Ask for enough rows."""
 
-    def tell(result: Result) -> list[Verdict]:
+    def make_verdicts(result: Result) -> list[Verdict]:
         reason = f"{len(frame)} rows, of {minimum} needed at least"
-        return [telling.verdict("rows", reason, passed=result["success"], rows=len(frame), minimum_rows=minimum)]
+        return [telling.make_verdict("rows", reason, passed=result["success"], rows=len(frame), minimum_rows=minimum)]
 
     arguments = {"min_value": minimum}
-    return Question(table=frame, expectation="ExpectTableRowCountToBeBetween", arguments=arguments, tell=tell)
+    return Question(
+        table=frame, expectation="ExpectTableRowCountToBeBetween", arguments=arguments, make_verdicts=make_verdicts
+    )
 
 
-def columns(frame: "pd.DataFrame", inputs: Sequence[str], label: str) -> Question:
+def ask_columns(frame: "pd.DataFrame", inputs: Sequence[str], label: str) -> Question:
     """Ask for the model's input columns and the label; more columns do no harm."""
 
-    def tell(result: Result) -> list[Verdict]:
+    def make_verdicts(result: Result) -> list[Verdict]:
         missing = [name for name in inputs if name not in frame.columns]
         if not missing:
-            reason = f"{telling.count(inputs)} that the model takes, and label {label!r}, are there"
-            return [telling.verdict("columns", reason, passed=result["success"])]
+            reason = f"{telling.format_count(inputs)} that the model takes, and label {label!r}, are there"
+            return [telling.make_verdict("columns", reason, passed=result["success"])]
         others = [str(name) for name in frame.columns if name not in inputs]
         close = [match for name in missing for match in difflib.get_close_matches(name, others, n=1)]
-        hint = f"; did you mean {telling.listed(close)}?" if close else f"; the file has {telling.listed(others)}"
-        reason = (
-            f"{len(missing)} of {telling.count(inputs)} that the model takes missing: {telling.listed(missing)}{hint}"
+        hint = (
+            f"; did you mean {telling.list_names(close)}?" if close else f"; the file has {telling.list_names(others)}"
         )
-        return [telling.verdict("columns", reason, passed=result["success"], missing=len(missing))]
+        names = telling.list_names(missing)
+        reason = f"{len(missing)} of {telling.format_count(inputs)} that the model takes missing: {names}{hint}"
+        return [telling.make_verdict("columns", reason, passed=result["success"], missing=len(missing))]
 
     arguments = {"column_set": [*inputs, label], "exact_match": False}
-    return Question(table=frame, expectation="ExpectTableColumnsToMatchSet", arguments=arguments, tell=tell)
+    return Question(
+        table=frame, expectation="ExpectTableColumnsToMatchSet", arguments=arguments, make_verdicts=make_verdicts
+    )
 
 
-def types(frame: "pd.DataFrame", inputs: Sequence[Column]) -> Iterator[Question]:
+def ask_types(frame: "pd.DataFrame", inputs: Sequence[Column]) -> Iterator[Question]:
     """Ask that each column holds what the signature says; whole numbers serve as numbers too, nulls as anything."""
     import pandas as pd
 
     if not inputs:
         return
-    wanted = [telling.wanted(column.kind) for column in inputs]
-    found = [telling.found(frame[column.name], want) for column, want in zip(inputs, wanted, strict=True)]
+    wanted = [telling.describe_wanted(column.kind) for column in inputs]
+    found = [telling.describe_values(frame[column.name], want) for column, want in zip(inputs, wanted, strict=True)]
     fitting = {(want, have) for want in wanted for have in (want, telling.NULLS)} | {("numbers", "whole numbers")}
 
-    def tell(result: Result) -> list[Verdict]:
+    def make_verdicts(result: Result) -> list[Verdict]:
         wrong = set(result.get("unexpected_index_list") or [])
         passed: dict[str, list[str]] = defaultdict(list)
         verdicts = []
         for position, column in enumerate(inputs):
             if position in wrong:
-                reason = telling.misfit(frame[column.name], column, found[position])
-                verdicts.append(telling.verdict("types", reason, passed=False))
+                reason = telling.describe_misfit(frame[column.name], column, found[position])
+                verdicts.append(telling.make_verdict("types", reason, passed=False))
             else:
                 passed[column.kind].append(column.name)
-        kept = [f"{telling.named(names)} fit the model's {kind} inputs" for kind, names in passed.items()]
-        return verdicts + [telling.verdict("types", said, passed=True) for said in kept]
+        kept = [f"{telling.name_columns(names)} fit the model's {kind} inputs" for kind, names in passed.items()]
+        return verdicts + [telling.make_verdict("types", said, passed=True) for said in kept]
 
     yield Question(
         table=pd.DataFrame({"wanted": wanted, "found": found}),
         expectation="ExpectColumnPairValuesToBeInSet",
         arguments={"column_A": "wanted", "column_B": "found", "value_pairs_set": sorted(fitting)},
-        tell=tell,
+        make_verdicts=make_verdicts,
     )
 
 
-def nulls(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[Question]:
+def ask_nulls(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[Question]:
     """Ask for a value in every cell."""
     demand = Demand(check="nulls", broken="are null", kept="without nulls")
-    yield from _cells(frame, names, demand, "ExpectColumnValuesToNotBeNull", {})
+    yield from _ask_cells(frame, names, demand, "ExpectColumnValuesToNotBeNull", {})
 
 
-def finite(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[Question]:
+def ask_finite(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[Question]:
     """Ask for no infinity among floating point numbers."""
     floats = [name for name in names if frame[name].dtype.kind == "f"]
     demand = Demand(check="finite values", broken="are infinite", kept="with finite values")
     limits = {"min_value": -LARGEST, "max_value": LARGEST}
-    yield from _cells(frame, floats, demand, "ExpectColumnValuesToBeBetween", limits)
+    yield from _ask_cells(frame, floats, demand, "ExpectColumnValuesToBeBetween", limits)
 
 
-def expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Iterator[Question]:
+def ask_expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Iterator[Question]:
     """Ask for the spec's ranges and allowed values; columns that share one exactly are asked about together."""
     ranges: dict[tuple[float, float, float, Severity], list[str]] = defaultdict(list)
     for one in asked:
@@ -126,18 +131,18 @@ def expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Iterato
         if (low, high) != (-math.inf, math.inf) and _has_range(frame, one.column):
             ranges[low, high, one.mostly, one.severity].append(one.column)
         if one.allowed is not None and one.column in frame.columns:
-            yield from _allowed(frame, one, one.allowed)
+            yield from _ask_allowed(frame, one, one.allowed)
     for (low, high, mostly, severity), names in ranges.items():
         broken, kept = telling.range_words(low, high)
         demand = Demand(check="range", broken=broken, kept=kept, severity=severity, mostly=mostly)
         limits = {"min_value": None if low == -math.inf else low, "max_value": None if high == math.inf else high}
         # a share is meant column by column: only what must hold everywhere can be asked of all of them at once
         for group in [names] if mostly == 1 else [[name] for name in names]:
-            yield from _cells(frame, group, demand, "ExpectColumnValuesToBeBetween", limits)
+            yield from _ask_cells(frame, group, demand, "ExpectColumnValuesToBeBetween", limits)
 
 
-def _allowed(frame: "pd.DataFrame", one: Expectation, values: Sequence[object]) -> Iterator[Question]:
-    words = telling.listed([str(value) for value in values])
+def _ask_allowed(frame: "pd.DataFrame", one: Expectation, values: Sequence[object]) -> Iterator[Question]:
+    words = telling.list_names([str(value) for value in values])
     demand = Demand(
         check="allowed values",
         broken=f"are none of {words}",
@@ -145,38 +150,39 @@ def _allowed(frame: "pd.DataFrame", one: Expectation, values: Sequence[object]) 
         severity=one.severity,
         mostly=one.mostly,
     )
-    yield from _cells(frame, [one.column], demand, "ExpectColumnValuesToBeInSet", {"value_set": list(values)})
+    yield from _ask_cells(frame, [one.column], demand, "ExpectColumnValuesToBeInSet", {"value_set": list(values)})
 
 
-def unanswerable(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Iterator[Verdict]:
+def find_unanswerable(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Iterator[Verdict]:
     """Yield a failure for each of the spec's expectations that no answer can be had for."""
     for one in asked:
         if one.column not in frame.columns:
             close = difflib.get_close_matches(one.column, [str(name) for name in frame.columns], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             reason = f"the spec expects something of column {one.column!r}, which the file lacks{hint}"
-            yield telling.verdict("expectation", reason, passed=False, severity=one.severity)
+            yield telling.make_verdict("expectation", reason, passed=False, severity=one.severity)
         elif (one.minimum is not None or one.maximum is not None) and not _has_range(frame, one.column):
-            reason = f"the spec has a range for column {one.column}, which holds {telling.found(frame[one.column], '')}"
-            yield telling.verdict("expectation", reason, passed=False, severity=one.severity)
+            holds = telling.describe_values(frame[one.column], "")
+            reason = f"the spec has a range for column {one.column}, which holds {holds}"
+            yield telling.make_verdict("expectation", reason, passed=False, severity=one.severity)
 
 
-def contradictions(inputs: Sequence[Column], signature: Signature, label: str) -> Iterator[Verdict]:
+def find_contradictions(inputs: Sequence[Column], signature: Signature, label: str) -> Iterator[Verdict]:
     """Yield a failure where signature, spec and file can't all be right."""
     if label in (column.name for column in inputs):
         reason = f"label {label!r} is also an input of the model, which would be shown the truth"
-        yield telling.verdict("columns", reason, passed=False)
+        yield telling.make_verdict("columns", reason, passed=False)
     width = math.prod(signature.inputs[0].shape[1:])
     if len(signature.inputs[0].shape) > 1 and len(signature.inputs) == 1 and 0 < width != len(inputs):
         reason = f"{len(inputs)} columns besides label {label!r}; the model's matrix has {width}"
-        yield telling.verdict("columns", reason, passed=False, columns=len(inputs), wanted_columns=width)
+        yield telling.make_verdict("columns", reason, passed=False, columns=len(inputs), wanted_columns=width)
 
 
 def _has_range(frame: "pd.DataFrame", name: str) -> bool:
     return name in frame.columns and frame[name].dtype.kind in NUMERIC
 
 
-def _cells(
+def _ask_cells(
     frame: "pd.DataFrame", names: Sequence[str], demand: Demand, expectation: str, arguments: Mapping[str, Any]
 ) -> Iterator[Question]:
     """Ask one thing of all cells of some columns, numbers and other values apart; see the module's docstring."""
@@ -189,6 +195,6 @@ def _cells(
                 table=pd.DataFrame({"cell": pd.concat([frame[name] for name in group], ignore_index=True)}),
                 expectation=expectation,
                 arguments={"column": "cell", "mostly": demand.mostly, **arguments},
-                tell=telling.teller(frame, group, demand),
+                make_verdicts=telling.make_teller(frame, group, demand),
                 severity=demand.severity,
             )

@@ -38,7 +38,7 @@ class Demand:
     """Share of a column's values that must be well."""
 
 
-def verdict(
+def make_verdict(
     check: str, reason: str, *, passed: bool, severity: Severity = Severity.CRITICAL, **numbers: float
 ) -> Verdict:
     """Return a verdict that blocks where it is critical."""
@@ -47,56 +47,62 @@ def verdict(
     return Verdict(check=check, outcome=outcome, reason=reason, numbers=numbers, blocking=blocking)
 
 
-def teller(frame: "pd.DataFrame", names: Sequence[str], demand: Demand) -> Callable[[Mapping[str, Any]], list[Verdict]]:
+def make_teller(
+    frame: "pd.DataFrame", names: Sequence[str], demand: Demand
+) -> Callable[[Mapping[str, Any]], list[Verdict]]:
     """Return a function that tells an answer about the cells of these columns, laid end to end, column by column."""
 
-    def tell(result: Mapping[str, Any]) -> list[Verdict]:
+    def make_verdicts(result: Mapping[str, Any]) -> list[Verdict]:
         broken: dict[str, list[int]] = defaultdict(list)
         for position in result.get("unexpected_index_list") or []:
             broken[names[position // len(frame)]].append(position % len(frame))
         failed = (
-            [] if result["success"] else [_broken(frame, name, broken[name], demand) for name in names if broken[name]]
+            []
+            if result["success"]
+            else [_make_broken_verdict(frame, name, broken[name], demand) for name in names if broken[name]]
         )
         well = [name for name in names if not broken[name]]
         kept = (
-            [verdict(demand.check, f"{named(well)} {demand.kept}", passed=True, severity=demand.severity)]
+            [make_verdict(demand.check, f"{name_columns(well)} {demand.kept}", passed=True, severity=demand.severity)]
             if well
             else []
         )
         borne = [
-            _borne(name, len(broken[name]), len(frame), demand) for name in names if broken[name] and result["success"]
+            _make_tolerated_verdict(name, len(broken[name]), len(frame), demand)
+            for name in names
+            if broken[name] and result["success"]
         ]
         return [*failed, *borne, *kept]
 
-    return tell
+    return make_verdicts
 
 
-def _broken(frame: "pd.DataFrame", name: str, at: Sequence[int], demand: Demand) -> Verdict:
+def _make_broken_verdict(frame: "pd.DataFrame", name: str, at: Sequence[int], demand: Demand) -> Verdict:
     if demand.check == "nulls":
         shown = f", the first in row {at[0] + 1}"
     else:
         values = ", ".join(f"{frame[name].iloc[row]} in row {row + 1}" for row in at[:EXAMPLES])
         shown = f": {values}" if len(at) <= EXAMPLES else f", e.g. {values}"
-    allowed = f" ({share(1 - demand.mostly)} may be)" if demand.mostly < 1 else ""
+    allowed = f" ({format_share(1 - demand.mostly)} may be)" if demand.mostly < 1 else ""
     reason = f"column {name}: {len(at)} of {len(frame)} values {demand.broken}{allowed}{shown}"
-    return verdict(demand.check, reason, passed=False, severity=demand.severity, broken=len(at), rows=len(frame))
+    return make_verdict(demand.check, reason, passed=False, severity=demand.severity, broken=len(at), rows=len(frame))
 
 
-def _borne(name: str, broken: int, rows: int, demand: Demand) -> Verdict:
-    reason = f"column {name}: {broken} of {rows} values {demand.broken}, {share(1 - demand.mostly)} may be"
-    return verdict(demand.check, reason, passed=True, severity=demand.severity, broken=broken, rows=rows)
+def _make_tolerated_verdict(name: str, broken: int, rows: int, demand: Demand) -> Verdict:
+    reason = f"column {name}: {broken} of {rows} values {demand.broken}, {format_share(1 - demand.mostly)} may be"
+    return make_verdict(demand.check, reason, passed=True, severity=demand.severity, broken=broken, rows=rows)
 
 
-def wanted(kind: str) -> str:
+def describe_wanted(kind: str) -> str:
     """Return in words what an input of a numpy type needs.
 
-    >>> wanted("float32"), wanted("int64"), wanted("str"), wanted("datetime64[ns]")
+    >>> describe_wanted("float32"), describe_wanted("int64"), describe_wanted("str"), describe_wanted("datetime64[ns]")
     ('numbers', 'whole numbers', 'text', 'dates')
     """
     return KINDS.get(np.dtype(kind).kind, "text")
 
 
-def found(column: "pd.Series[Any]", want: str) -> str:
+def describe_values(column: "pd.Series[Any]", want: str) -> str:
     """Return in words what a column holds; whole numbers of a floating point type are whole numbers.
 
     A CSV file's dates are text: where dates are wanted, text that reads as dates holds dates.
@@ -118,11 +124,11 @@ def found(column: "pd.Series[Any]", want: str) -> str:
     return "text"
 
 
-def misfit(values: "pd.Series[Any]", column: Column, holds: str) -> str:
+def describe_misfit(values: "pd.Series[Any]", column: Column, holds: str) -> str:
     """Say why values do not fit an input, with the first that does not, where one stands out."""
     import pandas as pd
 
-    want = wanted(column.kind)
+    want = describe_wanted(column.kind)
     said = f"column {column.name} holds {holds}; the model's {column.kind} input needs {want}"
     if want == "text" and holds in {"numbers", "whole numbers"}:
         return f"{said}: write the file as Parquet, where text that looks like numbers stays text"
@@ -149,37 +155,37 @@ def range_words(low: float, high: float) -> tuple[str, str]:
     return f"outside {low:g} to {high:g}", f"within {low:g} to {high:g}"
 
 
-def share(part: float) -> str:
+def format_share(part: float) -> str:
     """Say a share.
 
-    >>> share(0.05)
+    >>> format_share(0.05)
     '5 %'
     """
     return f"{part * 100:.3g} %"
 
 
-def count(names: Sequence[str]) -> str:
+def format_count(names: Sequence[str]) -> str:
     """Say how many columns.
 
-    >>> count(["a"]), count(["a", "b"])
+    >>> format_count(["a"]), format_count(["a", "b"])
     ('1 column', '2 columns')
     """
     return f"{len(names)} column{'s' * (len(names) != 1)}"
 
 
-def named(names: Sequence[str]) -> str:
+def name_columns(names: Sequence[str]) -> str:
     """Name one column, count several.
 
-    >>> named(["age"]), named(["a", "b"])
+    >>> name_columns(["age"]), name_columns(["a", "b"])
     ('column age', '2 columns')
     """
-    return f"column {names[0]}" if len(names) == 1 else count(names)
+    return f"column {names[0]}" if len(names) == 1 else format_count(names)
 
 
-def listed(names: Sequence[str]) -> str:
+def list_names(names: Sequence[str]) -> str:
     """List names, the first few of many.
 
-    >>> listed(["a", "b"])
+    >>> list_names(["a", "b"])
     "'a', 'b'"
     """
     rest = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""

@@ -27,26 +27,26 @@ class GreatExpectationsValidator:
         lacks the label column.
         """
         frame = read_table(path, [spec.label])
-        inputs = _inputs(frame, spec, signature)
+        inputs = _select_inputs(frame, spec, signature)
         present = [column for column in inputs if column.name in frame.columns]
         names = [column.name for column in present]
         expected = expand_expectations(spec.expectations, [str(name) for name in frame.columns])
         asked = [
-            questions.rows(frame, spec.minimum_rows),
-            questions.columns(frame, [column.name for column in inputs], spec.label),
-            *questions.types(frame, present),
-            *questions.nulls(frame, [spec.label] if spec.nulls_allowed else [*names, spec.label]),
-            *questions.finite(frame, [*names, spec.label]),
-            *questions.expectations(frame, expected),
+            questions.ask_rows(frame, spec.minimum_rows),
+            questions.ask_columns(frame, [column.name for column in inputs], spec.label),
+            *questions.ask_types(frame, present),
+            *questions.ask_nulls(frame, [spec.label] if spec.nulls_allowed else [*names, spec.label]),
+            *questions.ask_finite(frame, [*names, spec.label]),
+            *questions.ask_expectations(frame, expected),
         ]
         return [
-            *questions.contradictions(inputs, signature, spec.label),
-            *questions.unanswerable(frame, expected),
-            *_ask(asked),
+            *questions.find_contradictions(inputs, signature, spec.label),
+            *questions.find_unanswerable(frame, expected),
+            *_ask_questions(asked),
         ]
 
 
-def _inputs(frame: "pd.DataFrame", spec: DataSpec, signature: Signature) -> list[Column]:
+def _select_inputs(frame: "pd.DataFrame", spec: DataSpec, signature: Signature) -> list[Column]:
     """Return the input columns: named ones (optional ones where present), or a matrix's in the file's order."""
     first = signature.inputs[0]
     if len(signature.inputs) == 1 and len(first.shape) > 1:
@@ -54,7 +54,7 @@ def _inputs(frame: "pd.DataFrame", spec: DataSpec, signature: Signature) -> list
     return [column for column in signature.inputs if column.required or column.name in frame.columns]
 
 
-def _ask(asked: Sequence[Question]) -> Iterator[Verdict]:
+def _ask_questions(asked: Sequence[Question]) -> Iterator[Verdict]:
     """Put the questions about each table as one suite; yield the verdicts in the questions' order."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read on import and by each context
     import great_expectations as gx
@@ -78,12 +78,12 @@ def _ask(asked: Sequence[Question]) -> Iterator[Verdict]:
         batch = source.add_dataframe_asset(str(number)).add_batch_definition_whole_dataframe("all")
         report = batch.get_batch(batch_parameters={"dataframe": table}).validate(suite, result_format="COMPLETE")
         for result in report.results:
-            answers[result.expectation_config.meta["position"]] = _answer(result)
+            answers[result.expectation_config.meta["position"]] = _read_answer(result)
     for position, question in enumerate(asked):
-        yield from question.tell(answers[position])
+        yield from question.make_verdicts(answers[position])
 
 
-def _answer(result: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a Great Expectations result
+def _read_answer(result: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a Great Expectations result
     """Return a result as plain values; raise DataBroken where the library itself failed: that is no answer."""
     infos = [result.exception_info, *(info for info in result.exception_info.values() if isinstance(info, dict))]
     failures = [str(info["exception_message"]) for info in infos if info.get("raised_exception")]

@@ -37,7 +37,7 @@ class End:
     def describe_end(self, limit: str = "") -> str:
         """Return it in words.
 
-        >>> End(reason="Error", code=3, at=0, said="no model.onnx", times=2).words()
+        >>> End(reason="Error", code=3, at=0, said="no model.onnx", times=2).describe_end()
         'exited with code 3, twice; last line: no model.onnx'
         """
         if self.out_of_memory:

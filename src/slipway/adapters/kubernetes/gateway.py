@@ -238,9 +238,9 @@ def _judge_conditions(conditions: Sequence[dict[str, Any]], generation: int) -> 
     """Return a Gateway's state of a route from its conditions.
 
     >>> _judge_conditions([{"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"}], generation=1)
-    _Word(taken=False, refusal='', waits=' (BackendNotFound)')
+    _Acceptance(taken=False, refusal='', waits=' (BackendNotFound)')
     >>> _judge_conditions([{"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners"}], generation=1)
-    _Word(taken=False, refusal='NotAllowedByListeners', waits='')
+    _Acceptance(taken=False, refusal='NotAllowedByListeners', waits='')
     """
     now = {one["type"]: one for one in conditions if one.get("observedGeneration", generation) >= generation}
     said = [now.get(kind) for kind in ("Accepted", "ResolvedRefs")]

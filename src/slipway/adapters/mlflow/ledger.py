@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from slipway.adapters.mlflow import artifacts, runs
-from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.refusals import MlflowRefused
 from slipway.adapters.mlflow.rest import MlflowRest
 from slipway.domain.release import history
 from slipway.domain.release.record import HistoryEntry, ReleaseRecord
@@ -49,18 +49,18 @@ class MlflowLedger:
         Written again, the same release keeps its run: tags and artifacts are replaced, existing parameters and metrics
         are kept. Raises RegistryUnavailable, and ArtifactBroken when the report can't be read.
         """
-        run = self._run_of(record.release_id) or self._create(record)
+        run = self._find_run(record.release_id) or self._create_run(record)
         run_id, uri = str(run["info"]["run_id"]), str(run["info"]["artifact_uri"])
-        artifacts.upload(self._rest, uri, RECORD_FILE, _json(RECORD, record))
+        artifacts.upload_file(self._rest, uri, RECORD_FILE, _dump_json(RECORD, record))
         if report is not None:
-            artifacts.upload(self._rest, uri, REPORT_FILE, _content(report))
+            artifacts.upload_file(self._rest, uri, REPORT_FILE, _read_report(report))
         line = history.make_entry(record, run_id)
-        entry = _json(ENTRY, replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
-        params, tags = runs.known(run)
-        self._log(run_id, "params", runs.parameters(record, params))
-        metrics = runs.metrics(record, after=int(tags.get(runs.MEASURED, "0")))
-        self._log(run_id, "metrics", metrics)
-        self._log(run_id, "tags", runs.tags(record, entry, metrics))
+        entry = _dump_json(ENTRY, replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
+        params, tags = runs.read_known(run)
+        self._log_batches(run_id, "params", runs.list_parameters(record, params))
+        metrics = runs.list_metrics(record, after=int(tags.get(runs.MEASURED, "0")))
+        self._log_batches(run_id, "metrics", metrics)
+        self._log_batches(run_id, "tags", runs.list_tags(record, entry, metrics))
         ended = {} if record.state is ReleaseState.RELEASING else {"end_time": round(record.ended_at * 1000)}
         self._rest.call("POST", "runs/update", body={"run_id": run_id, "status": STATUS[record.state]} | ended)
         return run_id
@@ -70,7 +70,7 @@ class MlflowLedger:
 
         Raises ArtifactBroken for a damaged one.
         """
-        run = self._run_of(release_id)
+        run = self._find_run(release_id)
         if run is None:
             raise NotFound(
                 f"release {release_id}",
@@ -79,7 +79,7 @@ class MlflowLedger:
                 do="`slipway history MODEL` lists the releases of a model",
             )
         try:
-            content = artifacts.read(self._rest, str(run["info"]["artifact_uri"]), RECORD_FILE)
+            content = artifacts.read_file(self._rest, str(run["info"]["artifact_uri"]), RECORD_FILE)
         except ArtifactBroken as missing:
             if run["info"]["status"] != STATUS[ReleaseState.RELEASING]:
                 raise
@@ -92,7 +92,7 @@ class MlflowLedger:
         try:
             return RECORD.load(json.loads(content), f"release {release_id}")
         except ValueError as error:
-            raise _damaged(str(run["info"]["run_id"]), RECORD_FILE, error) from error
+            raise _make_damaged_error(str(run["info"]["run_id"]), RECORD_FILE, error) from error
 
     def history(self, model: str) -> list[HistoryEntry]:
         """Return what happened to a model's versions, oldest first; empty: it never had a release.
@@ -100,17 +100,17 @@ class MlflowLedger:
         Two calls, whatever the number of releases (up to 1000 per call). Raises RegistryUnavailable, and
         ArtifactBroken for a run whose tag was edited.
         """
-        experiment = self._experiment(model)
+        experiment = self._find_experiment(model)
         if experiment is None:
             return []
         request = {"experiment_ids": [experiment["experiment_id"]], "max_results": PAGE}
-        found = self._rest.pages("POST", "runs/search", "runs", request)
-        return history.find_serving_periods(entry for run in found if (entry := _entry(run)) is not None)
+        found = self._rest.list_items("POST", "runs/search", "runs", request)
+        return history.find_serving_periods(entry for run in found if (entry := _read_entry(run)) is not None)
 
-    def _run_of(self, release_id: str) -> dict[str, Any] | None:
+    def _find_run(self, release_id: str) -> dict[str, Any] | None:
         """Return the run of a release, from any model's experiment."""
         request = {"filter": f"name LIKE '{EXPERIMENTS}%'", "max_results": PAGE}
-        experiments = self._rest.pages("POST", "experiments/search", "experiments", request)
+        experiments = self._rest.list_items("POST", "experiments/search", "experiments", request)
         ids = [str(experiment["experiment_id"]) for experiment in experiments]
         if not ids or "'" in release_id:  # release ids are made of model names: there is no quote in them
             return None
@@ -123,67 +123,67 @@ class MlflowLedger:
         found: list[dict[str, Any]] = self._rest.call("POST", "runs/search", body=request).get("runs", [])
         return found[0] if found else None
 
-    def _create(self, record: ReleaseRecord) -> dict[str, Any]:
+    def _create_run(self, record: ReleaseRecord) -> dict[str, Any]:
         request = {
-            "experiment_id": self._experiment_id(record.model),
+            "experiment_id": self._get_experiment_id(record.model),
             "run_name": record.release_id,
             "start_time": round(record.started_at * 1000),
             "tags": [{"key": runs.RELEASE_ID, "value": record.release_id}, {"key": "mlflow.user", "value": "slipway"}],
         }
         return dict(self._rest.call("POST", "runs/create", body=request)["run"])
 
-    def _experiment(self, model: str) -> dict[str, Any] | None:
+    def _find_experiment(self, model: str) -> dict[str, Any] | None:
         try:
             found = self._rest.call("GET", "experiments/get-by-name", query={"experiment_name": EXPERIMENTS + model})
-        except Refused as error:
+        except MlflowRefused as error:
             if error.missing:
                 return None
             raise
         return dict(found["experiment"])
 
-    def _experiment_id(self, model: str) -> str:
+    def _get_experiment_id(self, model: str) -> str:
         """Return the id of the model's experiment: created if missing, restored if deleted."""
-        experiment = self._experiment(model)
+        experiment = self._find_experiment(model)
         if experiment is None:
-            return self._made(model)
+            return self._create_experiment(model)
         if experiment.get("lifecycle_stage") == "deleted":
             self._rest.call("POST", "experiments/restore", body={"experiment_id": experiment["experiment_id"]})
         return str(experiment["experiment_id"])
 
-    def _made(self, model: str) -> str:
+    def _create_experiment(self, model: str) -> str:
         try:
             return str(
                 self._rest.call("POST", "experiments/create", body={"name": EXPERIMENTS + model})["experiment_id"]
             )
-        except Refused as error:
-            experiment = self._experiment(model) if error.code == "RESOURCE_ALREADY_EXISTS" else None
+        except MlflowRefused as error:
+            experiment = self._find_experiment(model) if error.code == "RESOURCE_ALREADY_EXISTS" else None
             if experiment is None:
                 raise
             return str(experiment["experiment_id"])  # another process was faster
 
-    def _log(self, run_id: str, kind: str, items: list[dict[str, Any]]) -> None:
-        for batch in _batches(items, runs.BATCH[kind]):
+    def _log_batches(self, run_id: str, kind: str, items: list[dict[str, Any]]) -> None:
+        for batch in _split_batches(items, runs.BATCH[kind]):
             self._rest.call("POST", "runs/log-batch", body={"run_id": run_id, kind: batch})
 
 
-def _entry(run: dict[str, Any]) -> HistoryEntry | None:
+def _read_entry(run: dict[str, Any]) -> HistoryEntry | None:
     """Return the line in a run; None for a run without one, which is not ours or not complete yet."""
-    _, tags = runs.known(run)
+    _, tags = runs.read_known(run)
     if runs.ENTRY not in tags:
         return None
     try:
         return ENTRY.load(json.loads(tags[runs.ENTRY]), f"MLflow run {run['info']['run_id']}")
     except ValueError as error:
-        raise _damaged(str(run["info"]["run_id"]), f"tag {runs.ENTRY}", error) from error
+        raise _make_damaged_error(str(run["info"]["run_id"]), f"tag {runs.ENTRY}", error) from error
 
 
-def _json(kept: Format[T], value: T) -> bytes:
+def _dump_json(kept: Format[T], value: T) -> bytes:
     """Return a value as JSON; infinities as text, because JSON has none and an e-value can be infinite."""
     named = {one.name: getattr(value, one.name) for one in fields(cast("Any", value))}
-    return to_json({NUMBER: kept.number, **named}, inf_nan_mode="strings", fallback=runs.plain)
+    return to_json({NUMBER: kept.number, **named}, inf_nan_mode="strings", fallback=runs.convert_to_plain)
 
 
-def _damaged(run_id: str, part: str, error: ValueError) -> ArtifactBroken:
+def _make_damaged_error(run_id: str, part: str, error: ValueError) -> ArtifactBroken:
     seen = str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
@@ -196,7 +196,7 @@ def _damaged(run_id: str, part: str, error: ValueError) -> ArtifactBroken:
     )
 
 
-def _content(report: Path) -> bytes:
+def _read_report(report: Path) -> bytes:
     try:
         return report.read_bytes()
     except OSError as error:
@@ -208,6 +208,6 @@ def _content(report: Path) -> bytes:
         ) from error
 
 
-def _batches(items: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+def _split_batches(items: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -10,7 +10,7 @@ GENERATED = "registered_model_meta"
 """Written by some MLflow clients into what they download: no part of the artifact."""
 
 
-def check(tree: Path, name: str) -> None:
+def check_complete(tree: Path, name: str) -> None:
     """Raise ArtifactBroken for a folder without a readable MLmodel, or smaller than stated in that file.
 
     MLflow notes `model_size_bytes` when it saves a model, before it adds small files of its own. A folder that is

@@ -11,7 +11,7 @@ SHOWN_CHARACTERS = 300
 """Characters of an answer that a message quotes."""
 
 
-class Refused(PermanentError):
+class MlflowRefused(PermanentError):
     """MLflow understood the call and refused it. Callers turn it into an error of their own."""
 
     code = ""
@@ -26,13 +26,13 @@ class Refused(PermanentError):
         return self.code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
-def refusal(name: str, answer: httpx.Response) -> Refused | RegistryUnavailable:
+def make_refusal(name: str, answer: httpx.Response) -> MlflowRefused | RegistryUnavailable:
     """Return the error for an answer that is no success: Refused, or RegistryUnavailable if a retry may help."""
     if answer.status_code == httpx.codes.FORBIDDEN and "Invalid Host header" in answer.text:
-        return _wrong_host(name, answer.request.url)
+        return _make_wrong_host_error(name, answer.request.url)
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return _not_allowed(name, answer)
-    code, said = _parsed(answer)
+        return _make_not_allowed_error(name, answer)
+    code, said = _parse_answer(answer)
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return RegistryUnavailable(
             name,
@@ -40,7 +40,7 @@ def refusal(name: str, answer: httpx.Response) -> Refused | RegistryUnavailable:
             expected="an answer without a server error",
             do="try again in a moment; if it stays so, read the MLflow server's log",
         )
-    error = Refused(
+    error = MlflowRefused(
         name,
         seen=f"status {answer.status_code}: {said}",
         expected="the call to be accepted",
@@ -50,7 +50,7 @@ def refusal(name: str, answer: httpx.Response) -> Refused | RegistryUnavailable:
     return error
 
 
-def slow(name: str, seconds: float) -> RegistryUnavailable:
+def make_slow_error(name: str, seconds: float) -> RegistryUnavailable:
     """Return the error for an answer that took too long."""
     return RegistryUnavailable(
         name,
@@ -70,7 +70,7 @@ def not_mlflow(name: str, kind: str) -> RegistryUnavailable:
     )
 
 
-def _wrong_host(name: str, url: httpx.URL) -> RegistryUnavailable:
+def _make_wrong_host_error(name: str, url: httpx.URL) -> RegistryUnavailable:
     host, full = url.host, url.netloc.decode()
     hosts = f"{host},{full}" if host != full else f"{host},{host}:PORT"
     return RegistryUnavailable(
@@ -82,16 +82,16 @@ def _wrong_host(name: str, url: httpx.URL) -> RegistryUnavailable:
     )
 
 
-def _not_allowed(name: str, answer: httpx.Response) -> RegistryUnavailable:
+def _make_not_allowed_error(name: str, answer: httpx.Response) -> RegistryUnavailable:
     return RegistryUnavailable(
         name,
-        seen=f"status {answer.status_code}: {_parsed(answer)[1]}",
+        seen=f"status {answer.status_code}: {_parse_answer(answer)[1]}",
         expected="to be let in",
         do="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, of a user who may",
     )
 
 
-def _parsed(answer: httpx.Response) -> tuple[str, str]:
+def _parse_answer(answer: httpx.Response) -> tuple[str, str]:
     """Return MLflow's error code and message; for an answer in another form, no code and its beginning."""
     try:
         said: Any = json.loads(answer.content)

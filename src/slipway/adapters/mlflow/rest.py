@@ -57,9 +57,9 @@ class MlflowRest:
         Raises RegistryUnavailable, and Refused if MLflow understood the call and refused it.
         """
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
-        return self._json(method, API + path, params=dict(query or {}), content=content)
+        return self._get_json(method, API + path, params=dict(query or {}), content=content)
 
-    def pages(self, method: str, path: str, key: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def list_items(self, method: str, path: str, key: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the items of all pages of a listing; raises as `call`."""
         token: str | None = None
         while True:
@@ -70,35 +70,35 @@ class MlflowRest:
             if not token:
                 return
 
-    def listed(self, folder: str) -> list[dict[str, Any]]:
+    def list_artifacts(self, folder: str) -> list[dict[str, Any]]:
         """Return what the server's artifact store holds directly below a folder; raises as `call`."""
-        files = self._json("GET", PROXY, params={"path": folder}, content=None).get("files", [])
+        files = self._get_json("GET", PROXY, params={"path": folder}, content=None).get("files", [])
         return list(files)
 
-    def fetch(self, path: str, into: Path) -> int:
+    def fetch_artifact(self, path: str, into: Path) -> int:
         """Stream one of the server's artifacts into a file and return its size in bytes.
 
         Raises as `call`, here with the time limit between two chunks; RegistryUnavailable if the stream is aborted;
         OSError if the file can't be written.
         """
-        with self._answer("GET", f"{PROXY}/{quote(path)}") as answer, into.open("wb") as file:
+        with self._open_answer("GET", f"{PROXY}/{quote(path)}") as answer, into.open("wb") as file:
             for chunk in answer.iter_bytes(chunk_size=1 << 20):
                 file.write(chunk)
         return into.stat().st_size
 
-    def put(self, path: str, content: bytes) -> None:
+    def write_artifact(self, path: str, content: bytes) -> None:
         """Write one artifact through the server; raises as `call`."""
-        with self._answer("PUT", f"{PROXY}/{quote(path)}", content=content) as answer:
+        with self._open_answer("PUT", f"{PROXY}/{quote(path)}", content=content) as answer:
             answer.read()
 
-    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
+    def _get_json(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         ends = time.monotonic() + self._timeout_seconds
-        with self._answer(method, path, headers={"Content-Type": "application/json"}, **request) as answer:
+        with self._open_answer(method, path, headers={"Content-Type": "application/json"}, **request) as answer:
             text = bytearray()
             for chunk in answer.iter_bytes():
                 text += chunk
                 if time.monotonic() > ends:  # httpx bounds the wait for each chunk, not for all of them
-                    raise refusals.slow(self.name, self._timeout_seconds)
+                    raise refusals.make_slow_error(self.name, self._timeout_seconds)
         try:
             parsed = json.loads(text or b"{}")
         except ValueError:
@@ -108,16 +108,16 @@ class MlflowRest:
         return parsed
 
     @contextmanager
-    def _answer(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - httpx's own
+    def _open_answer(self, method: str, path: str, **request: Any) -> Iterator[httpx.Response]:  # noqa: ANN401 - httpx's own
         """Yield a successful answer; every failure is raised as our error."""
         try:
             with self._client.stream(method, path, **request) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise refusals.refusal(self.name, answer)
+                    raise refusals.make_refusal(self.name, answer)
                 yield answer
         except httpx.TimeoutException as error:
-            raise refusals.slow(self.name, self._timeout_seconds) from error
+            raise refusals.make_slow_error(self.name, self._timeout_seconds) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise RegistryUnavailable(
                 self.name,
@@ -131,9 +131,9 @@ class MlflowRest:
         client = httpx.Client(
             base_url=self._url,
             timeout=self._timeout_seconds,
-            auth=_credentials(),
-            headers=_token() | {"Accept-Encoding": "identity"},  # lengths in transfer equal lengths on disk
-            verify=_certificates(self._url),
+            auth=_read_credentials(),
+            headers=_read_token() | {"Accept-Encoding": "identity"},  # lengths in transfer equal lengths on disk
+            verify=_load_certificates(self._url),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=self._url.host not in LOOPBACK,  # a proxy can't reach this machine's own loopback
         )
@@ -141,17 +141,17 @@ class MlflowRest:
         return client
 
 
-def _credentials() -> tuple[str, str] | None:
+def _read_credentials() -> tuple[str, str] | None:
     user, password = os.environ.get("MLFLOW_TRACKING_USERNAME"), os.environ.get("MLFLOW_TRACKING_PASSWORD")
     return (user, password) if user and password else None
 
 
-def _token() -> dict[str, str]:
+def _read_token() -> dict[str, str]:
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    return {"Authorization": f"Bearer {token}"} if token and not _credentials() else {}
+    return {"Authorization": f"Bearer {token}"} if token and not _read_credentials() else {}
 
 
-def _certificates(url: httpx.URL) -> ssl.SSLContext | bool:
+def _load_certificates(url: httpx.URL) -> ssl.SSLContext | bool:
     if url.scheme == "http" or os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() == "true":
         return False  # over plain http there is nothing to verify, and reading the certificates takes 20 ms
     path = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")

@@ -25,39 +25,44 @@ LARGEST = 1.7976931348623157e308
 """Stands for infinity, which JSON does not have."""
 
 
-def known(run: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
+def read_known(run: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
     """Return the names of the parameters that a run has, and its tags."""
     tags = {str(tag["key"]): str(tag.get("value", "")) for tag in run["data"].get("tags", [])}
     return {str(param["key"]) for param in run["data"].get("params", [])}, tags
 
 
-def parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
+def list_parameters(record: ReleaseRecord, known: set[str]) -> list[dict[str, Any]]:
     """Return the spec as flat parameters, without those that the run has: MLflow refuses to write one twice."""
-    flat = {_key(name): _cut(str(value), PARAMETER_CHARACTERS) for name, value in flattened(record.parameters)}
+    flat = {
+        _clean_key(name): _cut_text(str(value), PARAMETER_CHARACTERS)
+        for name, value in flatten_parameters(record.parameters)
+    }
     return [{"key": key, "value": value} for key, value in flat.items() if key not in known]
 
 
-def metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
+def list_metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
     """Return the timeline as metrics over time (step: seconds since the release began), stages' seconds, numbers.
 
     The judge's last verdicts are included, one value per metric and number: `judge/error_rate/ratio_low`.
     `after` is a timestamp in milliseconds: values that are not newer were written before.
     """
-    found = [_metric(record, moment.at, *pair) for moment in record.timeline for pair in _looked(moment)]
+    found = [
+        _make_metric(record, moment.at, *pair) for moment in record.timeline for pair in _list_look_numbers(moment)
+    ]
     for stage in record.stages:
         name = stage.name.replace(" ", "_")
-        found.append(_metric(record, stage.ended_at, f"seconds/{name}", stage.ended_at - stage.started_at))
+        found.append(_make_metric(record, stage.ended_at, f"seconds/{name}", stage.ended_at - stage.started_at))
         for verdict in stage.verdicts:
             prefix = f"{name}/{verdict.check.replace(' ', '_')}"
             found += [
-                _metric(record, stage.ended_at, f"{prefix}/{key}", value) for key, value in verdict.numbers.items()
+                _make_metric(record, stage.ended_at, f"{prefix}/{key}", value) for key, value in verdict.numbers.items()
             ]
-    found += _judged(record)
-    found.append(_metric(record, record.ended_at, "seconds/release", record.ended_at - record.started_at))
+    found += _list_judge_metrics(record)
+    found.append(_make_metric(record, record.ended_at, "seconds/release", record.ended_at - record.started_at))
     return [metric for metric in found if metric["timestamp"] > after and not math.isnan(metric["value"])]
 
 
-def tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def list_tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the tags to filter by in MLflow, the line of the history, and the timestamp of the last metric written."""
     until = {MEASURED: str(max(metric["timestamp"] for metric in measured))} if measured else {}
     named = until | {
@@ -71,26 +76,26 @@ def tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> l
         "mlflow.note.content": record.reason,  # MLflow's page shows it as the run's description
         ENTRY: entry,
     }
-    return [{"key": key, "value": _cut(value, TAG_CHARACTERS)} for key, value in named.items()]
+    return [{"key": key, "value": _cut_text(value, TAG_CHARACTERS)} for key, value in named.items()]
 
 
-def flattened(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+def flatten_parameters(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     """Yield the leaves of nested JSON values with dotted names.
 
-    >>> dict(flattened({"judge": {"alpha": 0.01}, "steps": [{"weight_percent": 5}], "note": None}))
+    >>> dict(flatten_parameters({"judge": {"alpha": 0.01}, "steps": [{"weight_percent": 5}], "note": None}))
     {'judge.alpha': 0.01, 'steps.0.weight_percent': 5, 'note': None}
     """
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from flattened(inner, f"{name}.{key}".lstrip("."))
+            yield from flatten_parameters(inner, f"{name}.{key}".lstrip("."))
     elif isinstance(value, list | tuple) and value:
         for index, inner in enumerate(value):
-            yield from flattened(inner, f"{name}.{index}".lstrip("."))
+            yield from flatten_parameters(inner, f"{name}.{index}".lstrip("."))
     else:
         yield name, value
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
+def convert_to_plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
     """Return a JSON value for values in stages' details: numpy's scalars and arrays, paths, dates.
 
     Raises TypeError for anything else: a record must be readable again.
@@ -103,7 +108,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can't say
     raise TypeError(message)
 
 
-def _looked(moment: Moment) -> list[tuple[str, float]]:
+def _list_look_numbers(moment: Moment) -> list[tuple[str, float]]:
     return [
         ("weight_percent", moment.weight_percent),
         ("evidence_against", moment.evidence_against),
@@ -115,33 +120,33 @@ def _looked(moment: Moment) -> list[tuple[str, float]]:
     ]
 
 
-def _judged(record: ReleaseRecord) -> list[dict[str, Any]]:
+def _list_judge_metrics(record: ReleaseRecord) -> list[dict[str, Any]]:
     """Return the numbers behind the judge's verdicts, at the moment of its last look."""
     at = record.timeline[-1].at if record.timeline else record.ended_at
     return [
-        _metric(record, at, "/".join(("judge", re.sub(r"\W+", "_", verdict.check), name)), value)
+        _make_metric(record, at, "/".join(("judge", re.sub(r"\W+", "_", verdict.check), name)), value)
         for verdict in record.judged
         for name, value in verdict.numbers.items()
     ]
 
 
-def _metric(record: ReleaseRecord, at: float, name: str, value: float) -> dict[str, Any]:
+def _make_metric(record: ReleaseRecord, at: float, name: str, value: float) -> dict[str, Any]:
     return {
-        "key": _key(name),
+        "key": _clean_key(name),
         "value": max(-LARGEST, min(LARGEST, float(value))) if not math.isnan(value) else math.nan,
         "timestamp": round(at * 1000),
         "step": round(at - record.started_at),
     }
 
 
-def _key(name: str) -> str:
+def _clean_key(name: str) -> str:
     """Return a name in the form that MLflow accepts.
 
-    >>> _key("expectations[0] of pixel#3")
+    >>> _clean_key("expectations[0] of pixel#3")
     'expectations_0_ of pixel_3'
     """
     return re.sub(r"[^\w\-. /:]", "_", name, flags=re.ASCII)[:KEY_CHARACTERS] or "_"
 
 
-def _cut(text: str, limit: int) -> str:
+def _cut_text(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

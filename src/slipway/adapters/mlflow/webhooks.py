@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from slipway.adapters.mlflow.refusals import Refused
+from slipway.adapters.mlflow.refusals import MlflowRefused
 from slipway.adapters.mlflow.rest import MlflowRest
 from slipway.errors import NotFound, RegistryUnavailable, SettingsError
 
@@ -42,13 +42,13 @@ class MlflowWebhooks:
                 answer = self._rest.call("POST", "webhooks", body=request)
             else:
                 answer = self._rest.call("PATCH", f"webhooks/{known}", body=request)
-        except Refused as error:
-            raise _refused(name, url, error) from error
+        except MlflowRefused as error:
+            raise _make_refused_error(name, url, error) from error
         except RegistryUnavailable as error:
-            raise _unreadable(error) from error
+            raise _make_unreadable_error(error) from error
         return str(answer["webhook"]["webhook_id"])
 
-    def test(self, webhook_id: str) -> Delivered:
+    def send_test(self, webhook_id: str) -> Delivered:
         """Have MLflow deliver an example of the event now, and return the result.
 
         MLflow itself waits up to 30 s for the receiver and retries: this object's time limit must be longer than that.
@@ -56,9 +56,9 @@ class MlflowWebhooks:
         """
         try:
             answer = self._rest.call("POST", f"webhooks/{webhook_id}/test", body={"event": EVENT})
-        except Refused as error:
+        except MlflowRefused as error:
             if error.missing:
-                raise _not_found(webhook_id) from error
+                raise _make_not_found_error(webhook_id) from error
             raise
         result: dict[str, Any] = answer.get("result", {})
         status = result.get("response_status")
@@ -72,20 +72,20 @@ class MlflowWebhooks:
             return
         try:
             self._rest.call("DELETE", f"webhooks/{known}")
-        except Refused as error:
+        except MlflowRefused as error:
             if not error.missing:  # missing: another process was faster
                 raise
 
     def find(self, name: str) -> str | None:
         """Return the id of the webhook of this name; None: there is none. Raises RegistryUnavailable, SettingsError."""
         try:
-            found = self._rest.pages("GET", "webhooks", "webhooks", {"max_results": 100})
+            found = self._rest.list_items("GET", "webhooks", "webhooks", {"max_results": 100})
             return next((str(one["webhook_id"]) for one in found if one["name"] == name), None)
         except RegistryUnavailable as error:
-            raise _unreadable(error) from error
+            raise _make_unreadable_error(error) from error
 
 
-def _refused(name: str, url: str, error: Refused) -> SettingsError:
+def _make_refused_error(name: str, url: str, error: MlflowRefused) -> SettingsError:
     scheme, private = "scheme" in error.seen, "IP" in error.seen or "resolve" in error.seen
     advice = {
         "start the MLflow server with MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https": scheme,
@@ -100,7 +100,7 @@ def _refused(name: str, url: str, error: Refused) -> SettingsError:
     )
 
 
-def _unreadable(error: RegistryUnavailable) -> SettingsError | RegistryUnavailable:
+def _make_unreadable_error(error: RegistryUnavailable) -> SettingsError | RegistryUnavailable:
     """Return the error for a failed call: a 500 here means that MLflow can't decrypt what another process stored."""
     if not error.seen.startswith("status 500"):
         return error
@@ -113,7 +113,7 @@ def _unreadable(error: RegistryUnavailable) -> SettingsError | RegistryUnavailab
     )
 
 
-def _not_found(webhook_id: str) -> NotFound:
+def _make_not_found_error(webhook_id: str) -> NotFound:
     return NotFound(
         f"webhook {webhook_id}",
         seen="MLflow does not know it",

@@ -5,10 +5,10 @@ import tempfile
 from pathlib import Path
 
 from slipway.adapters.report import view
-from slipway.adapters.report.judged import judged, remarks
-from slipway.adapters.report.markdown import summary
+from slipway.adapters.report.judged import list_judged, list_remarks
+from slipway.adapters.report.markdown import render_summary
 from slipway.adapters.report.plan_plot import plan_plot
-from slipway.adapters.report.plots import rollout_svg
+from slipway.adapters.report.plots import draw_rollout
 from slipway.domain.forecast import Forecast
 from slipway.domain.release.record import ReleaseRecord
 from slipway.errors import PermanentError
@@ -21,10 +21,10 @@ class HtmlReporter:
 
     def page(self, record: ReleaseRecord, out: Path) -> Path:
         """Write the page atomically; return its path. Raises PermanentError if it can't be written."""
-        text = self.text(record)
+        text = self.render_page(record)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            _replace(out, text)
+            _replace_file(out, text)
         except OSError as error:
             raise PermanentError(
                 f"report of {record.release_id}",
@@ -40,9 +40,9 @@ class HtmlReporter:
 
     def summary(self, record: ReleaseRecord) -> str:
         """Return the report in short, as Markdown."""
-        return summary(record)
+        return render_summary(record)
 
-    def text(self, record: ReleaseRecord) -> str:
+    def render_page(self, record: ReleaseRecord) -> str:
         """Return the page."""
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
@@ -54,9 +54,9 @@ class HtmlReporter:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        figure = rollout_svg(record)
+        figure = draw_rollout(record)
         reason, _, advice = record.reason.partition(" Next: ")
-        colour, badge, headline = view.headline(record)
+        colour, badge, headline = view.get_headline(record)
         return templates.get_template("page.html.j2").render(
             record=record,
             reason=reason,
@@ -65,13 +65,13 @@ class HtmlReporter:
             badge=badge,
             headline=headline,
             figure=Markup(figure) if figure else "",  # noqa: S704 - drawn by us; matplotlib escapes its texts
-            judged=judged(record),
-            remarks=remarks(record),
+            judged=list_judged(record),
+            remarks=list_remarks(record),
             view=view,
         )
 
 
-def _replace(out: Path, text: str) -> None:
+def _replace_file(out: Path, text: str) -> None:
     """Write a temporary file, then move it: a reader never sees half a page."""
     handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:

@@ -27,10 +27,10 @@ class Scale:
     tell: Callable[[float], str]
     """Formats a value."""
 
-    def place(self, value: float) -> float:
+    def find_place(self, value: float) -> float:
         """Return a value's position, in percent of the width; beyond an end, that end.
 
-        >>> Scale(low=0.25, high=4, log=True, tell=str).place(1)
+        >>> Scale(low=0.25, high=4, log=True, tell=str).find_place(1)
         50.0
         """
         if self.log:
@@ -67,7 +67,7 @@ class Chart:
     """The same in words: `1.06x (0.43x to 2.4x)`."""
 
 
-def chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tuple[Mark, ...]) -> Chart | None:
+def draw_chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tuple[Mark, ...]) -> Chart | None:
     """Return the chart of `name`, `name_low` and `name_high`; None if no end of the interval is known.
 
     A missing end is infinite; on a logarithmic axis 0 is infinitely far too.
@@ -78,33 +78,35 @@ def chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tuple[Ma
     if endless and high is None:
         return None
     return Chart(
-        low=0.0 if endless or low is None else scale.place(low),
-        high=100.0 if high is None else scale.place(high),
-        likeliest=None if likeliest is None or (scale.log and likeliest <= 0) else scale.place(likeliest),
+        low=0.0 if endless or low is None else scale.find_place(low),
+        high=100.0 if high is None else scale.find_place(high),
+        likeliest=None if likeliest is None or (scale.log and likeliest <= 0) else scale.find_place(likeliest),
         open_low=low is None or (scale.log and low < scale.low),
         open_high=high is None or high > scale.high,
-        lines=_lines(scale, marks),
-        said=_said(scale, likeliest, low, high),
+        lines=_place_lines(scale, marks),
+        said=_describe_interval(scale, likeliest, low, high),
     )
 
 
-def _lines(scale: Scale, marks: tuple[Mark, ...]) -> tuple[Line, ...]:
-    placed = sorted(((scale.place(mark.at), mark) for mark in marks), key=lambda one: one[0])
+def _place_lines(scale: Scale, marks: tuple[Mark, ...]) -> tuple[Line, ...]:
+    placed = sorted(((scale.find_place(mark.at), mark) for mark in marks), key=lambda one: one[0])
     places = [-100.0, *(place for place, _ in placed), 200.0]
     return tuple(
-        Line(place=place, text=scale.tell(mark.at), kind=mark.kind, anchor=_anchor(place - before, after - place))
+        Line(
+            place=place, text=scale.tell(mark.at), kind=mark.kind, anchor=_choose_anchor(place - before, after - place)
+        )
         for before, (place, mark), after in zip(places, placed, places[2:], strict=False)
     )
 
 
-def _anchor(before: float, after: float) -> str:
+def _choose_anchor(before: float, after: float) -> str:
     """Return the anchor of a text, given the distance to its neighbours."""
     if min(before, after) >= ROOM:
         return "middle"
     return "start" if before < after else "end"
 
 
-def _said(scale: Scale, likeliest: float | None, low: float | None, high: float | None) -> str:
+def _describe_interval(scale: Scale, likeliest: float | None, low: float | None, high: float | None) -> str:
     if low is None:
         within = f"at most {scale.tell(high)}" if high is not None else ""
     else:

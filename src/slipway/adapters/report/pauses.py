@@ -31,11 +31,11 @@ class Pause:
     """The sentence of the look that began it."""
 
 
-def pauses(record: ReleaseRecord) -> list[Pause]:
+def find_pauses(record: ReleaseRecord) -> list[Pause]:
     """Return the pauses, oldest first; consecutive looks with the same kind of reason are one pause."""
     found: list[Pause] = []
     for one, following in pairwise([*record.timeline, *record.timeline[-1:]]):
-        name = _name(one)
+        name = _name_hold(one)
         if name is None:
             continue
         last = found.pop() if found and (found[-1].name, found[-1].ends) == (name, one.at) else None
@@ -44,5 +44,5 @@ def pauses(record: ReleaseRecord) -> list[Pause]:
     return found
 
 
-def _name(one: Moment) -> str | None:
+def _name_hold(one: Moment) -> str | None:
     return NAMES.get(one.hold) if one.hold is not None and one.phase is Phase.SHIFTING else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.adapters.report.plots import style
+from slipway.adapters.report.plots import make_style
 from slipway.domain.forecast import Forecast
 from slipway.domain.judge.statistics.rates import Floats
 
@@ -21,7 +21,7 @@ INK, DIM, GRID, PAPER = "#1c2530", "#667180", "#dfe3e8", "#ffffff"
 WEIGHT, BAND, GOOD = "#2f6fb0", "#dce8f5", "#2c8a4b"
 BAD = ("#dca25c", "#e0853c", "#dd6432", "#b93a2b", "#7d1d2a")
 """From a slight regression to a canary that fails everything."""
-STYLE = style(INK, DIM, GRID)
+STYLE = make_style(INK, DIM, GRID)
 POINTS = 1200
 APART = 6.0
 """Least distance of two labels, in percent of the axis."""
@@ -40,23 +40,23 @@ def plan_plot(model: str, seen: Forecast, kind: str) -> bytes:
 
     with _DRAWING, mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 6.4), layout="constrained", facecolor=PAPER)
-        _draw(figure, model, seen)
+        _draw_plan(figure, model, seen)
         buffer = io.BytesIO()
         metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     return buffer.getvalue()
 
 
-def _draw(figure: "Figure", model: str, seen: Forecast) -> None:
+def _draw_plan(figure: "Figure", model: str, seen: Forecast) -> None:
     weights, chances = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 1.9])
-    end = _end(seen)
+    end = _find_end(seen)
     unit, name = next(one for one in UNITS if end <= FEW_UNITS * one[0] or one is UNITS[-1])
     service = seen.service
     rates = f"{service.requests_per_second:.4g} requests/s, {100 * service.error_rate:.3g} % errors"
     weights.set_title(f"{model} at {rates}", loc="left", fontsize=11, pad=16)
-    _band(weights, seen, end, unit)
-    _good(weights, seen, end, unit)
-    _chances(chances, seen, end, unit)
+    _draw_band(weights, seen, end, unit)
+    _draw_good_canary(weights, seen, end, unit)
+    _draw_chances(chances, seen, end, unit)
     for axes in (weights, chances):
         axes.tick_params(length=0)
         axes.set_xlim(0, end / unit)
@@ -64,7 +64,7 @@ def _draw(figure: "Figure", model: str, seen: Forecast) -> None:
     figure.align_ylabels()
 
 
-def _end(seen: Forecast) -> float:
+def _find_end(seen: Forecast) -> float:
     """Return the end of the time axis: the end of the steps, or of the wait if a good canary needs it."""
     plan = seen.plan
     promoted = seen.promotion.quantile(MOST_FOUND)
@@ -73,14 +73,14 @@ def _end(seen: Forecast) -> float:
     return min(plan.seconds + plan.wait_seconds, 1.15 * promoted if promoted else np.inf)
 
 
-def _band(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
+def _draw_band(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
     """Draw the range between the earliest and the latest steps."""
     legs = seen.plan.legs
     percents = [0.0 if leg.copies else 100 * leg.share for leg in legs]
     least = [leg.seconds if leg.at_least is None or leg.copies else leg.at_least for leg in legs]
     times = np.linspace(0, end, POINTS)
-    low = _level(times, _starts([leg.seconds for leg in legs]), percents)
-    high = _level(times, _starts(least), percents)
+    low = _find_levels(times, _sum_starts([leg.seconds for leg in legs]), percents)
+    high = _find_levels(times, _sum_starts(least), percents)
     if (high > low).any():
         band = axes.fill_between(times / unit, low, high, step="post", color=BAND, linewidth=0)
         axes.legend([band], ["between the earliest and the latest steps"], loc="lower right", frameon=False,
@@ -90,7 +90,7 @@ def _band(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
     axes.set_ylabel("weight")
 
 
-def _good(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
+def _draw_good_canary(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
     """Draw the weight of a good canary by the mean times at which steps begin, to where half of them are promoted."""
     legs, chances = seen.plan.legs, seen.promotion
     promoted = None if chances.quantile(0.5) is None else float(chances.chance @ chances.last) / chances.ever
@@ -107,15 +107,15 @@ def _good(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
                           ha="center", color=WEIGHT, fontsize=9)  # fmt: skip
 
 
-def _starts(seconds: Sequence[float]) -> list[float]:
+def _sum_starts(seconds: Sequence[float]) -> list[float]:
     return [0.0, *np.cumsum(seconds[:-1]).tolist()]
 
 
-def _level(times: Floats, starts: Sequence[float], percents: Sequence[float]) -> Floats:
+def _find_levels(times: Floats, starts: Sequence[float], percents: Sequence[float]) -> Floats:
     return np.asarray(percents)[np.searchsorted(starts, times, side="right") - 1]
 
 
-def _chances(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
+def _draw_chances(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
     """Draw one line per canary, named at its end."""
     times = np.linspace(0, end, POINTS)
     lines = [(f"{name.removesuffix('x')} times the errors: found", one.found) for name, one in seen.bad.items()]
@@ -127,7 +127,7 @@ def _chances(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
         axes.plot(times / unit, drawn, color=colour, linewidth=2.4 if colour == GOOD else 1.8)
         ends.append((float(drawn[-1]), name, colour))
     beside = axes.get_yaxis_transform()
-    for place, (value, name, colour) in zip(_spread([one[0] for one in ends]), ends, strict=True):
+    for place, (value, name, colour) in zip(_spread_labels([one[0] for one in ends]), ends, strict=True):
         axes.plot([1.003, 1.03], [value, place], transform=beside, color=colour, linewidth=0.9, clip_on=False)
         axes.text(1.035, place, name, transform=beside, color=colour, va="center", fontsize=9.5)
     axes.set_ylim(-2, 103)
@@ -135,10 +135,10 @@ def _chances(axes: "Axes", seen: Forecast, end: float, unit: float) -> None:
     axes.set_ylabel("chance by then")
 
 
-def _spread(values: Sequence[float]) -> list[float]:
+def _spread_labels(values: Sequence[float]) -> list[float]:
     """Return the positions of labels: near their values, and apart.
 
-    >>> [round(one) for one in _spread([99.0, 100.0, 20.0])]
+    >>> [round(one) for one in _spread_labels([99.0, 100.0, 20.0])]
     [94, 100, 20]
     """
     order = sorted(range(len(values)), key=lambda place: -values[place])

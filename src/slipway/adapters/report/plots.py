@@ -11,8 +11,8 @@ from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.report.pauses import pauses
-from slipway.adapters.report.view import compared, parameter, rollout_span
+from slipway.adapters.report.pauses import find_pauses
+from slipway.adapters.report.view import read_parameter, rollout_span, was_compared
 from slipway.domain.judge.counters import Counters
 from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import Moment, Phase
@@ -43,7 +43,7 @@ NARROW = 0.055
 """Share of the time axis under which a phase has no room for its name."""
 
 
-def style(ink: str, dim: str, grid: str) -> dict[Any, object]:
+def make_style(ink: str, dim: str, grid: str) -> dict[Any, object]:
     """Return matplotlib's settings for a figure in these colours."""
     return {
         "svg.fonttype": "none",
@@ -65,12 +65,12 @@ def style(ink: str, dim: str, grid: str) -> dict[Any, object]:
     }
 
 
-STYLE = style(INK, DIM, GRID)
+STYLE = make_style(INK, DIM, GRID)
 
 
-def rollout_svg(record: ReleaseRecord) -> str | None:
+def draw_rollout(record: ReleaseRecord) -> str | None:
     """Return the rollout's figure as SVG for a page; None if there is too little to draw."""
-    moments = _until_decided(record) if compared(record) else []
+    moments = _until_decided(record) if was_compared(record) else []
     if len(moments) < 2 or moments[-1].at <= moments[0].at:  # noqa: PLR2004 - a line has two ends
         return None
     import matplotlib as mpl
@@ -78,7 +78,7 @@ def rollout_svg(record: ReleaseRecord) -> str | None:
 
     with _DRAWING, mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.4, 7.0), layout="constrained")
-        _draw(figure, record, moments)
+        _draw_rollout(figure, record, moments)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _for_page(buffer.getvalue())
@@ -94,27 +94,27 @@ def _until_decided(record: ReleaseRecord) -> list[Moment]:
     return [*moments, replace(moments[-1], at=shown)] if moments and moments[-1].phase is Phase.BAKING else moments
 
 
-def _draw(figure: "Figure", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
+def _draw_rollout(figure: "Figure", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
     weights, evidence, errors = figure.subplots(3, 1, sharex=True, height_ratios=[1.0, 1.35, 1.0])
     times = [one.at - moments[0].at for one in moments]
-    _weights(weights, times, moments)
-    _evidence(evidence, times, moments, record)
-    _errors(errors, times, moments)
+    _draw_weights(weights, times, moments)
+    _draw_evidence(evidence, times, moments, record)
+    _draw_errors(errors, times, moments)
     for axes in (weights, evidence, errors):
         axes.tick_params(length=0)
         axes.margins(x=0.005)
-    _pauses((weights, evidence, errors), record, moments)
-    for begins in _phase_starts(times, moments)[1:]:
+    _draw_pauses((weights, evidence, errors), record, moments)
+    for begins in _list_phase_starts(times, moments)[1:]:
         for axes in (weights, evidence, errors):
             axes.axvline(begins[0], color=GRID, linewidth=0.8, linestyle=(0, (2, 3)))
     errors.set_xlabel("seconds since the rollout began")
     figure.align_ylabels()
 
 
-def _pauses(panels: "Sequence[Axes]", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
+def _draw_pauses(panels: "Sequence[Axes]", record: ReleaseRecord, moments: Sequence[Moment]) -> None:
     """Shade pauses, where the weights were held for a reason other than the canary; label them if there is room."""
     begins, whole = moments[0].at, moments[-1].at - moments[0].at
-    for pause in pauses(record):
+    for pause in find_pauses(record):
         start, end = pause.begins - begins, min(pause.ends - begins, whole)
         for axes in panels:
             axes.axvspan(start, end, color=DIM, alpha=0.13, linewidth=0)
@@ -122,23 +122,23 @@ def _pauses(panels: "Sequence[Axes]", record: ReleaseRecord, moments: Sequence[M
             panels[0].text((start + end) / 2, 101, pause.name, ha="center", va="top", color=DIM, fontsize=9)
 
 
-def _weights(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
+def _draw_weights(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
     weights = [one.weight_percent for one in moments]
     axes.fill_between(times, weights, step="post", color=BAND, linewidth=0)
     axes.step(times, weights, where="post", color=CANARY, linewidth=2)
     axes.set_ylim(0, 108)
     axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
     axes.set_ylabel("canary's weight")
-    starts = [*_phase_starts(times, moments), (times[-1], "")]
+    starts = [*_list_phase_starts(times, moments), (times[-1], "")]
     for (begins, name), (ends, _) in pairwise(starts):
         if (ends - begins) / (times[-1] or 1) > NARROW:
             axes.text((begins + ends) / 2, 112, name, ha="center", va="bottom", color=DIM, fontsize=9)
 
 
-def _evidence(axes: "Axes", times: Sequence[float], moments: Sequence[Moment], record: ReleaseRecord) -> None:
+def _draw_evidence(axes: "Axes", times: Sequence[float], moments: Sequence[Moment], record: ReleaseRecord) -> None:
     judge = JudgeSpec()
-    against = 1 / parameter(record, "judge.alpha", judge.alpha)
-    favour = 1 / parameter(record, "judge.beta", judge.beta)
+    against = 1 / read_parameter(record, "judge.alpha", judge.alpha)
+    favour = 1 / read_parameter(record, "judge.beta", judge.beta)
     lines: tuple[tuple[str, str, Callable[[Moment], float], float, str], ...] = (
         ("against the canary", AGAINST, lambda one: one.evidence_against, against, "roll back at"),
         ("for the canary", FAVOUR, lambda one: one.evidence_for, favour, "may be promoted at"),
@@ -156,31 +156,33 @@ def _evidence(axes: "Axes", times: Sequence[float], moments: Sequence[Moment], r
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:,.0f}" if tick >= 1 else f"{tick:g}")
     axes.set_ylabel("evidence")
-    _legend(axes)
+    _draw_legend(axes)
 
 
-def _errors(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
+def _draw_errors(axes: "Axes", times: Sequence[float], moments: Sequence[Moment]) -> None:
     arms: tuple[tuple[str, str, Callable[[Moment], Counters]], ...] = (
         ("stable", STABLE, lambda one: one.stable),
         ("canary", CANARY, lambda one: one.canary),
     )
     top = 0.0
     for name, colour, arm in arms:
-        points = [(at, _percent(arm(one))) for at, one in zip(times, moments, strict=True) if arm(one).requests]
+        points = [
+            (at, _compute_error_percent(arm(one))) for at, one in zip(times, moments, strict=True) if arm(one).requests
+        ]
         axes.plot([at for at, _ in points], [share for _, share in points], color=colour, linewidth=2, label=name)
         top = max([top, *(share for _, share in points)])
     axes.set_ylim(-0.04 * (top or 1), 1.2 * (top or 1))
     axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g} %")
     axes.set_ylabel("errors so far")
-    _legend(axes)
+    _draw_legend(axes)
 
 
-def _legend(axes: "Axes") -> None:
+def _draw_legend(axes: "Axes") -> None:
     """Place it above the axes, where no line crosses it."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.2, ncols=2, fontsize=9)
 
 
-def _phase_starts(times: Sequence[float], moments: Sequence[Moment]) -> list[tuple[float, str]]:
+def _list_phase_starts(times: Sequence[float], moments: Sequence[Moment]) -> list[tuple[float, str]]:
     starts: list[tuple[float, str]] = []
     for at, one in zip(times, moments, strict=True):
         name = f"{one.weight_percent} %" if one.phase is Phase.SHIFTING else one.phase.value
@@ -189,7 +191,7 @@ def _phase_starts(times: Sequence[float], moments: Sequence[Moment]) -> list[tup
     return starts
 
 
-def _percent(counters: Counters) -> float:
+def _compute_error_percent(counters: Counters) -> float:
     return 100 * counters.errors / counters.requests
 
 

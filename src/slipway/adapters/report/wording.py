@@ -16,10 +16,10 @@ THIN = "\u202f"
 """Narrow no-break space between a number and its unit."""
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number with as many digits as are useful.
 
-    >>> number(1234567), number(0.98765432), number(0.00012), number(3.0)
+    >>> format_number(1234567), format_number(0.98765432), format_number(0.00012), format_number(3.0)
     ('1,234,567', '0.9877', '0.00012', '3')
     """
     if not math.isfinite(value):
@@ -31,19 +31,19 @@ def number(value: float) -> str:
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004 - four digits in all
 
 
-def short(value: float) -> str:
+def format_short(value: float) -> str:
     """Return a measured number with three digits.
 
-    >>> short(3.4123), short(0.71429), short(248.3), short(1311.2)
+    >>> format_short(3.4123), format_short(0.71429), format_short(248.3), format_short(1311.2)
     ('3.41', '0.714', '248', '1,311')
     """
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as text.
 
-    >>> duration(0.25), duration(42.44), duration(154), duration(7320)
+    >>> format_duration(0.25), format_duration(42.44), format_duration(154), format_duration(7320)
     ('0.2 s', '42.4 s', '2 min 34 s', '2 h 2 min')
     """
     if seconds < 60:  # noqa: PLR2004 - a minute
@@ -54,21 +54,21 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def moment(unix_seconds: float) -> str:
+def format_time(unix_seconds: float) -> str:
     """Return a moment in UTC: a page may be read in another time zone.
 
-    >>> moment(1763700000)
+    >>> format_time(1763700000)
     '2025-11-21 04:40:00 UTC'
     """
     return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def named(name: str, value: object) -> tuple[str, str]:
+def format_named(name: str, value: object) -> tuple[str, str]:
     r"""Return a value's name without its unit, and the value with it.
 
-    >>> named("p99_milliseconds", 12.345)
+    >>> format_named("p99_milliseconds", 12.345)
     ('p99', '12.3\u202fms')
-    >>> named("memory_mebibytes", 311.0)
+    >>> format_named("memory_mebibytes", 311.0)
     ('memory', '311\u202fMiB')
     """
     ending = next((ending for ending in UNITS if name.endswith(ending)), "")
@@ -76,14 +76,14 @@ def named(name: str, value: object) -> tuple[str, str]:
     if isinstance(value, bool):
         return words, "yes" if value else "no"
     if isinstance(value, int | float):
-        return words, f"{short(value)}{THIN}{UNITS[ending]}" if ending else number(value)
+        return words, f"{format_short(value)}{THIN}{UNITS[ending]}" if ending else format_number(value)
     return words, "" if value is None else str(value)
 
 
-def rate(errors: int, requests: int) -> str:
+def format_rate(errors: int, requests: int) -> str:
     r"""Return a share of errors in percent, or a dash if there were no requests.
 
-    >>> rate(3, 120), rate(0, 0)
+    >>> format_rate(3, 120), format_rate(0, 0)
     ('2.5\u202f%', '-')
     """
-    return f"{short(100 * errors / requests)}{THIN}%" if requests else "-"
+    return f"{format_short(100 * errors / requests)}{THIN}%" if requests else "-"
