@@ -20,7 +20,7 @@ from services.inference.refusals import Refused
 from services.inference.request import Request as ServedRequest
 from services.inference.runtime.pyfunc import PyfuncRuntime
 from slipway.adapters.bento.replaying.messages import Messages
-from slipway.adapters.bento.replaying.requests import Door, Request, http_requests
+from slipway.adapters.bento.replaying.requests import Door, ReplayRequest, make_http_requests
 from slipway.adapters.bento.replaying.samples import Sample
 from slipway.domain.gates.contract.difference import Kind
 from slipway.domain.gates.contract.verdict import compare_signatures
@@ -99,7 +99,7 @@ class Doors:
             Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).list_methods()["Predict"],
         }
 
-    def take(self, request: Request) -> bool:
+    def take(self, request: ReplayRequest) -> bool:
         """Tell whether a request is taken."""
         try:
             codec = (self._grpc.get(request.door) or self._routes[request.path]).codec
@@ -117,7 +117,7 @@ def refused(before: Signature, after: Signature) -> list[str]:
     requests = [
         request
         for sample in samples_of(before)
-        for request in (*http_requests("toy", sample), *MESSAGES.requests("toy", sample))
+        for request in (*make_http_requests("toy", sample), *MESSAGES.make_requests("toy", sample))
     ]
     return [f"{r.door}: {r.form}" for r in requests if one.take(r) and not other.take(r)]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slipway.adapters.bento.manifest import manifest
+from slipway.adapters.bento.manifest import make_manifest
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.artifacts.store import tree_digest
 from slipway.domain.judge.profile import ColumnProfile
@@ -102,11 +102,11 @@ def test_a_changed_input_gives_another_digest(
     here, there = BentoPackager(tmp_path / "home", ROOT), BentoPackager(tmp_path / "home", other_sources)
 
     digests = {
-        here.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
-        here.describe(artifact, SIGNATURE, replace(onnx, path=model), LABELS, tmp_path).digest,
-        here.describe(artifact, signature, onnx, LABELS, tmp_path).digest,
-        here.describe(artifact, SIGNATURE, onnx, {"commit": "77aa"}, tmp_path).digest,
-        there.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
+        here.describe_package(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
+        here.describe_package(artifact, SIGNATURE, replace(onnx, path=model), LABELS, tmp_path).digest,
+        here.describe_package(artifact, signature, onnx, LABELS, tmp_path).digest,
+        here.describe_package(artifact, SIGNATURE, onnx, {"commit": "77aa"}, tmp_path).digest,
+        there.describe_package(artifact, SIGNATURE, onnx, LABELS, tmp_path).digest,
     }
 
     assert len(digests) == 5
@@ -126,7 +126,7 @@ def test_the_bins_of_inputs_count_in_the_digest_their_rows_do_not(
     }
 
     digests = {
-        name: packager.describe(artifact, SIGNATURE, onnx, LABELS, tmp_path, profile=one).digest
+        name: packager.describe_package(artifact, SIGNATURE, onnx, LABELS, tmp_path, profile=one).digest
         for name, one in profiles.items()
     }
 
@@ -153,7 +153,7 @@ def test_texts_and_truth_values_have_categories_in_the_manifest(artifact: Artifa
         ColumnProfile(name="whole", counts=(3, 0)),
     )
 
-    said = manifest(artifact, signature, None, "sha256:00", profile)
+    said = make_manifest(artifact, signature, None, "sha256:00", profile)
 
     assert said["profile"] == [
         {"name": "truth", "categories": ["True", "False"]},
@@ -195,7 +195,7 @@ def test_a_profile_that_does_not_fit_the_signature_is_refused(artifact: Artifact
     )
 
     with pytest.raises(PackagingFailed) as caught:
-        manifest(artifact, Signature(inputs=columns, outputs=()), None, "sha256:00", profile)
+        make_manifest(artifact, Signature(inputs=columns, outputs=()), None, "sha256:00", profile)
 
     assert f"digits-v7, {said}" in str(caught.value)
 

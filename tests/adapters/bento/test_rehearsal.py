@@ -20,7 +20,7 @@ import pytest
 
 from slipway.adapters.bento import process
 from slipway.adapters.bento.leftovers import end_leftovers
-from slipway.adapters.bento.process import PortTaken, running
+from slipway.adapters.bento.process import PortTaken, run_package
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
 from slipway.domain.rollout.revision import Package
 from slipway.domain.spec.release import RehearsalSpec
@@ -134,7 +134,7 @@ class _Other(BaseHTTPRequestHandler):
 
 def test_a_port_of_somebody_else_is_not_taken_for_ours(onnx_package: Package, tmp_path: Path) -> None:
     """Another server that answers on the port is told apart by the revision's name."""
-    with HTTPServer(("127.0.0.1", 0), _Other) as other, running(onnx_package, tmp_path / "log") as service:
+    with HTTPServer(("127.0.0.1", 0), _Other) as other, run_package(onnx_package, tmp_path / "log") as service:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         confused = replace(service, port=other.server_port)
 
@@ -150,7 +150,7 @@ def test_a_port_that_was_taken_meanwhile_is_noticed(onnx_package: Package, tmp_p
         taken.listen()
 
         with (
-            running(onnx_package, tmp_path / "log", port=taken.getsockname()[1]) as service,
+            run_package(onnx_package, tmp_path / "log", port=taken.getsockname()[1]) as service,
             pytest.raises(PortTaken),
         ):
             service.wait_ready(30)
@@ -159,7 +159,7 @@ def test_a_port_that_was_taken_meanwhile_is_noticed(onnx_package: Package, tmp_p
 def test_a_request_in_flight_is_answered_after_sigterm(onnx_package: Package, tmp_path: Path) -> None:
     """Half of it had arrived when the service was told to stop; it still gets its answer, then all processes end."""
     row = b'{"inputs":[{"name":"x","shape":[1,64],"datatype":"FP32","data":[' + b",".join([b"1"] * 64) + b"]}]}"
-    with running(onnx_package, tmp_path / "log") as service:
+    with run_package(onnx_package, tmp_path / "log") as service:
         service.wait_ready(60)
         children = psutil.Process(service.process.pid).children(recursive=True)
 
@@ -200,7 +200,7 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     with stuck.stdout or (tmp_path / "none").open("rb") as output:
         child = psutil.Process(int(output.readline()))
 
-    process.stop(stuck, 0.2)
+    process.stop_group(stuck, 0.2)
 
     assert stuck.returncode == -signal.SIGKILL
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from slipway.adapters.bento.process import running
+from slipway.adapters.bento.process import run_package
 from slipway.domain.rollout.revision import Package
 
 UVICORN_SECONDS = 5.0
@@ -17,7 +17,7 @@ UVICORN_SECONDS = 5.0
 
 def test_an_idle_connection_is_left_to_the_router(onnx_package: Package, tmp_path: Path) -> None:
     """Who closes it first must not be the service: a router's next request may be on its way."""
-    with running(onnx_package, tmp_path / "service.log") as service:
+    with run_package(onnx_package, tmp_path / "service.log") as service:
         service.wait_ready(60)
         address = urlsplit(service.url)
         connection = HTTPConnection(str(address.hostname), address.port, timeout=UVICORN_SECONDS + 2)

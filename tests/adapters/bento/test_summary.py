@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slipway.adapters.bento.process import running
+from slipway.adapters.bento.process import run_package
 
 PIXELS = tuple(f"pixel_{i}" for i in range(64))
 INFER = "/v2/models/digits/infer"
@@ -38,7 +38,7 @@ def test_a_process_sums_up_all_that_it_answered(
     bodies = [*(matrix(rows[i : i + 1]) for i in range(20)), matrix(rows[20:60]), columns(rows[60:])]
 
     with (
-        running(request.getfixturevalue(package), tmp_path / "service.log") as service,
+        run_package(request.getfixturevalue(package), tmp_path / "service.log") as service,
         httpx.Client(base_url=service.url, timeout=30) as client,
     ):
         service.wait_ready(60)

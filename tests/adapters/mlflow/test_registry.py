@@ -370,7 +370,8 @@ def test_nothing_of_mlflow_is_imported(server: "Server") -> None:
     code = (
         "import sys; from slipway.adapters.mlflow import ledger, webhooks;"
         "from slipway.adapters.mlflow.registry import MlflowRegistry;"
-        f"MlflowRegistry({server.uri!r}, 10).list_models(); sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
+        f"registry = MlflowRegistry({server.uri!r}, 10); registry.list_models();"
+        "sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
     )
 
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=240)

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slipway.adapters.oci.image import OCI_MANIFEST, Image, digest_of, encoded
+from slipway.adapters.oci.image import OCI_MANIFEST, Image, digest_of, encode_document
 from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.registry import Registry
 from slipway.adapters.oci.runtime import runtime_of
@@ -122,7 +122,7 @@ def put_runtime(host: str, folder: Path, one: Package) -> str:
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         "history": [{"created_by": "tests"}],
     }
-    described = {"digest": digest_of(encoded(config)), "size": len(encoded(config))}
+    described = {"digest": digest_of(encode_document(config)), "size": len(encode_document(config))}
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -135,10 +135,12 @@ def put_runtime(host: str, folder: Path, one: Package) -> str:
             }
         ],
     }
-    image = Image(media_type=OCI_MANIFEST, manifest=manifest, config=config, digest=digest_of(encoded(manifest)))
+    image = Image(
+        media_type=OCI_MANIFEST, manifest=manifest, config=config, digest=digest_of(encode_document(manifest))
+    )
     with Registry(host, ["slipway-runtime"], insecure=True) as there:
         there.put_layer("slipway-runtime", layer)
-        return there.put("slipway-runtime", runtime_of(one, BASE, gpu=False).key, image)
+        return there.push_image("slipway-runtime", runtime_of(one, BASE, gpu=False).key, image)
 
 
 def pulled(reference: str) -> tuple[Image, dict[str, bytes]]:
@@ -146,7 +148,7 @@ def pulled(reference: str) -> tuple[Image, dict[str, bytes]]:
     host, _, rest = reference.partition("/")
     repository, _, digest = rest.partition("@")
     with Registry(host, [repository], insecure=True) as there:
-        image = there.image(repository, digest)
+        image = there.get_image(repository, digest)
     return image, files_of(host, repository, image.manifest["layers"][-1]["digest"])
 
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adapters.oci.builders import Build, Builder, cleaning, commands, explained, find_builder
+from slipway.adapters.oci.builders import (
+    Build,
+    Builder,
+    explain_failure,
+    find_builder,
+    make_build_commands,
+    make_clean_commands,
+)
 from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
 IMAGE = "registry.example/slipway-runtime:4f1c"
@@ -31,20 +38,20 @@ def test_engines_without_a_daemon_build_in_a_storage_of_their_own(builder: Build
     program = [builder.value, "--root=/scratch/storage/root", "--runroot=/scratch/storage/run"]
     flags = ["--isolation=chroot", "--network=host", "--format=oci", "--layers=false", "--tls-verify=false"]
 
-    assert commands(builder, BUILD) == [
+    assert make_build_commands(builder, BUILD) == [
         [*program, "build", *flags, *SHARED, "/scratch/context"],
         [*program, "push", "--quiet", "--tls-verify=false", IMAGE],
     ]
-    assert cleaning(builder, BUILD) == [[*program, "rm", "--all"], [*program, "rmi", "--all", "--force"]]
+    assert make_clean_commands(builder, BUILD) == [[*program, "rm", "--all"], [*program, "rmi", "--all", "--force"]]
 
 
 def test_docker_builds_one_manifest_and_drops_its_tag() -> None:
     """Its daemon keeps layers as it sees fit."""
-    assert commands(Builder.DOCKER, BUILD) == [
+    assert make_build_commands(Builder.DOCKER, BUILD) == [
         ["docker", "build", "--provenance=false", "--pull", *SHARED, "/scratch/context"],
         ["docker", "push", "--quiet", IMAGE],
     ]
-    assert cleaning(Builder.DOCKER, BUILD) == [["docker", "image", "rm", "--force", IMAGE]]
+    assert make_clean_commands(Builder.DOCKER, BUILD) == [["docker", "image", "rm", "--force", IMAGE]]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,7 @@ def test_docker_builds_one_manifest_and_drops_its_tag() -> None:
 )
 def test_last_words_become_an_error_that_says_what_to_do(said: str, kind: type[SlipwayError], words: str) -> None:
     """What may pass by itself is not the same as what a person must mend; passwords are not repeated."""
-    error = explained(said, IMAGE)
+    error = explain_failure(said, IMAGE)
 
     assert type(error) is kind
     assert words.replace("\\", "") in str(error)

@@ -112,7 +112,7 @@ def test_a_build_has_its_time(registry: str, base: str, tmp_path: Path) -> None:
 
     assert not (tmp_path / "storage").exists()
     with Registry(registry, ["never"], insecure=True) as there:
-        assert there.digest("never", "1") is None
+        assert there.find_digest("never", "1") is None
 
 
 def test_a_base_that_is_not_there_is_told(registry: str, tmp_path: Path, base: str) -> None:

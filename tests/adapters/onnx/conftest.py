@@ -62,7 +62,7 @@ def compared(tmp_path: Path) -> Compared:
 
     def compare(model: Any, frame: pd.DataFrame) -> tuple[Verdict, dict[str, Any]]:  # noqa: ANN401 - any estimator
         kinds = {name: _kind(frame[name]) for name in frame.columns}
-        response = convert_worker.compare(find_converter("sklearn"), model, frame, kinds, tmp_path)
+        response = convert_worker.compare_forms(find_converter("sklearn"), model, frame, kinds, tmp_path)
         found = answering.load_answers(tmp_path / convert_worker.ANSWERS_FILE)
         edges = EdgeAnswers(original=found["edges_original"], converted=found["edges_converted"], **response["edges"])
         return judge_parity(found["original"], found["converted"], ConversionSpec(), edges), response

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.adapters.prometheus import pages
-from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, latencies
+from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, sum_latencies
 from slipway.adapters.prometheus.client import Sample
-from slipway.adapters.prometheus.strays import Strays, in_proportion
+from slipway.adapters.prometheus.strays import UnattributedFailures, in_proportion
 from slipway.domain.judge.readings import Latencies, Summary, Sums
 
 EDGES = (0.001, 0.005, 0.25, 1.0, 60.0)
@@ -28,11 +28,11 @@ def drawn(counts: list[int], **labels: str) -> list[Sample]:
 @given(COUNTS)
 def test_a_histogram_read_while_it_grows_is_still_one(counts: list[int]) -> None:
     """Buckets in any disorder: counts fall from requests to 0; where they were in order they are what they were."""
-    seen = latencies(drawn(counts))
+    seen = sum_latencies(drawn(counts))
 
     assert seen.requests == max(counts)
     assert all(one >= other for one, other in pairwise((seen.requests, *seen.slower, 0)))
-    in_order = latencies(drawn(sorted(counts)))
+    in_order = sum_latencies(drawn(sorted(counts)))
     assert [in_order.requests - slower for slower in in_order.slower] == sorted(counts)[:-1]
 
 
@@ -41,9 +41,9 @@ def test_pods_histograms_add_up(one: list[int], other: list[int]) -> None:
     """Whichever pod answered, and in whatever order Prometheus gives the series."""
     one, other = sorted(one), sorted(other)
 
-    seen = latencies([*reversed(drawn(one, pod="a")), *drawn(other, pod="b")])
+    seen = sum_latencies([*reversed(drawn(one, pod="a")), *drawn(other, pod="b")])
 
-    assert seen == latencies(drawn([a + b for a, b in zip(one, other, strict=True)]))
+    assert seen == sum_latencies(drawn([a + b for a, b in zip(one, other, strict=True)]))
     assert seen.edges_milliseconds == (1.0, 5.0, 250.0, 1000.0, 60000.0)
 
 
@@ -61,7 +61,7 @@ def test_pods_histograms_add_up(one: list[int], other: list[int]) -> None:
 def test_what_is_no_histogram_is_refused(samples: list[Sample], why: str) -> None:
     """With what is wrong with it."""
     with pytest.raises(BadBuckets, match=why):
-        latencies(samples)
+        sum_latencies(samples)
 
 
 def test_revisions_are_compared_at_the_edges_that_both_have() -> None:
@@ -91,12 +91,12 @@ def test_a_number_is_divided_whole(number: int, shares: dict[str, int]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.booleans()), min_size=1, max_size=20))
 def test_strays_are_charged_once(looks: list[tuple[int, int, bool]]) -> None:
     """What comes after the first look, to one revision or both, never less than before."""
-    strays, failed, requests, before = Strays(), 0, 0, {}
+    strays, failed, requests, before = UnattributedFailures(), 0, 0, {}
     first = looks[0][0]
 
     for new, more, empty in looks:
         failed, requests = failed + new, requests + more
-        given_now = strays.look(failed, failed, {"v1": requests, "v2": 2 * requests}, lambda _, empty=empty: empty)
+        given_now = strays.add_look(failed, failed, {"v1": requests, "v2": 2 * requests}, lambda _, empty=empty: empty)
         assert all(given_now.get(name, 0) >= number for name, number in before.items())
         before = dict(given_now)
 
@@ -105,22 +105,22 @@ def test_strays_are_charged_once(looks: list[tuple[int, int, bool]]) -> None:
 
 def test_a_failure_that_a_revision_counted_first_is_no_stray_afterwards() -> None:
     """Traefik counts it with the revision a moment before the route: a scrape between must not find it twice."""
-    strays = Strays()
-    strays.look(10, 4, {"v1": 50}, lambda _: False)
+    strays = UnattributedFailures()
+    strays.add_look(10, 4, {"v1": 50}, lambda _: False)
 
-    dip = strays.look(10, 3, {"v1": 51}, lambda _: False)
-    after = strays.look(11, 4, {"v1": 51}, lambda _: False)
+    dip = strays.add_look(10, 3, {"v1": 51}, lambda _: False)
+    after = strays.add_look(11, 4, {"v1": 51}, lambda _: False)
 
     assert (dict(dip), dict(after)) == ({}, {})
 
 
 def test_strays_of_a_gateway_that_began_anew_are_not_found_again() -> None:
     """Its counters fell; only what comes afterwards is new."""
-    strays = Strays()
+    strays = UnattributedFailures()
     for failed, stray in ((10, 4), (12, 6), (3, 3)):
-        strays.look(failed, stray, {"v1": 50}, lambda _: False)
+        strays.add_look(failed, stray, {"v1": 50}, lambda _: False)
 
-    assert dict(strays.look(5, 5, {"v1": 50}, lambda _: False)) == {"v1": 4}
+    assert dict(strays.add_look(5, 5, {"v1": 50}, lambda _: False)) == {"v1": 4}
 
 
 PAGES = st.fixed_dictionaries(
@@ -140,7 +140,7 @@ PAGES = st.fixed_dictionaries(
 @given(st.lists(PAGES, min_size=1, max_size=5))
 def test_pods_summaries_add_up(said: list[dict[str, object]]) -> None:
     """Counts, classes and bins of all pods; adding one by one gives the same as all at once."""
-    whole = pages.summary(said)
+    whole = pages.sum_summaries(said)
 
     classes = [page["classes"] for page in said]
     assert sum(whole.classes.values()) == sum(sum(one.values()) for one in classes)
@@ -157,8 +157,8 @@ def test_a_summary_of_one_pod_is_what_it_says() -> None:
     more = {"requests": 4, "rows": 9, "nonfinite": 1, "warm": True, "seconds_up": 12.5}
     old = Summary(scores=Sums(count=3, total=1.5, squares=0.75), classes={"a": 2}, inputs={"age": (1, 2, 0)})
 
-    assert pages.summary([said]) == old
-    assert pages.summary([said | more]) == replace(old, requests=4, nonfinite=1, warm=True)
+    assert pages.sum_summaries([said]) == old
+    assert pages.sum_summaries([said | more]) == replace(old, requests=4, nonfinite=1, warm=True)
 
 
 @given(st.permutations([0.1, 0.2, 0.3, 1 / 3, 1e9]))
@@ -166,7 +166,7 @@ def test_no_sum_goes_back_because_pods_come_in_another_order(shares: list[float]
     """Sums of floats depend on their order; a count that falls would be taken for a process that began anew."""
     said = [{"scores": None, "classes": {"a": share}, "inputs": {}} for share in shares]
 
-    assert pages.summary(said).classes == {"a": math.fsum(shares)}
+    assert pages.sum_summaries(said).classes == {"a": math.fsum(shares)}
 
 
 def test_pods_add_up_the_answers_that_hold_no_finite_numbers() -> None:
@@ -174,7 +174,7 @@ def test_pods_add_up_the_answers_that_hold_no_finite_numbers() -> None:
     older = {"scores": None, "classes": {}, "inputs": {}}
     newer = {**older, "requests": 40, "nonfinite": 3}
 
-    seen = pages.summary([older, newer, {**newer, "nonfinite": 1}])
+    seen = pages.sum_summaries([older, newer, {**newer, "nonfinite": 1}])
 
     assert (seen.requests, seen.nonfinite) == (80, 4)
 
@@ -192,7 +192,7 @@ def test_pods_add_up_the_answers_that_hold_no_finite_numbers() -> None:
 def test_pages_that_are_no_summaries_are_refused(said: list[object]) -> None:
     """Something missing, negative, no number, or bins of another profile."""
     with pytest.raises(ValueError, match=r"(validation error|shorter|longer)"):
-        pages.summary(said)
+        pages.sum_summaries(said)
 
 
 def answer(name: str) -> dict[str, object]:
@@ -204,9 +204,11 @@ def test_answers_of_several_pods_take_turns_and_new_ones_come_last() -> None:
     """What was given before stays in front, so that nothing new lies before what was compared last."""
     one, other = ["a1", "a2"], ["b1", "b2", "b3"]
 
-    first = pages.answers([{"answers": [answer(name) for name in ring]} for ring in (one, other)])
+    first = pages.merge_answers([{"answers": [answer(name) for name in ring]} for ring in (one, other)])
     before = [said.request_id for said in first]
-    later = pages.answers([{"answers": [answer(name) for name in ring]} for ring in (["a2", "a3"], other)], before)
+    later = pages.merge_answers(
+        [{"answers": [answer(name) for name in ring]} for ring in (["a2", "a3"], other)], before
+    )
 
     assert before == ["a1", "b1", "a2", "b2", "b3"]
     assert [said.request_id for said in later] == ["b1", "a2", "b2", "b3", "a3"]
@@ -216,4 +218,4 @@ def test_answers_of_several_pods_take_turns_and_new_ones_come_last() -> None:
 def test_pages_that_hold_no_answers_are_refused(said: object) -> None:
     """Another server's JSON."""
     with pytest.raises(ValueError, match=r"validation error|no key `answers`"):
-        pages.answers([said])
+        pages.merge_answers([said])

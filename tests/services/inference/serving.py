@@ -16,7 +16,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from slipway.adapters.bento.process import stop
+from slipway.adapters.bento.process import stop_group
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 60
@@ -119,7 +119,7 @@ def served(model: Path, folder: Path, *more: str, **environment: str) -> Iterato
         with one.client:
             yield one
     finally:
-        stop(process, 30)
+        stop_group(process, 30)
 
 
 def free_port() -> int:

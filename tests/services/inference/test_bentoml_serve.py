@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from slipway.adapters.bento.process import stop
+from slipway.adapters.bento.process import stop_group
 from tests.services.inference.serving import Served, free_port, until
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,7 @@ def test_bentoml_serves_what_we_serve(classifier: Path, tmp_path: Path) -> None:
             described = httpx.get(f"http://127.0.0.1:{port}/docs.json", timeout=10)
             families = {one.name: one for one in text_string_to_metric_families(service.client.get("/metrics").text)}
     finally:
-        stop(process, 30)
+        stop_group(process, 30)
 
     assert answer.json()["outputs"][0]["data"] == invoked.json()["predictions"] == [1], log.read_text()
     assert answer.headers["x-slipway-revision"] == "toy-v3"

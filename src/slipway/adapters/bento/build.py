@@ -29,7 +29,7 @@ class Order(TypedDict):
     requirements: list[str]
 
 
-def build(order: Order) -> None:
+def build_bento(order: Order) -> None:
     """Build the Bento into BENTOML_HOME, which the caller deletes, and copy it to its place."""
     import bentoml
 
@@ -53,4 +53,4 @@ def build(order: Order) -> None:
 
 
 if __name__ == "__main__":
-    build(json.loads(sys.stdin.read()))
+    build_bento(json.loads(sys.stdin.read()))

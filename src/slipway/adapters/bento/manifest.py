@@ -14,7 +14,7 @@ ONNX_FILE = "model.onnx"
 PYFUNC_FOLDER = "mlflow"
 
 
-def manifest(
+def make_manifest(
     artifact: Artifact,
     signature: Signature,
     onnx: Converted | None,
@@ -23,7 +23,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the manifest's document; `digest` is that of the model in the package. Raises PackagingFailed."""
     version = artifact.version
-    columns = tuple(_column(column, version.name) for column in signature.inputs)
+    columns = tuple(_make_column(column, version.name) for column in signature.inputs)
     return write_document(
         PackageManifest(
             model=version.model,
@@ -37,12 +37,12 @@ def manifest(
             outputs=() if onnx is None else tuple(onnx.outputs),
             batchable=onnx is not None and onnx.rows_independent,
             digest=digest,
-            profile=_profile(profile, columns, version.name),
+            profile=_make_column_bins(profile, columns, version.name),
         )
     )
 
 
-def _column(column: Column, revision: str) -> ManifestColumn:
+def _make_column(column: Column, revision: str) -> ManifestColumn:
     kind = TEXT if column.kind in {"str", "object"} else column.kind
     if kind not in (*NUMBERS, TEXT) or column.shape[:1] != (-1,) or any(size < 1 for size in column.shape[1:]):
         raise PackagingFailed(
@@ -54,34 +54,36 @@ def _column(column: Column, revision: str) -> ManifestColumn:
     return ManifestColumn(name=column.name, kind=kind, shape=tuple(column.shape))
 
 
-def _profile(
+def _make_column_bins(
     profile: Sequence[ColumnProfile], columns: Sequence[ManifestColumn], revision: str
 ) -> tuple[ColumnBins, ...]:
     """Return the bins that live rows are counted in; only the judge has the counts of the validation rows."""
     if len({one.name for one in profile}) != len(profile):
-        raise _unfit(f"{revision}, profile", "a column that appears twice", "every column once")
+        raise _make_unfit_error(f"{revision}, profile", "a column that comes twice", "every column once")
     kinds = {column.name: column.kind for column in columns if column.shape == (-1,)}
-    return tuple(_bins(one, kinds.get(one.name), revision) for one in profile)
+    return tuple(_make_bins(one, kinds.get(one.name), revision) for one in profile)
 
 
-def _bins(profile: ColumnProfile, kind: str | None, revision: str) -> ColumnBins:
+def _make_bins(profile: ColumnProfile, kind: str | None, revision: str) -> ColumnBins:
     """Return one column's bins; a column of texts without any category still has one for all values."""
     what, name = f"{revision}, profile of {profile.name!r}", profile.name
     if kind is None:
-        raise _unfit(what, "no such input column", "an input column with one value a row")
+        raise _make_unfit_error(what, "no such input column", "an input column with one value a row")
     if profile.edges and kind == TEXT:
-        raise _unfit(what, f"edges {list(profile.edges)} for {kind}", "categories for texts, edges for numbers")
+        raise _make_unfit_error(
+            what, f"edges {list(profile.edges)} for {kind}", "categories for texts, edges for numbers"
+        )
     if profile.categories and kind not in {TEXT, "bool"}:
-        raise _unfit(what, f"categories {list(profile.categories)} for {kind}", "edges for numbers")
+        raise _make_unfit_error(what, f"categories {list(profile.categories)} for {kind}", "edges for numbers")
     if not all(map(isfinite, profile.edges)):  # the profile itself checks that they rise
-        raise _unfit(what, f"edges {list(profile.edges)}", "finite numbers")
+        raise _make_unfit_error(what, f"edges {list(profile.edges)}", "finite numbers")
     if len(set(profile.categories)) != len(profile.categories):
-        raise _unfit(what, f"categories {list(profile.categories)}", "different texts")
+        raise _make_unfit_error(what, f"categories {list(profile.categories)}", "different texts")
     if profile.categories or kind == TEXT:
         return ColumnBins(name=name, categories=tuple(profile.categories))
     return ColumnBins(name=name, edges=tuple(map(float, profile.edges)))
 
 
-def _unfit(what: str, seen: str, expected: str) -> PackagingFailed:
+def _make_unfit_error(what: str, seen: str, expected: str) -> PackagingFailed:
     do = "profile the validation rows by the model's own signature, then release again"
     return PackagingFailed(what, seen=seen, expected=expected, do=do)

@@ -14,7 +14,7 @@ from typing import Any
 
 import slipway_interface
 from slipway.adapters.bento.build import Order
-from slipway.adapters.bento.manifest import ONNX_FILE, PYFUNC_FOLDER, manifest
+from slipway.adapters.bento.manifest import ONNX_FILE, PYFUNC_FOLDER, make_manifest
 from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
 from slipway.artifacts.store import file_digest, new_folder, tree_digest
@@ -78,11 +78,11 @@ class BentoPackager:
         Raises PackagingFailed: a full disk, a build error, a signature or a profile that the service can't serve.
         """
         try:
-            plan = self._plan(artifact, signature, onnx, labels, profile)
-            package = _described(plan, store)
+            plan = self._make_plan(artifact, signature, onnx, labels, profile)
+            package = _describe_plan(plan, store)
             if not package.path.is_dir():
                 with new_folder(package.path) as part:
-                    self._build(plan, package, part)
+                    self._build_package(plan, package, part)
         except OSError as error:
             raise PackagingFailed(
                 f"package of {artifact.version.name}",
@@ -92,7 +92,7 @@ class BentoPackager:
             ) from error
         return package
 
-    def describe(  # noqa: PLR0913 - as `package` has it
+    def describe_package(  # noqa: PLR0913 - as `package` has it
         self,
         artifact: Artifact,
         signature: Signature,
@@ -103,9 +103,9 @@ class BentoPackager:
         profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
         """Return what `package` would return, without building it."""
-        return _described(self._plan(artifact, signature, onnx, labels, profile), store)
+        return _describe_plan(self._make_plan(artifact, signature, onnx, labels, profile), store)
 
-    def _plan(
+    def _make_plan(
         self,
         artifact: Artifact,
         signature: Signature,
@@ -127,7 +127,7 @@ class BentoPackager:
         return _Plan(
             artifact=artifact,
             model=model,
-            manifest=manifest(artifact, signature, onnx, digest, profile),
+            manifest=make_manifest(artifact, signature, onnx, digest, profile),
             sources=sources | {f"{INTERFACE.name}/{path.name}": path for path in INTERFACE.glob("*.py")},
             requirements=pyfunc_requirements(model) if onnx is None else onnx_requirements(),
             labels={
@@ -139,7 +139,7 @@ class BentoPackager:
             },
         )
 
-    def _build(self, plan: _Plan, package: Package, out: Path) -> None:
+    def _build_package(self, plan: _Plan, package: Package, out: Path) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._home) as scratch:
             context = Path(scratch) / "context"
@@ -153,11 +153,11 @@ class BentoPackager:
                 labels=package.labels,
                 requirements=plan.requirements,
             )
-            _run(order, Path(scratch) / "home", plan.artifact.version.name)
-            _verify(context / FOLDER, out / "src" / FOLDER, plan.artifact.version.name)
+            _run_build(order, Path(scratch) / "home", plan.artifact.version.name)
+            _verify_model(context / FOLDER, out / "src" / FOLDER, plan.artifact.version.name)
 
 
-def _described(plan: _Plan, store: Path) -> Package:
+def _describe_plan(plan: _Plan, store: Path) -> Package:
     version, hexdigest = plan.artifact.version, plan.hex
     tag = f"{re.sub('[^a-z0-9]+', '-', version.model.lower()).strip('-')}:v{version.version}-{hexdigest[:12]}"
     return Package(
@@ -185,7 +185,7 @@ def _lay_out(plan: _Plan, context: Path) -> None:
         lay_out_model(plan.model, folder / ONNX_FILE)
 
 
-def _run(order: Order, home: Path, name: str) -> None:
+def _run_build(order: Order, home: Path, name: str) -> None:
     command = [sys.executable, "-m", "slipway.adapters.bento.build"]
     additions = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true", "DO_NOT_TRACK": "1"}
     try:
@@ -200,19 +200,19 @@ def _run(order: Order, home: Path, name: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _failed(name, f"no end after {BUILD_SECONDS} s") from error
+        raise _make_failed_error(name, f"no end after {BUILD_SECONDS} s") from error
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise _failed(name, " | ".join(lines[-2:])[-400:] or f"exit code {done.returncode}")
+        raise _make_failed_error(name, " | ".join(lines[-2:])[-400:] or f"exit code {done.returncode}")
 
 
-def _verify(ours: Path, theirs: Path, name: str) -> None:
+def _verify_model(ours: Path, theirs: Path, name: str) -> None:
     """Compare the model in the Bento with the original: a build that left a file out must not be released."""
     if not theirs.is_dir() or tree_digest(theirs) != tree_digest(ours):
-        raise _failed(name, "the model in the Bento is not the one that was packaged")
+        raise _make_failed_error(name, "the model in the Bento is not the one that went in")
 
 
-def _failed(name: str, seen: str) -> SlipwayError:
+def _make_failed_error(name: str, seen: str) -> SlipwayError:
     return PackagingFailed(
         f"package of {name}",
         seen=f"`bentoml build`: {seen}",

@@ -16,30 +16,32 @@ MATRIX = 2
 """Dimensions of an input that takes all columns at once."""
 
 
-def payloads(frame: "pd.DataFrame", metadata: dict[str, Any]) -> list[bytes]:
+def make_payloads(frame: "pd.DataFrame", metadata: dict[str, Any]) -> list[bytes]:
     """Return one request per row, in the form that the service's own metadata asks for."""
     inputs = metadata["inputs"]
     if len(inputs) == 1 and len(inputs[0]["shape"]) >= MATRIX:
-        return _matrix_payloads(frame, inputs[0])
-    typed = [(entry, _typed(frame[entry["name"]].to_numpy(), entry["datatype"])) for entry in inputs]
-    return [_body([_tensor(entry, [1], [values[row]]) for entry, values in typed]) for row in range(len(frame))]
+        return _make_matrix_payloads(frame, inputs[0])
+    typed = [(entry, _restore_integers(frame[entry["name"]].to_numpy(), entry["datatype"])) for entry in inputs]
+    return [
+        _encode_body([_make_tensor(entry, [1], [values[row]]) for entry, values in typed]) for row in range(len(frame))
+    ]
 
 
-def _matrix_payloads(frame: "pd.DataFrame", entry: dict[str, Any]) -> list[bytes]:
-    matrix = np.column_stack([_typed(frame[name].to_numpy(), entry["datatype"]) for name in frame.columns])
+def _make_matrix_payloads(frame: "pd.DataFrame", entry: dict[str, Any]) -> list[bytes]:
+    matrix = np.column_stack([_restore_integers(frame[name].to_numpy(), entry["datatype"]) for name in frame.columns])
     shape = [1, *entry["shape"][1:]]
-    return [_body([_tensor(entry, shape, row)]) for row in matrix]
+    return [_encode_body([_make_tensor(entry, shape, row)]) for row in matrix]
 
 
-def _tensor(entry: dict[str, Any], shape: list[int], data: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON array
+def _make_tensor(entry: dict[str, Any], shape: list[int], data: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON array
     return {"name": entry["name"], "datatype": entry["datatype"], "shape": shape, "data": data}
 
 
-def _body(inputs: list[dict[str, Any]]) -> bytes:
+def _encode_body(inputs: list[dict[str, Any]]) -> bytes:
     return orjson.dumps({"inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _typed(values: NDArray[Any], datatype: str) -> NDArray[Any]:
+def _restore_integers(values: NDArray[Any], datatype: str) -> NDArray[Any]:
     """Convert integers that a file holds as floats back to their type; the service refuses values that do not fit."""
     if datatype == "BYTES":
         return values.astype(str).astype(object)
@@ -48,7 +50,7 @@ def _typed(values: NDArray[Any], datatype: str) -> NDArray[Any]:
     return values
 
 
-def prediction(answer: dict[str, Any]) -> NDArray[np.generic]:
+def read_prediction(answer: dict[str, Any]) -> NDArray[np.generic]:
     """Return the prediction for the one row sent; shape () or (outputs,). Raises RevisionFailed."""
     for output in answer.get("outputs", ()):
         if output.get("name") == "prediction":
@@ -62,6 +64,6 @@ def prediction(answer: dict[str, Any]) -> NDArray[np.generic]:
     )
 
 
-def stacked(predictions: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
+def stack_predictions(predictions: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
     """Return predictions as one array, first axis the requests."""
     return np.stack([np.asarray(one) for one in predictions])

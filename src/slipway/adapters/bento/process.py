@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from slipway.adapters.bento.leftovers import noted
+from slipway.adapters.bento.leftovers import keep_note
 from slipway.adapters.bento.serving import serve_command
 from slipway.artifacts.model_environment import SERVICE_NAMES, select_inherited
 from slipway.domain.release.version import revision_name
@@ -93,13 +93,13 @@ class Service:
         """Wait until it answers its readiness probe; raise RevisionFailed, or PortTaken."""
         deadline = time.monotonic() + seconds
         with httpx.Client(base_url=self.url) as client:
-            while not self._probe(client, min(PROBE_SECONDS, max(POLL_SECONDS, deadline - time.monotonic()))):
+            while not self._probe_readiness(client, min(PROBE_SECONDS, max(POLL_SECONDS, deadline - time.monotonic()))):
                 self._check_alive()
                 if time.monotonic() > deadline:
-                    raise self._failed(f"not ready after {seconds:g} s")
+                    raise self._make_failed_error(f"not ready after {seconds:g} s")
                 time.sleep(POLL_SECONDS)
 
-    def _probe(self, client: httpx.Client, seconds: float) -> bool:
+    def _probe_readiness(self, client: httpx.Client, seconds: float) -> bool:
         try:
             answer = client.get(MODEL_READY, timeout=seconds)
         except httpx.TransportError:
@@ -114,9 +114,9 @@ class Service:
             return
         if any("Address already in use" in line for line in self.log_lines()):
             raise PortTaken
-        raise self._failed(f"ended with code {self.process.returncode} before it was ready")
+        raise self._make_failed_error(f"ended with code {self.process.returncode} before it was ready")
 
-    def _failed(self, seen: str) -> RevisionFailed:
+    def _make_failed_error(self, seen: str) -> RevisionFailed:
         return RevisionFailed(
             f"revision {self.name}",
             seen=f"{seen}; last lines: {self.last_lines()}",
@@ -126,9 +126,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
+def run_package(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
     """Start a package on a port (None: a free one); at the end all of its processes are stopped."""
-    port, grpc_port = port or _free_port(), _free_port()
+    port, grpc_port = port or _find_free_port(), _find_free_port()
     command, additions = serve_command(package.path, HOST, port, grpc_port)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -141,27 +141,27 @@ def running(package: Package, log: Path, port: int | None = None) -> Iterator[Se
             start_new_session=True,  # a process group of its own: stopped whole
         )
     try:
-        with noted(process.pid, log):
+        with keep_note(process.pid, log):
             yield Service(package=package, process=process, port=port, grpc_port=grpc_port, log=log)
     finally:
-        stop(process, STOP_SECONDS)
+        stop_group(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)
 
 
-def stop(process: "subprocess.Popen[bytes]", seconds: float) -> None:
+def stop_group(process: "subprocess.Popen[bytes]", seconds: float) -> None:
     """Send SIGTERM to a process group's leader, wait, kill the rest of the group, and wait until it is gone."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGTERM)
-        _wait(lambda: not _runs(process.pid), seconds)
+        _wait_until(lambda: not _is_running(process.pid), seconds)
         # the leader is not reaped yet, so its number can't belong to another group by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        _wait(lambda: not _any_left(process.pid), KILL_SECONDS)
+        _wait_until(lambda: not _any_left(process.pid), KILL_SECONDS)
 
 
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
+def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -175,14 +175,14 @@ def _any_left(group: int) -> bool:
     return True
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     """Return whether a child process still runs, without reaping it."""
     with contextlib.suppress(ChildProcessError):
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     return False
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.adapters.bento.leftovers import end_leftovers
-from slipway.adapters.bento.payloads import payloads, prediction, stacked
-from slipway.adapters.bento.process import PortTaken, Service, running
-from slipway.adapters.bento.replaying.asking import opened, replay
+from slipway.adapters.bento.payloads import make_payloads, read_prediction, stack_predictions
+from slipway.adapters.bento.process import PortTaken, Service, run_package
+from slipway.adapters.bento.replaying.asking import open_doors, replay_requests
 from slipway.adapters.bento.replaying.live import replay_live
-from slipway.adapters.bento.replaying.samples import samples
+from slipway.adapters.bento.replaying.samples import make_samples
 from slipway.artifacts.rows import read_rows, read_table
 from slipway.domain.gates.contract.replay import ReplayResult
 from slipway.domain.release.version import revision_name
@@ -59,13 +59,13 @@ class ProcessRehearsal:
         """
         frame = read_rows(rows, columns)
         end_leftovers(self._logs)
-        with ExitStack() as stopped, self._ready(package, spec.ready_timeout_seconds) as (service, ready_seconds):
-            seen = _Client(service).send(frame, spec.requests, ready_seconds)
+        with ExitStack() as stopped, self._start_ready(package, spec.ready_timeout_seconds) as (service, ready_seconds):
+            seen = _Client(service).send_rows(frame, spec.requests, ready_seconds)
             if promise is None:
                 return seen
-            return replace(seen, replayed=self._replay(promise, service, rows, spec, stopped))
+            return replace(seen, replayed=self._replay_requests(promise, service, rows, spec, stopped))
 
-    def _replay(
+    def _replay_requests(
         self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec, stopped: ExitStack
     ) -> ReplayResult:
         """Send both the requests of the champion's clients; a champion that can't be started is no failure.
@@ -75,14 +75,14 @@ class ProcessRehearsal:
         """
         if not promise.package.path.is_dir():
             return ReplayResult(skipped="nothing was replayed: the champion's package is not on this machine")
-        asked = samples(read_table(rows), promise.signature, promise.columns)
+        asked = make_samples(read_table(rows), promise.signature, promise.columns)
         try:
             with (
-                self._ready(promise.package, spec.ready_timeout_seconds) as (champion, _),
-                opened(champion) as before,
-                opened(challenger) as after,
+                self._start_ready(promise.package, spec.ready_timeout_seconds) as (champion, _),
+                open_doors(champion) as before,
+                open_doors(challenger) as after,
             ):
-                made = replay(before, after, asked)
+                made = replay_requests(before, after, asked)
                 for log in (champion.log, challenger.log):
                     stopped.callback(os.truncate, log, log.stat().st_size)
                 live = replay_live(before, after, promise.recorded, asked[0])
@@ -91,13 +91,13 @@ class ProcessRehearsal:
             return ReplayResult(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
 
     @contextmanager
-    def _ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:
+    def _start_ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:
         """Start a package on a free port and wait until it is ready; yield the service and the seconds it took."""
         log = self._logs / f"{package.tag.replace(':', '-')}.log"
         with ExitStack() as stack:
             for _ in range(ATTEMPTS):
                 with ExitStack() as attempt:
-                    service = attempt.enter_context(running(package, log))
+                    service = attempt.enter_context(run_package(package, log))
                     began = time.monotonic()
                     try:
                         service.wait_ready(seconds)
@@ -127,39 +127,39 @@ class _Client:
         self._service = service
         self._peak = 0.0
 
-    def send(self, frame: "pd.DataFrame", requests: int, ready_seconds: float) -> Rehearsed:
+    def send_rows(self, frame: "pd.DataFrame", requests: int, ready_seconds: float) -> Rehearsed:
         path = f"/v2/models/{self._service.package.model}/versions/{self._service.package.version}"
         predictions: list[NDArray[np.generic]] = []
         latencies = np.empty(requests)
         with httpx.Client(base_url=self._service.url, timeout=REQUEST_SECONDS) as client:
-            bodies = payloads(frame, client.get(path).raise_for_status().json())
+            bodies = make_payloads(frame, client.get(path).raise_for_status().json())
             for number in range(requests):
                 row = number % len(bodies)
                 began = time.perf_counter()
-                answer = self._ask(client, f"{path}/infer", bodies[row], row)
+                answer = self._send_row(client, f"{path}/infer", bodies[row], row)
                 latencies[number] = (time.perf_counter() - began) * 1000
-                predictions.append(prediction(answer.json()))
+                predictions.append(read_prediction(answer.json()))
                 if number % MEMORY_EVERY == 0:
                     self._look_at_memory()
         self._look_at_memory()
         return Rehearsed(
-            predictions=stacked(predictions),
+            predictions=stack_predictions(predictions),
             latencies_milliseconds=latencies,
             memory_mebibytes=self._peak,
             ready_seconds=ready_seconds,
         )
 
-    def _ask(self, client: httpx.Client, path: str, body: bytes, row: int) -> httpx.Response:
+    def _send_row(self, client: httpx.Client, path: str, body: bytes, row: int) -> httpx.Response:
         try:
             answer = client.post(path, content=body, headers={"content-type": "application/json"})
         except httpx.TransportError as error:
             seen = f"no answer ({type(error).__name__}); last lines: {self._service.last_lines()}"
-            raise self._failed(row, seen) from error
+            raise self._make_failed_error(row, seen) from error
         if not answer.is_success:
-            raise self._failed(row, f"answered {answer.status_code}: {answer.text[:500]}")
+            raise self._make_failed_error(row, f"answered {answer.status_code}: {answer.text[:500]}")
         return answer
 
-    def _failed(self, row: int, seen: str) -> RevisionFailed:
+    def _make_failed_error(self, row: int, seen: str) -> RevisionFailed:
         return RevisionFailed(
             f"revision {self._service.name}, row {row + 1}",
             seen=seen,

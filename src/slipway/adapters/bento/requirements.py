@@ -23,7 +23,7 @@ _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 def onnx_requirements() -> list[str]:
     """Return pins of the installed versions, for a model that ONNX Runtime serves."""
-    return [f"onnxruntime=={_onnxruntime()}", *(f"{name}=={version(name)}" for name in SERVICE)]
+    return [f"onnxruntime=={_find_onnxruntime_version()}", *(f"{name}=={version(name)}" for name in SERVICE)]
 
 
 def pyfunc_requirements(model: Path) -> list[str]:
@@ -32,15 +32,15 @@ def pyfunc_requirements(model: Path) -> list[str]:
     Raises PackagingFailed: it is missing, it is no text of at most LARGEST_BYTES, or it has options or credentials,
     which would be in the package.
     """
-    own = [line.split(" #", 1)[0].strip() for line in _read(model / "requirements.txt").splitlines()]
+    own = [line.split(" #", 1)[0].strip() for line in _read_requirements(model / "requirements.txt").splitlines()]
     own = [line for line in own if line and not line.startswith("#") and not line.startswith("-c")]
     for number, line in enumerate(own, start=1):
-        _check(line, number)
-    named = {_normal(match.group()) for line in own if (match := _NAME.match(line))}
+        _check_line(line, number)
+    named = {_normalize_name(match.group()) for line in own if (match := _NAME.match(line))}
     return [*own, *(f"{name}=={version(name)}" for name in SERVICE if name not in named)]
 
 
-def _read(path: Path) -> str:
+def _read_requirements(path: Path) -> str:
     try:
         return read_bounded(path, LARGEST_BYTES).decode()
     except (OSError, ValueError) as error:  # invalid UTF-8 is a ValueError
@@ -53,7 +53,7 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _check(line: str, number: int) -> None:
+def _check_line(line: str, number: int) -> None:
     """Refuse options (they may hold the address of an index) and credentials; never show the line's value."""
     if line.startswith("-") or _CREDENTIALS.search(line) or not _NAME.match(line) or not line.isprintable():
         raise PackagingFailed(
@@ -64,7 +64,7 @@ def _check(line: str, number: int) -> None:
         )
 
 
-def _onnxruntime() -> str:
+def _find_onnxruntime_version() -> str:
     """Return the version of ONNX Runtime, whichever of its builds is installed here."""
     for name in ("onnxruntime", "onnxruntime-gpu"):
         try:
@@ -79,7 +79,7 @@ def _onnxruntime() -> str:
     )
 
 
-def _normal(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

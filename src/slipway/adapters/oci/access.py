@@ -31,11 +31,11 @@ class RegistryAccess(httpx.Auth):
         kind, _, rest = challenge.partition(" ")
         if kind.lower() == "bearer":
             said = yield token_request(rest, self._repositories, self._login)
-            if not said.is_success or (token := _token(said)) is None:
+            if not said.is_success or (token := _read_token(said)) is None:
                 return
             self._answer = f"Bearer {token}"
         elif self._login is not None:
-            self._answer = _basic(self._login)
+            self._answer = _make_basic_header(self._login)
         else:
             return
         request.headers["authorization"] = self._answer
@@ -51,17 +51,17 @@ def token_request(challenge: str, repositories: Sequence[str], login: Login | No
     """
     parts = dict(_PART.findall(challenge))
     scopes = [("scope", f"repository:{name}:pull,push") for name in repositories]
-    headers = {} if login is None else {"authorization": _basic(login)}
+    headers = {} if login is None else {"authorization": _make_basic_header(login)}
     service = [("service", parts["service"])] if "service" in parts else []
     return httpx.Request("GET", parts.get("realm", ""), params=[*service, *scopes], headers=headers)
 
 
-def _basic(login: Login) -> str:
+def _make_basic_header(login: Login) -> str:
     request = next(httpx.BasicAuth(*login).auth_flow(httpx.Request("GET", "http://registry")))
     return str(request.headers["authorization"])
 
 
-def _token(said: httpx.Response) -> str | None:
+def _read_token(said: httpx.Response) -> str | None:
     try:
         document = said.json()
     except ValueError:

@@ -75,7 +75,7 @@ def _daemon_answers() -> bool:
     return done.returncode == 0
 
 
-def commands(builder: Builder, build: Build) -> list[list[str]]:
+def make_build_commands(builder: Builder, build: Build) -> list[list[str]]:
     """Return the argument lists that build and push; pure, so that each builder's can be read and compared."""
     plain = [f"--build-arg={name}={value}" for name, value in build.arguments.items()]
     secrets = [f"--secret=id={name},src={path}" for name, path in build.secrets.items()]
@@ -87,47 +87,47 @@ def commands(builder: Builder, build: Build) -> list[list[str]]:
     verify = f"--tls-verify={str(not build.insecure).lower()}"
     # chroot: the one isolation that also works in containers without privileges; the network is the builder's own
     flags = ["--isolation=chroot", "--network=host", "--format=oci", "--layers=false", verify]
-    program = storing(builder, build.storage)
+    program = make_storage_command(builder, build.storage)
     return [
         [*program, "build", *flags, *shared, str(build.context)],
         [*program, "push", "--quiet", verify, build.image],
     ]
 
 
-def cleaning(builder: Builder, build: Build) -> list[list[str]]:
+def make_clean_commands(builder: Builder, build: Build) -> list[list[str]]:
     """Return the argument lists that remove a build's leftovers, however it ended."""
     if builder is Builder.DOCKER:
         return [["docker", "image", "rm", "--force", build.image]]
-    program = storing(builder, build.storage)
+    program = make_storage_command(builder, build.storage)
     return [[*program, "rm", "--all"], [*program, "rmi", "--all", "--force"]]
 
 
-def storing(builder: Builder, storage: Path) -> list[str]:
+def make_storage_command(builder: Builder, storage: Path) -> list[str]:
     """Return the program with a storage of its own: other images are not touched, and ours are removed at the end."""
     return [builder.value, f"--root={storage / 'root'}", f"--runroot={storage / 'run'}"]
 
 
 def run_build(builder: Builder, build: Build, seconds: float = BUILD_SECONDS) -> None:
     """Build and push; nothing is left behind, also after a failure. Raises PackagingFailed and TargetUnavailable."""
-    with _cleaned(builder, build):
+    with _clean_afterwards(builder, build):
         deadline = time.monotonic() + seconds
-        for command in commands(builder, build):
-            _run(command, build, deadline - time.monotonic(), seconds)
+        for command in make_build_commands(builder, build):
+            _run_command(command, build, deadline - time.monotonic(), seconds)
 
 
 @contextlib.contextmanager
-def _cleaned(builder: Builder, build: Build) -> Iterator[None]:
+def _clean_afterwards(builder: Builder, build: Build) -> Iterator[None]:
     build.storage.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        for command in cleaning(builder, build):
+        for command in make_clean_commands(builder, build):
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(command, capture_output=True, timeout=CLEAN_SECONDS, check=False)
         shutil.rmtree(build.storage, ignore_errors=True)
 
 
-def _run(command: list[str], build: Build, seconds: float, limit: float) -> None:
+def _run_command(command: list[str], build: Build, seconds: float, limit: float) -> None:
     environment = os.environ | {"TMPDIR": str(build.storage), "DOCKER_BUILDKIT": "1"}
     with subprocess.Popen(
         command,
@@ -146,15 +146,17 @@ def _run(command: list[str], build: Build, seconds: float, limit: float) -> None
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _failed(f"no end after {limit:g} s", "find out why it hangs (the package index?)") from None
+                raise _make_failed_error(
+                    f"no end after {limit:g} s", "mend what makes it hang (the package index?)"
+                ) from None
             raise
     if process.returncode != 0:
-        raise explained(said, build.image)
+        raise explain_failure(said, build.image)
 
 
-def explained(said: str, image: str) -> SlipwayError:
+def explain_failure(said: str, image: str) -> SlipwayError:
     """Return the error for a builder's last lines."""
-    told = meaningful(said)
+    told = select_meaningful_lines(said)
     host = image.partition("/")[0]
     if _REFUSED.search(told):
         do = f"log in: `podman login {host}` (or buildah login, docker login)"
@@ -162,19 +164,20 @@ def explained(said: str, image: str) -> SlipwayError:
     if _AWAY.search(told):
         do = "start the registry or fix the network, then release again"
         return TargetUnavailable(f"image {image}", seen=told, expected="registries that answer", do=do)
-    return _failed(
-        told, "fix what it reports (a package that can't be installed, a wrong SLIPWAY_BASE_IMAGE), then release again"
+    return _make_failed_error(
+        told, "mend what it says (a package that can't be had, a wrong SLIPWAY_BASE_IMAGE), release again"
     )
 
 
-def _failed(seen: str, do: str) -> PackagingFailed:
+def _make_failed_error(seen: str, do: str) -> PackagingFailed:
     return PackagingFailed("runtime image", seen=seen, expected="an image", do=do)
 
 
-def meaningful(said: str) -> str:
+def select_meaningful_lines(said: str) -> str:
     r"""Return the informative last lines: errors, if there are any; logins in addresses are masked.
 
-    >>> meaningful("STEP 1\nERROR: no matching distribution for digits==9 at https://me:secret@index/simple\nexit 1")
+    >>> said = "STEP 1\nERROR: no matching distribution for digits==9 at https://me:secret@index/simple\nexit 1"
+    >>> select_meaningful_lines(said)
     'ERROR: no matching distribution for digits==9 at https://***@index/simple | exit 1'
     """
     lines = [line.strip() for line in _PASSWORD.sub("://***@", said).splitlines() if line.strip()]

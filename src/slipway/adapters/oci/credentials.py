@@ -19,7 +19,7 @@ Login = tuple[str, str]
 def login_for(host: str) -> Login | None:
     """Return user and password for a registry; None: there is no login. A file that can't be read is skipped."""
     keys = [DOCKER_HUB_KEY, DOCKER_HUB] if host == DOCKER_HUB else [host, f"https://{host}"]
-    for path in _files():
+    for path in _list_files():
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -29,7 +29,7 @@ def login_for(host: str) -> Login | None:
     return None
 
 
-def _files() -> Iterator[Path]:
+def _list_files() -> Iterator[Path]:
     """Yield the places of login files, in the order in which podman and buildah read them."""
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
@@ -46,16 +46,16 @@ def _from_document(document: dict[str, Any], keys: list[str]) -> Login | None:
         if (helper := helpers.get(key)) is not None:
             return _from_helper(str(helper), key)
         if (encoded := (logins.get(key) or {}).get("auth")) is not None:
-            return _decoded(str(encoded))
+            return _decode_login(str(encoded))
     if (store := document.get("credsStore")) is not None:
         return next((found for key in keys if (found := _from_helper(str(store), key)) is not None), None)
     return None
 
 
-def _decoded(encoded: str) -> Login | None:
+def _decode_login(encoded: str) -> Login | None:
     """Split a stored login.
 
-    >>> _decoded("dXNlcjpwYXNz")
+    >>> _decode_login("dXNlcjpwYXNz")
     ('user', 'pass')
     """
     try:

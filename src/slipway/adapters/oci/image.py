@@ -31,7 +31,7 @@ class Image:
     digest: str
 
 
-def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
+def extend_image(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
     """Return the base with a layer on top; labels in its configuration, and as annotations of its manifest."""
     history = [*base.config.get("history", []), {"created": EPOCH, "created_by": "slipway: the package"}]
     inner = base.config.get("config", {})
@@ -42,7 +42,7 @@ def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
         "rootfs": {"type": "layers", "diff_ids": [*base.config["rootfs"]["diff_ids"], layer.diff_id]},
         "history": history,
     }
-    content = encoded(config)
+    content = encode_document(config)
     added = {"mediaType": LAYERS[base.media_type], "digest": layer.digest, "size": layer.size}
     manifest = {
         **base.manifest,
@@ -51,7 +51,9 @@ def extended(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
         "layers": [*base.manifest["layers"], added],
         "annotations": {**base.manifest.get("annotations", {}), **labels},
     }
-    return Image(media_type=base.media_type, manifest=manifest, config=config, digest=digest_of(encoded(manifest)))
+    return Image(
+        media_type=base.media_type, manifest=manifest, config=config, digest=digest_of(encode_document(manifest))
+    )
 
 
 def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[str, str]:
@@ -73,7 +75,7 @@ def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[s
     return {name: value for name, value in labels.items() if value}
 
 
-def encoded(document: Document) -> bytes:
+def encode_document(document: Document) -> bytes:
     """Return a document's bytes; equal documents give equal bytes."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 

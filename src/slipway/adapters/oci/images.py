@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.adapters.oci.builders import Build, find_builder, run_build
-from slipway.adapters.oci.image import extended, labels_of
+from slipway.adapters.oci.image import extend_image, labels_of
 from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.pip_secrets import write_secrets
 from slipway.adapters.oci.registry import Registry
@@ -40,7 +40,7 @@ class Place:
     def parse(cls, registry: str, *, insecure: bool) -> "Place":
         """Read HOST:PORT/PATH; raise SettingsError.
 
-        >>> Place.parse("registry.example/team", insecure=False).repository("digits")
+        >>> Place.parse("registry.example/team", insecure=False).name_repository("digits")
         'team/digits'
         """
         found = _REGISTRY.fullmatch(registry)
@@ -53,7 +53,7 @@ class Place:
             )
         return cls(host=found["host"], path=found["path"] or "", insecure=insecure)
 
-    def repository(self, name: str) -> str:
+    def name_repository(self, name: str) -> str:
         """Return a repository's full name inside the registry."""
         return f"{self.path}/{name}" if self.path else name
 
@@ -74,44 +74,44 @@ class OciImages:
         runtime = runtime_of(package, self._base_image, gpu=gpu)
         name, _, tag = package.tag.partition(":")
         tag = f"{tag}-{runtime.key[:8]}"  # with another runtime the same package is another image
-        runtimes, repository = self._place.repository(RUNTIMES), self._place.repository(name)
+        runtimes, repository = self._place.name_repository(RUNTIMES), self._place.name_repository(name)
         with Registry(self._place.host, [runtimes, repository], insecure=self._place.insecure) as registry:
-            digest = registry.digest(repository, tag)
+            digest = registry.find_digest(repository, tag)
             if digest is None:
                 self._ensure_runtime(registry, runtime)
-                digest = self._add(registry, package, runtime, f"{repository}:{tag}")
+                digest = self._add_package(registry, package, runtime, f"{repository}:{tag}")
         return f"{self._place.host}/{repository}@{digest}"
 
     def _ensure_runtime(self, registry: Registry, runtime: Runtime) -> None:
         """Build and push the runtime, unless it exists: one build at a time of each, on this machine."""
-        repository = self._place.repository(RUNTIMES)
-        if registry.digest(repository, runtime.key) is not None:
+        repository = self._place.name_repository(RUNTIMES)
+        if registry.find_digest(repository, runtime.key) is not None:
             return
         builder = find_builder(self._builder)
-        with self._writing(), _alone(self._work / f"{runtime.key}.lock"):
-            if registry.digest(repository, runtime.key) is not None:
+        with self._open_work_folder(), _hold_lock(self._work / f"{runtime.key}.lock"):
+            if registry.find_digest(repository, runtime.key) is not None:
                 return
             with part_folder(self._work) as scratch:
                 image = f"{self._place.host}/{repository}:{runtime.key}"
                 run_build(builder, _laid_out(runtime, image, scratch, insecure=self._place.insecure))
 
-    def _add(self, registry: Registry, package: Package, runtime: Runtime, name: str) -> str:
+    def _add_package(self, registry: Registry, package: Package, runtime: Runtime, name: str) -> str:
         """Put the package on top of its runtime, under `REPOSITORY:TAG`; return the digest."""
-        runtimes = self._place.repository(RUNTIMES)
+        runtimes = self._place.name_repository(RUNTIMES)
         repository, _, tag = name.rpartition(":")
-        base = registry.image(runtimes, runtime.key)
+        base = registry.get_image(runtimes, runtime.key)
         below = {"name": f"{RUNTIMES}:{runtime.key}", "digest": base.digest}
         labels = labels_of(package, below, gpu=runtime.gpu)
-        with self._writing(), part_folder(self._work) as scratch:
+        with self._open_work_folder(), part_folder(self._work) as scratch:
             layer = write_layer(package.path, PLACE, scratch / "layer.tar.gz")
-            image = extended(base, layer, labels)
+            image = extend_image(base, layer, labels)
             for lower in base.manifest["layers"]:
-                registry.borrow(repository, lower["digest"], runtimes)
+                registry.mount_blob(repository, lower["digest"], runtimes)
             registry.put_layer(repository, layer)
-            return registry.put(repository, tag, image)
+            return registry.push_image(repository, tag, image)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _open_work_folder(self) -> Iterator[None]:
         """Create the work folder; a full disk is reported as such."""
         try:
             self._work.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _laid_out(runtime: Runtime, image: str, scratch: Path, *, insecure: bool) ->
 
 
 @contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def _hold_lock(lock: Path) -> Iterator[None]:
     """Wait until no other process builds the same; the lock is released when the process ends, in any way."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

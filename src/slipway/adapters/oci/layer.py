@@ -55,13 +55,13 @@ def write_layer(folder: Path, place: str, out: Path) -> Layer:
     with out.open("wb") as file, gzip.GzipFile("", "wb", COMPRESSION, file, mtime=0) as squeezed:
         plain = _Hashing(squeezed)
         with tarfile.open("", "w|", plain, format=tarfile.PAX_FORMAT) as tar:
-            for entry, path in _entries(folder, place):
+            for entry, path in _list_entries(folder, place):
                 with contextlib.ExitStack() as opened:
                     tar.addfile(entry, opened.enter_context(path.open("rb")) if path else None)
     return Layer(path=out, digest=file_digest(out), diff_id=plain.digest, size=out.stat().st_size)
 
 
-def _entries(folder: Path, place: str) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
+def _list_entries(folder: Path, place: str) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:
     """Yield folders and files in the order of their names; with a path if there is content."""
     root = tarfile.TarInfo(place.strip("/"))
     root.type, root.mode = tarfile.DIRTYPE, 0o755

@@ -10,7 +10,7 @@ OPTIONS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries")
 
 def write_secrets(environment: Mapping[str, str], folder: Path) -> dict[str, Path]:
     """Write pip's configuration and certificates as files that only this user can read; return them by name."""
-    files = {"pip_conf": pip_configuration(environment), "pip_cert": _certificates(environment)}
+    files = {"pip_conf": pip_configuration(environment), "pip_cert": _read_certificates(environment)}
     written = {}
     for name, content in files.items():
         path = written[name] = folder / name
@@ -33,7 +33,7 @@ def pip_configuration(environment: Mapping[str, str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _certificates(environment: Mapping[str, str]) -> bytes:
+def _read_certificates(environment: Mapping[str, str]) -> bytes:
     """Return the certificates that pip trusts here; empty: it uses those of the image."""
     path = environment.get("PIP_CERT")
     return Path(path).read_bytes() if path and Path(path).is_file() else b""

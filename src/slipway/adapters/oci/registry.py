@@ -10,7 +10,7 @@ import httpx
 
 from slipway.adapters.oci.access import RegistryAccess
 from slipway.adapters.oci.credentials import DOCKER_HUB, login_for
-from slipway.adapters.oci.image import DOCKER_MANIFEST, OCI_MANIFEST, Image, digest_of, encoded
+from slipway.adapters.oci.image import DOCKER_MANIFEST, OCI_MANIFEST, Image, digest_of, encode_document
 from slipway.adapters.oci.layer import Layer
 from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
@@ -44,14 +44,14 @@ class Registry:
         """Close them."""
         self._client.close()
 
-    def digest(self, repository: str, tag: str) -> str | None:
+    def find_digest(self, repository: str, tag: str) -> str | None:
         """Return the digest that a tag names; None: there is no such image."""
-        found = self._manifest(repository, tag)
+        found = self._find_manifest(repository, tag)
         return None if found is None else digest_of(found.content)
 
-    def image(self, repository: str, reference: str) -> Image:
+    def get_image(self, repository: str, reference: str) -> Image:
         """Return an image's documents; raise PackagingFailed if it is not one image for one platform."""
-        found = self._manifest(repository, reference)
+        found = self._find_manifest(repository, reference)
         kind = "nothing" if found is None else found.headers.get("content-type", "")
         if found is None or kind not in {OCI_MANIFEST, DOCKER_MANIFEST}:
             raise PackagingFailed(
@@ -61,67 +61,67 @@ class Registry:
                 do="delete the tag in the registry, then release again: it is built again",
             )
         manifest = found.json()
-        config = self._call("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
+        config = self._send_request("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
         return Image(media_type=kind, manifest=manifest, config=config.json(), digest=digest_of(found.content))
 
-    def put(self, repository: str, tag: str, image: Image) -> str:
+    def push_image(self, repository: str, tag: str, image: Image) -> str:
         """Push configuration and manifest, whose layers exist; return the image's digest."""
-        self._upload(repository, image.manifest["config"]["digest"], encoded(image.config))
+        self._upload_blob(repository, image.manifest["config"]["digest"], encode_document(image.config))
         path, kind = f"/v2/{repository}/manifests/{tag}", {"content-type": image.media_type}
-        self._call("PUT", path, content=encoded(image.manifest), headers=kind)
+        self._send_request("PUT", path, content=encode_document(image.manifest), headers=kind)
         return image.digest
 
     def put_layer(self, repository: str, layer: Layer) -> None:
         """Push a layer, unless it exists."""
-        self._upload(repository, layer.digest, layer.path)
+        self._upload_blob(repository, layer.digest, layer.path)
 
-    def borrow(self, repository: str, digest: str, source: str) -> None:
+    def mount_blob(self, repository: str, digest: str, source: str) -> None:
         """Add a blob of another repository to this one: by a mount if the registry supports it, else by copying it."""
-        if self._has(repository, digest):
+        if self._has_blob(repository, digest):
             return
         words = {"mount": digest, "from": source}
-        answer = self._call("POST", f"/v2/{repository}/blobs/uploads/", params=words)
+        answer = self._send_request("POST", f"/v2/{repository}/blobs/uploads/", params=words)
         if answer.status_code == httpx.codes.CREATED:
             return
-        with self._translated(), self._client.stream("GET", f"/v2/{source}/blobs/{digest}") as blob:
+        with self._translate_errors(), self._client.stream("GET", f"/v2/{source}/blobs/{digest}") as blob:
             if not blob.is_success:
-                raise self._unexpected(blob, f"GET /v2/{source}/blobs")
-            self._finish(answer, digest, blob.iter_bytes(CHUNK), int(blob.headers["content-length"]))
+                raise self._make_unexpected_error(blob, f"GET /v2/{source}/blobs")
+            self._finish_upload(answer, digest, blob.iter_bytes(CHUNK), int(blob.headers["content-length"]))
 
-    def _manifest(self, repository: str, reference: str) -> httpx.Response | None:
+    def _find_manifest(self, repository: str, reference: str) -> httpx.Response | None:
         accepted = {"accept": f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"}
-        return self._find("GET", f"/v2/{repository}/manifests/{reference}", headers=accepted)
+        return self._send_if_found("GET", f"/v2/{repository}/manifests/{reference}", headers=accepted)
 
-    def _has(self, repository: str, digest: str) -> bool:
-        return self._find("HEAD", f"/v2/{repository}/blobs/{digest}") is not None
+    def _has_blob(self, repository: str, digest: str) -> bool:
+        return self._send_if_found("HEAD", f"/v2/{repository}/blobs/{digest}") is not None
 
-    def _upload(self, repository: str, digest: str, content: bytes | Path) -> None:
-        if self._has(repository, digest):
+    def _upload_blob(self, repository: str, digest: str, content: bytes | Path) -> None:
+        if self._has_blob(repository, digest):
             return
-        begun = self._call("POST", f"/v2/{repository}/blobs/uploads/")
+        begun = self._send_request("POST", f"/v2/{repository}/blobs/uploads/")
         if isinstance(content, bytes):
-            self._finish(begun, digest, iter([content]), len(content))
+            self._finish_upload(begun, digest, iter([content]), len(content))
         else:
             with content.open("rb") as file:
-                self._finish(begun, digest, iter(lambda: file.read(CHUNK), b""), content.stat().st_size)
+                self._finish_upload(begun, digest, iter(lambda: file.read(CHUNK), b""), content.stat().st_size)
 
-    def _finish(self, begun: httpx.Response, digest: str, content: Iterator[bytes], size: int) -> None:
+    def _finish_upload(self, begun: httpx.Response, digest: str, content: Iterator[bytes], size: int) -> None:
         place = begun.url.join(begun.headers["location"]).copy_merge_params({"digest": digest})
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
         # an object store's signed address is enough to write: our login is not sent to it
         access = httpx.USE_CLIENT_DEFAULT if place.host == begun.url.host else None
-        with self._translated():
+        with self._translate_errors():
             answer = self._client.request("PUT", place, content=content, headers=headers, auth=access)
-        self._checked(answer, f"PUT {place.path}")
+        self._check_answer(answer, f"PUT {place.path}")
 
-    def _find(self, method: str, path: str, *, headers: dict[str, str] | None = None) -> httpx.Response | None:
-        with self._translated():
+    def _send_if_found(self, method: str, path: str, *, headers: dict[str, str] | None = None) -> httpx.Response | None:
+        with self._translate_errors():
             answer = self._client.request(method, path, headers=headers)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        return self._checked(answer, f"{method} {path}")
+        return self._check_answer(answer, f"{method} {path}")
 
-    def _call(
+    def _send_request(
         self,
         method: str,
         path: str,
@@ -130,16 +130,16 @@ class Registry:
         headers: dict[str, str] | None = None,
         params: dict[str, str] | None = None,
     ) -> httpx.Response:
-        with self._translated():
+        with self._translate_errors():
             answer = self._client.request(method, path, content=content, headers=headers, params=params)
-        return self._checked(answer, f"{method} {path}")
+        return self._check_answer(answer, f"{method} {path}")
 
-    def _checked(self, answer: httpx.Response, asked: str) -> httpx.Response:
+    def _check_answer(self, answer: httpx.Response, asked: str) -> httpx.Response:
         if not answer.is_success:
-            raise self._unexpected(answer, asked)
+            raise self._make_unexpected_error(answer, asked)
         return answer
 
-    def _unexpected(self, answer: httpx.Response, asked: str) -> SlipwayError:
+    def _make_unexpected_error(self, answer: httpx.Response, asked: str) -> SlipwayError:
         seen, status = f"{asked}: answered {answer.status_code}", answer.status_code
         if status in REFUSALS:
             do = f"log in as a user who may push: `podman login {self._host}` (or buildah login, docker login)"
@@ -151,7 +151,7 @@ class Registry:
         return PackagingFailed(f"registry {self._host}", seen=seen, expected="a registry's answer", do=do)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx.TransportError as error:

@@ -26,8 +26,8 @@ def at_edges(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswe
     left_out = unanswered = 0
     for number in range(len(rows)):
         row = rows.iloc[[number]]
-        ours = _try(original, row)
-        theirs = _try(converted, row) if ours else None
+        ours = _try_row(original, row)
+        theirs = _try_row(converted, row) if ours else None
         left_out += ours is None
         unanswered += ours is not None and theirs is None
         if ours and theirs:
@@ -35,29 +35,29 @@ def at_edges(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswe
     if not pairs and not unanswered:
         return None
     return EdgeAnswers(
-        original=_joined([ours for ours, _ in pairs]),
-        converted=_joined([theirs for _, theirs in pairs]),
+        original=_join_answers([ours for ours, _ in pairs]),
+        converted=_join_answers([theirs for _, theirs in pairs]),
         left_out=left_out,
         unanswered=unanswered,
     )
 
 
-def independent(form: Form, rows: "pd.DataFrame") -> bool:
+def are_rows_independent(form: Form, rows: "pd.DataFrame") -> bool:
     """Tell whether a form answers some rows in one batch as it answers each of them by itself."""
     some = rows.head(ALONE)
-    alone = [_try(form, some.iloc[[number]]) for number in range(len(some))]
+    alone = [_try_row(form, some.iloc[[number]]) for number in range(len(some))]
     answered = [answers for answers in alone if answers is not None]
-    return len(answered) == len(alone) and rows_independent(form(some), _joined(answered))
+    return len(answered) == len(alone) and rows_independent(form(some), _join_answers(answered))
 
 
-def _try(form: Form, row: "pd.DataFrame") -> Answers | None:
+def _try_row(form: Form, row: "pd.DataFrame") -> Answers | None:
     try:
         return form(row)
     except Exception:  # noqa: BLE001 - models refuse odd rows with errors of any type, and that is an answer
         return None
 
 
-def _joined(parts: list[Answers]) -> Answers:
+def _join_answers(parts: list[Answers]) -> Answers:
     if not parts:
         return Answers(predictions=np.empty(0))
     probabilities = [part.probabilities for part in parts if part.probabilities is not None]

@@ -44,19 +44,21 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     plain = Path(request["plain"])
     opened = session.open_session(plain, providers=request["providers"])
     frame = read_rows(Path(request["rows"]), session.columns_of(opened))
-    inputs = session.feed(opened, frame, single_matrix=request["single_matrix"])
+    inputs = session.make_feed(opened, frame, single_matrix=request["single_matrix"])
     _save_feeds(inputs, request["batch_rows"])
-    say = partial(_ask, opened, request["single_matrix"])
-    return {"variants": {name: _try(name, plain, say, frame, request) for name in request["variants"]}}
+    say = partial(_ask_session, opened, request["single_matrix"])
+    return {"variants": {name: _try_variant(name, plain, say, frame, request) for name in request["variants"]}}
 
 
-def _try(name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", request: dict[str, Any]) -> dict[str, Any]:
+def _try_variant(
+    name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", request: dict[str, Any]
+) -> dict[str, Any]:
     final = Path(variant_file(name))
     try:
         found = find_pass(name)
         found.build(plain, final.absolute(), request["providers"])
         opened = session.open_session(final, providers=request["providers"], optimize=found.runtime_optimizes)
-        form = partial(_ask, opened, request["single_matrix"])
+        form = partial(_ask_session, opened, request["single_matrix"])
         ours = form(frame)
     except NotBuilt as error:
         return {"note": str(error)}
@@ -69,13 +71,13 @@ def _try(name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", req
     answering.save_answers(Path(answers_file(name)), **named)
     return {
         "note": "",
-        "rows_independent": answering.independent(form, frame),
+        "rows_independent": answering.are_rows_independent(form, frame),
         "edges": {"left_out": edges.left_out, "unanswered": edges.unanswered} if edges else None,
     }
 
 
-def _ask(opened: "ort.InferenceSession", single: bool, frame: "pd.DataFrame") -> Answers:  # noqa: FBT001 - by partial
-    return session.answers(opened, session.feed(opened, frame, single_matrix=single))
+def _ask_session(opened: "ort.InferenceSession", single: bool, frame: "pd.DataFrame") -> Answers:  # noqa: FBT001 - by partial
+    return session.run_session(opened, session.make_feed(opened, frame, single_matrix=single))
 
 
 def _save_feeds(inputs: session.Feed, batch_rows: int) -> None:
@@ -90,4 +92,4 @@ def _save_feeds(inputs: session.Feed, batch_rows: int) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    worker.serve(main)
+    worker.serve_request(main)

@@ -32,11 +32,11 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     """
     kinds: dict[str, str] = request["kinds"]
     converter = find_converter(request["flavor"])
-    frame = original.typed(read_rows(Path(request["rows"]), list(kinds)), kinds)
-    return compare(converter, converter.load(Path(request["model"])), frame, kinds, Path())
+    frame = original.convert_types(read_rows(Path(request["rows"]), list(kinds)), kinds)
+    return compare_forms(converter, converter.load(Path(request["model"])), frame, kinds, Path())
 
 
-def compare(
+def compare_forms(
     converter: Converter,
     model: Any,  # noqa: ANN401 - any framework's model
     frame: "pd.DataFrame",
@@ -62,7 +62,7 @@ def compare(
         "inputs": [put.name for put in opened.get_inputs()],
         "outputs": [put.name for put in opened.get_outputs()],
         "single_matrix": single,
-        "rows_independent": answering.independent(form, frame),
+        "rows_independent": answering.are_rows_independent(form, frame),
         "edges": {"left_out": edges.left_out, "unanswered": edges.unanswered} if edges else None,
     }
 
@@ -70,8 +70,8 @@ def compare(
 def _write_onnx(made: "tuple[ModelProto, bool]", kinds: dict[str, str], theirs: Answers, path: Path) -> bool:
     converted, single = made
     flat = theirs.predictions.ndim == 1
-    graph.tidy(converted, list(kinds), probabilities=theirs.probabilities is not None, flat=flat)
-    graph.check(converted)
+    graph.tidy_graph(converted, list(kinds), probabilities=theirs.probabilities is not None, flat=flat)
+    graph.check_graph(converted)
     path.write_bytes(converted.SerializeToString(deterministic=True))
     return single
 
@@ -91,9 +91,9 @@ def _ask_converted(
 
 
 def _ask_onnx(opened: Any, single: bool, frame: Any) -> Answers:  # noqa: ANN401, FBT001 - bound by partial
-    return session.answers(opened, session.feed(opened, frame, single_matrix=single))
+    return session.run_session(opened, session.make_feed(opened, frame, single_matrix=single))
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    worker.serve(main)
+    worker.serve_request(main)

@@ -24,16 +24,16 @@ def edge_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     numbers = [name for name in frame.columns if frame[name].dtype.kind in "biuf"]
     floats = [name for name in frame.columns if frame[name].dtype.kind == "f"]
     texts = [name for name in frame.columns if name not in numbers]
-    kinds = (_zero, np.nanmin, np.nanmax, _large) if numbers else ()
-    rows = [_filled(frame, numbers, value) for value in kinds]
+    kinds = (_make_zero, np.nanmin, np.nanmax, _make_large) if numbers else ()
+    rows = [_fill_row(frame, numbers, value) for value in kinds]
     if floats:
-        rows.append(_filled(frame, floats, lambda _: np.nan))
+        rows.append(_fill_row(frame, floats, lambda _: np.nan))
     if texts:
-        rows.append(_filled(frame, texts, lambda _: UNSEEN))
+        rows.append(_fill_row(frame, texts, lambda _: UNSEEN))
     return pd.concat(rows, ignore_index=True).astype(frame.dtypes.to_dict())
 
 
-def _filled(frame: "pd.DataFrame", columns: list[str], value: "Callable[[Any], Any]") -> "pd.DataFrame":
+def _fill_row(frame: "pd.DataFrame", columns: list[str], value: "Callable[[Any], Any]") -> "pd.DataFrame":
     import pandas as pd
 
     row = frame.head(1).copy()
@@ -42,10 +42,10 @@ def _filled(frame: "pd.DataFrame", columns: list[str], value: "Callable[[Any], A
     return row
 
 
-def _zero(_: Any) -> float:  # noqa: ANN401 - any column
+def _make_zero(_: Any) -> float:  # noqa: ANN401 - any column
     return 0.0
 
 
-def _large(column: Any) -> float:  # noqa: ANN401 - any column
+def _make_large(column: Any) -> float:  # noqa: ANN401 - any column
     """Return a large value that the column's type can hold."""
     return float(min(LARGE, np.iinfo(column.dtype).max)) if column.dtype.kind in "iu" else LARGE

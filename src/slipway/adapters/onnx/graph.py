@@ -18,7 +18,7 @@ IR_VERSION = 10
 """Fixed for the same reason as the opset; belongs to opset 21."""
 
 
-def tidy(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, flat: bool) -> None:
+def tidy_graph(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, flat: bool) -> None:
     """Change a converted model in place: outputs `prediction` and, where wanted, `probabilities`, in this order.
 
     `flat`: the prediction has shape (rows,), as the original's, where the converter made it (rows, 1).
@@ -32,25 +32,25 @@ def tidy(model: "ModelProto", columns: Sequence[str], *, probabilities: bool, fl
     if len(graph.output) < len(names):
         raise NotConverted("conversion", "the converter gives no probabilities")
     del graph.output[len(names) :]
-    _rename(graph, [put.name for put in graph.output], names)
+    _rename_outputs(graph, [put.name for put in graph.output], names)
     if flat and len(graph.output[0].type.tensor_type.shape.dim) == 2:  # noqa: PLR2004 - (rows, 1)
-        _squeeze(graph)
-    _prune(graph)
-    _settle(model, columns)
+        _squeeze_prediction(graph)
+    _prune_graph(graph)
+    _settle_metadata(model, columns)
 
 
-def _rename(graph: "GraphProto", old: Sequence[str], new: Sequence[str]) -> None:
-    used = {name for node in _nodes(graph) for name in (*node.input, *node.output)}
+def _rename_outputs(graph: "GraphProto", old: Sequence[str], new: Sequence[str]) -> None:
+    used = {name for node in _list_nodes(graph) for name in (*node.input, *node.output)}
     # an inner value that has a wanted name makes room for it
     mapping = {name: f"{name}_inner" for name in new if name in used} | dict(zip(old, new, strict=True))
-    for node in _nodes(graph):
+    for node in _list_nodes(graph):
         node.input[:] = [mapping.get(name, name) for name in node.input]
         node.output[:] = [mapping.get(name, name) for name in node.output]
     for value in (*graph.output, *graph.value_info, *graph.initializer):
         value.name = mapping.get(value.name, value.name)
 
 
-def _squeeze(graph: "GraphProto") -> None:
+def _squeeze_prediction(graph: "GraphProto") -> None:
     """Drop the prediction's second axis."""
     from numpy import array, int64
     from onnx import helper, numpy_helper
@@ -65,17 +65,17 @@ def _squeeze(graph: "GraphProto") -> None:
 
 
 def _rename_value(graph: "GraphProto", old: str, new: str) -> None:
-    for node in _nodes(graph):
+    for node in _list_nodes(graph):
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
 
 
-def _nodes(graph: "GraphProto") -> Iterator["NodeProto"]:
+def _list_nodes(graph: "GraphProto") -> Iterator["NodeProto"]:
     """Yield all nodes, those of inner graphs (loops) included: they may use values of the outer one."""
     for node in graph.node:
         yield node
         for inner in _inner_graphs(node):
-            yield from _nodes(inner)
+            yield from _list_nodes(inner)
 
 
 def _inner_graphs(node: "NodeProto") -> Iterator["GraphProto"]:
@@ -85,40 +85,40 @@ def _inner_graphs(node: "NodeProto") -> Iterator["GraphProto"]:
         yield from attribute.graphs
 
 
-def _prune(graph: "GraphProto") -> None:
+def _prune_graph(graph: "GraphProto") -> None:
     """Drop what no output needs: scores that are not shown, and their constants."""
     needed = {put.name for put in graph.output}
     kept: list[NodeProto] = []
     for node in reversed(graph.node):  # ONNX keeps nodes in topological order
         if needed.intersection(node.output):
-            needed.update(_uses(node))
+            needed.update(_list_uses(node))
             kept.append(node)
-    _replace(graph.node, reversed(kept))
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
-    _replace(graph.value_info, ())
+    _replace_items(graph.node, reversed(kept))
+    _replace_items(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
+    _replace_items(graph.value_info, ())
 
 
-def _uses(node: "NodeProto") -> set[str]:
-    return {*node.input, *(name for inner in _inner_graphs(node) for each in _nodes(inner) for name in each.input)}
+def _list_uses(node: "NodeProto") -> set[str]:
+    return {*node.input, *(name for inner in _inner_graphs(node) for each in _list_nodes(inner) for name in each.input)}
 
 
-def _replace(field: Any, values: Iterable[Any]) -> None:  # noqa: ANN401 - a protobuf field, which has no public type
+def _replace_items(field: Any, values: Iterable[Any]) -> None:  # noqa: ANN401 - a protobuf field, which has no public type
     copies = list(values)
     del field[:]
     field.extend(copies)
 
 
-def _settle(model: "ModelProto", columns: Sequence[str]) -> None:
+def _settle_metadata(model: "ModelProto", columns: Sequence[str]) -> None:
     from onnx import helper
 
     model.ir_version = IR_VERSION
     model.graph.name, model.doc_string, model.graph.doc_string = NAME, "", ""
     versions = {entry.domain: entry.version for entry in model.opset_import}  # skl2onnx writes one twice
-    _replace(model.opset_import, [helper.make_opsetid(*entry) for entry in sorted(versions.items())])
+    _replace_items(model.opset_import, [helper.make_opsetid(*entry) for entry in sorted(versions.items())])
     helper.set_model_props(model, {COLUMNS_KEY: json.dumps(list(columns))})
 
 
-def check(model: "ModelProto") -> None:
+def check_graph(model: "ModelProto") -> None:
     """Raise NotConverted for a graph that ONNX's checker refuses, with operators of others, or with data elsewhere."""
     import onnx
 

@@ -27,23 +27,23 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         session.open_session(Path(each["path"]), providers=request["providers"], optimize=each["optimize"])
         for each in request["sessions"]
     ]
-    feeds = _feeds()
-    calls = [_calibrate(each, feeds) for each in sessions]
+    feeds = _load_feeds()
+    calls = [_calibrate_session(each, feeds) for each in sessions]
     rounds = request["rounds"]
-    lasting = sum(_sample(each, feeds, count) * count for each, count in zip(sessions, calls, strict=True))
+    lasting = sum(_measure_sample(each, feeds, count) * count for each, count in zip(sessions, calls, strict=True))
     rounds = max(min(rounds, LEAST_ROUNDS), min(rounds, int(BUDGET_SECONDS / lasting)))
     seconds = np.empty((len(sessions), rounds))
     gc.disable()
     for number in range(rounds):
-        for which in turn(number, len(sessions)):
-            seconds[which, number] = _sample(sessions[which], feeds, calls[which])
+        for which in order_sessions(number, len(sessions)):
+            seconds[which, number] = _measure_sample(sessions[which], feeds, calls[which])
     return {"seconds": seconds.tolist()}
 
 
-def turn(number: int, sessions: int) -> list[int]:
+def order_sessions(number: int, sessions: int) -> list[int]:
     """Return the order of a round: over time each session comes equally often at each place, after each other one.
 
-    >>> [turn(number, 2) for number in range(4)]
+    >>> [order_sessions(number, 2) for number in range(4)]
     [[0, 1], [1, 0], [1, 0], [0, 1]]
     """
     start = number // 2 % sessions
@@ -51,7 +51,7 @@ def turn(number: int, sessions: int) -> list[int]:
     return order[::-1] if number % 2 else order
 
 
-def _feeds() -> list[session.Feed]:
+def _load_feeds() -> list[session.Feed]:
     """Return one feed per batch."""
     with np.load(FEEDS_FILE, allow_pickle=False) as arrays:
         whole = {name: _for_runtime(arrays[name]) for name in arrays.files}
@@ -64,18 +64,18 @@ def _for_runtime(values: Any) -> Any:  # noqa: ANN401 - any array
     return values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _calibrate(opened: "ort.InferenceSession", feeds: list[session.Feed]) -> int:
+def _calibrate_session(opened: "ort.InferenceSession", feeds: list[session.Feed]) -> int:
     """Warm a session up and return how many calls make one sample: whole rounds of the batches, if they are quick."""
     end = time.perf_counter() + WARM_UP_SECONDS
-    _sample(opened, feeds, 1)
-    one = _sample(opened, feeds, len(feeds))
+    _measure_sample(opened, feeds, 1)
+    one = _measure_sample(opened, feeds, len(feeds))
     while time.perf_counter() < end:
-        one = min(one, _sample(opened, feeds, len(feeds)))
+        one = min(one, _measure_sample(opened, feeds, len(feeds)))
     calls = int(np.ceil(SAMPLE_SECONDS / one))
     return calls if one * len(feeds) > SAMPLE_SECONDS else -(-calls // len(feeds)) * len(feeds)
 
 
-def _sample(opened: "ort.InferenceSession", feeds: list[session.Feed], calls: int) -> float:
+def _measure_sample(opened: "ort.InferenceSession", feeds: list[session.Feed], calls: int) -> float:
     """Return the seconds one call took, on average."""
     run, batches = opened.run, len(feeds)
     begin = time.perf_counter()
@@ -85,4 +85,4 @@ def _sample(opened: "ort.InferenceSession", feeds: list[session.Feed], calls: in
 
 
 if __name__ == "__main__":
-    worker.serve(main)
+    worker.serve_request(main)

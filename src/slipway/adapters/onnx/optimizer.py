@@ -48,12 +48,12 @@ class OnnxOptimizer:
         """
         flavor = _convertible_flavor(model)
         expected = find_converter(flavor).expected
-        kinds = _kinds(signature, expected)
-        with _workplace(out) as folder:
+        kinds = _list_kinds(signature, expected)
+        with _make_workplace(out) as folder:
             request = {"flavor": flavor, "model": str(model.absolute()), "rows": str(rows.absolute()), "kinds": kinds}
             try:
-                response = worker.call(convert_worker.__name__, request, folder, self._timeout)
-                parity = _judge(folder / convert_worker.ANSWERS_FILE, lambda _: spec, response["edges"])
+                response = worker.call_worker(convert_worker.__name__, request, folder, self._timeout)
+                parity = _judge_answers(folder / convert_worker.ANSWERS_FILE, lambda _: spec, response["edges"])
             except worker.WorkerDied as error:
                 raise make_refusal(f"conversion of model folder {model.name}", str(error), expected) from error
             path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
@@ -74,10 +74,10 @@ class OnnxOptimizer:
         Raises ArtifactBroken when the plain file itself can't be run, DataBroken for rows that can't be read, SpecError
         for a variant that no pass builds.
         """
-        with _workplace(out) as folder:
+        with _make_workplace(out) as folder:
             try:
-                table = self._build(converted, rows, spec, folder)
-                seconds = self._measure(table, spec, folder)
+                table = self._build_variants(converted, rows, spec, folder)
+                seconds = self._measure_variants(table, spec, folder)
             except worker.WorkerDied as error:
                 raise ArtifactBroken(
                     f"ONNX file {converted.path.name}",
@@ -85,10 +85,10 @@ class OnnxOptimizer:
                     expected="a file that ONNX Runtime runs on these rows",
                     do="convert the model again",
                 ) from error
-            kept = [_moved(row, converted.path, out) for row in table]
-        return choose_variant([_timed(row, seconds, spec) for row in kept], confidence=spec.confidence)
+            kept = [_move_file(row, converted.path, out) for row in table]
+        return choose_variant([_add_times(row, seconds, spec) for row in kept], confidence=spec.confidence)
 
-    def _build(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
+    def _build_variants(self, converted: Converted, rows: Path, spec: OptimizationSpec, folder: Path) -> list[Variant]:
         """Return the table without times; variants that were built lie in `folder`. Raises SpecError."""
         variants = list(dict.fromkeys(spec.variants))
         for name in variants:
@@ -101,27 +101,27 @@ class OnnxOptimizer:
             "batch_rows": spec.batch_rows,
             "providers": self._providers,
         }
-        response = worker.call(build_worker.__name__, request, folder, self._timeout)
-        plain = _row("plain", converted.path, converted.parity, note="")
+        response = worker.call_worker(build_worker.__name__, request, folder, self._timeout)
+        plain = _make_row("plain", converted.path, converted.parity, note="")
         plain = replace(plain, rows_independent=converted.rows_independent)
-        return [plain, *(_built(name, said, folder) for name, said in response["variants"].items())]
+        return [plain, *(_make_built_row(name, said, folder) for name, said in response["variants"].items())]
 
-    def _measure(self, table: Sequence[Variant], spec: OptimizationSpec, folder: Path) -> dict[str, Seconds]:
+    def _measure_variants(self, table: Sequence[Variant], spec: OptimizationSpec, folder: Path) -> dict[str, Seconds]:
         """Return seconds per call by variant, shape (rounds,), of those that agree with the plain model."""
-        fit = {row.name: row.path for row in table if row.path and (row.name == "plain" or _agrees(row))}
+        fit = {row.name: row.path for row in table if row.path and (row.name == "plain" or _agrees_with_plain(row))}
         request = {
             "sessions": [{"path": str(path.absolute()), "optimize": _is_optimized(name)} for name, path in fit.items()],
             "rounds": spec.rounds,
             "batch_rows": spec.batch_rows,
             "providers": self._providers,
         }
-        response = worker.call(measure_worker.__name__, request, folder, self._timeout)
+        response = worker.call_worker(measure_worker.__name__, request, folder, self._timeout)
         return {name: np.array(each) for name, each in zip(fit, response["seconds"], strict=True)}
 
 
 def _convertible_flavor(model: Path) -> str:
     """Return the first of the model's flavors that has a converter; raise ConversionRefused and start no process."""
-    names = [name for name in _flavors(model) if name != "python_function"]
+    names = [name for name in _list_flavors(model) if name != "python_function"]
     found = next((name for name in names if name in list_flavors()), None)
     if found is None:
         kind = " and ".join(names) or "plain python_function"
@@ -129,7 +129,7 @@ def _convertible_flavor(model: Path) -> str:
     return found
 
 
-def _flavors(model: Path) -> list[str]:
+def _list_flavors(model: Path) -> list[str]:
     try:
         return list(mlmodel.read(model)["flavors"])
     except ArtifactBroken as error:
@@ -141,21 +141,21 @@ def _flavors(model: Path) -> list[str]:
         ) from error
 
 
-def _kinds(signature: Signature, expected: str) -> dict[str, str]:
+def _list_kinds(signature: Signature, expected: str) -> dict[str, str]:
     if any(len(column.shape) > 1 for column in signature.inputs):
         raise make_refusal("conversion", "its signature is one matrix, whose columns have no names", expected)
     return {column.name: column.kind for column in signature.inputs}
 
 
 @contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
+def _make_workplace(out: Path) -> Iterator[Path]:
     """Give a folder inside `out`, so that results are moved, not copied; it is gone at the end."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=out.absolute()) as folder:
         yield Path(folder)
 
 
-def _judge(path: Path, limits: Limits, counts: dict[str, int] | None) -> Verdict:
+def _judge_answers(path: Path, limits: Limits, counts: dict[str, int] | None) -> Verdict:
     """Judge what a worker collected; `counts`: its edge rows that were left out or not answered."""
     try:
         found = answering.load_answers(path)
@@ -168,7 +168,7 @@ def _judge(path: Path, limits: Limits, counts: dict[str, int] | None) -> Verdict
         raise worker.WorkerDied(message) from error
 
 
-def _row(name: str, path: Path | None, parity: Verdict | None, *, note: str) -> Variant:
+def _make_row(name: str, path: Path | None, parity: Verdict | None, *, note: str) -> Variant:
     """Return a row without a time: all zeros."""
     return Variant(
         name=name,
@@ -183,16 +183,16 @@ def _row(name: str, path: Path | None, parity: Verdict | None, *, note: str) -> 
     )
 
 
-def _built(name: str, said: dict[str, Any], folder: Path) -> Variant:
+def _make_built_row(name: str, said: dict[str, Any], folder: Path) -> Variant:
     if said["note"]:
-        return _row(name, None, None, note=said["note"])
-    parity = _judge(folder / build_worker.answers_file(name), find_pass(name).limits, said["edges"])
-    row = _row(name, folder / build_worker.variant_file(name), parity, note="")
+        return _make_row(name, None, None, note=said["note"])
+    parity = _judge_answers(folder / build_worker.answers_file(name), find_pass(name).limits, said["edges"])
+    row = _make_row(name, folder / build_worker.variant_file(name), parity, note="")
     row = replace(row, rows_independent=bool(said["rows_independent"]))
-    return row if _agrees(row) else replace(row, note=f"not chosen: {parity.reason}")
+    return row if _agrees_with_plain(row) else replace(row, note=f"not chosen: {parity.reason}")
 
 
-def _agrees(row: Variant) -> bool:
+def _agrees_with_plain(row: Variant) -> bool:
     return row.parity is not None and row.parity.outcome is Outcome.PASS
 
 
@@ -201,13 +201,13 @@ def _is_optimized(name: str) -> bool:
     return name == "plain" or find_pass(name).runtime_optimizes
 
 
-def _moved(row: Variant, plain: Path, out: Path) -> Variant:
+def _move_file(row: Variant, plain: Path, out: Path) -> Variant:
     if row.path is None or row.path == plain:
         return row
     return replace(row, path=row.path.replace(out / row.path.name))
 
 
-def _timed(row: Variant, seconds: dict[str, Seconds], spec: OptimizationSpec) -> Variant:
+def _add_times(row: Variant, seconds: dict[str, Seconds], spec: OptimizationSpec) -> Variant:
     if row.name not in seconds:
         return row
     ratio, low, high = paired_speedup(seconds["plain"], seconds[row.name], confidence=spec.confidence, seed=SEED)

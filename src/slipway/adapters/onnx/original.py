@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def typed(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame":
+def convert_types(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame":
     """Return the frame in the signature's types, as MLflow enforces them; text stays as it is. Raises DataBroken."""
     numbers = {name: kind for name, kind in kinds.items() if kind != "str"}
     try:

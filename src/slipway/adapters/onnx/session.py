@@ -46,21 +46,21 @@ def columns_of(session: "ort.InferenceSession") -> list[str]:
     return list(json.loads(session.get_modelmeta().custom_metadata_map[COLUMNS_KEY]))
 
 
-def feed(session: "ort.InferenceSession", frame: "pd.DataFrame", *, single_matrix: bool) -> Feed:
+def make_feed(session: "ort.InferenceSession", frame: "pd.DataFrame", *, single_matrix: bool) -> Feed:
     """Return a frame of rows as the session's inputs: one matrix, or one array of shape (rows, 1) per column."""
     inputs = session.get_inputs()
     if single_matrix:
         return {inputs[0].name: matrix(frame).astype(np.float32)}
-    return {put.name: _column(frame[name], put.type) for put, name in zip(inputs, frame.columns, strict=True)}
+    return {put.name: _convert_column(frame[name], put.type) for put, name in zip(inputs, frame.columns, strict=True)}
 
 
-def _column(series: "pd.Series", kind: str) -> NDArray[np.generic]:
+def _convert_column(series: "pd.Series", kind: str) -> NDArray[np.generic]:
     if kind == "tensor(string)":
         return np.asarray(series.astype(str), dtype=object).reshape(-1, 1)
     return np.asarray(series).astype(_KINDS[kind]).reshape(-1, 1)
 
 
-def answers(session: "ort.InferenceSession", inputs: Feed) -> Answers:
+def run_session(session: "ort.InferenceSession", inputs: Feed) -> Answers:
     """Run the session and return the prediction and, where the file gives them, the probabilities."""
     prediction, *rest = session.run(None, inputs)
     return Answers(predictions=plain_labels(prediction), probabilities=rest[0] if rest else None)
@@ -78,6 +78,6 @@ def run_onnx(path: Path, rows: Path, columns: Sequence[str], *, single_matrix: b
     Raises DataBroken when the rows can't be read or lack a column.
     """
     session = open_session(path)
-    return answers(
-        session, feed(session, read_rows(path=rows, columns=columns), single_matrix=single_matrix)
+    return run_session(
+        session, make_feed(session, read_rows(path=rows, columns=columns), single_matrix=single_matrix)
     ).predictions

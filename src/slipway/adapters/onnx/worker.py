@@ -24,7 +24,7 @@ class WorkerDied(Exception):
     """The worker ended without a response; the message says how, in one line."""
 
 
-def call(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds: float) -> dict[str, Any]:
+def call_worker(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds: float) -> dict[str, Any]:
     """Run a worker module on a request and return its response; `folder` is its working directory.
 
     Raises what the worker raised on purpose, WorkerDied otherwise (a crash, or no end within the timeout).
@@ -36,7 +36,7 @@ def call(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds:
         message = f"no answer within {timeout_seconds:g} s"
         raise WorkerDied(message)
     try:
-        response = _response(folder / RESPONSE)
+        response = _read_response(folder / RESPONSE)
     except (OSError, ValueError) as error:
         how = f"signal {-ending.code}" if ending.code < 0 else f"exit code {ending.code}"
         message = f"its process ended with {how}; last line: {[*ending.lines, 'nothing'][-1][:200]}"
@@ -44,7 +44,7 @@ def call(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds:
     return response
 
 
-def _response(path: Path) -> dict[str, Any]:
+def _read_response(path: Path) -> dict[str, Any]:
     """Return a worker's response, or raise the error that it is; raise OSError or ValueError for anything else."""
     response = sandbox.read_json(path)
     if not isinstance(response, dict):
@@ -61,7 +61,7 @@ def _response(path: Path) -> dict[str, Any]:
     raise kind(**parts)
 
 
-def serve(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def serve_request(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Be a worker: answer the request that lies in the working directory."""
     try:
         response = handler(json.loads(Path(REQUEST).read_text()))
@@ -77,16 +77,16 @@ def one_line(error: BaseException, limit: int = 200) -> str:
     >>> one_line(ValueError("not   like this"))
     'not like this'
     """
-    words, cause = _words(error), error
+    words, cause = _describe_error(error), error
     while following := cause.__cause__ or cause.__context__:
         cause = following
-    root = _words(cause)
+    root = _describe_error(cause)
     if cause is error or root in words[:limit]:
         return words[:limit]
     return f"{words[: limit // 2]}... ({root[:limit]})"
 
 
-def _words(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """Say an error; one of the operating system's without its path, which tells of this machine only."""
     words = error.strerror or "" if isinstance(error, OSError) else str(error)
     return " ".join(words.split()) or type(error).__name__

@@ -14,7 +14,7 @@ class BadBuckets(Exception):
     """Series that are no histogram; the message has the reason."""
 
 
-def latencies(samples: Sequence[Sample]) -> Latencies:
+def sum_latencies(samples: Sequence[Sample]) -> Latencies:
     """Return the sum of histograms, one or more series per `le`.
 
     Buckets are read one after the other while requests are counted: if a larger one shows fewer answers than a smaller
@@ -22,10 +22,10 @@ def latencies(samples: Sequence[Sample]) -> Latencies:
     are no counts, and for histograms whose edges differ.
 
     >>> seen = [Sample(labels={"le": le}, value=n) for le, n in (("0.005", 7), ("0.1", 9), ("+Inf", 10))]
-    >>> latencies(seen).slower
+    >>> sum_latencies(seen).slower
     (3, 1)
     """
-    within = _within(samples)
+    within = _count_within(samples)
     edges = sorted(within)
     counts = list(accumulate((within[edge] for edge in edges), max))
     return Latencies(
@@ -51,10 +51,10 @@ def at_common_edges(drawn: Mapping[str, Latencies]) -> dict[str, Latencies]:
     }
 
 
-def _within(samples: Sequence[Sample]) -> Mapping[float, int]:
+def _count_within(samples: Sequence[Sample]) -> Mapping[float, int]:
     counted: dict[float, list[int]] = defaultdict(list)
     for sample in samples:
-        counted[_edge(sample)].append(count(sample.value))
+        counted[_read_edge(sample)].append(parse_count(sample.value))
     if math.inf not in counted:
         message = "no bucket +Inf"
         raise BadBuckets(message)
@@ -64,7 +64,7 @@ def _within(samples: Sequence[Sample]) -> Mapping[float, int]:
     return {edge: sum(series) for edge, series in counted.items()}
 
 
-def _edge(sample: Sample) -> float:
+def _read_edge(sample: Sample) -> float:
     try:
         edge = float(sample.labels["le"])
     except (KeyError, ValueError):
@@ -75,10 +75,10 @@ def _edge(sample: Sample) -> float:
     return edge
 
 
-def count(value: float) -> int:
+def parse_count(value: float) -> int:
     """Return a count as a whole number; raise BadBuckets for a number that is none.
 
-    >>> count(41.0)
+    >>> parse_count(41.0)
     41
     """
     if not 0 <= value < math.inf:

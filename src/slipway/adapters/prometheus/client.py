@@ -71,27 +71,29 @@ class PrometheusClient:
         try:
             response = self._client.post("api/v1/query", data={"query": promql})
         except httpx.TimeoutException as error:
-            raise self._unavailable(f"no answer within {self._timeout_seconds:g} s") from error
+            raise self._make_unavailable_error(f"no answer within {self._timeout_seconds:g} s") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise self._unavailable(" ".join(str(error).split()) or type(error).__name__) from error
-        return self._read(response)
+            raise self._make_unavailable_error(" ".join(str(error).split()) or type(error).__name__) from error
+        return self._read_answer(response)
 
-    def _read(self, response: httpx.Response) -> Answer:
+    def _read_answer(self, response: httpx.Response) -> Answer:
         try:
             page = _Page.model_validate_json(response.content)
         except ValidationError as error:
-            raise self._unavailable(_stranger(response)) from error
+            raise self._make_unavailable_error(_describe_stranger(response)) from error
         if page.status == "error" and page.errorType in {"bad_data", "execution"}:
             raise QueryRefused(page.error[:SHOWN_CHARACTERS])
         if page.status == "error" or page.data is None:
-            raise self._unavailable(f"{page.errorType}: {page.error}"[:SHOWN_CHARACTERS])
+            raise self._make_unavailable_error(f"{page.errorType}: {page.error}"[:SHOWN_CHARACTERS])
         if page.warnings:  # of stores that return partial data: part of the counters is no evidence
-            raise self._unavailable(f"an answer with warnings: {'; '.join(page.warnings)}"[:SHOWN_CHARACTERS])
+            raise self._make_unavailable_error(
+                f"an answer with warnings: {'; '.join(page.warnings)}"[:SHOWN_CHARACTERS]
+            )
         samples = tuple(Sample(labels=one.metric, value=one.value[1]) for one in page.data.result)
         at = max((one.value[0] for one in page.data.result), default=math.nan)
         return Answer(at=at, samples=samples)
 
-    def _unavailable(self, seen: str) -> MetricsUnavailable:
+    def _make_unavailable_error(self, seen: str) -> MetricsUnavailable:
         return MetricsUnavailable(
             self.name,
             seen=seen,
@@ -110,14 +112,14 @@ class PrometheusClient:
         return client
 
 
-def _number(text: object) -> object:
+def _parse_number(text: object) -> object:
     # Prometheus writes numbers as text: "NaN" and "+Inf" are among them
     return float(text) if isinstance(text, str) else text
 
 
 class _Vector(BaseModel):
     metric: dict[str, str]
-    value: tuple[float, Annotated[float, BeforeValidator(_number)]]
+    value: tuple[float, Annotated[float, BeforeValidator(_parse_number)]]
 
 
 class _Data(BaseModel):
@@ -133,7 +135,7 @@ class _Page(BaseModel):
     warnings: list[str] = []
 
 
-def _stranger(response: httpx.Response) -> str:
+def _describe_stranger(response: httpx.Response) -> str:
     kind = response.headers.get("content-type", "no content type").split(";")[0]
     return f"status {response.status_code} with {kind[:SHOWN_CHARACTERS]}, which is no answer of Prometheus' API"
 

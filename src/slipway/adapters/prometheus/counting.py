@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from slipway.adapters.prometheus.buckets import BadBuckets, count
+from slipway.adapters.prometheus.buckets import BadBuckets, parse_count
 from slipway.adapters.prometheus.client import Sample
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 from slipway.domain.judge.counters import ZERO, Counters
@@ -29,7 +29,7 @@ def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[Answ
     """
     counted: Counter[AnswerKind] = Counter()
     for sample in samples:
-        counted[kind_of(sample.labels, of_pods=of_pods)] += count(sample.value)
+        counted[kind_of(sample.labels, of_pods=of_pods)] += parse_count(sample.value)
     return counted
 
 
@@ -73,22 +73,22 @@ class Joined:
     seen: Counters = ZERO
     given: Counters = ZERO
 
-    def look(self, seen: Counters) -> Counters:
+    def add_look(self, seen: Counters) -> Counters:
         """Return the counters, with at least as many requests since the last look as bad answers.
 
         Once the source of the requests has caught up, its number is used. If it restarted, it is used at once.
 
         >>> joined = Joined()
         >>> looks = [(100, 40), (100, 44), (120, 60), (150, 60), (3, 1)]
-        >>> [joined.look(Counters(requests=requests, errors=errors)).requests for requests, errors in looks]
+        >>> [joined.add_look(Counters(requests=requests, errors=errors)).requests for requests, errors in looks]
         [100, 104, 120, 150, 3]
         """
-        more = _bad(seen) - _bad(self.seen)
+        more = _count_bad(seen) - _count_bad(self.seen)
         anew = seen.requests < self.seen.requests or more < 0
         requests = seen.requests if anew else max(seen.requests, self.given.requests + more)
         self.seen, self.given = seen, replace(seen, requests=requests)
         return self.given
 
 
-def _bad(counters: Counters) -> int:
+def _count_bad(counters: Counters) -> int:
     return counters.errors + counters.refused + counters.shed

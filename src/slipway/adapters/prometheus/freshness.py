@@ -29,7 +29,7 @@ class Freshness:
         return self.age_seconds > self.limit_seconds
 
 
-def questions(alive: str) -> dict[str, str]:
+def make_questions(alive: str) -> dict[str, str]:
     """Return the queries for a selector: its newest sample's time, and the interval between samples, in seconds.
 
     Not `timestamp(alive)` alone: after one failed scrape there is none, however fresh the sample before it.
@@ -42,25 +42,25 @@ def questions(alive: str) -> dict[str, str]:
     }
 
 
-def own_question(series: str) -> dict[str, str]:
+def make_own_question(series: str) -> dict[str, str]:
     """Return the query for pods' counters next to a gateway: their newest sample's time, while they are scraped."""
     return {OWN: f"max(timestamp({series}))"}
 
 
-def times(parts: Parts, revisions: Sequence[str]) -> dict[tuple[str, str], float]:
+def find_sample_times(parts: Parts, revisions: Sequence[str]) -> dict[tuple[str, str], float]:
     """Return the newest samples' times, by source and revision."""
-    found = {(what, name): _only(parts, what, name) for name in revisions for what in (NEWEST, OWN)}
+    found = {(what, name): _find_newest(parts, what, name) for name in revisions for what in (NEWEST, OWN)}
     return {who: at for who, at in found.items() if not math.isnan(at)}
 
 
-def freshness(parts: Parts, revision: str) -> Freshness | None:
+def find_freshness(parts: Parts, revision: str) -> Freshness | None:
     """Return how fresh a revision's evidence is; None: there was no sample in three minutes."""
-    newest, interval = (_only(parts, what, revision) for what in (NEWEST, "interval"))
+    newest, interval = (_find_newest(parts, what, revision) for what in (NEWEST, "interval"))
     if math.isnan(newest):
         return None
     limit = max(LEAST_SECONDS, INTERVALS * (0.0 if math.isnan(interval) else interval))
     return Freshness(age_seconds=max(0.0, parts.at - newest), limit_seconds=limit)
 
 
-def _only(parts: Parts, what: str, revision: str) -> float:
-    return max((sample.value for sample in parts.of(what, revision)), default=math.nan)
+def _find_newest(parts: Parts, what: str, revision: str) -> float:
+    return max((sample.value for sample in parts.get_samples(what, revision)), default=math.nan)

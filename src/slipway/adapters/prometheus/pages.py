@@ -9,7 +9,7 @@ from slipway.domain.rollout.shadow import ShadowAnswer
 from slipway.pages import read_answers, read_summary
 
 
-def summary(pages: Sequence[object]) -> Summary:
+def sum_summaries(pages: Sequence[object]) -> Summary:
     """Return the sum of pods' summaries. Raises ValueError for a malformed page, or bins that do not match.
 
     Sums of floats don't depend on the order of the pods; otherwise they could seem to decrease.
@@ -25,7 +25,7 @@ def summary(pages: Sequence[object]) -> Summary:
             inputs[column] = tuple(ours + theirs for ours, theirs in zip(before, bins, strict=True))
     warm = None if any(one.warm is None for one in read) else all(one.warm for one in read)
     return Summary(
-        scores=_sum(scores) if scores else None,
+        scores=_sum_scores(scores) if scores else None,
         classes=classes,
         inputs=inputs,
         requests=sum(one.requests for one in read),
@@ -34,7 +34,7 @@ def summary(pages: Sequence[object]) -> Summary:
     )
 
 
-def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[ShadowAnswer]:
+def merge_answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[ShadowAnswer]:
     """Return pods' recent answers as one list, oldest first as far as that is known: they carry no time.
 
     Those seen `before` (their request ids, in the order they were given) stay in front, so that new ones are after
@@ -49,7 +49,7 @@ def answers(pages: Sequence[object], before: Sequence[str] = ()) -> list[ShadowA
     return [*seen.values(), *found.values()]
 
 
-def _sum(scores: Sequence[Sums]) -> Sums:
+def _sum_scores(scores: Sequence[Sums]) -> Sums:
     return Sums(
         count=sum(one.count for one in scores),
         total=fsum(one.total for one in scores),

@@ -69,19 +69,19 @@ _RESCUED = f"{RESCUED}{{{_OF_REVISION}"
 _CLUSTERS = '{envoy_cluster_name=~"(http|grpc)route/$namespace/$model/rule/.+"}'
 
 
-def _sum(selector: str, *more: str, by: str = "job, instance") -> str:
+def _build_sum(selector: str, *more: str, by: str = "job, instance") -> str:
     parts = (f"last_over_time({one}[$window])" for one in (selector, *more))
     return f"sum by ({by}) ({' or '.join(parts)})"
 
 
 def _by_pods(*selectors: str) -> str:
     """Return pods' counters of answers that may look right to a gateway, by the status of the model's own answer."""
-    return _sum(*selectors, by="instance, pod, code")
+    return _build_sum(*selectors, by="instance, pod, code")
 
 
-def _endpoints(statistic: str, code: str) -> str:
+def _build_endpoint_query(statistic: str, code: str) -> str:
     """Return a statistic of a revision's endpoints: its pods are scraped there (port 3000), or at port 3001."""
-    last = _sum(f"envoy_cluster_endpoint_{statistic}{_CLUSTERS}", by="job, instance, envoy_endpoint_address")
+    last = _build_sum(f"envoy_cluster_endpoint_{statistic}{_CLUSTERS}", by="job, instance, envoy_endpoint_address")
     pods = f"last_over_time({_OWN}}}[$window])"
     addresses = " or ".join(
         f'label_replace({pods}, "envoy_endpoint_address", "{address}", "instance", "{instance}")'
@@ -96,12 +96,12 @@ _ALL = (
         name="traefik",
         about="Traefik",
         alive="traefik_config_reloads_total",
-        answers=_sum(f"{_SERVED}}}", by="job, instance, service, protocol, code"),
+        answers=_build_sum(f"{_SERVED}}}", by="job, instance, service, protocol, code"),
         hidden=_by_pods(f"{_RESCUED}}}"),
         by_route={
-            "routes": _sum(f"{_ROUTED}}}"),
-            "failed_on_route": _sum(*(f"{_ROUTED},{one}}}" for one in _FAILED), by="job, instance, protocol"),
-            "failed_on_pods": _sum(
+            "routes": _build_sum(f"{_ROUTED}}}"),
+            "failed_on_route": _build_sum(*(f"{_ROUTED},{one}}}" for one in _FAILED), by="job, instance, protocol"),
+            "failed_on_pods": _build_sum(
                 *(f"{_ALL_SERVED},{one}}}" for one in _FAILED), by="job, instance, service, protocol"
             ),
         },
@@ -110,29 +110,29 @@ _ALL = (
         name="envoy-gateway",
         about="Envoy",
         alive=f"envoy_cluster_endpoint_rq_total{_CLUSTERS}",
-        answers=f"{_endpoints('rq_success', '200')} or {_endpoints('rq_error', '500')}",
+        answers=f"{_build_endpoint_query('rq_success', '200')} or {_build_endpoint_query('rq_error', '500')}",
         hidden=_by_pods(f'{_OWN},code=~"4.."}}', f'{_RESCUED},code=~"5.."}}'),
     ),
     Preset(
         name="istio",
         about="Istio's gateway",
         alive='istio_requests_total{reporter="source",destination_service_namespace="$namespace"}',
-        answers=_sum(f"{_ISTIO}}}", by="job, instance, response_code, grpc_response_status"),
+        answers=_build_sum(f"{_ISTIO}}}", by="job, instance, response_code, grpc_response_status"),
         hidden=_by_pods(f"{_RESCUED}}}"),
     ),
     Preset(
         name="nginx",
         about="ingress-nginx",
         alive="nginx_ingress_controller_config_last_reload_successful",
-        answers=_sum(*(f"{one}}}" for one in _INGRESS), by="job, instance, status"),
+        answers=_build_sum(*(f"{one}}}" for one in _INGRESS), by="job, instance, status"),
         hidden=_by_pods(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}'),
     ),
     Preset(
         name=PODS,
         about="$revision's pods",
         alive=OWN_SERIES,
-        answers=_sum(f"{_OWN}}}", by="instance, pod, code"),
-        buckets=_sum(_POD_BUCKETS, by="instance, pod, le"),
+        answers=_build_sum(f"{_OWN}}}", by="instance, pod, code"),
+        buckets=_build_sum(_POD_BUCKETS, by="instance, pod, le"),
     ),
 )
 PRESETS: Mapping[str, Preset] = {one.name: one for one in _ALL}
@@ -146,10 +146,10 @@ CONTROLLERS: Mapping[str, str] = {
 """The preset of each GatewayClass controller; for any other gateway the pods are used."""
 
 
-def preset(name: str) -> Preset:
+def find_preset(name: str) -> Preset:
     """Return a preset; raise SettingsError for an unknown name.
 
-    >>> preset("traefik").about
+    >>> find_preset("traefik").about
     'Traefik'
     """
     if name not in PRESETS:
@@ -162,7 +162,7 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def of_spec(queries: EvidenceSpec) -> Preset:
+def make_spec_preset(queries: EvidenceSpec) -> Preset:
     """Return a spec's own queries as a preset; their age is taken from any scrapes of Prometheus.
 
     Kinds that they leave out (`refused`, `shed`) are read from the pods.
@@ -182,10 +182,10 @@ def of_spec(queries: EvidenceSpec) -> Preset:
     )
 
 
-def filled(promql: str, *, namespace: str, model: str, revision: str) -> str:
+def fill_placeholders(promql: str, *, namespace: str, model: str, revision: str) -> str:
     """Return an expression with the placeholders filled in; a `$1` of PromQL's own is kept.
 
-    >>> filled("$namespace/$service $1", namespace="shop", model="digits", revision="digits-v2")
+    >>> fill_placeholders("$namespace/$service $1", namespace="shop", model="digits", revision="digits-v2")
     'shop/digits-v2 $1'
     """
     names = {"namespace": namespace, "model": model, "revision": revision, "service": revision, "window": WINDOW}

@@ -22,22 +22,22 @@ class Parts:
     """When all of it was evaluated, by Prometheus' clock: seconds since 1970."""
     samples: Mapping[Part, Sequence[Sample]]
 
-    def of(self, what: str, revision: str) -> Sequence[Sample]:
+    def get_samples(self, what: str, revision: str) -> Sequence[Sample]:
         """Return a part's samples, without our label; empty if it has none."""
         return self.samples.get((what, revision), ())
 
 
-def ask(client: PrometheusClient, expressions: Mapping[Part, str], *, spec_keys: bool) -> Parts:
+def query_parts(client: PrometheusClient, expressions: Mapping[Part, str], *, spec_keys: bool) -> Parts:
     """Evaluate all expressions at once: one request.
 
     Raises MetricsUnavailable. If an expression is refused and `spec_keys` marks them as a spec's own, they are tried
     one by one and SpecError names the key.
     """
     try:
-        answer = client.query(joined(expressions))
+        answer = client.query(join_expressions(expressions))
     except QueryRefused as error:
         if spec_keys:
-            _blame(client, expressions)
+            _find_refused_part(client, expressions)
         raise MetricsUnavailable(
             client.name,
             seen=f"it refuses the query: {error}",
@@ -47,10 +47,10 @@ def ask(client: PrometheusClient, expressions: Mapping[Part, str], *, spec_keys:
     return _by_part(answer)
 
 
-def joined(expressions: Mapping[Part, str]) -> str:
+def join_expressions(expressions: Mapping[Part, str]) -> str:
     """Return one expression whose series have a label with their part.
 
-    >>> joined({("requests", "digits-v1"): "x", ("requests", "digits-v2"): "y"}).splitlines()[1]
+    >>> join_expressions({("requests", "digits-v1"): "x", ("requests", "digits-v2"): "y"}).splitlines()[1]
     'or label_replace((y), "slipway_part", "requests digits-v2", "", "")'
     """
     parts = (f'label_replace(({text}), "{PART}", "{" ".join(part)}", "", "")' for part, text in expressions.items())
@@ -66,10 +66,10 @@ def _by_part(answer: Answer) -> Parts:
     return Parts(at=answer.at, samples=samples)
 
 
-def _blame(client: PrometheusClient, expressions: Mapping[Part, str]) -> None:
+def _find_refused_part(client: PrometheusClient, expressions: Mapping[Part, str]) -> None:
     for part, text in expressions.items():
         try:
-            client.query(joined({part: text}))
+            client.query(join_expressions({part: text}))
         except QueryRefused as error:
             raise SpecError(
                 f"serving.evidence.{part[0]} of {part[1]}",

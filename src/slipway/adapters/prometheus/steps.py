@@ -19,23 +19,23 @@ class Steps(Generic[T]):
     times: Mapping[tuple[str, str], float] = field(default_factory=dict)
     given: dict[str, T] = field(default_factory=dict)
 
-    def waiting(self, names: list[str], times: Mapping[tuple[str, str], float]) -> dict[str, T] | None:
+    def get_last_reading(self, names: list[str], times: Mapping[tuple[str, str], float]) -> dict[str, T] | None:
         """Return the last reading while any source was not scraped since; None: read again.
 
         A source that is not scraped any more is not waited for.
 
         >>> steps = Steps()
-        >>> steps.took({("gateway", "v1"): 10.0, ("pods", "v1"): 11.0}, {"v1": 5})
+        >>> steps.keep_reading({("gateway", "v1"): 10.0, ("pods", "v1"): 11.0}, {"v1": 5})
         {'v1': 5}
-        >>> steps.waiting(["v1"], {("gateway", "v1"): 12.0, ("pods", "v1"): 11.0})
+        >>> steps.get_last_reading(["v1"], {("gateway", "v1"): 12.0, ("pods", "v1"): 11.0})
         {'v1': 5}
-        >>> steps.waiting(["v1"], {("gateway", "v1"): 12.0}) is None
+        >>> steps.get_last_reading(["v1"], {("gateway", "v1"): 12.0}) is None
         True
         """
         waits = any(times.get(who, before + 1) <= before for who, before in self.times.items())
         return dict(self.given) if waits and self.given.keys() == set(names) else None
 
-    def took(self, times: Mapping[tuple[str, str], float], read: dict[str, T]) -> dict[str, T]:
+    def keep_reading(self, times: Mapping[tuple[str, str], float], read: dict[str, T]) -> dict[str, T]:
         """Store a reading, and return it."""
         self.times, self.given = times, dict(read)
         return read

@@ -14,7 +14,7 @@ IsEmpty = Callable[[str], bool]
 
 
 @dataclass(slots=True, kw_only=True)
-class Strays:
+class UnattributedFailures:
     """One route's failures without a revision, and their attribution, since this process's first look."""
 
     failed: int | None = None
@@ -27,25 +27,25 @@ class Strays:
     given: dict[str, int] = field(default_factory=dict)
     """Failures by the revision that they were routed to."""
 
-    def look(self, failed: int, stray: int, served: Mapping[str, int], is_empty: IsEmpty) -> Mapping[str, int]:
+    def add_look(self, failed: int, stray: int, served: Mapping[str, int], is_empty: IsEmpty) -> Mapping[str, int]:
         """Add one look; return each revision's failures, cumulative. `is_empty` is called only for new ones.
 
-        >>> strays = Strays()
-        >>> dict(strays.look(6, 4, {"v1": 90, "v2": 10}, lambda name: name == "v2"))
+        >>> strays = UnattributedFailures()
+        >>> dict(strays.add_look(6, 4, {"v1": 90, "v2": 10}, lambda name: name == "v2"))
         {}
-        >>> dict(strays.look(11, 9, {"v1": 190, "v2": 10}, lambda name: name == "v2"))
+        >>> dict(strays.add_look(11, 9, {"v1": 190, "v2": 10}, lambda name: name == "v2"))
         {'v2': 5}
         """
         anew = self.failed is None or failed < self.failed  # the first look, or the gateway counts from zero again
         new = 0 if anew else stray - self.counted
         if new > 0:
-            for name, number in self._shared(new, served, is_empty).items():
+            for name, number in self._share_new(new, served, is_empty).items():
                 self.given[name] = self.given.get(name, 0) + number
         self.counted = stray if anew else max(stray, self.counted)
         self.failed, self.served = failed, dict(served)
         return {name: number for name, number in self.given.items() if name in served}
 
-    def _shared(self, new: int, served: Mapping[str, int], is_empty: IsEmpty) -> Mapping[str, int]:
+    def _share_new(self, new: int, served: Mapping[str, int], is_empty: IsEmpty) -> Mapping[str, int]:
         empty = list(served) if len(served) == 1 else [name for name in served if is_empty(name)]
         if len(empty) == 1:
             return {empty[0]: new}

@@ -19,13 +19,13 @@ class Totals:
         """Begin with none: series that ended before are in Prometheus' own window (`presets.WINDOW`)."""
         self._seen: dict[tuple[str, ...], dict[Labels, float]] = {}
 
-    def keep(self, key: tuple[str, ...], samples: Sequence[Sample]) -> list[Sample]:
+    def add_samples(self, key: tuple[str, ...], samples: Sequence[Sample]) -> list[Sample]:
         """Store these samples, and return them with those of series that ended.
 
         >>> totals, pod = Totals(), [Sample(labels={"pod": "a"}, value=5.0)]
-        >>> [one.value for one in totals.keep(("requests", "v1"), pod)]
+        >>> [one.value for one in totals.add_samples(("requests", "v1"), pod)]
         [5.0]
-        >>> [one.value for one in totals.keep(("requests", "v1"), [Sample(labels={"pod": "b"}, value=2.0)])]
+        >>> [one.value for one in totals.add_samples(("requests", "v1"), [Sample(labels={"pod": "b"}, value=2.0)])]
         [5.0, 2.0]
         """
         seen = self._seen.setdefault(key, {})

@@ -66,31 +66,31 @@ class SubprocessModelRunner:
         with tempfile.TemporaryDirectory(prefix="slipway-model-", ignore_cleanup_errors=True) as name:
             out = Path(name) / "predictions.npy"
             job = {"kind": "predict", "rows": str(rows.absolute()), "columns": list(columns), "out": str(out)}
-            predicted, example = self._run(model, [job, {"kind": "example"}], out.parent)
+            predicted, example = self._run_jobs(model, [job, {"kind": "example"}], out.parent)
             _raise_failure(model, predicted)
             if "died" not in example:  # a death may have come before the example was tried
                 self._examples[model.absolute()] = example
-            return _predictions(model, out)
+            return _read_predictions(model, out)
 
     def check_example(self, model: Path) -> None:
         """Run the model on its own input example; raise ArtifactBroken when it fails."""
         outcome = self._examples.pop(model.absolute(), None)
         if outcome is None:
             with tempfile.TemporaryDirectory(prefix="slipway-model-", ignore_cleanup_errors=True) as name:
-                (outcome,) = self._run(model, [{"kind": "example"}], Path(name))
+                (outcome,) = self._run_jobs(model, [{"kind": "example"}], Path(name))
         _raise_failure(model, outcome)
 
-    def _run(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
+    def _run_jobs(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
         """Return one outcome per job; a job that the process did not get to has its death as outcome."""
         mlmodel.read(model)  # MLflow reads the same file in that process, without a bound
         order, out = folder / "order.json", folder / "outcomes.json"
         order.write_text(json.dumps({"model": str(model.absolute()), "jobs": list(jobs), "outcomes": str(out)}))
         ending = sandbox.run_module(WORKER, [str(order)], folder, self._timeout_seconds, SETTINGS)
-        outcomes = _outcomes(out)[: len(jobs)]
-        return [*outcomes, *[_death(ending)] * (len(jobs) - len(outcomes))]
+        outcomes = _read_outcomes(out)[: len(jobs)]
+        return [*outcomes, *[_describe_death(ending)] * (len(jobs) - len(outcomes))]
 
 
-def _outcomes(path: Path) -> list[Outcome]:
+def _read_outcomes(path: Path) -> list[Outcome]:
     """Return what the process wrote of its jobs; nothing where that is no list of mappings."""
     with suppress(OSError, ValueError):
         written = sandbox.read_json(path)
@@ -99,7 +99,7 @@ def _outcomes(path: Path) -> list[Outcome]:
     return []
 
 
-def _death(ending: sandbox.Ending) -> Outcome:
+def _describe_death(ending: sandbox.Ending) -> Outcome:
     last = ending.lines[-LOG_LINES:]
     return {"failed": f"its process {ending.words}", "error": " | ".join(last), "died": True}
 
@@ -109,7 +109,7 @@ def _raise_failure(model: Path, outcome: Outcome) -> None:
         what, seen, expected, do = outcome["parts"]
         raise DataBroken(what, seen=seen, expected=expected, do=do)
     if "raise" in outcome or "failed" in outcome:
-        said = _readable(model, str(outcome.get("error") or outcome.get("parts") or ""))
+        said = _shorten_message(model, str(outcome.get("error") or outcome.get("parts") or ""))
         raise ArtifactBroken(
             f"model {model.name}",
             seen=f"{outcome.get('failed', 'is broken')}{': ' if said else ''}{said}",
@@ -118,7 +118,7 @@ def _raise_failure(model: Path, outcome: Outcome) -> None:
         )
 
 
-def _readable(model: Path, text: str) -> str:
+def _shorten_message(model: Path, text: str) -> str:
     """Take folders of this machine out of a message, and all but its beginning and end."""
     for folder, word in ((model.absolute(), "MODEL"), (Path(tempfile.gettempdir()), "TMP"), (Path.home(), "~")):
         if folder != Path("/"):
@@ -127,7 +127,7 @@ def _readable(model: Path, text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]} ... {text[-LONGEST * 2 // 3 :]}"
 
 
-def _predictions(model: Path, path: Path) -> NDArray[np.generic]:
+def _read_predictions(model: Path, path: Path) -> NDArray[np.generic]:
     try:
         with path.open("rb") as file:  # not by np.load, which reads other formats too
             return np.lib.format.read_array(file, allow_pickle=False)

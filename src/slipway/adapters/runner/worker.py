@@ -32,23 +32,23 @@ def main(order: Path) -> None:
     model, out = Path(content["model"]), Path(content["outcomes"])
     outcomes: list[dict[str, Any]] = []
     try:
-        predict = _load(model)
+        predict = _load_model(model)
     except Exception as error:  # noqa: BLE001 - whatever a model file raises is an answer: it can't be loaded
-        outcomes = [_failure("can't be loaded", error)] * len(content["jobs"])
+        outcomes = [_describe_failure("can't be loaded", error)] * len(content["jobs"])
     else:
         for job in content["jobs"]:
-            outcomes.append(_attempt(predict, model, job))
-            _write(out, outcomes)
-    _write(out, outcomes)
+            outcomes.append(_attempt_job(predict, model, job))
+            _write_outcomes(out, outcomes)
+    _write_outcomes(out, outcomes)
 
 
-def _write(out: Path, outcomes: Sequence[Mapping[str, Any]]) -> None:
+def _write_outcomes(out: Path, outcomes: Sequence[Mapping[str, Any]]) -> None:
     partial = out.with_suffix(".partial")
     partial.write_text(json.dumps(outcomes))
     partial.replace(out)
 
 
-def _attempt(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+def _attempt_job(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if job["kind"] == "example":
             return _run_example(predict, model)
@@ -57,7 +57,7 @@ def _attempt(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str,
         return {"raise": type(error).__name__, "parts": [error.what, error.seen, error.expected, error.do]}
 
 
-def _load(model: Path) -> Predict:
+def _load_model(model: Path) -> Predict:
     import mlflow.pyfunc
 
     return mlflow.pyfunc.load_model(str(model), suppress_warnings=True).predict  # type: ignore[no-any-return] # untyped library
@@ -72,7 +72,7 @@ def _run_example(predict: Predict, model: Path) -> dict[str, Any]:
             return {"failed": "brings no input example", "error": "none was logged"}
         as_array(predict(example))
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer: it does not work
-        return _failure("fails on its own input example", error)
+        return _describe_failure("fails on its own input example", error)
     return {}
 
 
@@ -80,15 +80,15 @@ def _run_rows(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str
     signature = mlmodel.read_signature(model, mlmodel.read(model))
     frame = read_rows(Path(job["rows"]), job["columns"])
 
-    def run(part: "pd.DataFrame") -> NDArray[np.generic]:
+    def predict_part(part: "pd.DataFrame") -> NDArray[np.generic]:
         return as_array(predict(as_input(part, signature)))
 
     try:
-        predictions = run(frame)
+        predictions = predict_part(frame)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer: it fails on these rows
-        row = failing_row(run, frame)
+        row = failing_row(predict_part, frame)
         where = "" if row is None else f", the first in row {row + 1}"
-        return _failure(f"fails on {len(frame)} rows{where}", error)
+        return _describe_failure(f"fails on {len(frame)} rows{where}", error)
     if len(predictions) != len(frame):
         return {"failed": f"gives {len(predictions)} predictions for {len(frame)} rows", "error": ""}
     np.save(Path(job["out"]), predictions, allow_pickle=False)
@@ -124,16 +124,16 @@ def failing_row(run: Callable[["pd.DataFrame"], object], frame: "pd.DataFrame") 
     low, high = 0, len(frame)
     while high - low > 1:
         middle = (low + high) // 2
-        if _fails(run, frame.iloc[low:middle]):
+        if _fails_on(run, frame.iloc[low:middle]):
             high = middle
-        elif _fails(run, frame.iloc[middle:high]):
+        elif _fails_on(run, frame.iloc[middle:high]):
             low = middle
         else:
             return None
     return low
 
 
-def _fails(run: Callable[["pd.DataFrame"], object], part: "pd.DataFrame") -> bool:
+def _fails_on(run: Callable[["pd.DataFrame"], object], part: "pd.DataFrame") -> bool:
     try:
         run(part)
     except Exception:  # noqa: BLE001 - any error is what is looked for
@@ -160,7 +160,7 @@ def as_array(predictions: object) -> NDArray[np.generic]:
     return array[:, 0] if array.ndim > 1 and array.shape[1:] == (1,) else array
 
 
-def _failure(what: str, error: Exception) -> dict[str, Any]:
+def _describe_failure(what: str, error: Exception) -> dict[str, Any]:
     traceback.print_exception(error)
     return {"failed": what, "error": f"{type(error).__name__}: {error}"}
 

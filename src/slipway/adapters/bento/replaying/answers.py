@@ -15,33 +15,33 @@ def read_json(door: Door, body: bytes, headers: dict[str, str]) -> Outputs:
     """Return the outputs of an answer over HTTP; raise ValueError, KeyError or TypeError for a malformed one."""
     if door in {Door.OIP, Door.OIP_BINARY}:
         head = orjson.loads(body[: int(headers.get(HEADER_LENGTH, len(body)))])
-        return {one["name"]: Given(_letter(one["datatype"]), tuple(one["shape"][1:])) for one in head["outputs"]}
+        return {one["name"]: Given(_find_letter(one["datatype"]), tuple(one["shape"][1:])) for one in head["outputs"]}
     document = orjson.loads(body)
     if "outputs" in document:
         given = document["outputs"]
         named = given if isinstance(given, dict) else {NAMELESS: given}
-        return {name: _seen(values[0]) for name, values in named.items()}
+        return {name: _describe_value(values[0]) for name, values in named.items()}
     first = document["predictions" if "predictions" in document else "results"][0]
     named = first if isinstance(first, dict) else {NAMELESS: first}
-    return {name: _seen(value) for name, value in named.items()}
+    return {name: _describe_value(value) for name, value in named.items()}
 
 
 def read_message(messages: Messages, door: Door, body: bytes) -> Outputs:
     """Return the outputs of an answer over gRPC; raise protobuf's DecodeError for a malformed one."""
     if door is Door.OIP_GRPC:
-        answer = messages.kind("inference.ModelInferResponse").FromString(body)
-        return {one.name: Given(_letter(one.datatype), tuple(one.shape[1:])) for one in answer.outputs}
-    answer = messages.kind("tensorflow.serving.PredictResponse").FromString(body)
+        answer = messages.get_class("inference.ModelInferResponse").FromString(body)
+        return {one.name: Given(_find_letter(one.datatype), tuple(one.shape[1:])) for one in answer.outputs}
+    answer = messages.get_class("tensorflow.serving.PredictResponse").FromString(body)
     return {
-        name: Given(_letter(messages.dtype(one.dtype)), tuple(dim.size for dim in one.tensor_shape.dim)[1:])
+        name: Given(_find_letter(messages.get_dtype(one.dtype)), tuple(dim.size for dim in one.tensor_shape.dim)[1:])
         for name, one in answer.outputs.items()
     }
 
 
-def _letter(datatype: str) -> str:
+def _find_letter(datatype: str) -> str:
     """Return the kind of a protocol's type.
 
-    >>> [_letter(name) for name in ("INT64", "UINT8", "FP32", "DOUBLE", "HALF", "BOOL", "BYTES", "STRING")]
+    >>> [_find_letter(name) for name in ("INT64", "UINT8", "FP32", "DOUBLE", "HALF", "BOOL", "BYTES", "STRING")]
     ['i', 'i', 'f', 'f', 'f', 'b', 't', 't']
     """
     if "INT" in datatype:
@@ -49,10 +49,10 @@ def _letter(datatype: str) -> str:
     return {"BOOL": "b", "BYTES": "t", "STRING": "t"}.get(datatype, "f")
 
 
-def _seen(value: Any) -> Given:  # noqa: ANN401 - parsed JSON
+def _describe_value(value: Any) -> Given:  # noqa: ANN401 - parsed JSON
     """Return the type and shape of one row's value, by its first leaf.
 
-    >>> _seen([[1.5, 2.0], [0.0, 1.0]]), _seen("yes")
+    >>> _describe_value([[1.5, 2.0], [0.0, 1.0]]), _describe_value("yes")
     (Given(letter='f', shape=(2, 2)), Given(letter='t', shape=()))
     """
     shape = []

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from slipway.adapters.bento.process import Service
 from slipway.adapters.bento.replaying.answers import Outputs, read_json, read_message
 from slipway.adapters.bento.replaying.messages import DESCRIPTORS, Messages
-from slipway.adapters.bento.replaying.requests import Request, http_requests
+from slipway.adapters.bento.replaying.requests import ReplayRequest, make_http_requests
 from slipway.adapters.bento.replaying.samples import Sample
 from slipway.domain.gates.contract.replay import Exchange, ReplayedAnswer, ReplayResult
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
@@ -40,7 +40,7 @@ class Doors:
     grpc: grpc.Channel
     messages: Messages
 
-    def ask(self, request: Request) -> ReplayedAnswer:
+    def send_request(self, request: ReplayRequest) -> ReplayedAnswer:
         """Return the answer to a request; without an answer it is sent once more."""
         ask = self._ask_http if request.headers else self._ask_grpc
         answers = [ask(request)]
@@ -48,7 +48,7 @@ class Doors:
             answers.append(ask(request))
         return answers[-1]
 
-    def _ask_http(self, request: Request) -> ReplayedAnswer:
+    def _ask_http(self, request: ReplayRequest) -> ReplayedAnswer:
         try:
             answer = self.http.post(request.path, content=request.body, headers=request.headers)
         except httpx.TransportError as error:
@@ -56,18 +56,18 @@ class Doors:
         kind = kind_of_http(answer.status_code, retry_after="retry-after" in answer.headers)
         if kind is not AnswerKind.RIGHT:
             return ReplayedAnswer(kind=kind, message=f"{answer.status_code}: {answer.text[:LONGEST]}")
-        return _read(lambda: read_json(request.door, answer.content, dict(answer.headers)))
+        return _read_outputs(lambda: read_json(request.door, answer.content, dict(answer.headers)))
 
-    def _ask_grpc(self, request: Request) -> ReplayedAnswer:
+    def _ask_grpc(self, request: ReplayRequest) -> ReplayedAnswer:
         try:
             body = self.grpc.unary_unary(request.path)(request.body, timeout=REQUEST_SECONDS)
         except grpc.RpcError as error:
             name = error.code().name
             return ReplayedAnswer(kind=kind_of_grpc(name), message=f"{name}: {error.details()}"[:LONGEST])
-        return _read(lambda: read_message(self.messages, request.door, body))
+        return _read_outputs(lambda: read_message(self.messages, request.door, body))
 
 
-def _read(read: Callable[[], Outputs]) -> ReplayedAnswer:
+def _read_outputs(read: Callable[[], Outputs]) -> ReplayedAnswer:
     try:
         return ReplayedAnswer(kind=AnswerKind.RIGHT, outputs=read())
     except (ValueError, KeyError, TypeError, IndexError, DecodeError) as error:
@@ -77,7 +77,7 @@ def _read(read: Callable[[], Outputs]) -> ReplayedAnswer:
 
 
 @contextmanager
-def opened(service: Service) -> Iterator[Doors]:
+def open_doors(service: Service) -> Iterator[Doors]:
     """Connect to a ready service by every protocol."""
     messages = Messages((service.package.path / DESCRIPTORS).read_bytes())
     with ExitStack() as stack:
@@ -88,18 +88,18 @@ def opened(service: Service) -> Iterator[Doors]:
         yield Doors(model=service.package.model, http=client, grpc=channel, messages=messages)
 
 
-def replay(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> ReplayResult:
+def replay_requests(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> ReplayResult:
     """Send requests to both, to the challenger only what the champion answers; end early if it takes too long."""
     ends = time.monotonic() + REPLAY_SECONDS
     model = champion.model
     exchanges: list[Exchange] = []
     for sample in samples:
-        for request in chain(http_requests(model, sample), champion.messages.requests(model, sample)):
+        for request in chain(make_http_requests(model, sample), champion.messages.make_requests(model, sample)):
             if time.monotonic() > ends:
                 skipped = f"it ended after {REPLAY_SECONDS:g} s, before all were made"
                 return ReplayResult(exchanges=tuple(exchanges), skipped=skipped)
-            before = champion.ask(request)
+            before = champion.send_request(request)
             if before.kind is AnswerKind.RIGHT:
-                after = challenger.ask(request)
+                after = challenger.send_request(request)
                 exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
     return ReplayResult(exchanges=tuple(exchanges))

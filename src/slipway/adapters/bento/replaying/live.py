@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.adapters.bento.replaying.asking import Doors
-from slipway.adapters.bento.replaying.requests import binary_request
+from slipway.adapters.bento.replaying.requests import make_binary_request
 from slipway.adapters.bento.replaying.samples import Sample
 from slipway.domain.gates.contract.difference import count_words
 from slipway.domain.gates.contract.recorded import RecordedSample, Value
@@ -44,16 +44,16 @@ def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, or
         if time.monotonic() > ends:
             said.append(f"{count_words(len(samples) - place, 'recorded request')} not sent: it took {LIVE_SECONDS:g} s")
             break
-        request = binary_request(champion.model, sample)
-        before = champion.ask(request)
+        request = make_binary_request(champion.model, sample)
+        before = champion.send_request(request)
         if before.kind is AnswerKind.RIGHT:
-            after = challenger.ask(request)
-            form = request.form if after.kind is AnswerKind.RIGHT else search.blame(sample)
-            exchanges.append(Exchange(door=RECORDED, form=form, champion=before, challenger=_quiet(after)))
+            after = challenger.send_request(request)
+            form = request.form if after.kind is AnswerKind.RIGHT else search.find_refused_columns(sample)
+            exchanges.append(Exchange(door=RECORDED, form=form, champion=before, challenger=_drop_message(after)))
     return ReplayResult(exchanges=tuple(exchanges), unrecorded="; ".join(said))
 
 
-def _quiet(answer: ReplayedAnswer) -> ReplayedAnswer:
+def _drop_message(answer: ReplayedAnswer) -> ReplayedAnswer:
     """Leave out a service's message: only the kind of its answer is kept."""
     return answer if answer.kind is AnswerKind.RIGHT else replace(answer, message=answer.kind.value)
 
@@ -68,15 +68,15 @@ class _Search:
     found: list[Column] = field(default_factory=list)
     """Columns that were at fault before: they are tried first."""
 
-    def blame(self, sample: Sample) -> str:
+    def find_refused_columns(self, sample: Sample) -> str:
         """Describe the columns whose values the challenger refuses."""
         others = [column for column in sample.columns if column not in self.found]
         for column in (*self.found, *others):
             if time.monotonic() > self.ends:
                 return "no time to find the column"
             usual = np.repeat(self.ordinary.values[column.name][:1], sample.rows, axis=0)
-            request = binary_request(self.challenger.model, sample.with_values({column.name: usual}))
-            if self.challenger.ask(request).kind is AnswerKind.RIGHT:
+            request = make_binary_request(self.challenger.model, sample.with_values({column.name: usual}))
+            if self.challenger.send_request(request).kind is AnswerKind.RIGHT:
                 self.found = [column, *(one for one in self.found if one != column)]
                 return f"values of column {column.name!r}, {column.kind}"
         return "values of more than one column, or a number of rows"
@@ -89,24 +89,28 @@ def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> Samp
     """
     widths = [math.prod(column.shape[1:]) for column in columns]
     with suppress(ValueError, KeyError, TypeError, OverflowError):
-        lists = _apart(inputs[TOGETHER], widths) if inputs.keys() == {TOGETHER} else [inputs[c.name] for c in columns]
+        lists = (
+            _split_columns(inputs[TOGETHER], widths)
+            if inputs.keys() == {TOGETHER}
+            else [inputs[c.name] for c in columns]
+        )
         rows = min(len(values) // width for values, width in zip(lists, widths, strict=True))
         values = {
-            column.name: _typed(ours[: rows * width], column.kind).reshape(rows, *column.shape[1:])
+            column.name: _convert_values(ours[: rows * width], column.kind).reshape(rows, *column.shape[1:])
             for column, ours, width in zip(columns, lists, widths, strict=True)
         }
         return Sample(columns=tuple(columns), values=values) if rows and len(inputs) in {1, len(columns)} else None
     return None
 
 
-def _apart(values: list[Value], widths: Sequence[int]) -> list[list[Value]]:
+def _split_columns(values: list[Value], widths: Sequence[int]) -> list[list[Value]]:
     """Return the values of each column, from rows of all of them."""
     rows = len(values) // sum(widths)
     table = np.array(values[: rows * sum(widths)], dtype=object).reshape(rows, -1)
     return [part.ravel().tolist() for part in np.split(table, np.cumsum(widths)[:-1], axis=1)]
 
 
-def _typed(values: list[Value], kind: str) -> NDArray[np.generic]:
+def _convert_values(values: list[Value], kind: str) -> NDArray[np.generic]:
     """Return values as the type of their column; raise ValueError or TypeError for others."""
     if kind == "str":
         if not all(isinstance(value, str) for value in values):

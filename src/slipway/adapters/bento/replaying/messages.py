@@ -8,7 +8,16 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from slipway.adapters.bento.replaying.requests import OUTPUTS, Door, Request, datatype, raw, tensors, variants, worded
+from slipway.adapters.bento.replaying.requests import (
+    OUTPUTS,
+    Door,
+    ReplayRequest,
+    describe_form,
+    encode_raw,
+    list_tensors,
+    list_variants,
+    name_datatype,
+)
 from slipway.adapters.bento.replaying.samples import Sample
 
 DESCRIPTORS = Path("src", "services", "inference", "messages", "messages.binpb")
@@ -31,75 +40,80 @@ class Messages:
             self._pool.AddSerializedFile(file.SerializeToString())
         self._dtypes = self._pool.FindEnumTypeByName("tensorflow.DataType")
 
-    def kind(self, name: str) -> Message:
+    def get_class(self, name: str) -> Message:
         """Return the class of a message by its full name."""
         return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
 
-    def requests(self, model: str, sample: Sample) -> Iterator[Request]:
+    def make_requests(self, model: str, sample: Sample) -> Iterator[ReplayRequest]:
         """Yield the same rows in every form of both services."""
-        forms = [*tensors(sample), *((form, other.values) for form, other in variants(sample))]
+        forms = [*list_tensors(sample), *((form, other.values) for form, other in list_variants(sample))]
         for form, arrays in forms:
-            said = worded(form, sample)
-            yield _infer(worded(f"{form}, as bytes", sample), self._oip(model, arrays, as_bytes=True))
-            if not any(datatype(values) == "FP16" for values in arrays.values()):  # no field can hold them
-                yield _infer(said, self._oip(model, arrays, as_bytes=False))
-            yield _predict(said, self._tensorflow(model, arrays))
-        asked = self._oip(model, sample.values, as_bytes=True)
+            said = describe_form(form, sample)
+            yield _make_infer_request(
+                describe_form(f"{form}, as bytes", sample), self._make_oip_message(model, arrays, as_bytes=True)
+            )
+            if not any(name_datatype(values) == "FP16" for values in arrays.values()):  # no field can hold them
+                yield _make_infer_request(said, self._make_oip_message(model, arrays, as_bytes=False))
+            yield _make_predict_request(said, self._make_tensorflow_message(model, arrays))
+        asked = self._make_oip_message(model, sample.values, as_bytes=True)
         for name in OUTPUTS:
             asked.outputs.add(name=name)
-            yield _infer(worded(f"output {name} asked for", sample), asked)
-        yield _predict(
-            worded("output prediction asked for", sample), self._tensorflow(model, sample.values, OUTPUTS[0])
+            yield _make_infer_request(describe_form(f"output {name} asked for", sample), asked)
+        yield _make_predict_request(
+            describe_form("output prediction asked for", sample),
+            self._make_tensorflow_message(model, sample.values, OUTPUTS[0]),
         )
 
-    def _oip(self, model: str, arrays: dict[str, NDArray[np.generic]], *, as_bytes: bool) -> Message:
-        request = self.kind("inference.ModelInferRequest")(model_name=model)
+    def _make_oip_message(self, model: str, arrays: dict[str, NDArray[np.generic]], *, as_bytes: bool) -> Message:
+        request = self.get_class("inference.ModelInferRequest")(model_name=model)
         for name, values in arrays.items():
-            entry = request.inputs.add(name=name, datatype=datatype(values), shape=values.shape)
+            entry = request.inputs.add(name=name, datatype=name_datatype(values), shape=values.shape)
             if as_bytes:
-                request.raw_input_contents.append(raw(values))
+                request.raw_input_contents.append(encode_raw(values))
             else:
-                getattr(entry.contents, _field(datatype(values))).extend(_plain(values))
+                getattr(entry.contents, _name_field(name_datatype(values))).extend(_list_values(values))
         return request
 
-    def _tensorflow(self, model: str, arrays: dict[str, NDArray[np.generic]], *outputs: str) -> Message:
-        request = self.kind("tensorflow.serving.PredictRequest")(output_filter=outputs)
+    def _make_tensorflow_message(self, model: str, arrays: dict[str, NDArray[np.generic]], *outputs: str) -> Message:
+        request = self.get_class("tensorflow.serving.PredictRequest")(output_filter=outputs)
         request.model_spec.name = model
         for name, values in arrays.items():
             tensor = request.inputs[name]
             tensor.dtype = self._dtypes.values_by_name[
-                f"DT_{TENSORFLOW.get(datatype(values), datatype(values))}"
+                f"DT_{TENSORFLOW.get(name_datatype(values), name_datatype(values))}"
             ].number
             for size in values.shape:
                 tensor.tensor_shape.dim.add(size=size)
             if values.dtype == object:
-                tensor.string_val.extend(_plain(values))
+                tensor.string_val.extend(_list_values(values))
             else:
                 tensor.tensor_content = values.tobytes()
         return request
 
-    def dtype(self, number: int) -> str:
+    def get_dtype(self, number: int) -> str:
         """Return TensorFlow's name of a type: `INT64`, `FLOAT`, `STRING`."""
         return str(self._dtypes.values_by_number[number].name).removeprefix("DT_")
 
 
-def _field(datatype: str) -> str:
+def _name_field(datatype: str) -> str:
     """Return the field of the Open Inference Protocol's contents that holds values of a type; small integers share one.
 
-    >>> [_field(name) for name in ("INT8", "UINT32", "INT64", "FP32", "BOOL", "BYTES")]
+    >>> [_name_field(name) for name in ("INT8", "UINT32", "INT64", "FP32", "BOOL", "BYTES")]
     ['int_contents', 'uint_contents', 'int64_contents', 'fp32_contents', 'bool_contents', 'bytes_contents']
     """
     small = datatype.removesuffix("8").removesuffix("16").removesuffix("32")
     return f"{(small if small in {'INT', 'UINT'} else datatype).lower()}_contents"
 
 
-def _plain(values: NDArray[np.generic]) -> list[Any]:
+def _list_values(values: NDArray[np.generic]) -> list[Any]:
     return [str(value).encode() for value in values.ravel()] if values.dtype == object else values.ravel().tolist()
 
 
-def _infer(form: str, message: Message) -> Request:
-    return Request(door=Door.OIP_GRPC, form=form, path=INFER, body=message.SerializeToString(), headers={})
+def _make_infer_request(form: str, message: Message) -> ReplayRequest:
+    return ReplayRequest(door=Door.OIP_GRPC, form=form, path=INFER, body=message.SerializeToString(), headers={})
 
 
-def _predict(form: str, message: Message) -> Request:
-    return Request(door=Door.TENSORFLOW_GRPC, form=form, path=PREDICT, body=message.SerializeToString(), headers={})
+def _make_predict_request(form: str, message: Message) -> ReplayRequest:
+    return ReplayRequest(
+        door=Door.TENSORFLOW_GRPC, form=form, path=PREDICT, body=message.SerializeToString(), headers={}
+    )

@@ -30,7 +30,7 @@ class Door(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ReplayRequest:
     """One request, as sent."""
 
     door: Door
@@ -42,34 +42,34 @@ class Request:
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
-def http_requests(model: str, sample: Sample) -> Iterator[Request]:
+def make_http_requests(model: str, sample: Sample) -> Iterator[ReplayRequest]:
     """Yield the same rows in every form of every HTTP protocol; many models accept only some of them."""
-    yield from _open_inference(f"/v2/models/{model}/infer", sample)
-    yield from _tensorflow(f"/v1/models/{model}", sample)
-    yield from _mlflow(sample)
+    yield from _make_open_inference_requests(f"/v2/models/{model}/infer", sample)
+    yield from _make_tensorflow_requests(f"/v1/models/{model}", sample)
+    yield from _make_mlflow_requests(sample)
 
 
-def binary_request(model: str, sample: Sample) -> Request:
+def make_binary_request(model: str, sample: Sample) -> ReplayRequest:
     """Return rows as one request that carries every value exactly."""
-    return _oip_binary(f"/v2/models/{model}/infer", worded("named tensors", sample), sample.values)
+    return _make_oip_binary_request(f"/v2/models/{model}/infer", describe_form("named tensors", sample), sample.values)
 
 
-def worded(form: str, sample: Sample) -> str:
+def describe_form(form: str, sample: Sample) -> str:
     """Return a form's description, with its number of rows."""
     return f"{form} ({sample.rows} row{'s' * (sample.rows != 1)})"
 
 
-def variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
+def list_variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
     """Yield rows without the optional columns, and with missing values in them (NaN; only bytes can hold it)."""
     optional = [column for column in sample.columns if not column.required]
     if optional and len(optional) < len(sample.columns):
-        yield "without optional columns", sample.only([c.name for c in sample.columns if c.required])
+        yield "without optional columns", sample.select_columns([c.name for c in sample.columns if c.required])
     empty = {c.name: np.full_like(sample.values[c.name], np.nan) for c in optional if c.kind.startswith("float")}
     if empty:
         yield "NaN in optional columns", sample.with_values(empty)
 
 
-def tensors(sample: Sample) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
+def list_tensors(sample: Sample) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
     """Yield the tensors that one request may have: one per input, flat or with a second axis, or one for all."""
     yield "named tensors", sample.values
     if sample.tensor is None:
@@ -78,12 +78,12 @@ def tensors(sample: Sample) -> Iterator[tuple[str, dict[str, NDArray[np.generic]
         yield "one matrix", {"input": sample.matrix}
 
 
-def datatype(values: NDArray[np.generic]) -> str:
+def name_datatype(values: NDArray[np.generic]) -> str:
     """Return the Open Inference Protocol's name of an array's type."""
     return DATATYPES.get(values.dtype.name, "BYTES")
 
 
-def raw(values: NDArray[np.generic]) -> bytes:
+def encode_raw(values: NDArray[np.generic]) -> bytes:
     """Return values as bytes: numbers as in memory, texts after their length."""
     if values.dtype != object:
         return values.tobytes()
@@ -91,46 +91,48 @@ def raw(values: NDArray[np.generic]) -> bytes:
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
-def _open_inference(path: str, sample: Sample) -> Iterator[Request]:
-    for form, arrays in tensors(sample):
-        yield _oip_json(path, worded(form, sample), arrays)
-        yield _oip_binary(path, worded(form, sample), arrays)
+def _make_open_inference_requests(path: str, sample: Sample) -> Iterator[ReplayRequest]:
+    for form, arrays in list_tensors(sample):
+        yield _make_oip_json_request(path, describe_form(form, sample), arrays)
+        yield _make_oip_binary_request(path, describe_form(form, sample), arrays)
     for count in range(1, len(OUTPUTS) + 1):
         named = [{"name": name} for name in OUTPUTS[:count]]
-        form = worded(f"outputs {' and '.join(OUTPUTS[:count])} asked for", sample)
-        yield _oip_json(path, form, sample.values, outputs=named, id="replay")
-    for form, other in variants(sample):
-        if not _missing(other):
-            yield _oip_json(path, worded(form, sample), other.values)
-        yield _oip_binary(path, worded(form, sample), other.values)
+        form = describe_form(f"outputs {' and '.join(OUTPUTS[:count])} asked for", sample)
+        yield _make_oip_json_request(path, form, sample.values, outputs=named, id="replay")
+    for form, other in list_variants(sample):
+        if not _has_missing(other):
+            yield _make_oip_json_request(path, describe_form(form, sample), other.values)
+        yield _make_oip_binary_request(path, describe_form(form, sample), other.values)
 
 
-def _missing(sample: Sample) -> bool:
+def _has_missing(sample: Sample) -> bool:
     return any(values.dtype.kind == "f" and bool(np.isnan(values).any()) for values in sample.values.values())
 
 
-def _oip_json(path: str, form: str, arrays: dict[str, NDArray[np.generic]], **more: object) -> Request:
-    inputs = [_entry(name, values) | {"data": values.ravel().tolist()} for name, values in arrays.items()]
-    return Request(door=Door.OIP, form=form, path=path, body=orjson.dumps({"inputs": inputs, **more}))
+def _make_oip_json_request(
+    path: str, form: str, arrays: dict[str, NDArray[np.generic]], **more: object
+) -> ReplayRequest:
+    inputs = [_make_entry(name, values) | {"data": values.ravel().tolist()} for name, values in arrays.items()]
+    return ReplayRequest(door=Door.OIP, form=form, path=path, body=orjson.dumps({"inputs": inputs, **more}))
 
 
-def _oip_binary(path: str, form: str, arrays: dict[str, NDArray[np.generic]]) -> Request:
-    parts = [raw(values) for values in arrays.values()]
+def _make_oip_binary_request(path: str, form: str, arrays: dict[str, NDArray[np.generic]]) -> ReplayRequest:
+    parts = [encode_raw(values) for values in arrays.values()]
     inputs = [
-        _entry(name, values) | {"parameters": {"binary_data_size": len(part)}}
+        _make_entry(name, values) | {"parameters": {"binary_data_size": len(part)}}
         for (name, values), part in zip(arrays.items(), parts, strict=True)
     ]
     head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
     headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
-    return Request(door=Door.OIP_BINARY, form=form, path=path, body=b"".join((head, *parts)), headers=headers)
+    return ReplayRequest(door=Door.OIP_BINARY, form=form, path=path, body=b"".join((head, *parts)), headers=headers)
 
 
-def _entry(name: str, values: NDArray[np.generic]) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype(values), "shape": list(values.shape)}
+def _make_entry(name: str, values: NDArray[np.generic]) -> dict[str, Any]:
+    return {"name": name, "datatype": name_datatype(values), "shape": list(values.shape)}
 
 
-def _tensorflow(path: str, sample: Sample) -> Iterator[Request]:
-    records, lists, matrix = sample.records(), _by_name(sample), _lists(sample)
+def _make_tensorflow_requests(path: str, sample: Sample) -> Iterator[ReplayRequest]:
+    records, lists, matrix = sample.list_records(), _list_by_name(sample), _list_rows(sample)
     bodies: list[tuple[str, str, dict[str, Any]]] = [
         ("predict", "rows as objects", {"instances": records}),
         ("predict", "by column", {"inputs": lists}),
@@ -145,21 +147,23 @@ def _tensorflow(path: str, sample: Sample) -> Iterator[Request]:
             ("predict", "one input by name", {"inputs": {"input": matrix}}),
             ("predict", "one input", {"inputs": matrix}),
         ]
-    bodies += [("predict", form, {"instances": other.records()}) for form, other in _sayable(sample)]
+    bodies += [("predict", form, {"instances": other.list_records()}) for form, other in _list_json_variants(sample)]
     for verb, form, body in bodies:
-        yield Request(door=Door.TENSORFLOW, form=worded(form, sample), path=f"{path}:{verb}", body=orjson.dumps(body))
+        yield ReplayRequest(
+            door=Door.TENSORFLOW, form=describe_form(form, sample), path=f"{path}:{verb}", body=orjson.dumps(body)
+        )
 
 
-def _sayable(sample: Sample) -> list[tuple[str, Sample]]:
+def _list_json_variants(sample: Sample) -> list[tuple[str, Sample]]:
     """Return the variants that JSON can represent."""
-    return [(form, other) for form, other in variants(sample) if not _missing(other)]
+    return [(form, other) for form, other in list_variants(sample) if not _has_missing(other)]
 
 
-def _by_name(sample: Sample) -> dict[str, Any]:
+def _list_by_name(sample: Sample) -> dict[str, Any]:
     return {name: values.tolist() for name, values in sample.values.items()}
 
 
-def _lists(sample: Sample) -> list[Any] | None:
+def _list_rows(sample: Sample) -> list[Any] | None:
     """Return the rows as lists of values in the model's order; of a tensor in its own shape."""
     if sample.tensor is not None:
         return list(sample.values[sample.tensor.name].tolist())
@@ -168,29 +172,33 @@ def _lists(sample: Sample) -> list[Any] | None:
     return None if sample.matrix is None else list(sample.matrix.tolist())
 
 
-def _mlflow(sample: Sample) -> Iterator[Request]:
-    records, matrix = sample.records(), _lists(sample)
+def _make_mlflow_requests(sample: Sample) -> Iterator[ReplayRequest]:
+    records, matrix = sample.list_records(), _list_rows(sample)
     names = list(sample.values)
     rows = [list(record.values()) for record in records]
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("records", {"dataframe_records": records}),
         ("rows as objects", {"instances": records}),
-        ("by column", {"inputs": _by_name(sample)}),
+        ("by column", {"inputs": _list_by_name(sample)}),
         ("records with params", {"dataframe_records": records, "params": {}}),
     ]
     if sample.tensor is None:
         bodies.append(("split", {"dataframe_split": {"columns": names, "data": rows}}))
     if matrix is not None:
         bodies += [("rows as lists", {"instances": matrix}), ("one input", {"inputs": matrix})]
-    bodies += [(form, {"dataframe_records": other.records()}) for form, other in _sayable(sample)]
+    bodies += [(form, {"dataframe_records": other.list_records()}) for form, other in _list_json_variants(sample)]
     for form, body in bodies:
-        yield Request(door=Door.MLFLOW, form=worded(form, sample), path="/invocations", body=orjson.dumps(body))
+        yield ReplayRequest(
+            door=Door.MLFLOW, form=describe_form(form, sample), path="/invocations", body=orjson.dumps(body)
+        )
     if sample.tensor is None:
-        yield _csv(names, rows, worded("CSV", sample))
+        yield _make_csv_request(names, rows, describe_form("CSV", sample))
 
 
-def _csv(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -> Request:
+def _make_csv_request(names: Sequence[str], rows: Sequence[Sequence[Any]], form: str) -> ReplayRequest:
     text = io.StringIO()
     csv.writer(text).writerows([names, *rows])
     headers = {"content-type": "text/csv"}
-    return Request(door=Door.MLFLOW, form=form, path="/invocations", body=text.getvalue().encode(), headers=headers)
+    return ReplayRequest(
+        door=Door.MLFLOW, form=form, path="/invocations", body=text.getvalue().encode(), headers=headers
+    )

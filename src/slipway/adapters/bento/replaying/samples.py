@@ -49,7 +49,7 @@ class Sample:
             return None
         return np.concatenate([values.reshape(self.rows, -1) for values in self.values.values()], axis=1)
 
-    def only(self, names: Sequence[str]) -> "Sample":
+    def select_columns(self, names: Sequence[str]) -> "Sample":
         """Return the same rows with some of the inputs."""
         columns = tuple(column for column in self.columns if column.name in names)
         return Sample(columns=columns, values={column.name: self.values[column.name] for column in columns})
@@ -58,13 +58,13 @@ class Sample:
         """Return the same rows with other values of some inputs."""
         return Sample(columns=self.columns, values=self.values | values)
 
-    def records(self) -> list[dict[str, Any]]:
+    def list_records(self) -> list[dict[str, Any]]:
         """Return the rows as objects by input."""
         lists = {name: values.tolist() for name, values in self.values.items()}
         return [{name: values[row] for name, values in lists.items()} for row in range(self.rows)]
 
 
-def samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str]) -> list[Sample]:
+def make_samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str]) -> list[Sample]:
     """Return single rows of a rows file and a batch of them, in the form of the signature's inputs.
 
     `columns`: those of the file that are the model's inputs. A column that the file does not have is zeros, or empty
@@ -72,37 +72,37 @@ def samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str])
     """
     places = sorted({0, len(frame) // 2, len(frame) - 1})[:TAKEN]
     picked = frame.iloc[places]
-    inputs = tuple(_known(column) for column in signature.inputs)
+    inputs = tuple(_normalize_column(column) for column in signature.inputs)
     if len(inputs) == 1 and len(inputs[0].shape) > 1:
-        values = {inputs[0].name: _tensor(picked, inputs[0], columns)}
+        values = {inputs[0].name: _make_tensor(picked, inputs[0], columns)}
     else:
-        values = {column.name: _column(picked, column) for column in inputs}
+        values = {column.name: _make_column(picked, column) for column in inputs}
     singles = [{name: value[place : place + 1] for name, value in values.items()} for place in range(len(places))]
     return [Sample(columns=inputs, values=one) for one in (*singles, *([values] if len(places) > 1 else []))]
 
 
-def _known(column: Column) -> Column:
+def _normalize_column(column: Column) -> Column:
     kind = "str" if column.kind == "object" else column.kind
     return Column(name=column.name, kind=kind, shape=column.shape, required=column.required)
 
 
-def _tensor(frame: "pd.DataFrame", column: Column, columns: Sequence[str]) -> NDArray[np.generic]:
+def _make_tensor(frame: "pd.DataFrame", column: Column, columns: Sequence[str]) -> NDArray[np.generic]:
     shape = (len(frame), *column.shape[1:])
     there = [name for name in columns if name in frame.columns]
     if len(there) != prod(column.shape[1:]):
         return np.zeros(shape, dtype=column.kind)
-    matrix = np.column_stack([_typed(frame[name].to_numpy(), column.kind) for name in there])
+    matrix = np.column_stack([_convert_values(frame[name].to_numpy(), column.kind) for name in there])
     return matrix.reshape(shape)
 
 
-def _column(frame: "pd.DataFrame", column: Column) -> NDArray[np.generic]:
+def _make_column(frame: "pd.DataFrame", column: Column) -> NDArray[np.generic]:
     if column.name in frame.columns and column.shape == (-1,):
-        return _typed(frame[column.name].to_numpy(), column.kind)
+        return _convert_values(frame[column.name].to_numpy(), column.kind)
     shape = (len(frame), *column.shape[1:])
     return np.full(shape, "", object) if column.kind == "str" else np.zeros(shape, column.kind)
 
 
-def _typed(values: NDArray[Any], kind: str) -> NDArray[np.generic]:
+def _convert_values(values: NDArray[Any], kind: str) -> NDArray[np.generic]:
     """Return values of a type; a missing or invalid value is 0."""
     if kind == "str":
         return np.array(["" if value is None or value != value else str(value) for value in values], dtype=object)  # noqa: PLR0124 - NaN

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from onnx import AttributeProto, GraphProto, ModelProto
 
-WHOLE = "input"
+WHOLE_INPUT = "input"
 """Name of the one input of a model that takes a matrix."""
 ROUTES = "nodes_missing_value_tracks_true"
 """The attribute of a tree that says where nulls go."""
 
 
-def load(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estimator
+def load_estimator(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estimator
     """Load the estimator; skops files load only the types that are safe or trusted by the model's MLmodel."""
     import mlflow.sklearn
 
@@ -41,7 +41,7 @@ def load(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estimator
         ) from error
 
 
-def ask(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any scikit-learn estimator
+def ask_estimator(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any scikit-learn estimator
     """Return the estimator's predictions, and its probabilities where it has them as one table.
 
     Raises NotConverted for what does not predict.
@@ -56,35 +56,35 @@ def ask(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401 - any sci
     return Answers(predictions=plain_labels(model.predict(rows)), probabilities=probabilities)
 
 
-def convert(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
+def convert_estimator(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
     """Convert an estimator whose input columns have these kinds; return the graph and whether it takes one matrix.
 
     Columns of numbers alone become one float32 matrix (float64 is narrowed: the parity gate tells what that costs).
     Where the pipeline picks columns by name, or some hold text, each column is an input of its own, of shape (rows, 1).
     Nulls take the branches that scikit-learn's trees send them to. Raises NotConverted.
     """
-    converted, single = _converted(model, kinds)
+    converted, single = _convert_by_columns(model, kinds)
     restore_routes(converted.graph, model)
     return converted, single
 
 
-def _converted(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
+def _convert_by_columns(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
     # anything that converters raise is their way to refuse a model: there is no common type
     if all(kind != "str" for kind in kinds.values()):
         try:
-            return _convert(model, _one_matrix(len(kinds))), True
+            return _run_skl2onnx(model, _one_matrix(len(kinds))), True
         except Exception as error:  # see above
             if "column name" not in str(error):  # the pipeline picks by position or not at all
                 raise NotConverted(f"conversion of {type(model).__name__}", one_line(error)) from error
     try:
-        return _convert(model, _one_by_one(kinds)), False
+        return _run_skl2onnx(model, _one_by_one(kinds)), False
     except NotConverted:
         raise
     except Exception as error:  # see above
         raise NotConverted(f"conversion of {type(model).__name__}", one_line(error)) from error
 
 
-def _convert(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  # noqa: ANN401 - any estimator
+def _run_skl2onnx(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  # noqa: ANN401 - any estimator
     import skl2onnx
 
     converted: ModelProto
@@ -102,7 +102,7 @@ def _convert(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  # noqa
 def _one_matrix(width: int) -> list[tuple[str, Any]]:
     from skl2onnx.common.data_types import FloatTensorType
 
-    return [(WHOLE, FloatTensorType([None, width]))]
+    return [(WHOLE_INPUT, FloatTensorType([None, width]))]
 
 
 def _one_by_one(kinds: dict[str, str]) -> list[tuple[str, Any]]:
@@ -125,18 +125,18 @@ def _one_by_one(kinds: dict[str, str]) -> list[tuple[str, Any]]:
 def restore_routes(graph: "GraphProto", model: Any) -> None:  # noqa: ANN401 - any estimator
     """Change a converted graph in place, so that nulls take the branches that the original's splits send them to."""
     ensembles = [node for node in graph.node if node.op_type.startswith("TreeEnsemble")]
-    trees = _trees(model)
+    trees = _find_trees(model)
     if len(ensembles) != 1 or not trees:
         return
     attributes = {attribute.name: attribute for attribute in ensembles[0].attribute}
-    if _places(attributes) != list(chain.from_iterable(_expected(trees))) or ROUTES not in attributes:
+    if _list_places(attributes) != list(chain.from_iterable(_list_expected_places(trees))) or ROUTES not in attributes:
         return
     left = chain.from_iterable(tree.missing_go_to_left for tree in trees)
     modes = attributes["nodes_modes"].strings
     attributes[ROUTES].ints[:] = [int(goes and mode != b"LEAF") for goes, mode in zip(left, modes, strict=True)]
 
 
-def _trees(model: Any) -> list[Any]:  # noqa: ANN401 - any estimator
+def _find_trees(model: Any) -> list[Any]:  # noqa: ANN401 - any estimator
     """Return the trees of the estimator that answers, in its order; none where it is made of other things."""
     last = model.steps[-1][1] if hasattr(model, "steps") else model
     if hasattr(last, "tree_"):
@@ -147,12 +147,17 @@ def _trees(model: Any) -> list[Any]:  # noqa: ANN401 - any estimator
     return [part.tree_ for part in parts]
 
 
-def _expected(trees: list[Any]) -> list[list[tuple[int, int]]]:
+def _list_expected_places(trees: list[Any]) -> list[list[tuple[int, int]]]:
     return [[(number, node) for node in range(tree.node_count)] for number, tree in enumerate(trees)]
 
 
-def _places(attributes: "dict[str, AttributeProto]") -> list[tuple[int, int]]:
+def _list_places(attributes: "dict[str, AttributeProto]") -> list[tuple[int, int]]:
     return list(zip(attributes["nodes_treeids"].ints, attributes["nodes_nodeids"].ints, strict=True))
 
 
-CONVERTER = Converter(expected="a scikit-learn model that skl2onnx converts", load=load, ask=ask, convert=convert)
+CONVERTER = Converter(
+    expected="a scikit-learn model that skl2onnx converts",
+    load=load_estimator,
+    ask=ask_estimator,
+    convert=convert_estimator,
+)

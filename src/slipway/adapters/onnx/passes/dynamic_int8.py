@@ -18,7 +18,7 @@ NUMBER_SHIFT = 0.01
 """Eight bits: a predicted number may move by this share of the range of all predictions, or of itself."""
 
 
-def quantize(plain: Path, final: Path, _providers: Sequence[str]) -> None:
+def quantize_weights(plain: Path, final: Path, _providers: Sequence[str]) -> None:
     """Quantize weights to signed eight bits; raise NotBuilt where there is nothing to quantize."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -47,4 +47,4 @@ def eight_bits(plain: Answers) -> ConversionSpec:
     return ConversionSpec(absolute_tolerance=NUMBER_SHIFT * reach, relative_tolerance=NUMBER_SHIFT, margin=0.0)
 
 
-PASS = Pass(build=quantize, limits=eight_bits)
+PASS = Pass(build=quantize_weights, limits=eight_bits)
