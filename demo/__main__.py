@@ -42,7 +42,7 @@ def _play(console: Console, *, keep: bool) -> int:
 
     here = settings()
     if home.is_left_over(here.home):
-        stack.down(here)
+        stack.stop_stack(here)
     home.make_fresh(here.home)
     traffic = Traffic(here.home / "client", f"{here.front_door}/digits/v2/models/digits/infer")
     releases, screen = Releases(here.prefect), screen_for(console)
@@ -63,7 +63,7 @@ def _play(console: Console, *, keep: bool) -> int:
         traffic.end()
         releases.close()
         if not up:
-            stack.down(here)
+            stack.stop_stack(here)
     return NOT_AS_TOLD if ending.problems else 0
 
 

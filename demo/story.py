@@ -57,7 +57,7 @@ def play(cast: Cast) -> Ending:
     cast.watch.put(lambda seen: replace(seen, counts=counts))
     return Ending(
         releases=tuple(released),
-        history=tuple(wiring.ledger().history(MODEL)),
+        history=tuple(wiring.get_ledger().history(MODEL)),
         counts=counts,
         began_at=began_at,
         stack_seconds=stack_seconds,
@@ -67,7 +67,7 @@ def play(cast: Cast) -> Ending:
 
 def stack_up(cast: Cast) -> None:
     """Start the embedded stack, and have MLflow notify its receiver of new versions."""
-    os.environ.update(stack.environment(cast.here, ROOT))  # for the MLflow client in this process
+    os.environ.update(stack.make_environment(cast.here, ROOT))  # for the MLflow client in this process
     _path, spec = find_spec(cast.here.models, MODEL)
     addresses = {
         "MLflow": cast.here.mlflow,
@@ -89,9 +89,9 @@ def stack_up(cast: Cast) -> None:
         told = state if state == "starting" else f"{state} after {seconds:.0f} s"
         cast.watch.put(lambda seen: replace(seen, parts={**seen.parts, part: told}))
 
-    stack.up(cast.here, root=ROOT, on_progress=progress)
+    stack.start_stack(cast.here, root=ROOT, on_progress=progress)
     cast.watch.start()
-    wiring.webhooks().register(WEBHOOK, cast.here.webhook, webhook_secret(cast.here))
+    wiring.make_webhooks().register(WEBHOOK, cast.here.webhook, webhook_secret(cast.here))
 
 
 def _train() -> tuple[Digits, list[Trained]]:
@@ -126,7 +126,7 @@ def _chapter(cast: Cast, trained: Trained, digits: Digits) -> Released:
     _show_decision(cast, record)
     if record.state is ReleaseState.PROMOTED and recipe is RECIPES[0]:
         _begin_traffic(cast)
-    registered_at = wiring.registry().version(MODEL, str(recipe.version)).created_at
+    registered_at = wiring.get_registry().version(MODEL, str(recipe.version)).created_at
     return Released(
         record=record,
         lead_time=lead_time(record, registered_at),

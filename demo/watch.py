@@ -123,8 +123,8 @@ class Watch:
     def _look(self) -> Callable[[Seen], Seen]:
         """Update once; the result is merged with changes that the story made meanwhile."""
         before = self._seen
-        status = wiring.rollouts().load(MODEL)
-        traffic = wiring.router().traffic(MODEL) if status else None
+        status = wiring.get_rollout_store().load(MODEL)
+        traffic = wiring.get_router().traffic(MODEL) if status else None
         run = self._releases.run_of(MODEL, before.releasing or 0) if _gating(before, status) else None
         counts = self._counts()
         weights = traffic.weights if traffic else {}
@@ -164,7 +164,7 @@ def finished(seen: Seen, version: int) -> bool:
 def decided(version: int) -> ReleaseRecord | None:
     """Return the record of a version's first release once its decision is written; None before."""
     try:
-        record = wiring.ledger().read(make_release_id(MODEL, version, 1))
+        record = wiring.get_ledger().read(make_release_id(MODEL, version, 1))
     except (NotFound, ArtifactBroken):
         return None  # unreadable: it is being written right now
     return record if record.state is not ReleaseState.RELEASING else None

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 from docs import figures
 from slipway.platforms import list_settings
 from slipway.settings import Settings
-from slipway.specs import schema, schema_text
+from slipway.specs import make_schema, schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = "<!-- written by `make docs` -->"
@@ -41,7 +41,7 @@ def _settings_table(group: type[BaseSettings]) -> list[str]:
 
 def spec_page() -> str:
     """Return docs/release-spec.md: every key of the release spec, from the schema that editors use."""
-    document = schema()
+    document = make_schema()
     lines = [
         GENERATED,
         "# Release spec",

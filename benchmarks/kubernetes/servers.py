@@ -13,8 +13,8 @@ import httpx
 
 from slipway.adapters.local.plan import Plan
 from slipway.settings import Settings
-from slipway.stack.environment import environment
-from slipway.stack.plans import deploy_command, plans
+from slipway.stack.environment import make_environment
+from slipway.stack.plans import deploy_command, make_plans
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = frozenset({"mlflow", "prefect"})
@@ -47,7 +47,7 @@ def servers(folder: Path) -> Iterator[Settings]:
 
 def variables(settings: Settings) -> dict[str, str]:
     """Return the environment of a process that uses them, as a worker gives it to a flow's run."""
-    return os.environ | environment(settings, ROOT)
+    return os.environ | make_environment(settings, ROOT)
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
@@ -61,7 +61,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def _plans(settings: Settings) -> list[Plan]:
-    return [plan for plan in plans(settings, ROOT) if plan.name in SERVERS]
+    return [plan for plan in make_plans(settings, ROOT) if plan.name in SERVERS]
 
 
 @contextmanager

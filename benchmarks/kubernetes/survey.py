@@ -16,7 +16,7 @@ from typing import Any
 from slipway import wiring
 from slipway.platforms.kubernetes import connect_cluster
 from slipway.settings import settings
-from slipway.specs import names
+from slipway.specs import read_names
 
 
 class Asked(logging.Handler):
@@ -53,10 +53,10 @@ def parts() -> dict[str, Any]:
     """Ask each question once."""
     connect_cluster()  # its client's import is no question
     questions: dict[str, Callable[[], object]] = {
-        "specs": lambda: names(settings().models),
-        "registry": lambda: wiring.registry().newest(),
+        "specs": lambda: read_names(settings().models),
+        "registry": lambda: wiring.get_registry().newest(),
         "leases": lambda: wiring.held_leases().in_force(),
-        "statuses": lambda: wiring.rollouts().under_way(),
+        "statuses": lambda: wiring.get_rollout_store().under_way(),
     }
     return {name: _seconds(question) for name, question in questions.items()}
 

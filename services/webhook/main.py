@@ -41,8 +41,8 @@ def webhook_secret() -> str:
 
 def receiver() -> FastAPI:
     """Return the application with this machine's registry and orchestrator behind it. Raises SettingsError."""
-    registry = wiring.registry()
-    wiring.orchestrator()  # imported now, not within the second that the first delivery has
+    registry = wiring.get_registry()
+    wiring.get_orchestrator()  # imported now, not within the second that the first delivery has
 
     def submit(version: ModelVersion) -> str:
         return submit_release(version, trigger="webhook")

@@ -37,9 +37,9 @@ def roll_back(model: str, reason: str) -> str:
 
 def load_status(model: str) -> RolloutStatus | None:
     """Return the model's latest rollout; None: it never had one."""
-    return wiring.rollouts().load(model)
+    return wiring.get_rollout_store().load(model)
 
 
 def load_history(model: str) -> list[HistoryEntry]:
     """Return the model's releases, oldest first, with when each version served."""
-    return wiring.ledger().history(model)
+    return wiring.get_ledger().history(model)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slipway.artifacts.rows import input_columns, matrix, read_labels, read_rows
+from slipway.artifacts.rows import input_columns, make_matrix, read_labels, read_rows
 from slipway.domain.release.version import Column, Signature
 from slipway.errors import DataBroken
 
@@ -143,7 +143,7 @@ def test_a_matrix_holds_every_column(tmp_path: Path) -> None:
     """Whole numbers and numbers together become floating point."""
     path = written(tmp_path, "a,b\n1,2.5\n3,4.5\n")
 
-    array = matrix(read_rows(path, ["a", "b"]))
+    array = make_matrix(read_rows(path, ["a", "b"]))
 
     np.testing.assert_array_equal(array, [[1.0, 2.5], [3.0, 4.5]])
 
@@ -153,7 +153,7 @@ def test_a_matrix_of_text_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n1,x\n")
 
     with pytest.raises(DataBroken, match="column 'b' without numbers"):
-        matrix(read_rows(path, ["a", "b"]))
+        make_matrix(read_rows(path, ["a", "b"]))
 
 
 def test_the_inputs_of_a_matrix_signature_are_all_columns_but_the_label(tmp_path: Path) -> None:

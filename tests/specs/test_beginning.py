@@ -8,7 +8,7 @@ import yaml
 
 from slipway.domain.release.version import Column, Signature
 from slipway.errors import SpecError
-from slipway.specs import Draft, begin_spec, load_spec, schema
+from slipway.specs import Draft, begin_spec, load_spec, make_schema
 
 SIGNATURE = Signature(
     inputs=(
@@ -31,7 +31,7 @@ def test_a_begun_spec_is_valid_as_it_stands(tmp_path: Path) -> None:
     path = begun(tmp_path)
 
     spec = load_spec(path)
-    jsonschema.validate(yaml.safe_load(path.read_text()), schema())
+    jsonschema.validate(yaml.safe_load(path.read_text()), make_schema())
 
     assert (spec.model, spec.data.label, spec.data.path) == ("fraud", "is fraud", tmp_path / "data" / "rows.csv")
     assert 'path: "../data/rows.csv"' in path.read_text()

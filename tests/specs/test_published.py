@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from slipway.specs import check_file, load_spec, schema, schema_text
+from slipway.specs import check_file, load_spec, make_schema, schema_text
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 
@@ -20,7 +20,7 @@ def test_the_published_schema_is_the_current_one() -> None:
 
 def test_every_key_of_the_schema_has_a_description() -> None:
     """Editors show it."""
-    definitions = {"ReleaseSpec": schema(), **schema()["$defs"]}
+    definitions = {"ReleaseSpec": make_schema(), **make_schema()["$defs"]}
 
     bare = [
         f"{name}.{key}"
@@ -46,7 +46,7 @@ def test_editors_know_the_platforms_of_serving(serving: dict[str, object], *, va
     """Exactly one model takes a document; without a platform it is that of Kubernetes."""
     document = {"model": "m", "data": {"path": "rows.csv", "label": "y"}, "serving": serving}
 
-    assert jsonschema.Draft202012Validator(schema()).is_valid(document) is valid
+    assert jsonschema.Draft202012Validator(make_schema()).is_valid(document) is valid
 
 
 def test_the_demos_spec_is_valid_for_us_and_for_editors() -> None:

@@ -8,7 +8,7 @@ import pytest
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.spec.serving import KubernetesServingSpec, LocalServingSpec
 from slipway.errors import NotFound, SpecError
-from slipway.specs import Problem, check_file, check_spec, find_spec, load_spec, names
+from slipway.specs import Problem, check_file, check_spec, find_spec, load_spec, read_names
 
 GOOD = "model: digits\ndata:\n  path: rows.csv\n  label: digit\n"
 STEPS = GOOD + "rollout:\n  steps:\n"
@@ -208,26 +208,26 @@ def test_a_model_is_found_by_its_name_not_by_its_file(tmp_path: Path) -> None:
     found, spec = find_spec(tmp_path, "digits")
 
     assert (found, spec.model) == (path, "digits")
-    assert sorted(names(tmp_path).values()) == ["broken", "digits", "other"]
+    assert sorted(read_names(tmp_path).values()) == ["broken", "digits", "other"]
 
 
 def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
     """What a file said before is not what it says now; the folder is looked through many times in one process."""
     written(tmp_path, GOOD)
-    before = set(names(tmp_path).values())
+    before = set(read_names(tmp_path).values())
     written(tmp_path, GOOD.replace("digits", "fraud"))
 
-    assert (before, set(names(tmp_path).values())) == ({"digits"}, {"fraud"})
+    assert (before, set(read_names(tmp_path).values())) == ({"digits"}, {"fraud"})
 
 
 def test_looking_through_a_folder_again_reads_no_file_again(tmp_path: Path) -> None:
     """Each of many models that are due looks for its spec: a file of the same date and size is not opened again."""
     path = written(tmp_path, GOOD)
-    before, dates = set(names(tmp_path).values()), path.stat()
+    before, dates = set(read_names(tmp_path).values()), path.stat()
     written(tmp_path, GOOD.replace("digits", "frauds"))
     os.utime(path, ns=(dates.st_atime_ns, dates.st_mtime_ns))
 
-    assert (before, set(names(tmp_path).values())) == ({"digits"}, {"digits"})
+    assert (before, set(read_names(tmp_path).values())) == ({"digits"}, {"digits"})
 
 
 def test_a_model_without_a_spec_is_not_found_and_the_others_are_listed(tmp_path: Path) -> None:

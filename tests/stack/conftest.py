@@ -89,8 +89,8 @@ def parts(here: Settings, project: Path) -> Iterator[list[stack.Part]]:
     """Bring the stack up and give its parts; at the end nothing of it is left."""
     progress: list[tuple[str, str, float]] = []
     try:
-        yield stack.up(here, root=project, on_progress=lambda *what: progress.append(what))
+        yield stack.start_stack(here, root=project, on_progress=lambda *what: progress.append(what))
         assert ("deployments", "up") in [what[:2] for what in progress]
     finally:
-        stack.down(here)
+        stack.stop_stack(here)
         assert find_marked(str(here.target_home / "supervisor")) == []

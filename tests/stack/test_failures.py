@@ -10,7 +10,7 @@ from slipway.adapters.local.processes import find_marked
 from slipway.errors import StackFailed
 from slipway.settings import Settings
 from slipway.stack import PartState
-from slipway.stack.environment import environment
+from slipway.stack.environment import make_environment
 from slipway.stack.secrets import encryption_key, webhook_secret
 from tests.stack.conftest import HOST, make_project, make_settings
 
@@ -23,7 +23,7 @@ def fresh(tmp_path: Path) -> Settings:
 
 def _nothing_runs(settings: Settings) -> bool:
     return find_marked(str(settings.target_home / "supervisor")) == [] and {
-        part.state for part in stack.status(settings)
+        part.state for part in stack.read_status(settings)
     } == {PartState.DOWN}
 
 
@@ -39,7 +39,7 @@ def test_a_taken_port_is_found_before_anything_starts(fresh: Settings, project: 
         squatter.listen()
 
         with pytest.raises(StackFailed) as caught:
-            stack.up(fresh, root=project)
+            stack.start_stack(fresh, root=project)
 
     assert caught.value.what == f"port {port} of {part}"
     assert "listens there" in caught.value.seen
@@ -52,7 +52,7 @@ def test_a_part_that_can_t_start_takes_the_others_with_it(fresh: Settings, tmp_p
     root = make_project(tmp_path / "project", receiver="raise SystemExit('no secret here')", deployments="name: none")
 
     with pytest.raises(StackFailed, match=r"webhook: no secret here.*webhook\.log"):
-        stack.up(fresh, root=root)
+        stack.start_stack(fresh, root=root)
 
     assert _nothing_runs(fresh)
 
@@ -60,7 +60,7 @@ def test_a_part_that_can_t_start_takes_the_others_with_it(fresh: Settings, tmp_p
 def test_outside_of_a_project_nothing_starts(fresh: Settings, tmp_path: Path) -> None:
     """The receiver and the flows lie in the project: the error says where it looked."""
     with pytest.raises(StackFailed, match="no services/webhook"):
-        stack.up(fresh, root=tmp_path)
+        stack.start_stack(fresh, root=tmp_path)
 
     assert _nothing_runs(fresh)
 
@@ -70,14 +70,14 @@ def test_a_prefect_yaml_that_is_none_is_named(fresh: Settings, tmp_path: Path) -
     root = make_project(tmp_path / "project", deployments="[")
 
     with pytest.raises(StackFailed, match=r"prefect\.yaml"):
-        stack.up(fresh, root=root)
+        stack.start_stack(fresh, root=root)
 
     assert _nothing_runs(fresh)
 
 
 def test_asking_for_the_status_writes_nothing(fresh: Settings) -> None:
     """No folder, no secret, no file."""
-    parts = stack.status(fresh)
+    parts = stack.read_status(fresh)
 
     assert {part.state for part in parts} == {PartState.DOWN}
     assert not fresh.home.exists()
@@ -85,14 +85,14 @@ def test_asking_for_the_status_writes_nothing(fresh: Settings) -> None:
 
 def test_down_where_nothing_runs_is_no_error(fresh: Settings) -> None:
     """Down is idempotent."""
-    stack.down(fresh)
+    stack.stop_stack(fresh)
 
     assert _nothing_runs(fresh)
 
 
 def test_children_get_the_same_settings(fresh: Settings, tmp_path: Path) -> None:
     """What this process decided, in variables: a flow run reads the same settings from them; nothing is sent home."""
-    variables = environment(fresh, tmp_path)
+    variables = make_environment(fresh, tmp_path)
 
     assert variables["SLIPWAY_HOME"] == str(fresh.home)
     assert variables["SLIPWAY_ENVOY_ADMIN_PORT"] == str(fresh.envoy_admin_port)
@@ -107,8 +107,8 @@ def test_servers_of_ones_own_are_not_started(tmp_path: Path) -> None:
     """With MLflow and Prefect elsewhere, the stack has neither, and children are told where they are."""
     settings = Settings(home=tmp_path, mlflow_uri="http://mlflow.test:5000", prefect_api="http://prefect.test/api")
 
-    assert [part.name for part in stack.status(settings)] == ["envoy", "webhook", "worker"]
-    assert environment(settings)["PREFECT_API_URL"] == "http://prefect.test/api"
+    assert [part.name for part in stack.read_status(settings)] == ["envoy", "webhook", "worker"]
+    assert make_environment(settings)["PREFECT_API_URL"] == "http://prefect.test/api"
 
 
 def test_secrets_are_made_once(fresh: Settings) -> None:

@@ -27,7 +27,7 @@ def test_every_part_is_up_and_says_where(here: Settings, parts: list[stack.Part]
 
 def test_coming_up_again_changes_nothing(here: Settings, project: Path, parts: list[stack.Part]) -> None:
     """The same processes; their own ports are not taken for somebody else's."""
-    again = stack.up(here, root=project)
+    again = stack.start_stack(here, root=project)
 
     assert [part.pid for part in again] == [part.pid for part in parts]
 
@@ -92,11 +92,11 @@ def test_secrets_are_for_their_owner_alone(here: Settings) -> None:
 @pytest.mark.usefixtures("parts")
 def test_a_part_that_died_comes_back(here: Settings) -> None:
     """The supervisor restarts it."""
-    before = next(part for part in stack.status(here) if part.name == "webhook")
+    before = next(part for part in stack.read_status(here) if part.name == "webhook")
     os.kill(before.pid, 9)
 
     def back() -> bool:
-        now = next(part for part in stack.status(here) if part.name == "webhook")
+        now = next(part for part in stack.read_status(here) if part.name == "webhook")
         return now.state is PartState.UP and now.pid != before.pid
 
     assert wait_until(back, 30)

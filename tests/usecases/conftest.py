@@ -65,7 +65,7 @@ class Here:
 
     def status(self, model: str) -> RolloutStatus:
         """Return the model's rollout as it is stored."""
-        status = wiring.rollouts().load(model)
+        status = wiring.get_rollout_store().load(model)
         assert status is not None
         return status
 
@@ -107,8 +107,8 @@ def register(server: Server, here: Here, monkeypatch: pytest.MonkeyPatch) -> Cal
     monkeypatch.setenv("SLIPWAY_MLFLOW_URI", server.uri)
     settings.cache_clear()
     registry, ledger = MlflowRegistry(server.uri, 30), MlflowLedger(server.uri, 30)
-    monkeypatch.setattr(wiring, "registry", lambda: registry)
-    monkeypatch.setattr(wiring, "ledger", lambda: ledger)
+    monkeypatch.setattr(wiring, "get_registry", lambda: registry)
+    monkeypatch.setattr(wiring, "get_ledger", lambda: ledger)
     client = mlflow.MlflowClient(tracking_uri=server.uri, registry_uri=server.uri)
 
     def register(model: str) -> int:

@@ -24,11 +24,11 @@ def test_a_release_begins_with_the_newest_version_or_the_one_that_is_named(
     """By number or alias; an unknown one is an error and leaves the lease free."""
     here.spec("named")
     register("named"), register("named")
-    wiring.registry().set_alias("named", CHAMPION, 1)
+    wiring.get_registry().set_alias("named", CHAMPION, 1)
 
     for version, expected in ((NEWEST, 2), ("1", 1), (CHAMPION, 1)):
         active = begin_release("named", version, 0, "test")
-        wiring.leases().release(active.lease)
+        wiring.get_leases().release(active.lease)
         assert (active.version.version, active.attempt) == (expected, 1)
         assert active.champion is not None
         assert active.champion.version == 1
@@ -47,23 +47,23 @@ def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
     for _ in range(3):
         register("clear")
     roll_out_revision(spec, here.revision("clear", 1), fresh("clear", 1))
-    lease = wiring.leases().acquire("clear", "clear-v2-a1", 30)
+    lease = wiring.get_leases().acquire("clear", "clear-v2-a1", 30)
     second = here.place.running("clear", 2)
     held = begin_traffic(replace(fresh("clear", 2), stable=here.status("clear").champion), second, None, time.time())
     held = replace(held, phase=Phase.HELD, held_from=Phase.SHIFTING, stable=here.status("clear").champion)
-    wiring.rollouts().save(held, lease)
-    wiring.leases().release(lease)
+    wiring.get_rollout_store().save(held, lease)
+    wiring.get_leases().release(lease)
 
     active = begin_release("clear", NEWEST, 0, "test")
     with keep_lease(active.lease, 30):
         clear_previous(active)
         clear_previous(active)
 
-    version = wiring.registry().version("clear", "3")
+    version = wiring.get_registry().version("clear", "3")
     assert (version.state, version.attempt, version.aliases) == (ReleaseState.RELEASING, 1, (CHALLENGER,))
-    assert wiring.registry().version("clear", "2").state is ReleaseState.SUPERSEDED
-    assert wiring.ledger().read("clear-v2-a1").reason.startswith("superseded by version 3")
-    assert list(wiring.revisions().observe("clear")) == ["clear-v1"]
+    assert wiring.get_registry().version("clear", "2").state is ReleaseState.SUPERSEDED
+    assert wiring.get_ledger().read("clear-v2-a1").reason.startswith("superseded by version 3")
+    assert list(wiring.get_revisions().observe("clear")) == ["clear-v1"]
     status = here.status("clear")
     assert (status.version, status.phase) == (3, Phase.PENDING)
     assert status.stable is not None

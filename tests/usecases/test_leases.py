@@ -17,12 +17,12 @@ from tests.usecases.conftest import Here
 def test_a_newer_release_asks_for_room_and_waits_for_the_lease(here: Here) -> None:
     """The one that holds it learns which version waits; once it gives the lease back, the newer one has it."""
     spec = here.spec("room")
-    first = wiring.leases().acquire("room", "room-v1-a1", 60)
+    first = wiring.get_leases().acquire("room", "room-v1-a1", 60)
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(take_lease, spec, 2, "room-v2-a1")
         assert wait_until(lambda: _asked("room") == 2, 20)
-        wiring.leases().release(first)
+        wiring.get_leases().release(first)
         second = waiting.result(20)
 
     assert (second.holder, second.token) == ("room-v2-a1", first.token + 1)
@@ -31,7 +31,7 @@ def test_a_newer_release_asks_for_room_and_waits_for_the_lease(here: Here) -> No
 def test_a_release_that_queues_asks_nobody_to_make_room(here: Here) -> None:
     """With `while_busy: queue` it waits for the end of the one before."""
     spec = here.spec("queue", while_busy="queue")
-    first = wiring.leases().acquire("queue", "queue-v1-a1", 1)
+    first = wiring.get_leases().acquire("queue", "queue-v1-a1", 1)
 
     second = take_lease(spec, 2, "queue-v2-a1")
 
@@ -43,9 +43,9 @@ def test_a_release_that_queues_asks_nobody_to_make_room(here: Here) -> None:
 def test_an_older_version_is_refused_while_a_newer_one_is_released(here: Here) -> None:
     """The sentence names the newer version and what to do."""
     spec = here.spec("older")
-    lease = wiring.leases().acquire("older", "older-v2-a1", 60)
+    lease = wiring.get_leases().acquire("older", "older-v2-a1", 60)
     newer = ModelVersion(model="older", version=2, source="")
-    wiring.rollouts().save(new_status(newer, "older-v2-a1", time.time(), None), lease)
+    wiring.get_rollout_store().save(new_status(newer, "older-v2-a1", time.time(), None), lease)
 
     with pytest.raises(
         PermanentError, match=r"version 2 is being released already.*`slipway release older --version 1`"
@@ -56,7 +56,7 @@ def test_an_older_version_is_refused_while_a_newer_one_is_released(here: Here) -
 def test_a_lease_that_is_kept_outlives_its_seconds_and_is_given_back(here: Here) -> None:
     """It is renewed three times within its length; afterwards anyone may have it."""
     here.spec("kept")
-    lease = wiring.leases().acquire("kept", "kept-v1-a1", 1)
+    lease = wiring.get_leases().acquire("kept", "kept-v1-a1", 1)
 
     with keep_lease(lease, 1):
         assert wait_until(lambda: _expires("kept") > lease.expires_at + 1, 20)
@@ -67,13 +67,13 @@ def test_a_lease_that_is_kept_outlives_its_seconds_and_is_given_back(here: Here)
 def test_a_lease_that_was_taken_over_is_left_to_its_new_holder(here: Here) -> None:
     """The one who lost it can't write any more, and does not give the other's lease back."""
     here.spec("lost")
-    lease = wiring.leases().acquire("lost", "lost-v1-a1", 1)
+    lease = wiring.get_leases().acquire("lost", "lost-v1-a1", 1)
 
     with keep_lease(lease, 1):
-        taken = wiring.leases().take_over("lost", "rollback", 60)
+        taken = wiring.get_leases().take_over("lost", "rollback", 60)
         status = new_status(ModelVersion(model="lost", version=1, source=""), "lost-v1-a1", 1.0, None)
         with pytest.raises(LeaseLost, match="rollback"):
-            wiring.rollouts().save(status, lease)
+            wiring.get_rollout_store().save(status, lease)
 
     assert wiring.held_leases().current("lost") == taken
 

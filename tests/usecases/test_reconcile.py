@@ -21,11 +21,11 @@ def test_models_that_may_need_a_run_are_found_with_one_broken_spec_among_them(
     for model in ("waits", "done", "driven", "broken", "without"):
         register(model)
     (here.models / "broken.yaml").write_text("model: broken\ndata: [")
-    wiring.registry().set_tags("done", 1, {VersionTag.STATE: ReleaseState.PROMOTED.value})
-    lease = wiring.leases().acquire("driven", "driven-v1-a1", 60)
+    wiring.get_registry().set_tags("done", 1, {VersionTag.STATE: ReleaseState.PROMOTED.value})
+    lease = wiring.get_leases().acquire("driven", "driven-v1-a1", 60)
 
     found = find_models_to_reconcile()
-    wiring.leases().release(lease)
+    wiring.get_leases().release(lease)
 
     assert found == ["broken", "waits"]
     assert reconcile_model("done") == "nothing to do"
@@ -36,11 +36,11 @@ def test_what_is_held_is_left_to_the_watch(here: Here, register: Callable[[str],
     """A release that waits for a person is no interruption; one that another process drives is none either."""
     here.spec("asks")
     register("asks")
-    wiring.registry().set_tags("asks", 1, {VersionTag.STATE: ReleaseState.RELEASING.value})
-    lease = wiring.leases().acquire("asks", "asks-v1-a1", 60)
+    wiring.get_registry().set_tags("asks", 1, {VersionTag.STATE: ReleaseState.RELEASING.value})
+    lease = wiring.get_leases().acquire("asks", "asks-v1-a1", 60)
     held = replace(fresh("asks", 1), phase=Phase.HELD, heartbeat_at=time.time())
-    wiring.rollouts().save(held, lease)
+    wiring.get_rollout_store().save(held, lease)
 
     assert reconcile_model("asks") == "a release is under way"
-    wiring.leases().release(lease)
+    wiring.get_leases().release(lease)
     assert reconcile_model("asks") == "nothing to do"

@@ -46,7 +46,7 @@ def test_a_rollback_takes_the_lease_from_a_release_and_its_version_back(
     status = here.status("back")
     assert said == status.reason == "it refuses valid requests"
     assert status.phase is Phase.ROLLED_BACK
-    assert wiring.router().traffic("back").weights == {"back-v1": 100}
-    assert wiring.registry().version("back", "2").state is ReleaseState.ROLLED_BACK
-    assert wiring.ledger().read("back-v2-a1").reason == "it refuses valid requests"
+    assert wiring.get_router().traffic("back").weights == {"back-v1": 100}
+    assert wiring.get_registry().version("back", "2").state is ReleaseState.ROLLED_BACK
+    assert wiring.get_ledger().read("back-v2-a1").reason == "it refuses valid requests"
     assert time.time() - status.entered_at < 60

@@ -31,7 +31,7 @@ def test_a_first_version_gets_all_requests_and_a_broken_second_one_none(here: He
     assert second.phase is Phase.ROLLED_BACK
     assert "two-v2 failed: ended with exit status 3" in second.reason
     assert httpx.post(f"{here.place.url}/two/x", content=b"row").headers["x-slipway-revision"] == "two-v1"
-    assert list(wiring.revisions().observe("two")) == ["two-v1"]
+    assert list(wiring.get_revisions().observe("two")) == ["two-v1"]
     assert wiring.held_leases().current("two") is None
 
 
@@ -39,14 +39,14 @@ def test_a_rollout_that_was_interrupted_continues_from_its_status(here: Here) ->
     """Another process finds it where it was left: the version is started once more or found, never twice."""
     spec = here.spec("again")
     revision = here.revision("again", 1)
-    lease = wiring.leases().acquire("again", "again-v1-a1", 1)
+    lease = wiring.get_leases().acquire("again", "again-v1-a1", 1)
     begun = begin_traffic(fresh("again", 1), revision, None, time.time())
-    wiring.rollouts().save(begun, lease)
-    wiring.revisions().start(revision)
-    wiring.leases().release(lease)
+    wiring.get_rollout_store().save(begun, lease)
+    wiring.get_revisions().start(revision)
+    wiring.get_leases().release(lease)
 
     done = roll_out_revision(spec, revision, fresh("again", 1))
 
     assert done.phase is Phase.SUCCEEDED
     assert done.started_at == begun.started_at
-    assert wiring.revisions().observe("again")["again-v1"].restarts == 0
+    assert wiring.get_revisions().observe("again")["again-v1"].restarts == 0

@@ -12,13 +12,13 @@ from slipway import wiring
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.usecases.watch import watch_model
 
-lease = wiring.leases().acquire("asked", "asked-v1-a1", 30)
+lease = wiring.get_leases().acquire("asked", "asked-v1-a1", 30)
 fields = {"model": "asked", "version": 1, "release_id": "asked-v1-a1", "phase": Phase.HELD}
 times = dict.fromkeys(("started_at", "entered_at", "heartbeat_at"), 1.0)
 status = RolloutStatus(**fields, **times)
-wiring.rollouts().save(status, lease)
+wiring.get_rollout_store().save(status, lease)
 print(watch_model("asked", 1.0))
-wiring.rollouts().save(status, lease)
+wiring.get_rollout_store().save(status, lease)
 print(wiring.held_leases().current("asked").token == lease.token)
 """
 """A release that a person just answered goes on with its rollout, when the watch comes by."""
@@ -38,10 +38,10 @@ def serves(model, version):
     return Revision(name=f"{model}-v{version}", model=model, version=version, package=package)
 
 def save(model, phase, stable=None):
-    lease = wiring.leases().acquire(model, "test", 30)
+    lease = wiring.get_leases().acquire(model, "test", 30)
     fields = {"model": model, "version": 2, "release_id": f"{model}-v2-a1", "phase": phase}
     times = dict.fromkeys(("started_at", "entered_at", "heartbeat_at"), 1.0)
-    wiring.rollouts().save(RolloutStatus(**fields, **times, canary=serves(model, 2), stable=stable), lease)
+    wiring.get_rollout_store().save(RolloutStatus(**fields, **times, canary=serves(model, 2), stable=stable), lease)
 
 for number in range(2 * AT_ONCE):
     save(f"alone-{number}", Phase.BAKING)

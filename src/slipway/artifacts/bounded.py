@@ -66,7 +66,7 @@ class _Collection:
     children: int = 0
     keys: set[str] = field(default_factory=set)
 
-    def add(self, nodes: int, key: str | None) -> None:
+    def add_child(self, nodes: int, key: str | None) -> None:
         """Count a child; `key` is its text if it is a plain value."""
         if self.is_mapping and self.children % 2 == 0:
             self._add_key(key)
@@ -93,12 +93,12 @@ def _check_bounds(text: bytes) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             ended = open_collections.pop()
             anchored[ended.anchor] = ended.nodes
-            open_collections[-1].add(ended.nodes, None)
+            open_collections[-1].add_child(ended.nodes, None)
         elif isinstance(event, yaml.ScalarEvent):
             anchored[event.anchor] = _nodes_of(event)
-            open_collections[-1].add(anchored[event.anchor], event.value)
+            open_collections[-1].add_child(anchored[event.anchor], event.value)
         elif isinstance(event, yaml.AliasEvent):
-            open_collections[-1].add(_nodes_behind(event, anchored), None)
+            open_collections[-1].add_child(_nodes_behind(event, anchored), None)
         if len(open_collections) > DEEPEST + 1:
             message = f"nested more than {DEEPEST} deep"
             raise ValueError(message)

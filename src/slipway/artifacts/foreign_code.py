@@ -43,9 +43,7 @@ def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} model serialized with {written}"
         if flavor.get("code"):
             yield f"code of its own in {flavor['code']!r}"
-        yield from map(
-            "skops file with types that are not trusted: {}".format, _untrusted(flavor.get("skops_trusted_types"))
-        )
+        yield from map("skops file that asks to trust {}".format, _list_untrusted(flavor.get("skops_trusted_types")))
     loader = flavors.get("python_function", {}).get("loader_module")
     if not isinstance(loader, str) or loader not in DATA_LOADERS:
         yield f"loader {loader!r}"
@@ -54,10 +52,10 @@ def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
             yield f"pickle file {name}"
 
 
-def _untrusted(names: object) -> list[str]:
+def _list_untrusted(names: object) -> list[str]:
     """Return the types that are not classes of a known package: the list is the file author's own word.
 
-    >>> _untrusted(["sklearn.linear_model._sag.SAG", "numpy.testing.runstring", "os.system"])
+    >>> _list_untrusted(["sklearn.linear_model._sag.SAG", "numpy.testing.runstring", "os.system"])
     ['numpy.testing.runstring', 'os.system']
     """
     listed = [str(name) for name in names] if isinstance(names, list) else [str(names)] if names else []

@@ -55,7 +55,7 @@ FREE_KEYS = frozenset({"config", "model_config", "uri"})
 Description = Mapping[str, Any]
 
 
-def read(model: Path, what: str | None = None) -> Description:
+def read_description(model: Path, what: str | None = None) -> Description:
     """Return the parsed `MLmodel` file of a folder; every flavor in it has a name and settings.
 
     Raises ArtifactBroken about `what` (by default the model, by its folder's name): the file is missing, too large, no
@@ -63,16 +63,16 @@ def read(model: Path, what: str | None = None) -> Description:
     """
     subject = what or f"model {model.name}"
     _check_folder(model, subject)
-    content = _parse(model / FILE, subject)
+    content = _parse_file(model / FILE, subject)
     if not isinstance(content, dict) or not isinstance(content.get("flavors"), dict):
-        raise _broken(subject, "an MLmodel file without flavors", "YAML as MLflow writes it")
+        raise _make_broken_error(subject, "an MLmodel file without flavors", "YAML as MLflow writes it")
     for name, flavor in content["flavors"].items():
         if not isinstance(name, str) or not isinstance(flavor, dict):
-            raise _broken(subject, f"flavor {name!r} without settings", "YAML as MLflow writes it")
-    for key, path in _paths({name: content.get(name) for name in ("flavors", "saved_input_example_info")}):
+            raise _make_broken_error(subject, f"flavor {name!r} without settings", "YAML as MLflow writes it")
+    for key, path in _list_paths({name: content.get(name) for name in ("flavors", "saved_input_example_info")}):
         if not _is_inside(path):
             seen = f"no file {path!r} in its folder, which the MLmodel file names as {key}"
-            raise _broken(subject, seen, "paths inside the model's folder")
+            raise _make_broken_error(subject, seen, "paths inside the model's folder")
     return content
 
 
@@ -84,38 +84,40 @@ def _check_folder(model: Path, subject: str) -> None:
         files = {}
     except OSError as error:
         seen = f"a folder that can't be read ({error.strerror})"
-        raise _broken(subject, seen, "a folder with files that this user may read") from error
+        raise _make_broken_error(subject, seen, "a folder with files that this user may read") from error
     except ArtifactBroken as error:
         raise ArtifactBroken(
             subject, seen=f"{error.what}: {error.seen}", expected=error.expected, do=error.do
         ) from error
     if FILE not in files:
-        raise _broken(subject, "no MLmodel file", "a model folder that MLflow wrote, with MLmodel at its top")
+        raise _make_broken_error(
+            subject, "no MLmodel file", "a model folder that MLflow wrote, with MLmodel at its top"
+        )
     size = files[FILE].stat().st_size
     if size > LARGEST_BYTES:
-        raise _broken(subject, f"an MLmodel file of {size:,} bytes", f"at most {LARGEST_BYTES:,}")
+        raise _make_broken_error(subject, f"an MLmodel file of {size:,} bytes", f"at most {LARGEST_BYTES:,}")
 
 
-def _parse(path: Path, subject: str) -> object:
+def _parse_file(path: Path, subject: str) -> object:
     try:
         return parse_yaml(read_bounded(path, LARGEST_BYTES))
     except yaml.YAMLError as error:
         seen = f"an unreadable MLmodel file, that is no YAML ({type(error).__name__})"
-        raise _broken(subject, seen, "YAML as MLflow writes it") from error
+        raise _make_broken_error(subject, seen, "YAML as MLflow writes it") from error
     except Exception as error:  # the file is untrusted: whatever its parser raises means that it can't be read
         seen = f"an unreadable MLmodel file ({type(error).__name__}: {error})"
-        raise _broken(subject, seen, "YAML as MLflow writes it") from error
+        raise _make_broken_error(subject, seen, "YAML as MLflow writes it") from error
 
 
-def _paths(content: object, key: str = "") -> Iterator[tuple[str, str]]:
+def _list_paths(content: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield what the file says is a path in its folder, with its key; see PATH_KEYS."""
     if isinstance(content, Mapping):
         for name, value in content.items():
             if name not in FREE_KEYS:
-                yield from _paths(value, str(name))
+                yield from _list_paths(value, str(name))
     elif isinstance(content, list):
         for value in content:
-            yield from _paths(value, key)
+            yield from _list_paths(value, key)
     elif isinstance(content, str) and key in PATH_KEYS:
         yield key, content
 
@@ -133,8 +135,8 @@ def _is_inside(path: str) -> bool:
 def read_signature(model: Path, description: Description) -> Signature:
     """Return the signature; raise ArtifactBroken without one, or with inputs that are neither columns nor tensors."""
     raw = description.get("signature")
-    inputs = list(_columns(model, raw, "inputs")) if isinstance(raw, dict) else []
-    outputs = list(_columns(model, raw, "outputs")) if isinstance(raw, dict) else []
+    inputs = list(_read_columns(model, raw, "inputs")) if isinstance(raw, dict) else []
+    outputs = list(_read_columns(model, raw, "outputs")) if isinstance(raw, dict) else []
     if not inputs or not outputs:
         raise ArtifactBroken(
             f"model {model.name}",
@@ -144,7 +146,7 @@ def read_signature(model: Path, description: Description) -> Signature:
             expected="a signature with inputs and outputs",
             do="log the model with signature=mlflow.models.infer_signature(inputs, model.predict(inputs))",
         )
-    return Signature(inputs=tuple(inputs), outputs=tuple(outputs), params=_params(model, raw))
+    return Signature(inputs=tuple(inputs), outputs=tuple(outputs), params=_read_params(model, raw))
 
 
 def require_example(model: Path, description: Description) -> None:
@@ -160,15 +162,15 @@ def require_example(model: Path, description: Description) -> None:
         )
     if not any(name == file for file, _ in walk_files(model)):
         seen = f"no file {name!r} in its folder, which the MLmodel file names as input example"
-        raise _broken(f"model {model.name}", seen, "the example in the folder")
+        raise _make_broken_error(f"model {model.name}", seen, "the example in the folder")
 
 
-def _columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[Column]:
+def _read_columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[Column]:
     raw = signature.get(side) or "[]"
     try:
         entries = json.loads(raw) if isinstance(raw, str) else raw
         for entry in entries:
-            yield _column(entry, side.removesuffix("s"))
+            yield _read_column(entry, side.removesuffix("s"))
     except Exception as error:  # the file is untrusted: whatever reading it raises means that it can't be read
         raise ArtifactBroken(
             f"model {model.name}",
@@ -178,36 +180,36 @@ def _columns(model: Path, signature: Mapping[str, Any], side: str) -> Iterator[C
         ) from error
 
 
-def _params(model: Path, signature: object) -> tuple[Param, ...]:
+def _read_params(model: Path, signature: object) -> tuple[Param, ...]:
     """Return what a request may set beside its rows; raise ArtifactBroken for what is no such list."""
     raw = signature.get("params") or "[]" if isinstance(signature, dict) else "[]"
     try:
         entries = json.loads(raw) if isinstance(raw, str) else raw
         return tuple(
-            Param(name=_text(one["name"]), kind=_text(one["type"]), default=json.dumps(one["default"]))
+            Param(name=_check_text(one["name"]), kind=_check_text(one["type"]), default=json.dumps(one["default"]))
             for one in entries
         )
     except Exception as error:  # as above
         seen = f"signature params that can't be read ({error})"
-        raise _broken(f"model {model.name}", seen, "params with name, type and default") from error
+        raise _make_broken_error(f"model {model.name}", seen, "params with name, type and default") from error
 
 
-def _column(entry: Mapping[str, Any], nameless: str) -> Column:
+def _read_column(entry: Mapping[str, Any], nameless: str) -> Column:
     """Return one entry of a signature; `nameless` is the name of an entry without one.
 
-    >>> _column({"type": "double", "name": "age"}, "input")
+    >>> _read_column({"type": "double", "name": "age"}, "input")
     Column(name='age', kind='float64', shape=(-1,), required=True)
-    >>> _column({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 64]}}, "input")
+    >>> _read_column({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 64]}}, "input")
     Column(name='input', kind='float32', shape=(-1, 64), required=True)
     """
-    name = _text(entry.get("name", nameless))
+    name = _check_text(entry.get("name", nameless))
     if entry["type"] == "tensor":
         tensor = entry["tensor-spec"]
         shape = tuple(int(length) for length in tensor["shape"])
         if not shape or shape[0] != -1 or any(length == 0 or length > LONGEST_AXIS for length in shape):
             message = f"shape {list(shape)} without a row axis: need [-1, ...]"
             raise ValueError(message)
-        return Column(name=name, kind=_kind(str(tensor["dtype"])), shape=shape)
+        return Column(name=name, kind=_name_kind(str(tensor["dtype"])), shape=shape)
     if entry["type"] not in KINDS:
         message = f"{name!r} is of type {entry['type']!r}"
         raise ValueError(message)
@@ -215,22 +217,22 @@ def _column(entry: Mapping[str, Any], nameless: str) -> Column:
     return Column(name=name, kind=KINDS[entry["type"]], required=required)
 
 
-def _text(value: object) -> str:
+def _check_text(value: object) -> str:
     """Return a value as text that can be written down: JSON may hold halves of characters. Raises ValueError."""
     text = str(value)
     text.encode()
     return text
 
 
-def _kind(dtype: str) -> str:
+def _name_kind(dtype: str) -> str:
     """Return numpy's name for a tensor's type; text of any width is `str`.
 
-    >>> _kind("<U7"), _kind("float64"), _kind("object")
+    >>> _name_kind("<U7"), _name_kind("float64"), _name_kind("object")
     ('str', 'float64', 'str')
     """
     parsed = np.dtype(dtype)
     return "str" if parsed.kind in "UO" else parsed.name
 
 
-def _broken(subject: str, seen: str, expected: str) -> ArtifactBroken:
+def _make_broken_error(subject: str, seen: str, expected: str) -> ArtifactBroken:
     return ArtifactBroken(subject, seen=seen[:LONGEST_SEEN], expected=expected, do="log the model again with MLflow")

@@ -35,10 +35,10 @@ def read_rows(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
 
 def read_table(path: Path, required: Sequence[str] = ()) -> "pd.DataFrame":
     """Return a rows file whole; raise DataBroken as `read_rows` does for the required columns."""
-    frame = _reader(path)(path)
+    frame = _find_reader(path)(path)
     missing = [column for column in required if column not in frame.columns]
     if missing:
-        raise _missing(path, missing, [str(name) for name in frame.columns])
+        raise _make_missing_error(path, missing, [str(name) for name in frame.columns])
     if frame.empty:
         raise DataBroken(
             f"rows file {path.name}",
@@ -49,17 +49,17 @@ def read_table(path: Path, required: Sequence[str] = ()) -> "pd.DataFrame":
     return frame
 
 
-def profiles(path: Path, signature: Signature) -> tuple[ColumnProfile, ...]:
+def profile_columns(path: Path, signature: Signature) -> tuple[ColumnProfile, ...]:
     """Return how the model's input columns are distributed in a rows file; columns of several values are left out.
 
     Raises DataBroken as `read_rows` does.
     """
     plain = [column for column in signature.inputs if column.shape == (-1,)]
     frame = read_rows(path, [column.name for column in plain])
-    return tuple(profile_of(column.name, _typed(frame[column.name].to_numpy(), column.kind)) for column in plain)
+    return tuple(profile_of(column.name, _restore_text(frame[column.name].to_numpy(), column.kind)) for column in plain)
 
 
-def _typed(values: NDArray[np.generic], kind: str) -> NDArray[np.generic]:
+def _restore_text(values: NDArray[np.generic], kind: str) -> NDArray[np.generic]:
     """Give numbers of a text column (zip codes) their text back: requests bring text."""
     return values.astype(str).astype(object) if kind in {"str", "object"} else values
 
@@ -92,13 +92,13 @@ def input_columns(path: Path, signature: Signature, label: str) -> tuple[str, ..
     single = len(signature.inputs) == 1 and len(signature.inputs[0].shape) > 1
     if not single and all(column.required for column in signature.inputs):
         return signature.columns
-    present = list(_reader(path)(path).columns)
+    present = list(_find_reader(path)(path).columns)
     if single:
         return tuple(name for name in present if name != label)
     return tuple(column.name for column in signature.inputs if column.required or column.name in present)
 
 
-def matrix(frame: "pd.DataFrame") -> NDArray[np.generic]:
+def make_matrix(frame: "pd.DataFrame") -> NDArray[np.generic]:
     """Return a frame of numbers as one array of shape (rows, columns), in the narrowest type that holds every column.
 
     Raises DataBroken for a column that holds no numbers.
@@ -108,14 +108,14 @@ def matrix(frame: "pd.DataFrame") -> NDArray[np.generic]:
     if text:
         raise DataBroken(
             "rows for a numeric matrix",
-            seen=f"{_listed(text)} without numbers",
+            seen=f"{_format_names(text)} without numbers",
             expected="numbers in every column",
             do="encode text inside the model's own pipeline, or log the model with a signature of columns",
         )
     return np.column_stack(arrays)
 
 
-def _reader(path: Path) -> "Callable[[Path], pd.DataFrame]":
+def _find_reader(path: Path) -> "Callable[[Path], pd.DataFrame]":
     readers = {".csv": _read_csv, ".parquet": _read_parquet}
     if path.suffix.lower() not in readers:
         raise DataBroken(
@@ -148,7 +148,7 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         # read whole: with `usecols` pandas would pass over rows that have too many fields
         return pd.read_csv(path, encoding="utf-8-sig")
     except (OSError, ValueError, csv.Error) as error:  # pandas' and Unicode's errors are ValueErrors
-        raise _unreadable(path, error) from error
+        raise _make_unreadable_error(path, error) from error
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
@@ -157,7 +157,7 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are one or the other
-        raise _unreadable(path, error) from error
+        raise _make_unreadable_error(path, error) from error
     _refuse_repeated(path, [str(name) for name in frame.columns])
     return frame
 
@@ -167,7 +167,7 @@ def _refuse_repeated(path: Path, header: Sequence[str]) -> None:
     if repeated:
         raise DataBroken(
             f"rows file {path.name}",
-            seen=f"{_listed(repeated)} more than once in its header",
+            seen=f"{_format_names(repeated)} more than once in its header",
             expected="every column once",
             do="rename or drop the repeated columns",
         )
@@ -180,7 +180,7 @@ def _refuse_shifted(header: Sequence[str], first: Sequence[str]) -> None:
         raise ValueError(message)
 
 
-def _unreadable(path: Path, error: Exception) -> DataBroken:
+def _make_unreadable_error(path: Path, error: Exception) -> DataBroken:
     words = " ".join((error.strerror or "" if isinstance(error, OSError) else str(error)).split())
     return DataBroken(
         f"rows file {path.name}",
@@ -190,21 +190,21 @@ def _unreadable(path: Path, error: Exception) -> DataBroken:
     )
 
 
-def _missing(path: Path, missing: Sequence[str], present: Sequence[str]) -> DataBroken:
+def _make_missing_error(path: Path, missing: Sequence[str], present: Sequence[str]) -> DataBroken:
     close = [(name, match) for name in missing for match in difflib.get_close_matches(name, present, n=1)]
     hints = ", ".join(f"{match!r} for {name!r}" for name, match in close[:3] if match not in missing)
     return DataBroken(
         f"rows file {path.name}",
-        seen=f"no {_listed(missing)}; it has {_listed(present)}",
+        seen=f"no {_format_names(missing)}; it has {_format_names(present)}",
         expected="every input column of the model, and the label",
         do=f"correct the file's header; did you mean {hints}?" if hints else "correct the file or the release spec",
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _format_names(names: Sequence[str]) -> str:
     """Name columns, the first few of many.
 
-    >>> _listed(["a", "b"])
+    >>> _format_names(["a", "b"])
     "columns 'a', 'b'"
     """
     if not names:

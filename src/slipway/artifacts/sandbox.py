@@ -72,7 +72,7 @@ def run_module(
     `settings` are added to its environment; temporary files go into the folder. Afterwards no process of its group is
     left, and the folder holds plain files and folders only.
     """
-    process = _start(module, arguments, folder.absolute(), seconds, settings)
+    process = _start_process(module, arguments, folder.absolute(), seconds, settings)
     tail = _Tail(process.stdout)
     try:
         code: int | None = process.wait(seconds)
@@ -83,10 +83,10 @@ def run_module(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     _remove_links(folder)
-    return Ending(code=code, seconds=seconds, lines=tail.lines())
+    return Ending(code=code, seconds=seconds, lines=tail.read_lines())
 
 
-def _start(
+def _start_process(
     module: str, arguments: Sequence[str], folder: Path, seconds: float, settings: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
     # -P: nothing is imported from the working folder. -s: nor from what is installed for this user alone; images and
@@ -117,17 +117,17 @@ class _Tail:
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         self._pipe, self._kept = pipe, b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread = threading.Thread(target=self._read_pipe, daemon=True)
         self._thread.start()
 
-    def _read(self) -> None:
+    def _read_pipe(self) -> None:
         if self._pipe is None:
             return
         with self._pipe:
             while chunk := os.read(self._pipe.fileno(), KEPT_BYTES):
                 self._kept = (self._kept + chunk)[-KEPT_BYTES:]
 
-    def lines(self) -> tuple[str, ...]:
+    def read_lines(self) -> tuple[str, ...]:
         self._thread.join(DRAIN_SECONDS)
         text = self._kept.decode(errors="replace")
         return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -78,17 +78,17 @@ def new_folder(final: Path) -> Iterator[Path]:
     """
     with part_folder(final.parent) as part:
         yield part
-        settle(part, final)
+        settle_folder(part, final)
 
 
 @contextmanager
 def part_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder inside `parent` (made if missing), for content whose final name is not known yet.
 
-    `settle` gives it its name; otherwise it is gone at the end, whatever happened.
+    `settle_folder` gives it its name; otherwise it is gone at the end, whatever happened.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    _sweep(parent)
+    _sweep_parts(parent)
     part = parent / f"{PART_PREFIX}{secrets.token_hex(8)}"
     part.mkdir()
     try:
@@ -97,19 +97,19 @@ def part_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def settle(part: Path, final: Path) -> None:
+def settle_folder(part: Path, final: Path) -> None:
     """Flush a folder to the disk and rename it to `final`, on the same filesystem; leave it if `final` is there."""
     for folder, _, names in os.walk(part):
         for name in names:
-            _flush(Path(folder) / name)
-        _flush(Path(folder))
+            _flush_path(Path(folder) / name)
+        _flush_path(Path(folder))
     try:
         part.rename(final)
     except OSError:
         if not final.is_dir():
             raise
         return
-    _flush(final.parent)
+    _flush_path(final.parent)
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -130,10 +130,10 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _flush(path.parent)
+    _flush_path(path.parent)
 
 
-def _flush(path: Path) -> None:
+def _flush_path(path: Path) -> None:
     number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fsync(number)
@@ -141,7 +141,7 @@ def _flush(path: Path) -> None:
         os.close(number)
 
 
-def _sweep(parent: Path) -> None:
+def _sweep_parts(parent: Path) -> None:
     """Remove what killed processes left: nobody else will."""
     oldest = time.time() - STALE_SECONDS
     for part in parent.glob(f"{PART_PREFIX}*"):

@@ -39,7 +39,7 @@ def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -
 def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json: bool) -> None:
     """Wait for a rollback and exit: OK if its run completed."""
     state = _wait(run_id, model, timeout_seconds, quiet=as_json)
-    status = wiring.rollouts().load(model)
+    status = wiring.get_rollout_store().load(model)
     reason = status.reason if status else ""
     if as_json:
         output.say_json({"model": model, "run_id": run_id, "state": state, "reason": reason})
@@ -55,7 +55,7 @@ def _wait(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> st
     while True:
         left = ends - time.monotonic()
         try:
-            return wiring.orchestrator().wait(run_id, min(LOOK_SECONDS, max(left, 0)))
+            return wiring.get_orchestrator().wait(run_id, min(LOOK_SECONDS, max(left, 0)))
         except OrchestratorUnavailable:
             raise
         except TransientError:
@@ -65,7 +65,7 @@ def _wait(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> st
 
 
 def _progress(model: str) -> str:
-    status = wiring.rollouts().load(model)
+    status = wiring.get_rollout_store().load(model)
     if status is None:
         return f"{model}: waiting for a worker"
     return f"{status.release_id}: {status.phase.value}, {status.weight_percent} %: {status.reason}"
@@ -73,7 +73,7 @@ def _progress(model: str) -> str:
 
 def _record(release_id: str) -> ReleaseRecord | None:
     try:
-        return wiring.ledger().read(release_id)
+        return wiring.get_ledger().read(release_id)
     except NotFound:
         return None
 

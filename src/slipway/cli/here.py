@@ -33,7 +33,7 @@ def _run(model: str, work: Callable[[Runner], ReleaseEnd], *, as_json: bool) -> 
     if end.state in {None, ReleaseState.RELEASING}:
         _conclude_open(model, end, as_json=as_json)
     else:
-        conclude(wiring.ledger().read(end.release_id), as_json=as_json)
+        conclude(wiring.get_ledger().read(end.release_id), as_json=as_json)
 
 
 def _show_steps() -> None:

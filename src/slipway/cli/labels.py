@@ -44,7 +44,7 @@ def labels(
     known = list(_read(model, file))
     from slipway import wiring
 
-    done = wiring.labels().record(model, known)
+    done = wiring.get_label_store().record(model, known)
     if as_json:
         output.say_json({"model": model, "added": done.added, "duplicates": done.duplicates})
     else:

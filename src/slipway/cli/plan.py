@@ -109,7 +109,7 @@ def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     from slipway.errors import SlipwayError
 
     try:
-        can = wiring.router().abilities(spec.model, spec.serving)
+        can = wiring.get_router().abilities(spec.model, spec.serving)
     except SlipwayError:
         return spec, ()  # a plan needs no target
     return fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
@@ -132,13 +132,13 @@ def _counted(model: str) -> tuple[float, float]:
     from slipway.errors import MetricsUnavailable, TargetUnavailable
 
     try:
-        traffic = wiring.router().traffic(model)
+        traffic = wiring.get_router().traffic(model)
         if traffic is None:
             raise _unknown(f"{model} does not serve here")
         names = sorted(traffic.weights)
-        before, begun = wiring.metrics().counters(model, names), time.monotonic()
+        before, begun = wiring.get_metric_source().counters(model, names), time.monotonic()
         time.sleep(MEASURED_SECONDS)
-        after, ended = wiring.metrics().counters(model, names), time.monotonic()
+        after, ended = wiring.get_metric_source().counters(model, names), time.monotonic()
     except (MetricsUnavailable, TargetUnavailable) as error:
         raise _unknown(f"{error.what}: {error.seen}") from error
     came = _requests(after) - _requests(before)
@@ -160,7 +160,7 @@ def _at_work(model: str, requests_per_second: float, answer_milliseconds: float 
     from slipway.errors import SlipwayError
 
     try:
-        scales = [state.scale for state in wiring.revisions().observe(model).values() if state.scale]
+        scales = [state.scale for state in wiring.get_revisions().observe(model).values() if state.scale]
     except SlipwayError:
         return None  # a plan needs no target
     loads = [scale.ready * load.average for scale in scales for load in scale.loads if load.signal == IN_FLIGHT]
@@ -214,7 +214,7 @@ def _draw(path: Path, model: str, seen: "Forecast") -> None:
     from slipway.errors import NotFound
 
     try:
-        path.write_bytes(wiring.reporter().plot_plan(model, seen, path.suffix.removeprefix(".")))
+        path.write_bytes(wiring.get_reporter().plot_plan(model, seen, path.suffix.removeprefix(".")))
     except OSError as error:
         raise NotFound(
             f"plot {path}",

@@ -28,7 +28,7 @@ def init(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Write a commented spec for a model, from its newest version's signature."""
     from slipway.settings import settings
-    from slipway.specs import Draft, begin_spec, shown
+    from slipway.specs import Draft, begin_spec, format_path
 
     signature = _signature(model, allow_pickle=allow_pickle)
     draft = Draft(model=model, label=label, data=data, allow_pickle=allow_pickle)
@@ -36,7 +36,7 @@ def init(  # noqa: PLR0913 - one parameter per option
     if as_json:
         output.say_json({"model": model, "path": path})
     else:
-        output.say(f"wrote {shown(path)}; `slipway spec check {shown(path)}` checks it after your changes")
+        output.say(f"wrote {format_path(path)}; `slipway spec check {format_path(path)}` checks it after your changes")
 
 
 @app.command()
@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """Check specs and the rows files they name; explain every error with its line."""
     from slipway.settings import settings
-    from slipway.specs import check_file, shown, spec_files
+    from slipway.specs import check_file, format_path, spec_files
 
     paths = [_path(spec) for spec in specs] if specs else spec_files(settings().models)
     found = {path: check_file(path)[1] for path in paths}
@@ -59,10 +59,10 @@ def check(
             [{"path": path, "valid": not problems, "problems": problems} for path, problems in found.items()]
         )
     elif not found:
-        output.say(f"no specs in {shown(settings().models)}")
+        output.say(f"no specs in {format_path(settings().models)}")
     else:
         for path, problems in found.items():
-            _say(shown(path), problems)
+            _say(format_path(path), problems)
     if any(found.values()):
         raise typer.Exit(ExitCode.MISCONFIGURED)
 
@@ -78,12 +78,12 @@ def schema() -> None:
 def _path(spec: str) -> Path:
     """Return the file for an argument: a file, or a model with a spec."""
     from slipway.settings import settings
-    from slipway.specs import names
+    from slipway.specs import read_names
 
     path = Path(spec)
     if path.is_file() or path.suffix in {".yaml", ".yml"}:
         return path
-    return next((known for known, name in names(settings().models).items() if name == spec), path)
+    return next((known for known, name in read_names(settings().models).items() if name == spec), path)
 
 
 def _say(name: str, problems: "list[Problem]") -> None:
@@ -101,5 +101,7 @@ def _signature(model: str, *, allow_pickle: bool) -> "Signature":
     from slipway.settings import settings
     from slipway.usecases.begin import find_newest
 
-    artifact = wiring.registry().download(find_newest(model, wiring.registry().versions(model)), settings().store)
-    return wiring.runner().signature(artifact.path, allow_pickle=allow_pickle)
+    artifact = wiring.get_registry().download(
+        find_newest(model, wiring.get_registry().versions(model)), settings().store
+    )
+    return wiring.get_runner().signature(artifact.path, allow_pickle=allow_pickle)

@@ -9,7 +9,7 @@ def up(*, as_json: output.AsJson = False) -> None:
     from slipway.settings import settings
 
     tell = None if as_json else _progress
-    parts = stack.up(settings(), on_progress=tell)
+    parts = stack.start_stack(settings(), on_progress=tell)
     if as_json:
         output.say_json({"parts": parts})
         return
@@ -27,7 +27,7 @@ def down(*, as_json: output.AsJson = False) -> None:
     from slipway import stack
     from slipway.settings import settings
 
-    stack.down(settings())
+    stack.stop_stack(settings())
     if as_json:
         output.say_json({"stopped": True})
     else:

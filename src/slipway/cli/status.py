@@ -19,7 +19,7 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
     from slipway import stack
     from slipway.settings import settings
 
-    parts = stack.status(settings())
+    parts = stack.read_status(settings())
     models = [_model(name) for name in _names(model)]
     if as_json:
         output.say_json({"parts": parts, "models": models})
@@ -42,9 +42,9 @@ def _names(model: str | None) -> list[str]:
     from slipway import wiring
     from slipway.errors import NotFound
     from slipway.settings import settings
-    from slipway.specs import names
+    from slipway.specs import read_names
 
-    known = sorted({*names(settings().models).values(), *wiring.rollouts().models()})
+    known = sorted({*read_names(settings().models).values(), *wiring.get_rollout_store().models()})
     if model is not None and model not in known:
         raise NotFound(
             f"model {model}",
@@ -59,12 +59,12 @@ def _model(name: str) -> dict[str, Any]:
     """Return a model's state, only from the rollout's status and the target."""
     from slipway import wiring
 
-    rollout, weights = wiring.rollouts().load(name), _weights(name)
+    rollout, weights = wiring.get_rollout_store().load(name), _weights(name)
     return {
         "model": name,
         "champion": _champion(name),
         "weights": weights,
-        "asked_at": wiring.addresses(name) if weights else {},
+        "asked_at": wiring.find_addresses(name) if weights else {},
         "version": rollout.version if rollout else None,
         "release_id": rollout.release_id if rollout else None,
         "phase": rollout.phase.value if rollout else None,
@@ -86,7 +86,7 @@ def _champion(model: str) -> int | None:
     from slipway.errors import NotFound, RegistryUnavailable
 
     try:
-        return wiring.registry().version(model, CHAMPION).version
+        return wiring.get_registry().version(model, CHAMPION).version
     except (NotFound, RegistryUnavailable):
         return None
 
@@ -96,7 +96,7 @@ def _weights(model: str) -> dict[str, int] | None:
     from slipway.errors import TargetUnavailable
 
     try:
-        traffic = wiring.router().traffic(model)
+        traffic = wiring.get_router().traffic(model)
     except TargetUnavailable:
         return None
     return traffic.weights if traffic else None

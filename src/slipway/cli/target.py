@@ -18,7 +18,7 @@ def show(*, as_json: output.AsJson = False) -> None:
     from slipway import wiring
     from slipway.settings import settings
 
-    names = sorted(wiring.rollouts().models())
+    names = sorted(wiring.get_rollout_store().models())
     rows = [row for name in names for row in _rows(name)]
     if as_json:
         output.say_json({"target": settings().target, "revisions": rows})
@@ -43,13 +43,13 @@ def uninstall(
     _require(model)
     if not yes:
         typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True, err=True)
-    lease = wiring.leases().acquire(model, "uninstall", SECONDS)
+    lease = wiring.get_leases().acquire(model, "uninstall", SECONDS)
     try:
-        wiring.revisions().remove(model)
+        wiring.get_revisions().remove(model)
     except BaseException:
-        wiring.leases().release(lease)
+        wiring.get_leases().release(lease)
         raise
-    wiring.rollouts().forget(model, lease)
+    wiring.get_rollout_store().forget(model, lease)
     if as_json:
         output.say_json({"model": model, "uninstalled": True})
     else:
@@ -60,8 +60,8 @@ def _require(model: str) -> None:
     from slipway import wiring
     from slipway.errors import NotFound
 
-    known = wiring.rollouts().models()
-    if model not in known and wiring.router().traffic(model) is None:
+    known = wiring.get_rollout_store().models()
+    if model not in known and wiring.get_router().traffic(model) is None:
         raise NotFound(
             f"model {model}",
             seen="neither a rollout nor a route of it at the target",
@@ -73,10 +73,10 @@ def _require(model: str) -> None:
 def _rows(model: str) -> list[dict[str, object]]:
     from slipway import wiring
 
-    traffic = wiring.router().traffic(model)
+    traffic = wiring.get_router().traffic(model)
     weights = traffic.weights if traffic else {}
     rows: list[dict[str, object]] = []
-    for name, state in sorted(wiring.revisions().observe(model).items()):
+    for name, state in sorted(wiring.get_revisions().observe(model).items()):
         scale = state.scale
         rows.append(
             {

@@ -21,7 +21,7 @@ def register(*, url: Url = None, as_json: output.AsJson = False) -> None:
     from slipway.settings import settings
 
     address = url or settings().webhook
-    identifier = wiring.webhooks().register(NAME, address, _secret())
+    identifier = wiring.make_webhooks().register(NAME, address, _secret())
     _tested(identifier, address, as_json=as_json)
 
 
@@ -31,7 +31,7 @@ def deliver_test(*, as_json: output.AsJson = False) -> None:
     from slipway import wiring
     from slipway.settings import settings
 
-    identifier = wiring.webhooks().find(NAME)
+    identifier = wiring.make_webhooks().find(NAME)
     if identifier is None:
         raise _not_registered()
     _tested(str(identifier), settings().webhook, as_json=as_json)
@@ -42,7 +42,7 @@ def remove(*, as_json: output.AsJson = False) -> None:
     """Take the webhook out of MLflow; the schedule still finds new versions."""
     from slipway import wiring
 
-    wiring.webhooks().remove(NAME)
+    wiring.make_webhooks().remove(NAME)
     if as_json:
         output.say_json({"removed": NAME})
     else:
@@ -72,7 +72,7 @@ def _tested(identifier: str, address: str, *, as_json: bool) -> None:
     from slipway import wiring
     from slipway.errors import OrchestratorUnavailable
 
-    delivered, status, body = wiring.webhooks().send_test(identifier)
+    delivered, status, body = wiring.make_webhooks().send_test(identifier)
     if as_json:
         output.say_json({"id": identifier, "url": address, "delivered": delivered, "status": status, "body": body})
     elif delivered:

@@ -6,27 +6,27 @@ It never repairs anything, starts anything, or waits for long; a part that does 
 from collections.abc import Callable, Iterable
 
 from slipway.doctor import machine, servers
-from slipway.doctor.values import Setting, settings_error, settings_in_force
+from slipway.doctor.values import SettingInForce, settings_error, settings_in_force
 from slipway.domain.finding import Condition, Finding
 from slipway.platforms import find_platform
 from slipway.settings import Settings
 
-__all__ = ["Condition", "Finding", "Setting", "examine", "settings_error", "settings_in_force"]
+__all__ = ["Condition", "Finding", "SettingInForce", "examine_parts", "settings_error", "settings_in_force"]
 
 
-def examine(here: Settings) -> list[Finding]:
+def examine_parts(here: Settings) -> list[Finding]:
     """Check every part; takes a few seconds at most."""
     checks: tuple[Callable[[Settings], Iterable[Finding]], ...] = (
-        machine.python,
-        machine.programs,
-        machine.frameworks,
-        machine.home,
-        machine.environment,
-        machine.specs,
-        servers.mlflow,
-        servers.prefect,
-        servers.webhook,
-        servers.receiver,
+        machine.check_python,
+        machine.check_programs,
+        machine.check_frameworks,
+        machine.check_home,
+        machine.check_environment,
+        machine.check_specs,
+        servers.check_mlflow,
+        servers.check_prefect,
+        servers.check_webhook,
+        servers.check_receiver,
         find_platform(here.target).checks,
     )
     return [finding for check in checks for finding in check(here)]

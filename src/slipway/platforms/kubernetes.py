@@ -52,7 +52,7 @@ class KubernetesSettings(BaseSettings):
 
 
 @once
-def _settings() -> KubernetesSettings:
+def _get_settings() -> KubernetesSettings:
     return KubernetesSettings()
 
 
@@ -61,62 +61,64 @@ def connect_cluster() -> "Cluster":
     """Return the connection to the namespace that models serve in. Raises SettingsError."""
     from slipway.adapters.kubernetes.cluster import Cluster
 
-    return Cluster.connect(_settings().kube_context, _settings().kube_namespace)
+    return Cluster.connect(_get_settings().kube_context, _get_settings().kube_namespace)
 
 
 @once
-def _target() -> "KubernetesTarget":
+def _get_target() -> "KubernetesTarget":
     from slipway.adapters.kubernetes.target import KubernetesTarget
 
-    return KubernetesTarget(connect_cluster(), route=_settings().kube_route, gateway=_settings().kube_gateway)
+    return KubernetesTarget(connect_cluster(), route=_get_settings().kube_route, gateway=_get_settings().kube_gateway)
 
 
 @once
-def _rollouts() -> "KubernetesRollouts":
+def _get_rollout_store() -> "KubernetesRollouts":
     from slipway.adapters.kubernetes.rollouts import KubernetesRollouts
 
     return KubernetesRollouts(connect_cluster())
 
 
 @once
-def _metrics() -> MetricSource:
+def _get_metric_source() -> MetricSource:
     from slipway.adapters.kubernetes.pages import PodPages
     from slipway.adapters.prometheus.metrics import PrometheusMetrics
 
-    address = _settings().prometheus
+    address = _get_settings().prometheus
     if not address:
-        raise _unset("SLIPWAY_PROMETHEUS", "Prometheus' address, http://HOST:PORT")
+        raise _make_unset_error("SLIPWAY_PROMETHEUS", "Prometheus' address, http://HOST:PORT")
     cluster = connect_cluster()
     pages, namespace = PodPages(cluster), cluster.namespace
-    return PrometheusMetrics(address, namespace, _preset(), known=_known, pages=pages, queries=_queries)
+    return PrometheusMetrics(
+        address, namespace, _choose_preset(), known=_list_known_revisions, pages=pages, queries=_find_queries
+    )
 
 
 @once
-def _recorded() -> RecordedRequests:
+def _get_recorded_requests() -> RecordedRequests:
     from slipway.adapters.kubernetes.recorded import PodRequests
 
     return PodRequests(connect_cluster())
 
 
 @once
-def _images() -> ImageStore:
+def _get_image_store() -> ImageStore:
     from slipway.adapters.oci.images import OciImages, Place
 
-    ours = _settings()
+    ours = _get_settings()
     if not ours.registry:
-        raise _unset("SLIPWAY_REGISTRY", "where images are pushed, HOST:PORT/PATH")
+        raise _make_unset_error("SLIPWAY_REGISTRY", "where images are pushed, HOST:PORT/PATH")
     place = Place.parse(ours.registry, insecure=ours.registry_insecure)
     return OciImages(place, ours.image_builder, ours.base_image, settings().home / "images")
 
 
-def _checks(_here: Settings) -> Iterator[Finding]:
+def _check_platform(_here: Settings) -> Iterator[Finding]:
     from slipway.probes import check_server
 
     try:
         yield from _check_cluster()
     except SlipwayError as error:
         yield Finding(part="cluster", health=Condition.PROBLEM, seen=error.seen, do=error.do)
-    ours = _settings()
+    ours = _get_settings()
     yield check_server("Prometheus", ours.prometheus, "/-/ready", "SLIPWAY_PROMETHEUS")
     scheme = "http" if ours.registry_insecure else "https"
     registry = f"{scheme}://{ours.registry.partition('/')[0]}" if ours.registry else ""
@@ -126,30 +128,30 @@ def _checks(_here: Settings) -> Iterator[Finding]:
 def _check_cluster() -> list[Finding]:
     from slipway.adapters.kubernetes.inventory import check_cluster
 
-    evidence = Finding(part="evidence", health=Condition.OK, seen=f"counters of preset {_preset()}")
-    return [*check_cluster(connect_cluster(), _target()), evidence]
+    evidence = Finding(part="evidence", health=Condition.OK, seen=f"counters of preset {_choose_preset()}")
+    return [*check_cluster(connect_cluster(), _get_target()), evidence]
 
 
-def _preset() -> str:
+def _choose_preset() -> str:
     """Return whose counters are read: as set, or those of the controller behind the router."""
     from slipway.adapters.kubernetes.gateway import GatewayRouter
     from slipway.adapters.prometheus.presets import CONTROLLERS
 
-    if _settings().evidence != "auto":
-        return _settings().evidence
-    router = _target().router
+    if _get_settings().evidence != "auto":
+        return _get_settings().evidence
+    router = _get_target().router
     return CONTROLLERS.get(router.gateway.controller, "pods") if isinstance(router, GatewayRouter) else "pods"
 
 
-def _known(model: str) -> Collection[str]:
-    return _target().observe(model).keys()
+def _list_known_revisions(model: str) -> Collection[str]:
+    return _get_target().observe(model).keys()
 
 
-def _queries(model: str) -> "EvidenceSpec | None":
+def _find_queries(model: str) -> "EvidenceSpec | None":
     return adapt_to_kubernetes(find_spec(settings().models, model)[1].serving).evidence
 
 
-def _unset(variable: str, expected: str) -> SettingsError:
+def _make_unset_error(variable: str, expected: str) -> SettingsError:
     return SettingsError(
         f"setting {variable}",
         seen="it is empty, and SLIPWAY_TARGET is kubernetes",
@@ -159,15 +161,15 @@ def _unset(variable: str, expected: str) -> SettingsError:
 
 
 PLATFORM = Platform(
-    revisions=_target,
-    router=_target,
-    rollouts=_rollouts,
-    leases=_rollouts,
-    held_leases=_rollouts,
-    metrics=_metrics,
-    recorded=_recorded,
-    checks=_checks,
-    scaler=_target,
-    images=_images,
+    revisions=_get_target,
+    router=_get_target,
+    rollouts=_get_rollout_store,
+    leases=_get_rollout_store,
+    held_leases=_get_rollout_store,
+    metrics=_get_metric_source,
+    recorded=_get_recorded_requests,
+    checks=_check_platform,
+    scaler=_get_target,
+    images=_get_image_store,
     settings=KubernetesSettings,
 )

@@ -28,32 +28,32 @@ def make_target(here: Settings) -> "LocalTarget":
 
 
 @once
-def _target() -> "LocalTarget":
+def _get_target() -> "LocalTarget":
     return make_target(settings())
 
 
 @once
-def _rollouts() -> "LocalRollouts":
+def _get_rollout_store() -> "LocalRollouts":
     from slipway.adapters.local.rollouts import LocalRollouts
 
     return LocalRollouts(settings().target_home)
 
 
 @once
-def _metrics() -> MetricSource:
+def _get_metric_source() -> MetricSource:
     from slipway.adapters.local.metrics import EnvoyMetrics
 
     return EnvoyMetrics(settings().target_home, settings().envoy_admin_port, settings().host)
 
 
 @once
-def _recorded() -> RecordedRequests:
+def _get_recorded_requests() -> RecordedRequests:
     from slipway.adapters.local.recorded import LoggedRequests
 
     return LoggedRequests(settings().target_home)
 
 
-def _checks(here: Settings) -> Iterator[Finding]:
+def _check_platform(here: Settings) -> Iterator[Finding]:
     import httpx
 
     from slipway.probes import START, check_port, fetch, report_taken_port
@@ -69,17 +69,17 @@ def _checks(here: Settings) -> Iterator[Finding]:
         yield Finding(part="Envoy's counters", health=Condition.WARNING, seen="no answer", do=START)
 
 
-def _addresses(here: Settings, model: str) -> dict[str, str]:
+def _find_addresses(here: Settings, model: str) -> dict[str, str]:
     over_grpc = f"{here.host}:{here.front_door_port}, with the metadata {MODEL}: {model}"
     return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 
-def _programs(here: Settings) -> "list[Plan]":
+def _plan_programs(here: Settings) -> "list[Plan]":
     from slipway.adapters.local.plan import Plan, Port, Probe
 
     envoy = Plan(
         name="envoy",
-        program=partial(_envoy, here),
+        program=partial(_make_envoy_program, here),
         ports=(
             Port(number=here.envoy_admin_port, setting="SLIPWAY_ENVOY_ADMIN_PORT"),
             Port(number=here.front_door_port, setting="SLIPWAY_FRONT_DOOR_PORT"),
@@ -90,21 +90,21 @@ def _programs(here: Settings) -> "list[Plan]":
     return [envoy]
 
 
-def _envoy(here: Settings) -> "Program":
+def _make_envoy_program(here: Settings) -> "Program":
     target = make_target(here)
     target.envoy.write_bootstrap()
     return target.envoy.build_program(target.supervisor.logs)
 
 
 PLATFORM = Platform(
-    revisions=_target,
-    router=_target,
-    rollouts=_rollouts,
-    leases=_rollouts,
-    held_leases=_rollouts,
-    metrics=_metrics,
-    recorded=_recorded,
-    checks=_checks,
-    addresses=_addresses,
-    programs=_programs,
+    revisions=_get_target,
+    router=_get_target,
+    rollouts=_get_rollout_store,
+    leases=_get_rollout_store,
+    held_leases=_get_rollout_store,
+    metrics=_get_metric_source,
+    recorded=_get_recorded_requests,
+    checks=_check_platform,
+    addresses=_find_addresses,
+    programs=_plan_programs,
 )

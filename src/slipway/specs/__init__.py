@@ -2,9 +2,9 @@
 
 from slipway.specs.beginning import Draft, begin_spec
 from slipway.specs.data import check_file
-from slipway.specs.files import all_specs, check_spec, find_spec, load_spec, names, shown, spec_files
+from slipway.specs.files import all_specs, check_spec, find_spec, format_path, load_spec, read_names, spec_files
 from slipway.specs.problem import Problem
-from slipway.specs.schema import schema, schema_text
+from slipway.specs.schema import make_schema, schema_text
 
 __all__ = [
     "Draft",
@@ -14,10 +14,10 @@ __all__ = [
     "check_file",
     "check_spec",
     "find_spec",
+    "format_path",
     "load_spec",
-    "names",
-    "schema",
+    "make_schema",
+    "read_names",
     "schema_text",
-    "shown",
     "spec_files",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.domain.release.version import Column, Signature
 from slipway.errors import SpecError
-from slipway.specs.files import load_spec, shown
+from slipway.specs.files import format_path, load_spec
 
 SCHEMA = "../release-spec.schema.json"
 """Path of the schema, relative to a folder of specs."""
@@ -41,7 +41,7 @@ def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
             file.write(text)
     except FileExistsError as there:
         raise SpecError(
-            f"release spec {shown(path)}",
+            f"release spec {format_path(path)}",
             seen="a file of that name",
             expected="none yet",
             do="edit it, or write elsewhere with --out",
@@ -57,20 +57,20 @@ def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
 def spec_text(draft: Draft, signature: Signature) -> str:
     """Return a spec's text; keys that are left out have the schema's defaults."""
     columns = [column for column in signature.inputs if len(column.shape) == 1]
-    metric = _metric(signature.outputs)
+    metric = _guess_metric(signature.outputs)
     pickle = "allow_pickle: true  # loading this model runs code from its file\n" if draft.allow_pickle else ""
     return f"""\
 # yaml-language-server: $schema={SCHEMA}
 # How {draft.model} is released. Keys that are left out have defaults: hover over a key in your editor, or see the
 # schema.
-model: {_text(draft.model)}
+model: {_quote_text(draft.model)}
 description: ""  # for people
 {pickle}
 data:
-  path: {_text(draft.data.as_posix())}
-  label: {_text(draft.label)}  # the truth; it is not shown to the model
+  path: {_quote_text(draft.data.as_posix())}
+  label: {_quote_text(draft.label)}  # the truth; it is not shown to the model
   minimum_rows: 50
-{_expectations(columns)}
+{_suggest_expectations(columns)}
 quality:
   metric: {metric}
   tolerance: {_TOLERANCES[metric]}  # how much worse than the champion is acceptable, in the metric's unit
@@ -114,33 +114,33 @@ _TOLERANCES = {"accuracy": 0.01, "mean_absolute_error": 0.0}
 """The suggested metric; only a person knows how large an error of a regression is harmless."""
 
 
-def _expectations(columns: Sequence[Column]) -> str:
+def _suggest_expectations(columns: Sequence[Column]) -> str:
     """Return suggestions as comments: ranges and choices are not in a signature, so a person must fill them in."""
     if not columns:
         return "  # expectations:              # on top of types, shapes and nulls\n"
     lines = ["  # Types, shapes and nulls follow from the model's signature. What only you know, in these places:"]
     lines.append("  # expectations:")
-    lines += [f"  #   - {_suggestion(column)}" for column in columns[:SUGGESTED]]
+    lines += [f"  #   - {_suggest_expectation(column)}" for column in columns[:SUGGESTED]]
     if len(columns) > SUGGESTED:
         lines.append(f"  # ... and {len(columns) - SUGGESTED} columns more")
     return "\n".join(lines) + "\n"
 
 
-def _suggestion(column: Column) -> str:
+def _suggest_expectation(column: Column) -> str:
     if column.kind in {"str", "object"}:
-        return f"{{column: {_text(column.name)}, allowed: [one, another], severity: critical}}"
+        return f"{{column: {_quote_text(column.name)}, allowed: [one, another], severity: critical}}"
     if column.kind == "bool":
-        return f"{{column: {_text(column.name)}, allowed: [true, false], severity: warning}}"
-    return f"{{column: {_text(column.name)}, minimum: 0, maximum: 1, severity: critical}}"
+        return f"{{column: {_quote_text(column.name)}, allowed: [true, false], severity: warning}}"
+    return f"{{column: {_quote_text(column.name)}, minimum: 0, maximum: 1, severity: critical}}"
 
 
-def _metric(outputs: Sequence[Column]) -> str:
+def _guess_metric(outputs: Sequence[Column]) -> str:
     """Guess: a floating-point answer is a regression's, anything else a class."""
     first = outputs[0].kind if outputs else ""
     return "mean_absolute_error" if first.startswith("float") else "accuracy"
 
 
-def _text(value: str) -> str:
+def _quote_text(value: str) -> str:
     """Return text as YAML: unquoted if it is unambiguous, otherwise quoted."""
     plain = value.replace("-", "a").replace("_", "a").replace("/", "a").replace(".", "a")
     words = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}

@@ -19,17 +19,19 @@ def check_file(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     if spec is None:
         return None, problems
     reading = reading_of(path)
-    found = [problem_at(key, reading, seen=seen, expected=expected) for key, seen, expected in _wrong(spec.data)]
+    found = [
+        problem_at(key, reading, seen=seen, expected=expected) for key, seen, expected in _find_problems(spec.data)
+    ]
     return (None if found else spec), [*problems, *found]
 
 
-def _wrong(data: DataSpec) -> Iterator[tuple[Key, str, str]]:
+def _find_problems(data: DataSpec) -> Iterator[tuple[Key, str, str]]:
     if data.path.suffix.lower() not in KNOWN:
         yield ("data", "path"), f"suffix {data.path.suffix!r}", f"one of {', '.join(KNOWN)}"
     elif not data.path.is_file():
         yield ("data", "path"), "no such file", f"a file, relative to the spec's own folder ({data.path.parent})"
     elif data.path.suffix.lower() == ".csv":
-        yield from _wrong_columns(data, _header(data.path))
+        yield from _wrong_columns(data, _read_header(data.path))
 
 
 def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str, str]]:
@@ -42,7 +44,7 @@ def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str
             yield ("data", "expectations", number, "column"), f"no column {expectation.column!r}", expected
 
 
-def _header(path: Path) -> list[str]:
+def _read_header(path: Path) -> list[str]:
     """Return a CSV file's column names; none for a file that can't be read (the data gate reports more)."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

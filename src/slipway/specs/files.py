@@ -9,9 +9,9 @@ from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import NotFound, SpecError
 from slipway.settings import settings
 from slipway.specs import name_index
-from slipway.specs.explaining import explain, find_unknown_passes
+from slipway.specs.explaining import explain_errors, find_unknown_passes
 from slipway.specs.problem import Problem
-from slipway.specs.reading import Reading, read
+from slipway.specs.reading import Reading, read_document
 
 SUFFIXES = (".yaml", ".yml")
 INDEX = "cache/spec-names.json"
@@ -36,8 +36,8 @@ def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
         # strict, and as JSON: "60" is no number, but a path or a choice may be text
         spec = ReleaseSpec.model_validate_json(to_json(reading.values, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
-        return None, sorted({*problems, *explain(error, reading)})
-    return (None if problems else _anchored(spec, path)), problems
+        return None, sorted({*problems, *explain_errors(error, reading)})
+    return (None if problems else _anchor_paths(spec, path)), problems
 
 
 def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
@@ -45,13 +45,13 @@ def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
 
     Raises NotFound with the models that have specs, SpecError for a broken spec or two specs of one model.
     """
-    named = names(models)
+    named = read_names(models)
     paths = [path for path, name in named.items() if name == model]
     if not paths:
         raise NotFound(
             f"release spec of model {model}",
-            seen=f"none in {shown(models)}",
-            expected=_listed(sorted(set(named.values()))),
+            seen=f"none in {format_path(models)}",
+            expected=_format_models(sorted(set(named.values()))),
             do=f"`slipway spec init --from-registry {model}` writes one",
         )
     if len(paths) > 1:
@@ -74,7 +74,7 @@ def spec_files(models: Path) -> list[Path]:
     return sorted(path for path in models.glob("*") if path.suffix in SUFFIXES and path.is_file())
 
 
-def names(models: Path) -> dict[Path, str]:
+def read_names(models: Path) -> dict[Path, str]:
     """Return the model of each file: its `model:`, or the file's name if that can't be read.
 
     A file is read again only when it changed: names are kept in SLIPWAY_HOME, because every flow run is a new process.
@@ -88,10 +88,10 @@ def _read_name(path: Path) -> str:
     return name if isinstance(name, str) else path.stem
 
 
-def shown(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Return a path for display: relative to the current folder if it is inside.
 
-    >>> shown(Path.cwd() / "deployments" / "models")
+    >>> format_path(Path.cwd() / "deployments" / "models")
     'deployments/models'
     """
     here = Path.cwd()
@@ -101,20 +101,20 @@ def shown(path: Path) -> str:
 def reading_of(path: Path) -> Reading:
     """Return a document's values and places. Raises NotFound."""
     try:
-        return read(path.read_text(encoding="utf-8-sig"))
+        return read_document(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         seen = f"byte {error.start + 1} is not UTF-8"
         return Reading(problems=[Problem(line=0, column=0, key="", seen=seen, expected="text in UTF-8")])
     except OSError as error:
         raise NotFound(
-            f"release spec {shown(path)}",
+            f"release spec {format_path(path)}",
             seen=(error.strerror or "it can't be read").lower(),
             expected="a readable YAML file",
             do="check the path; `slipway spec init --from-registry MODEL` writes a spec",
         ) from error
 
 
-def _anchored(spec: ReleaseSpec, path: Path) -> ReleaseSpec:
+def _anchor_paths(spec: ReleaseSpec, path: Path) -> ReleaseSpec:
     """Make `data.path` absolute: flows run in other folders."""
     data = spec.data.model_copy(update={"path": (path.absolute().parent / spec.data.path.expanduser()).resolve()})
     return spec.model_copy(update={"data": data})
@@ -123,12 +123,12 @@ def _anchored(spec: ReleaseSpec, path: Path) -> ReleaseSpec:
 def _spec_error(path: Path, problems: list[Problem]) -> SpecError:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return SpecError(
-        f"release spec {shown(path)}",
+        f"release spec {format_path(path)}",
         seen=f"{count}:\n" + "\n".join(f"  {problem}" for problem in problems) + "\n ",
         expected="a document that follows deployments/release-spec.schema.json",
-        do=f"correct it and run `slipway spec check {shown(path)}`",
+        do=f"correct it and run `slipway spec check {format_path(path)}`",
     )
 
 
-def _listed(models: list[str]) -> str:
+def _format_models(models: list[str]) -> str:
     return f"one of {', '.join(models)}" if models else "a spec per model, and the folder has none"

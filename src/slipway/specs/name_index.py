@@ -19,13 +19,13 @@ def names_of(files: Sequence[Path], index: Path, read_name: Callable[[Path], str
 
     The index is written after changes; if it can't be read or written only time is lost.
     """
-    known, found = _load(index), {}
+    known, found = _load_index(index), {}
     entries: dict[str, dict[str, Any]] = {}
     for path in files:
-        key, mark = str(path.absolute()), _mark(path)
+        key, mark = str(path.absolute()), _read_mark(path)
         entry = known.get(key)
         if mark is None or not isinstance(entry, dict) or entry.get("mark") != mark:
-            entry = {"mark": mark, "name": _read(path, read_name)}
+            entry = {"mark": mark, "name": _read_name(path, read_name)}
         entries[key], found[path] = entry, str(entry["name"])
     changed = {key: known[key] for key in entries if key in known} != entries
     if changed:
@@ -35,14 +35,14 @@ def names_of(files: Sequence[Path], index: Path, read_name: Callable[[Path], str
     return found
 
 
-def _read(path: Path, read_name: Callable[[Path], str]) -> str:
+def _read_name(path: Path, read_name: Callable[[Path], str]) -> str:
     try:
         return read_name(path)
     except NotFound:  # it was deleted meanwhile: reading the whole spec raises the error
         return path.stem
 
 
-def _mark(path: Path) -> Mark | None:
+def _read_mark(path: Path) -> Mark | None:
     try:
         seen = path.stat()
     except OSError:
@@ -50,7 +50,7 @@ def _mark(path: Path) -> Mark | None:
     return [seen.st_ino, seen.st_size, seen.st_mtime_ns]
 
 
-def _load(index: Path) -> dict[str, Any]:
+def _load_index(index: Path) -> dict[str, Any]:
     try:
         document = json.loads(index.read_bytes())
     except (OSError, ValueError):

@@ -33,10 +33,10 @@ class Problem:
         return ": ".join([*place, *([self.key] if self.key else []), what]) + hint
 
 
-def dotted(key: Key) -> str:
+def format_key(key: Key) -> str:
     """Return a key path as text.
 
-    >>> dotted(("rollout", "steps", 1, "weight_percent"))
+    >>> format_key(("rollout", "steps", 1, "weight_percent"))
     'rollout.steps[1].weight_percent'
     """
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from slipway.specs.problem import Key, Problem, dotted
+from slipway.specs.problem import Key, Problem, format_key
 
 MAXIMUM_BYTES = 1_000_000
 """A spec is a few kilobytes; reading marks of a huge file would take minutes."""
@@ -47,9 +47,9 @@ class _Loader(yaml.SafeLoader):
         """Compose one node; refuse aliases and nesting that no spec needs."""
         event = self.peek_event()  # type: ignore[no-untyped-call]  # types-pyyaml leaves it out
         if isinstance(event, yaml.AliasEvent):
-            raise _refused("an alias (*name): write it out", event)
+            raise _make_refused_error("an alias (*name): write it out", event)
         if self.depth > MAXIMUM_DEPTH:
-            raise _refused("nested too deeply", event)
+            raise _make_refused_error("nested too deeply", event)
         self.depth += 1
         try:
             return super().compose_node(parent, index)
@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
-def _refused(words: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+def _make_refused_error(words: str, event: yaml.Event) -> yaml.MarkedYAMLError:
     mark: Any = event.start_mark  # types-pyyaml knows two kinds of mark
     return yaml.MarkedYAMLError(problem=words, problem_mark=mark)
 
@@ -72,23 +72,23 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
-def read(text: str) -> Reading:
+def read_document(text: str) -> Reading:
     """Return a document's values, with all problems of its syntax."""
     reading = Reading()
     if len(text) > MAXIMUM_BYTES:
-        reading.problems.append(_whole(f"{len(text):,} characters", f"at most {MAXIMUM_BYTES:,}"))
+        reading.problems.append(_make_document_problem(f"{len(text):,} characters", f"at most {MAXIMUM_BYTES:,}"))
         return reading
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
-        reading.problems.append(_syntax(error))
+        reading.problems.append(_explain_syntax_error(error))
         return reading
     if not isinstance(node, yaml.MappingNode):
         seen = "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "one value"
-        reading.problems.append(_whole(seen, "keys and values, `model: NAME` the first"))
+        reading.problems.append(_make_document_problem(seen, "keys and values, `model: NAME` the first"))
         return reading
-    values = _Walk(loader, reading).value(node, ())
+    values = _Walk(loader, reading).read_value(node, ())
     return Reading(values=values, places=reading.places, problems=reading.problems)
 
 
@@ -98,49 +98,51 @@ class _Walk:
     def __init__(self, loader: _Loader, reading: Reading) -> None:
         self._loader, self._reading = loader, reading
 
-    def value(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - any JSON value
+    def read_value(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - any JSON value
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, key)
+            return self._read_mapping(node, key)
         if isinstance(node, yaml.SequenceNode):
-            return [self._item(child, (*key, number)) for number, child in enumerate(node.value)]
+            return [self._read_item(child, (*key, number)) for number, child in enumerate(node.value)]
         try:
             return self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            self._problem(node, key, " ".join(str(error).split("\n")[0].split()), "a plain value, without a tag")
+            self._add_problem(node, key, " ".join(str(error).split("\n")[0].split()), "a plain value, without a tag")
             return None
 
-    def _item(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - any JSON value
-        self._remember(key, node, node)
-        return self.value(node, key)
+    def _read_item(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - any JSON value
+        self._remember_place(key, node, node)
+        return self.read_value(node, key)
 
-    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
+    def _read_mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
             if name_node.tag != "tag:yaml.org,2002:str":
-                self._problem(name_node, key, f"the key {getattr(name_node, 'value', '?')!r}", "a word as the key")
+                self._add_problem(name_node, key, f"the key {getattr(name_node, 'value', '?')!r}", "a word as the key")
                 continue
             name, path = name_node.value, (*key, name_node.value)
             if name in values:
                 first = self._reading.places[path].line
-                self._problem(name_node, path, f"the key again (first in line {first})", "every key once", "drop one")
+                self._add_problem(
+                    name_node, path, f"the key again (first in line {first})", "every key once", "drop one"
+                )
                 continue
-            self._remember(path, name_node, value_node)
-            values[name] = self.value(value_node, path)
+            self._remember_place(path, name_node, value_node)
+            values[name] = self.read_value(value_node, path)
         return values
 
-    def _remember(self, key: Key, name: yaml.Node, value: yaml.Node) -> None:
+    def _remember_place(self, key: Key, name: yaml.Node, value: yaml.Node) -> None:
         at, there = name.start_mark, value.start_mark
         self._reading.places[key] = Place(
             line=at.line + 1, column=at.column + 1, value_line=there.line + 1, value_column=there.column + 1
         )
 
-    def _problem(self, node: yaml.Node, key: Key, seen: str, expected: str, hint: str = "") -> None:
+    def _add_problem(self, node: yaml.Node, key: Key, seen: str, expected: str, hint: str = "") -> None:
         mark = node.start_mark
         self._reading.problems.append(
             Problem(
                 line=mark.line + 1,
                 column=mark.column + 1,
-                key=dotted(key),
+                key=format_key(key),
                 seen=seen,
                 expected=expected,
                 hint=hint,
@@ -148,11 +150,11 @@ class _Walk:
         )
 
 
-def _whole(seen: str, expected: str) -> Problem:
+def _make_document_problem(seen: str, expected: str) -> Problem:
     return Problem(line=0, column=0, key="", seen=seen, expected=expected)
 
 
-def _syntax(error: yaml.YAMLError) -> Problem:
+def _explain_syntax_error(error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     said = " ".join(str(getattr(error, "problem", None) or getattr(error, "reason", error)).split())
     hint = "indent with spaces, not tabs" if r"'\t'" in said else ""

@@ -14,7 +14,7 @@ TAG = "platform"
 
 
 @lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
+def make_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of a release spec; treat it as read-only."""
     body = _with_passes(ReleaseSpec.model_json_schema())
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": "Slipway release spec"}
@@ -30,16 +30,20 @@ def _with_passes(body: dict[str, Any]) -> dict[str, Any]:
 
 def schema_text() -> str:
     """Return the schema as the text of deployments/release-spec.schema.json."""
-    return json.dumps(schema(), indent=2) + "\n"
+    return json.dumps(make_schema(), indent=2) + "\n"
 
 
-def schema_at(key: Key) -> dict[str, Any]:
+def find_schema(key: Key) -> dict[str, Any]:
     """Return the schema of the value at a key path; empty if there is none. Of a choice with null: the other."""
-    here = schema()
+    here = make_schema()
     for part in key:
         branches = _find_branches(here)
-        here = branches[part] if isinstance(part, str) and part in branches else _step_into(_resolved(here), part)
-    return _resolved(here)
+        here = (
+            branches[part]
+            if isinstance(part, str) and part in branches
+            else _step_into(_resolve_references(here), part)
+        )
+    return _resolve_references(here)
 
 
 def remove_tags(key: Key) -> Key:
@@ -48,13 +52,13 @@ def remove_tags(key: Key) -> Key:
     >>> remove_tags(("serving", "kubernetes", "gpu", "count"))
     ('serving', 'gpu', 'count')
     """
-    here, kept = schema(), list[str | int]()
+    here, kept = make_schema(), list[str | int]()
     for part in key:
         branches = _find_branches(here)
         if isinstance(part, str) and part in branches:
             here = branches[part]
         else:
-            here = _step_into(_resolved(here), part)
+            here = _step_into(_resolve_references(here), part)
             kept.append(part)
     return tuple(kept)
 
@@ -66,7 +70,7 @@ def _step_into(of: dict[str, Any], part: str | int) -> dict[str, Any]:
 
 def _find_branches(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the branches of a tagged union by tag; nothing for any other schema."""
-    branches = [_resolved(branch) for branch in of.get("oneOf", [])]
+    branches = [_resolve_references(branch) for branch in of.get("oneOf", [])]
     return {branch["properties"][TAG]["const"]: branch for branch in branches}
 
 
@@ -76,52 +80,54 @@ def _merge_branches(branches: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"type": "object", "properties": keys | {TAG: {"type": "string", "enum": list(branches)}}}
 
 
-def keys_at(key: Key) -> list[str]:
+def list_keys(key: Key) -> list[str]:
     """Return the allowed keys at a path.
 
-    >>> keys_at(("rollout", "steps", 0))
-    ['weight_percent', 'duration_seconds']
+    >>> list_keys(("rollout", "steps", 0))
+    ['weight_percent', 'duration_seconds', 'at_least_seconds']
     """
-    return list(schema_at(key).get("properties", {}))
+    return list(find_schema(key).get("properties", {}))
 
 
-def places_of(name: str) -> list[Key]:
+def find_places(name: str) -> list[Key]:
     """Return where a key is allowed, the shortest path first.
 
-    >>> places_of("steps")
+    >>> find_places("steps")
     [('rollout', 'steps')]
     """
-    return sorted((path for path in _paths(()) if path[-1] == name), key=len)
+    return sorted((path for path in _list_paths(()) if path[-1] == name), key=len)
 
 
-def allowed(of: dict[str, Any]) -> str:
+def describe_allowed(of: dict[str, Any]) -> str:
     """Describe what a schema allows.
 
-    >>> allowed({"type": "number", "exclusiveMinimum": 0})
+    >>> describe_allowed({"type": "number", "exclusiveMinimum": 0})
     'a number over 0'
-    >>> allowed({"type": "integer", "minimum": 1, "maximum": 100})
+    >>> describe_allowed({"type": "integer", "minimum": 1, "maximum": 100})
     'a whole number from 1 to 100'
     """
-    of, null = _resolved(of), " or null" if _nullable(of) else ""
-    return _words(of) + null
+    of, null = _resolve_references(of), " or null" if _is_nullable(of) else ""
+    return _describe_type(of) + null
 
 
-def _words(of: dict[str, Any]) -> str:
+def _describe_type(of: dict[str, Any]) -> str:
     if "enum" in of:
         return "one of " + ", ".join(str(word) for word in of["enum"])
     name = "lower case letters, digits and dashes (at most 40)"  # the only pattern of a spec
     texts = {"string": name if "pattern" in of else "text", "boolean": "true or false"}
-    texts |= {"integer": f"a whole number{_bounds(of)}", "number": f"a number{_bounds(of)}"}
-    texts |= {"object": "keys and values: " + ", ".join(of.get("properties", {})), "array": _list(of)}
+    texts |= {"integer": f"a whole number{_describe_bounds(of)}", "number": f"a number{_describe_bounds(of)}"}
+    texts |= {"object": "keys and values: " + ", ".join(of.get("properties", {})), "array": _describe_list(of)}
     return texts.get(of.get("type", ""), "text, a number, true or false")
 
 
-def _list(of: dict[str, Any]) -> str:
+def _describe_list(of: dict[str, Any]) -> str:
     at_least = f", at least {of['minItems']}" if "minItems" in of else ""
-    return f"a list{at_least}; each item {_words(_resolved(of['items']))}" if "items" in of else "a list"
+    return (
+        f"a list{at_least}; each item {_describe_type(_resolve_references(of['items']))}" if "items" in of else "a list"
+    )
 
 
-def _bounds(of: dict[str, Any]) -> str:
+def _describe_bounds(of: dict[str, Any]) -> str:
     low, high = of.get("minimum"), of.get("maximum")
     over, under = of.get("exclusiveMinimum"), of.get("exclusiveMaximum")
     if low is not None and high is not None:
@@ -131,7 +137,7 @@ def _bounds(of: dict[str, Any]) -> str:
     return f" {said}" if said else ""
 
 
-def _resolved(of: dict[str, Any]) -> dict[str, Any]:
+def _resolve_references(of: dict[str, Any]) -> dict[str, Any]:
     """Follow references, and the one branch other than null."""
     nullable = False
     while True:
@@ -139,20 +145,20 @@ def _resolved(of: dict[str, Any]) -> dict[str, Any]:
             return _merge_branches(_find_branches(of))
         branches = [branch for branch in of.get("anyOf", []) if branch.get("type") != "null"]
         if "$ref" in of:
-            of = schema()["$defs"][of["$ref"].rpartition("/")[2]]
+            of = make_schema()["$defs"][of["$ref"].rpartition("/")[2]]
         elif len(branches) == 1 and len(branches) < len(of["anyOf"]):
             of, nullable = branches[0], True
         else:
             return of | {"nullable": True} if nullable else of
 
 
-def _nullable(of: dict[str, Any]) -> bool:
+def _is_nullable(of: dict[str, Any]) -> bool:
     return bool(of.get("nullable"))
 
 
-def _paths(key: Key) -> list[Key]:
+def _list_paths(key: Key) -> list[Key]:
     found: list[Key] = []
-    for name in keys_at(key):
+    for name in list_keys(key):
         found.append((*key, name))
-        found.extend(_paths((*key, name)))
+        found.extend(_list_paths((*key, name)))
     return found

@@ -26,7 +26,7 @@ class Deploying:
                     command, cwd=root, env={**os.environ, **environment}, stdout=log, stderr=subprocess.STDOUT
                 )
 
-    def finish(self, timeout_seconds: float) -> str:
+    def wait_for_result(self, timeout_seconds: float) -> str:
         """Wait for its end and return its result in a word; raise StackFailed."""
         if self._process is None:
             return "skipped: prefect.yaml has no deployments"

@@ -20,11 +20,11 @@ QUIET = {
 """No usage is reported."""
 
 
-def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
+def make_environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
     """Return the variables that child processes need; `root` is the project's folder (default: as for `up`)."""
     group = find_platform(settings.target).settings
     values = chain(settings, group() if group else ())
-    ours = {f"SLIPWAY_{name.upper()}": _text(value) for name, value in values if value not in (None, "")}
+    ours = {f"SLIPWAY_{name.upper()}": _format_setting(value) for name, value in values if value not in (None, "")}
     direct = {settings.host, "localhost", "127.0.0.1", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
     return {
         **QUIET,
@@ -39,7 +39,7 @@ def environment(settings: Settings, root: Path | None = None) -> dict[str, str]:
     }
 
 
-def _text(value: object) -> str:
+def _format_setting(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value.absolute() if isinstance(value, Path) else value)  # the process runs in another folder

@@ -9,54 +9,56 @@ from slipway.adapters.local.program import Program
 from slipway.platforms import find_platform
 from slipway.settings import Settings
 from slipway.stack import prefect_when_ready, secrets
-from slipway.stack.environment import environment
+from slipway.stack.environment import make_environment
 
 WORKER_POLL_SECONDS = "1"
 """Seconds between the worker's polls for runs: the release lead time contains half of it."""
 
 
-def plans(settings: Settings, root: Path) -> list[Plan]:
+def make_plans(settings: Settings, root: Path) -> list[Plan]:
     """Return the parts to run, slowest first; servers of the user's own are left out."""
     programs = find_platform(settings.target).programs
-    wanted = [*(programs(settings) if programs else ()), _webhook(settings, root), _worker(settings, root)]
+    wanted = [*(programs(settings) if programs else ()), _plan_webhook(settings, root), _plan_worker(settings, root)]
     if not settings.mlflow_uri:
-        wanted.insert(0, _mlflow(settings, root))
+        wanted.insert(0, _plan_mlflow(settings, root))
     if not settings.prefect_api:
-        wanted.insert(0, _prefect(settings, root))
+        wanted.insert(0, _plan_prefect(settings, root))
     return wanted
 
 
 def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str, str]]:
     """Return the command that deploys everything in prefect.yaml, and its environment."""
-    command = _python("slipway.stack.prefect_when_ready", "--no-prompt", "deploy", "--all")
-    return command, environment(settings, root)
+    command = _make_python_command("slipway.stack.prefect_when_ready", "--no-prompt", "deploy", "--all")
+    return command, make_environment(settings, root)
 
 
-def _prefect(settings: Settings, root: Path) -> Plan:
-    argv = _python("slipway.stack.prefect_server", "--host", settings.host, "--port", str(settings.prefect_port))
+def _plan_prefect(settings: Settings, root: Path) -> Plan:
+    argv = _make_python_command(
+        "slipway.stack.prefect_server", "--host", settings.host, "--port", str(settings.prefect_port)
+    )
     return Plan(
         name="prefect",
-        program=partial(_program, settings, root, "prefect", argv),
+        program=partial(_make_program, settings, root, "prefect", argv),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
         probe=Probe(port=settings.prefect_port, path="/api/health"),
         address=f"http://{settings.host}:{settings.prefect_port}",
     )
 
 
-def _mlflow(settings: Settings, root: Path) -> Plan:
+def _plan_mlflow(settings: Settings, root: Path) -> Plan:
     return Plan(
         name="mlflow",
-        program=partial(_mlflow_program, settings, root),
+        program=partial(_make_mlflow_program, settings, root),
         ports=(Port(number=settings.mlflow_port, setting="SLIPWAY_MLFLOW_PORT"),),
         probe=Probe(port=settings.mlflow_port, path="/health"),
         address=settings.mlflow,
     )
 
 
-def _mlflow_program(settings: Settings, root: Path) -> Program:
+def _make_mlflow_program(settings: Settings, root: Path) -> Program:
     home = settings.stack_home / "mlflow"
     home.mkdir(parents=True, exist_ok=True)
-    argv = _python(
+    argv = _make_python_command(
         "slipway.stack.mlflow_server",
         *(f"sqlite:///{home / 'mlflow.db'}", str(home / "artifacts"), settings.host, str(settings.mlflow_port)),
     )
@@ -68,45 +70,47 @@ def _mlflow_program(settings: Settings, root: Path) -> Program:
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    return _program(settings, root, "mlflow", argv, webhooks)
+    return _make_program(settings, root, "mlflow", argv, webhooks)
 
 
-def _webhook(settings: Settings, root: Path) -> Plan:
+def _plan_webhook(settings: Settings, root: Path) -> Plan:
     return Plan(
         name="webhook",
-        program=partial(_webhook_program, settings, root),
+        program=partial(_make_webhook_program, settings, root),
         ports=(Port(number=settings.webhook_port, setting="SLIPWAY_WEBHOOK_PORT"),),
         probe=Probe(port=settings.webhook_port, path="/"),
         address=settings.webhook,
     )
 
 
-def _webhook_program(settings: Settings, root: Path) -> Program:
+def _make_webhook_program(settings: Settings, root: Path) -> Program:
     secrets.webhook_secret(settings)  # before the receiver reads it
-    return _program(settings, root, "webhook", _python("services.webhook.main"))
+    return _make_program(settings, root, "webhook", _make_python_command("services.webhook.main"))
 
 
-def _worker(settings: Settings, root: Path) -> Plan:
+def _plan_worker(settings: Settings, root: Path) -> Plan:
     pool = ("--pool", prefect_when_ready.POOL, "--type", prefect_when_ready.POOL_TYPE, "--name", "slipway")
-    argv = _python("slipway.stack.prefect_when_ready", "worker", "start", *pool)
+    argv = _make_python_command("slipway.stack.prefect_when_ready", "worker", "start", *pool)
     poll = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_POLL_SECONDS}
     # a pool is READY once one of its workers has reported; a server of the user's own is not queried
     probe = Probe(
         port=settings.prefect_port, path=f"/api/work_pools/{prefect_when_ready.POOL}", contains='"status":"READY"'
     )
-    program = partial(_program, settings, root, "worker", argv, poll)
+    program = partial(_make_program, settings, root, "worker", argv, poll)
     return Plan(name="worker", program=program, probe=None if settings.prefect_api else probe)
 
 
-def _python(module: str, *arguments: str) -> list[str]:
+def _make_python_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _program(settings: Settings, root: Path, name: str, argv: list[str], env: dict[str, str] | None = None) -> Program:
+def _make_program(
+    settings: Settings, root: Path, name: str, argv: list[str], env: dict[str, str] | None = None
+) -> Program:
     return Program(
         name=name,
         argv=tuple(argv),
-        env={**environment(settings, root), **(env or {})},
+        env={**make_environment(settings, root), **(env or {})},
         cwd=root,
         log=settings.target_home / "supervisor" / "logs" / f"{name}.log",
         start_seconds=5,

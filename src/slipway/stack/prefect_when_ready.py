@@ -24,14 +24,14 @@ def main() -> None:
     from prefect.workers.process import ProcessWorker
 
     api = os.environ["PREFECT_API_URL"]
-    if not _healthy(f"{api}/health"):
+    if not _wait_until_healthy(f"{api}/health"):
         sys.exit(f"{api} did not answer within {WAIT_SECONDS:.0f} s")
     _ensure_pool(api, ProcessWorker.get_default_base_job_template())
     sys.argv = ["prefect", *sys.argv[1:]]
     app()
 
 
-def _healthy(address: str) -> bool:
+def _wait_until_healthy(address: str) -> bool:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -13,17 +13,17 @@ def webhook_secret(settings: Settings) -> str:
     """Return the secret shared with MLflow: the setting, or the one created before, or a new one."""
     if settings.webhook_secret is not None:
         return settings.webhook_secret.get_secret_value()
-    return _kept(settings.secret_file, secrets.token_urlsafe(32))
+    return _read_or_create(settings.secret_file, secrets.token_urlsafe(32))
 
 
 def encryption_key(settings: Settings) -> str:
     """Return the key MLflow encrypts webhook secrets with (Fernet: 32 bytes, base64)."""
-    return _kept(
+    return _read_or_create(
         settings.secret_file.parent / "mlflow-webhook-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     )
 
 
-def _kept(path: Path, fresh: str) -> str:
+def _read_or_create(path: Path, fresh: str) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with hold_lock(path.parent / "lock"):
         if not path.is_file():

@@ -28,8 +28,8 @@ def begin_release(model: str, version: str, attempt: int, trigger: str) -> Activ
     model, version or spec, PermanentError while a newer version is being released.
     """
     spec = find_release_spec(model)
-    versions = wiring.registry().versions(model)
-    wanted = find_newest(model, versions) if version == NEWEST else wiring.registry().version(model, version)
+    versions = wiring.get_registry().versions(model)
+    wanted = find_newest(model, versions) if version == NEWEST else wiring.get_registry().version(model, version)
     number = attempt or max(1, wanted.attempt)
     release_id = make_release_id(model, wanted.version, number)
     return ActiveRelease(
@@ -62,7 +62,7 @@ def clear_previous(active: ActiveRelease) -> None:
 
     Raises PermanentError for a version that serves already.
     """
-    before = wiring.rollouts().load(active.model)
+    before = wiring.get_rollout_store().load(active.model)
     cleanup = decide_cleanup(active.release_id, active.version.name, before)
     if cleanup is Cleanup.REFUSE:
         raise PermanentError(
@@ -77,7 +77,8 @@ def clear_previous(active: ActiveRelease) -> None:
         at_rest = _bring_to_rest(active, before, cleanup)
         _stop_unused(active, at_rest)
         status = new_status(active.version, active.release_id, active.started_at, at_rest)
-    wiring.rollouts().save(replace(status, heartbeat_at=time.time()), active.lease)
+        status = replace(status, reason="the gates run")
+    wiring.get_rollout_store().save(replace(status, heartbeat_at=time.time()), active.lease)
     _announce(active)
 
 
@@ -95,7 +96,7 @@ def _bring_to_rest(active: ActiveRelease, before: RolloutStatus | None, cleanup:
 
 def _stop_unused(active: ActiveRelease, status: RolloutStatus | None) -> None:
     """Stop revisions that an earlier release started and that get no traffic."""
-    revisions, traffic = wiring.revisions(), wiring.router().traffic(active.model)
+    revisions, traffic = wiring.get_revisions(), wiring.get_router().traffic(active.model)
     kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
     for name in revisions.observe(active.model):
         if name not in kept:
@@ -104,6 +105,6 @@ def _stop_unused(active: ActiveRelease, status: RolloutStatus | None) -> None:
 
 def _announce(active: ActiveRelease) -> None:
     tags: dict[str, str] = {VersionTag.STATE: ReleaseState.RELEASING.value, VersionTag.ATTEMPT: str(active.attempt)}
-    wiring.registry().set_tags(active.model, active.version.version, tags)
+    wiring.get_registry().set_tags(active.model, active.version.version, tags)
     if CHAMPION not in active.version.aliases:
-        wiring.registry().set_alias(active.model, CHALLENGER, active.version.version)
+        wiring.get_registry().set_alias(active.model, CHALLENGER, active.version.version)

@@ -46,7 +46,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
     again would change nothing.
     """
     step = advance(spec, status, observe(spec, status, lease, hints), time.time())
-    wiring.rollouts().save(step.status, lease)
+    wiring.get_rollout_store().save(step.status, lease)
     try:
         for action in step.actions:
             act(status.model, action)
@@ -54,7 +54,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
         if step.status.phase is not Phase.STARTING:
             raise
         refused = undo_rollout(step.status, f"it can't be started: {refusal}", time.time())
-        wiring.rollouts().save(refused, lease)
+        wiring.get_rollout_store().save(refused, lease)
         return refused
     return step.status
 
@@ -69,7 +69,7 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
             expected="our own lease",
             do="nothing: the other release continues",
         )
-    revisions, traffic = wiring.revisions().observe(status.model), wiring.router().traffic(status.model)
+    revisions, traffic = wiring.get_revisions().observe(status.model), wiring.get_router().traffic(status.model)
     return replace(
         _read_metrics(spec, status),
         revisions=revisions,
@@ -84,7 +84,7 @@ def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
     """Read what the spec's judge looks at, in phases where there is something to see."""
     if status.phase not in JUDGED:
         return Observation()
-    judge, metrics = spec.judge, wiring.metrics()
+    judge, metrics = spec.judge, wiring.get_metric_source()
     live = _read("counters", status, metrics.counters)
     if status.alone:
         return Observation(readings=collect_readings(requests=live))
@@ -93,7 +93,7 @@ def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
         requests=live,
         latencies=_read("latencies", status, metrics.latencies) if judge.latency is not None else None,
         summaries=_read("summaries", status, metrics.summaries) if summarized else None,
-        labels=_read("labels", status, wiring.labels().counts) if judge.labels is not None else None,
+        labels=_read("labels", status, wiring.get_label_store().counts) if judge.labels is not None else None,
     )
     return Observation(readings=readings)
 
@@ -102,13 +102,13 @@ def act(model: str, action: Action) -> None:
     """Carry out one action; every one is idempotent."""
     match action:
         case Start(revision=revision):
-            wiring.revisions().start(revision)
+            wiring.get_revisions().start(revision)
         case Route(traffic=traffic):
-            wiring.router().route(model, traffic)
+            wiring.get_router().route(model, traffic)
         case Stop(name=name):
-            wiring.revisions().stop(model, name)
+            wiring.get_revisions().stop(model, name)
         case Reserve(floors=floors):
-            if (scaler := wiring.scaler()) is not None:
+            if (scaler := wiring.get_scaler()) is not None:
                 scaler.scale(model, dict(floors))
 
 
@@ -132,7 +132,7 @@ def drive_to_rest(
     spec: ReleaseSpec, status: RolloutStatus, lease: Lease, superseded_by: int | None = None
 ) -> RolloutStatus:
     """Look until nothing follows."""
-    wiring.rollouts().save(status, lease)
+    wiring.get_rollout_store().save(status, lease)
     while not status.phase.terminal:
         status = drive(spec, status, lease, Hints(superseded_by=superseded_by))
         log.info("%s: %s at %s %%: %s", status.release_id, status.phase, status.weight_percent, status.reason)
@@ -153,8 +153,8 @@ def _shadow(spec: ReleaseSpec, status: RolloutStatus) -> ShadowComparison | None
     if status.stable is None or status.canary is None or spec.rollout.shadow is None:
         return None
     try:
-        stable = wiring.metrics().answers(status.model, status.stable.name)
-        canary = wiring.metrics().answers(status.model, status.canary.name)
+        stable = wiring.get_metric_source().answers(status.model, status.stable.name)
+        canary = wiring.get_metric_source().answers(status.model, status.canary.name)
     except MetricsUnavailable as trouble:
         log.warning("%s: no shadow answers from this look: %s", status.release_id, trouble)
         return None

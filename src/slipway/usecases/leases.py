@@ -27,12 +27,12 @@ def take_lease(spec: ReleaseSpec, version: int, release_id: str) -> Lease:
     """
     while True:
         lease, holder = _try_to_acquire(spec, release_id)
-        status = wiring.rollouts().load(spec.model)
+        status = wiring.get_rollout_store().load(spec.model)
         entry = decide_entry(version, release_id, status, lease_taken=lease is None, while_busy=spec.rollout.while_busy)
         if lease is not None and entry is Entry.BEGIN:
             return lease
         if lease is not None:
-            wiring.leases().release(lease)
+            wiring.get_leases().release(lease)
         if entry is Entry.REFUSE:
             raise _refuse_older(spec.model, version, release_id, status.version if status else 0)
         if entry is Entry.SUPERSEDE:
@@ -44,7 +44,7 @@ def take_lease(spec: ReleaseSpec, version: int, release_id: str) -> Lease:
 def _try_to_acquire(spec: ReleaseSpec, release_id: str) -> tuple[Lease | None, str]:
     """Return the lease, or None and which release holds it."""
     try:
-        return wiring.leases().acquire(spec.model, release_id, spec.rollout.lease_seconds), ""
+        return wiring.get_leases().acquire(spec.model, release_id, spec.rollout.lease_seconds), ""
     except LeaseHeld as held:
         return None, held.seen
 
@@ -69,13 +69,13 @@ def keep_lease(lease: Lease, seconds: float) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        wiring.leases().release(lease)
+        wiring.get_leases().release(lease)
 
 
 def _renew(lease: Lease, seconds: float, done: threading.Event) -> None:
     while not done.wait(seconds / PER_LEASE):
         try:
-            wiring.leases().renew(lease, seconds)
+            wiring.get_leases().renew(lease, seconds)
         except LeaseLost as lost:
             log.warning("%s: %s", lease.holder, lost)  # the next save is refused and ends the release
             return

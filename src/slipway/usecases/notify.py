@@ -7,7 +7,7 @@ from slipway.usecases.active_release import ActiveRelease
 
 def notify(active: ActiveRelease, kind: str, reason: str, summary: str = "") -> None:
     """Pass a decision on to the notifier; `summary` is the report in short, as Markdown."""
-    wiring.notifier().tell(
+    wiring.get_notifier().tell(
         Decision(
             model=active.model,
             version=active.version.version,

@@ -7,8 +7,7 @@ from slipway.domain.release.lifecycle import find_due_release, may_need_run
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
-from slipway.specs import names
-from slipway.usecases.retrying import idempotent
+from slipway.specs import read_names
 from slipway.usecases.submit import submit_release
 
 log = logging.getLogger(__name__)
@@ -20,9 +19,9 @@ def find_models_to_reconcile() -> list[str]:
 
     A model counts by its release spec, readable or not: one broken spec does not hide the others.
     """
-    models = sorted(set(names(settings().models).values()))
-    newest, held = wiring.registry().newest(), wiring.held_leases().in_force()
-    under_way = wiring.rollouts().under_way()
+    models = sorted(set(read_names(settings().models).values()))
+    newest, held = wiring.get_registry().newest(), wiring.held_leases().in_force()
+    under_way = wiring.get_rollout_store().under_way()
     due = [
         model
         for model in models
@@ -36,12 +35,12 @@ def find_models_to_reconcile() -> list[str]:
 def reconcile_model(model: str) -> str:
     """Ask for the release of a version that was never begun, or for the resumption of one that was interrupted."""
     try:
-        versions = wiring.registry().versions(model)
+        versions = wiring.get_registry().versions(model)
     except NotFound:
         return "not registered yet"
     if wiring.held_leases().current(model) is not None:
         return "a release is under way"
-    status = wiring.rollouts().load(model)
+    status = wiring.get_rollout_store().load(model)
     due = find_due_release(versions, status)
     if due is None:
         return "nothing to do"

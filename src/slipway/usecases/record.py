@@ -32,9 +32,9 @@ def record_release(
     """
     record = _continue_record(active, state, reason, stages, status)
     _move_aliases(active, record)
-    page = wiring.reporter().page(record, report_path(active.model, active.release_id))
-    wiring.ledger().write(record, page)
-    notify(active, state.value, reason, wiring.reporter().summary(record))
+    page = wiring.get_reporter().page(record, report_path(active.model, active.release_id))
+    wiring.get_ledger().write(record, page)
+    notify(active, state.value, reason, wiring.get_reporter().summary(record))
     return record
 
 
@@ -65,7 +65,7 @@ def _continue_record(
         parameters=_read_parameters(active),
     )
     try:
-        earlier = wiring.ledger().read(active.release_id)
+        earlier = wiring.get_ledger().read(active.release_id)
     except NotFound:
         earlier = fresh
     known = {stage.name: stage for stage in (*earlier.stages, *stages)}
@@ -95,7 +95,7 @@ def _public(address: str) -> str:
 
 def _move_aliases(active: ActiveRelease, record: ReleaseRecord) -> None:
     """Move the registry's aliases, and write on the version what became of it."""
-    registry, model, version = wiring.registry(), active.model, active.version.version
+    registry, model, version = wiring.get_registry(), active.model, active.version.version
     aliases = registry.version(model, str(version)).aliases
     for alias, points_at in find_moved_aliases(record.state, version, record.replaced, aliases).items():
         registry.set_alias(model, alias, points_at)

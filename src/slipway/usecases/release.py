@@ -128,7 +128,7 @@ def answer_release(model: str, approval: Approval, runner: Runner) -> ReleaseEnd
 
     Raises NotFound where no release of the model is held, LeaseHeld where another process drives it.
     """
-    status = wiring.rollouts().load(model)
+    status = wiring.get_rollout_store().load(model)
     if status is None or status.phase is not Phase.HELD:
         raise NotFound(
             f"model {model}",
@@ -137,7 +137,7 @@ def answer_release(model: str, approval: Approval, runner: Runner) -> ReleaseEnd
             do=f"run `slipway status {model}`",
         )
     seconds = find_release_spec(model).rollout.lease_seconds
-    lease = wiring.leases().acquire(model, status.release_id, seconds)
+    lease = wiring.get_leases().acquire(model, status.release_id, seconds)
     with keep_lease(lease, seconds):
         active = resume_release(status, lease, "answer")
         release = _Release(active=active, runner=runner, answer=lambda: None)

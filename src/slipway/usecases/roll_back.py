@@ -35,10 +35,10 @@ def roll_back(model: str, reason: str) -> str:
     A person's decision comes first: the lease is taken over, and a release under way ends at its next write.
     """
     spec = find_release_spec(model)
-    lease = wiring.leases().take_over(model, HOLDER, spec.rollout.lease_seconds)
+    lease = wiring.get_leases().take_over(model, HOLDER, spec.rollout.lease_seconds)
     trigger = f"rollback: {reason}"
     with keep_lease(lease, spec.rollout.lease_seconds):
-        status = wiring.rollouts().load(model)
+        status = wiring.get_rollout_store().load(model)
         decision = decide_rollback(status)
         if status is None or decision is Rollback.REFUSE:
             raise _refuse(model)
@@ -76,20 +76,20 @@ def _restore(active: ActiveRelease, status: RolloutStatus, reason: str) -> str:
     retry_transient(record_release, again, find_release_state(done), reason, (stage,), done)
     if serving is not None and done.phase.serving:
         tags: dict[str, str] = {VersionTag.STATE: ReleaseState.ROLLED_BACK.value, VersionTag.REASON: reason}
-        wiring.registry().set_tags(status.model, serving.version, tags)
+        wiring.get_registry().set_tags(status.model, serving.version, tags)
     return f"version {before.version} serves again: {reason}"
 
 
 def _begin_again(active: ActiveRelease, number: str) -> ActiveRelease:
     """Return another attempt to release an earlier version."""
-    version = wiring.registry().version(active.model, number)
+    version = wiring.get_registry().version(active.model, number)
     attempt = version.attempt + 1
     release_id = make_release_id(active.model, version.version, attempt)
     return replace(active, version=version, release_id=release_id, attempt=attempt, started_at=time.time())
 
 
 def _find_earlier(model: str, serving: int | None) -> HistoryEntry:
-    found = find_version_to_restore(wiring.ledger().history(model), serving)
+    found = find_version_to_restore(wiring.get_ledger().history(model), serving)
     if found is None:
         raise NotFound(
             f"model {model}",
@@ -101,5 +101,5 @@ def _find_earlier(model: str, serving: int | None) -> HistoryEntry:
 
 
 def _find_package(entry: HistoryEntry) -> StageRecord:
-    stages = wiring.ledger().read(entry.release_id).stages
+    stages = wiring.get_ledger().read(entry.release_id).stages
     return next(stage for stage in stages if stage.name == StageName.PACKAGE)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def start_revision(active: ActiveRelease, package: Package) -> None:
     """Begin to start the revision while the rehearsal runs; without a route it gets no request."""
-    wiring.revisions().start(make_revision(active, package))
+    wiring.get_revisions().start(make_revision(active, package))
 
 
 def begin_rollout(active: ActiveRelease, package: Package, *, needs_approval: bool) -> RolloutStatus:
@@ -29,7 +29,7 @@ def begin_rollout(active: ActiveRelease, package: Package, *, needs_approval: bo
     status = load_status(active)
     revision = make_revision(active, package)
     begun = begin_traffic(status, revision, status.stable, time.time(), needs_approval=needs_approval)
-    wiring.rollouts().save(begun, active.lease)
+    wiring.get_rollout_store().save(begun, active.lease)
     return begun
 
 
@@ -52,7 +52,7 @@ def roll_out_revision(spec: ReleaseSpec, revision: Revision, fresh: RolloutStatu
     """
     lease = take_lease(spec, revision.version, fresh.release_id)
     with keep_lease(lease, spec.rollout.lease_seconds):
-        before = wiring.rollouts().load(spec.model)
+        before = wiring.get_rollout_store().load(spec.model)
         if before is not None and before.release_id == fresh.release_id and before.canary is not None:
             return drive_to_rest(spec, before, lease)
         champion = before.champion if before else None
@@ -61,20 +61,20 @@ def roll_out_revision(spec: ReleaseSpec, revision: Revision, fresh: RolloutStatu
 
 def stop_release(active: ActiveRelease, reason: str) -> None:
     """Write down that the version got no traffic, and stop its revision if it was started."""
-    wiring.revisions().stop(active.model, active.version.name)
+    wiring.get_revisions().stop(active.model, active.version.name)
     stopped = replace(load_status(active), phase=Phase.STOPPED, reason=reason, entered_at=time.time())
-    wiring.rollouts().save(stopped, active.lease)
+    wiring.get_rollout_store().save(stopped, active.lease)
 
 
 def is_in_gates(active: ActiveRelease) -> bool:
-    """Return whether this release has not begun its rollout yet."""
-    status = wiring.rollouts().load(active.model)
+    """Tell whether this release has not begun its rollout yet."""
+    status = wiring.get_rollout_store().load(active.model)
     return status is not None and status.release_id == active.release_id and status.canary is None
 
 
 def load_status(active: ActiveRelease) -> RolloutStatus:
     """Return the rollout's status as it is stored; raise NotFound where it is missing."""
-    status = wiring.rollouts().load(active.model)
+    status = wiring.get_rollout_store().load(active.model)
     if status is None:
         raise NotFound(
             f"rollout {active.release_id}",

@@ -26,12 +26,12 @@ AT_ONCE = 16
 
 def find_watched_models(duration_seconds: float) -> dict[str, float]:
     """Return the models whose rollout bakes or is held, and how many seconds each is watched."""
-    return share_watch_time(wiring.rollouts().under_way(), duration_seconds, AT_ONCE)
+    return share_watch_time(wiring.get_rollout_store().under_way(), duration_seconds, AT_ONCE)
 
 
 def watch_model(model: str, duration_seconds: float) -> str:
     """Look after one model for a while; return in words what became of it."""
-    status = wiring.rollouts().load(model)
+    status = wiring.get_rollout_store().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
     driving = wiring.held_leases().current(model)
@@ -41,7 +41,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
     try:
         if status.alone:
             return _learn(spec, status, duration_seconds)
-        lease = wiring.leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
+        lease = wiring.get_leases().acquire(model, status.release_id, spec.rollout.lease_seconds)
         with keep_lease(lease, spec.rollout.lease_seconds):
             return _watch(resume_release(status, lease, "watch"), status, duration_seconds)
     except LeaseHeld as taken:
@@ -70,14 +70,14 @@ def _learn(spec: ReleaseSpec, before: RolloutStatus, duration_seconds: float) ->
     """Look at a first version that serves alone. The lease is free between looks: a release need not wait for it."""
     status, holder = before, f"watch-{uuid4().hex[:8]}"  # two runs that overlap don't take it from each other
     for _ in _looks(spec, duration_seconds):
-        lease = wiring.leases().acquire(before.model, holder, spec.rollout.lease_seconds)
+        lease = wiring.get_leases().acquire(before.model, holder, spec.rollout.lease_seconds)
         try:
-            now = wiring.rollouts().load(before.model)
+            now = wiring.get_rollout_store().load(before.model)
             if now is None or not now.alone:
                 return TAKEN_OVER
             status = look_once(spec, now, lease)
         finally:
-            wiring.leases().release(lease)
+            wiring.get_leases().release(lease)
         if not status.alone:
             break
     return f"{status.phase}: {status.reason}"

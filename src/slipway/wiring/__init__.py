@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @once
-def registry() -> ModelRegistry:
+def get_registry() -> ModelRegistry:
     """Return the model registry: MLflow."""
     from slipway.adapters.mlflow.registry import MlflowRegistry
 
@@ -40,14 +40,14 @@ def registry() -> ModelRegistry:
 
 
 @once
-def ledger() -> ReleaseLedger:
+def get_ledger() -> ReleaseLedger:
     """Return the record of releases: MLflow runs."""
     from slipway.adapters.mlflow.ledger import MlflowLedger
 
     return MlflowLedger(settings().mlflow, settings().registry_timeout_seconds)
 
 
-def webhooks(timeout_seconds: float | None = None) -> "MlflowWebhooks":
+def make_webhooks(timeout_seconds: float | None = None) -> "MlflowWebhooks":
     """Return MLflow's webhooks; `timeout_seconds` limits one call, None: as the settings say."""
     from slipway.adapters.mlflow.webhooks import MlflowWebhooks
 
@@ -55,7 +55,7 @@ def webhooks(timeout_seconds: float | None = None) -> "MlflowWebhooks":
 
 
 @once
-def validator() -> DataValidator:
+def get_validator() -> DataValidator:
     """Return the check of data: Great Expectations."""
     from slipway.adapters.expectations import GreatExpectationsValidator
 
@@ -63,7 +63,7 @@ def validator() -> DataValidator:
 
 
 @once
-def runner() -> ModelRunner:
+def get_runner() -> ModelRunner:
     """Return what runs a downloaded model, in a process of its own."""
     from slipway.adapters.runner.runner import SubprocessModelRunner
 
@@ -71,7 +71,7 @@ def runner() -> ModelRunner:
 
 
 @once
-def optimizer() -> Optimizer:
+def get_optimizer() -> Optimizer:
     """Return the converter and optimizer: ONNX and ONNX Runtime."""
     from slipway.adapters.onnx.optimizer import OnnxOptimizer
 
@@ -79,7 +79,7 @@ def optimizer() -> Optimizer:
 
 
 @once
-def packager() -> Packager:
+def get_packager() -> Packager:
     """Return the packager: BentoML."""
     from slipway.adapters.bento.packager import BentoPackager
 
@@ -87,73 +87,73 @@ def packager() -> Packager:
 
 
 @once
-def rehearsal() -> Rehearsal:
+def get_rehearsal() -> Rehearsal:
     """Return what tries a package: the Bento as a process."""
     from slipway.adapters.bento.rehearsal import ProcessRehearsal
 
     return ProcessRehearsal(settings().home / "rehearsals")
 
 
-def platform() -> Platform:
+def get_platform() -> Platform:
     """Return the target. Raises SettingsError for a name that is none."""
     return find_platform(settings().target)
 
 
-def revisions() -> Revisions:
+def get_revisions() -> Revisions:
     """Return the model versions that run."""
-    return platform().revisions()
+    return get_platform().revisions()
 
 
-def router() -> Router:
+def get_router() -> Router:
     """Return what shares live requests between revisions."""
-    return platform().router()
+    return get_platform().router()
 
 
-def scaler() -> Scaler | None:
+def get_scaler() -> Scaler | None:
     """Return what scales revisions; None: a revision is one process."""
-    scaler = platform().scaler
+    scaler = get_platform().scaler
     return scaler() if scaler else None
 
 
-def images() -> ImageStore | None:
+def get_image_store() -> ImageStore | None:
     """Return where packages are pushed as images; None: they are served from their folders."""
-    images = platform().images
+    images = get_platform().images
     return images() if images else None
 
 
-def rollouts() -> RolloutStore:
+def get_rollout_store() -> RolloutStore:
     """Return the rollouts' status: it lies with the target."""
-    return platform().rollouts()
+    return get_platform().rollouts()
 
 
-def leases() -> Leases:
+def get_leases() -> Leases:
     """Return the leases: they lie with the target."""
-    return platform().leases()
+    return get_platform().leases()
 
 
 def held_leases() -> HeldLeases:
     """Return the leases that others hold."""
-    return platform().held_leases()
+    return get_platform().held_leases()
 
 
-def metrics() -> MetricSource:
+def get_metric_source() -> MetricSource:
     """Return the counters of the target's router, and what revisions count themselves."""
-    return platform().metrics()
+    return get_platform().metrics()
 
 
-def recorded() -> RecordedRequests:
+def get_recorded_requests() -> RecordedRequests:
     """Return the live requests that revisions recorded: in their logs."""
-    return platform().recorded()
+    return get_platform().recorded()
 
 
-def addresses(model: str) -> dict[str, str]:
+def find_addresses(model: str) -> dict[str, str]:
     """Return where a model takes requests, by protocol; empty: Slipway does not know."""
-    addresses = platform().addresses
+    addresses = get_platform().addresses
     return addresses(settings(), model) if addresses else {}
 
 
 @once
-def labels() -> LabelStore:
+def get_label_store() -> LabelStore:
     """Return the labels that came late: a file of this home, wherever models serve."""
     from slipway.adapters.local.labels import LocalLabels
 
@@ -161,7 +161,7 @@ def labels() -> LabelStore:
 
 
 @once
-def orchestrator() -> Orchestrator:
+def get_orchestrator() -> Orchestrator:
     """Return what starts flow runs: Prefect."""
     from slipway.adapters.prefect.orchestrator import PrefectOrchestrator
 
@@ -169,7 +169,7 @@ def orchestrator() -> Orchestrator:
 
 
 @once
-def notifier() -> Notifier:
+def get_notifier() -> Notifier:
     """Return what tells others: Prefect events."""
     from slipway.adapters.prefect.notifier import PrefectNotifier
 
@@ -177,7 +177,7 @@ def notifier() -> Notifier:
 
 
 @once
-def reporter() -> Reporter:
+def get_reporter() -> Reporter:
     """Return what writes the release's page."""
     from slipway.adapters.report.html import HtmlReporter
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slipway.adapters.prometheus import pages
 from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, sum_latencies
 from slipway.adapters.prometheus.client import Sample
-from slipway.adapters.prometheus.strays import UnattributedFailures, in_proportion
+from slipway.adapters.prometheus.unattributed import UnattributedFailures, in_proportion
 from slipway.domain.judge.readings import Latencies, Summary, Sums
 
 EDGES = (0.001, 0.005, 0.25, 1.0, 60.0)

@@ -51,9 +51,9 @@ def _roll_out(spec: ReleaseSpec, job: Mapping[str, Any]) -> RolloutStatus:
 
 
 def _take_back(spec: ReleaseSpec, reason: str) -> RolloutStatus:
-    lease = wiring.leases().take_over(spec.model, HOLDER, spec.rollout.lease_seconds)
+    lease = wiring.get_leases().take_over(spec.model, HOLDER, spec.rollout.lease_seconds)
     with keep_lease(lease, spec.rollout.lease_seconds):
-        status = wiring.rollouts().load(spec.model)
+        status = wiring.get_rollout_store().load(spec.model)
         assert status is not None, spec.model
         return take_back_rollout(spec, status, reason, lease)
 
@@ -85,7 +85,7 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     jobs, report = json.loads(sys.argv[1]), Path(sys.argv[2])
     began = time.time()
-    wiring.revisions(), wiring.leases()  # connected once, before threads ask for it
+    wiring.get_revisions(), wiring.get_leases()  # connected once, before threads ask for it
     with ThreadPoolExecutor(min(len(jobs), MOST_AT_ONCE)) as pool:
         ends = list(pool.map(run, jobs))
     calls = {" ".join(asked): count for asked, count in sorted(connect_cluster().calls.items())}

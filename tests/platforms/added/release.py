@@ -12,7 +12,7 @@ from slipway import wiring
 from slipway.domain.release.lifecycle import new_status
 from slipway.domain.release.version import ModelVersion
 from slipway.settings import settings
-from slipway.stack import environment
+from slipway.stack import make_environment
 from slipway.usecases.active_release import find_release_spec
 from slipway.usecases.roll_out import roll_out_revision
 from tests.adapters.local.place import Place
@@ -33,12 +33,15 @@ def main() -> None:
         phases.append(roll_out_revision(spec, place.revision("two", version, **behaviour), fresh).phase.value)
     answer = httpx.post(f"{here.front_door}/two/x", content=b"row", trust_env=False)
     said = {"phases": phases, "answers": answer.headers["x-slipway-revision"]}
-    said |= {"there": list(wiring.revisions().observe("two")), "label": environment(here)["SLIPWAY_SHELF_LABEL"]}
-    sys.stdout.write(json.dumps(said | {"images": wiring.images(), "scaler": wiring.scaler()}))
+    said |= {
+        "there": list(wiring.get_revisions().observe("two")),
+        "label": make_environment(here)["SLIPWAY_SHELF_LABEL"],
+    }
+    sys.stdout.write(json.dumps(said | {"images": wiring.get_image_store(), "scaler": wiring.get_scaler()}))
 
 
-wiring.platform().revisions().bring_up()
+wiring.get_platform().revisions().bring_up()
 try:
     main()
 finally:
-    wiring.platform().revisions().supervisor.stop()
+    wiring.get_platform().revisions().supervisor.stop()

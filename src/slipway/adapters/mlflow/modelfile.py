@@ -16,7 +16,7 @@ def check_complete(tree: Path, name: str) -> None:
     MLflow notes `model_size_bytes` when it saves a model, before it adds small files of its own. A folder that is
     smaller than that has lost something.
     """
-    noted = mlmodel.read(tree, f"artifact of {name}").get("model_size_bytes")
+    noted = mlmodel.read_description(tree, f"artifact of {name}").get("model_size_bytes")
     size = sum(path.stat().st_size for file, path in walk_files(tree) if file != mlmodel.FILE)
     if isinstance(noted, int) and size < noted:
         raise ArtifactBroken(

@@ -178,7 +178,7 @@ def _keep_tree(tree: Path, path: Path, digest: str) -> None:
     if path.is_dir() and not _is_intact(path, digest):
         with files.part_folder(path.parent) as aside:
             path.rename(aside / "damaged")
-    files.settle(tree, path)
+    files.settle_folder(tree, path)
 
 
 def _is_intact(path: Path, digest: str) -> bool:

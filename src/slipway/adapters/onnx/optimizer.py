@@ -131,7 +131,7 @@ def _convertible_flavor(model: Path) -> str:
 
 def _list_flavors(model: Path) -> list[str]:
     try:
-        return list(mlmodel.read(model)["flavors"])
+        return list(mlmodel.read_description(model)["flavors"])
     except ArtifactBroken as error:
         raise ArtifactBroken(
             f"model folder {model.name}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.artifacts.rows import matrix, read_rows
+from slipway.artifacts.rows import make_matrix, read_rows
 from slipway.domain.gates.parity import Answers
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def make_feed(session: "ort.InferenceSession", frame: "pd.DataFrame", *, single_
     """Return a frame of rows as the session's inputs: one matrix, or one array of shape (rows, 1) per column."""
     inputs = session.get_inputs()
     if single_matrix:
-        return {inputs[0].name: matrix(frame).astype(np.float32)}
+        return {inputs[0].name: make_matrix(frame).astype(np.float32)}
     return {put.name: _convert_column(frame[name], put.type) for put, name in zip(inputs, frame.columns, strict=True)}
 
 

@@ -14,8 +14,8 @@ from slipway.adapters.prometheus.presets import Preset
 from slipway.adapters.prometheus.question import Parts
 from slipway.adapters.prometheus.source import ROUTE, Source
 from slipway.adapters.prometheus.steps import Steps
-from slipway.adapters.prometheus.strays import UnattributedFailures
 from slipway.adapters.prometheus.totals import Totals
+from slipway.adapters.prometheus.unattributed import UnattributedFailures
 from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Latencies, Summary

@@ -50,7 +50,7 @@ class SubprocessModelRunner:
         Raises ArtifactBroken without a signature or an input example, and, unless `allow_pickle`, for a model whose
         loading runs code that came with it.
         """
-        description = mlmodel.read(model)
+        description = mlmodel.read_description(model)
         if not allow_pickle:
             foreign_code.refuse_code(model, description)
         signature = mlmodel.read_signature(model, description)
@@ -82,7 +82,7 @@ class SubprocessModelRunner:
 
     def _run_jobs(self, model: Path, jobs: Sequence[Outcome], folder: Path) -> list[Outcome]:
         """Return one outcome per job; a job that the process did not get to has its death as outcome."""
-        mlmodel.read(model)  # MLflow reads the same file in that process, without a bound
+        mlmodel.read_description(model)  # MLflow reads the same file in that process, without a bound
         order, out = folder / "order.json", folder / "outcomes.json"
         order.write_text(json.dumps({"model": str(model.absolute()), "jobs": list(jobs), "outcomes": str(out)}))
         ending = sandbox.run_module(WORKER, [str(order)], folder, self._timeout_seconds, SETTINGS)

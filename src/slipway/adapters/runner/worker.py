@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway.artifacts import mlmodel
-from slipway.artifacts.rows import matrix, read_rows
+from slipway.artifacts.rows import make_matrix, read_rows
 from slipway.domain.release.version import Signature
 from slipway.errors import SlipwayError
 
@@ -77,7 +77,7 @@ def _run_example(predict: Predict, model: Path) -> dict[str, Any]:
 
 
 def _run_rows(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-    signature = mlmodel.read_signature(model, mlmodel.read(model))
+    signature = mlmodel.read_signature(model, mlmodel.read_description(model))
     frame = read_rows(Path(job["rows"]), job["columns"])
 
     def predict_part(part: "pd.DataFrame") -> NDArray[np.generic]:
@@ -102,7 +102,7 @@ def as_input(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame | NDA
     """
     first = signature.inputs[0]
     if len(signature.inputs) == 1 and len(first.shape) > 1:
-        return matrix(frame).astype(first.kind).reshape(-1, *first.shape[1:])
+        return make_matrix(frame).astype(first.kind).reshape(-1, *first.shape[1:])
     kinds = {column.name: np.dtype(column.kind) for column in signature.inputs if column.name in frame.columns}
     if len(signature.inputs) == 1 and not kinds:  # one nameless column, or a tensor of one value per row
         return np.asarray(frame.iloc[:, 0]).astype(first.kind)

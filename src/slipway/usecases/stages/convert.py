@@ -24,7 +24,7 @@ def convert_model(
         return watch.stage(None, (_serve_unconverted("the spec turns conversion off"),))
     try:
         named = name_columns(signature, rows.columns)
-        converted = wiring.optimizer().convert(challenger.path, named, rows.path, spec, _find_folder(challenger))
+        converted = wiring.get_optimizer().convert(challenger.path, named, rows.path, spec, _find_folder(challenger))
     except ConversionRefused as no:
         return watch.stage(None, (_serve_unconverted(no.seen),))
     if converted.parity.outcome is not Outcome.PASS:

@@ -44,10 +44,10 @@ def fetch_artifacts(version: ModelVersion, champion: ModelVersion | None, spec: 
     Both lie in the content-addressed store: what is there already is verified, not downloaded again.
     """
     watch = begin_stage(StageName.FETCH)
-    challenger = _check_unchanged(wiring.registry().download(version, settings().store))
-    before = wiring.registry().download(champion, settings().store) if champion else None
-    signature = wiring.runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
-    promised = wiring.runner().signature(before.path, allow_pickle=True) if before else None  # read, not loaded
+    challenger = _check_unchanged(wiring.get_registry().download(version, settings().store))
+    before = wiring.get_registry().download(champion, settings().store) if champion else None
+    signature = wiring.get_runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
+    promised = wiring.get_runner().signature(before.path, allow_pickle=True) if before else None  # read, not loaded
     rows = read_holdout(spec, signature)
     fetched = Fetched(challenger=challenger, champion=before, signature=signature, promised=promised, rows=rows)
     return watch.stage(fetched, digest=challenger.digest, champion_digest=before.digest if before else None)
@@ -63,7 +63,7 @@ def _check_unchanged(artifact: Artifact) -> Artifact:
             expected=f"{before}, as at its first release",
             do="register the changed model as a new version; a version never changes",
         )
-    wiring.registry().set_tags(version.model, version.version, {VersionTag.DIGEST: artifact.digest})
+    wiring.get_registry().set_tags(version.model, version.version, {VersionTag.DIGEST: artifact.digest})
     return artifact
 
 

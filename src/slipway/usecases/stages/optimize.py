@@ -20,7 +20,7 @@ def optimize_model(converted: Converted | None, rows: Holdout, spec: Optimizatio
     if converted is None:
         return watch.stage(None)
     out = settings().store / "variants" / converted.digest.removeprefix("sha256:")
-    result = wiring.optimizer().optimize(converted, rows.path, spec, out)
+    result = wiring.get_optimizer().optimize(converted, rows.path, spec, out)
     said = Verdict(check="speed", outcome=Outcome.PASS, reason=result.reason, blocking=False)
     return watch.stage(
         _choose_file(converted, result), (said,), table=[_make_row(variant, result) for variant in result.table]

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 import slipway
 from slipway import wiring
-from slipway.artifacts.rows import profiles
+from slipway.artifacts.rows import profile_columns
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.record import StageName
 from slipway.domain.release.version import Artifact, Signature
@@ -36,9 +36,9 @@ def build_package(
         "slipway.artifact": challenger.digest,
         "slipway.commit": find_commit(),
     }
-    profile = profiles(rows.path, signature) if spec.judge.drift is not None else ()
-    built = wiring.packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
-    images = wiring.images()
+    profile = profile_columns(rows.path, signature) if spec.judge.drift is not None else ()
+    built = wiring.get_packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
+    images = wiring.get_image_store()
     image = images.push(built, gpu=spec.serving.on_gpu) if images is not None else ""
     built = replace(built, profile=profile, image=image)
     return watch.stage(built, (), **PACKAGE.dump_python(built, mode="json"))

@@ -15,4 +15,4 @@ def predict_holdout(model: Artifact | None, rows: Holdout) -> NDArray[np.generic
 
     None for no model: the first release has no champion.
     """
-    return wiring.runner().predict(model.path, rows.path, rows.columns) if model else None
+    return wiring.get_runner().predict(model.path, rows.path, rows.columns) if model else None

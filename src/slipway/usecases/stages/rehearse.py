@@ -41,7 +41,7 @@ def read_recorded(champion: Package) -> RecordedSample:
     Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
     """
     try:
-        return wiring.recorded().newest(champion.model, revision_name(champion.model, champion.version))
+        return wiring.get_recorded_requests().newest(champion.model, revision_name(champion.model, champion.version))
     except SlipwayError as error:
         return RecordedSample(missing=f"recorded live requests can't be read: {error.seen}")
 
@@ -55,7 +55,7 @@ def rehearse_package(
     """
     watch = begin_stage(StageName.REHEARSE)
     asked = promise and replace(promise, recorded=read_recorded(promise.package))
-    seen = wiring.rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, asked)
+    seen = wiring.get_rehearsal().rehearse(built, rows.path, rows.columns, spec.rehearsal, asked)
     half, tail = np.percentile(seen.latencies_milliseconds, [50, 99])
     found = compare_exchanges(seen.replayed.exchanges) if seen.replayed else ()
     verdicts = (

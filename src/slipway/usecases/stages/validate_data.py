@@ -13,5 +13,5 @@ from slipway.usecases.stages.stage import Stage, begin_stage
 def validate_data(rows: Holdout, spec: DataSpec, signature: Signature) -> Stage[None]:
     """Run the spec's expectations, completed from the model's signature; critical ones block, warnings are shown."""
     watch = begin_stage(StageName.VALIDATE_DATA)
-    verdicts = wiring.validator().validate(rows.path, spec, signature)
+    verdicts = wiring.get_validator().validate(rows.path, spec, signature)
     return watch.stage(None, tuple(verdicts), rows_digest=rows.digest)

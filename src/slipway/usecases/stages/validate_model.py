@@ -52,7 +52,7 @@ def pair_predictions(
 def validate_model(compared: Compared, rows: Holdout, spec: QualitySpec, contract: Contract) -> Stage[bool]:
     """Try the input example and compare both models row by row; the value is whether a person must approve."""
     watch = begin_stage(StageName.VALIDATE_MODEL)
-    wiring.runner().check_example(compared.challenger.path)
+    wiring.get_runner().check_example(compared.challenger.path)
     truth = read_labels(rows.path, rows.label)
     quality = judge_quality(truth, compared.predictions, compared.before, spec)
     example = Verdict(check="input example", outcome=Outcome.PASS, reason="the model answers its own input example")
