@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 3.0
 START = "`slipway up` starts it"
 
 
-def fetch(address: str) -> httpx.Response | str:
+def fetch_page(address: str) -> httpx.Response | str:
     """Return the answer to a GET, or in words why there is none."""
     try:
         return httpx.get(address, timeout=TIMEOUT_SECONDS, trust_env=False)
@@ -22,8 +22,8 @@ def fetch(address: str) -> httpx.Response | str:
 
 
 def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
-    """Check whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
-    if _listens(host, port):
+    """Say whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
+    if _is_listening(host, port):
         more = f" ({speaks})" if speaks else ""
         return Finding(part=part, health=Condition.OK, seen=f"listens on {host}:{port}{more}")
     return Finding(part=part, health=Condition.WARNING, seen=f"nothing listens on port {port}", do=START)
@@ -33,11 +33,11 @@ def check_server(part: str, address: str, path: str, variable: str) -> Finding:
     """Check whether a server of the user's own answers at all; a registry may require a login first."""
     if not address:
         return Finding(part=part, health=Condition.PROBLEM, seen="no address", do=f"set {variable}")
-    answer = fetch(address.rstrip("/") + path)
+    answer = fetch_page(address.rstrip("/") + path)
     if isinstance(answer, httpx.Response) and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
-        return Finding(part=part, health=Condition.OK, seen=f"answers at {masked(address)}")
+        return Finding(part=part, health=Condition.OK, seen=f"answers at {mask_secrets(address)}")
     said = answer if isinstance(answer, str) else str(answer.status_code)
-    seen = f"no answer at {masked(address)}: {said}"
+    seen = f"no answer at {mask_secrets(address)}: {said}"
     return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"start it, or correct {variable}")
 
 
@@ -48,10 +48,10 @@ def report_taken_port(part: str, port: int, variable: str, status: int | None = 
     return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"stop it, or set {variable} to a free port")
 
 
-def masked(value: object) -> str:
+def mask_secrets(value: object) -> str:
     """Return a setting's value without secrets.
 
-    >>> masked("https://me:secret@mlflow.example.com/api")
+    >>> mask_secrets("https://me:secret@mlflow.example.com/api")
     'https://***@mlflow.example.com/api'
     """
     if isinstance(value, SecretStr):
@@ -61,7 +61,7 @@ def masked(value: object) -> str:
     return text if "@" not in parts.netloc else text.replace(parts.netloc, f"***@{parts.netloc.rpartition('@')[2]}")
 
 
-def _listens(host: str, port: int) -> bool:
+def _is_listening(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=TIMEOUT_SECONDS):
             return True

@@ -159,7 +159,7 @@ def test_a_release_that_ended_badly_has_its_exit_code(
 ) -> None:
     """With the sentence that says why."""
     with pytest.raises(typer.Exit) as ended:
-        following.conclude(record(3, state, "too many errors"), as_json=False)
+        following.conclude_release(record(3, state, "too many errors"), as_json=False)
 
     assert ended.value.exit_code == code
     assert f"kept-v3-a1: {state.value}: too many errors" in capsys.readouterr().out
@@ -167,7 +167,7 @@ def test_a_release_that_ended_badly_has_its_exit_code(
 
 def test_a_promoted_release_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
     """As JSON, with the facts."""
-    following.conclude(record(3, ReleaseState.PROMOTED, "no worse"), as_json=True)
+    following.conclude_release(record(3, ReleaseState.PROMOTED, "no worse"), as_json=True)
 
     assert json.loads(capsys.readouterr().out)["state"] == "promoted"
 

@@ -13,7 +13,7 @@ from slipway.errors import SettingsError, SlipwayError
 
 EPILOG = f"""\b
 Exit codes:
-{exit_codes.listed()}
+{exit_codes.format_exit_codes()}
 
 \b
 Settings come from the environment (SLIPWAY_...); `slipway doctor` lists them.
@@ -29,9 +29,9 @@ app = typer.Typer(
 )
 
 
-def _version(*, wanted: bool) -> None:
+def _print_version(*, wanted: bool) -> None:
     if wanted:
-        output.say(f"slipway {slipway.__version__}")
+        output.print_line(f"slipway {slipway.__version__}")
         raise typer.Exit
 
 
@@ -39,7 +39,7 @@ def _version(*, wanted: bool) -> None:
 def options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Take each new model version from MLflow to production traffic, and back when it misbehaves."""
@@ -66,14 +66,14 @@ def main() -> None:
     try:
         app(prog_name="slipway")
     except SlipwayError as error:
-        sys.exit(_fail(error))
+        sys.exit(_report_error(error))
     except Exception as error:
         if (wrong := _settings_error(error)) is None:
             raise  # a defect of ours: a report of it needs the traceback
-        sys.exit(_fail(wrong))
+        sys.exit(_report_error(wrong))
 
 
-def _fail(error: SlipwayError) -> ExitCode:
+def _report_error(error: SlipwayError) -> ExitCode:
     if os.environ.get("SLIPWAY_TRACE") == "1":
         import traceback
 

@@ -10,7 +10,7 @@ import typer
 _MODEL = re.compile(r"^model:\s*[\"']?([a-z0-9-]+)", re.MULTILINE)
 
 
-def models(incomplete: str) -> list[str]:
+def complete_model(incomplete: str) -> list[str]:
     """Return the models whose names begin with this; nothing after any error: completion must never print."""
     folder = Path(os.environ.get("SLIPWAY_MODELS", "deployments/models"))
     found = set()
@@ -23,9 +23,11 @@ def models(incomplete: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete))
 
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name in the registry.", autocompletion=models)]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model's name in the registry.", autocompletion=complete_model)
+]
 """A model that must be named."""
 AnyModel = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="One model; all of them without.", autocompletion=models)
+    str | None, typer.Argument(metavar="MODEL", help="One model; all of them without.", autocompletion=complete_model)
 ]
 """A model that may be named."""

@@ -14,12 +14,12 @@ def doctor(*, as_json: output.AsJson = False) -> None:
     here = settings()
     findings, values = examine_parts(here), settings_in_force(here)
     if as_json:
-        output.say_json({"findings": findings, "settings": values})
+        output.print_json({"findings": findings, "settings": values})
     else:
         rows = [(one.part, one.health.value, one.seen, one.do) for one in findings]
-        output.table(("part", "health", "seen", "what to do"), rows)
-        output.say("")
+        output.print_table(("part", "health", "seen", "what to do"), rows)
+        output.print_line("")
         rows = [(one.name, one.value, one.source, one.description) for one in values]
-        output.table(("setting", "value", "from", "what it is"), rows)
+        output.print_table(("setting", "value", "from", "what it is"), rows)
     if any(one.health is Condition.PROBLEM for one in findings):
         raise typer.Exit(ExitCode.PROBLEM)

@@ -50,6 +50,6 @@ def code_of(error: errors.SlipwayError) -> ExitCode:
     return next(code for kind, code in _BY_ERROR if isinstance(error, kind))
 
 
-def listed() -> str:
+def format_exit_codes() -> str:
     """Return the table of exit codes for `slipway --help`."""
     return "\n".join(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())

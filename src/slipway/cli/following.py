@@ -28,30 +28,30 @@ class Release:
 
 def follow_release(release: Release, timeout_seconds: float, *, as_json: bool) -> None:
     """Wait for a release and exit with the code of its end. Raises TransientError if it takes too long."""
-    state = _wait(release.run_id, release.model, timeout_seconds, quiet=as_json)
-    record = _record(release.release_id)
+    state = _wait_for_end(release.run_id, release.model, timeout_seconds, quiet=as_json)
+    record = _find_record(release.release_id)
     if record is None or record.state is ReleaseState.RELEASING:
         conclude_nothing(release, state, record.reason if record else "no record was written", as_json=as_json)
     else:
-        conclude(record, as_json=as_json)
+        conclude_release(record, as_json=as_json)
 
 
 def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json: bool) -> None:
     """Wait for a rollback and exit: OK if its run completed."""
-    state = _wait(run_id, model, timeout_seconds, quiet=as_json)
+    state = _wait_for_end(run_id, model, timeout_seconds, quiet=as_json)
     status = wiring.get_rollout_store().load(model)
     reason = status.reason if status else ""
     if as_json:
-        output.say_json({"model": model, "run_id": run_id, "state": state, "reason": reason})
+        output.print_json({"model": model, "run_id": run_id, "state": state, "reason": reason})
     else:
-        output.say(f"{model}: {state.lower()}; {reason}")
+        output.print_line(f"{model}: {state.lower()}; {reason}")
     if state != "Completed":
         raise typer.Exit(ExitCode.PROBLEM)
 
 
-def _wait(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> str:
+def _wait_for_end(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> str:
     ends = time.monotonic() + timeout_seconds
-    tell = output.on_change((lambda _line: None) if quiet else output.say)
+    tell = output.on_change((lambda _line: None) if quiet else output.print_line)
     while True:
         left = ends - time.monotonic()
         try:
@@ -61,31 +61,31 @@ def _wait(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> st
         except TransientError:
             if left <= 0:
                 raise
-        tell(_progress(model))
+        tell(_describe_progress(model))
 
 
-def _progress(model: str) -> str:
+def _describe_progress(model: str) -> str:
     status = wiring.get_rollout_store().load(model)
     if status is None:
         return f"{model}: waiting for a worker"
     return f"{status.release_id}: {status.phase.value}, {status.weight_percent} %: {status.reason}"
 
 
-def _record(release_id: str) -> ReleaseRecord | None:
+def _find_record(release_id: str) -> ReleaseRecord | None:
     try:
         return wiring.get_ledger().read(release_id)
     except NotFound:
         return None
 
 
-def conclude(record: ReleaseRecord, *, as_json: bool) -> None:
+def conclude_release(record: ReleaseRecord, *, as_json: bool) -> None:
     """Print how a release ended, and exit with REFUSED if it was not promoted."""
     if as_json:
         facts = ("release_id", "model", "version", "state", "reason", "replaced", "started_at", "ended_at")
-        output.say_json({name: getattr(record, name) for name in facts})
+        output.print_json({name: getattr(record, name) for name in facts})
     else:
-        output.say(f"{record.release_id}: {record.state.value}: {record.reason}")
-        output.say(f"`slipway report {record.model} {record.version}` shows why")
+        output.print_line(f"{record.release_id}: {record.state.value}: {record.reason}")
+        output.print_line(f"`slipway report {record.model} {record.version}` shows why")
     if record.state is not ReleaseState.PROMOTED:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -95,10 +95,10 @@ def conclude_nothing(release: Release, state: str, reason: str, *, as_json: bool
     waits = state in {"Suspended", "Paused"}
     if as_json:
         facts = {"release_id": release.release_id, "run_id": release.run_id, "state": state, "reason": reason}
-        output.say_json(facts | {"waits": waits})
+        output.print_json(facts | {"waits": waits})
     elif waits:
-        output.say(f"{release.release_id} waits: {reason}; answer with `slipway approve {release.model}`")
+        output.print_line(f"{release.release_id} waits: {reason}; answer with `slipway approve {release.model}`")
     else:
-        output.say(f"{release.release_id}: flow run {release.run_id} ended as {state}: {reason}")
-        output.say("`reconcile` takes it up where it stopped; Prefect's UI shows the run's log")
+        output.print_line(f"{release.release_id}: flow run {release.run_id} ended as {state}: {reason}")
+        output.print_line("`reconcile` takes it up where it stopped; Prefect's UI shows the run's log")
     raise typer.Exit(ExitCode.WAITING if waits else ExitCode.PROBLEM)

@@ -18,11 +18,13 @@ def history(model: Model, *, as_json: output.AsJson = False) -> None:
 
     entries = wiring.get_ledger().history(model)
     if as_json:
-        output.say_json(entries)
+        output.print_json(entries)
     elif not entries:
-        output.say(f"no release of {model} yet; `slipway release {model}` starts one")
+        output.print_line(f"no release of {model} yet; `slipway release {model}` starts one")
     else:
-        output.table(("version", "what happened", "served from", "until", "why"), [_row(entry) for entry in entries])
+        output.print_table(
+            ("version", "what happened", "served from", "until", "why"), [_make_row(entry) for entry in entries]
+        )
 
 
 def report(
@@ -38,19 +40,19 @@ def report(
 
     A page that is missing is written again from the record.
     """
-    entry = _entry(model, version)
-    path = _page(entry)
+    entry = _find_entry(model, version)
+    path = _find_page(entry)
     if as_json:
-        output.say_json({"release_id": entry.release_id, "path": path})
+        output.print_json({"release_id": entry.release_id, "path": path})
     else:
-        output.say(str(path))
+        output.print_line(str(path))
     if open_it:
         import webbrowser
 
         webbrowser.open(path.as_uri())
 
 
-def _entry(model: str, version: int | None) -> "HistoryEntry":
+def _find_entry(model: str, version: int | None) -> "HistoryEntry":
     """Return the latest release of a version, or of all."""
     from slipway import wiring
     from slipway.errors import NotFound
@@ -68,7 +70,7 @@ def _entry(model: str, version: int | None) -> "HistoryEntry":
     return matching[-1]
 
 
-def _page(entry: "HistoryEntry") -> Path:
+def _find_page(entry: "HistoryEntry") -> Path:
     from slipway import wiring
     from slipway.settings import settings
 
@@ -76,6 +78,6 @@ def _page(entry: "HistoryEntry") -> Path:
     return path if path.is_file() else wiring.get_reporter().page(wiring.get_ledger().read(entry.release_id), path)
 
 
-def _row(entry: "HistoryEntry") -> tuple[str, ...]:
-    until = output.moment(entry.served_until, "now") if entry.served_from is not None else ""
-    return (str(entry.version), entry.state.value, output.moment(entry.served_from, "never"), until, entry.reason)
+def _make_row(entry: "HistoryEntry") -> tuple[str, ...]:
+    until = output.format_time(entry.served_until, "now") if entry.served_from is not None else ""
+    return (str(entry.version), entry.state.value, output.format_time(entry.served_from, "never"), until, entry.reason)

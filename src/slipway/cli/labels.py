@@ -41,21 +41,23 @@ def labels(
     first label counts, later ones change nothing: giving a file twice is safe. With one row that can't be used nothing
     is recorded.
     """
-    known = list(_read(model, file))
+    known = list(_read_labels(model, file))
     from slipway import wiring
 
     done = wiring.get_label_store().record(model, known)
     if as_json:
-        output.say_json({"model": model, "added": done.added, "duplicates": done.duplicates})
+        output.print_json({"model": model, "added": done.added, "duplicates": done.duplicates})
     else:
-        output.say(f"{done.added} label{'' if done.added == 1 else 's'} recorded, {done.duplicates} known before")
+        output.print_line(
+            f"{done.added} label{'' if done.added == 1 else 's'} recorded, {done.duplicates} known before"
+        )
 
 
-def _read(model: str, file: str) -> Iterator[Label]:
+def _read_labels(model: str, file: str) -> Iterator[Label]:
     """Yield the labels of a file; raise DataBroken at its end if any row can't be used."""
     problems, rows = [], 0
-    with _opened(file) as lines:
-        for line, row in _rows(file, lines):
+    with _open_file(file) as lines:
+        for line, row in _read_rows(file, lines):
             rows += 1
             try:
                 yield label_of(row, model)
@@ -64,11 +66,11 @@ def _read(model: str, file: str) -> Iterator[Label]:
     if problems:
         more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
         shown = "\n".join([f"{len(problems)} of {rows} rows can't be used", *problems[:PROBLEMS_SHOWN], *more])
-        raise _broken(file, shown)
+        raise _make_broken_error(file, shown)
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[TextIO]:
+def _open_file(file: str) -> Iterator[TextIO]:
     """Yield the text of a file, or of standard input."""
     try:
         # a byte order mark, as spreadsheets write it, is no part of the header
@@ -78,7 +80,7 @@ def _opened(file: str) -> Iterator[TextIO]:
             with Path(file).open(encoding="utf-8-sig", newline="") as lines:
                 yield lines
     except UnicodeDecodeError as error:
-        raise _broken(file, f"it is not UTF-8 text ({error.reason})") from error
+        raise _make_broken_error(file, f"it is not UTF-8 text ({error.reason})") from error
     except OSError as error:
         raise NotFound(
             f"labels {file}",
@@ -88,7 +90,7 @@ def _opened(file: str) -> Iterator[TextIO]:
         ) from error
 
 
-def _rows(file: str, lines: TextIO) -> Rows:
+def _read_rows(file: str, lines: TextIO) -> Rows:
     suffix = Path(file).suffix.lower()
     if suffix == ".csv":
         return _csv_rows(file, lines)
@@ -114,19 +116,19 @@ def _csv_rows(file: str, lines: Iterable[str]) -> Rows:
     try:
         header = [name.strip() for name in next(table, [])]
         if sorted(header) != sorted(COLUMNS):
-            raise _broken(file, f"its header is {','.join(header)!r}")
+            raise _make_broken_error(file, f"its header is {','.join(header)!r}")
         for cells in table:
             if cells:
-                yield table.line_num, dict(zip([*header, *_surplus(cells)], cells, strict=False))
+                yield table.line_num, dict(zip([*header, *_name_surplus_columns(cells)], cells, strict=False))
     except csv.Error as error:
-        raise _broken(file, f"line {table.line_num}: {error}") from error
+        raise _make_broken_error(file, f"line {table.line_num}: {error}") from error
 
 
-def _surplus(cells: list[str]) -> list[str]:
+def _name_surplus_columns(cells: list[str]) -> list[str]:
     return [f"column {number}" for number in range(len(COLUMNS) + 1, len(cells) + 1)]
 
 
-def _broken(file: str, seen: str) -> DataBroken:
+def _make_broken_error(file: str, seen: str) -> DataBroken:
     return DataBroken(
         f"labels {'on standard input' if file == STANDARD_INPUT else file}",
         seen=seen,

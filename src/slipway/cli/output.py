@@ -18,30 +18,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 Row = Sequence[str]
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line for people; control characters are shown, not sent."""
-    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.write(escape_control_characters(text) + "\n")
     sys.stdout.flush()
 
 
-def say_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print a value as JSON; dataclasses become objects, infinities and paths text."""
-    sys.stdout.write(json.dumps(_jsonable(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(_make_jsonable(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def table(header: Row, rows: Sequence[Row]) -> None:
+def print_table(header: Row, rows: Sequence[Row]) -> None:
     """Print a table: with rules and colour on a terminal, aligned columns elsewhere."""
     if sys.stdout.isatty():
-        _rich_table(header, rows)
+        _print_rich_table(header, rows)
         return
-    lines = [[plain(cell) for cell in row] for row in (header, *rows)]
+    lines = [[escape_control_characters(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
-def moment(unix_seconds: float | None, otherwise: str = "") -> str:
+def format_time(unix_seconds: float | None, otherwise: str = "") -> str:
     """Return a moment in local time; `otherwise` for None."""
     if unix_seconds is None:
         return otherwise
@@ -50,9 +50,9 @@ def moment(unix_seconds: float | None, otherwise: str = "") -> str:
 
 def error_block(error: SlipwayError) -> str:
     """Return an error as text: four labelled parts."""
-    lines = [f"error: {plain(error.what)}"]
+    lines = [f"error: {escape_control_characters(error.what)}"]
     for label, text in (("seen", error.seen), ("expected", error.expected), ("next", error.do)):
-        first, *rest = plain(text).rstrip().split("\n")
+        first, *rest = escape_control_characters(text).rstrip().split("\n")
         lines.append(f"  {label + ':':<10}{first}")
         lines.extend(textwrap.indent(line, "  ") for line in rest)
     return "\n".join(lines) + "\n"
@@ -64,28 +64,28 @@ def error_json(error: SlipwayError, code: int) -> str:
     return json.dumps({"error": type(error).__name__, **parts, "exit_code": code}, ensure_ascii=False) + "\n"
 
 
-def plain(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""Return text with control characters escaped.
 
-    >>> plain("a\x1b[31mb")
+    >>> escape_control_characters("a\x1b[31mb")
     'a\\x1b[31mb'
     """
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def on_change(show: Callable[[str], None] = say) -> Callable[[str], None]:
+def on_change(show: Callable[[str], None] = print_line) -> Callable[[str], None]:
     """Return a function that shows a line only when it differs from the last one."""
     last: list[str] = []
 
-    def changed(line: str) -> None:
+    def show_if_changed(line: str) -> None:
         if [line] != last:
             last[:] = [line]
             show(line)
 
-    return changed
+    return show_if_changed
 
 
-def _rich_table(header: Row, rows: Sequence[Row]) -> None:
+def _print_rich_table(header: Row, rows: Sequence[Row]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -95,7 +95,7 @@ def _rich_table(header: Row, rows: Sequence[Row]) -> None:
     for name in header:
         view.add_column(name, overflow="fold")
     for row in rows:
-        view.add_row(*(Text(plain(cell), style=_STYLES.get(cell, "")) for cell in row))
+        view.add_row(*(Text(escape_control_characters(cell), style=_STYLES.get(cell, "")) for cell in row))
     Console().print(view)
 
 
@@ -106,13 +106,13 @@ _STYLES = {
 }
 
 
-def _jsonable(value: object) -> Any:  # noqa: ANN401 - any JSON value
+def _make_jsonable(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: _make_jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(one) for key, one in value.items()}
+        return {str(key): _make_jsonable(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_jsonable(one) for one in value]
+        return [_make_jsonable(one) for one in value]
     if value is None or isinstance(value, bool | int | str):
         return value
     return value if isinstance(value, float) and abs(value) < float("inf") else str(value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from slipway.cli import output
-from slipway.cli.completing import models
+from slipway.cli.completing import complete_model
 
 if TYPE_CHECKING:
     from slipway.domain.forecast import Costs, Forecast, PricedSchedule, Proposal, Requirements, Service, StepForecast
@@ -30,7 +30,8 @@ PLOTS = (".svg", ".png")
 
 def plan(  # noqa: PLR0913 - one parameter per option
     spec: Annotated[
-        str, typer.Argument(metavar="SPEC", help="A spec's file, or a model with a spec.", autocompletion=models)
+        str,
+        typer.Argument(metavar="SPEC", help="A spec's file, or a model with a spec.", autocompletion=complete_model),
     ],
     *,
     requests_per_second: Annotated[
@@ -63,16 +64,16 @@ def plan(  # noqa: PLR0913 - one parameter per option
     --ratio 2 --within 30m asks for steps that find a doubling of errors within 30 minutes with a chance of 80 %.
     """
     if plot is not None and plot.suffix not in PLOTS:
-        raise typer.BadParameter(f"{plot}: the suffix names the format: .svg or .png", param_hint="--plot")
-    document, changed = _fitted(_spec(spec))
+        raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
+    document, changed = _fit_to_router(_load_spec(spec))
     from slipway.domain import forecast as planning
 
-    service = _service(document.model, requests_per_second, error_rate)
-    costs = _checked(
+    service = _make_service(document.model, requests_per_second, error_rate)
+    costs = _make_checked(
         lambda: planning.Costs(bad_share=bad_share, seconds_per_bad_request=bad_request_cost),
         {"bad_share": "--bad-share", "seconds_per_bad_request": "--bad-request-cost"},
     )
-    wanted = _wanted(document, ratio, within)
+    wanted = _make_requirements(document, ratio, within)
     ratios = planning.SHOWN if plot is None else (SUBTLE, *planning.SHOWN)
     seen = planning.forecast_rollout(document, service, ratios)
     proposal = planning.propose_schedule(document, service, costs, wanted)
@@ -80,19 +81,19 @@ def plan(  # noqa: PLR0913 - one parameter per option
     at_work = _at_work(document.model, service.requests_per_second, answer_milliseconds)
     needs = planning.forecast_replicas(document, at_work) if at_work is not None else ()
     if plot is not None:
-        _draw(plot, document.model, seen)
+        _draw_plan(plot, document.model, seen)
     if as_json:
-        output.say_json(_json(document, seen, proposal, now) | {"requests_at_work": at_work, "replicas": needs})
+        output.print_json(_make_json(document, seen, proposal, now) | {"requests_at_work": at_work, "replicas": needs})
         return
     for sentence in changed:
         _say_wrapped(sentence)
-    _say(document, seen, costs, wanted, (proposal, now))
+    _print_plan(document, seen, costs, wanted, (proposal, now))
     if needs and at_work is not None:
-        output.say("")
+        output.print_line("")
         _say_wrapped(planning.wording.describe_capacity(needs, at_work))
 
 
-def _spec(word: str) -> "ReleaseSpec":
+def _load_spec(word: str) -> "ReleaseSpec":
     from slipway.settings import settings
     from slipway.specs import find_spec, load_spec
 
@@ -102,7 +103,7 @@ def _spec(word: str) -> "ReleaseSpec":
     return find_spec(settings().models, word)[1]
 
 
-def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
+def _fit_to_router(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     """Return the spec fitted to the router of its model, and the changes."""
     from slipway import wiring
     from slipway.domain.spec.fitting import fit_spec
@@ -115,18 +116,18 @@ def _fitted(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]":
     return fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
 
 
-def _service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
+def _make_service(model: str, requests_per_second: float | None, error_rate: float | None) -> "Service":
     from slipway.domain.forecast import Service
 
     if requests_per_second is None or error_rate is None:
-        rate, share = _counted(model)
+        rate, share = _count_requests(model)
         requests_per_second = rate if requests_per_second is None else requests_per_second
         error_rate = share if error_rate is None else error_rate
     options = {"requests_per_second": "--requests-per-second", "error_rate": "--error-rate"}
-    return _checked(lambda: Service(requests_per_second=requests_per_second, error_rate=error_rate), options)
+    return _make_checked(lambda: Service(requests_per_second=requests_per_second, error_rate=error_rate), options)
 
 
-def _counted(model: str) -> tuple[float, float]:
+def _count_requests(model: str) -> tuple[float, float]:
     """Return requests per second and the share that fails, as the target counts them now."""
     from slipway import wiring
     from slipway.errors import MetricsUnavailable, TargetUnavailable
@@ -134,18 +135,18 @@ def _counted(model: str) -> tuple[float, float]:
     try:
         traffic = wiring.get_router().traffic(model)
         if traffic is None:
-            raise _unknown(f"{model} does not serve here")
+            raise _make_unknown_error(f"{model} does not serve here")
         names = sorted(traffic.weights)
         before, begun = wiring.get_metric_source().counters(model, names), time.monotonic()
         time.sleep(MEASURED_SECONDS)
         after, ended = wiring.get_metric_source().counters(model, names), time.monotonic()
     except (MetricsUnavailable, TargetUnavailable) as error:
-        raise _unknown(f"{error.what}: {error.seen}") from error
-    came = _requests(after) - _requests(before)
+        raise _make_unknown_error(f"{error.what}: {error.seen}") from error
+    came = _sum_requests(after) - _sum_requests(before)
     if came <= 0:
-        raise _unknown(f"no request of {model} came in {MEASURED_SECONDS:g} s")
+        raise _make_unknown_error(f"no request of {model} came in {MEASURED_SECONDS:g} s")
     failed = sum(one.errors for one in after.values())
-    return came / (ended - begun), (failed + 0.5) / (_requests(after) + 1)
+    return came / (ended - begun), (failed + 0.5) / (_sum_requests(after) + 1)
 
 
 def _at_work(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
@@ -167,31 +168,31 @@ def _at_work(model: str, requests_per_second: float, answer_milliseconds: float 
     return sum(loads) if loads else None
 
 
-def _requests(counters: "dict[str, Counters]") -> int:
+def _sum_requests(counters: "dict[str, Counters]") -> int:
     return sum(one.requests for one in counters.values())
 
 
-def _unknown(why: str) -> typer.BadParameter:
+def _make_unknown_error(why: str) -> typer.BadParameter:
     message = f"{why}, so what it serves can't be counted: give both"
     return typer.BadParameter(message, param_hint="--requests-per-second and --error-rate")
 
 
-def _wanted(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Requirements | None":
+def _make_requirements(spec: "ReleaseSpec", ratio: float | None, within: str | None) -> "Requirements | None":
     """Return the requirements; with only a ratio: within the spec's steps; with only a time: a doubling."""
     from slipway.domain.forecast import Requirements
 
     if ratio is None and within is None:
         return None
     steps = sum(step.duration_seconds for step in spec.rollout.steps)
-    seconds = steps if within is None else _seconds(within)
+    seconds = steps if within is None else _parse_seconds(within)
     options = {"ratio": "--ratio", "within_seconds": "--within"}
-    return _checked(lambda: Requirements(ratio=2.0 if ratio is None else ratio, within_seconds=seconds), options)
+    return _make_checked(lambda: Requirements(ratio=2.0 if ratio is None else ratio, within_seconds=seconds), options)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     """Return a time in seconds.
 
-    >>> _seconds("30m"), _seconds("90")
+    >>> _parse_seconds("30m"), _parse_seconds("90")
     (1800.0, 90.0)
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
@@ -200,7 +201,7 @@ def _seconds(text: str) -> float:
     return float(match.group(1)) * UNITS[match.group(2) or "s"]
 
 
-def _checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
+def _make_checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
     """Return a value built from options; a ValueError becomes a usage error that names the option."""
     try:
         return make()
@@ -209,7 +210,7 @@ def _checked(make: Callable[[], Value], options: dict[str, str]) -> Value:
         raise typer.BadParameter(rest, param_hint=options[key]) from error
 
 
-def _draw(path: Path, model: str, seen: "Forecast") -> None:
+def _draw_plan(path: Path, model: str, seen: "Forecast") -> None:
     from slipway import wiring
     from slipway.errors import NotFound
 
@@ -224,7 +225,7 @@ def _draw(path: Path, model: str, seen: "Forecast") -> None:
         ) from error
 
 
-def _say(
+def _print_plan(
     spec: "ReleaseSpec",
     seen: "Forecast",
     costs: "Costs",
@@ -235,29 +236,31 @@ def _say(
 
     service = seen.service
     rate = f"{service.requests_per_second:.4g} requests/s"
-    output.say(f"{spec.model} at {rate}, {100 * service.error_rate:.3g} % of them failing now\n")
+    output.print_line(f"{spec.model} at {rate}, {100 * service.error_rate:.3g} % of them failing now\n")
     names = list(seen.bad)
     header = ("step", "weight", "lasts", "requests", "can see", *(f"finds {name}" for name in names))
-    output.table(header, [_row(step, names) for step in seen.steps])
-    output.say("\ncan see: what the step alone finds 4 times in 5; finds: the chance that it is found by its end\n")
+    output.print_table(header, [_make_row(step, names) for step in seen.steps])
+    output.print_line(
+        "\ncan see: what the step alone finds 4 times in 5; finds: the chance that it is found by its end\n"
+    )
     for sentence in wording.describe_forecast(seen):
         _say_wrapped(sentence)
-    output.say("")
+    output.print_line("")
     proposal, now = found
     if proposal is None:
         _say_wrapped(wording.describe_impossible(wanted) if wanted else "")
         return
     for sentence in wording.compare_proposal(proposal, now, costs):
         _say_wrapped(sentence)
-    output.say("\n" + wording.format_proposal(proposal).rstrip())
+    output.print_line("\n" + wording.format_proposal(proposal).rstrip())
 
 
 def _say_wrapped(sentence: str) -> None:
     """Print a sentence in lines of a readable length."""
-    output.say(textwrap.fill(sentence, WIDTH, subsequent_indent="  "))
+    output.print_line(textwrap.fill(sentence, WIDTH, subsequent_indent="  "))
 
 
-def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
+def _make_row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
     from slipway.domain.forecast import wording
 
     lasts = wording.format_duration(step.seconds)
@@ -273,29 +276,36 @@ def _row(step: "StepForecast", names: list[str]) -> tuple[str, ...]:
     )
 
 
-def _json(spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "PricedSchedule") -> dict[str, Any]:
+def _make_json(
+    spec: "ReleaseSpec", seen: "Forecast", proposal: "Proposal | None", now: "PricedSchedule"
+) -> dict[str, Any]:
     from slipway.domain.forecast import wording
 
-    def quantiles(chances: Any) -> dict[str, float | None]:  # noqa: ANN401 - Chances, imported late
+    def describe_quantiles(chances: Any) -> dict[str, float | None]:  # noqa: ANN401 - Chances, imported late
         return {"chance": chances.ever, "median_seconds": chances.quantile(0.5), "p90_seconds": chances.quantile(0.9)}
 
-    def priced(one: "PricedSchedule") -> dict[str, Any]:
+    def describe_price(one: "PricedSchedule") -> dict[str, Any]:
         by_ratio = {f"{ratio:.4g}": bad for ratio, bad in one.bad_requests.items()}
-        return {"cost_seconds": one.cost, "bad_requests": by_ratio, "promotion": quantiles(one.promotion)}
+        return {"cost_seconds": one.cost, "bad_requests": by_ratio, "promotion": describe_quantiles(one.promotion)}
 
     canaries = {**seen.bad, "2x, live only": seen.live_only}
     answer = {
         "model": spec.model,
         "service": seen.service,
         "steps": seen.steps,
-        "bad": {name: quantiles(one.found) | {"bad_requests": one.bad_requests} for name, one in canaries.items()},
-        "good": quantiles(seen.promotion),
+        "bad": {
+            name: describe_quantiles(one.found) | {"bad_requests": one.bad_requests} for name, one in canaries.items()
+        },
+        "good": describe_quantiles(seen.promotion),
         "sentences": list(wording.describe_forecast(seen)),
-        "now": priced(now),
+        "now": describe_price(now),
         "proposal": None,
     }
     if proposal is not None:
         steps = [{"weight_percent": weight, "duration_seconds": seconds} for weight, seconds in proposal.steps]
         steps[-1]["at_least_seconds"] = min(proposal.last_at_least, proposal.steps[-1][1])
-        answer["proposal"] = priced(proposal.priced) | {"steps": steps, "wanted_seconds": proposal.wanted_seconds}
+        answer["proposal"] = describe_price(proposal.priced) | {
+            "steps": steps,
+            "wanted_seconds": proposal.wanted_seconds,
+        }
     return answer

@@ -37,7 +37,7 @@ def release(  # noqa: PLR0913 - one parameter per option
     from slipway.domain.release.record import make_release_id
     from slipway.usecases.submit import submit_release
 
-    chosen = _pick(model, version, alias)
+    chosen = _pick_version(model, version, alias)
     attempt = chosen.attempt + 1 if again else max(1, chosen.attempt)
     if here:
         from slipway.cli.here import release_here
@@ -53,9 +53,9 @@ def release(  # noqa: PLR0913 - one parameter per option
     if wait:
         follow_release(under_way, timeout_seconds, as_json=as_json)
     elif as_json:
-        output.say_json(under_way)
+        output.print_json(under_way)
     else:
-        output.say(f"{under_way.release_id} requested (flow run {run_id}); `slipway status {model}` shows it")
+        output.print_line(f"{under_way.release_id} asked for (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def rollback(
@@ -79,9 +79,9 @@ def rollback(
     if wait:
         follow_rollback(model, run_id, timeout_seconds, as_json=as_json)
     elif as_json:
-        output.say_json({"model": model, "run_id": run_id})
+        output.print_json({"model": model, "run_id": run_id})
     else:
-        output.say(f"rollback of {model} requested (flow run {run_id}); `slipway status {model}` shows it")
+        output.print_line(f"rollback of {model} asked for (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def approve(
@@ -95,7 +95,7 @@ def approve(
     """Answer a release that waits for a person."""
     from slipway import wiring
 
-    who = by or _user()
+    who = by or _find_user()
     if here:
         from slipway.cli.here import approve_here
         from slipway.domain.rollout.actions import Approval
@@ -104,12 +104,12 @@ def approve(
         return
     run_id = wiring.get_orchestrator().answer(model, approve=not reject, by=who)
     if as_json:
-        output.say_json({"model": model, "run_id": run_id, "approved": not reject, "by": who})
+        output.print_json({"model": model, "run_id": run_id, "approved": not reject, "by": who})
     else:
-        output.say(f"{model}: {'rejected' if reject else 'approved'} by {who}; flow run {run_id} goes on")
+        output.print_line(f"{model}: {'rejected' if reject else 'approved'} by {who}; flow run {run_id} goes on")
 
 
-def _pick(model: str, version: int | None, alias: str | None) -> "ModelVersion":
+def _pick_version(model: str, version: int | None, alias: str | None) -> "ModelVersion":
     from slipway import wiring
     from slipway.usecases.begin import find_newest
 
@@ -121,7 +121,7 @@ def _pick(model: str, version: int | None, alias: str | None) -> "ModelVersion":
     return find_newest(model, wiring.get_registry().versions(model))
 
 
-def _user() -> str:
+def _find_user() -> str:
     import getpass
 
     try:

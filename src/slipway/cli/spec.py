@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from slipway.cli import output
-from slipway.cli.completing import models
+from slipway.cli.completing import complete_model
 from slipway.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -30,20 +30,22 @@ def init(  # noqa: PLR0913 - one parameter per option
     from slipway.settings import settings
     from slipway.specs import Draft, begin_spec, format_path
 
-    signature = _signature(model, allow_pickle=allow_pickle)
+    signature = _download_signature(model, allow_pickle=allow_pickle)
     draft = Draft(model=model, label=label, data=data, allow_pickle=allow_pickle)
     path = begin_spec(out or settings().models / f"{model}.yaml", draft, signature)
     if as_json:
-        output.say_json({"model": model, "path": path})
+        output.print_json({"model": model, "path": path})
     else:
-        output.say(f"wrote {format_path(path)}; `slipway spec check {format_path(path)}` checks it after your changes")
+        output.print_line(
+            f"wrote {format_path(path)}; `slipway spec check {format_path(path)}` checks it after your changes"
+        )
 
 
 @app.command()
 def check(
     specs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SPEC]...", help="Files or models; all without.", autocompletion=models),
+        typer.Argument(metavar="[SPEC]...", help="Files or models; all without.", autocompletion=complete_model),
     ] = None,
     *,
     as_json: output.AsJson = False,
@@ -52,17 +54,17 @@ def check(
     from slipway.settings import settings
     from slipway.specs import check_file, format_path, spec_files
 
-    paths = [_path(spec) for spec in specs] if specs else spec_files(settings().models)
+    paths = [_find_path(spec) for spec in specs] if specs else spec_files(settings().models)
     found = {path: check_file(path)[1] for path in paths}
     if as_json:
-        output.say_json(
+        output.print_json(
             [{"path": path, "valid": not problems, "problems": problems} for path, problems in found.items()]
         )
     elif not found:
-        output.say(f"no specs in {format_path(settings().models)}")
+        output.print_line(f"no specs in {format_path(settings().models)}")
     else:
         for path, problems in found.items():
-            _say(format_path(path), problems)
+            _print_problems(format_path(path), problems)
     if any(found.values()):
         raise typer.Exit(ExitCode.MISCONFIGURED)
 
@@ -75,7 +77,7 @@ def schema() -> None:
     typer.echo(schema_text(), nl=False)
 
 
-def _path(spec: str) -> Path:
+def _find_path(spec: str) -> Path:
     """Return the file for an argument: a file, or a model with a spec."""
     from slipway.settings import settings
     from slipway.specs import read_names
@@ -86,16 +88,16 @@ def _path(spec: str) -> Path:
     return next((known for known, name in read_names(settings().models).items() if name == spec), path)
 
 
-def _say(name: str, problems: "list[Problem]") -> None:
+def _print_problems(name: str, problems: "list[Problem]") -> None:
     if not problems:
-        output.say(f"{name}: valid")
+        output.print_line(f"{name}: valid")
         return
-    output.say(f"{name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
+    output.print_line(f"{name}: {len(problems)} problem{'s' if len(problems) > 1 else ''}")
     for problem in problems:
-        output.say(f"  {problem}")
+        output.print_line(f"  {problem}")
 
 
-def _signature(model: str, *, allow_pickle: bool) -> "Signature":
+def _download_signature(model: str, *, allow_pickle: bool) -> "Signature":
     """Download the newest version into the store and return its signature."""
     from slipway import wiring
     from slipway.settings import settings

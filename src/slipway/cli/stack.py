@@ -8,18 +8,18 @@ def up(*, as_json: output.AsJson = False) -> None:
     from slipway import stack
     from slipway.settings import settings
 
-    tell = None if as_json else _progress
+    tell = None if as_json else _print_progress
     parts = stack.start_stack(settings(), on_progress=tell)
     if as_json:
-        output.say_json({"parts": parts})
+        output.print_json({"parts": parts})
         return
     for part in parts:
         if part.address:
-            output.say(f"{part.name:<10}{part.address}")
+            output.print_line(f"{part.name:<10}{part.address}")
 
 
-def _progress(part: str, state: str, seconds: float) -> None:
-    output.say(f"{part:<10}{state:<10}{seconds:5.1f} s")
+def _print_progress(part: str, state: str, seconds: float) -> None:
+    output.print_line(f"{part:<10}{state:<10}{seconds:5.1f} s")
 
 
 def down(*, as_json: output.AsJson = False) -> None:
@@ -29,6 +29,6 @@ def down(*, as_json: output.AsJson = False) -> None:
 
     stack.stop_stack(settings())
     if as_json:
-        output.say_json({"stopped": True})
+        output.print_json({"stopped": True})
     else:
-        output.say("stopped; `slipway up` goes on where it stopped")
+        output.print_line("stopped; `slipway up` goes on where it stopped")

@@ -20,24 +20,24 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
     from slipway.settings import settings
 
     parts = stack.read_status(settings())
-    models = [_model(name) for name in _names(model)]
+    models = [_describe_model(name) for name in _list_names(model)]
     if as_json:
-        output.say_json({"parts": parts, "models": models})
+        output.print_json({"parts": parts, "models": models})
         return
-    output.table(("part", "state", "where", "detail"), [_part_row(part) for part in parts])
+    output.print_table(("part", "state", "where", "detail"), [_part_row(part) for part in parts])
     if models:
-        output.say("")
+        output.print_line("")
         header = ("model", "champion", "releasing", "phase", "weights", "against", "for", "why")
-        output.table(header, [_model_row(one) for one in models])
+        output.print_table(header, [_model_row(one) for one in models])
     if model is not None and models[0]["asked_at"]:
-        output.say("")
-        output.table(("protocol", "address"), list(models[0]["asked_at"].items()))
+        output.print_line("")
+        output.print_table(("asked over", "at"), list(models[0]["asked_at"].items()))
     if model is not None and models[0]["verdicts"]:
-        output.say("")
-        output.table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])
+        output.print_line("")
+        output.print_table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])
 
 
-def _names(model: str | None) -> list[str]:
+def _list_names(model: str | None) -> list[str]:
     """Return the models to show; raises NotFound for one that has neither spec nor rollout."""
     from slipway import wiring
     from slipway.errors import NotFound
@@ -55,14 +55,14 @@ def _names(model: str | None) -> list[str]:
     return known if model is None else [model]
 
 
-def _model(name: str) -> dict[str, Any]:
+def _describe_model(name: str) -> dict[str, Any]:
     """Return a model's state, only from the rollout's status and the target."""
     from slipway import wiring
 
-    rollout, weights = wiring.get_rollout_store().load(name), _weights(name)
+    rollout, weights = wiring.get_rollout_store().load(name), _read_weights(name)
     return {
         "model": name,
-        "champion": _champion(name),
+        "champion": _find_champion(name),
         "weights": weights,
         "asked_at": wiring.find_addresses(name) if weights else {},
         "version": rollout.version if rollout else None,
@@ -74,12 +74,12 @@ def _model(name: str) -> dict[str, Any]:
         "stable": rollout.evidence.stable if rollout else None,
         "awaits_approval": rollout.awaits_approval if rollout else False,
         "heartbeat_at": rollout.heartbeat_at if rollout else None,
-        "reason": _reason(rollout),
+        "reason": _get_reason(rollout),
         "verdicts": rollout.verdicts if rollout else (),
     }
 
 
-def _champion(model: str) -> int | None:
+def _find_champion(model: str) -> int | None:
     """Return the registry's champion; None: none, or the registry does not answer (its part shows that)."""
     from slipway import wiring
     from slipway.domain.release.version import CHAMPION
@@ -91,7 +91,7 @@ def _champion(model: str) -> int | None:
         return None
 
 
-def _weights(model: str) -> dict[str, int] | None:
+def _read_weights(model: str) -> dict[str, int] | None:
     from slipway import wiring
     from slipway.errors import TargetUnavailable
 
@@ -102,7 +102,7 @@ def _weights(model: str) -> dict[str, int] | None:
     return traffic.weights if traffic else None
 
 
-def _reason(rollout: "RolloutStatus | None") -> str:
+def _get_reason(rollout: "RolloutStatus | None") -> str:
     return rollout.reason if rollout else "no release yet"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from slipway.cli import output
-from slipway.cli.completing import models
+from slipway.cli.completing import complete_model
 
 app = typer.Typer(name="target", help="Where models serve.", no_args_is_help=True)
 SECONDS = 60.0
@@ -19,17 +19,17 @@ def show(*, as_json: output.AsJson = False) -> None:
     from slipway.settings import settings
 
     names = sorted(wiring.get_rollout_store().models())
-    rows = [row for name in names for row in _rows(name)]
+    rows = [row for name in names for row in _make_rows(name)]
     if as_json:
-        output.say_json({"target": settings().target, "revisions": rows})
+        output.print_json({"target": settings().target, "revisions": rows})
         return
     columns = ("model", "revision", "health", "replicas", "floor", "share", "detail")
-    output.table(columns, [tuple(str(row[key]) for key in columns) for row in rows])
+    output.print_table(columns, [tuple(str(row[key]) for key in columns) for row in rows])
 
 
 @app.command()
 def uninstall(
-    model: Annotated[str, typer.Argument(help="The model to take away.", autocompletion=models)],
+    model: Annotated[str, typer.Argument(help="The model to take away.", autocompletion=complete_model)],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: output.AsJson = False,
@@ -40,7 +40,7 @@ def uninstall(
     """
     from slipway import wiring
 
-    _require(model)
+    _require_model(model)
     if not yes:
         typer.confirm(f"{model} will answer no request any more. Take it away?", abort=True, err=True)
     lease = wiring.get_leases().acquire(model, "uninstall", SECONDS)
@@ -51,12 +51,12 @@ def uninstall(
         raise
     wiring.get_rollout_store().forget(model, lease)
     if as_json:
-        output.say_json({"model": model, "uninstalled": True})
+        output.print_json({"model": model, "uninstalled": True})
     else:
-        output.say(f"{model} is gone; `slipway release {model}` brings it back")
+        output.print_line(f"{model} is gone; `slipway release {model}` brings it back")
 
 
-def _require(model: str) -> None:
+def _require_model(model: str) -> None:
     from slipway import wiring
     from slipway.errors import NotFound
 
@@ -70,7 +70,7 @@ def _require(model: str) -> None:
         )
 
 
-def _rows(model: str) -> list[dict[str, object]]:
+def _make_rows(model: str) -> list[dict[str, object]]:
     from slipway import wiring
 
     traffic = wiring.get_router().traffic(model)

@@ -21,8 +21,8 @@ def register(*, url: Url = None, as_json: output.AsJson = False) -> None:
     from slipway.settings import settings
 
     address = url or settings().webhook
-    identifier = wiring.make_webhooks().register(NAME, address, _secret())
-    _tested(identifier, address, as_json=as_json)
+    identifier = wiring.make_webhooks().register(NAME, address, _read_secret())
+    _test_webhook(identifier, address, as_json=as_json)
 
 
 @app.command(name="test")
@@ -34,7 +34,7 @@ def deliver_test(*, as_json: output.AsJson = False) -> None:
     identifier = wiring.make_webhooks().find(NAME)
     if identifier is None:
         raise _not_registered()
-    _tested(str(identifier), settings().webhook, as_json=as_json)
+    _test_webhook(str(identifier), settings().webhook, as_json=as_json)
 
 
 @app.command()
@@ -44,12 +44,12 @@ def remove(*, as_json: output.AsJson = False) -> None:
 
     wiring.make_webhooks().remove(NAME)
     if as_json:
-        output.say_json({"removed": NAME})
+        output.print_json({"removed": NAME})
     else:
-        output.say("removed; `reconcile` still finds new versions, later")
+        output.print_line("removed; `reconcile` still finds new versions, later")
 
 
-def _secret() -> str:
+def _read_secret() -> str:
     """Return the shared secret; raises SettingsError if there is none yet."""
     from slipway.errors import SettingsError
     from slipway.settings import settings
@@ -68,15 +68,15 @@ def _secret() -> str:
         ) from missing
 
 
-def _tested(identifier: str, address: str, *, as_json: bool) -> None:
+def _test_webhook(identifier: str, address: str, *, as_json: bool) -> None:
     from slipway import wiring
     from slipway.errors import OrchestratorUnavailable
 
     delivered, status, body = wiring.make_webhooks().send_test(identifier)
     if as_json:
-        output.say_json({"id": identifier, "url": address, "delivered": delivered, "status": status, "body": body})
+        output.print_json({"id": identifier, "url": address, "delivered": delivered, "status": status, "body": body})
     elif delivered:
-        output.say(f"webhook {identifier} delivers to {address}: tested, answered {status}")
+        output.print_line(f"webhook {identifier} delivers to {address}: tested, answered {status}")
     if not delivered:
         raise OrchestratorUnavailable(
             f"webhook {identifier} to {address}",

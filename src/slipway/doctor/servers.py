@@ -8,7 +8,7 @@ import httpx
 from slipway.doctor.values import name_variable
 from slipway.domain.finding import Condition, Finding
 from slipway.errors import RegistryUnavailable, SlipwayError
-from slipway.probes import START, TIMEOUT_SECONDS, check_port, fetch, masked, report_taken_port
+from slipway.probes import START, TIMEOUT_SECONDS, check_port, fetch_page, mask_secrets, report_taken_port
 from slipway.settings import Settings
 
 FLOWS = ("release", "rollback", "reconcile", "watch")
@@ -17,10 +17,10 @@ FLOWS = ("release", "rollback", "reconcile", "watch")
 
 def check_mlflow(here: Settings) -> Iterator[Finding]:
     """Check the registry."""
-    answer = fetch(f"{here.mlflow.rstrip('/')}/health")
+    answer = fetch_page(f"{here.mlflow.rstrip('/')}/health")
     match answer:
         case httpx.Response(status_code=200):
-            yield Finding(part="MLflow", health=Condition.OK, seen=f"answers at {masked(here.mlflow)}")
+            yield Finding(part="MLflow", health=Condition.OK, seen=f"answers at {mask_secrets(here.mlflow)}")
         case httpx.Response(status_code=403):
             do = "name this host in the server's --allowed-hosts, with and without port"
             yield Finding(part="MLflow", health=Condition.PROBLEM, seen="refuses us with 403", do=do)
@@ -30,11 +30,11 @@ def check_mlflow(here: Settings) -> Iterator[Finding]:
 
 def check_prefect(here: Settings) -> Iterator[Finding]:
     """Check the orchestrator, and the deployments of prefect.yaml."""
-    answer = fetch(f"{here.prefect.rstrip('/')}/health")
+    answer = fetch_page(f"{here.prefect.rstrip('/')}/health")
     if not (isinstance(answer, httpx.Response) and answer.is_success):
         yield _explain_silence("Prefect", here.prefect, answer, "SLIPWAY_PREFECT_API" if here.prefect_api else "")
         return
-    yield Finding(part="Prefect", health=Condition.OK, seen=f"answers at {masked(here.prefect)}")
+    yield Finding(part="Prefect", health=Condition.OK, seen=f"answers at {mask_secrets(here.prefect)}")
     missing = [name for name in FLOWS if not _is_deployed(here, name)]
     seen = f"no {', '.join(missing)}" if missing else f"{', '.join(FLOWS)}"
     do = "`slipway up` deploys them; on a server of yours: `prefect deploy --all`" if missing else ""
@@ -42,7 +42,7 @@ def check_prefect(here: Settings) -> Iterator[Finding]:
 
 
 def _is_deployed(here: Settings, name: str) -> bool:
-    answer = fetch(f"{here.prefect.rstrip('/')}/deployments/name/{name}/{name}")
+    answer = fetch_page(f"{here.prefect.rstrip('/')}/deployments/name/{name}/{name}")
     return isinstance(answer, httpx.Response) and answer.is_success
 
 
@@ -75,7 +75,7 @@ def _explain_silence(part: str, address: str, answer: httpx.Response | str, over
         return report_taken_port(
             part, url.port or 0, override or name_variable(f"{part.lower()}_port"), answer.status_code
         )
-    seen = f"no answer at {masked(address)}: {answer}"
+    seen = f"no answer at {mask_secrets(address)}: {answer}"
     if override:
         return Finding(part=part, health=Condition.PROBLEM, seen=seen, do=f"start it, or correct {override}")
     return Finding(part=part, health=Condition.WARNING, seen=seen, do=START)

@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 from slipway.errors import SettingsError
 from slipway.platforms import list_settings
-from slipway.probes import masked
+from slipway.probes import mask_secrets
 from slipway.settings import Settings
 
 
@@ -30,7 +30,7 @@ def settings_in_force(here: Settings) -> list[SettingInForce]:
     return [
         SettingInForce(
             name=name_variable(name),
-            value=masked(getattr(group, name)),
+            value=mask_secrets(getattr(group, name)),
             source="environment" if name in group.model_fields_set else "default",
             description=field.description or "",
         )

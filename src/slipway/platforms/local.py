@@ -56,11 +56,11 @@ def _get_recorded_requests() -> RecordedRequests:
 def _check_platform(here: Settings) -> Iterator[Finding]:
     import httpx
 
-    from slipway.probes import START, check_port, fetch, report_taken_port
+    from slipway.probes import START, check_port, fetch_page, report_taken_port
 
     yield check_port("front door", here.host, here.front_door_port, "HTTP and gRPC")
     yield Finding(part="rescue", health=Condition.OK, seen="what a new version can't answer the version before it does")
-    admin = fetch(f"http://{here.host}:{here.envoy_admin_port}/ready")
+    admin = fetch_page(f"http://{here.host}:{here.envoy_admin_port}/ready")
     if isinstance(admin, httpx.Response) and admin.text.strip() == "LIVE":
         yield Finding(part="Envoy's counters", health=Condition.OK, seen="live")
     elif isinstance(admin, httpx.Response):
