@@ -57,7 +57,7 @@ def play(cast: Cast) -> Ending:
     cast.watch.put(lambda seen: replace(seen, counts=counts))
     return Ending(
         releases=tuple(released),
-        history=tuple(wiring.get_ledger().history(MODEL)),
+        history=tuple(wiring.get_ledger().read_history(MODEL)),
         counts=counts,
         began_at=began_at,
         stack_seconds=stack_seconds,
@@ -126,7 +126,7 @@ def _chapter(cast: Cast, trained: Trained, digits: Digits) -> Released:
     _show_decision(cast, record)
     if record.state is ReleaseState.PROMOTED and recipe is RECIPES[0]:
         _begin_traffic(cast)
-    registered_at = wiring.get_registry().version(MODEL, str(recipe.version)).created_at
+    registered_at = wiring.get_registry().get_version(MODEL, str(recipe.version)).created_at
     return Released(
         record=record,
         lead_time=lead_time(record, registered_at),

@@ -124,7 +124,7 @@ class Watch:
         """Update once; the result is merged with changes that the story made meanwhile."""
         before = self._seen
         status = wiring.get_rollout_store().load(MODEL)
-        traffic = wiring.get_router().traffic(MODEL) if status else None
+        traffic = wiring.get_router().read_traffic(MODEL) if status else None
         run = self._releases.run_of(MODEL, before.releasing or 0) if _gating(before, status) else None
         counts = self._counts()
         weights = traffic.weights if traffic else {}

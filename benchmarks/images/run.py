@@ -94,7 +94,7 @@ class Bench:
         )
         signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
         onnx = None if kind == "pyfunc" else self._onnx
-        package = self._packager.package(artifact, signature, onnx, {}, self._folder / "store")
+        package = self._packager.build_package(artifact, signature, onnx, {}, self._folder / "store")
         return self._images.push(package, gpu=kind == "gpu")
 
     def _sizes(self, reference: str) -> tuple[dict[str, float], Counter[str]]:

@@ -33,7 +33,7 @@ def versions(count: int, registry: str, base_image: str, folder: Path) -> "Itera
     for number in range(1, count + 1):
         artifact, onnx = trained(number, folder)
         began = time.perf_counter()
-        package = packager.package(artifact, _signature(), onnx, {}, folder / "store")
+        package = packager.build_package(artifact, _signature(), onnx, {}, folder / "store")
         packaged = time.perf_counter()
         manifest = _manifest(images.push(package))
         pushed = time.perf_counter()

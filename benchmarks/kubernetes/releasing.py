@@ -71,7 +71,7 @@ def _row(stack: Stack, version: int, sent: Sent) -> Row:
     record = MlflowLedger(stack.mlflow, TIMEOUT_SECONDS).read(make_release_id(MODEL, version, 1))
     if record.state is not ReleaseState.PROMOTED:
         raise AssertionError(f"version {version}: {record.state}: {record.reason}")
-    registered = MlflowRegistry(stack.mlflow, TIMEOUT_SECONDS).version(MODEL, str(version))
+    registered = MlflowRegistry(stack.mlflow, TIMEOUT_SECONDS).get_version(MODEL, str(version))
     took = lead_time(record, registered.created_at)
     return {
         "version": version,

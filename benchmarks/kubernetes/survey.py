@@ -54,7 +54,7 @@ def parts() -> dict[str, Any]:
     connect_cluster()  # its client's import is no question
     questions: dict[str, Callable[[], object]] = {
         "specs": lambda: read_names(settings().models),
-        "registry": lambda: wiring.get_registry().newest(),
+        "registry": lambda: wiring.get_registry().list_newest_versions(),
         "leases": lambda: wiring.held_leases().in_force(),
         "statuses": lambda: wiring.get_rollout_store().under_way(),
     }

@@ -47,7 +47,7 @@ def receiver() -> FastAPI:
     def submit(version: ModelVersion) -> str:
         return submit_release(version, trigger="webhook")
 
-    return create_app(webhook_secret(), submit, registry.version, settings().webhook_max_age_seconds, time.time)
+    return create_app(webhook_secret(), submit, registry.get_version, settings().webhook_max_age_seconds, time.time)
 
 
 def main() -> int:

@@ -42,4 +42,4 @@ def load_status(model: str) -> RolloutStatus | None:
 
 def load_history(model: str) -> list[HistoryEntry]:
     """Return the model's releases, oldest first, with when each version served."""
-    return wiring.get_ledger().history(model)
+    return wiring.get_ledger().read_history(model)

@@ -35,8 +35,8 @@ def test_a_model_that_runs_code_needs_permission(describe: Describe, flavors: di
     model = describe(flavors=flavors)
 
     with pytest.raises(ArtifactBroken, match=f"{message}.*allow_pickle: true"):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
-    assert SubprocessModelRunner().signature(model, allow_pickle=True).columns == ("x",)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)
+    assert SubprocessModelRunner().read_signature(model, allow_pickle=True).columns == ("x",)
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "deep/inside/MODEL.JOBLIB", "weights.pth"])
@@ -47,7 +47,7 @@ def test_a_pickle_anywhere_in_the_folder_needs_permission(describe: Describe, na
     (model / name).write_bytes(b"\x80\x04.")
 
     with pytest.raises(ArtifactBroken, match=f"pickle file {name}"):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)
 
 
 def test_classes_of_known_packages_may_be_trusted(describe: Describe) -> None:
@@ -58,7 +58,7 @@ def test_classes_of_known_packages_may_be_trusted(describe: Describe) -> None:
     }
     model = describe(flavors={"python_function": SAFE, "sklearn": flavor})
 
-    assert SubprocessModelRunner().signature(model, allow_pickle=False).columns == ("x",)
+    assert SubprocessModelRunner().read_signature(model, allow_pickle=False).columns == ("x",)
 
 
 @pytest.mark.parametrize("loader", [["mlflow.sklearn"], {"a": 1}, 7, None])
@@ -67,7 +67,7 @@ def test_a_loader_of_another_type_needs_permission(describe: Describe, loader: o
     model = describe(flavors={"python_function": {"loader_module": loader}})
 
     with pytest.raises(ArtifactBroken, match=r"loader .*allow_pickle: true"):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)
 
 
 def test_reasons_as_long_as_the_file_are_cut(describe: Describe) -> None:
@@ -75,5 +75,5 @@ def test_reasons_as_long_as_the_file_are_cut(describe: Describe) -> None:
     model = describe(flavors={"python_function": {"loader_module": "m" * 1_000_000}})
 
     with pytest.raises(ArtifactBroken) as caught:
-        SubprocessModelRunner().signature(model, allow_pickle=False)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)
     assert len(caught.value.seen) < 500

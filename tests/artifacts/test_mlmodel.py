@@ -22,7 +22,7 @@ def inputs(*entries: dict[str, Any]) -> dict[str, str]:
 
 def test_reads_the_signature_of_a_real_model(digits_model: Path) -> None:
     """64 columns in, one tensor of labels out, nothing loaded."""
-    signature = SubprocessModelRunner().signature(digits_model, allow_pickle=False)
+    signature = SubprocessModelRunner().read_signature(digits_model, allow_pickle=False)
 
     assert signature.columns == tuple(f"pixel_{number}" for number in range(64))
     assert {column.kind for column in signature.inputs} == {"float64"}
@@ -45,7 +45,7 @@ def test_column_types_get_numpy_names(describe: Describe, said: str, kind: str) 
     """Each of MLflow's plain types has one."""
     model = describe(signature=inputs({"type": said, "name": "x", "required": False}))
 
-    signature = SubprocessModelRunner().signature(model, allow_pickle=False)
+    signature = SubprocessModelRunner().read_signature(model, allow_pickle=False)
 
     assert signature.inputs == (Column(name="x", kind=kind, required=False),)
     assert signature.outputs == (Column(name="output", kind="str"),)
@@ -55,7 +55,7 @@ def test_a_nameless_tensor_is_called_input(describe: Describe) -> None:
     """Its shape goes with it."""
     model = describe(signature=inputs({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 8, 8]}}))
 
-    signature = SubprocessModelRunner().signature(model, allow_pickle=False)
+    signature = SubprocessModelRunner().read_signature(model, allow_pickle=False)
 
     assert signature.inputs == (Column(name="input", kind="float32", shape=(-1, 8, 8)),)
 
@@ -89,7 +89,7 @@ def test_a_description_that_lacks_something_is_refused(
 
     assert rows.exists()
     with pytest.raises(ArtifactBroken, match=message):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_a_description_that_is_no_yaml_of_ours_is_refused(tmp_path: Path, conten
     (tmp_path / "MLmodel").write_bytes(content)
 
     with pytest.raises(ArtifactBroken, match=message):
-        SubprocessModelRunner().signature(tmp_path, allow_pickle=True)
+        SubprocessModelRunner().read_signature(tmp_path, allow_pickle=True)
 
 
 def test_a_folder_without_a_description_is_refused(tmp_path: Path) -> None:
     """It is no MLflow model."""
     with pytest.raises(ArtifactBroken, match="no MLmodel file"):
-        SubprocessModelRunner().signature(tmp_path, allow_pickle=True)
+        SubprocessModelRunner().read_signature(tmp_path, allow_pickle=True)
 
 
 def test_params_are_read_with_their_defaults(describe: Describe) -> None:
@@ -126,10 +126,10 @@ def test_params_are_read_with_their_defaults(describe: Describe) -> None:
     ]
     raw = inputs({"type": "double", "name": "x"})
 
-    with_params = SubprocessModelRunner().signature(
+    with_params = SubprocessModelRunner().read_signature(
         describe(signature=raw | {"params": json.dumps(params)}), allow_pickle=False
     )
-    without = SubprocessModelRunner().signature(describe(signature=raw | {"params": None}), allow_pickle=False)
+    without = SubprocessModelRunner().read_signature(describe(signature=raw | {"params": None}), allow_pickle=False)
 
     assert with_params.params == (
         Param(name="k", kind="long", default="3"),
@@ -144,4 +144,4 @@ def test_params_that_can_not_be_read_are_refused(describe: Describe, params: str
     model = describe(signature=inputs({"type": "double", "name": "x"}) | {"params": params})
 
     with pytest.raises(ArtifactBroken, match="signature params that can't be read"):
-        SubprocessModelRunner().signature(model, allow_pickle=False)
+        SubprocessModelRunner().read_signature(model, allow_pickle=False)

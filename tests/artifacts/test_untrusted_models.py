@@ -23,8 +23,8 @@ COLUMN = {"type": "double", "name": "x"}
 
 ENTRY_POINTS: dict[str, Callable[[Path, Path], object]] = {
     "download": lambda model, _: modelfile.check_complete(model, "digits-v7"),
-    "signature": lambda model, _: SubprocessModelRunner().signature(model, allow_pickle=True),
-    "strict signature": lambda model, _: SubprocessModelRunner().signature(model, allow_pickle=False),
+    "signature": lambda model, _: SubprocessModelRunner().read_signature(model, allow_pickle=True),
+    "strict signature": lambda model, _: SubprocessModelRunner().read_signature(model, allow_pickle=False),
     "prediction": lambda model, rows: SubprocessModelRunner().predict(model, rows, ["x"]),
     "example": lambda model, _: SubprocessModelRunner().check_example(model),
     "conversion": lambda model, rows: OnnxOptimizer().convert(model, SIGNATURE, rows, ConversionSpec(), rows.parent),
@@ -235,4 +235,4 @@ def test_paths_that_are_the_authors_own_are_not_looked_at(tmp_path: Path) -> Non
     }
     model = write_model(tmp_path / "model", flavors={"python_function": flavor}, artifact_path="file:///mlruns/1/model")
 
-    assert SubprocessModelRunner().signature(model, allow_pickle=True).columns == ("x",)
+    assert SubprocessModelRunner().read_signature(model, allow_pickle=True).columns == ("x",)

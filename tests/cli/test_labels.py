@@ -19,7 +19,7 @@ def counted(home: Path, *revisions: str) -> dict[str, tuple[int, int]]:
     """Return what the store of this home counts, as (labelled, wrong)."""
     from slipway.adapters.local.labels import LocalLabels
 
-    counts = LocalLabels(home / ".slipway" / "target").counts("digits", revisions)
+    counts = LocalLabels(home / ".slipway" / "target").count_labels("digits", revisions)
     return {name: (one.requests, one.errors) for name, one in counts.items()}
 
 

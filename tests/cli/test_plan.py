@@ -123,7 +123,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.target.bring_up()
     try:
         assert wait_until(place.target.envoy.is_ready, 20)
-        place.target.route("digits", Traffic(stable=place.running("digits", 1).name))
+        place.target.set_traffic("digits", Traffic(stable=place.running("digits", 1).name))
         yield place
     finally:
         place.target.supervisor.stop()

@@ -42,7 +42,7 @@ def test_a_model_is_taken_away(slipway: Run, rollouts: LocalRollouts, lease: Lea
     gone = slipway("target", "uninstall", "digits", "--yes", "--json")
 
     assert (gone.returncode, json.loads(gone.stdout)) == (ExitCode.OK, {"model": "digits", "uninstalled": True})
-    assert rollouts.models() == []
+    assert rollouts.list_models() == []
     again = slipway("target", "uninstall", "digits", "--yes")
     assert again.returncode == ExitCode.NOT_FOUND
     assert "neither a rollout nor a route" in again.stderr
@@ -55,7 +55,7 @@ def test_a_model_whose_release_is_under_way_stays(slipway: Run, rollouts: LocalR
 
     assert refused.returncode == ExitCode.TRY_AGAIN
     assert "digits-v1-a1 holds it" in refused.stderr
-    assert rollouts.models() == ["digits"]
+    assert rollouts.list_models() == ["digits"]
 
 
 @pytest.mark.usefixtures("lease")
@@ -65,7 +65,7 @@ def test_nobody_is_taken_away_by_mistake(slipway: Run, rollouts: LocalRollouts) 
 
     assert asked.returncode == ExitCode.PROBLEM
     assert "Take it away?" in asked.stderr
-    assert rollouts.models() == ["digits"]
+    assert rollouts.list_models() == ["digits"]
 
 
 def test_an_empty_target_is_shown_as_such(slipway: Run) -> None:

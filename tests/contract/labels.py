@@ -23,14 +23,14 @@ class LabelStoreContract:
 
     def test_an_empty_store_counts_zero(self, labels: LabelStore) -> None:
         """Zeros for every revision that was asked for."""
-        assert labels.counts("digits", ["digits-v1", "digits-v2"]) == {"digits-v1": ZERO, "digits-v2": ZERO}
+        assert labels.count_labels("digits", ["digits-v1", "digits-v2"]) == {"digits-v1": ZERO, "digits-v2": ZERO}
 
     def test_labels_are_counted_by_the_revision_that_served(self, labels: LabelStore) -> None:
         """Labelled answers, and wrong ones among them."""
         done = labels.record("digits", [*batch("digits-v1", 1, 10, wrong=3), *batch("digits-v2", 11, 14, wrong=4)])
 
         assert done == Recorded(added=14, duplicates=0)
-        assert labels.counts("digits", ["digits-v1", "digits-v2"]) == {
+        assert labels.count_labels("digits", ["digits-v1", "digits-v2"]) == {
             "digits-v1": Counters(requests=10, errors=3),
             "digits-v2": Counters(requests=4, errors=4),
         }
@@ -40,7 +40,7 @@ class LabelStoreContract:
         labels.record("digits", batch("digits-v1", 1, 5, wrong=1))
         labels.record("digits", batch("digits-v1", 6, 7, wrong=2))
 
-        assert labels.counts("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=7, errors=3)}
+        assert labels.count_labels("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=7, errors=3)}
 
     def test_the_first_label_of_a_request_counts(self, labels: LabelStore) -> None:
         """A second one changes nothing: neither in a later batch, nor in its own, nor under another revision."""
@@ -50,7 +50,7 @@ class LabelStoreContract:
         done = labels.record("digits", again)
 
         assert done == Recorded(added=1, duplicates=4)
-        assert labels.counts("digits", ["digits-v1", "digits-v2"]) == {
+        assert labels.count_labels("digits", ["digits-v1", "digits-v2"]) == {
             "digits-v1": Counters(requests=4, errors=1),
             "digits-v2": ZERO,
         }
@@ -62,7 +62,7 @@ class LabelStoreContract:
         done = labels.record("fraud", batch("fraud-v1", 1, 2, wrong=1))
 
         assert done == Recorded(added=2, duplicates=0)
-        assert labels.counts("fraud", ["fraud-v1", "digits-v1"]) == {
+        assert labels.count_labels("fraud", ["fraud-v1", "digits-v1"]) == {
             "fraud-v1": Counters(requests=2, errors=1),
             "digits-v1": ZERO,
         }
@@ -72,7 +72,7 @@ class LabelStoreContract:
         with pytest.raises(DataBroken, match="fraud-v1"):
             labels.record("digits", [*batch("digits-v1", 1, 2), *batch("fraud-v1", 3, 3)])
 
-        assert labels.counts("digits", ["digits-v1"]) == {"digits-v1": ZERO}
+        assert labels.count_labels("digits", ["digits-v1"]) == {"digits-v1": ZERO}
 
     def test_a_batch_that_breaks_off_leaves_nothing(self, labels: LabelStore) -> None:
         """Whatever its source raised comes through; what was there before stays."""
@@ -85,7 +85,7 @@ class LabelStoreContract:
         with pytest.raises(OSError, match="the source is gone"):
             labels.record("digits", breaking())
 
-        assert labels.counts("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=2, errors=0)}
+        assert labels.count_labels("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=2, errors=0)}
 
     def test_an_empty_batch_changes_nothing(self, labels: LabelStore) -> None:
         """Nothing new is no error."""

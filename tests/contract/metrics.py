@@ -26,7 +26,7 @@ LATE_SECONDS = 60.0
 def counted(metrics: MetricSource, model: str, name: str, requests: int) -> Counters:
     """Wait until so many requests are counted, and return the counters."""
     ends = time.monotonic() + LATE_SECONDS
-    while (seen := metrics.counters(model, [name])[name]).requests < requests and time.monotonic() < ends:
+    while (seen := metrics.read_counters(model, [name])[name]).requests < requests and time.monotonic() < ends:
         threading.Event().wait(0.02)
     return seen
 
@@ -34,7 +34,7 @@ def counted(metrics: MetricSource, model: str, name: str, requests: int) -> Coun
 def timed(metrics: MetricSource, model: str, name: str, requests: int) -> Latencies:
     """Wait until the histogram has so many requests, and return it."""
     ends = time.monotonic() + LATE_SECONDS
-    while (seen := metrics.latencies(model, [name])[name]).requests < requests and time.monotonic() < ends:
+    while (seen := metrics.read_latencies(model, [name])[name]).requests < requests and time.monotonic() < ends:
         threading.Event().wait(0.05)
     return seen
 
@@ -46,7 +46,7 @@ class MetricSourceContract:
         """Known to the router, nothing counted yet."""
         name = traffic_of("quiet", 0, 0)
 
-        assert metrics.counters("quiet", [name]) == {name: ZERO}
+        assert metrics.read_counters("quiet", [name]) == {name: ZERO}
 
     def test_requests_and_errors_are_counted_once(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
         """Every answered request; server errors apart."""
@@ -56,7 +56,7 @@ class MetricSourceContract:
 
     def test_counters_are_cumulative(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
         """The difference of two looks is what came between them."""
-        known = metrics.counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
+        known = metrics.read_counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
         name = traffic_of("growing", 2, 1)
         before = counted(metrics, "growing", name, known + 3)
         traffic_of("growing", 5, 0)
@@ -67,7 +67,7 @@ class MetricSourceContract:
 
     def test_a_revision_the_router_does_not_know_is_left_out(self, metrics: MetricSource) -> None:
         """Left out, not zero."""
-        assert metrics.counters("ghost", ["ghost-v1"]) == {}
+        assert metrics.read_counters("ghost", ["ghost-v1"]) == {}
 
     def test_a_revision_without_requests_has_an_empty_histogram(
         self, metrics: MetricSource, traffic_of: TrafficOf
@@ -75,7 +75,7 @@ class MetricSourceContract:
         """Known to the router, nothing timed yet: zeros at every edge, and edges fine enough to choose by."""
         name = traffic_of("quiet", 0, 0)
 
-        seen = metrics.latencies("quiet", [name])[name]
+        seen = metrics.read_latencies("quiet", [name])[name]
 
         assert (seen.requests, set(seen.slower)) == (0, {0})
         assert len(seen.edges_milliseconds) >= 25
@@ -84,7 +84,7 @@ class MetricSourceContract:
 
     def test_answers_are_timed_once_whatever_their_status(self, metrics: MetricSource, traffic_of: TrafficOf) -> None:
         """Every answered request, server errors too, cumulative like counters; the edges stay."""
-        known = metrics.counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
+        known = metrics.read_counters("growing", ["growing-v1"]).get("growing-v1", ZERO).requests
         name = traffic_of("growing", 5, 1)
         answered = counted(metrics, "growing", name, known + 6).requests
         before = timed(metrics, "growing", name, answered)
@@ -99,7 +99,7 @@ class MetricSourceContract:
 
     def test_a_revision_the_router_does_not_know_has_no_histogram(self, metrics: MetricSource) -> None:
         """Left out, not zero."""
-        assert metrics.latencies("ghost", ["ghost-v1"]) == {}
+        assert metrics.read_latencies("ghost", ["ghost-v1"]) == {}
 
     def test_what_a_revision_says_of_itself_is_returned(self, metrics: MetricSource, saying: Saying) -> None:
         """All of it, by revision; one that is not there is left out."""
@@ -108,13 +108,13 @@ class MetricSourceContract:
         )
         name = saying("quiet", said)
 
-        assert metrics.summaries("quiet", [name, "quiet-v9"]) == {name: said}
+        assert metrics.read_summaries("quiet", [name, "quiet-v9"]) == {name: said}
 
     def test_a_revision_that_predicts_no_numbers_has_no_scores(self, metrics: MetricSource, saying: Saying) -> None:
         """None, not zeros; no message is empty."""
         name = saying("quiet", Summary())
 
-        assert metrics.summaries("quiet", [name]) == {name: Summary()}
+        assert metrics.read_summaries("quiet", [name]) == {name: Summary()}
 
 
 class AnswerKindsContract:

@@ -51,7 +51,7 @@ class RolloutStoreContract:
     def test_a_model_without_a_rollout_has_no_status(self, rollouts: Rollouts) -> None:
         """None, and not among the models."""
         assert rollouts.load("unknown") is None
-        assert "unknown" not in rollouts.models()
+        assert "unknown" not in rollouts.list_models()
 
     def test_a_status_comes_back_as_it_was_saved(self, rollouts: Rollouts) -> None:
         """Every field, infinities included."""
@@ -60,7 +60,7 @@ class RolloutStoreContract:
         rollouts.save(status, rollouts.acquire("same", "same-v2-a1", 30))
 
         assert rollouts.load("same") == status
-        assert "same" in rollouts.models()
+        assert "same" in rollouts.list_models()
 
     def test_a_newer_lease_refuses_the_older_one_s_writes(self, rollouts: Rollouts) -> None:
         """The fencing token: who lost the lease can't write, even if it did not notice."""
@@ -103,7 +103,7 @@ class RolloutStoreContract:
 
         rollouts.forget("gone", lease)
 
-        assert (rollouts.load("gone"), rollouts.current("gone")) == (None, None)
+        assert (rollouts.load("gone"), rollouts.find_lease("gone")) == (None, None)
         assert rollouts.load("stays") == a_status("stays")
         for late in (before, lease):
             with pytest.raises(LeaseLost):
@@ -162,18 +162,18 @@ class LeasesContract:
         renewed = rollouts.renew(lease, 60)
 
         assert renewed.expires_at > lease.expires_at
-        assert rollouts.current("renewed") == renewed
+        assert rollouts.find_lease("renewed") == renewed
 
     def test_a_released_lease_is_free(self, rollouts: Rollouts) -> None:
         """Nobody holds it; releasing it late or twice does not take it from the next one."""
         first = rollouts.acquire("free", "one", 30)
         rollouts.release(first)
-        assert rollouts.current("free") is None
+        assert rollouts.find_lease("free") is None
         second = rollouts.acquire("free", "two", 30)
 
         rollouts.release(first)
 
-        assert rollouts.current("free") == second
+        assert rollouts.find_lease("free") == second
 
     def test_a_lease_is_taken_over(self, rollouts: Rollouts) -> None:
         """Whoever held it can neither renew nor save; releasing it changes nothing."""
@@ -185,7 +185,7 @@ class LeasesContract:
         with pytest.raises(LeaseLost):
             rollouts.renew(held, 30)
         rollouts.release(held)
-        assert rollouts.current("taken") == taken
+        assert rollouts.find_lease("taken") == taken
 
     def test_an_unknown_lease_is_lost(self, rollouts: Rollouts) -> None:
         """A lease that this store never gave out renews nothing."""

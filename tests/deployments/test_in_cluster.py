@@ -116,7 +116,7 @@ def test_a_flow_started_from_outside_runs_as_a_job_to_its_end(release: Release) 
     """`reconcile` goes through Prefect, the worker and a Job of the release's namespace, with the flows' account."""
     orchestrator = PrefectOrchestrator(release.prefect)
 
-    state = orchestrator.wait(orchestrator.submit("reconcile", {}, "from-outside"), FLOW_SECONDS)
+    state = orchestrator.wait_for_run(orchestrator.submit_run("reconcile", {}, "from-outside"), FLOW_SECONDS)
 
     jobs = yaml.safe_load(release.cluster.kubectl("-n", release.namespace, "get", "jobs", "-o", "yaml"))["items"]
     accounts = {job["spec"]["template"]["spec"]["serviceAccountName"] for job in jobs}

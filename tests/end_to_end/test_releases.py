@@ -68,14 +68,14 @@ def test_a_run_that_broke_is_started_anew(stack: Stack) -> None:
     """The same key gives the same run while it works or worked; one that broke does not block a version for ever."""
     orchestrator = PrefectOrchestrator(stack.prefect)
     nobody = {"model": "nobody", "version": "1", "attempt": 1, "trigger": "test"}
-    broken = orchestrator.submit("release", nobody, "a key")
-    assert orchestrator.wait(broken, 120) == "Failed"
+    broken = orchestrator.submit_run("release", nobody, "a key")
+    assert orchestrator.wait_for_run(broken, 120) == "Failed"
 
-    anew = orchestrator.submit("release", nobody, "a key")
-    again = orchestrator.submit("release", nobody, "a key")
+    anew = orchestrator.submit_run("release", nobody, "a key")
+    again = orchestrator.submit_run("release", nobody, "a key")
 
     assert anew != broken
-    assert again == anew or orchestrator.wait(anew, 120) == "Failed"
+    assert again == anew or orchestrator.wait_for_run(anew, 120) == "Failed"
 
 
 def test_a_person_is_asked_before_promotion(stack: Stack, register: Register) -> None:

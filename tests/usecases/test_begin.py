@@ -36,7 +36,7 @@ def test_a_release_begins_with_the_newest_version_or_the_one_that_is_named(
         begin_release("named", "9", 0, "test")
     with pytest.raises(NotFound, match="unwritten"):
         begin_release("unwritten", NEWEST, 0, "test")
-    assert wiring.held_leases().current("named") is None
+    assert wiring.held_leases().find_lease("named") is None
 
 
 def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
@@ -59,9 +59,9 @@ def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(
         clear_previous(active)
         clear_previous(active)
 
-    version = wiring.get_registry().version("clear", "3")
+    version = wiring.get_registry().get_version("clear", "3")
     assert (version.state, version.attempt, version.aliases) == (ReleaseState.RELEASING, 1, (CHALLENGER,))
-    assert wiring.get_registry().version("clear", "2").state is ReleaseState.SUPERSEDED
+    assert wiring.get_registry().get_version("clear", "2").state is ReleaseState.SUPERSEDED
     assert wiring.get_ledger().read("clear-v2-a1").reason.startswith("superseded by version 3")
     assert list(wiring.get_revisions().observe("clear")) == ["clear-v1"]
     status = here.status("clear")

@@ -24,7 +24,7 @@ def test_nothing_in_production_is_nothing_to_roll_back(here: Here) -> None:
     with pytest.raises(NotFound, match=r"nothing serves and nothing is under way.*`slipway release none`"):
         roll_back("none", "a person says no")
 
-    assert wiring.held_leases().current("none") is None
+    assert wiring.held_leases().find_lease("none") is None
 
 
 def test_a_rollback_takes_the_lease_from_a_release_and_its_version_back(
@@ -46,7 +46,7 @@ def test_a_rollback_takes_the_lease_from_a_release_and_its_version_back(
     status = here.status("back")
     assert said == status.reason == "it refuses valid requests"
     assert status.phase is Phase.ROLLED_BACK
-    assert wiring.get_router().traffic("back").weights == {"back-v1": 100}
-    assert wiring.get_registry().version("back", "2").state is ReleaseState.ROLLED_BACK
+    assert wiring.get_router().read_traffic("back").weights == {"back-v1": 100}
+    assert wiring.get_registry().get_version("back", "2").state is ReleaseState.ROLLED_BACK
     assert wiring.get_ledger().read("back-v2-a1").reason == "it refuses valid requests"
     assert time.time() - status.entered_at < 60

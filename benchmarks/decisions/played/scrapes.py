@@ -58,7 +58,7 @@ class Scrapes:
             message = "nobody answers the adapter: use `scraped`"
             raise ValueError(message)
         self.now = now
-        return self.metrics.counters("m", list(OF_REVISION))
+        return self.metrics.read_counters("m", list(OF_REVISION))
 
     def answer(self, query: str) -> dict[str, Any]:
         """Return what Prometheus answers to the adapter's query, with the look's time as its own."""

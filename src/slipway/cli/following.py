@@ -55,7 +55,7 @@ def _wait_for_end(run_id: str, model: str, timeout_seconds: float, *, quiet: boo
     while True:
         left = ends - time.monotonic()
         try:
-            return wiring.get_orchestrator().wait(run_id, min(LOOK_SECONDS, max(left, 0)))
+            return wiring.get_orchestrator().wait_for_run(run_id, min(LOOK_SECONDS, max(left, 0)))
         except OrchestratorUnavailable:
             raise
         except TransientError:

@@ -16,7 +16,7 @@ def history(model: Model, *, as_json: output.AsJson = False) -> None:
     """Show what was in production when, and why it changed."""
     from slipway import wiring
 
-    entries = wiring.get_ledger().history(model)
+    entries = wiring.get_ledger().read_history(model)
     if as_json:
         output.print_json(entries)
     elif not entries:
@@ -57,7 +57,7 @@ def _find_entry(model: str, version: int | None) -> "HistoryEntry":
     from slipway import wiring
     from slipway.errors import NotFound
 
-    entries = wiring.get_ledger().history(model)
+    entries = wiring.get_ledger().read_history(model)
     matching = [entry for entry in entries if version in {None, entry.version}]
     if not matching:
         released = sorted({entry.version for entry in entries})
@@ -75,7 +75,9 @@ def _find_page(entry: "HistoryEntry") -> Path:
     from slipway.settings import settings
 
     path = settings().reports / entry.model / f"{entry.release_id}.html"
-    return path if path.is_file() else wiring.get_reporter().page(wiring.get_ledger().read(entry.release_id), path)
+    return (
+        path if path.is_file() else wiring.get_reporter().write_page(wiring.get_ledger().read(entry.release_id), path)
+    )
 
 
 def _make_row(entry: "HistoryEntry") -> tuple[str, ...]:

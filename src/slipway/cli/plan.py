@@ -110,7 +110,7 @@ def _fit_to_router(spec: "ReleaseSpec") -> "tuple[ReleaseSpec, tuple[str, ...]]"
     from slipway.errors import SlipwayError
 
     try:
-        can = wiring.get_router().abilities(spec.model, spec.serving)
+        can = wiring.get_router().get_abilities(spec.model, spec.serving)
     except SlipwayError:
         return spec, ()  # a plan needs no target
     return fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
@@ -133,13 +133,13 @@ def _count_requests(model: str) -> tuple[float, float]:
     from slipway.errors import MetricsUnavailable, TargetUnavailable
 
     try:
-        traffic = wiring.get_router().traffic(model)
+        traffic = wiring.get_router().read_traffic(model)
         if traffic is None:
             raise _make_unknown_error(f"{model} does not serve here")
         names = sorted(traffic.weights)
-        before, begun = wiring.get_metric_source().counters(model, names), time.monotonic()
+        before, begun = wiring.get_metric_source().read_counters(model, names), time.monotonic()
         time.sleep(MEASURED_SECONDS)
-        after, ended = wiring.get_metric_source().counters(model, names), time.monotonic()
+        after, ended = wiring.get_metric_source().read_counters(model, names), time.monotonic()
     except (MetricsUnavailable, TargetUnavailable) as error:
         raise _make_unknown_error(f"{error.what}: {error.seen}") from error
     came = _sum_requests(after) - _sum_requests(before)

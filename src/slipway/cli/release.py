@@ -102,7 +102,7 @@ def approve(
 
         approve_here(model, Approval(by=who, approve=not reject), as_json=as_json)
         return
-    run_id = wiring.get_orchestrator().answer(model, approve=not reject, by=who)
+    run_id = wiring.get_orchestrator().answer_release(model, approve=not reject, by=who)
     if as_json:
         output.print_json({"model": model, "run_id": run_id, "approved": not reject, "by": who})
     else:
@@ -117,8 +117,8 @@ def _pick_version(model: str, version: int | None, alias: str | None) -> "ModelV
         message = "give --version or --alias, not both"
         raise typer.BadParameter(message)
     if version is not None or alias is not None:
-        return wiring.get_registry().version(model, alias or str(version))
-    return find_newest(model, wiring.get_registry().versions(model))
+        return wiring.get_registry().get_version(model, alias or str(version))
+    return find_newest(model, wiring.get_registry().list_versions(model))
 
 
 def _find_user() -> str:

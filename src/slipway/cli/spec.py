@@ -104,6 +104,6 @@ def _download_signature(model: str, *, allow_pickle: bool) -> "Signature":
     from slipway.usecases.begin import find_newest
 
     artifact = wiring.get_registry().download(
-        find_newest(model, wiring.get_registry().versions(model)), settings().store
+        find_newest(model, wiring.get_registry().list_versions(model)), settings().store
     )
-    return wiring.get_runner().signature(artifact.path, allow_pickle=allow_pickle)
+    return wiring.get_runner().read_signature(artifact.path, allow_pickle=allow_pickle)

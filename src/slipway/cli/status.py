@@ -44,7 +44,7 @@ def _list_names(model: str | None) -> list[str]:
     from slipway.settings import settings
     from slipway.specs import read_names
 
-    known = sorted({*read_names(settings().models).values(), *wiring.get_rollout_store().models()})
+    known = sorted({*read_names(settings().models).values(), *wiring.get_rollout_store().list_models()})
     if model is not None and model not in known:
         raise NotFound(
             f"model {model}",
@@ -86,7 +86,7 @@ def _find_champion(model: str) -> int | None:
     from slipway.errors import NotFound, RegistryUnavailable
 
     try:
-        return wiring.get_registry().version(model, CHAMPION).version
+        return wiring.get_registry().get_version(model, CHAMPION).version
     except (NotFound, RegistryUnavailable):
         return None
 
@@ -96,7 +96,7 @@ def _read_weights(model: str) -> dict[str, int] | None:
     from slipway.errors import TargetUnavailable
 
     try:
-        traffic = wiring.get_router().traffic(model)
+        traffic = wiring.get_router().read_traffic(model)
     except TargetUnavailable:
         return None
     return traffic.weights if traffic else None

@@ -18,7 +18,7 @@ def show(*, as_json: output.AsJson = False) -> None:
     from slipway import wiring
     from slipway.settings import settings
 
-    names = sorted(wiring.get_rollout_store().models())
+    names = sorted(wiring.get_rollout_store().list_models())
     rows = [row for name in names for row in _make_rows(name)]
     if as_json:
         output.print_json({"target": settings().target, "revisions": rows})
@@ -60,8 +60,8 @@ def _require_model(model: str) -> None:
     from slipway import wiring
     from slipway.errors import NotFound
 
-    known = wiring.get_rollout_store().models()
-    if model not in known and wiring.get_router().traffic(model) is None:
+    known = wiring.get_rollout_store().list_models()
+    if model not in known and wiring.get_router().read_traffic(model) is None:
         raise NotFound(
             f"model {model}",
             seen="neither a rollout nor a route of it at the target",
@@ -73,7 +73,7 @@ def _require_model(model: str) -> None:
 def _make_rows(model: str) -> list[dict[str, object]]:
     from slipway import wiring
 
-    traffic = wiring.get_router().traffic(model)
+    traffic = wiring.get_router().read_traffic(model)
     weights = traffic.weights if traffic else {}
     rows: list[dict[str, object]] = []
     for name, state in sorted(wiring.get_revisions().observe(model).items()):

@@ -28,7 +28,7 @@ class LabelStore(Protocol):
         """
         ...
 
-    def counts(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
+    def count_labels(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return by revision how many answers have a label (`requests`) and how many were wrong (`errors`).
 
         Cumulative since the model's first label; a revision without labels has zeros. Raises MetricsUnavailable.

@@ -17,6 +17,6 @@ class ReleaseLedger(Protocol):
         """Return one record; raise NotFound."""
         ...
 
-    def history(self, model: str) -> list[HistoryEntry]:
+    def read_history(self, model: str) -> list[HistoryEntry]:
         """Return what happened to a model's versions, oldest first, with when each served."""
         ...

@@ -13,7 +13,7 @@ from slipway.domain.release.version import Signature
 class ModelRunner(Protocol):
     """Reads and runs MLflow model folders."""
 
-    def signature(self, model: Path, *, allow_pickle: bool) -> Signature:
+    def read_signature(self, model: Path, *, allow_pickle: bool) -> Signature:
         """Return the signature.
 
         Raises ArtifactBroken without one, without an input example, or for a pickle that is not allowed.

@@ -21,6 +21,6 @@ class Decision:
 class Notifier(Protocol):
     """Passes decisions on; never fails a release."""
 
-    def tell(self, decision: Decision) -> None:
+    def notify(self, decision: Decision) -> None:
         """Pass it on; a receiver that is down is logged, not raised."""
         ...

@@ -12,7 +12,7 @@ from slipway.domain.rollout.revision import Package
 class Packager(Protocol):
     """Builds a package with a digest: same inputs, same digest."""
 
-    def package(  # noqa: PLR0913 - what goes into a package, and where it is put
+    def build_package(  # noqa: PLR0913 - what goes into a package, and where it is put
         self,
         artifact: Artifact,
         signature: Signature,

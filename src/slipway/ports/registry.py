@@ -12,15 +12,15 @@ class ModelRegistry(Protocol):
     Every method raises RegistryUnavailable when the registry does not answer, and NotFound for what does not exist.
     """
 
-    def version(self, model: str, version: str) -> ModelVersion:
+    def get_version(self, model: str, version: str) -> ModelVersion:
         """Return one version, by number (`"7"`) or alias (`"champion"`)."""
         ...
 
-    def versions(self, model: str) -> list[ModelVersion]:
+    def list_versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, oldest first, with tags and aliases."""
         ...
 
-    def newest(self) -> dict[str, ModelVersion]:
+    def list_newest_versions(self) -> dict[str, ModelVersion]:
         """Return the newest version of every model that has one, with tags and aliases; few calls, however many."""
         ...
 

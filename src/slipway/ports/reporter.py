@@ -13,7 +13,7 @@ class Reporter(Protocol):
     Links to other pages come in the record's parameters: `links` maps their names to http or https addresses.
     """
 
-    def page(self, record: ReleaseRecord, out: Path) -> Path:
+    def write_page(self, record: ReleaseRecord, out: Path) -> Path:
         """Write the whole report as one self-contained HTML file, whole or not at all; return its path.
 
         Raises PermanentError where it can't be written.
@@ -24,6 +24,6 @@ class Reporter(Protocol):
         """Return the figure of a plan as a file: `kind` is "svg" or "png". The same plan gives the same bytes."""
         ...
 
-    def summary(self, record: ReleaseRecord) -> str:
+    def render_summary(self, record: ReleaseRecord) -> str:
         """Return the report in short, as Markdown: the decision, the facts, the gates."""
         ...

@@ -28,7 +28,7 @@ class Revisions(Protocol):
 class Scaler(Protocol):
     """Replicas of revisions; for targets whose revisions show a `scale`."""
 
-    def scale(self, model: str, floors: dict[str, int]) -> None:
+    def set_floors(self, model: str, floors: dict[str, int]) -> None:
         """Let revisions have at least so many replicas, by name; more come as their load needs them.
 
         Idempotent; raises TargetUnavailable when out of reach.

@@ -23,8 +23,8 @@ class Lease:
     """A newer version that asks the holder to make room."""
 
 
-def held(lease: Lease) -> LeaseHeld:
-    """Return the error for a lease that another process holds."""
+def make_held_error(lease: Lease) -> LeaseHeld:
+    """Return what is said to who asks for a lease that another one holds."""
     until = datetime.fromtimestamp(lease.expires_at, UTC).strftime("%H:%M:%S UTC")
     return LeaseHeld(
         f"lease of {lease.model}",
@@ -34,8 +34,8 @@ def held(lease: Lease) -> LeaseHeld:
     )
 
 
-def lost(lease: Lease, to: Lease | None) -> LeaseLost:
-    """Return the error for a write with a lease that is not the newest; `to` None: it was given back."""
+def make_lost_error(lease: Lease, to: Lease | None) -> LeaseLost:
+    """Return what is said to who writes with a lease that is not the newest; `to` None: it was given back."""
     now = f"{to.holder} (token {to.token})" if to else "nobody"
     return LeaseLost(
         f"lease of {lease.model}",
@@ -56,7 +56,7 @@ class RolloutStore(Protocol):
         """Write the status, whole or not at all; raise LeaseLost when a newer token was given out."""
         ...
 
-    def models(self) -> list[str]:
+    def list_models(self) -> list[str]:
         """Return the models that have a status."""
         ...
 
@@ -92,7 +92,7 @@ class Leases(Protocol):
 class HeldLeases(Protocol):
     """Leases as those see them who do not hold them."""
 
-    def current(self, model: str) -> Lease | None:
+    def find_lease(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
         ...
 

@@ -24,14 +24,14 @@ class Abilities:
 class Router(Protocol):
     """Traffic between revisions. Every call is idempotent; raises TargetUnavailable when out of reach."""
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Share live requests so; returns once the router has taken it over. Revisions named must exist."""
         ...
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return how live requests are shared now; None: the model has no route."""
         ...
 
-    def abilities(self, model: str, serving: ServingSpec) -> Abilities:
+    def get_abilities(self, model: str, serving: ServingSpec) -> Abilities:
         """Return what the router can do for a model that runs so."""
         ...

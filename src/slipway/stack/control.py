@@ -22,7 +22,7 @@ UP_SECONDS = 180.0
 """Seconds that all parts may take together: 15 to 25 s on two idle cores, several times that on a busy machine."""
 PAUSE_SECONDS = 0.1
 Progress = Callable[[str, str, float], None]
-"""Part, its progress (`starting`, `start_stack`, `skipped: ...`), seconds since the beginning."""
+"""Part, its progress (`starting`, `up`, `skipped: ...`), seconds since the beginning."""
 
 
 def start_stack(settings: Settings, *, root: Path | None = None, on_progress: Progress | None = None) -> list[Part]:

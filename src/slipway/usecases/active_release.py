@@ -45,7 +45,7 @@ def find_release_spec(model: str) -> ReleaseSpec:
     Raises NotFound for a model without a spec, SpecError for one that is wrong.
     """
     _path, spec = find_spec(settings().models, model)
-    can = wiring.get_router().abilities(model, spec.serving)
+    can = wiring.get_router().get_abilities(model, spec.serving)
     spec, said = fit_spec(spec, copies=can.copies, weights=can.weights, rescues=can.rescues)
     for sentence in said:
         log.warning("%s: %s (%s)", model, sentence, can.why)
@@ -68,7 +68,7 @@ def make_revision(active: ActiveRelease, package: Package) -> Revision:
 def resume_release(status: RolloutStatus, lease: Lease, trigger: str) -> ActiveRelease:
     """Return a release that another process began, from its status and the registry. Raises NotFound."""
     spec = find_release_spec(status.model)
-    versions = wiring.get_registry().versions(status.model)
+    versions = wiring.get_registry().list_versions(status.model)
     version = next((one for one in versions if one.version == status.version), None)
     if version is None:
         raise NotFound(

@@ -28,8 +28,8 @@ def begin_release(model: str, version: str, attempt: int, trigger: str) -> Activ
     model, version or spec, PermanentError while a newer version is being released.
     """
     spec = find_release_spec(model)
-    versions = wiring.get_registry().versions(model)
-    wanted = find_newest(model, versions) if version == NEWEST else wiring.get_registry().version(model, version)
+    versions = wiring.get_registry().list_versions(model)
+    wanted = find_newest(model, versions) if version == NEWEST else wiring.get_registry().get_version(model, version)
     number = attempt or max(1, wanted.attempt)
     release_id = make_release_id(model, wanted.version, number)
     return ActiveRelease(
@@ -96,7 +96,7 @@ def _bring_to_rest(active: ActiveRelease, before: RolloutStatus | None, cleanup:
 
 def _stop_unused(active: ActiveRelease, status: RolloutStatus | None) -> None:
     """Stop revisions that an earlier release started and that get no traffic."""
-    revisions, traffic = wiring.get_revisions(), wiring.get_router().traffic(active.model)
+    revisions, traffic = wiring.get_revisions(), wiring.get_router().read_traffic(active.model)
     kept = {status.champion.name if status and status.champion else "", *(traffic.weights if traffic else ())}
     for name in revisions.observe(active.model):
         if name not in kept:

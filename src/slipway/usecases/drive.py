@@ -61,7 +61,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
 
 def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints) -> Observation:
     """Return what is seen now. Counters that can't be read are None: no evidence, good or bad."""
-    held = wiring.held_leases().current(status.model)
+    held = wiring.held_leases().find_lease(status.model)
     if held is not None and held.token != lease.token:
         raise LeaseLost(
             f"rollout {status.release_id}",
@@ -69,7 +69,7 @@ def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints
             expected="our own lease",
             do="nothing: the other release continues",
         )
-    revisions, traffic = wiring.get_revisions().observe(status.model), wiring.get_router().traffic(status.model)
+    revisions, traffic = wiring.get_revisions().observe(status.model), wiring.get_router().read_traffic(status.model)
     return replace(
         _read_metrics(spec, status),
         revisions=revisions,
@@ -85,15 +85,15 @@ def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
     if status.phase not in JUDGED:
         return Observation()
     judge, metrics = spec.judge, wiring.get_metric_source()
-    live = _read("counters", status, metrics.counters)
+    live = _read("counters", status, metrics.read_counters)
     if status.alone:
         return Observation(readings=collect_readings(requests=live))
     summarized = judge.scores is not None or judge.classes is not None or judge.drift is not None
-    readings = collect_readings(
-        requests=live,
-        latencies=_read("latencies", status, metrics.latencies) if judge.latency is not None else None,
-        summaries=_read("summaries", status, metrics.summaries) if summarized else None,
-        labels=_read("labels", status, wiring.get_label_store().counts) if judge.labels is not None else None,
+    return Observation(
+        live=live,
+        latencies=_read("latencies", status, metrics.read_latencies) if judge.latency is not None else None,
+        summaries=_read("summaries", status, metrics.read_summaries) if summarized else None,
+        labels=_read("labels", status, wiring.get_label_store().count_labels) if judge.labels is not None else None,
     )
     return Observation(readings=readings)
 
@@ -104,12 +104,12 @@ def act(model: str, action: Action) -> None:
         case Start(revision=revision):
             wiring.get_revisions().start(revision)
         case Route(traffic=traffic):
-            wiring.get_router().route(model, traffic)
+            wiring.get_router().set_traffic(model, traffic)
         case Stop(name=name):
             wiring.get_revisions().stop(model, name)
         case Reserve(floors=floors):
             if (scaler := wiring.get_scaler()) is not None:
-                scaler.scale(model, dict(floors))
+                scaler.set_floors(model, dict(floors))
 
 
 def drive(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints = NONE) -> RolloutStatus:
@@ -153,8 +153,8 @@ def _shadow(spec: ReleaseSpec, status: RolloutStatus) -> ShadowComparison | None
     if status.stable is None or status.canary is None or spec.rollout.shadow is None:
         return None
     try:
-        stable = wiring.get_metric_source().answers(status.model, status.stable.name)
-        canary = wiring.get_metric_source().answers(status.model, status.canary.name)
+        stable = wiring.get_metric_source().read_shadow_answers(status.model, status.stable.name)
+        canary = wiring.get_metric_source().read_shadow_answers(status.model, status.canary.name)
     except MetricsUnavailable as trouble:
         log.warning("%s: no shadow answers from this look: %s", status.release_id, trouble)
         return None

@@ -7,7 +7,7 @@ from slipway.usecases.active_release import ActiveRelease
 
 def notify(active: ActiveRelease, kind: str, reason: str, summary: str = "") -> None:
     """Pass a decision on to the notifier; `summary` is the report in short, as Markdown."""
-    wiring.get_notifier().tell(
+    wiring.get_notifier().notify(
         Decision(
             model=active.model,
             version=active.version.version,

@@ -20,7 +20,7 @@ def find_models_to_reconcile() -> list[str]:
     A model counts by its release spec, readable or not: one broken spec does not hide the others.
     """
     models = sorted(set(read_names(settings().models).values()))
-    newest, held = wiring.get_registry().newest(), wiring.held_leases().in_force()
+    newest, held = wiring.get_registry().list_newest_versions(), wiring.held_leases().in_force()
     under_way = wiring.get_rollout_store().under_way()
     due = [
         model
@@ -35,10 +35,10 @@ def find_models_to_reconcile() -> list[str]:
 def reconcile_model(model: str) -> str:
     """Ask for the release of a version that was never begun, or for the resumption of one that was interrupted."""
     try:
-        versions = wiring.get_registry().versions(model)
+        versions = wiring.get_registry().list_versions(model)
     except NotFound:
         return "not registered yet"
-    if wiring.held_leases().current(model) is not None:
+    if wiring.held_leases().find_lease(model) is not None:
         return "a release is under way"
     status = wiring.get_rollout_store().load(model)
     due = find_due_release(versions, status)

@@ -32,9 +32,9 @@ def record_release(
     """
     record = _continue_record(active, state, reason, stages, status)
     _move_aliases(active, record)
-    page = wiring.get_reporter().page(record, report_path(active.model, active.release_id))
+    page = wiring.get_reporter().write_page(record, report_path(active.model, active.release_id))
     wiring.get_ledger().write(record, page)
-    notify(active, state.value, reason, wiring.get_reporter().summary(record))
+    notify(active, state.value, reason, wiring.get_reporter().render_summary(record))
     return record
 
 
@@ -96,7 +96,7 @@ def _public(address: str) -> str:
 def _move_aliases(active: ActiveRelease, record: ReleaseRecord) -> None:
     """Move the registry's aliases, and write on the version what became of it."""
     registry, model, version = wiring.get_registry(), active.model, active.version.version
-    aliases = registry.version(model, str(version)).aliases
+    aliases = registry.get_version(model, str(version)).aliases
     for alias, points_at in find_moved_aliases(record.state, version, record.replaced, aliases).items():
         registry.set_alias(model, alias, points_at)
     tags: dict[str, str] = {VersionTag.STATE: record.state.value, VersionTag.RELEASE: active.release_id}

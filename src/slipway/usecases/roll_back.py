@@ -82,14 +82,14 @@ def _restore(active: ActiveRelease, status: RolloutStatus, reason: str) -> str:
 
 def _begin_again(active: ActiveRelease, number: str) -> ActiveRelease:
     """Return another attempt to release an earlier version."""
-    version = wiring.get_registry().version(active.model, number)
+    version = wiring.get_registry().get_version(active.model, number)
     attempt = version.attempt + 1
     release_id = make_release_id(active.model, version.version, attempt)
     return replace(active, version=version, release_id=release_id, attempt=attempt, started_at=time.time())
 
 
 def _find_earlier(model: str, serving: int | None) -> HistoryEntry:
-    found = find_version_to_restore(wiring.get_ledger().history(model), serving)
+    found = find_version_to_restore(wiring.get_ledger().read_history(model), serving)
     if found is None:
         raise NotFound(
             f"model {model}",

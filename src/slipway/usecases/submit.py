@@ -17,9 +17,11 @@ def submit_release(version: ModelVersion, trigger: str, attempt: int | None = No
     find_spec(settings().models, version.model)
     number = attempt or max(1, version.attempt)
     parameters = {"model": version.model, "version": str(version.version), "attempt": number, "trigger": trigger}
-    return wiring.get_orchestrator().submit("release", parameters, make_idempotency_key(version, number) + resume)
+    return wiring.get_orchestrator().submit_run("release", parameters, make_idempotency_key(version, number) + resume)
 
 
 def submit_rollback(model: str, reason: str, key: str) -> str:
     """Ask for a rollback of what serves, or of what is under way; return the flow run's id."""
-    return wiring.get_orchestrator().submit("rollback", {"model": model, "reason": reason}, f"rollback-{model}-{key}")
+    return wiring.get_orchestrator().submit_run(
+        "rollback", {"model": model, "reason": reason}, f"rollback-{model}-{key}"
+    )

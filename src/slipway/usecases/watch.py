@@ -10,7 +10,7 @@ from slipway.domain.release.lifecycle import WATCHED, find_release_state, share_
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.spec.release import ReleaseSpec
 from slipway.errors import LeaseHeld, LeaseLost
-from slipway.ports.rollouts import held
+from slipway.ports.rollouts import make_held_error
 from slipway.usecases.active_release import ActiveRelease, find_release_spec, resume_release
 from slipway.usecases.drive import drive, look_once
 from slipway.usecases.leases import keep_lease
@@ -34,9 +34,9 @@ def watch_model(model: str, duration_seconds: float) -> str:
     status = wiring.get_rollout_store().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
-    driving = wiring.held_leases().current(model)
+    driving = wiring.held_leases().find_lease(model)
     if driving is not None:  # perhaps the same release, resumed with a person's answer: its name would let us in
-        return f"driven by another: {held(driving).seen}"
+        return f"driven by another: {make_held_error(driving).seen}"
     spec = find_release_spec(model)
     try:
         if status.alone:

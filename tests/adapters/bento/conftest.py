@@ -81,13 +81,13 @@ def onnx_package(
     packager: BentoPackager, artifact: Artifact, onnx: Converted, store: Path, profile: Profile
 ) -> Package:
     """Return digits 7 packaged as ONNX."""
-    return packager.package(artifact, SIGNATURE, onnx, {"commit": "4f1c"}, store, profile=profile)
+    return packager.build_package(artifact, SIGNATURE, onnx, {"commit": "4f1c"}, store, profile=profile)
 
 
 @pytest.fixture(scope="session")
 def pyfunc_package(packager: BentoPackager, artifact: Artifact, store: Path, profile: Profile) -> Package:
     """Return digits 7 packaged as it is."""
-    return packager.package(artifact, SIGNATURE, None, {"commit": "4f1c"}, store, profile=profile)
+    return packager.build_package(artifact, SIGNATURE, None, {"commit": "4f1c"}, store, profile=profile)
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def fragile_package(packager: BentoPackager, artifact: Artifact, store: Path) ->
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     path.write_bytes(model.SerializeToString())
     signature = Signature(inputs=(Column(name="x", kind="float32"),), outputs=())
-    return packager.package(artifact, signature, converted(path, ("x",), ("y",)), {}, store)
+    return packager.build_package(artifact, signature, converted(path, ("x",), ("y",)), {}, store)
 
 
 @pytest.fixture(scope="session")

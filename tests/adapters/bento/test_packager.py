@@ -58,7 +58,7 @@ def test_nothing_of_this_machine_gets_into_a_package(
     """Neither what stands in the environment nor where it was built."""
     monkeypatch.setenv("SLIPWAY_WEBHOOK_SECRET", "s3cr3t-of-the-test")
 
-    package = BentoPackager(tmp_path / "home", ROOT).package(artifact, SIGNATURE, None, LABELS, tmp_path)
+    package = BentoPackager(tmp_path / "home", ROOT).build_package(artifact, SIGNATURE, None, LABELS, tmp_path)
 
     ours = [path for path in package.path.rglob("*") if path.is_file() and "mlflow" not in path.parts]
     content = b"".join(path.read_bytes() for path in ours)
@@ -72,8 +72,8 @@ def test_the_same_inputs_give_the_same_digest(
     packager = BentoPackager(tmp_path / "home", ROOT)
     written = (onnx_package.path / "bento.yaml").stat()
 
-    again = packager.package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1], profile=profile)
-    elsewhere = packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store", profile=profile)
+    again = packager.build_package(artifact, SIGNATURE, onnx, LABELS, onnx_package.path.parents[1], profile=profile)
+    elsewhere = packager.build_package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store", profile=profile)
 
     assert again == onnx_package
     assert elsewhere.digest == onnx_package.digest
@@ -206,7 +206,7 @@ def test_a_build_error_leaves_nothing(artifact: Artifact, onnx: Converted, other
     packager = BentoPackager(tmp_path / "home", other_sources)
 
     with pytest.raises(PackagingFailed, match="no such luck"):
-        packager.package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store")
+        packager.build_package(artifact, SIGNATURE, onnx, LABELS, tmp_path / "store")
 
     assert not list((tmp_path / "store" / "packages").iterdir())
     assert not list((tmp_path / "home").iterdir())
@@ -217,7 +217,7 @@ def package_with_small_files(artifact: Artifact, onnx: Converted, folder: Path, 
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
     try:
         packager = BentoPackager(folder / "home", ROOT)
-        packager.package(artifact, SIGNATURE, onnx, {"note": label}, folder / "store")
+        packager.build_package(artifact, SIGNATURE, onnx, {"note": label}, folder / "store")
     except PackagingFailed as error:
         return str(error)
     return "no error"
@@ -245,13 +245,13 @@ def test_a_store_that_may_not_be_written_is_named(packager: BentoPackager, artif
     (tmp_path / "store").write_text("in the way")
 
     with pytest.raises(PackagingFailed, match="room and permission"):
-        packager.package(artifact, SIGNATURE, None, LABELS, tmp_path / "store")
+        packager.build_package(artifact, SIGNATURE, None, LABELS, tmp_path / "store")
 
 
 def test_a_missing_checkout_is_named(artifact: Artifact, onnx: Converted, tmp_path: Path) -> None:
     """Without the service's source there is nothing to package."""
     with pytest.raises(PackagingFailed, match="no services/inference"):
-        BentoPackager(tmp_path, tmp_path).package(artifact, SIGNATURE, onnx, LABELS, tmp_path)
+        BentoPackager(tmp_path, tmp_path).build_package(artifact, SIGNATURE, onnx, LABELS, tmp_path)
 
 
 def test_a_column_that_the_service_cannot_take_is_named(artifact: Artifact, onnx: Converted, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_column_that_the_service_cannot_take_is_named(artifact: Artifact, onnx
     signature = Signature(inputs=(Column(name="day", kind="datetime64[ns]"),), outputs=())
 
     with pytest.raises(PackagingFailed, match=r"input 'day': type datetime64\[ns\]"):
-        BentoPackager(tmp_path, ROOT).package(artifact, signature, onnx, LABELS, tmp_path)
+        BentoPackager(tmp_path, ROOT).build_package(artifact, signature, onnx, LABELS, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_requirements_that_may_not_ship_are_refused(
     (tmp_path / "MLmodel").write_text("flavors: {}")
 
     with pytest.raises(PackagingFailed) as caught:
-        BentoPackager(tmp_path / "home", ROOT).package(
+        BentoPackager(tmp_path / "home", ROOT).build_package(
             replace(artifact, path=tmp_path), SIGNATURE, None, LABELS, tmp_path / "store"
         )
 
@@ -303,4 +303,4 @@ def test_requirements_that_are_no_text_are_refused(
     packager = BentoPackager(tmp_path / "home", ROOT)
 
     with pytest.raises(PackagingFailed, match=said):
-        packager.package(replace(artifact, path=tmp_path), SIGNATURE, None, LABELS, tmp_path / "store")
+        packager.build_package(replace(artifact, path=tmp_path), SIGNATURE, None, LABELS, tmp_path / "store")

@@ -47,7 +47,7 @@ def router(place: Place, ports: list[int]) -> Iterator[GatewayRouter]:
         for manifest in _service(name, place.cluster.host, port):
             place.kubectl("apply", "-f", "-", given=json.dumps(manifest))
     router = GatewayRouter(place.api, gateway)
-    router.route("spoken", SHARED)
+    router.set_traffic("spoken", SHARED)
     yield router
     place.kubectl("delete", "httproute,grpcroute", "spoken")
     place.kubectl("delete", "service", *NAMES)
@@ -59,7 +59,7 @@ def test_requests_that_name_the_model_are_shared_by_the_weights(place: Place, ro
 
     assert answered == {"spoken-v1": 40, "spoken-v2": 10}
     assert _asked(place, "OK", model="nobody") == "UNIMPLEMENTED"
-    assert router.traffic("spoken") == SHARED
+    assert router.read_traffic("spoken") == SHARED
 
 
 @pytest.mark.usefixtures("router")
@@ -74,11 +74,11 @@ def test_grpcs_own_status_is_what_traefik_counts(place: Place) -> None:
         queries=lambda _: None,
     )
     _scraped(place)
-    before = metrics.counters("spoken", NAMES)
+    before = metrics.read_counters("spoken", NAMES)
     wanted = ["OK"] * 20 + ["INVALID_ARGUMENT"] * 10 + ["RESOURCE_EXHAUSTED"] * 15 + ["INTERNAL"] * 5
     assert [_asked(place, one) for one in wanted][20:] == wanted[20:]
     _scraped(place)
-    after = metrics.counters("spoken", NAMES)
+    after = metrics.read_counters("spoken", NAMES)
 
     assert {name: _since(before[name], after[name]) for name in NAMES} == {
         "spoken-v1": Counters(requests=40, errors=4, refused=8, shed=12),
@@ -91,21 +91,21 @@ def test_a_grpc_route_that_somebody_edited_is_seen_and_put_right(place: Place, r
     patch = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 80}]
     place.kubectl("patch", "grpcroute", "spoken", "--type=json", "-p", json.dumps(patch), "--field-manager=somebody")
 
-    seen = router.traffic("spoken")
+    seen = router.read_traffic("spoken")
 
     assert seen == Traffic(stable=NAMES[0], canary=NAMES[1], canary_percent=50)
     assert seen.edited_by == "somebody"
-    router.route("spoken", SHARED)
-    again = router.traffic("spoken")
+    router.set_traffic("spoken", SHARED)
+    again = router.read_traffic("spoken")
     assert (again, again and again.edited_by) == (SHARED, None)
 
 
 def test_a_grpc_route_that_somebody_took_away_comes_back(place: Place, router: GatewayRouter) -> None:
     """With the next change of shares; until then the model is reached over HTTP as before."""
     place.kubectl("delete", "grpcroute", "spoken")
-    assert router.traffic("spoken") == SHARED
+    assert router.read_traffic("spoken") == SHARED
 
-    router.route("spoken", SHARED)
+    router.set_traffic("spoken", SHARED)
 
     assert {_asked(place, "OK") for _ in range(10)} == set(NAMES)
 

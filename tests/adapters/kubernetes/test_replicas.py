@@ -39,18 +39,18 @@ def test_shares_follow_from_replica_counts(
     one, other = (revision.name for revision in two)
     for revision in two:
         place.expect(revision, lambda state: state.health is Health.READY)
-    target.route("ratio", Traffic(stable=one))
+    target.set_traffic("ratio", Traffic(stable=one))
     address = place.kubectl("get", "service", "ratio", "-o", "jsonpath={.spec.clusterIP}")
     with Load(f"http://{address}:3000/x") as load:
         assert load.answered(50)
         assert set(load.answers) == {one}
         quarter = Traffic(stable=one, canary=other, canary_percent=25)
-        target.route("ratio", quarter)
-        assert target.traffic("ratio") == quarter
+        target.set_traffic("ratio", quarter)
+        assert target.read_traffic("ratio") == quarter
         assert _share(address, other) == pytest.approx(0.25, abs=0.08)
         assert {name: state.scale for name, state in target.observe("ratio").items()} == {one: None, other: None}
-        target.route("ratio", Traffic(stable=other, canary=one))
-        assert target.traffic("ratio") == Traffic(stable=other, canary=one)
+        target.set_traffic("ratio", Traffic(stable=other, canary=one))
+        assert target.read_traffic("ratio") == Traffic(stable=other, canary=one)
         assert _share(address, other) == 1
         target.stop("ratio", one)
         assert load.answered(50)
@@ -64,21 +64,21 @@ def test_shares_follow_from_replica_counts(
 def test_hands_on_the_service_are_seen(place: Place, target: KubernetesTarget, two: tuple[Revision, Revision]) -> None:
     """Whoever chose other pods is named, and put right by the next route."""
     one, other = (revision.name for revision in two)
-    target.route("ratio", Traffic(stable=one, canary=other))
+    target.set_traffic("ratio", Traffic(stable=one, canary=other))
     patch = {"spec": {"selector": {"slipway.dev/model": "ratio", "slipway.dev/revision": other}}}
     place.kubectl("patch", "service", "ratio", "-p", json.dumps(patch), "--field-manager=somebody")
 
-    seen = target.traffic("ratio")
+    seen = target.read_traffic("ratio")
 
     assert seen == Traffic(stable=one, canary=other, canary_percent=100)
     assert seen.edited_by == "somebody"
-    target.route("ratio", Traffic(stable=one, canary=other))
-    assert target.traffic("ratio") == Traffic(stable=one, canary=other)
+    target.set_traffic("ratio", Traffic(stable=one, canary=other))
+    assert target.read_traffic("ratio") == Traffic(stable=one, canary=other)
 
 
 def test_the_way_is_chosen_by_what_the_cluster_has(place: Place, target: KubernetesTarget) -> None:
     """With a Gateway any weight; without one the reachable ones, as a sentence; copies nowhere here."""
-    by_gateway, by_replicas = place.target.abilities("any", FOUR), target.abilities("any", FOUR)
+    by_gateway, by_replicas = place.target.get_abilities("any", FOUR), target.get_abilities("any", FOUR)
 
     assert by_gateway.weights is None
     assert by_replicas.weights == (20, 25, 33, 40, 43, 50, 57, 60, 67, 75, 80, 100)
@@ -96,11 +96,11 @@ def test_a_shadow_and_a_third_revision_are_refused(
     place.target.start(place.revision("ratio", 3, serving=FOUR))
 
     with pytest.raises(PermanentError, match="can't be copied"):
-        target.route("ratio", Traffic(stable=one, shadow=other))
+        target.set_traffic("ratio", Traffic(stable=one, shadow=other))
     with pytest.raises(PermanentError, match="ratio-v3 would get requests too"):
-        target.route("ratio", Traffic(stable=one, canary=other, canary_percent=50))
+        target.set_traffic("ratio", Traffic(stable=one, canary=other, canary_percent=50))
 
-    assert target.traffic("ratio") is None
+    assert target.read_traffic("ratio") is None
 
 
 def _share(address: str, name: str) -> float:

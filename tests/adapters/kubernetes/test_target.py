@@ -39,7 +39,7 @@ def pair(place: Place) -> Revision:
 def test_a_revision_gets_requests_under_its_models_path(place: Place) -> None:
     """The prefix is taken off, nobody's compare header comes through, and its grace is the spec's."""
     one = place.running("path", 1)
-    place.target.route("path", Traffic(stable=one.name))
+    place.target.set_traffic("path", Traffic(stable=one.name))
 
     answer = httpx.post(
         f"{place.cluster.gateway}/path/v2/models/path/infer", content="row", headers={"x-slipway-compare": "1"}
@@ -70,22 +70,22 @@ def test_pages_come_from_every_ready_pod(place: Place, pair: Revision) -> None:
 def test_live_requests_come_from_the_logs_of_pods_that_record_them(place: Place, pair: Revision) -> None:
     """A long line too, which a container's log keeps in pieces; of a revision that records nothing no log is read."""
     told = place.running("told", 1, serving=SMALL.model_copy(update={"capture_share": 1.0}))
-    place.target.route("told", Traffic(stable=told.name))
+    place.target.set_traffic("told", Traffic(stable=told.name))
     logs = PodRequests(place.api)
-    assert logs.newest("told", told.name).missing == "no live request was recorded yet"
+    assert logs.read_newest("told", told.name).missing == "no live request was recorded yet"
 
     place.ask("told", 1, "sample blue")
 
-    assert until(lambda: bool(logs.newest("told", told.name).requests))
-    assert logs.newest("told", told.name) == RecordedSample(requests=({"x": ["blue"] * 9000},))
-    assert logs.newest("pair", pair.name) == logs.newest("told", "told-v9") == RecordedSample()
+    assert until(lambda: bool(logs.read_newest("told", told.name).requests))
+    assert logs.read_newest("told", told.name) == RecordedSample(requests=({"x": ["blue"] * 9000},))
+    assert logs.read_newest("pair", pair.name) == logs.read_newest("told", "told-v9") == RecordedSample()
     assert place.api.read_log("told-v1-gone", "model", lines=1, size=1) == b""
 
 
 def test_floors_move_and_a_second_start_leaves_them(place: Place) -> None:
     """`scale` raises the replicas; starting again neither takes them away nor restarts a pod."""
     revision = place.running("floors", 1)
-    place.target.scale("floors", {revision.name: 2})
+    place.target.set_floors("floors", {revision.name: 2})
     place.expect(revision, lambda state: state.scale is not None and state.scale.ready == 2)
 
     place.target.start(revision)
@@ -100,17 +100,17 @@ def test_an_edited_route_is_seen_told_and_put_right(place: Place) -> None:
     """Shares are read as they are, the editor is named; the next route repairs ours and leaves the others' fields."""
     one, two = place.running("edited", 1), place.running("edited", 2)
     told = Traffic(stable=one.name, canary=two.name, canary_percent=10)
-    place.target.route("edited", told)
+    place.target.set_traffic("edited", told)
     place.kubectl("annotate", "httproute", "edited", "team=vision")
     patch = [{"op": "replace", "path": "/spec/rules/0/backendRefs/1/weight", "value": 90}]
     place.kubectl("patch", "httproute", "edited", "--type=json", "-p", json.dumps(patch), "--field-manager=somebody")
 
-    seen = place.target.traffic("edited")
+    seen = place.target.read_traffic("edited")
 
     assert seen == Traffic(stable=one.name, canary=two.name, canary_percent=50)
     assert seen.edited_by == "somebody"
-    place.target.route("edited", told)
-    again = place.target.traffic("edited")
+    place.target.set_traffic("edited", told)
+    again = place.target.read_traffic("edited")
     assert (again, again and again.edited_by) == (told, None)
     annotations = json.loads(place.kubectl("get", "httproute", "edited", "-o", "json"))["metadata"]["annotations"]
     assert annotations["team"] == "vision"
@@ -119,7 +119,7 @@ def test_an_edited_route_is_seen_told_and_put_right(place: Place) -> None:
 def test_a_deleted_deployment_is_absent_and_can_be_started_again(place: Place) -> None:
     """What went with it comes back too, and the revision gets ready under the same route."""
     revision = place.running("deleted", 1)
-    place.target.route("deleted", Traffic(stable=revision.name))
+    place.target.set_traffic("deleted", Traffic(stable=revision.name))
     place.kubectl("delete", "deployment", revision.name, "--wait=true")
     assert place.target.observe("deleted") == {}
 
@@ -145,7 +145,7 @@ def test_what_serves_is_not_replaced_under_its_name(place: Place) -> None:
     """Another package for a revision with traffic is refused; without traffic it takes the old one's place."""
     revision = place.running("changed", 1)
     other = place.revision("changed", 1, digest="sha256:other")
-    place.target.route("changed", Traffic(stable=revision.name))
+    place.target.set_traffic("changed", Traffic(stable=revision.name))
 
     with pytest.raises(ArtifactChanged, match=r"100 % of the requests.*sha256:1"):
         place.target.start(other)
@@ -180,7 +180,7 @@ def test_an_image_that_cannot_be_pulled_is_failed(place: Place) -> None:
 def test_a_replica_that_took_too_much_memory_fails_the_revision_also_when_it_is_back(place: Place) -> None:
     """The same model would do it again: READY again is not good again."""
     revision = place.running("hog", 1)
-    place.target.route("hog", Traffic(stable=revision.name))
+    place.target.set_traffic("hog", Traffic(stable=revision.name))
     assert until(lambda: _answers(place, "hog"))
     with httpx.Client(timeout=20) as client:
         assert client.post(f"{place.cluster.gateway}/hog/x", content="hog").status_code >= 500
@@ -192,7 +192,7 @@ def test_a_replica_that_took_too_much_memory_fails_the_revision_also_when_it_is_
 
 def test_one_end_of_one_replica_is_no_failure(place: Place, pair: Revision) -> None:
     """The other one answers meanwhile, and the first is started again: READY all the time."""
-    place.target.route("pair", Traffic(stable=pair.name))
+    place.target.set_traffic("pair", Traffic(stable=pair.name))
     httpx.post(f"{place.cluster.gateway}/pair/x", content="end", timeout=20)
     seen = set()
 
@@ -248,7 +248,7 @@ def test_a_gateway_that_lets_nobody_in_refuses_the_route(place: Place) -> None:
     target = KubernetesTarget(place.api, gateway=f"{place.namespace}/shut")
 
     with pytest.raises(PermanentError, match="refuses it: NotAllowedByListeners"):
-        target.route("shut", Traffic(stable=revision.name))
+        target.set_traffic("shut", Traffic(stable=revision.name))
 
 
 def test_a_package_without_an_image_makes_nothing(place: Place) -> None:

@@ -59,7 +59,7 @@ class TestEnvoyMetrics(MetricSourceContract, AnswerKindsContract):
 
         def traffic_of(model: str, good: int, failing: int) -> str:
             revision = place.running(model, 1)
-            place.target.route(model, Traffic(stable=revision.name))
+            place.target.set_traffic(model, Traffic(stable=revision.name))
             with httpx.Client(base_url=place.url) as client:
                 for body in [b"row"] * good + [b"fail"] * failing:
                     client.post(f"/{model}/x", content=body)
@@ -73,7 +73,7 @@ class TestEnvoyMetrics(MetricSourceContract, AnswerKindsContract):
 
         def answering(model: str, statuses: list[int]) -> str:
             revision = place.running(model, 1)
-            place.target.route(model, Traffic(stable=revision.name))
+            place.target.set_traffic(model, Traffic(stable=revision.name))
             with httpx.Client(base_url=place.url) as client:
                 for status in statuses:
                     client.post(f"/{model}/x", content=f"status {status}")

@@ -24,24 +24,24 @@ def test_envoy_that_died_comes_back_as_it_was(new_place: Callable[[str], Place])
     place = new_place("envoy")
     one, two = place.running("front", 1), place.running("front", 2)
     told = Traffic(stable=one.name, canary=two.name, canary_percent=0)
-    place.target.route("front", told)
+    place.target.set_traffic("front", told)
     envoy = psutil.Process(place.target.supervisor.read_states()["envoy"].pid)
 
     envoy.suspend()
     for change in (
-        lambda: place.target.route("front", Traffic(stable=two.name)),
+        lambda: place.target.set_traffic("front", Traffic(stable=two.name)),
         lambda: place.target.start(place.revision("front", 3)),
         lambda: place.target.stop("front", two.name),
     ):
         with pytest.raises(TargetUnavailable, match="Envoy"):
             change()
-    assert place.target.traffic("front") == told
+    assert place.target.read_traffic("front") == told
     assert set(place.target.observe("front")) == {one.name, two.name}
     envoy.kill()
     assert wait_until(place.target.envoy.is_ready, 20)
 
     assert httpx.post(f"{place.url}/front/x", content=b"row").json()["revision"] == one.name
-    place.target.route("front", Traffic(stable=two.name))
+    place.target.set_traffic("front", Traffic(stable=two.name))
     assert httpx.post(f"{place.url}/front/x", content=b"row").json()["revision"] == two.name
 
 
@@ -49,7 +49,7 @@ def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place: Ca
     """`kill -9` of supervisord: its orphans are found and ended, and routes and revisions are as they were."""
     place = new_place("orphans")
     revision = place.running("orphan", 1)
-    place.target.route("orphan", Traffic(stable=revision.name))
+    place.target.set_traffic("orphan", Traffic(stable=revision.name))
     home = place.home / "supervisor"
     daemon = psutil.Process(int((home / "supervisord.pid").read_text()))
     daemon.kill()
@@ -84,7 +84,7 @@ def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: 
     """After a stop someone listens on a revision's port: everything comes up, and requests find the new port."""
     place = new_place("squatted")
     revision = place.running("moved", 1)
-    place.target.route("moved", Traffic(stable=revision.name))
+    place.target.set_traffic("moved", Traffic(stable=revision.name))
     place.target.supervisor.stop()
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -70,7 +70,7 @@ def test_requests_are_shared_out_by_the_same_weights(
 ) -> None:
     """A quarter to the canary, over one connection; counted and timed with whoever answered."""
     one, two = place.running("shared", 1, grpc=True), place.running("shared", 2, grpc=True)
-    place.target.route("shared", Traffic(stable=one.name, canary=two.name, canary_percent=25))
+    place.target.set_traffic("shared", Traffic(stable=one.name, canary=two.name, canary_percent=25))
 
     with ThreadPoolExecutor(8) as pool:
         answers = Counter(pool.map(lambda _: ask(channel, b"row", "shared").body.decode(), range(400)))
@@ -85,7 +85,7 @@ def test_requests_are_shared_out_by_the_same_weights(
 def test_answers_are_counted_by_their_own_status(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
     """All are 200 to HTTP; trailers say what they are."""
     one = place.running("trailing", 1, grpc=True)
-    place.target.route("trailing", Traffic(stable=one.name))
+    place.target.set_traffic("trailing", Traffic(stable=one.name))
     statuses = [3, 5, 9, 11, 12, 8, 13, 2, 4, 14, 15, 7, 16]  # five refused, one shed, five failed, two not its own
 
     answers = [ask(channel, f"status {status}".encode(), "trailing") for status in statuses]
@@ -99,7 +99,7 @@ def test_answers_are_counted_by_their_own_status(place: Place, metrics: EnvoyMet
 def test_answers_that_break_off_have_failed(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
     """A message came, its status never did: the process died."""
     one = place.running("dying", 1, grpc=True)
-    place.target.route("dying", Traffic(stable=one.name))
+    place.target.set_traffic("dying", Traffic(stable=one.name))
     call = channel.unary_stream(INFER)(b"cut", metadata=[("x-slipway-model", "dying")], timeout=20)
     assert next(call) == one.name.encode()
 
@@ -114,7 +114,7 @@ def test_deadlines_that_pass_are_failures_and_cancelled_calls_are_not(
 ) -> None:
     """Envoy gives up just before the client does, so that it is known whose failure it was."""
     one = place.running("waiting", 1, grpc=True)
-    place.target.route("waiting", Traffic(stable=one.name))
+    place.target.set_traffic("waiting", Traffic(stable=one.name))
 
     late = ask(channel, b"wait 3", "waiting", timeout=0.3)
     gone = channel.unary_unary(INFER).future(b"wait 1", metadata=[("x-slipway-model", "waiting")])
@@ -133,8 +133,8 @@ def test_what_the_canary_cant_answer_is_rescued(
     """Refused, shed, failed: stable answers, and it counts against the canary."""
     one, two = place.running("saved", 1, grpc=True), place.running("saved", 2, grpc=True)
     rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=0.3)
-    place.target.route("saved", Traffic(stable=one.name, canary=two.name, canary_percent=100, rescue=rescue))
-    before = metrics.counters("saved", [one.name, two.name])
+    place.target.set_traffic("saved", Traffic(stable=one.name, canary=two.name, canary_percent=100, rescue=rescue))
+    before = metrics.read_counters("saved", [one.name, two.name])
 
     answers = [ask(channel, f"{two.name}! {does}".encode(), "saved") for does in (f"status {status}", "wait 2", "row")]
 
@@ -143,7 +143,7 @@ def test_what_the_canary_cant_answer_is_rescued(
     seen = counted(metrics, "saved", two.name, before[two.name].requests + 3)
     bad = [(each.errors, each.refused, each.shed) for each in (before[two.name], seen)]
     assert sum(bad[1]) - sum(bad[0]) == 2
-    assert metrics.counters("saved", [one.name]) == {one.name: before[one.name]}
+    assert metrics.read_counters("saved", [one.name]) == {one.name: before[one.name]}
 
 
 def test_a_deadline_before_the_rescue_counts_against_the_canary(
@@ -152,7 +152,7 @@ def test_a_deadline_before_the_rescue_counts_against_the_canary(
     """It hangs, and its client does not wait until stable is asked: its failure, counted once; stable has nothing."""
     one, two = place.running("hanging", 1, grpc=True), place.running("hanging", 2, grpc=True)
     rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=10)
-    place.target.route("hanging", Traffic(stable=one.name, canary=two.name, canary_percent=100, rescue=rescue))
+    place.target.set_traffic("hanging", Traffic(stable=one.name, canary=two.name, canary_percent=100, rescue=rescue))
 
     late = ask(channel, f"{two.name}! wait 3".encode(), "hanging", timeout=0.3)
     own = ask(channel, b"status 4", "hanging")
@@ -160,29 +160,29 @@ def test_a_deadline_before_the_rescue_counts_against_the_canary(
 
     assert [late.status, own.status] == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
     assert counted(metrics, "hanging", two.name, 3) == Counters(requests=3, errors=2)
-    assert metrics.counters("hanging", [one.name])[one.name].requests == 0
+    assert metrics.read_counters("hanging", [one.name])[one.name].requests == 0
 
 
 def test_copies_reach_the_comparison(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
     """A shadow sees every gRPC request; both versions keep their answers under the same id."""
     one, two = place.running("mirrored", 1, grpc=True), place.running("mirrored", 2, grpc=True)
-    place.target.route("mirrored", Traffic(stable=one.name, canary=two.name, shadow=two.name))
+    place.target.set_traffic("mirrored", Traffic(stable=one.name, canary=two.name, shadow=two.name))
 
     answers = [ask(channel, b"row", "mirrored") for _ in range(10)]
 
     assert {answer.body.decode() for answer in answers} == {one.name}
-    assert wait_until(lambda: len(metrics.answers("mirrored", two.name)) == 10, 10)
-    ids = {answer.request_id for answer in metrics.answers("mirrored", one.name)}
+    assert wait_until(lambda: len(metrics.read_shadow_answers("mirrored", two.name)) == 10, 10)
+    ids = {answer.request_id for answer in metrics.read_shadow_answers("mirrored", one.name)}
     assert len(ids) == 10
-    assert {answer.request_id for answer in metrics.answers("mirrored", two.name)} == ids
-    assert metrics.counters("mirrored", [two.name])[two.name].requests == 0
+    assert {answer.request_id for answer in metrics.read_shadow_answers("mirrored", two.name)} == ids
+    assert metrics.read_counters("mirrored", [two.name])[two.name].requests == 0
 
 
 @pytest.mark.parametrize("host", ["byhost", "byhost.localhost", "byhost.localhost:8780"])
 def test_a_model_is_named_by_its_host(place: Place, host: str) -> None:
     """Clients that can't send metadata name it as the host they ask."""
     one = place.running("byhost", 1, grpc=True)
-    place.target.route("byhost", Traffic(stable=one.name))
+    place.target.set_traffic("byhost", Traffic(stable=one.name))
 
     with channel_to(place, host) as channel:
         answer = ask(channel, b"row")
@@ -196,7 +196,7 @@ def test_a_model_alone_needs_no_name(new_place: Callable[[str], Place]) -> None:
     one = place.running("only", 1, grpc=True)
     with channel_to(place) as channel:
         nobody = ask(channel, b"row")
-        place.target.route("only", Traffic(stable=one.name))
+        place.target.set_traffic("only", Traffic(stable=one.name))
 
         answers = ask(channel, b"row"), ask(channel, b"row", "other")
 
@@ -210,7 +210,7 @@ def test_a_model_alone_needs_no_name(new_place: Callable[[str], Place]) -> None:
 def test_questions_after_health_are_no_requests(place: Place, metrics: EnvoyMetrics, channel: grpc.Channel) -> None:
     """They go to the stable version, may last, and count for nobody."""
     one = place.running("asked", 1, grpc=True)
-    place.target.route("asked", Traffic(stable=one.name))
+    place.target.set_traffic("asked", Traffic(stable=one.name))
     check = channel.unary_unary("/grpc.health.v1.Health/Check")
 
     said: bytes = check(b"row", metadata=[("x-slipway-model", "asked")], timeout=10)
@@ -227,7 +227,7 @@ def test_a_revision_from_before_grpc_was_shared_out_goes_on(new_place: Callable[
     place.records.write(replace(place.records.read_model("old")[one.name], grpc_port=None))
     place.target.start(one)
     place.expect(one, Health.READY)
-    place.target.route("old", Traffic(stable=one.name))
+    place.target.set_traffic("old", Traffic(stable=one.name))
     with channel_to(place) as channel:
         before = ask(channel, b"row", "old")
         pid = place.target.supervisor.read_states()[one.name].pid
@@ -248,7 +248,7 @@ def test_a_revision_from_before_grpc_was_shared_out_goes_on(new_place: Callable[
 def test_http_goes_on_beside_it(place: Place, channel: grpc.Channel) -> None:
     """Both doors of one revision, on one port of the front door."""
     one = place.running("both", 1, grpc=True)
-    place.target.route("both", Traffic(stable=one.name))
+    place.target.set_traffic("both", Traffic(stable=one.name))
 
     assert ask(channel, b"row", "both").body.decode() == one.name
     assert httpx.post(f"{place.url}/both/x", content=b"row").json()["revision"] == one.name

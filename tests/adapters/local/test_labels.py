@@ -61,7 +61,7 @@ def test_two_processes_record_the_same_labels_once(tmp_path: Path) -> None:
         writer.stdin.flush()
 
     assert [writer.communicate(timeout=60)[1] for writer in writers] == ["", ""]
-    counted = LocalLabels(tmp_path).counts("digits", ["digits-v1"])
+    counted = LocalLabels(tmp_path).count_labels("digits", ["digits-v1"])
     assert counted == {"digits-v1": Counters(requests=400, errors=100)}
 
 
@@ -75,7 +75,7 @@ def test_a_writer_that_is_killed_leaves_nothing_of_its_batch(tmp_path: Path, bef
     ended = subprocess.run([sys.executable, "-c", HALF, str(tmp_path)], check=False)
 
     assert ended.returncode == 9
-    assert store.counts("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=before, errors=0)}
+    assert store.count_labels("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=before, errors=0)}
     assert store.record("digits", batch("digits-v1", 101, 102)) == Recorded(added=2, duplicates=0)
 
 
@@ -87,7 +87,7 @@ def test_counts_can_be_read_while_a_batch_is_written(tmp_path: Path) -> None:
 
     def looking() -> Iterator[Label]:
         yield from batch("digits-v1", 4, 6)
-        seen.append(reader.counts("digits", ["digits-v1"])["digits-v1"].requests)
+        seen.append(reader.count_labels("digits", ["digits-v1"])["digits-v1"].requests)
 
     store.record("digits", looking())
 
@@ -98,7 +98,7 @@ def test_an_empty_file_has_no_labels(tmp_path: Path) -> None:
     """A first writer that was killed at once leaves one."""
     (tmp_path / "labels.sqlite").touch()
 
-    assert LocalLabels(tmp_path).counts("digits", ["digits-v1"]) == {"digits-v1": ZERO}
+    assert LocalLabels(tmp_path).count_labels("digits", ["digits-v1"]) == {"digits-v1": ZERO}
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     store = LocalLabels(tmp_path)
 
     with pytest.raises(MetricsUnavailable, match=r"labels of digits: .* can't be read"):
-        store.counts("digits", ["digits-v1"])
+        store.count_labels("digits", ["digits-v1"])
     with pytest.raises(PermanentError, match="can't be written"):
         store.record("digits", batch("digits-v1", 1, 1))
 
@@ -134,7 +134,7 @@ def test_a_writer_that_waits_too_long_may_try_again(tmp_path: Path) -> None:
             store.record("digits", batch("digits-v1", 2, 2))
         other.execute("ROLLBACK")
 
-    assert store.counts("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=1, errors=0)}
+    assert store.count_labels("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=1, errors=0)}
 
 
 def test_labels_from_before_there_were_numbers_are_counted_and_a_newer_file_is_refused(tmp_path: Path) -> None:
@@ -143,11 +143,11 @@ def test_labels_from_before_there_were_numbers_are_counted_and_a_newer_file_is_r
     store.record("digits", batch("digits-v1", 1, 3))
     with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as database:
         database.execute("PRAGMA user_version = 0")
-    assert store.counts("digits", ["digits-v1"])["digits-v1"].requests == 3
+    assert store.count_labels("digits", ["digits-v1"])["digits-v1"].requests == 3
     with closing(sqlite3.connect(tmp_path / "labels.sqlite")) as database:
         database.execute("PRAGMA user_version = 2")
 
     with pytest.raises(FormatTooNew, match="a file of labels of format 2"):
-        store.counts("digits", ["digits-v1"])
+        store.count_labels("digits", ["digits-v1"])
     with pytest.raises(FormatTooNew, match="a file of labels of format 2"):
         store.record("digits", batch("digits-v1", 4, 4))

@@ -27,7 +27,7 @@ def metrics(place: Place) -> EnvoyMetrics:
 def test_refused_connections_are_errors_of_their_revision(place: Place, metrics: EnvoyMetrics) -> None:
     """Nobody listens: 503, counted once although Envoy tried again; the answer names the revision it was meant for."""
     revision = place.running("refused", 1)
-    place.target.route("refused", Traffic(stable=revision.name))
+    place.target.set_traffic("refused", Traffic(stable=revision.name))
     place.target.supervisor.remove(revision.name)
 
     answers = [httpx.post(f"{place.url}/refused/x", content=b"row") for _ in range(3)]
@@ -36,15 +36,15 @@ def test_refused_connections_are_errors_of_their_revision(place: Place, metrics:
     assert answers[0].headers["x-slipway-route"] == revision.name
     assert "x-slipway-revision" not in answers[0].headers
     assert counted(metrics, "refused", revision.name, 3) == Counters(requests=3, errors=3)
-    assert metrics.latencies("refused", [revision.name])[revision.name].requests == 0
+    assert metrics.read_latencies("refused", [revision.name])[revision.name].requests == 0
     with pytest.raises(MetricsUnavailable, match="summary of refused-v1"):  # on record, and down: not left out
-        metrics.summaries("refused", [revision.name])
+        metrics.read_summaries("refused", [revision.name])
 
 
 def test_broken_connections_are_errors_and_not_tried_again(place: Place, metrics: EnvoyMetrics) -> None:
     """The service took the request and hung up: one request, one error, asked once."""
     revision = place.running("broken", 1)
-    place.target.route("broken", Traffic(stable=revision.name))
+    place.target.set_traffic("broken", Traffic(stable=revision.name))
 
     answer = httpx.post(f"{place.url}/broken/x", content=b"break")
 
@@ -61,22 +61,22 @@ def test_answers_that_come_too_late_are_errors(new_place: Callable[[str], Place]
     place = new_place("impatient")
     place.target.envoy.request_timeout_seconds = 0.3
     revision = place.running("late", 1)
-    place.target.route("late", Traffic(stable=revision.name))
+    place.target.set_traffic("late", Traffic(stable=revision.name))
     metrics = EnvoyMetrics(place.home, place.admin_port, place.host)
 
     answer = httpx.post(f"{place.url}/late/x", content=b"slow")
 
     assert answer.status_code == 504
-    assert wait_until(lambda: metrics.counters("late", [revision.name])[revision.name].requests == 1, 5)
-    assert metrics.counters("late", [revision.name])[revision.name].errors == 1
-    seen = metrics.latencies("late", [revision.name])[revision.name]
+    assert wait_until(lambda: metrics.read_counters("late", [revision.name])[revision.name].requests == 1, 5)
+    assert metrics.read_counters("late", [revision.name])[revision.name].errors == 1
+    seen = metrics.read_latencies("late", [revision.name])[revision.name]
     assert (seen.requests, set(seen.slower)) == (1, {1})
 
 
 def test_what_the_service_does_not_know_is_refused(place: Place, metrics: EnvoyMetrics) -> None:
     """A 404 of the service is an answer that gave its client nothing."""
     revision = place.running("mistaken", 1)
-    place.target.route("mistaken", Traffic(stable=revision.name))
+    place.target.set_traffic("mistaken", Traffic(stable=revision.name))
 
     answer = httpx.get(f"{place.url}/mistaken/unknown")
 
@@ -87,7 +87,7 @@ def test_what_the_service_does_not_know_is_refused(place: Place, metrics: EnvoyM
 def test_answers_that_break_off_have_failed(place: Place, metrics: EnvoyMetrics) -> None:
     """The first line said 200; the rest never came."""
     revision = place.running("cut", 1)
-    place.target.route("cut", Traffic(stable=revision.name))
+    place.target.set_traffic("cut", Traffic(stable=revision.name))
 
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.post(f"{place.url}/cut/x", content=b"cut")
@@ -98,7 +98,7 @@ def test_answers_that_break_off_have_failed(place: Place, metrics: EnvoyMetrics)
 def test_who_says_when_to_come_again_sheds(place: Place, metrics: EnvoyMetrics) -> None:
     """503 is a failure, but with retry-after it says: too much to do, or about to end."""
     revision = place.running("busy", 1)
-    place.target.route("busy", Traffic(stable=revision.name))
+    place.target.set_traffic("busy", Traffic(stable=revision.name))
 
     for body in (b"status 503", b"status 503 later", b"status 429"):
         httpx.post(f"{place.url}/busy/x", content=body)
@@ -109,7 +109,7 @@ def test_who_says_when_to_come_again_sheds(place: Place, metrics: EnvoyMetrics) 
 def test_clients_that_go_away_are_nobodys_fault(place: Place, metrics: EnvoyMetrics) -> None:
     """They are no requests and no errors."""
     revision = place.running("left", 1)
-    place.target.route("left", Traffic(stable=revision.name))
+    place.target.set_traffic("left", Traffic(stable=revision.name))
 
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{place.url}/left/x", content=b"slow", timeout=0.2)
@@ -124,7 +124,7 @@ def test_no_envoy_is_no_evidence(tmp_path: Path) -> None:
     metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
 
     with pytest.raises(MetricsUnavailable, match="counters of digits"):
-        metrics.counters("digits", ["digits-v1"])
+        metrics.read_counters("digits", ["digits-v1"])
 
 
 def test_an_envoy_that_counts_otherwise_is_no_evidence(new_place: Callable[[str], Place]) -> None:
@@ -136,14 +136,14 @@ def test_an_envoy_that_counts_otherwise_is_no_evidence(new_place: Callable[[str]
     place.target.supervisor.add(place.target.envoy.build_program(place.target.supervisor.logs))
     assert wait_until(place.target.envoy.is_ready, 20)
     revision = place.running("counted", 1)
-    place.target.route("counted", Traffic(stable=revision.name))
+    place.target.set_traffic("counted", Traffic(stable=revision.name))
     metrics = EnvoyMetrics(place.home, place.admin_port, place.host)
 
     for _ in range(12):
         httpx.post(f"{place.url}/counted/x", content=b"row")
 
     with pytest.raises(MetricsUnavailable, match=r"answered 12 requests and counts none .* run `slipway down`"):
-        metrics.counters("counted", [revision.name])
+        metrics.read_counters("counted", [revision.name])
 
 
 def test_answers_of_nobody_are_unavailable(place: Place, metrics: EnvoyMetrics) -> None:
@@ -154,14 +154,14 @@ def test_answers_of_nobody_are_unavailable(place: Place, metrics: EnvoyMetrics) 
 
     for name in (revision.name, "mute-v9"):
         with pytest.raises(MetricsUnavailable, match=name):
-            metrics.answers("mute", name)
+            metrics.read_shadow_answers("mute", name)
     place.target.remove("mute")
 
 
 def test_times_agree_with_what_clients_saw(place: Place, metrics: EnvoyMetrics) -> None:
     """At every edge: at least what the service waited, at most what the client did."""
     revision = place.running("patient", 1)
-    place.target.route("patient", Traffic(stable=revision.name))
+    place.target.set_traffic("patient", Traffic(stable=revision.name))
     waits = [0.001, 0.0031, 0.012, 0.012, 0.03, 0.05, 0.11, 0.155, 0.6]
     with httpx.Client(base_url=place.url) as client:
         answers = [client.post("/patient/x", content=f"wait {wait}".encode()) for wait in waits]
@@ -177,15 +177,15 @@ def test_times_agree_with_what_clients_saw(place: Place, metrics: EnvoyMetrics) 
 def test_shadow_copies_are_not_timed(place: Place, metrics: EnvoyMetrics) -> None:
     """The canary of a shadow answers copies; no client waits for them."""
     one, two = place.running("copying", 1), place.running("copying", 2)
-    place.target.route("copying", Traffic(stable=one.name, shadow=two.name))
+    place.target.set_traffic("copying", Traffic(stable=one.name, shadow=two.name))
     for _ in range(5):
         httpx.post(f"{place.url}/copying/x", content=b"row")
 
-    assert wait_until(lambda: len(metrics.answers("copying", two.name)) == 5, 5)
+    assert wait_until(lambda: len(metrics.read_shadow_answers("copying", two.name)) == 5, 5)
     stable = timed(metrics, "copying", one.name, 5)
 
     assert stable.requests == 5
-    assert metrics.latencies("copying", [two.name])[two.name].requests == 0
+    assert metrics.read_latencies("copying", [two.name])[two.name].requests == 0
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_summary_that_is_none_is_unavailable(place: Place, metrics: EnvoyMetri
     path.unlink(missing_ok=True) if page is None else path.write_text(page)
 
     with pytest.raises(MetricsUnavailable, match="summary of mistaken-v1"):
-        metrics.summaries("mistaken", [revision.name])
+        metrics.read_summaries("mistaken", [revision.name])
 
 
 def test_no_envoy_is_no_latency(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_no_envoy_is_no_latency(tmp_path: Path) -> None:
     metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
 
     with pytest.raises(MetricsUnavailable, match="latencies of digits"):
-        metrics.latencies("digits", ["digits-v1"])
+        metrics.read_latencies("digits", ["digits-v1"])
 
 
 def test_counts_lie_at_the_edges_where_bins_begin() -> None:

@@ -79,7 +79,7 @@ def both(new_place: Callable[[str], Place], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def served(both: Served) -> Iterator[Served]:
     """Give both with version 1 alone in traffic."""
-    both.target.route("sum", Traffic(stable=both.one.name))
+    both.target.set_traffic("sum", Traffic(stable=both.one.name))
     return both
 
 
@@ -95,8 +95,8 @@ def test_a_model_answers_on_both_doors_of_one_port(served: Served) -> None:
 
 def test_a_version_that_refuses_over_grpc_is_counted_so(served: Served) -> None:
     """INVALID_ARGUMENT, in answers that are 200 to HTTP."""
-    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
-    served.target.route("sum", Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100))
+    before = served.metrics.read_counters("sum", [served.two.name])[served.two.name]
+    served.target.set_traffic("sum", Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100))
 
     status, _, _ = served.ask()
 
@@ -109,8 +109,8 @@ def test_nobody_sees_what_a_version_refuses(served: Served) -> None:
     """The clients of version 1 go on while version 2 has all requests and refuses them."""
     rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
     traffic = Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100, rescue=rescue)
-    served.target.route("sum", traffic)
-    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
+    served.target.set_traffic("sum", traffic)
+    before = served.metrics.read_counters("sum", [served.two.name])[served.two.name]
 
     over_http = httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
 
@@ -123,8 +123,8 @@ def test_nobody_sees_what_a_version_refuses_over_grpc(served: Served) -> None:
     """INVALID_ARGUMENT comes as trailers alone: the other version answers, and it counts as refused."""
     rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
     traffic = Traffic(stable=served.one.name, canary=served.two.name, canary_percent=100, rescue=rescue)
-    served.target.route("sum", traffic)
-    before = served.metrics.counters("sum", [served.two.name])[served.two.name]
+    served.target.set_traffic("sum", traffic)
+    before = served.metrics.read_counters("sum", [served.two.name])[served.two.name]
 
     status, value, beside = served.ask()
 
@@ -138,31 +138,35 @@ def test_live_requests_are_recorded_where_a_release_asks_for_it(served: Served, 
     told = replace(packaged(tmp_path, "told", 1, columns=2), serving=KubernetesServingSpec(capture_share=1.0))
     served.target.start(told)
     assert wait_until(lambda: served.target.observe("told")[told.name].health is Health.READY, 60)
-    served.target.route("told", Traffic(stable=told.name))
+    served.target.set_traffic("told", Traffic(stable=told.name))
     logs = LoggedRequests(served.place.home)
-    assert logs.newest("told", told.name).missing == "no live request was recorded yet"
+    assert logs.read_newest("told", told.name).missing == "no live request was recorded yet"
 
     httpx.post(f"{served.place.url}/told/v2/models/told/infer", json=ROW)
     httpx.post(f"{served.place.url}/sum/v2/models/sum/infer", json=ROW)
 
-    assert wait_until(lambda: bool(logs.newest("told", told.name).requests), 10)
+    assert wait_until(lambda: bool(logs.read_newest("told", told.name).requests), 10)
     rotated = served.target.supervisor.logs / f"{told.name}.log.1"
     line = {"logger": "slipway.inference.samples", "time": "2026-01-01T00:00:00Z", "inputs": {"": [7, 8]}}
     rotated.write_text(f"{json.dumps(line)}\n{json.dumps(line)[:-9]}")
-    assert logs.newest("told", told.name) == RecordedSample(requests=({"": [7, 8]}, {"": [1.0, 2.0]}), unreadable=1)
-    assert logs.newest("sum", served.one.name) == logs.newest("sum", "sum-v9") == RecordedSample()
+    assert logs.read_newest("told", told.name) == RecordedSample(
+        requests=({"": [7, 8]}, {"": [1.0, 2.0]}), unreadable=1
+    )
+    assert logs.read_newest("sum", served.one.name) == logs.read_newest("sum", "sum-v9") == RecordedSample()
     served.target.remove("told")
 
 
 def test_copies_over_grpc_are_compared(served: Served) -> None:
     """Both versions keep their answers under the same id."""
     traffic = Traffic(stable=served.one.name, canary=served.two.name, shadow=served.two.name)
-    served.target.route("sum", traffic)
+    served.target.set_traffic("sum", traffic)
 
     assert served.ask()[:2] == (grpc.StatusCode.OK, 3.0)
 
-    assert wait_until(lambda: len(served.metrics.answers("sum", served.two.name)) == 1, 10)
-    stable, canary = (served.metrics.answers("sum", name)[-1] for name in (served.one.name, served.two.name))
+    assert wait_until(lambda: len(served.metrics.read_shadow_answers("sum", served.two.name)) == 1, 10)
+    stable, canary = (
+        served.metrics.read_shadow_answers("sum", name)[-1] for name in (served.one.name, served.two.name)
+    )
     assert stable.request_id == canary.request_id
     assert (stable.status, stable.values, canary.status) == (200, (3.0,), 400)
 
@@ -194,7 +198,7 @@ def test_streams_go_through_while_the_canary_is_rescued(served: Served) -> None:
     """Each message gets its answer while the stream is open, from one version: the stream is one request."""
     rescue = Rescue(of=served.two.name, by=served.one.name, at_once=8, after_seconds=10)
     traffic = Traffic(stable=served.two.name, canary=served.one.name, rescue=rescue)
-    served.target.route("sum", traffic)
+    served.target.set_traffic("sum", traffic)
     values = oip(name="x", shape=(1, 3), fp32_contents=[1.0, 2.0, 3.0])
     values.model_name = "sum"
     answered = threading.Semaphore(0)

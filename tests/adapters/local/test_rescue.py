@@ -35,8 +35,8 @@ def rollout(place: Place) -> Rollout:
         one, two = place.running(model, 1, **behaviour), place.running(model, 2, **behaviour)
         rescue = Rescue(of=two.name, by=one.name, at_once=at_once, after_seconds=after_seconds)
         traffic = Traffic(stable=one.name, canary=two.name, canary_percent=share, rescue=rescue)
-        place.target.route(model, traffic)
-        assert place.target.traffic(model) == traffic
+        place.target.set_traffic(model, traffic)
+        assert place.target.read_traffic(model) == traffic
         return one, two
 
     return rollout
@@ -52,7 +52,7 @@ def test_clients_see_right_answers_only(
 ) -> None:
     """Whatever the canary does wrong at 30 %: it counts against the canary, and stable's counters are as without."""
     one, two = rollout("rescued", after_seconds=0.2)
-    before = metrics.counters("rescued", [one.name, two.name])
+    before = metrics.read_counters("rescued", [one.name, two.name])
     body = f"{two.name}! {does}".encode()
 
     with httpx.Client(base_url=place.url) as client:
@@ -83,7 +83,7 @@ def test_good_answers_are_the_canarys_own(place: Place, metrics: EnvoyMetrics, r
     assert {answer.headers["x-slipway-revision"] for answer in answers} == {two.name}
     assert not any("x-slipway-rescued" in answer.headers for answer in answers)
     assert counted(metrics, "well", two.name, 3) == Counters(requests=3, errors=0)
-    assert metrics.counters("well", [one.name])[one.name].requests == 0
+    assert metrics.read_counters("well", [one.name])[one.name].requests == 0
 
 
 def test_the_share_is_as_it_was_told(place: Place, rollout: Rollout) -> None:
@@ -172,17 +172,17 @@ def test_what_a_rescue_takes_is_the_canarys_time(place: Place, metrics: EnvoyMet
     assert {answer.json()["revision"] for answer in answers} == {one.name}
     assert seen.requests == 4
     assert seen.slower[seen.edges_milliseconds.index(200)] == 4
-    assert metrics.latencies("timed", [one.name])[one.name].requests == 0
+    assert metrics.read_latencies("timed", [one.name])[one.name].requests == 0
 
 
 def test_the_old_version_rescues_while_it_is_warm(place: Place, metrics: EnvoyMetrics, rollout: Rollout) -> None:
     """After promotion: the new version has all requests, and the old one answers what it can't; then it may stop."""
     one, two = rollout("warm", 50)
     rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=5)
-    place.target.route("warm", Traffic(stable=two.name, canary=one.name, rescue=rescue))
+    place.target.set_traffic("warm", Traffic(stable=two.name, canary=one.name, rescue=rescue))
 
     answers = [httpx.post(f"{place.url}/warm/x", content=f"{two.name}! fail".encode()) for _ in range(10)]
-    place.target.route("warm", Traffic(stable=two.name))
+    place.target.set_traffic("warm", Traffic(stable=two.name))
     place.target.stop("warm", one.name)
 
     assert {answer.json()["revision"] for answer in answers} == {one.name}
@@ -196,7 +196,7 @@ def test_the_rescued_version_may_be_the_one_with_most_requests(
     """Hold-back: a few requests stay with the old version, and it answers what the new one can't."""
     one, two = rollout("backed", 50)
     rescue = Rescue(of=two.name, by=one.name, at_once=4, after_seconds=5)
-    place.target.route("backed", Traffic(stable=two.name, canary=one.name, canary_percent=20, rescue=rescue))
+    place.target.set_traffic("backed", Traffic(stable=two.name, canary=one.name, canary_percent=20, rescue=rescue))
 
     with httpx.Client(base_url=place.url) as client:
         answers = [client.post("/backed/x", content=f"{two.name}! status 400".encode()) for _ in range(40)]

@@ -32,7 +32,7 @@ def test_a_model_that_serves_sees_no_secret(
 
     target.start(revision)
     assert wait_until(lambda: target.observe("noting")[revision.name].health is Health.READY, 60)
-    target.route("noting", Traffic(stable=revision.name))
+    target.set_traffic("noting", Traffic(stable=revision.name))
     answer = httpx.post(f"{place.url}/noting/v2/models/noting/infer", json=ROW)
 
     assert answer.json()["outputs"][0]["data"] == [1.5]

@@ -96,7 +96,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @invariant()
     def one_holder(self) -> None:
         """Check that what the store says is what the calls amount to."""
-        current = self.rollouts.current("m")
+        current = self.rollouts.find_lease("m")
         status = self.rollouts.load("m")
         assert (current.holder if current else None) == self.holder
         assert (status.version if status else 0) == self.saved
@@ -195,7 +195,7 @@ def test_a_lease_of_every_version_is_read_and_a_newer_one_is_refused(tmp_path: P
     assert rollouts.acquire("m", "new", 30).token == 3
 
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-    for work in (rollouts.current, lambda model: rollouts.acquire(model, "new", 30)):
+    for work in (rollouts.find_lease, lambda model: rollouts.acquire(model, "new", 30)):
         with pytest.raises(FormatTooNew, match=r"m\.json: a lease of format 2"):
             work("m")
     assert json.loads(path.read_text())["lease"]["token"] == 3

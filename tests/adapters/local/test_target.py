@@ -15,19 +15,19 @@ def test_a_revision_starts_gets_traffic_and_is_stopped_after_it_lost_it(place: P
     """The life of a revision: started, ready, routed, refused to stop, routed away, stopped."""
     one, two = place.running("life", 1), place.running("life", 2)
 
-    place.target.route("life", Traffic(stable=one.name))
+    place.target.set_traffic("life", Traffic(stable=one.name))
     answer = httpx.post(f"{place.url}/life/v2/models/life/infer", content=b"row")
     assert answer.json() == {"revision": "life-v1", "path": "/v2/models/life/infer", "compare": False}
     assert answer.headers["x-slipway-revision"] == "life-v1"
     with pytest.raises(PermanentError, match="100 % of the requests"):
         place.target.stop("life", one.name)
 
-    place.target.route("life", Traffic(stable=two.name, canary=one.name))
+    place.target.set_traffic("life", Traffic(stable=two.name, canary=one.name))
     place.target.stop("life", one.name)
     place.target.stop("life", one.name)
 
     assert list(place.target.observe("life")) == [two.name]
-    assert place.target.traffic("life") == Traffic(stable=two.name)
+    assert place.target.read_traffic("life") == Traffic(stable=two.name)
     assert httpx.post(f"{place.url}/life/x", content=b"row").json()["revision"] == "life-v2"
 
 
@@ -91,7 +91,7 @@ def test_a_taken_port_is_left_for_another_one(place: Place) -> None:
     """Someone listens on the port of a revision that does not run: it is started on another one."""
     revision = place.running("port", 1)
     record = place.records.read_model("port")[revision.name]
-    place.target.route("port", Traffic(stable=revision.name))
+    place.target.set_traffic("port", Traffic(stable=revision.name))
     place.target.supervisor.remove(revision.name)
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,9 +108,9 @@ def test_a_taken_port_is_left_for_another_one(place: Place) -> None:
 def test_unknown_revisions_get_no_traffic(place: Place) -> None:
     """A route to what was not started is refused, and nothing changes."""
     with pytest.raises(NotFound, match="ghost-v1"):
-        place.target.route("ghost", Traffic(stable="ghost-v1"))
+        place.target.set_traffic("ghost", Traffic(stable="ghost-v1"))
 
-    assert place.target.traffic("ghost") is None
+    assert place.target.read_traffic("ghost") is None
 
 
 def test_a_package_that_is_not_there_is_refused(place: Place) -> None:
@@ -126,7 +126,7 @@ def test_a_package_that_is_not_there_is_refused(place: Place) -> None:
 def test_a_model_is_removed_with_everything(place: Place) -> None:
     """Route and revisions are gone; its path answers 404 and names the models that are there."""
     revision = place.running("away", 1)
-    place.target.route("away", Traffic(stable=revision.name))
+    place.target.set_traffic("away", Traffic(stable=revision.name))
 
     place.target.remove("away")
     place.target.remove("away")
@@ -142,8 +142,8 @@ def test_a_model_is_removed_with_everything(place: Place) -> None:
 )
 def test_internal_pages_are_not_public(place: Place, path: str) -> None:
     """Envoy answers 404 itself, however the path is spelled."""
-    if place.target.traffic("hidden") is None:
-        place.target.route("hidden", Traffic(stable=place.running("hidden", 1).name))
+    if place.target.read_traffic("hidden") is None:
+        place.target.set_traffic("hidden", Traffic(stable=place.running("hidden", 1).name))
 
     answer = httpx.get(f"{place.url}/hidden/{path}")
 

@@ -170,7 +170,7 @@ def test_a_release_that_is_written_again_keeps_its_run(ledger: MlflowLedger, ser
     assert (status, run_of(server, first)["info"]["status"]) == ("RUNNING", "FINISHED")
     request = {"run_id": first, "metric_key": "evidence_for"}
     assert len(server.api("GET", "metrics/get-history", params=request)["metrics"]) == 4
-    assert [entry.state for entry in ledger.history("again")] == [ReleaseState.PROMOTED]
+    assert [entry.state for entry in ledger.read_history("again")] == [ReleaseState.PROMOTED]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_long_timelines_and_long_values_fit(ledger: MlflowLedger, server: "Serve
         "path": "store/x",
         "worst": "Infinity",
     }
-    assert ledger.history("long")[0].reason.startswith("worse: worse: ")
+    assert ledger.read_history("long")[0].reason.startswith("worse: worse: ")
 
 
 def test_a_record_that_json_can_not_say_is_refused() -> None:
@@ -238,7 +238,7 @@ def test_the_history_says_who_served_when(ledger: MlflowLedger) -> None:
     later = (moment(210, Phase.BAKING, 100),)
     ledger.write(record("story", 3, timeline=later, started_at=BEGAN + 200, ended_at=BEGAN + 220, replaced=1), None)
 
-    lines = ledger.history("story")
+    lines = ledger.read_history("story")
 
     assert [(one.version, one.state.value, one.served_from, one.served_until) for one in lines] == [
         (1, "promoted", BEGAN + 10, BEGAN + 210),
@@ -251,7 +251,7 @@ def test_the_history_says_who_served_when(ledger: MlflowLedger) -> None:
 
 def test_a_model_without_releases_has_an_empty_history(ledger: MlflowLedger) -> None:
     """It is no error: nothing happened yet."""
-    assert ledger.history("never-released") == []
+    assert ledger.read_history("never-released") == []
 
 
 @pytest.mark.parametrize("release_id", ["digits-v9-a9", "it's"])
@@ -273,7 +273,7 @@ def test_a_deleted_experiment_is_restored(ledger: MlflowLedger, server: "Server"
 
     ledger.write(record("tidied", 2), None)
 
-    assert [entry.version for entry in ledger.history("tidied")][-1] == 2
+    assert [entry.version for entry in ledger.read_history("tidied")][-1] == 2
 
 
 def _damage_record(server: "Server", run_id: str) -> None:
@@ -303,11 +303,11 @@ def test_an_edited_tag_is_said(ledger: MlflowLedger, server: "Server") -> None:
     run_id = ledger.write(record("edited"), None)
     experiment = run_of(server, run_id)["info"]["experiment_id"]
     server.api("POST", "runs/create", json={"experiment_id": experiment})
-    before = ledger.history("edited")
+    before = ledger.read_history("edited")
     server.api("POST", "runs/set-tag", json={"run_id": run_id, "key": "slipway.entry", "value": "{}"})
 
     with pytest.raises(ArtifactBroken, match=f"tag slipway.entry of MLflow run {run_id}: model: Field required"):
-        ledger.history("edited")
+        ledger.read_history("edited")
 
     assert len(before) == 1
 

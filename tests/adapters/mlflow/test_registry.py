@@ -40,7 +40,10 @@ def test_a_version_is_found_by_number_and_by_alias(registry: MlflowRegistry, dig
     """Both ways lead to the same record, with its aliases."""
     registry.set_alias("digits", "candidate", digits.version)
 
-    by_number, by_alias = registry.version("digits", str(digits.version)), registry.version("digits", "candidate")
+    by_number, by_alias = (
+        registry.get_version("digits", str(digits.version)),
+        registry.get_version("digits", "candidate"),
+    )
 
     assert by_number == by_alias
     assert (by_number.model, by_number.version, by_number.name) == ("digits", 2, "digits-v2")
@@ -51,10 +54,10 @@ def test_a_version_is_found_by_number_and_by_alias(registry: MlflowRegistry, dig
 
 def test_the_identity_follows_what_the_record_points_at(registry: MlflowRegistry, digits: "Registered") -> None:
     """Tags and aliases leave it alone; another artifact changes it."""
-    before = registry.version("digits", "2")
+    before = registry.get_version("digits", "2")
     registry.set_tags("digits", digits.version, {"note": "looked at"})
 
-    after, other = registry.version("digits", "2"), registry.version("digits", "1")
+    after, other = registry.get_version("digits", "2"), registry.get_version("digits", "1")
 
     assert after.identity == before.identity
     assert other.identity != before.identity
@@ -67,7 +70,7 @@ def test_an_unknown_version_or_alias_is_named_with_those_that_exist(
 ) -> None:
     """The message lists what could have been meant."""
     with pytest.raises(NotFound, match=r"model digits: no (version|alias) .*; expected one of .*2.*, 1"):
-        registry.version(digits.model, version)
+        registry.get_version(digits.model, version)
 
 
 @pytest.mark.parametrize("model", ["digit", "", "no/such", "it's", "a'b\"c"])
@@ -76,9 +79,9 @@ def test_an_unknown_model_is_named_with_those_that_exist(
 ) -> None:
     """By version and as a whole."""
     with pytest.raises(NotFound, match=f"no such model in the registry; expected one of .*{digits.model}"):
-        registry.version(model, "1")
+        registry.get_version(model, "1")
     with pytest.raises(NotFound, match="no such model in the registry"):
-        registry.versions(model)
+        registry.list_versions(model)
 
 
 def test_versions_come_oldest_first_with_tags_and_aliases(
@@ -90,7 +93,7 @@ def test_versions_come_oldest_first_with_tags_and_aliases(
     registry.set_alias("ordered", "champion", 1)
     registry.set_tags("ordered", 2, {"slipway.state": "stopped", "slipway.attempt": "1"})
 
-    versions = registry.versions("ordered")
+    versions = registry.list_versions("ordered")
 
     assert [one.version for one in versions] == [1, 2, 3]
     assert [one.aliases for one in versions] == [("champion",), (), ()]
@@ -106,7 +109,7 @@ def test_all_models_are_named(registry: MlflowRegistry, digits: "Registered", se
 
     assert models == sorted(models)
     assert {"a-new-one", digits.model} <= set(models)
-    assert registry.versions("a-new-one") == []
+    assert registry.list_versions("a-new-one") == []
 
 
 def test_the_newest_version_of_every_model_comes_in_one_answer(
@@ -119,11 +122,11 @@ def test_the_newest_version_of_every_model_comes_in_one_answer(
     registry.set_alias("newest", "challenger", 2)
     registry.set_tags("newest", 2, {"slipway.state": "releasing"})
 
-    newest = registry.newest()
+    newest = registry.list_newest_versions()
 
     assert [newest[model] for model in ("newest", "another")] == [
-        registry.versions("newest")[1],
-        registry.versions("another")[0],
+        registry.list_versions("newest")[1],
+        registry.list_versions("another")[0],
     ]
     assert newest["newest"].aliases == ("challenger",)
     assert "without-a-version" not in newest
@@ -133,13 +136,13 @@ def test_an_alias_moves_and_goes(registry: MlflowRegistry, digits: "Registered")
     """Setting it twice, and taking it away twice, changes nothing more."""
     for version in (1, 1, digits.version):
         registry.set_alias("digits", "moving", version)
-    moved = registry.version("digits", "moving").version
+    moved = registry.get_version("digits", "moving").version
     for _ in range(2):
         registry.set_alias("digits", "moving", None)
 
     assert moved == digits.version
     with pytest.raises(NotFound, match="no alias moving"):
-        registry.version("digits", "moving")
+        registry.get_version("digits", "moving")
 
 
 def test_what_does_not_exist_gets_no_alias_and_no_tag(registry: MlflowRegistry, digits: "Registered") -> None:
@@ -154,7 +157,7 @@ def test_an_artifact_is_fetched_under_its_digest(
     registry: MlflowRegistry, digits: "Registered", digits_model: Path, tmp_path: Path
 ) -> None:
     """The digest is the one of the folder that was logged."""
-    artifact = registry.download(registry.version("digits", str(digits.version)), tmp_path)
+    artifact = registry.download(registry.get_version("digits", str(digits.version)), tmp_path)
 
     assert artifact.digest == tree_digest(digits_model) == tree_digest(artifact.path)
     assert artifact.path == tmp_path / "models" / artifact.digest.removeprefix("sha256:")
@@ -166,7 +169,7 @@ def test_an_artifact_that_is_there_is_kept_and_a_damaged_one_replaced(
     registry: MlflowRegistry, digits: "Registered", tmp_path: Path
 ) -> None:
     """What is in the store is believed only as long as it has its digest."""
-    version = registry.version("digits", str(digits.version))
+    version = registry.get_version("digits", str(digits.version))
     first = registry.download(version, tmp_path)
     made = first.path.stat().st_ino
     kept = registry.download(version, tmp_path).path.stat().st_ino
@@ -187,7 +190,7 @@ def test_a_file_that_clients_generate_does_not_count(
     one = register("generated")
     (one.folder / "registered_model_meta").write_text("model_name: generated\n")
 
-    artifact = registry.download(registry.version("generated", "1"), tmp_path)
+    artifact = registry.download(registry.get_version("generated", "1"), tmp_path)
 
     assert artifact.digest == tree_digest(digits_model)
 
@@ -197,7 +200,7 @@ def test_a_changed_artifact_gets_another_digest(
 ) -> None:
     """The same version, another content: both are told apart, and the first stays."""
     one = register("changing")
-    version = registry.version("changing", "1")
+    version = registry.get_version("changing", "1")
     before = registry.download(version, tmp_path)
     (one.folder / "requirements.txt").write_text("scikit-learn\n" * 100)
 
@@ -238,7 +241,7 @@ def test_a_broken_artifact_is_refused_and_leaves_nothing(
     damage(one.folder)
 
     with pytest.raises(ArtifactBroken, match=f"artifact of broken-v{one.version}: .*{message}"):
-        registry.download(registry.version("broken", str(one.version)), tmp_path)
+        registry.download(registry.get_version("broken", str(one.version)), tmp_path)
 
     assert left_in(tmp_path) == []
 
@@ -249,7 +252,7 @@ def test_a_download_that_breaks_off_leaves_nothing(
     """A lost connection in the middle of a file: try again later."""
     with breaking(b"model.skops HTTP", 2000) as uri:
         registry = MlflowRegistry(uri, 10)
-        version = registry.version("digits", str(digits.version))
+        version = registry.get_version("digits", str(digits.version))
 
         with pytest.raises(RegistryUnavailable, match=r"MLflow at http://127.*peer closed connection"):
             registry.download(version, tmp_path)
@@ -290,7 +293,7 @@ def test_artifacts_that_clients_fetch_themselves_are_copied(
     """A server that does not hand artifacts out names a folder, here one of this machine."""
     _, registry = _logged_to_a_folder(strict_server, "copied", digits_model)
 
-    artifact = registry.download(registry.version("copied", "1"), tmp_path)
+    artifact = registry.download(registry.get_version("copied", "1"), tmp_path)
 
     assert artifact.digest == tree_digest(digits_model)
     assert left_in(tmp_path) == [artifact.path.name]
@@ -304,7 +307,7 @@ def test_a_link_in_an_artifact_is_refused(
     folder, registry = _logged_to_a_folder(strict_server, "linked", digits_model)
     (folder / "requirements.txt").unlink()
     (folder / "requirements.txt").symlink_to(target)
-    version = registry.versions("linked")[-1]
+    version = registry.list_versions("linked")[-1]
 
     with pytest.raises(ArtifactBroken, match="a link; expected plain files"):
         registry.download(version, tmp_path)
@@ -320,7 +323,7 @@ def test_a_folder_that_is_not_on_this_machine_is_said(
     folder.rename(folder.with_name("moved"))
 
     with pytest.raises(ArtifactBroken, match=r"no such folder on this machine.*--artifacts-destination"):
-        registry.download(registry.version("elsewhere", "1"), tmp_path)
+        registry.download(registry.get_version("elsewhere", "1"), tmp_path)
 
 
 def _logged_to_a_folder(server: "Server", model: str, content: Path) -> tuple[Path, MlflowRegistry]:
@@ -347,7 +350,7 @@ def test_a_store_without_a_client_is_said(registry: MlflowRegistry, server: "Ser
     server.api("POST", "model-versions/create", json={"name": "far", "source": "gopher://bucket/model"})
 
     with pytest.raises(ArtifactBroken, match=r"artifact store gopher://: .*gopher"):
-        registry.download(registry.version("far", "1"), tmp_path)
+        registry.download(registry.get_version("far", "1"), tmp_path)
 
     assert left_in(tmp_path) == []
 
@@ -360,7 +363,7 @@ def test_names_with_spaces_and_signs_are_fetched(
     (one.folder / "code").mkdir()
     (one.folder / "code" / "a&b (1) +ü.py").write_text("pass")
 
-    artifact = registry.download(registry.version("signs", "1"), tmp_path)
+    artifact = registry.download(registry.get_version("signs", "1"), tmp_path)
 
     assert (artifact.path / "code" / "a&b (1) +ü.py").read_text() == "pass"
 

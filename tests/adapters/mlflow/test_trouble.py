@@ -25,7 +25,7 @@ def test_a_registry_that_is_down_is_said_at_once(nobody: str) -> None:
     with pytest.raises(
         RegistryUnavailable, match=rf"MLflow at {nobody}: .*refused; expected an answer. Next: see that"
     ):
-        MlflowRegistry(nobody, 5).version("digits", "1")
+        MlflowRegistry(nobody, 5).get_version("digits", "1")
 
     assert time.monotonic() - began < BEARABLE_SECONDS
 
@@ -35,7 +35,7 @@ def test_a_silent_registry_is_given_up_in_time(silent: str, part: str) -> None:
     """It accepts the connection and never answers."""
     calls = {
         "registry": lambda: MlflowRegistry(silent, 0.5).list_models(),
-        "ledger": lambda: MlflowLedger(silent, 0.5).history("digits"),
+        "ledger": lambda: MlflowLedger(silent, 0.5).read_history("digits"),
     }
     began = time.monotonic()
 
@@ -75,7 +75,7 @@ def test_an_overloaded_server_is_a_reason_to_try_again(other_service: "Said", st
     other_service.status, other_service.body = status, b"<h1>upstream\n\n is not well</h1>" + b"x" * 9999
 
     with pytest.raises(RegistryUnavailable, match=f"status {status}: <h1>upstream is not well</h1>x") as caught:
-        MlflowRegistry(other_service.uri, 5).version("digits", "1")
+        MlflowRegistry(other_service.uri, 5).get_version("digits", "1")
 
     assert len(str(caught.value)) < 700
 
@@ -103,7 +103,7 @@ def test_an_address_of_something_else_is_a_permanent_error(other_service: "Said"
     other_service.status = 404
 
     with pytest.raises(MlflowRefused, match=r"status 404: <html>Please log in</html>.*SLIPWAY_MLFLOW_URI") as caught:
-        MlflowRegistry(other_service.uri, 5).version("digits", "1")
+        MlflowRegistry(other_service.uri, 5).get_version("digits", "1")
 
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own, a moment ago
 

@@ -51,7 +51,7 @@ class Asked:
 
     def __init__(self, server: "Server", failures: int = 0) -> None:
         """Look versions up in the real registry."""
-        self.lookup = MlflowRegistry(server.uri, 10).version
+        self.lookup = MlflowRegistry(server.uri, 10).get_version
         self.releases: Queue[ModelVersion] = Queue()
         self.failures = failures
 

@@ -53,7 +53,7 @@ def package(digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pac
     version = ModelVersion(model=f"digits-{uuid.uuid4().hex[:6]}", version=7, source="models:/m-1")
     artifact = Artifact(version=version, path=digits_model, digest=tree_digest(digits_model))
     signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
-    return BentoPackager(folder / "home", ROOT).package(artifact, signature, onnx, {}, folder / "store")
+    return BentoPackager(folder / "home", ROOT).build_package(artifact, signature, onnx, {}, folder / "store")
 
 
 def pod(image: str) -> str:

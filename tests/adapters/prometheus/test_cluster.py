@@ -70,11 +70,11 @@ def test_requests_that_get_no_pod_are_errors_of_their_revision(place: Place) -> 
     metrics, names = place.metrics("traefik"), ["crowd-v1", "crowd-v2", "crowd-v3"]
     place.ask("crowd", *["row"] * 3)
     place.scraped("crowd")
-    before = metrics.counters("crowd", names)
+    before = metrics.read_counters("crowd", names)
 
     answered = Counter(place.ask("crowd", *["row"] * 30))
     place.scraped("crowd")
-    after = metrics.counters("crowd", names)
+    after = metrics.read_counters("crowd", names)
 
     since = {name: Counters(requests=after[name].requests - one.requests, errors=after[name].errors - one.errors)
              for name, one in before.items()}  # fmt: skip
@@ -91,15 +91,15 @@ def test_a_pod_that_goes_away_takes_no_requests_with_it(place: Place) -> None:
     place.ask("going", *["row"] * 16, *["fail"] * 4)
     place.scraped("going")
     metrics = place.metrics("pods")
-    before = metrics.counters("going", ["going-v1"]), metrics.latencies("going", ["going-v1"])
+    before = metrics.read_counters("going", ["going-v1"]), metrics.read_latencies("going", ["going-v1"])
 
     place.scale("going-v1", 1)
-    after = metrics.counters("going", ["going-v1"]), metrics.latencies("going", ["going-v1"])
+    after = metrics.read_counters("going", ["going-v1"]), metrics.read_latencies("going", ["going-v1"])
     place.ask("going", *["row"] * 10)
     place.scraped("going")
 
     assert before == after
     assert before[0] == {"going-v1": Counters(requests=20, errors=4)}
     for one in (metrics, place.metrics("pods")):  # this process, and another one
-        assert one.counters("going", ["going-v1"]) == {"going-v1": Counters(requests=30, errors=4)}
-        assert one.latencies("going", ["going-v1"])["going-v1"].requests == 30
+        assert one.read_counters("going", ["going-v1"]) == {"going-v1": Counters(requests=30, errors=4)}
+        assert one.read_latencies("going", ["going-v1"])["going-v1"].requests == 30

@@ -112,7 +112,7 @@ def test_endpoints_tell_whose_requests_they_were(
     exporters[1].status = 200
     show(*pods, httpx.get(page).text)
 
-    seen = made("envoy-gateway").counters("digits", names)
+    seen = made("envoy-gateway").read_counters("digits", names)
 
     assert {code: answered.count(code) for code in set(answered)} == {200: 10, 500: 10, 503: 10}
     assert seen == {"digits-v1": Counters(requests=10, errors=0), "digits-v2": Counters(requests=10, errors=10)}
@@ -158,7 +158,7 @@ def _counted(folder: Path, page: str, namespace: str) -> dict[str, Counters]:
     own.start()
     try:
         until(lambda: bool(own.value("slipway_requests_total")), "scraped")
-        return metrics.counters("digits", ["digits-v1"])
+        return metrics.read_counters("digits", ["digits-v1"])
     finally:
         own.stop()
         exporter.stop()

@@ -54,7 +54,7 @@ def test_one_query_tells_of_both_revisions_at_one_moment(show: Show, made: Made,
     show(traefik(namespace, {200: 95, 502: 5}, v1={200: 80, 404: 9, 502: 1}, v2={200: 6, 499: 2, 502: 4, 429: 3}))
     metrics = made()
 
-    seen = metrics.counters("digits", BOTH)
+    seen = metrics.read_counters("digits", BOTH)
 
     assert seen == {
         "digits-v1": Counters(requests=90, errors=1, refused=9),
@@ -123,7 +123,7 @@ def test_what_hides_behind_the_gateways_200_is_told_by_the_pods(show: Show, made
     seen = {}
     for preset, page in showing.items():
         show(page, own(namespace, **OWN))
-        seen[preset] = made(preset).counters("digits", ["digits-v2"])["digits-v2"]
+        seen[preset] = made(preset).read_counters("digits", ["digits-v2"])["digits-v2"]
 
     told = Counters(requests=81, errors=3 + 4 + 1, refused=5 + 6, shed=2)
     assert seen == dict.fromkeys(showing, told)
@@ -134,7 +134,7 @@ def test_pods_know_why_they_answer_503(show: Show, made: Made, namespace: str) -
     more = {(HTTP, 503): 2, (HTTP, 408): 1, (HTTP, 499): 3, (HTTP, 200): 10, (GRPC, 400): 1, (HTTP, 504): 1}
     show(own(namespace, requests=more))
 
-    seen = made("pods").counters("digits", ["digits-v2"])
+    seen = made("pods").read_counters("digits", ["digits-v2"])
 
     assert seen == {"digits-v2": Counters(requests=18, errors=1, refused=1, shed=2)}
 
@@ -146,7 +146,7 @@ def test_a_gateway_that_was_scraped_before_its_pods_takes_no_look(show: Show, ma
         rescued = own(namespace, rescued={(HTTP, 500): pods})
         show(traefik(namespace, {200: gateway}, v2={200: gateway}), rescued)
 
-        now = {name: Reading(requests=one) for name, one in metrics.counters("digits", ["digits-v2"]).items()}
+        now = {name: Reading(requests=one) for name, one in metrics.read_counters("digits", ["digits-v2"]).items()}
         since, cursor = delta_since(cursor, now)
         told.append(since and since["digits-v2"].requests)
 
@@ -160,7 +160,7 @@ def test_a_known_revision_without_series_has_zeros_and_an_unknown_one_is_left_ou
     """Traefik shows a service from its first request on."""
     show(traefik(namespace, {200: 5}, v1={200: 5}))
 
-    seen = made().counters("digits", ["digits-v1", "digits-v2", "digits-v3"])
+    seen = made().read_counters("digits", ["digits-v1", "digits-v2", "digits-v3"])
 
     assert seen == {"digits-v1": Counters(requests=5, errors=0), "digits-v2": ZERO}
 
@@ -168,7 +168,7 @@ def test_a_known_revision_without_series_has_zeros_and_an_unknown_one_is_left_ou
 def test_a_gateway_that_nobody_scrapes_is_no_calm_one(made: Made) -> None:
     """No series at all: MetricsUnavailable, not zeros; nobody scrapes a gateway of Istio here."""
     with pytest.raises(MetricsUnavailable, match="no sample of Istio's gateway from the last three minutes"):
-        made("istio").counters("digits", BOTH)
+        made("istio").read_counters("digits", BOTH)
 
 
 def test_evidence_that_lags_is_none(show: Show, made: Made, namespace: str) -> None:
@@ -177,9 +177,9 @@ def test_evidence_that_lags_is_none(show: Show, made: Made, namespace: str) -> N
     metrics = made("pods")
 
     with pytest.raises(MetricsUnavailable, match=r"newest sample of digits-v2's pods is 4\d s old") as caught:
-        metrics.counters("digits", BOTH)
+        metrics.read_counters("digits", BOTH)
     with pytest.raises(MetricsUnavailable, match="latencies of digits"):
-        metrics.latencies("digits", BOTH)
+        metrics.read_latencies("digits", BOTH)
 
     assert caught.value.do.startswith("see in Prometheus")
 
@@ -191,7 +191,7 @@ def test_arms_that_are_scraped_at_different_times_move_together(show: Show, made
     for number, (first, second) in enumerate([(0, 0), (2, 0), (4, 3), (5, 6)], start=1):
         pages = {"digits-v1": first, "digits-v2": second}
         show(*(pod(namespace, name, 10 * number, number, at=began + at) for name, at in pages.items()))
-        read.append((metrics.counters("digits", BOTH), metrics.latencies("digits", BOTH)))
+        read.append((metrics.read_counters("digits", BOTH), metrics.read_latencies("digits", BOTH)))
 
     counted = [[one[name].requests for name in BOTH] for one, _ in read]
     timed = [[one[name].requests for name in BOTH] for _, one in read]
@@ -210,7 +210,7 @@ def test_a_gateway_and_pods_that_are_scraped_at_different_times_move_together(
             "\n", f" {1000 * (began + at):.0f}\n"
         )
         show(traefik(namespace, {200: 10 * number}, v2={200: 10 * number}), rescued)
-        read.append(metrics.counters("digits", ["digits-v2"])["digits-v2"])
+        read.append(metrics.read_counters("digits", ["digits-v2"])["digits-v2"])
 
     assert read == [
         Counters(requests=10, errors=10),
@@ -227,11 +227,11 @@ def test_a_target_that_stops_is_evidence_for_seconds_only(
     metrics = made("pods")
     samples = f'min(count_over_time(slipway_requests_total{{namespace="{namespace}"}}[1m]))'
     until(lambda: prometheus.value(samples) > [10], "they are scraped for two seconds")
-    before, began = metrics.counters("digits", BOTH), time.monotonic()
+    before, began = metrics.read_counters("digits", BOTH), time.monotonic()
     show(exporters[0].page, "no page of metrics")
 
-    after = metrics.counters("digits", BOTH)
-    until(lambda: _unavailable(lambda: metrics.counters("digits", BOTH)), "the gap is told", seconds=120)
+    after = metrics.read_counters("digits", BOTH)
+    until(lambda: _unavailable(lambda: metrics.read_counters("digits", BOTH)), "the gap is told", seconds=120)
 
     assert after == before
     assert time.monotonic() - began > 10
@@ -242,17 +242,17 @@ def test_requests_of_a_pod_that_went_away_stay_counted(show: Show, made: Made, n
     first, second, third = (pod(namespace, "digits-v1", good, failed) for good, failed in ((100, 2), (40, 0), (7, 0)))
     show(first, second)
     metrics = made("pods")
-    before = metrics.counters("digits", ["digits-v1"]), metrics.latencies("digits", ["digits-v1"])
+    before = metrics.read_counters("digits", ["digits-v1"]), metrics.read_latencies("digits", ["digits-v1"])
 
     show("", second)
-    after = metrics.counters("digits", ["digits-v1"]), metrics.latencies("digits", ["digits-v1"])
+    after = metrics.read_counters("digits", ["digits-v1"]), metrics.read_latencies("digits", ["digits-v1"])
     show("", second, third)
 
     assert before == after
     assert before[0] == {"digits-v1": Counters(requests=142, errors=2)}
     for one in (metrics, made("pods")):
-        assert one.counters("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=149, errors=2)}
-        assert one.latencies("digits", ["digits-v1"])["digits-v1"].requests == 149
+        assert one.read_counters("digits", ["digits-v1"]) == {"digits-v1": Counters(requests=149, errors=2)}
+        assert one.read_latencies("digits", ["digits-v1"])["digits-v1"].requests == 149
 
 
 def test_a_gateway_that_restarts_loses_one_interval(show: Show, made: Made, namespace: str) -> None:
@@ -261,7 +261,7 @@ def test_a_gateway_that_restarts_loses_one_interval(show: Show, made: Made, name
     for good, failed in ((100, 8), (120, 9), (3, 1), (13, 2)):
         show(traefik(namespace, {200: good, 500: failed}, v1={200: good, 500: failed}))
 
-        now = {name: Reading(requests=one) for name, one in metrics.counters("digits", ["digits-v1"]).items()}
+        now = {name: Reading(requests=one) for name, one in metrics.read_counters("digits", ["digits-v1"]).items()}
         since, cursor = delta_since(cursor, now)
         told.append(since and since["digits-v1"].requests)
 
@@ -287,16 +287,16 @@ def test_failures_of_the_route_are_those_of_the_revision_without_a_pod(
     """503 without a revision: who has no ready pod is charged; where that is not one, both are, as they were asked."""
     show(traefik(namespace, {200: 30, 503: 3}, v1={200: 20}, v2={200: 10}))
     metrics = made(empty=empty)
-    before = metrics.counters("digits", BOTH)
+    before = metrics.read_counters("digits", BOTH)
     show(traefik(namespace, {200: 60, 503: 9}, v1={200: 40}, v2={200: 20}))
 
-    after = metrics.counters("digits", BOTH)
+    after = metrics.read_counters("digits", BOTH)
 
     since = {name: (after[name].requests - before[name].requests, after[name].errors) for name in BOTH}
     assert {name: errors for name, (_requests, errors) in since.items()} == {n: e for n, (_r, e) in expected.items()}
     assert since["digits-v1"][0] == 20 + expected["digits-v1"][0]
     assert since["digits-v2"][0] == 10 + expected["digits-v2"][0]
-    assert metrics.counters("digits", BOTH) == after
+    assert metrics.read_counters("digits", BOTH) == after
 
 
 def test_failures_are_told_apart_after_a_service_vanished_from_the_gateway(
@@ -305,10 +305,10 @@ def test_failures_are_told_apart_after_a_service_vanished_from_the_gateway(
     """Traefik forgets a backend that leaves the route, not the route's failures: those are not found a second time."""
     show(traefik(namespace, {200: 30, 502: 9}, v1={200: 20}, v2={200: 10, 502: 9}))
     metrics = made()
-    before = metrics.counters("digits", BOTH)
+    before = metrics.read_counters("digits", BOTH)
     show(traefik(namespace, {200: 40, 502: 9}, v1={200: 30}))
 
-    after = metrics.counters("digits", BOTH)
+    after = metrics.read_counters("digits", BOTH)
 
     assert after == {**before, "digits-v1": Counters(requests=30, errors=0)}
 
@@ -318,7 +318,7 @@ def test_a_gateway_that_counts_no_routes_is_refused(show: Show, made: Made, name
     show(traefik(namespace, {}, v1={200: 20}))
 
     with pytest.raises(MetricsUnavailable, match="addRoutersLabels"):
-        made().counters("digits", BOTH)
+        made().read_counters("digits", BOTH)
 
 
 def test_numbers_that_are_none_are_no_evidence(show: Show, made: Made, namespace: str) -> None:
@@ -327,7 +327,7 @@ def test_numbers_that_are_none_are_no_evidence(show: Show, made: Made, namespace
     show(page)
 
     with pytest.raises(MetricsUnavailable, match="answers of digits-v1: the number nan"):
-        made().counters("digits", BOTH)
+        made().read_counters("digits", BOTH)
 
 
 def test_a_prometheus_that_restarts_goes_on(tmp_path: Path) -> None:
@@ -340,11 +340,11 @@ def test_a_prometheus_that_restarts_goes_on(tmp_path: Path) -> None:
     own.start()
     try:
         own.scraped(gateway)
-        before = metrics.counters("digits", ["digits-v1"])
+        before = metrics.read_counters("digits", ["digits-v1"])
         own.stop()
-        down = _unavailable(lambda: metrics.counters("digits", ["digits-v1"]))
+        down = _unavailable(lambda: metrics.read_counters("digits", ["digits-v1"]))
         own.start()
-        after = metrics.counters("digits", ["digits-v1"])
+        after = metrics.read_counters("digits", ["digits-v1"])
     finally:
         own.stop()
         gateway.stop()
@@ -366,9 +366,9 @@ def test_queries_of_the_spec_are_asked_instead(show: Show, made: Made, namespace
     buckets = 'sum by (le) (slow_bucket{ns="$namespace",to="$service pod"})'
     metrics = made(spec=EvidenceSpec(requests=requests, errors=errors, latency_buckets=buckets))
 
-    timed = metrics.latencies("digits", BOTH)
+    timed = metrics.read_latencies("digits", BOTH)
 
-    assert metrics.counters("digits", BOTH) == {"digits-v1": Counters(requests=10, errors=2), "digits-v2": ZERO}
+    assert metrics.read_counters("digits", BOTH) == {"digits-v1": Counters(requests=10, errors=2), "digits-v2": ZERO}
     assert (timed["digits-v1"].slower, timed["digits-v2"].slower) == ((6,), (0,))
     assert metrics.asked == 2
 
@@ -390,7 +390,7 @@ def test_a_query_that_is_wrong_is_an_error_of_the_spec(
     metrics = made(spec=EvidenceSpec(**{**right, key: query}))
 
     with pytest.raises(SpecError, match=f"serving.evidence.{key} of digits-v1") as caught:
-        metrics.counters("digits", ["digits-v1"])
+        metrics.read_counters("digits", ["digits-v1"])
 
     assert seen in caught.value.seen
 
@@ -403,7 +403,7 @@ def test_what_a_spec_leaves_out_the_pods_tell(show: Show, made: Made, namespace:
     asked = {key: f'sum(of_{key}{{to="$revision"}})' for key in ("requests", "errors", *given)}
     metrics = made(spec=EvidenceSpec(**asked))
 
-    seen = metrics.counters("digits", ["digits-v2"])["digits-v2"]
+    seen = metrics.read_counters("digits", ["digits-v2"])["digits-v2"]
 
     assert (seen.requests, seen.errors) == (81, 1 + 4)
     assert seen.refused == (4 + 3 if "refused" in given else 5 + 6)
@@ -417,7 +417,7 @@ def test_errors_are_among_the_requests(show: Show, made: Made, namespace: str) -
     metrics = made(spec=EvidenceSpec(requests=one, errors=f"{one} * 2"))
 
     with pytest.raises(MetricsUnavailable, match="10 errors of 5 requests of digits-v1"):
-        metrics.counters("digits", ["digits-v1"])
+        metrics.read_counters("digits", ["digits-v1"])
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -425,8 +425,8 @@ def test_prometheus_takes_every_preset(preset: str, made: Made) -> None:
     """Evaluated by a real one: a refused query would say so."""
     metrics = made(preset, known={"digits-v9"})
 
-    assert metrics.counters("digits", ["digits-v1"]) == {}
-    assert metrics.latencies("digits", ["digits-v1"]) == {}
+    assert metrics.read_counters("digits", ["digits-v1"]) == {}
+    assert metrics.read_latencies("digits", ["digits-v1"]) == {}
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)

@@ -137,7 +137,7 @@ def test_a_release_that_nothing_was_judged_of_has_no_such_section(
 ) -> None:
     """Neither on the page nor in the summary."""
     assert "What the judge saw" not in pages[name]
-    assert "What the judge saw" not in HtmlReporter().summary(records[name])
+    assert "What the judge saw" not in HtmlReporter().render_summary(records[name])
 
 
 def test_a_record_of_the_version_before_has_a_page(records: dict[str, ReleaseRecord]) -> None:
@@ -158,7 +158,7 @@ def test_a_record_without_a_spec_draws_intervals_without_limits(records: dict[st
 
 def test_the_summary_has_the_verdicts(records: dict[str, ReleaseRecord]) -> None:
     """For Prefect's UI: outcome and sentence."""
-    text = HtmlReporter().summary(records["everything"])
+    text = HtmlReporter().render_summary(records["everything"])
 
     table = text[text.index("## What the judge saw") : text.index("## Gates")]
     assert "| latency, any quantile | ❌ FAIL | slower than 5 ms" in table

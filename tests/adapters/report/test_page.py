@@ -163,8 +163,8 @@ def test_a_page_is_written_whole_beside_nothing_else(tmp_path: Path, records: di
     """The folder is made; a page that was there is replaced; nothing half written is left."""
     out = tmp_path / "digits" / "digits-v3-a1.html"
 
-    path = HtmlReporter().page(records["stopped"], out)
-    HtmlReporter().page(records["unfetched"], out)
+    path = HtmlReporter().write_page(records["stopped"], out)
+    HtmlReporter().write_page(records["unfetched"], out)
 
     assert path == out
     assert "could not be fetched" in out.read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def test_a_page_that_can_not_be_written_is_one_clear_error(tmp_path: Path, recor
     (tmp_path / "digits").write_text("in the way")
 
     with pytest.raises(PermanentError) as caught:
-        HtmlReporter().page(records["stopped"], tmp_path / "digits" / "page.html")
+        HtmlReporter().write_page(records["stopped"], tmp_path / "digits" / "page.html")
 
     assert "while writing page.html" in caught.value.seen
     assert "slipway report digits 4" in caught.value.do
@@ -186,7 +186,7 @@ def test_the_summary_is_short_and_has_the_decision(records: dict[str, ReleaseRec
     """Markdown for Prefect's UI; the folded checks stay folded."""
     record = records[any_kind]
 
-    text = HtmlReporter().summary(record)
+    text = HtmlReporter().render_summary(record)
 
     assert text.startswith(f"# digits {record.version}: ")
     assert len(text.splitlines()) < 80
@@ -195,14 +195,14 @@ def test_the_summary_is_short_and_has_the_decision(records: dict[str, ReleaseRec
 
 def test_markup_in_a_summary_stays_text(records: dict[str, ReleaseRecord]) -> None:
     """Neither HTML nor a table's bars come through."""
-    text = HtmlReporter().summary(replace(records["stopped"], reason="<b>a</b> | [x](y)"))
+    text = HtmlReporter().render_summary(replace(records["stopped"], reason="<b>a</b> | [x](y)"))
 
     assert "&lt;b&gt;a&lt;/b&gt; \\| \\[x\\](y)" in text
 
 
 def test_a_browser_draws_the_page(tmp_path: Path, records: dict[str, ReleaseRecord], chromium: str) -> None:
     """Chromium renders it without an error: the picture is not blank."""
-    page = HtmlReporter().page(records["rolled_back"], tmp_path / "page.html")
+    page = HtmlReporter().write_page(records["rolled_back"], tmp_path / "page.html")
     picture = tmp_path / "page.png"
     flags = [
         "--headless",
@@ -254,5 +254,5 @@ def test_differences_for_clients_are_listed_breaking_first(records: dict[str, Re
 
     title = "What clients of the champion would notice"
     assert f"{title} breaking column 'tenure' is new compatible the prediction has type float32" in words
-    assert f"## {title}" in HtmlReporter().summary(record)
+    assert f"## {title}" in HtmlReporter().render_summary(record)
     assert title not in shown(HtmlReporter().render_page(records["stopped"]))

@@ -167,7 +167,7 @@ class Place:
 
     def traffic(self, model: str) -> Traffic:
         """Return how a model's requests are shared."""
-        traffic = self.target.traffic(model)
+        traffic = self.target.read_traffic(model)
         assert traffic is not None, model
         return traffic
 

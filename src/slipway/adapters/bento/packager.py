@@ -63,7 +63,7 @@ class BentoPackager:
         """Use `bentoml_home` for builds under way; `source_root` is the folder that holds `services/inference`."""
         self._home, self._root = bentoml_home, source_root
 
-    def package(  # noqa: PLR0913 - as the port has it
+    def build_package(  # noqa: PLR0913 - as the port has it
         self,
         artifact: Artifact,
         signature: Signature,
@@ -92,7 +92,7 @@ class BentoPackager:
             ) from error
         return package
 
-    def describe_package(  # noqa: PLR0913 - as `package` has it
+    def describe_package(  # noqa: PLR0913 - as `build_package` has it
         self,
         artifact: Artifact,
         signature: Signature,
@@ -102,7 +102,7 @@ class BentoPackager:
         *,
         profile: tuple[ColumnProfile, ...] = (),
     ) -> Package:
-        """Return what `package` would return, without building it."""
+        """Return what `build_package` would return, without building it."""
         return _describe_plan(self._make_plan(artifact, signature, onnx, labels, profile), store)
 
     def _make_plan(

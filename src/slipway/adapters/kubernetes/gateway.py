@@ -117,7 +117,7 @@ class GatewayRouter:
         """Make no call yet."""
         self._cluster, self.gateway = cluster, gateway
 
-    def abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
+    def get_abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
         """Return the Gateway's abilities: any weight; copies if its class reports that.
 
         Services do the rescue themselves: the route tells them which revision to call.
@@ -125,7 +125,7 @@ class GatewayRouter:
         why = f"Gateway {self.gateway.name} ({self._get_controller()}) {self.gateway.summary}"
         return Abilities(copies=self.gateway.copies, rescues=True, why=why)
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Write the routes, and wait until the Gateway has accepted them."""
         if traffic.shadow and not self.gateway.copies:
             raise PermanentError(
@@ -140,7 +140,7 @@ class GatewayRouter:
         if changed:
             time.sleep(SETTLE_SECONDS)
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return the shares of the HTTPRoute, or of the GRPCRoute if only that one was edited.
 
         A deleted GRPCRoute is written again with the next change.

@@ -80,14 +80,14 @@ def _check_gateways(cluster: Cluster) -> Finding:
 
 
 def _check_route(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
-    can = target.abilities("", serving)
+    can = target.get_abilities("", serving)
     full = can.copies and can.weights is None
     do = "" if full else "nothing, if that is enough: specs are fitted to it, with a sentence for what changes"
     return Finding(part="route", health=Condition.OK if full else Condition.WARNING, seen=can.why, do=do)
 
 
 def _check_rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> Finding:
-    if target.abilities("", serving).rescues:
+    if target.get_abilities("", serving).rescues:
         seen = "the canary's own service hands on what it can't answer; a crash or a cut connection is not rescued"
         return Finding(part="rescue", health=Condition.OK, seen=seen)
     do = "nothing, if clients may see a bad canary's answers; else let a Gateway share the requests out"

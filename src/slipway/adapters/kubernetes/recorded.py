@@ -21,7 +21,7 @@ class PodRequests:
         """Make no call yet."""
         self._cluster = cluster
 
-    def newest(self, model: str, revision: str) -> RecordedSample:
+    def read_newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port. Pods that were deleted meanwhile are left out."""
         pods = self._cluster.list("Pod", f"{select_model(model)},{REVISION}={revision}")
         names = sorted(

@@ -46,11 +46,11 @@ class ReplicaRouter:
         """Make no call yet."""
         self._cluster = cluster
 
-    def abilities(self, replicas: int) -> Abilities:
+    def get_abilities(self, replicas: int) -> Abilities:
         """Return the shares that are possible with this many replicas of each revision; there are no copies."""
         return Abilities(copies=False, weights=find_reachable_shares(replicas), why=describe_reachable_shares(replicas))
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Select pods, and fix their counts if both revisions serve."""
         self._refuse_what_cannot_be(model, traffic)
         if 0 < traffic.canary_percent < ALL and traffic.canary:
@@ -58,7 +58,7 @@ class ReplicaRouter:
         else:
             self._leave_alone(model, traffic)
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return the shares that follow from the Service's selector and the fixed counts."""
         live = self._cluster.get("Service", model)
         chosen = (live or {}).get("spec", {}).get("selector") or {}
@@ -122,7 +122,7 @@ class ReplicaRouter:
 
     def _count_serving(self, model: str, now: Mapping[str, int]) -> int:
         """Return how many replicas serve together now."""
-        before = self.traffic(model)
+        before = self.read_traffic(model)
         return max(2, sum(now.get(name, 0) for name, percent in (before.weights if before else {}).items() if percent))
 
     def _apply_service(self, model: str, selector: dict[str, str], traffic: Traffic) -> None:

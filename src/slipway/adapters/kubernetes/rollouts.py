@@ -17,7 +17,7 @@ from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import FormatTooNew, LeaseLost, NotFound, PermanentError
-from slipway.ports.rollouts import Lease, held, lost
+from slipway.ports.rollouts import Lease, make_held_error, make_lost_error
 
 TRIES = 8
 """Two writers are rare, and each of them writes once: this many conflicts have another cause than a race."""
@@ -56,7 +56,7 @@ class KubernetesRollouts:
         if events.needs_event(seen[-1], status):
             events.write_event(self._cluster, status)
 
-    def models(self) -> list[str]:
+    def list_models(self) -> list[str]:
         """Return the models that have a status."""
         live = self._cluster.list("ConfigMap", f"{statuses.all_selector()},{statuses.PHASE}")
         return sorted(map(statuses.model_of, live))
@@ -85,7 +85,7 @@ class KubernetesRollouts:
         def grant_if_free(live: Manifest | None) -> Manifest:
             given, now = lease_objects.read_lease(live), self._cluster.now()
             if given and given.in_force(now) and given.lease.holder != holder:
-                raise held(given.lease)
+                raise make_held_error(given.lease)
             return _grant_next(live or lease_objects.build_empty_lease(model), holder, seconds, now)
 
         return self._write_lease(model, grant_if_free)
@@ -123,7 +123,7 @@ class KubernetesRollouts:
 
         self._change_object("Lease", lease.model, release_if_held)
 
-    def current(self, model: str) -> Lease | None:
+    def find_lease(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
         given = self._read_given(model)
         return given.lease if given and given.in_force(self._cluster.now()) else None
@@ -222,4 +222,4 @@ def _read_if_readable(live: Manifest | None) -> RolloutStatus | None:
 
 
 def _make_lost_error(lease: Lease, given: Given | None) -> LeaseLost:
-    return lost(lease, None if given is None or given.released else given.lease)
+    return make_lost_error(lease, None if given is None or given.released else given.lease)

@@ -40,15 +40,15 @@ Way = Literal["auto", "gateway", "replicas"]
 class RoutingMethod(Protocol):
     """How traffic is split."""
 
-    def abilities(self, replicas: int) -> Abilities:
+    def get_abilities(self, replicas: int) -> Abilities:
         """Return its abilities for revisions of at most this many replicas."""
         ...
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Split requests in this way; return when it is done."""
         ...
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return the current shares; None: there is no route."""
         ...
 
@@ -84,7 +84,7 @@ class KubernetesTarget:
         Raises ArtifactBroken without its image, ArtifactChanged when it serves from another package. Objects created
         before a refusal (by a quota, by a policy) are deleted again.
         """
-        wanted = build_deployment(revision, routed=self.abilities(revision.model, revision.serving).rescues)
+        wanted = build_deployment(revision, routed=self.get_abilities(revision.model, revision.serving).rescues)
         before = self._cluster.get("Deployment", revision.name)
         if before is not None:
             self._refuse_another_package(revision, before)
@@ -105,7 +105,7 @@ class KubernetesTarget:
 
     def stop(self, model: str, name: str) -> None:
         """Stop a revision; see the port. Its pods finish their requests: they leave the route before they end."""
-        traffic = self.traffic(model)
+        traffic = self.read_traffic(model)
         if traffic is not None:
             self._leave_route(model, name, traffic)
         live = self._cluster.get("Deployment", name)
@@ -126,7 +126,7 @@ class KubernetesTarget:
             found[name] = assess_revision(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
         return found
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Split live requests in this way; see the port. Raises NotFound for a revision that was not started."""
         known = [one["metadata"]["name"] for one in self._cluster.list("Deployment", select_model(model))]
         for name in {*traffic.weights, *([traffic.shadow] if traffic.shadow else [])}:
@@ -138,20 +138,20 @@ class KubernetesTarget:
                     do="start it before it gets traffic",
                 )
         self._let_routers_hear(model, [name for name, percent in traffic.weights.items() if percent])
-        self.router.route(model, traffic)
+        self.router.set_traffic(model, traffic)
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return the shares from the live objects, with any other manager that edited them."""
-        return self.router.traffic(model)
+        return self.router.read_traffic(model)
 
-    def scale(self, model: str, floors: dict[str, int]) -> None:  # noqa: ARG002 - revisions have names of their own
+    def set_floors(self, model: str, floors: dict[str, int]) -> None:  # noqa: ARG002 - revisions have names of their own
         """Move the floors of autoscalers."""
         for name, floor in floors.items():
             self._cluster.patch(AUTOSCALER, name, {"spec": {"minReplicas": floor}})
 
-    def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - one router for all models
+    def get_abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - one router for all models
         """Return the router's abilities and its name."""
-        return self.router.abilities(adapt_to_kubernetes(serving).replicas.maximum)
+        return self.router.get_abilities(adapt_to_kubernetes(serving).replicas.maximum)
 
     def remove(self, model: str) -> None:
         """Delete everything of a model, by its label, both routes first."""
@@ -218,7 +218,7 @@ class KubernetesTarget:
         now = (before["metadata"].get("annotations") or {}).get(PACKAGE, "none of ours")
         if now == revision.package.digest:
             return
-        traffic = self.traffic(revision.model)
+        traffic = self.read_traffic(revision.model)
         share = traffic.share_of(revision.name) if traffic else ""
         if share:
             raise ArtifactChanged(
@@ -238,7 +238,7 @@ class KubernetesTarget:
                 do="route the model to another revision first",
             )
         if traffic.canary == name:  # a warm canary, at 0 %
-            self.router.route(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
+            self.router.set_traffic(model, Traffic(stable=traffic.stable, shadow=traffic.shadow))
 
 
 def _mark_complete(manifest: Manifest) -> Manifest:

@@ -55,7 +55,7 @@ class LocalLabels:
             database.executemany(_ADD_TOTAL, totals)
         return Recorded(added=requests.total(), duplicates=duplicates)
 
-    def counts(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
+    def count_labels(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return how many answers have a label, and how many were wrong; see the port."""
         try:
             seen = self._read_totals(model)

@@ -38,8 +38,8 @@ class EnvoyMetrics:
     A latency is from the end of the request to the end of the answer that the client got (retries and rescue included),
     in whole milliseconds, rounded down: slower than 5 ms means 5 ms or more. Only an answer has a time, whatever its
     status; a request that Envoy gave up on after its timeout counts as slower than every edge, one that was refused or
-    aborted is an error in `counters` and is in no histogram. A latency appears up to a second later than its request in
-    `counters`.
+    aborted is an error in `read_counters` and is in no histogram. A latency appears up to a second later than its
+    request in `read_counters`.
     """
 
     def __init__(self, home: Path, admin_port: int, host: str) -> None:
@@ -47,7 +47,7 @@ class EnvoyMetrics:
         self._envoy = Envoy(home / "envoy", host=host, front_door_port=0, admin_port=admin_port)
         self._records, self._host = Records(home), host
 
-    def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
+    def read_counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
         totals = _match_statistics(revisions, "upstream_rq_total", "upstream_rq_completed")
         pattern = f"{totals}|{counting.match_statistics(revisions)}"
@@ -62,7 +62,7 @@ class EnvoyMetrics:
                 raise _not_counted(model, answered)
         return {name: counted.get(name, ZERO) for name in _select_known(seen, revisions)}
 
-    def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
+    def read_latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
         pattern = _match_statistics(revisions, "upstream_rq_total", "upstream_rq_timeout", "upstream_rq_time")
         try:
@@ -77,7 +77,7 @@ class EnvoyMetrics:
             for name in _select_known(seen, revisions)
         }
 
-    def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
+    def read_summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
         """Return each revision's own summary; see the port."""
         try:
             records = self._records.read_model(model)
@@ -85,7 +85,7 @@ class EnvoyMetrics:
             raise _make_unavailable_error(f"summaries of {model}", error) from error
         return {name: self._read_summary(name, records[name]) for name in revisions if name in records}
 
-    def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
+    def read_shadow_answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to copied requests; see the port."""
         record = self._records.read_model(model).get(revision)
         if record is None:

@@ -18,7 +18,7 @@ class LoggedRequests:
         """Access nothing yet."""
         self._records, self._logs = Records(home), ProcessSupervisor(home / "supervisor").logs
 
-    def newest(self, model: str, revision: str) -> RecordedSample:
+    def read_newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port."""
         record = self._records.read_model(model).get(revision)
         if record is None or not record.revision.serving.capture_share:

@@ -20,7 +20,7 @@ from slipway.domain.rollout.status import RolloutStatus
 from slipway.domain.stored.format import Format
 from slipway.domain.stored.formats import STATUS
 from slipway.errors import LeaseLost, PermanentError
-from slipway.ports.rollouts import Lease, held, lost
+from slipway.ports.rollouts import Lease, make_held_error, make_lost_error
 
 T = TypeVar("T")
 
@@ -53,13 +53,13 @@ class LocalRollouts:
             self._require_lease(lease, status.model)
             write_atomic(self._statuses / f"{status.model}.json", _dump_document(STATUS, status))
 
-    def models(self) -> list[str]:
+    def list_models(self) -> list[str]:
         """Return the models that have a status."""
         return sorted(path.stem for path in self._statuses.glob("[!.]*.json"))
 
     def under_way(self) -> dict[str, RolloutStatus]:
         """Return the statuses of rollouts that have not ended, by model."""
-        found = {model: self.load(model) for model in self.models()}
+        found = {model: self.load(model) for model in self.list_models()}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
 
     def forget(self, model: str, lease: Lease) -> None:
@@ -74,7 +74,7 @@ class LocalRollouts:
         with self._hold_lock(model):
             entry = self._read_entry(model)
             if entry and _is_in_force(entry) and entry.lease.holder != holder:
-                raise held(entry.lease)
+                raise make_held_error(entry.lease)
             return self._write_next(entry, model, holder, seconds)
 
     def take_over(self, model: str, holder: str, seconds: float) -> Lease:
@@ -102,14 +102,14 @@ class LocalRollouts:
             if entry and entry.lease.token == lease.token:
                 self._write_entry(replace(entry, released=True))
 
-    def current(self, model: str) -> Lease | None:
+    def find_lease(self, model: str) -> Lease | None:
         """Return the lease that is in force; None: free or expired."""
         entry = self._read_entry(model)
         return entry.lease if entry and _is_in_force(entry) else None
 
     def in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model."""
-        found = {path.stem: self.current(path.stem) for path in self._leases.glob("[!.]*.json")}
+        found = {path.stem: self.find_lease(path.stem) for path in self._leases.glob("[!.]*.json")}
         return {model: lease for model, lease in found.items() if lease}
 
     def ask_to_yield(self, model: str, version: int) -> None:
@@ -174,4 +174,4 @@ def _dump_document(kept: Format[T], value: T) -> bytes:
 
 
 def _make_lost_error(lease: Lease, entry: _Entry | None) -> LeaseLost:
-    return lost(lease, None if entry is None or entry.released else entry.lease)
+    return make_lost_error(lease, None if entry is None or entry.released else entry.lease)

@@ -96,7 +96,7 @@ class LocalTarget:
             for name, record in self._records.read_model(model).items()
         }
 
-    def route(self, model: str, traffic: Traffic) -> None:
+    def set_traffic(self, model: str, traffic: Traffic) -> None:
         """Split live requests in this way; see the port. Raises NotFound for a revision that was not started."""
         with hold_lock(self._lock):
             known = self._records.read_model(model)
@@ -110,11 +110,11 @@ class LocalTarget:
                     )
             self.envoy.set_traffic({**self.envoy.read_traffic(), model: traffic}, self._list_ports())
 
-    def traffic(self, model: str) -> Traffic | None:
+    def read_traffic(self, model: str) -> Traffic | None:
         """Return how live requests are split now; None: the model has no route."""
         return self.envoy.read_traffic().get(model)
 
-    def abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
+    def get_abilities(self, model: str, serving: ServingSpec) -> Abilities:  # noqa: ARG002 - every model has the same Envoy
         """Return Envoy's abilities: all of them."""
         return Abilities(rescues=True, why="Envoy on this machine")
 
@@ -206,7 +206,7 @@ class LocalTarget:
 
     def _describe_share(self, model: str, name: str) -> str:
         """Describe what the route sends to a revision; empty: nothing."""
-        traffic = self.traffic(model)
+        traffic = self.read_traffic(model)
         return traffic.share_of(name) if traffic else ""
 
     def _leave_route(self, model: str, name: str) -> None:
@@ -218,7 +218,7 @@ class LocalTarget:
                 expected="no traffic before it is stopped",
                 do="route the model to another revision first",
             )
-        traffic = self.traffic(model)
+        traffic = self.read_traffic(model)
         if traffic and traffic.canary == name:  # a warm canary, at 0 %
             shared = {**self.envoy.read_traffic(), model: replace(traffic, canary=None, rescue=None)}
             self.envoy.set_traffic(shared, self._list_ports())

@@ -94,7 +94,7 @@ class MlflowLedger:
         except ValueError as error:
             raise _make_damaged_error(str(run["info"]["run_id"]), RECORD_FILE, error) from error
 
-    def history(self, model: str) -> list[HistoryEntry]:
+    def read_history(self, model: str) -> list[HistoryEntry]:
         """Return what happened to a model's versions, oldest first; empty: it never had a release.
 
         Two calls, whatever the number of releases (up to 1000 per call). Raises RegistryUnavailable, and

@@ -27,7 +27,7 @@ class MlflowRegistry:
         """Store the address of MLflow and the time limit of one call; nothing is sent. Raises SettingsError."""
         self._rest = MlflowRest(uri, timeout_seconds)
 
-    def version(self, model: str, version: str) -> ModelVersion:
+    def get_version(self, model: str, version: str) -> ModelVersion:
         """Return one version, by number (`"7"`) or alias (`"champion"`); raises NotFound, RegistryUnavailable."""
         number = version.isascii() and version.isdigit()
         if number and not 0 < int(version) <= LARGEST_VERSION:
@@ -45,7 +45,7 @@ class MlflowRegistry:
             raise
         return _read_version(found["model_version"], aliases)
 
-    def versions(self, model: str) -> list[ModelVersion]:
+    def list_versions(self, model: str) -> list[ModelVersion]:
         """Return all versions of a model, oldest first; raises NotFound, RegistryUnavailable."""
         try:
             aliases = self._get_aliases(model)
@@ -58,7 +58,7 @@ class MlflowRegistry:
         found = self._rest.list_items("GET", "model-versions/search", "model_versions", request)
         return sorted((_read_version(item, aliases) for item in found), key=lambda one: one.version)
 
-    def newest(self) -> dict[str, ModelVersion]:
+    def list_newest_versions(self) -> dict[str, ModelVersion]:
         """Return the newest version of every model that has one; raises RegistryUnavailable."""
         found = self._rest.list_items("GET", "registered-models/search", "registered_models", {"max_results": PAGE})
         aliased = ((item, _read_aliases(item)) for item in found)
@@ -141,7 +141,7 @@ class MlflowRegistry:
                 expected=_format_names(models) or "a registered model (there is none yet)",
                 do="correct the name, or register it with `mlflow.register_model`",
             )
-        have = self.versions(model)
+        have = self.list_versions(model)
         names = [f"{one.version}" + "".join(f" ({alias})" for alias in one.aliases) for one in reversed(have)]
         return NotFound(
             f"model {model}",

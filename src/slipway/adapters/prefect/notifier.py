@@ -19,7 +19,7 @@ class PrefectNotifier:
         """Keep the API's address; nothing is called yet."""
         self._api, self._timeout = api, timeout_seconds
 
-    def tell(self, decision: Decision) -> None:
+    def notify(self, decision: Decision) -> None:
         """Post one event, and the summary as an artifact; a server that is down is logged, and the release goes on."""
         try:
             if decision.summary and _is_in_run():

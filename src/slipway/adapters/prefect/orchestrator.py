@@ -27,7 +27,7 @@ class PrefectOrchestrator:
         """Keep the API's address; nothing is called yet."""
         self._api, self._timeout = api, timeout_seconds
 
-    def submit(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
+    def submit_run(self, flow: str, parameters: dict[str, Any], idempotency_key: str) -> str:
         """Start a run; the same key gives the run that is there already, unless that one broke.
 
         Raises PermanentError after `MOST_TRIES` runs that broke: what is asked for can't work as things are.
@@ -46,7 +46,7 @@ class PrefectOrchestrator:
             do=f"fix what Prefect's log of run {run.id} reports, then delete that run",
         )
 
-    def answer(self, model: str, *, approve: bool, by: str) -> str:
+    def answer_release(self, model: str, *, approve: bool, by: str) -> str:
         """Resume the model's suspended release with a person's answer."""
         from prefect.client.schemas.filters import FlowRunFilter
         from prefect.client.schemas.sorting import FlowRunSort
@@ -58,7 +58,7 @@ class PrefectOrchestrator:
             client.resume_flow_run(run.id, run_input={"approve": approve, "by": by})
         return str(run.id)
 
-    def wait(self, run_id: str, timeout_seconds: float) -> str:
+    def wait_for_run(self, run_id: str, timeout_seconds: float) -> str:
         """Poll until the run ends; raises TransientError when it has not ended in time."""
         ends = time.monotonic() + timeout_seconds
         with self._open_client(f"flow run {run_id}") as client:

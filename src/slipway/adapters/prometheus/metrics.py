@@ -66,7 +66,7 @@ class PrometheusMetrics:
         """Queries sent to Prometheus so far."""
         return self._client.asked
 
-    def counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
+    def read_counters(self, model: str, revisions: Sequence[str]) -> dict[str, Counters]:
         """Return cumulative counters of live requests; see the port."""
         own = self._queries(model)
         preset = presets.make_spec_preset(own) if own else self._preset
@@ -86,7 +86,7 @@ class PrometheusMetrics:
             times, self._with_strays(source, parts, counted) if preset.by_route and counted else counted
         )
 
-    def latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
+    def read_latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
         """Return cumulative latencies of live requests; see the port."""
         own = self._queries(model)
         preset = presets.make_spec_preset(own) if own and own.latency_buckets else self._preset
@@ -109,12 +109,12 @@ class PrometheusMetrics:
             times, {name: drawn.get(name) or _make_zeros(next(iter(drawn.values()))) for name in present}
         )
 
-    def summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
+    def read_summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
         """Return each revision's own summary over all its ready pods; see the port."""
         found = {name: self._read_pages(model, name, "summary") for name in revisions}
         return {name: _parse_pages("summary", name, pods.sum_summaries, said) for name, said in found.items() if said}
 
-    def answers(self, model: str, revision: str) -> list[ShadowAnswer]:
+    def read_shadow_answers(self, model: str, revision: str) -> list[ShadowAnswer]:
         """Return the revision's recent answers to copied requests, all its ready pods together; see the port."""
         found = self._read_pages(model, revision, "answers")
         if not found:

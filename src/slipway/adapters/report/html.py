@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 class HtmlReporter:
     """Writes reports with a template and a figure."""
 
-    def page(self, record: ReleaseRecord, out: Path) -> Path:
+    def write_page(self, record: ReleaseRecord, out: Path) -> Path:
         """Write the page atomically; return its path. Raises PermanentError if it can't be written."""
         text = self.render_page(record)
         try:
@@ -38,7 +38,7 @@ class HtmlReporter:
         """Return the figure of a plan as a file: `kind` is "svg" or "png"."""
         return plan_plot(model, forecast, kind)
 
-    def summary(self, record: ReleaseRecord) -> str:
+    def render_summary(self, record: ReleaseRecord) -> str:
         """Return the report in short, as Markdown."""
         return render_summary(record)
 

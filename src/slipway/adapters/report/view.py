@@ -187,7 +187,7 @@ def list_links(record: ReleaseRecord) -> list[tuple[str, str]]:
 
 
 def flatten_spec(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the spec's keys and values; `list_links` is no part of it.
+    """Yield the spec's keys and values; `links` is no part of it.
 
     >>> list(flatten_spec({"judge": {"alpha": 0.01}, "links": {}, "steps": [{"w": 1}]}))
     [('judge.alpha', '0.01'), ('steps[0].w', '1')]

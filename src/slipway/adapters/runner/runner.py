@@ -44,7 +44,7 @@ class SubprocessModelRunner:
         self._timeout_seconds = timeout_seconds
         self._examples: dict[Path, Outcome | None] = {}
 
-    def signature(self, model: Path, *, allow_pickle: bool) -> Signature:
+    def read_signature(self, model: Path, *, allow_pickle: bool) -> Signature:
         """Return the signature from the MLmodel file; nothing of the model is loaded or run.
 
         Raises ArtifactBroken without a signature or an input example, and, unless `allow_pickle`, for a model whose

@@ -46,8 +46,9 @@ def fetch_artifacts(version: ModelVersion, champion: ModelVersion | None, spec: 
     watch = begin_stage(StageName.FETCH)
     challenger = _check_unchanged(wiring.get_registry().download(version, settings().store))
     before = wiring.get_registry().download(champion, settings().store) if champion else None
-    signature = wiring.get_runner().signature(challenger.path, allow_pickle=spec.allow_pickle)
-    promised = wiring.get_runner().signature(before.path, allow_pickle=True) if before else None  # read, not loaded
+    signature = wiring.get_runner().read_signature(challenger.path, allow_pickle=spec.allow_pickle)
+    # read, not loaded
+    promised = wiring.get_runner().read_signature(before.path, allow_pickle=True) if before else None
     rows = read_holdout(spec, signature)
     fetched = Fetched(challenger=challenger, champion=before, signature=signature, promised=promised, rows=rows)
     return watch.stage(fetched, digest=challenger.digest, champion_digest=before.digest if before else None)

@@ -37,7 +37,7 @@ def build_package(
         "slipway.commit": find_commit(),
     }
     profile = profile_columns(rows.path, signature) if spec.judge.drift is not None else ()
-    built = wiring.get_packager().package(challenger, signature, onnx, labels, settings().store, profile=profile)
+    built = wiring.get_packager().build_package(challenger, signature, onnx, labels, settings().store, profile=profile)
     images = wiring.get_image_store()
     image = images.push(built, gpu=spec.serving.on_gpu) if images is not None else ""
     built = replace(built, profile=profile, image=image)

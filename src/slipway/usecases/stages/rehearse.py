@@ -41,7 +41,9 @@ def read_recorded(champion: Package) -> RecordedSample:
     Never the result or parameter of a task: the orchestrator keeps those, and people's data may be in it.
     """
     try:
-        return wiring.get_recorded_requests().newest(champion.model, revision_name(champion.model, champion.version))
+        return wiring.get_recorded_requests().read_newest(
+            champion.model, revision_name(champion.model, champion.version)
+        )
     except SlipwayError as error:
         return RecordedSample(missing=f"recorded live requests can't be read: {error.seen}")
 
