@@ -22,7 +22,7 @@ def fetch_page(address: str) -> httpx.Response | str:
 
 
 def check_port(part: str, host: str, port: int, speaks: str = "") -> Finding:
-    """Say whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
+    """Check whether anything listens on a port of the embedded stack; `speaks` names its protocols."""
     if _is_listening(host, port):
         more = f" ({speaks})" if speaks else ""
         return Finding(part=part, health=Condition.OK, seen=f"listens on {host}:{port}{more}")

@@ -43,7 +43,8 @@ def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} model serialized with {written}"
         if flavor.get("code"):
             yield f"code of its own in {flavor['code']!r}"
-        yield from map("skops file that asks to trust {}".format, _list_untrusted(flavor.get("skops_trusted_types")))
+        for trusted in _list_untrusted(flavor.get("skops_trusted_types")):
+            yield f"skops file with types that are not trusted: {trusted}"
     loader = flavors.get("python_function", {}).get("loader_module")
     if not isinstance(loader, str) or loader not in DATA_LOADERS:
         yield f"loader {loader!r}"

@@ -64,7 +64,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     --ratio 2 --within 30m asks for steps that find a doubling of errors within 30 minutes with a chance of 80 %.
     """
     if plot is not None and plot.suffix not in PLOTS:
-        raise typer.BadParameter(f"{plot}: the suffix says what is drawn: .svg or .png", param_hint="--plot")
+        raise typer.BadParameter(f"{plot}: the suffix names the format: .svg or .png", param_hint="--plot")
     document, changed = _fit_to_router(_load_spec(spec))
     from slipway.domain import forecast as planning
 

@@ -55,7 +55,7 @@ def release(  # noqa: PLR0913 - one parameter per option
     elif as_json:
         output.print_json(under_way)
     else:
-        output.print_line(f"{under_way.release_id} asked for (flow run {run_id}); `slipway status {model}` shows it")
+        output.print_line(f"{under_way.release_id} requested (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def rollback(
@@ -81,7 +81,7 @@ def rollback(
     elif as_json:
         output.print_json({"model": model, "run_id": run_id})
     else:
-        output.print_line(f"rollback of {model} asked for (flow run {run_id}); `slipway status {model}` shows it")
+        output.print_line(f"rollback of {model} requested (flow run {run_id}); `slipway status {model}` shows it")
 
 
 def approve(

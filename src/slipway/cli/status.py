@@ -31,7 +31,7 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
         output.print_table(header, [_model_row(one) for one in models])
     if model is not None and models[0]["asked_at"]:
         output.print_line("")
-        output.print_table(("asked over", "at"), list(models[0]["asked_at"].items()))
+        output.print_table(("protocol", "address"), list(models[0]["asked_at"].items()))
     if model is not None and models[0]["verdicts"]:
         output.print_line("")
         output.print_table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])

@@ -27,7 +27,7 @@ class MetricSource(Protocol):
         ...
 
     def read_summaries(self, model: str, revisions: Sequence[str]) -> dict[str, Summary]:
-        """Return what each revision says of its own predictions and inputs, cumulative since its process began.
+        """Return what each revision reports on its own predictions and inputs, cumulative since its process began.
 
         A revision that is not there is left out.
         """

@@ -24,7 +24,7 @@ class Lease:
 
 
 def make_held_error(lease: Lease) -> LeaseHeld:
-    """Return what is said to who asks for a lease that another one holds."""
+    """Return the error for a lease that another process holds."""
     until = datetime.fromtimestamp(lease.expires_at, UTC).strftime("%H:%M:%S UTC")
     return LeaseHeld(
         f"lease of {lease.model}",
@@ -35,7 +35,7 @@ def make_held_error(lease: Lease) -> LeaseHeld:
 
 
 def make_lost_error(lease: Lease, to: Lease | None) -> LeaseLost:
-    """Return what is said to who writes with a lease that is not the newest; `to` None: it was given back."""
+    """Return the error for a write with a lease that is not the newest; `to` None: it was given back."""
     now = f"{to.holder} (token {to.token})" if to else "nobody"
     return LeaseLost(
         f"lease of {lease.model}",

@@ -77,7 +77,6 @@ def clear_previous(active: ActiveRelease) -> None:
         at_rest = _bring_to_rest(active, before, cleanup)
         _stop_unused(active, at_rest)
         status = new_status(active.version, active.release_id, active.started_at, at_rest)
-        status = replace(status, reason="the gates run")
     wiring.get_rollout_store().save(replace(status, heartbeat_at=time.time()), active.lease)
     _announce(active)
 

@@ -89,8 +89,8 @@ def _read_metrics(spec: ReleaseSpec, status: RolloutStatus) -> Observation:
     if status.alone:
         return Observation(readings=collect_readings(requests=live))
     summarized = judge.scores is not None or judge.classes is not None or judge.drift is not None
-    return Observation(
-        live=live,
+    readings = collect_readings(
+        requests=live,
         latencies=_read("latencies", status, metrics.read_latencies) if judge.latency is not None else None,
         summaries=_read("summaries", status, metrics.read_summaries) if summarized else None,
         labels=_read("labels", status, wiring.get_label_store().count_labels) if judge.labels is not None else None,

@@ -8,6 +8,7 @@ from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import NotFound
 from slipway.settings import settings
 from slipway.specs import read_names
+from slipway.usecases.retrying import idempotent
 from slipway.usecases.submit import submit_release
 
 log = logging.getLogger(__name__)

@@ -67,7 +67,7 @@ def stop_release(active: ActiveRelease, reason: str) -> None:
 
 
 def is_in_gates(active: ActiveRelease) -> bool:
-    """Tell whether this release has not begun its rollout yet."""
+    """Return whether this release has not begun its rollout yet."""
     status = wiring.get_rollout_store().load(active.model)
     return status is not None and status.release_id == active.release_id and status.canary is None
 

@@ -59,7 +59,7 @@ def _make_column_bins(
 ) -> tuple[ColumnBins, ...]:
     """Return the bins that live rows are counted in; only the judge has the counts of the validation rows."""
     if len({one.name for one in profile}) != len(profile):
-        raise _make_unfit_error(f"{revision}, profile", "a column that comes twice", "every column once")
+        raise _make_unfit_error(f"{revision}, profile", "a column that appears twice", "every column once")
     kinds = {column.name: column.kind for column in columns if column.shape == (-1,)}
     return tuple(_make_bins(one, kinds.get(one.name), revision) for one in profile)
 

@@ -202,8 +202,8 @@ class GatewayRouter:
             )
         return TargetUnavailable(
             f"{kind} of {model}",
-            seen=f"Gateway {self.gateway.name} has not taken it over after {TAKEN_SECONDS:g} s{word.waits}",
-            expected=f"a word of its controller ({self._get_controller()}) in the route's status",
+            seen=f"Gateway {self.gateway.name} has not applied it after {TAKEN_SECONDS:g} s{word.waits}",
+            expected=f"a condition of its controller ({self._get_controller()}) in the route's status",
             do="nothing yet: it is tried again; look at the Gateway's controller if it stays so",
         )
 
@@ -223,7 +223,7 @@ class _Acceptance:
 
 def _read_acceptance(route: Manifest | None, gateway: GatewayName) -> _Acceptance:
     if route is None:
-        return _Acceptance(waits=" (somebody took the route away)")
+        return _Acceptance(waits=" (someone deleted the route)")
     parents: Sequence[dict[str, Any]] = route.get("status", {}).get("parents") or []
     for parent in parents:
         if (parent["parentRef"].get("namespace") or gateway.namespace, parent["parentRef"]["name"]) == (

@@ -147,7 +147,7 @@ def _run_command(command: list[str], build: Build, seconds: float, limit: float)
             process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise _make_failed_error(
-                    f"no end after {limit:g} s", "mend what makes it hang (the package index?)"
+                    f"no end after {limit:g} s", "find out why it hangs (the package index?)"
                 ) from None
             raise
     if process.returncode != 0:
@@ -165,7 +165,7 @@ def explain_failure(said: str, image: str) -> SlipwayError:
         do = "start the registry or fix the network, then release again"
         return TargetUnavailable(f"image {image}", seen=told, expected="registries that answer", do=do)
     return _make_failed_error(
-        told, "mend what it says (a package that can't be had, a wrong SLIPWAY_BASE_IMAGE), release again"
+        told, "fix what it reports (a package that can't be installed, a wrong SLIPWAY_BASE_IMAGE), then release again"
     )
 
 

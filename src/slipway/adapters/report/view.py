@@ -71,7 +71,7 @@ def list_facts(record: ReleaseRecord) -> list[tuple[str, str]]:
         ("version", str(record.version)),
         ("release", record.release_id),
         ("champion before", replaced),
-        ("asked for by", record.trigger),
+        ("requested by", record.trigger),
         ("began", format_time(record.started_at)),
         ("ended", format_time(record.ended_at)),
         ("artifact", record.digest or "could not be fetched"),
