@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 
 from slipway.adapters.bento.packager import BentoPackager
-from slipway.adapters.oci.images import OciImages, Place
+from slipway.adapters.oci.images import OciImages, RegistryAddress
 from slipway.artifacts.store import tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
@@ -64,7 +64,7 @@ class Bench:
         """Train the model; use a path of the registry that nothing was pushed to yet."""
         settings = KubernetesSettings()
         registry = f"{settings.registry.rstrip('/')}/bench-{uuid.uuid4().hex[:8]}"
-        self._place = Place.parse(registry, insecure=settings.registry_insecure)
+        self._place = RegistryAddress.parse(registry, insecure=settings.registry_insecure)
         self._images = OciImages(self._place, settings.image_builder, settings.base_image, folder / "work")
         self._packager, self._folder = BentoPackager(folder / "bentoml", ROOT), folder
         self._onnx = train(folder)

@@ -10,7 +10,7 @@ import httpx
 from benchmarks.images.run import PIXELS
 from benchmarks.kubernetes.figures import Row, pulled_bytes
 from slipway.adapters.bento.packager import BentoPackager
-from slipway.adapters.oci.images import OciImages, Place
+from slipway.adapters.oci.images import OciImages, RegistryAddress
 from slipway.artifacts.store import tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
@@ -26,7 +26,7 @@ FORMATS = ("scikit-learn", "skops")
 
 def versions(count: int, registry: str, base_image: str, folder: Path) -> "Iterator[Row]":
     """Push so many versions of a model under a path that nothing was pushed to: the first one builds the runtime."""
-    place = Place.parse(f"{registry}/bench-{uuid.uuid4().hex[:8]}", insecure=True)
+    place = RegistryAddress.parse(f"{registry}/bench-{uuid.uuid4().hex[:8]}", insecure=True)
     images = OciImages(place, "auto", base_image, folder / "images")
     packager = BentoPackager(folder / "bentoml", ROOT)
     there: set[str] = set()

@@ -11,7 +11,7 @@ from threading import Event
 
 import httpx
 
-from slipway.adapters.local.plan import Plan
+from slipway.adapters.local.plan import PartPlan
 from slipway.settings import Settings
 from slipway.stack.environment import make_environment
 from slipway.stack.plans import deploy_command, make_plans
@@ -60,12 +60,12 @@ def ended(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _plans(settings: Settings) -> list[Plan]:
+def _plans(settings: Settings) -> list[PartPlan]:
     return [plan for plan in make_plans(settings, ROOT) if plan.name in SERVERS]
 
 
 @contextmanager
-def _running(plan: Plan) -> Iterator[None]:
+def _running(plan: PartPlan) -> Iterator[None]:
     program = plan.program()
     program.log.parent.mkdir(parents=True, exist_ok=True)
     with program.log.open("wb") as log:

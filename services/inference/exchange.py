@@ -13,7 +13,7 @@ from services.inference.headers import COMPARE, DEADLINES, REQUEST_ID
 from services.inference.model import Model
 from services.inference.refusals import BadRequest, ModelFailed, Refused, TooLate
 from services.inference.request import InferenceCodec, Outputs, ProtocolHandler, Request, Response
-from services.inference.rescue import Rescue
+from services.inference.rescue import RescueAttempt
 from services.inference.telemetry.observer import Headers, RequestRecord
 from slipway_interface.logs import LOGGER
 
@@ -54,7 +54,7 @@ class Exchange:
         self._reason, self._status = "", 0
         """The status of this revision's own response; 0: none yet."""
         self._deferred = self._counted = False
-        self._rescue: Rescue | None = None
+        self._rescue: RescueAttempt | None = None
         self._for_another = False
         """The request was meant for another revision."""
         self._queued: Any = None

@@ -17,7 +17,7 @@ OUTPUTS = ("prediction", "probabilities")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column(ManifestColumn):
+class InputColumn(ManifestColumn):
     """One input column, or the whole input of a model that takes one tensor."""
 
     @cached_property
@@ -34,7 +34,7 @@ class Column(ManifestColumn):
     def width(self) -> int:
         """How many values one row has in it.
 
-        >>> Column(name="pixels", kind="float32", shape=(-1, 8, 8)).width
+        >>> InputColumn(name="pixels", kind="float32", shape=(-1, 8, 8)).width
         64
         """
         return prod(self.shape[1:])
@@ -44,7 +44,7 @@ class Column(ManifestColumn):
 class Manifest(PackageManifest):
     """The model's name and version, its file, its inputs and its outputs."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[InputColumn, ...]
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -111,6 +111,6 @@ def read_manifest(folder: Path) -> Manifest:
 def parse_manifest(document: object) -> Manifest:
     """Return the manifest that a document holds; raise ManifestError."""
     read = interface.read_document(document)
-    columns = tuple(Column(name=one.name, kind=one.kind, shape=one.shape) for one in read.columns)
+    columns = tuple(InputColumn(name=one.name, kind=one.kind, shape=one.shape) for one in read.columns)
     values = {field.name: getattr(read, field.name) for field in fields(read)}
     return Manifest(**(values | {"columns": columns}))

@@ -1,16 +1,16 @@
 """Why a request gets no prediction: one tree of errors, by what the client should do. Protocols write them.
 
 Refused
-├── BadRequest    400   correct the request
-├── NotFound      404   use an existing path, model, version
-├── NotAllowed    405   use the path's own method
-├── TooSlow       408   send faster
-├── TooLarge      413   send less at a time
-├── UnknownMedia  415   send a supported type or encoding
-├── Overloaded    429   try again later
-├── ModelFailed   500   nothing: it is the server's error
-├── Draining      503   try another replica
-└── TooLate       504   allow more time
+├── BadRequest        400   correct the request
+├── ResourceNotFound  404   use an existing path, model, version
+├── NotAllowed        405   use the path's own method
+├── TooSlow           408   send faster
+├── TooLarge          413   send less at a time
+├── UnknownMedia      415   send a supported type or encoding
+├── Overloaded        429   try again later
+├── ModelFailed       500   nothing: it is the server's error
+├── Draining          503   try another replica
+└── TooLate           504   allow more time
 """
 
 from typing import NoReturn
@@ -33,7 +33,7 @@ class BadRequest(Refused):
     status = 400
 
 
-class NotFound(Refused):
+class ResourceNotFound(Refused):
     """There is no such path, model, version or label."""
 
     status = 404

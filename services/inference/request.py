@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.refusals import NotFound, Refused
+from services.inference.refusals import Refused, ResourceNotFound
 
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
@@ -98,6 +98,6 @@ class HttpProtocolHandler(ProtocolHandler, Protocol):
         """Return the protocol's paths."""
         ...
 
-    def explain_missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> ResourceNotFound:
         """Return the 404 for an unknown path under the protocol's prefixes."""
         ...

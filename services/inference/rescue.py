@@ -98,7 +98,7 @@ class Rescuer:
         """Return whether a request was forwarded by another revision."""
         return self.trusts_headers and RESCUED_FROM in headers
 
-    def start_rescue(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "Rescue | None":
+    def start_rescue(self, call: Request, protocol: str, deadline: float, reply: Reply) -> "RescueAttempt | None":
         """Return the rescue of a request; None: it is not to be forwarded. `deadline` is perf_counter's time."""
         asked = call.headers
         if (
@@ -108,7 +108,7 @@ class Rescuer:
         ):
             return None
         rule = find_rule(call.headers[RESCUE], self.revision)
-        return None if rule is None else Rescue(self, rule, call, protocol, deadline, reply)
+        return None if rule is None else RescueAttempt(self, rule, call, protocol, deadline, reply)
 
     def count_rescued(self, protocol: str, status: int) -> None:
         """Count a request that another revision answered."""
@@ -172,7 +172,7 @@ def _pick_headers(came: "httpx.Response") -> tuple[Header, ...]:
     return tuple((name, value) for name, value in named if name not in _NOT_RETURNED and name not in _OF_CONNECTION)
 
 
-class Rescue:
+class RescueAttempt:
     """Handles one request: its client gets this revision's response, or the other one's, once."""
 
     __slots__ = (

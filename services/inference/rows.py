@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.manifest import Column, Manifest
+from services.inference.manifest import InputColumn, Manifest
 from services.inference.refusals import reject
 from services.inference.tensors import cast_values
 
@@ -68,7 +68,7 @@ def _check_columns(tensors: Mapping[str, NDArray[np.generic]], manifest: Manifes
     return {column.name: _check_column(tensors[column.name], column, rows) for column in manifest.columns}
 
 
-def _check_column(values: NDArray[np.generic], column: Column, rows: int) -> NDArray[np.generic]:
+def _check_column(values: NDArray[np.generic], column: InputColumn, rows: int) -> NDArray[np.generic]:
     if column.plain and values.dtype == column.dtype and values.shape in {(rows,), (rows, 1)}:
         return values.reshape(rows)  # most columns
     what = f"input {column.name!r}"

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from services.webhook import events, signature
 from services.webhook.events import BODY_LIMIT
 from services.webhook.rejection import Rejected
-from services.webhook.seen import Seen
+from services.webhook.seen import AcceptedDeliveries
 from services.webhook.submissions import Result, Submissions
 from slipway.domain.release.version import ModelVersion
 
@@ -69,7 +69,7 @@ class Receiver:
         """Store nothing yet."""
         self._secret, self._submissions = secret, submissions
         self._max_age_seconds, self._clock = max_age_seconds, clock
-        self._seen = Seen()
+        self._seen = AcceptedDeliveries()
 
     async def receive(self, request: Request) -> JSONResponse:
         """Answer one delivery, within a second of having its body."""

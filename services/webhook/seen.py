@@ -4,7 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 
 
-class Seen:
+class AcceptedDeliveries:
     """Delivery ids with the time until which each must be stored. Threads may share it.
 
     Over the limit the oldest are dropped first: a replay of one of those requests a release again, and with the

@@ -13,7 +13,7 @@ from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.decision import score_metrics
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.statistics import counts
-from slipway.domain.rollout.actions import Route, Stop
+from slipway.domain.rollout.actions import SetTraffic, Stop
 from slipway.domain.rollout.baking import (
     decide_after_promotion,
     find_hold_back,
@@ -61,7 +61,7 @@ def baking(seconds: float = 1, **more: Any) -> RolloutStatus:  # noqa: ANN401 - 
             given=given(Phase.PROMOTING, weight_percent=90),
             when=seen(traffic=HALF),
             then=Phase.PROMOTING,
-            do=(Route(traffic=KEPT),),
+            do=(SetTraffic(traffic=KEPT),),
         ),
         Case(
             case="promoting: then it bakes",
@@ -75,28 +75,28 @@ def baking(seconds: float = 1, **more: Any) -> RolloutStatus:  # noqa: ANN401 - 
             given=baking(),
             when=seen(old=UNREADY, traffic=KEPT),
             then=Phase.BAKING,
-            do=(Route(traffic=PROMOTED),),
+            do=(SetTraffic(traffic=PROMOTED),),
         ),
         Case(
             case="baking: it gets them again when it is ready",
             given=baking(),
             when=seen(traffic=PROMOTED),
             then=Phase.BAKING,
-            do=(Route(traffic=KEPT),),
+            do=(SetTraffic(traffic=KEPT),),
         ),
         Case(
             case="baking: an old revision that is gone is not started again",
             given=baking(),
             when=seen(old=ABSENT, traffic=KEPT),
             then=Phase.BAKING,
-            do=(Route(traffic=ALONE),),
+            do=(SetTraffic(traffic=ALONE),),
         ),
         Case(
             case="baking: over: the old revision's requests go first",
             given=baking(100),
             when=seen(traffic=KEPT),
             then=Phase.BAKING,
-            do=(Route(traffic=ALONE),),
+            do=(SetTraffic(traffic=ALONE),),
         ),
         Case(
             case="baking: over: then it stops",
@@ -110,14 +110,14 @@ def baking(seconds: float = 1, **more: Any) -> RolloutStatus:  # noqa: ANN401 - 
             given=baking(),
             when=seen(traffic=KEPT, superseded_by=3),
             then=Phase.BAKING,
-            do=(Route(traffic=ALONE),),
+            do=(SetTraffic(traffic=ALONE),),
         ),
         Case(
             case="baking: the new one fails more: taken back",
             given=baking(),
             when=seen(traffic=KEPT, live=WORSE),
             then=Phase.ROLLING_BACK,
-            do=(Route(traffic=BEFORE),),
+            do=(SetTraffic(traffic=BEFORE),),
             because="after promotion: canary fails",
         ),
         Case(
@@ -158,7 +158,7 @@ def test_an_approved_canary_is_promoted_with_its_share() -> None:
     assert (step.status.phase, step.status.weight_percent, step.actions) == (
         Phase.PROMOTING,
         90,
-        (Route(traffic=KEPT),),
+        (SetTraffic(traffic=KEPT),),
     )
 
 

@@ -7,15 +7,20 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from slipway.domain.gates.contract.difference import Difference, Kind, breaking_difference, compatible_difference
-from slipway.domain.gates.contract.inputs import Doors
+from slipway.domain.gates.contract.difference import (
+    Difference,
+    DifferenceKind,
+    breaking_difference,
+    compatible_difference,
+)
+from slipway.domain.gates.contract.inputs import ServiceBehavior
 from slipway.domain.gates.contract.kinds import find_refused_values
 from slipway.domain.gates.contract.outputs import compare_labels
 from slipway.domain.gates.contract.replay import (
     RECORDED,
-    Exchange,
-    Given,
+    OutputType,
     ReplayedAnswer,
+    ReplayedExchange,
     ReplayResult,
     compare_exchanges,
     describe_replay,
@@ -26,7 +31,7 @@ from slipway.domain.release.version import Column, Param, Signature
 from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome
 
-FILLING = Doors(fills_optional=True, passes_params=True)
+FILLING = ServiceBehavior(fills_optional=True, passes_params=True)
 PREDICTION = (Column(name="y", kind="int64"),)
 
 
@@ -118,7 +123,7 @@ K, T = Param(name="k", kind="long", default="3"), Param(name="t", kind="string",
 @pytest.mark.parametrize(
     ("before", "after", "doors", "kind", "words"),
     [
-        ((K,), (), Doors(), "compatible", "param 'k' changed: the service passes no params on"),
+        ((K,), (), ServiceBehavior(), "compatible", "param 'k' changed: the service passes no params on"),
         ((K,), (), FILLING, "breaking", "param 'k' is gone"),
         ((K,), (Param(name="k", kind="double", default="3"),), FILLING, "breaking", "type double instead of long"),
         ((K,), (Param(name="k", kind="long", default="4"),), FILLING, "compatible", "another default: 4 instead of 3"),
@@ -126,7 +131,9 @@ K, T = Param(name="k", kind="long", default="3"), Param(name="t", kind="string",
         ((K, T), (K, T), FILLING, "", ""),
     ],
 )
-def test_params(before: tuple[Param, ...], after: tuple[Param, ...], doors: Doors, kind: str, words: str) -> None:
+def test_params(
+    before: tuple[Param, ...], after: tuple[Param, ...], doors: ServiceBehavior, kind: str, words: str
+) -> None:
     """Today no door passes params on; what holds where one does is written down too."""
     sides = (Signature(inputs=OLD, outputs=PREDICTION, params=params) for params in (before, after))
 
@@ -183,8 +190,8 @@ def test_several_types_of_numbers_may_cost_the_form_of_lists() -> None:
     found = compare_signatures(signature(columns(a="int64", b="int64")), signature(columns(a="int64", b="float64")))
 
     assert [(one.kind, one.where) for one in found] == [
-        (Kind.COMPATIBLE, "column 'b'"),
-        (Kind.COMPATIBLE, "rows as lists"),
+        (DifferenceKind.COMPATIBLE, "column 'b'"),
+        (DifferenceKind.COMPATIBLE, "rows as lists"),
     ]
 
 
@@ -230,16 +237,16 @@ def test_what_breaks_nobody_passes() -> None:
     assert not needs_person(BROKEN[1:], Contract.APPROVE)
 
 
-GOOD = ReplayedAnswer(kind=AnswerKind.RIGHT, outputs={"prediction": Given("i", ())})
+GOOD = ReplayedAnswer(kind=AnswerKind.RIGHT, outputs={"prediction": OutputType("i", ())})
 NO = ReplayedAnswer(kind=AnswerKind.REFUSED, message="400: none for tenure")
 
 
-def exchange(before: ReplayedAnswer, after: ReplayedAnswer, door: str = "REST", form: str = "rows") -> Exchange:
+def exchange(before: ReplayedAnswer, after: ReplayedAnswer, door: str = "REST", form: str = "rows") -> ReplayedExchange:
     """Return a request and both answers."""
-    return Exchange(door=door, form=form, champion=before, challenger=after)
+    return ReplayedExchange(protocol=door, form=form, champion=before, challenger=after)
 
 
-def given(**outputs: Given) -> ReplayedAnswer:
+def given(**outputs: OutputType) -> ReplayedAnswer:
     """Return an answer with these outputs; `bare` has no name."""
     return ReplayedAnswer(
         kind=AnswerKind.RIGHT, outputs={name if name != "bare" else "": one for name, one in outputs.items()}
@@ -256,10 +263,15 @@ def given(**outputs: Given) -> ReplayedAnswer:
         (GOOD, ReplayedAnswer(kind=AnswerKind.FAILED, message="500: boom"), "breaking", "500: boom"),
         (GOOD, ReplayedAnswer(kind=AnswerKind.SHED, message="429"), "", ""),
         (GOOD, given(), "breaking", "output 'prediction' is gone"),
-        (GOOD, given(prediction=Given("t", ())), "breaking", "'prediction' is text instead of a whole number"),
-        (GOOD, given(prediction=Given("i", (2,))), "breaking", r"shape \[2\] for a row instead of \[\]"),
-        (GOOD, given(prediction=Given("i", ()), more=Given("f", ())), "compatible", "output 'more' is new"),
-        (given(bare=Given("i", ())), GOOD, "breaking", r"objects by output \(prediction\) instead of plain values"),
+        (GOOD, given(prediction=OutputType("t", ())), "breaking", "'prediction' is text instead of a whole number"),
+        (GOOD, given(prediction=OutputType("i", (2,))), "breaking", r"shape \[2\] for a row instead of \[\]"),
+        (GOOD, given(prediction=OutputType("i", ()), more=OutputType("f", ())), "compatible", "output 'more' is new"),
+        (
+            given(bare=OutputType("i", ())),
+            GOOD,
+            "breaking",
+            r"objects by output \(prediction\) instead of plain values",
+        ),
     ],
 )
 def test_what_only_the_challenger_gets_wrong(
@@ -306,8 +318,8 @@ COLUMNS = st.lists(COLUMN, min_size=1, max_size=5, unique_by=lambda column: colu
 SIGNATURES = st.builds(Signature, inputs=COLUMNS, outputs=COLUMNS)
 
 
-@drawn(SIGNATURES, st.sampled_from([Doors(), FILLING]))
-def test_a_version_like_the_champion_has_no_difference(same: Signature, doors: Doors) -> None:
+@drawn(SIGNATURES, st.sampled_from([ServiceBehavior(), FILLING]))
+def test_a_version_like_the_champion_has_no_difference(same: Signature, doors: ServiceBehavior) -> None:
     """Whatever the signature: its own clients need no change."""
     assert compare_signatures(same, same, doors) == ()
 
@@ -317,7 +329,7 @@ def test_breaking_differences_come_first_and_name_where(before: Signature, after
     """Any two signatures can be compared."""
     found = compare_signatures(before, after)
 
-    assert [one.kind for one in found] == sorted((one.kind for one in found), key=list(Kind).index)
+    assert [one.kind for one in found] == sorted((one.kind for one in found), key=list(DifferenceKind).index)
     assert all(one.where and one.sentence for one in found)
     assert before.inputs == after.inputs or found
 

@@ -16,7 +16,7 @@ from slipway.domain.judge.statistics.dispersion import KNOWN_BLOCKS
 from slipway.domain.judge.statistics.drift import profile_of
 from slipway.domain.judge.statistics.route import RouteEvidence
 from slipway.domain.judge.statistics.shared_faults import SharedFault
-from slipway.domain.rollout.actions import Observation, Route
+from slipway.domain.rollout.actions import Observation, SetTraffic
 from slipway.domain.rollout.analysis import find_hold
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.shadow import ShadowComparison
@@ -136,7 +136,7 @@ def test_what_is_bad_on_copies_never_serves() -> None:
         if status.phase is not Phase.SHADOW:
             break
 
-    assert (status.phase, step.actions) == (Phase.ROLLING_BACK, (Route(traffic=BEFORE),))
+    assert (status.phase, step.actions) == (Phase.ROLLING_BACK, (SetTraffic(traffic=BEFORE),))
     assert step.reason.startswith("canary fails 6.0")
     assert {moment.weight_percent for moment in status.timeline} == {0}
     assert [(one.check, one.outcome) for one in status.verdicts] == [
@@ -242,7 +242,7 @@ def test_labels_alone_can_take_it_back_while_it_bakes() -> None:
         step = advance(spec, status, look, NOW + second)
         status = step.status
 
-    assert (status.phase, step.actions) == (Phase.ROLLING_BACK, (Route(traffic=BEFORE),))
+    assert (status.phase, step.actions) == (Phase.ROLLING_BACK, (SetTraffic(traffic=BEFORE),))
     assert step.reason.startswith("canary is wrong 2.99x as often as stable (")
 
 
@@ -315,7 +315,7 @@ def test_what_was_held_at_the_deadline_goes_on_when_it_is_over_and_the_evidence_
     assert held.reason.startswith("no decision 70 s after this step began: ")
     assert (lasts.status.phase, lasts.status.reason, lasts.actions) == (Phase.HELD, held.reason, ())
     assert (on_little.status.phase, on_little.actions) == (Phase.HELD, ())
-    assert (on_enough.status.phase, on_enough.actions) == (Phase.PROMOTING, (Route(traffic=PROMOTED),))
+    assert (on_enough.status.phase, on_enough.actions) == (Phase.PROMOTING, (SetTraffic(traffic=PROMOTED),))
 
 
 @pytest.mark.parametrize(

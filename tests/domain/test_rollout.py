@@ -8,8 +8,8 @@ from slipway.domain.judge.checks import Check
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import NO_EVIDENCE
-from slipway.domain.rollout.actions import Approval, Route, wanted_traffic
-from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
+from slipway.domain.rollout.actions import Approval, SetTraffic, wanted_traffic
+from slipway.domain.rollout.machine import Transition, advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase
@@ -133,7 +133,7 @@ def test_a_rollout_under_way_can_be_taken_back(phase: Phase) -> None:
     step = advance(SPEC, undone, seen(traffic=PROMOTED), NOW)
 
     assert (undone.phase, undone.reason, undone.weight_percent) == (Phase.ROLLING_BACK, "ann said so", 0)
-    assert step.actions == (Route(traffic=BEFORE),)
+    assert step.actions == (SetTraffic(traffic=BEFORE),)
 
 
 def test_a_rollout_whose_gates_are_at_work_is_stopped() -> None:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.domain.judge.readings import collect_readings
-from slipway.domain.rollout.actions import Observation, Reserve, Route, Stop
+from slipway.domain.rollout.actions import Observation, Reserve, SetTraffic, Stop
 from slipway.domain.rollout.capacity import find_floors_to_raise, find_shortages
 from slipway.domain.rollout.machine import advance
 from slipway.domain.rollout.revision import Health, Rescue, RevisionState, Traffic
@@ -84,14 +83,14 @@ CASES = [
         given=given(Phase.STARTING),
         when=scaled(replicas(10, floor=10), BUSY, BEFORE),
         then=Phase.SHADOW,
-        do=(Route(traffic=Traffic(stable="old", canary="new", shadow="new")),),
+        do=(SetTraffic(traffic=Traffic(stable="old", canary="new", shadow="new")),),
     ),
     Case(
         case="shadow over: the replicas for all copies are not kept for a tenth",
         given=given(Phase.SHADOW, 11),
         when=scaled(replicas(10, 4, floor=10), BUSY, Traffic(stable="old", canary="new", shadow="new")),
         then=Phase.SHIFTING,
-        do=(Reserve(floors={"new": 1}), Route(traffic=TENTH)),
+        do=(Reserve(floors={"new": 1}), SetTraffic(traffic=TENTH)),
     ),
     Case(
         case="first step over: the next one's replicas are asked for before its weight",
@@ -106,7 +105,7 @@ CASES = [
         given=shifting(11, 0),
         when=scaled(replicas(5, 0.8, floor=5), replicas(9, 4), TENTH),
         then=Phase.SHIFTING,
-        do=(Route(traffic=HALF),),
+        do=(SetTraffic(traffic=HALF),),
         because="step 2 of 2",
     ),
     Case(
@@ -122,7 +121,7 @@ CASES = [
         given=shifting(71, 0),
         when=scaled(replicas(3, 0.8, floor=5), replicas(10, 3.6), TENTH),
         then=Phase.ROLLING_BACK,
-        do=(Reserve(floors={"old": 10}), Route(traffic=BEFORE)),
+        do=(Reserve(floors={"old": 10}), SetTraffic(traffic=BEFORE)),
         because="no decision 71 s after this step began: waits for replicas",
     ),
     Case(
@@ -159,14 +158,14 @@ CASES = [
         given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
         when=scaled(replicas(10, 2, floor=10), replicas(5, 4), HALF),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="as many as the spec allows are enough",
         given=shifting(11, 0),
         when=scaled(replicas(3, 1.3, floor=3, maximum=3), replicas(9, 4), TENTH),
         then=Phase.SHIFTING,
-        do=(Route(traffic=HALF),),
+        do=(SetTraffic(traffic=HALF),),
     ),
     Case(
         case="promoting: no more than is carried",
@@ -181,7 +180,7 @@ CASES = [
         given=given(Phase.PROMOTING, 31),
         when=scaled(replicas(5, 4, floor=10), replicas(5, 4), HALF),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="baking: the autoscaler has both to itself again",
@@ -195,7 +194,7 @@ CASES = [
         given=given(Phase.ROLLING_BACK),
         when=scaled(replicas(5, 4), replicas(6, 3.5), HALF),
         then=Phase.ROLLING_BACK,
-        do=(Reserve(floors={"old": 11}), Route(traffic=Traffic(stable="old", canary="new", canary_percent=43))),
+        do=(Reserve(floors={"old": 11}), SetTraffic(traffic=Traffic(stable="old", canary="new", canary_percent=43))),
     ),
     Case(
         case="rolling back: it can't carry more yet: its share never falls",
@@ -208,21 +207,21 @@ CASES = [
         given=given(Phase.ROLLING_BACK),
         when=scaled(replicas(5, 4), replicas(10, 2, floor=10), HALF),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
     Case(
         case="rolling back: the canary is dead: nothing is slower than no answer",
         given=given(Phase.ROLLING_BACK),
         when=scaled(replicas(0), replicas(2, 10), HALF, health=Health.FAILED),
         then=Phase.ROLLING_BACK,
-        do=(Reserve(floors={"old": 10}), Route(traffic=BEFORE)),
+        do=(Reserve(floors={"old": 10}), SetTraffic(traffic=BEFORE)),
     ),
     Case(
         case="rolling back: the replicas don't come: slow beats wrong",
         given=given(Phase.ROLLING_BACK, 31),
         when=scaled(replicas(5, 4), replicas(2, 10, floor=10), HALF),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
     Case(
         case="rolled back: the canary goes, the floor falls back",
@@ -247,7 +246,7 @@ def test_without_a_shadow_the_first_step_s_replicas_are_enough() -> None:
     step = advance(spec, given(Phase.STARTING), scaled(replicas(1), BUSY, BEFORE), NOW)
 
     assert step.status.phase is Phase.SHIFTING
-    assert step.actions == (Route(traffic=TENTH),)
+    assert step.actions == (SetTraffic(traffic=TENTH),)
 
 
 def test_a_first_release_needs_no_load_to_begin() -> None:
@@ -258,7 +257,7 @@ def test_a_first_release_needs_no_load_to_begin() -> None:
     step = advance(SPEC, first, Observation(revisions=states), NOW)
 
     assert step.status.phase is Phase.PROMOTING
-    assert step.actions == (Route(traffic=Traffic(stable="new")),)
+    assert step.actions == (SetTraffic(traffic=Traffic(stable="new")),)
 
 
 def test_an_edited_route_is_told_of_once_and_put_back() -> None:
@@ -270,7 +269,7 @@ def test_an_edited_route_is_told_of_once_and_put_back() -> None:
     twice = advance(SPEC, once.status, when, NOW + 1)
 
     said = "the route was edited by kubectl-edit: old 10 %, new 90 %"
-    assert once.actions[-1:] == (Route(traffic=TENTH),)
+    assert once.actions[-1:] == (SetTraffic(traffic=TENTH),)
     assert [moment.reason for moment in twice.status.timeline].count(said) == 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.domain.rollout.actions import Route, Start, Stop
+from slipway.domain.rollout.actions import SetTraffic, Start, Stop
 from slipway.domain.rollout.revision import Health
 from slipway.domain.rollout.status import Phase
 from tests.domain.looks import (
@@ -33,21 +33,21 @@ PROMOTION_CASES = [
         given=given(Phase.PROMOTING),
         when=seen(traffic=HALF),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="promoting: a newer version does not stop what is decided",
         given=given(Phase.PROMOTING),
         when=seen(traffic=HALF, superseded_by=3),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="promoting: the old revision is gone: promoted without a warm one",
         given=given(Phase.PROMOTING),
         when=seen(old=ABSENT, traffic=HALF),
         then=Phase.PROMOTING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     Case(
         case="promoting: routed: bakes",
@@ -62,7 +62,7 @@ PROMOTION_CASES = [
         given=given(Phase.BAKING, 100),
         when=seen(traffic=PROMOTED),
         then=Phase.BAKING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     Case(
         case="baking: over, out of the route: stopped",
@@ -83,14 +83,14 @@ PROMOTION_CASES = [
         given=given(Phase.BAKING, 5),
         when=seen(traffic=PROMOTED, superseded_by=3),
         then=Phase.BAKING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     Case(
         case="baking: nothing warm any more: the window is over",
         given=given(Phase.BAKING, 5),
         when=seen(old=ABSENT, traffic=PROMOTED),
         then=Phase.BAKING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     *(
         Case(
@@ -98,7 +98,7 @@ PROMOTION_CASES = [
             given=given(Phase.BAKING, 5),
             when=seen(health, traffic=PROMOTED),
             then=Phase.ROLLING_BACK,
-            do=(Route(traffic=BEFORE),),
+            do=(SetTraffic(traffic=BEFORE),),
             because=f"new is {health} in its bake window: {'no detail' if health is ABSENT else 'some detail'}",
         )
         for health in (FAILED, UNREADY, STARTING, ABSENT)
@@ -121,7 +121,7 @@ BACK_CASES = [
         given=BACK,
         when=seen(traffic=HALF),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
     Case(
         case="stable is gone: started first",
@@ -158,7 +158,7 @@ BACK_CASES = [
         given=BACK,
         when=seen(traffic=HALF, approval=YES, live=GOOD),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
 ]
 
@@ -169,7 +169,7 @@ FIRST_CASES = [
         given=given(Phase.STARTING, **FIRST),
         when=seen(old=ABSENT, traffic=None),
         then=Phase.PROMOTING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
         because="new is ready; nothing serves yet, so it gets all requests",
     ),
     Case(
@@ -185,7 +185,7 @@ FIRST_CASES = [
         given=waiting(**FIRST),
         when=seen(old=ABSENT, traffic=None, approval=YES),
         then=Phase.PROMOTING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     Case(
         case="rejected: stopped",
@@ -243,7 +243,7 @@ FIRST_CASES = [
         given=given(Phase.BAKING, **FIRST),
         when=seen(old=ABSENT, traffic=None),
         then=Phase.BAKING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     Case(
         case="alone: whatever fails",
@@ -263,7 +263,7 @@ FIRST_CASES = [
         given=given(Phase.BAKING, 100, **FIRST),
         when=seen(old=ABSENT, traffic=None),
         then=Phase.BAKING,
-        do=(Route(traffic=AFTER),),
+        do=(SetTraffic(traffic=AFTER),),
     ),
     *[
         Case(

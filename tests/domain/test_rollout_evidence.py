@@ -5,7 +5,7 @@ import math
 import pytest
 
 from slipway.domain.judge.readings import Sums
-from slipway.domain.rollout.actions import Route, Start, Stop
+from slipway.domain.rollout.actions import SetTraffic, Start, Stop
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase
 from tests.domain.looks import (
@@ -49,7 +49,7 @@ STARTING_CASES = [
         given=given(Phase.STARTING),
         when=seen(),
         then=Phase.SHADOW,
-        do=(Route(traffic=SHADOWED),),
+        do=(SetTraffic(traffic=SHADOWED),),
         because="new is ready and gets a copy of live requests",
     ),
     Case(
@@ -58,7 +58,7 @@ STARTING_CASES = [
         given=given(Phase.STARTING),
         when=seen(),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
         because="step 1 of 2: 10 % of live requests",
     ),
     Case(
@@ -66,7 +66,7 @@ STARTING_CASES = [
         given=given(Phase.STARTING, direct=True),
         when=seen(),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
         because="new is ready and gets all requests again",
     ),
     Case(
@@ -128,7 +128,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW),
         when=seen(),
         then=Phase.SHADOW,
-        do=(Route(traffic=SHADOWED),),
+        do=(SetTraffic(traffic=SHADOWED),),
     ),
     Case(
         case="early: goes on, and tells",
@@ -142,7 +142,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 10),
         when=seen(traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
         because="step 1 of 2: 10 % of live requests; 200 copied requests answered by both, 10 differently",
     ),
     Case(
@@ -151,7 +151,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 10),
         when=seen(traffic=SHADOWED, shadow=DIFFERENT),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="canary disagrees with stable on 30 of 200 copied requests (7.76 % to 24.9 %; allowed 4 %)",
     ),
     Case(
@@ -160,7 +160,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 1),
         when=seen(traffic=SHADOWED, shadow=DIFFERENT),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
     Case(
         case="disagrees more often than allowed, which may be chance: goes on",
@@ -168,14 +168,14 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 10),
         when=seen(traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="takes twice as long, which is not looked at: goes on",
         given=given(Phase.SHADOW, 10),
         when=seen(traffic=SHADOWED, shadow=SLOWER),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="takes twice as long, half as long again is allowed: taken out",
@@ -183,7 +183,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 1),
         when=seen(traffic=SHADOWED, shadow=SLOWER),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="canary takes 2x stable's time",
     ),
     Case(
@@ -192,7 +192,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 10),
         when=seen(traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="a limit, and nothing compared: waits",
@@ -215,7 +215,7 @@ SHADOW_CASES = [
         given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
         when=seen(traffic=SHADOWED, shadow=COMPARED),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="held: without one it waits",
@@ -230,14 +230,14 @@ SHADOW_CASES = [
         given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
         when=seen(traffic=SHADOWED, approval=YES),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="held: it fails on copies: taken out",
         given=given(Phase.HELD, 500, held_from=Phase.SHADOW, weight_percent=0),
         when=seen(traffic=SHADOWED, shadow=FAILING),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="canary fails",
     ),
     Case(
@@ -246,7 +246,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW, 60),
         when=seen(traffic=SHADOWED, shadow=PASSING),
         then=Phase.SHIFTING,
-        do=(Route(traffic=TENTH),),
+        do=(SetTraffic(traffic=TENTH),),
     ),
     Case(
         case="copies have shown that it is no worse, before the least time: stays",
@@ -274,7 +274,7 @@ SHADOW_CASES = [
         given=given(Phase.SHADOW),
         when=seen(traffic=SHADOWED, shadow=ShadowComparison(compared=300, canary_failed=60)),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="canary fails where stable never does; chance of that for an equal model below 1 in 1,000,000,000; "
         "60 of 300 against 0 of 300 copied requests",
     ),
@@ -312,14 +312,14 @@ SHIFTING_CASES = [
         given=shifting(5),
         when=seen(traffic=TENTH),
         then=Phase.SHIFTING,
-        do=(Route(traffic=HALF),),
+        do=(SetTraffic(traffic=HALF),),
     ),
     Case(
         case="step over: next one",
         given=shifting(10, step=0),
         when=seen(traffic=TENTH),
         then=Phase.SHIFTING,
-        do=(Route(traffic=HALF),),
+        do=(SetTraffic(traffic=HALF),),
         because="step 2 of 2: 50 % of live requests; not enough evidence yet",
     ),
     Case(
@@ -334,7 +334,7 @@ SHIFTING_CASES = [
         given=shifting(10),
         when=seen(traffic=HALF, live=GOOD),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
         because="canary fails on less than 1 % of its requests (confidence 95 %); errors: 0 of 1,000 against 0 of",
     ),
     Case(
@@ -356,7 +356,7 @@ SHIFTING_CASES = [
         given=shifting(70),
         when=seen(traffic=HALF),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="deadline: promoted only with a person's word where that is asked for",
@@ -372,7 +372,7 @@ SHIFTING_CASES = [
         given=shifting(70),
         when=seen(traffic=HALF),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="no decision 60 s after the last step",
     ),
     *(
@@ -428,7 +428,7 @@ SHIFTING_CASES = [
         given=shifting(),
         when=seen(traffic=HALF, live=WORSE),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="canary fails 100.24x as often as stable (11.8 or more); chance of that for an equal model below",
     ),
     Case(
@@ -485,7 +485,7 @@ HELD_CASES = [
         given=waiting(),
         when=seen(traffic=HALF, approval=YES),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
         because="approved by ann",
     ),
     Case(
@@ -493,7 +493,7 @@ HELD_CASES = [
         given=waiting(),
         when=seen(traffic=HALF, approval=NO),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because="rejected by ann",
     ),
     Case(
@@ -501,7 +501,7 @@ HELD_CASES = [
         given=waiting(),
         when=seen(traffic=HALF, approval=YES, live=WORSE),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
     Case(
         case="good evidence does not replace a person",
@@ -514,7 +514,7 @@ HELD_CASES = [
         given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
         when=seen(traffic=HALF, live=GOOD),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     Case(
         case="held at the deadline, evidence came, a person is to be asked: held still",
@@ -529,7 +529,7 @@ HELD_CASES = [
         given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
         when=seen(traffic=HALF, approval=YES),
         then=Phase.PROMOTING,
-        do=(Route(traffic=PROMOTED),),
+        do=(SetTraffic(traffic=PROMOTED),),
     ),
     *(
         Case(
@@ -546,7 +546,7 @@ HELD_CASES = [
         given=given(Phase.HELD, held_from=Phase.SHIFTING, step=1),
         when=seen(traffic=TENTH),
         then=Phase.HELD,
-        do=(Route(traffic=HALF),),
+        do=(SetTraffic(traffic=HALF),),
     ),
     Case(
         case="held at the deadline, counters can't be read: waits",
@@ -559,7 +559,7 @@ HELD_CASES = [
         given=waiting(),
         when=seen(traffic=HALF, superseded_by=3),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
     ),
 ]
 
@@ -575,7 +575,7 @@ CANARY_CASES = [
         given=given(phase),
         when=seen(health, traffic=HALF),
         then=Phase.ROLLING_BACK,
-        do=(Route(traffic=BEFORE),),
+        do=(SetTraffic(traffic=BEFORE),),
         because=because,
     )
     for phase in (Phase.SHADOW, Phase.SHIFTING, Phase.HELD, Phase.PROMOTING)

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
-from slipway.domain.judge.readings import Latencies, collect_readings
-from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
+from slipway.domain.judge.readings import Latencies
+from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, SetTraffic, Start, Stop
 from slipway.domain.rollout.baking import find_hold_back
 from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.revision import Health, Revision, RevisionState, Traffic
@@ -101,7 +101,7 @@ class World:
         match action:
             case Start(revision=revision):
                 self.health.setdefault(revision.name, Health.STARTING)
-            case Route(traffic=traffic):
+            case SetTraffic(traffic=traffic):
                 self._route(traffic)
             case Stop(name=name):
                 named = {*self.traffic.weights, self.traffic.shadow} if self.traffic else set()
@@ -241,7 +241,7 @@ class Rollout(RuleBasedStateMachine):
         if dies == "before acting":
             return
         for action in step.actions:
-            if isinstance(action, Route) and self.world.scales and step.status.phase is not Phase.ROLLING_BACK:
+            if isinstance(action, SetTraffic) and self.world.scales and step.status.phase is not Phase.ROLLING_BACK:
                 assert self.world.carries(action.traffic), f"{action.traffic} for {before.phase} without the replicas"
             self.world.act(action)
 

@@ -12,8 +12,8 @@ from benchmarks.decisions.revisions import revision
 from slipway.domain.judge import judge
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
-from slipway.domain.judge.readings import Latencies, Summary, collect_readings
-from slipway.domain.rollout.actions import Action, Observation, Route, Start, Stop
+from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.rollout.actions import Action, Observation, SetTraffic, Start, Stop
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED
@@ -196,7 +196,7 @@ class _Stage:
                 self.there[revision.name] = Health.READY
             case Stop(name=name):
                 self.there.pop(name)
-            case Route(traffic=traffic):
+            case SetTraffic(traffic=traffic):
                 grows = traffic.weights.get("new", 0) > self.traffic.weights.get("new", 0)
                 if grows or (traffic.shadow and not self.traffic.shadow):
                     self.risen = self.now

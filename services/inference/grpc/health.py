@@ -10,7 +10,7 @@ from services.inference.grpc.multi_message import MultiMessageCall
 from services.inference.grpc.statuses import make_refusal
 from services.inference.http2.session import Session
 from services.inference.messages import get_message_class, parse_message
-from services.inference.refusals import SHOWN, BadRequest, Draining, NotFound, Refused
+from services.inference.refusals import SHOWN, BadRequest, Draining, Refused, ResourceNotFound
 from services.inference.request import Response
 
 SERVICE = "grpc.health.v1.Health"
@@ -75,7 +75,7 @@ class HealthService:
         status = self.get_status(service)
         if status == UNKNOWN:
             expected = ", ".join(sorted(self._services - {""}))
-            raise NotFound(f"service: got {service[:SHOWN]!r}, expected {expected}, or none for all")
+            raise ResourceNotFound(f"service: got {service[:SHOWN]!r}, expected {expected}, or none for all")
         return write_message(HealthCheckResponse(status=status))
 
     def _open_watch(self, session: Session, number: int, head: CallHead) -> "HealthWatch":

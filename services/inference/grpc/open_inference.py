@@ -13,7 +13,7 @@ from services.inference.manifest import Manifest
 from services.inference.messages import Message, get_message_class, parse_message
 from services.inference.model import Model
 from services.inference.protocols.oip import EXTENSIONS, describe_model
-from services.inference.refusals import SHOWN, NotFound, Refused, reject
+from services.inference.refusals import SHOWN, Refused, ResourceNotFound, reject
 from services.inference.request import InferenceCodec, Outputs, Request, Response
 from services.inference.rows import Rows, to_rows
 
@@ -126,10 +126,10 @@ class OpenInferenceGrpc:
 
 def _check_model(name: str, version: str, manifest: Manifest) -> None:
     if name != manifest.model:
-        raise NotFound(f"model: got {name[:SHOWN]!r}, expected {manifest.model!r}: this service has one model")
+        raise ResourceNotFound(f"model: got {name[:SHOWN]!r}, expected {manifest.model!r}: this service has one model")
     if version not in {"", manifest.version}:
         seen, expected = version[:SHOWN], manifest.version
-        raise NotFound(f"version: got {seen!r}, expected {expected!r} or none: this service has one model")
+        raise ResourceNotFound(f"version: got {seen!r}, expected {expected!r} or none: this service has one model")
 
 
 def _parse_outputs(request: Message, manifest: Manifest) -> tuple[str, ...]:

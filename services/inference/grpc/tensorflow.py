@@ -13,7 +13,7 @@ from services.inference.messages import Message, get_message_class, parse_messag
 from services.inference.model import Model
 from services.inference.protocols.tensorflow_rows import RowReader
 from services.inference.protocols.tensorflow_signature import SIGNATURE, describe_signature
-from services.inference.refusals import SHOWN, NotFound, Refused, reject
+from services.inference.refusals import SHOWN, Refused, ResourceNotFound, reject
 from services.inference.request import InferenceCodec, Outputs, Request, Response
 from services.inference.rows import Rows, to_rows
 
@@ -70,7 +70,7 @@ class PredictionService:
         for what, seen, there in asked:
             if seen not in there:
                 expected = " or ".join(there) or "none"
-                raise NotFound(f"{what}: got {seen[:SHOWN]!r}, expected {expected}: this service has one model")
+                raise ResourceNotFound(f"{what}: got {seen[:SHOWN]!r}, expected {expected}: this service has one model")
 
     def _parse(self, call: Request) -> GrpcPredictRequest:
         request = parse_message(PredictRequest, call.body)

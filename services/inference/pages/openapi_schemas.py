@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from services.inference.manifest import Column, Manifest
+from services.inference.manifest import InputColumn, Manifest
 from services.inference.model import TensorType
 from services.inference.protocols import oip
 from services.inference.protocols.tensorflow_rows import B64, RowReader
@@ -142,7 +142,7 @@ class TensorSchemas:
     def _group_columns(self) -> list[tuple[list[str], str, tuple[int, ...]]]:
         """Return the columns' names by kind and shape: models have many columns of few kinds."""
 
-        def sort(column: Column) -> tuple[str, tuple[int, ...]]:
+        def sort(column: InputColumn) -> tuple[str, tuple[int, ...]]:
             return column.kind, column.shape
 
         groups = groupby(sorted(self._manifest.columns, key=sort), key=sort)
@@ -236,7 +236,7 @@ class RowSchemas:
         return page.getvalue()
 
     @staticmethod
-    def _cell_schema(column: Column, *, encoded: bool) -> Schema:
+    def _cell_schema(column: InputColumn, *, encoded: bool) -> Schema:
         item = value_schema(column.kind)
         if encoded and column.kind == "str":
             item = {"anyOf": [item, object_schema({B64: {"type": "string", "contentEncoding": "base64"}}, B64)]}

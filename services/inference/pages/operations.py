@@ -7,7 +7,7 @@ import orjson
 
 from services.inference.model import Model
 from services.inference.pages.siblings import Siblings
-from services.inference.refusals import NotFound, Refused
+from services.inference.refusals import Refused, ResourceNotFound
 from services.inference.request import Handler, Request, Response, Route, RouteTable
 from services.inference.telemetry.metrics_page import MetricsPage
 from slipway_interface import pages
@@ -55,9 +55,9 @@ class OperationsPages:
         """Return the message as JSON."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def explain_missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> ResourceNotFound:
         """Return a 404 that lists the pages."""
-        return NotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.build_routes().exact)}")
+        return ResourceNotFound(f"path: got {path[:160]!r}, expected one of {', '.join(self.build_routes().exact)}")
 
     async def _answer_live(self, _: Request) -> Response:
         return Response(200, b"\n", TEXT)

@@ -13,7 +13,7 @@ import orjson
 from services.inference.model import Model
 from services.inference.protocols.mlflow_tables import TableReader
 from services.inference.protocols.tensorflow_rows import RowReader, describe_value, parse_document, to_json_values
-from services.inference.refusals import NotFound, Refused, UnknownMedia, reject
+from services.inference.refusals import Refused, ResourceNotFound, UnknownMedia, reject
 from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
 
@@ -71,9 +71,9 @@ class MlflowScoring:
         code = ERROR_CODES.get(refusal.status, "BAD_REQUEST")
         return Response(refusal.status, orjson.dumps({"error_code": code, "message": message}))
 
-    def explain_missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> ResourceNotFound:
         """Return a 404 that lists the paths."""
-        return NotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
+        return ResourceNotFound(f"path: got {path[:160]!r}, expected /invocations, /ping, /health or /version")
 
     def _make_get_route(self, handler: Handler) -> Route:
         return Route(handlers={"GET": handler, "HEAD": handler}, protocol=self)

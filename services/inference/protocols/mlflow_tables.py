@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from services.inference.manifest import Column, Manifest
+from services.inference.manifest import InputColumn, Manifest
 from services.inference.protocols.tensorflow_rows import RowReader, describe_value, list_names
 from services.inference.refusals import reject
 from services.inference.rows import Rows
@@ -128,7 +128,7 @@ def _convert_row(row: Any, columns: Any, place: int) -> list[Any]:  # noqa: ANN4
     return [_convert_cell(cell, column, place) for cell, column in zip(row, columns, strict=True)]
 
 
-def _convert_cell(cell: str, column: Column, place: int) -> object:
+def _convert_cell(cell: str, column: InputColumn, place: int) -> object:
     """Return one cell as a value of its column's kind, as pandas reads it; raise BadRequest."""
     if column.kind == "str":
         return cell

@@ -7,7 +7,7 @@ import orjson
 from services.inference.manifest import Manifest
 from services.inference.model import Model, TensorType
 from services.inference.protocols import oip_json
-from services.inference.refusals import NotFound, Refused, reject
+from services.inference.refusals import Refused, ResourceNotFound, reject
 from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.tensors import get_datatype
 from slipway_interface.pages import MODEL_READY
@@ -45,19 +45,21 @@ class OpenInferenceHttp:
         """Return `{"error": ...}`."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def explain_missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> ResourceNotFound:
         """Return the 404 for an unknown path under `/v2`."""
         parts = path.split("/")
         manifest = self._manifest
         if len(parts) > NAMED and parts[2] == "models":
             if parts[3] != manifest.model:
-                return NotFound(
+                return ResourceNotFound(
                     f"model: got {parts[3][:160]!r}, expected {manifest.model!r}: this service has one model"
                 )
             if len(parts) > VERSIONED and parts[4] == "versions" and parts[5] != manifest.version:
                 seen = parts[5][:160]
-                return NotFound(f"version: got {seen!r}, expected {manifest.version!r}: this service has one model")
-        return NotFound(
+                return ResourceNotFound(
+                    f"version: got {seen!r}, expected {manifest.version!r}: this service has one model"
+                )
+        return ResourceNotFound(
             f"path: got {path[:160]!r}, expected /v2/models/{manifest.model}/infer or another of the protocol"
         )
 

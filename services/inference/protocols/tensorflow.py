@@ -18,7 +18,7 @@ from services.inference.protocols.tensorflow_signature import (
     explain_no_classes,
     explain_no_regression,
 )
-from services.inference.refusals import NotFound, Refused, reject
+from services.inference.refusals import Refused, ResourceNotFound, reject
 from services.inference.request import Handler, InferenceCodec, Outputs, Request, Response, Route, RouteTable
 from services.inference.rows import Rows
 from slipway_interface.environment import LABELS
@@ -84,7 +84,7 @@ class TensorFlowServing:
         """Return `{"error": ...}`."""
         return Response(refusal.status, orjson.dumps({"error": str(refusal)}))
 
-    def explain_missing(self, path: str) -> NotFound:
+    def explain_missing(self, path: str) -> ResourceNotFound:
         """Return the 404 for an unknown path under `/v1`."""
         manifest = self._manifest
         name, _, rest = path.removeprefix(MODELS).partition("/")
@@ -199,6 +199,6 @@ def _parse_body(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _make_not_found(what: str, seen: str, there: Sequence[str]) -> NotFound:
+def _make_not_found(what: str, seen: str, there: Sequence[str]) -> ResourceNotFound:
     expected = " or ".join(there) or "none"
-    return NotFound(f"{what}: got {seen[:160]!r}, expected {expected}: this service has one model")
+    return ResourceNotFound(f"{what}: got {seen[:160]!r}, expected {expected}: this service has one model")

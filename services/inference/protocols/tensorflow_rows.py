@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.inference.manifest import Column, Manifest
+from services.inference.manifest import InputColumn, Manifest
 from services.inference.refusals import BadRequest, reject
 from services.inference.rows import Rows, to_rows
 from services.inference.tensors import DEPTH, cast_values, parse_values
@@ -147,7 +147,7 @@ def _name_input(manifest: Manifest) -> str:
     return name
 
 
-def _parse_column(values: list[Any], column: Column, *, plain: bool) -> NDArray[np.generic]:
+def _parse_column(values: list[Any], column: InputColumn, *, plain: bool) -> NDArray[np.generic]:
     what = f"input {column.name!r}"
     if column.kind == "str":
         return parse_encoded_texts(values, what)

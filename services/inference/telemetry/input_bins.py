@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.manifest import Column, Manifest
+from services.inference.manifest import InputColumn, Manifest
 from services.inference.rows import Rows
 from slipway_interface.manifest import ColumnBins
 
@@ -23,7 +23,7 @@ TRUE_FROM = (0.5,)
 class InputBins:
     """Rows per bin of each profiled column since the process started.
 
-    >>> column = Column(name="age", kind="float64")
+    >>> column = InputColumn(name="age", kind="float64")
     >>> bins = InputBins((column,), "float64", (ColumnBins(name="age", edges=(20.0, 60.0)),))
     >>> ages = np.array([[19.5], [20.0], [70.0], [float("nan")]])
     >>> bins.count(Rows(ages, {}))
@@ -31,7 +31,7 @@ class InputBins:
     {'age': [1, 1, 1, 1]}
     """
 
-    def __init__(self, columns: Sequence[Column], matrix_kind: str | None, profile: Sequence[ColumnBins]) -> None:
+    def __init__(self, columns: Sequence[InputColumn], matrix_kind: str | None, profile: Sequence[ColumnBins]) -> None:
         """Start with no rows; `columns` in the order of a matrix, whose dtype is `matrix_kind`."""
         kinds = {column.name: column.kind for column in columns}
         self._profile = profile
@@ -76,7 +76,7 @@ class _TextBins:
 class _NumberBins:
     """All columns of numbers and truth values together."""
 
-    def __init__(self, columns: Sequence[Column], matrix_kind: str | None, profile: Sequence[ColumnBins]) -> None:
+    def __init__(self, columns: Sequence[InputColumn], matrix_kind: str | None, profile: Sequence[ColumnBins]) -> None:
         kinds = {column.name: column.kind for column in columns}
         offsets = np.cumsum([0, *(column.width for column in columns)])
         places = {column.name: int(offset) for column, offset in zip(columns, offsets, strict=False)}

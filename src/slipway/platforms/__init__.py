@@ -23,7 +23,7 @@ from slipway.ports.router import Router
 from slipway.settings import Settings
 
 if TYPE_CHECKING:  # the embedded stack alone needs it
-    from slipway.adapters.local.plan import Plan
+    from slipway.adapters.local.plan import PartPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Platform:
     """Where packages are pushed as images; None: they are served from their folders."""
     addresses: Callable[[Settings, str], dict[str, str]] | None = None
     """Where a model takes requests, by protocol; None: Slipway does not know."""
-    programs: Callable[[Settings], "list[Plan]"] | None = None
+    programs: Callable[[Settings], "list[PartPlan]"] | None = None
     """What `slipway up` starts for it on this machine; None: nothing."""
     settings: type[BaseSettings] | None = None
     """Settings of this target alone, read from `SLIPWAY_...` variables; None: it has none."""

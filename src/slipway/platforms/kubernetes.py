@@ -102,12 +102,12 @@ def _get_recorded_requests() -> RecordedRequests:
 
 @once
 def _get_image_store() -> ImageStore:
-    from slipway.adapters.oci.images import OciImages, Place
+    from slipway.adapters.oci.images import OciImages, RegistryAddress
 
     ours = _get_settings()
     if not ours.registry:
         raise _make_unset_error("SLIPWAY_REGISTRY", "where images are pushed, HOST:PORT/PATH")
-    place = Place.parse(ours.registry, insecure=ours.registry_insecure)
+    place = RegistryAddress.parse(ours.registry, insecure=ours.registry_insecure)
     return OciImages(place, ours.image_builder, ours.base_image, settings().home / "images")
 
 

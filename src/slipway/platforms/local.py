@@ -13,7 +13,7 @@ from slipway.settings import Settings, settings
 from slipway_interface.headers import MODEL
 
 if TYPE_CHECKING:
-    from slipway.adapters.local.plan import Plan
+    from slipway.adapters.local.plan import PartPlan
     from slipway.adapters.local.program import Program
     from slipway.adapters.local.rollouts import LocalRollouts
     from slipway.adapters.local.target import LocalTarget
@@ -74,10 +74,10 @@ def _find_addresses(here: Settings, model: str) -> dict[str, str]:
     return {"HTTP": f"{here.front_door}/{model}/", "gRPC": over_grpc}
 
 
-def _plan_programs(here: Settings) -> "list[Plan]":
-    from slipway.adapters.local.plan import Plan, Port, Probe
+def _plan_programs(here: Settings) -> "list[PartPlan]":
+    from slipway.adapters.local.plan import PartPlan, Port, Probe
 
-    envoy = Plan(
+    envoy = PartPlan(
         name="envoy",
         program=partial(_make_envoy_program, here),
         ports=(

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Notification:
     """Something a person may want to hear of."""
 
     model: str
@@ -21,6 +21,6 @@ class Decision:
 class Notifier(Protocol):
     """Passes decisions on; never fails a release."""
 
-    def notify(self, decision: Decision) -> None:
+    def notify(self, decision: Notification) -> None:
         """Pass it on; a receiver that is down is logged, not raised."""
         ...

@@ -61,6 +61,6 @@ class Rehearsal(Protocol):
         """Start it, send the rows one by one over HTTP, stop it. Raises RevisionFailed; leaves nothing running.
 
         With a promise the champion is started beside it afterwards, and both are sent requests of the champion's
-        clients, on every door, and those that were recorded.
+        clients, over every protocol, and those that were recorded.
         """
         ...

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 
 from slipway.adapters.onnx.passes import list_passes
 from slipway.specs.problem import Key, Problem, format_key
-from slipway.specs.reading import Reading
+from slipway.specs.reading import ParsedDocument
 from slipway.specs.schema import TAG, describe_allowed, find_places, find_schema, list_keys, remove_tags
 
 _Error = dict[str, Any]
 
 
-def explain_errors(error: ValidationError, reading: Reading) -> list[Problem]:
+def explain_errors(error: ValidationError, reading: ParsedDocument) -> list[Problem]:
     """Return one problem per place, in the document's order.
 
     A union has one error per branch: the first is used for all.
@@ -27,7 +27,7 @@ def explain_errors(error: ValidationError, reading: Reading) -> list[Problem]:
     return sorted(problems.values())
 
 
-def _explain_error(error: _Error, reading: Reading) -> Problem:
+def _explain_error(error: _Error, reading: ParsedDocument) -> Problem:
     key: Key = error["loc"]
     match error["type"]:
         case "extra_forbidden":
@@ -43,7 +43,7 @@ def _explain_error(error: _Error, reading: Reading) -> Problem:
             return _not_allowed(_find_known_part(remove_tags(key), reading), reading)
 
 
-def _not_allowed(key: Key, reading: Reading) -> Problem:
+def _not_allowed(key: Key, reading: ParsedDocument) -> Problem:
     value = _get_value(reading.values, key)
     return problem_at(
         key,
@@ -54,7 +54,7 @@ def _not_allowed(key: Key, reading: Reading) -> Problem:
     )
 
 
-def find_unknown_passes(reading: Reading) -> list[Problem]:
+def find_unknown_passes(reading: ParsedDocument) -> list[Problem]:
     """Return a problem for each variant that no pass builds: the domain checks only the form of a name."""
     key: Key = ("optimization", "variants")
     found = _get_value(reading.values, key) if key in reading.places else []
@@ -62,7 +62,7 @@ def find_unknown_passes(reading: Reading) -> list[Problem]:
     return [_not_allowed((*key, number), reading) for number, name in names if name not in list_passes()]
 
 
-def _explain_unknown_key(key: Key, reading: Reading) -> Problem:
+def _explain_unknown_key(key: Key, reading: ParsedDocument) -> Problem:
     name, siblings = str(key[-1]), list_keys(key[:-1])
     close = difflib.get_close_matches(name, siblings, n=1, cutoff=0.55)
     elsewhere = [place for place in find_places(name) if place != remove_tags(key)]
@@ -77,7 +77,7 @@ def _explain_unknown_key(key: Key, reading: Reading) -> Problem:
 _STEP = re.compile(r"^step (?P<number>\d+) has (?P<name>\w+)")
 
 
-def _explain_contradiction(key: Key, sentence: str, reading: Reading) -> Problem:
+def _explain_contradiction(key: Key, sentence: str, reading: ParsedDocument) -> Problem:
     """Give a message of the spec's own checks its place; the one about steps names its step."""
     step = _STEP.match(sentence)
     if step and key and key[-1] == "rollout":
@@ -86,7 +86,7 @@ def _explain_contradiction(key: Key, sentence: str, reading: Reading) -> Problem
     return problem_at(key, reading, seen=seen, expected=expected or "values that agree")
 
 
-def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: str = "") -> Problem:
+def problem_at(key: Key, reading: ParsedDocument, *, seen: str, expected: str, hint: str = "") -> Problem:
     """Return a problem with the place of a key path, or of the nearest one in the document."""
     key = remove_tags(key)
     known = _find_known_part(key, reading)
@@ -101,7 +101,7 @@ def problem_at(key: Key, reading: Reading, *, seen: str, expected: str, hint: st
     )
 
 
-def _find_known_part(key: Key, reading: Reading) -> Key:
+def _find_known_part(key: Key, reading: ParsedDocument) -> Key:
     """Return the longest part of a key path that is in the document (pydantic adds names of union branches)."""
     while key and key not in reading.places:
         key = key[:-1]

@@ -11,7 +11,7 @@ from slipway.settings import settings
 from slipway.specs import name_index
 from slipway.specs.explaining import explain_errors, find_unknown_passes
 from slipway.specs.problem import Problem
-from slipway.specs.reading import Reading, read_document
+from slipway.specs.reading import ParsedDocument, read_document
 
 SUFFIXES = (".yaml", ".yml")
 INDEX = "cache/spec-names.json"
@@ -98,13 +98,13 @@ def format_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
 
 
-def reading_of(path: Path) -> Reading:
+def reading_of(path: Path) -> ParsedDocument:
     """Return a document's values and places. Raises NotFound."""
     try:
         return read_document(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         seen = f"byte {error.start + 1} is not UTF-8"
-        return Reading(problems=[Problem(line=0, column=0, key="", seen=seen, expected="text in UTF-8")])
+        return ParsedDocument(problems=[Problem(line=0, column=0, key="", seen=seen, expected="text in UTF-8")])
     except OSError as error:
         raise NotFound(
             f"release spec {format_path(path)}",

@@ -19,7 +19,7 @@ MAXIMUM_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class KeyPlace:
     """Places of a key and its value; lines and columns from 1."""
 
     line: int
@@ -29,11 +29,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ParsedDocument:
     """A document as plain values, with places by key path, and the problems of its syntax."""
 
     values: Any = None
-    places: dict[Key, Place] = field(default_factory=dict)
+    places: dict[Key, KeyPlace] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -72,9 +72,9 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
-def read_document(text: str) -> Reading:
+def read_document(text: str) -> ParsedDocument:
     """Return a document's values, with all problems of its syntax."""
-    reading = Reading()
+    reading = ParsedDocument()
     if len(text) > MAXIMUM_BYTES:
         reading.problems.append(_make_document_problem(f"{len(text):,} characters", f"at most {MAXIMUM_BYTES:,}"))
         return reading
@@ -89,13 +89,13 @@ def read_document(text: str) -> Reading:
         reading.problems.append(_make_document_problem(seen, "keys and values, `model: NAME` the first"))
         return reading
     values = _Walk(loader, reading).read_value(node, ())
-    return Reading(values=values, places=reading.places, problems=reading.problems)
+    return ParsedDocument(values=values, places=reading.places, problems=reading.problems)
 
 
 class _Walk:
     """Converts nodes to plain values, and collects places and problems."""
 
-    def __init__(self, loader: _Loader, reading: Reading) -> None:
+    def __init__(self, loader: _Loader, reading: ParsedDocument) -> None:
         self._loader, self._reading = loader, reading
 
     def read_value(self, node: yaml.Node, key: Key) -> Any:  # noqa: ANN401 - any JSON value
@@ -132,7 +132,7 @@ class _Walk:
 
     def _remember_place(self, key: Key, name: yaml.Node, value: yaml.Node) -> None:
         at, there = name.start_mark, value.start_mark
-        self._reading.places[key] = Place(
+        self._reading.places[key] = KeyPlace(
             line=at.line + 1, column=at.column + 1, value_line=there.line + 1, value_column=there.column + 1
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.adapters.local import loopback
-from slipway.adapters.local.plan import Plan, Probe
+from slipway.adapters.local.plan import PartPlan, Probe
 from slipway.adapters.local.ports import is_free
 from slipway.adapters.local.processes import find_listener
 from slipway.adapters.local.program import ProgramPhase, ProgramState
@@ -79,7 +79,7 @@ def read_status(settings: Settings) -> list[Part]:
 
 
 def _wait_for_parts(
-    settings: Settings, target: LocalTarget, wanted: list[Plan], tell: Callable[[str, str], None]
+    settings: Settings, target: LocalTarget, wanted: list[PartPlan], tell: Callable[[str, str], None]
 ) -> None:
     waiting = {plan.name: plan for plan in wanted}
     deadline = time.monotonic() + UP_SECONDS
@@ -95,7 +95,7 @@ def _wait_for_parts(
         time.sleep(PAUSE_SECONDS if waiting else 0)
 
 
-def _read_part(settings: Settings, plan: Plan, seen: ProgramState | None) -> Part:
+def _read_part(settings: Settings, plan: PartPlan, seen: ProgramState | None) -> Part:
     state = _process_state(seen)
     if state is PartState.UP and plan.probe and not _is_answering(settings.host, plan.probe):
         state = PartState.STARTING
@@ -119,7 +119,7 @@ def _is_answering(host: str, probe: Probe) -> bool:
     return status < 500 and probe.contains.encode() in body  # noqa: PLR2004 - HTTP's server errors
 
 
-def _require_ports(settings: Settings, missing: list[Plan]) -> None:
+def _require_ports(settings: Settings, missing: list[PartPlan]) -> None:
     for plan in missing:
         for port in plan.ports:
             if not is_free(settings.host, port.number):
@@ -149,7 +149,7 @@ def _make_failed_error(part: Part, seen: ProgramState | None) -> StackFailed:
     return StackFailed(part.name, seen=what, expected="that it answers", do=f"fix that and try again{log}")
 
 
-def _undo_start(target: LocalTarget, started: list[Plan]) -> None:
+def _undo_start(target: LocalTarget, started: list[PartPlan]) -> None:
     if not started:
         target.supervisor.stop()
     for plan in started:

@@ -4,7 +4,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from slipway.adapters.local.plan import Plan, Port, Probe
+from slipway.adapters.local.plan import PartPlan, Port, Probe
 from slipway.adapters.local.program import Program
 from slipway.platforms import find_platform
 from slipway.settings import Settings
@@ -15,7 +15,7 @@ WORKER_POLL_SECONDS = "1"
 """Seconds between the worker's polls for runs: the release lead time contains half of it."""
 
 
-def make_plans(settings: Settings, root: Path) -> list[Plan]:
+def make_plans(settings: Settings, root: Path) -> list[PartPlan]:
     """Return the parts to run, slowest first; servers of the user's own are left out."""
     programs = find_platform(settings.target).programs
     wanted = [*(programs(settings) if programs else ()), _plan_webhook(settings, root), _plan_worker(settings, root)]
@@ -32,11 +32,11 @@ def deploy_command(settings: Settings, root: Path) -> tuple[list[str], dict[str,
     return command, make_environment(settings, root)
 
 
-def _plan_prefect(settings: Settings, root: Path) -> Plan:
+def _plan_prefect(settings: Settings, root: Path) -> PartPlan:
     argv = _make_python_command(
         "slipway.stack.prefect_server", "--host", settings.host, "--port", str(settings.prefect_port)
     )
-    return Plan(
+    return PartPlan(
         name="prefect",
         program=partial(_make_program, settings, root, "prefect", argv),
         ports=(Port(number=settings.prefect_port, setting="SLIPWAY_PREFECT_PORT"),),
@@ -45,8 +45,8 @@ def _plan_prefect(settings: Settings, root: Path) -> Plan:
     )
 
 
-def _plan_mlflow(settings: Settings, root: Path) -> Plan:
-    return Plan(
+def _plan_mlflow(settings: Settings, root: Path) -> PartPlan:
+    return PartPlan(
         name="mlflow",
         program=partial(_make_mlflow_program, settings, root),
         ports=(Port(number=settings.mlflow_port, setting="SLIPWAY_MLFLOW_PORT"),),
@@ -73,8 +73,8 @@ def _make_mlflow_program(settings: Settings, root: Path) -> Program:
     return _make_program(settings, root, "mlflow", argv, webhooks)
 
 
-def _plan_webhook(settings: Settings, root: Path) -> Plan:
-    return Plan(
+def _plan_webhook(settings: Settings, root: Path) -> PartPlan:
+    return PartPlan(
         name="webhook",
         program=partial(_make_webhook_program, settings, root),
         ports=(Port(number=settings.webhook_port, setting="SLIPWAY_WEBHOOK_PORT"),),
@@ -88,7 +88,7 @@ def _make_webhook_program(settings: Settings, root: Path) -> Program:
     return _make_program(settings, root, "webhook", _make_python_command("services.webhook.main"))
 
 
-def _plan_worker(settings: Settings, root: Path) -> Plan:
+def _plan_worker(settings: Settings, root: Path) -> PartPlan:
     pool = ("--pool", prefect_when_ready.POOL, "--type", prefect_when_ready.POOL_TYPE, "--name", "slipway")
     argv = _make_python_command("slipway.stack.prefect_when_ready", "worker", "start", *pool)
     poll = {"PREFECT_WORKER_QUERY_SECONDS": WORKER_POLL_SECONDS}
@@ -97,7 +97,7 @@ def _plan_worker(settings: Settings, root: Path) -> Plan:
         port=settings.prefect_port, path=f"/api/work_pools/{prefect_when_ready.POOL}", contains='"status":"READY"'
     )
     program = partial(_make_program, settings, root, "worker", argv, poll)
-    return Plan(name="worker", program=program, probe=None if settings.prefect_api else probe)
+    return PartPlan(name="worker", program=program, probe=None if settings.prefect_api else probe)
 
 
 def _make_python_command(module: str, *arguments: str) -> list[str]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from slipway import wiring
-from slipway.domain.judge.readings import collect_readings
-from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, Route, Start, Stop
+from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, SetTraffic, Start, Stop
 from slipway.domain.rollout.machine import advance, undo_rollout
 from slipway.domain.rollout.shadow import ShadowComparison, compare_answers
 from slipway.domain.rollout.status import Phase, RolloutStatus
@@ -103,7 +102,7 @@ def act(model: str, action: Action) -> None:
     match action:
         case Start(revision=revision):
             wiring.get_revisions().start(revision)
-        case Route(traffic=traffic):
+        case SetTraffic(traffic=traffic):
             wiring.get_router().set_traffic(model, traffic)
         case Stop(name=name):
             wiring.get_revisions().stop(model, name)

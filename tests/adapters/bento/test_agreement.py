@@ -20,9 +20,9 @@ from services.inference.refusals import Refused
 from services.inference.request import Request as ServedRequest
 from services.inference.runtime.pyfunc import PyfuncRuntime
 from slipway.adapters.bento.replaying.messages import Messages
-from slipway.adapters.bento.replaying.requests import Door, ReplayRequest, make_http_requests
-from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.gates.contract.difference import Kind
+from slipway.adapters.bento.replaying.requests import ReplayProtocol, ReplayRequest, make_http_requests
+from slipway.adapters.bento.replaying.samples import RequestRows
+from slipway.domain.gates.contract.difference import DifferenceKind
 from slipway.domain.gates.contract.verdict import compare_signatures
 from slipway.domain.release.version import Column, Signature
 from tests.services.inference.conftest import manifest_of
@@ -71,7 +71,7 @@ def values_of(kind: str) -> "list[NDArray[np.generic]]":
     return [np.array([0.5, 1], dtype), np.array([0, min(float(np.finfo(dtype).max), 1e30)], dtype)]
 
 
-def samples_of(signature: Signature) -> Iterator[Sample]:
+def samples_of(signature: Signature) -> Iterator[RequestRows]:
     """Yield two usual rows, and two extreme ones."""
     for place in (0, 1):
         values = {}
@@ -79,7 +79,7 @@ def samples_of(signature: Signature) -> Iterator[Sample]:
             shape = (2, *column.shape[1:])
             rows = values_of(column.kind)[place]
             values[column.name] = np.repeat(rows, int(np.prod(shape)) // 2).reshape(shape)
-        yield Sample(columns=signature.inputs, values=values)
+        yield RequestRows(columns=signature.inputs, values=values)
 
 
 class Doors:
@@ -95,14 +95,14 @@ class Doors:
         doors = (OpenInferenceHttp(model), TensorFlowServing(model, ["champion"]), MlflowScoring(model))
         self._routes = {path: route for door in doors for path, route in door.build_routes().exact.items()}
         self._grpc = {
-            Door.OIP_GRPC: OpenInferenceGrpc(model).list_methods()["ModelInfer"],
-            Door.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).list_methods()["Predict"],
+            ReplayProtocol.OIP_GRPC: OpenInferenceGrpc(model).list_methods()["ModelInfer"],
+            ReplayProtocol.TENSORFLOW_GRPC: PredictionService(model, ["champion"]).list_methods()["Predict"],
         }
 
     def take(self, request: ReplayRequest) -> bool:
         """Tell whether a request is taken."""
         try:
-            codec = (self._grpc.get(request.door) or self._routes[request.path]).codec
+            codec = (self._grpc.get(request.protocol) or self._routes[request.path]).codec
             assert codec is not None
             headers = {name.encode(): value.encode() for name, value in request.headers.items()}
             codec.parse(ServedRequest("POST", request.path, b"", headers, request.body))
@@ -119,7 +119,7 @@ def refused(before: Signature, after: Signature) -> list[str]:
         for sample in samples_of(before)
         for request in (*make_http_requests("toy", sample), *MESSAGES.make_requests("toy", sample))
     ]
-    return [f"{r.door}: {r.form}" for r in requests if one.take(r) and not other.take(r)]
+    return [f"{r.protocol}: {r.form}" for r in requests if one.take(r) and not other.take(r)]
 
 
 @given(changed())
@@ -135,6 +135,6 @@ def test_gate_and_doors_agree(pair: tuple[Signature, Signature]) -> None:
     silent = {one.where for one in found if "another order" in one.sentence}
     assume("rows as lists" not in {one.where for one in found})
 
-    breaks = [one for one in found if one.kind is Kind.BREAKING and one.where not in silent]
+    breaks = [one for one in found if one.kind is DifferenceKind.BREAKING and one.where not in silent]
 
     assert bool(breaks) == bool(refused(before, after))

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from slipway.adapters.bento.rehearsal import ProcessRehearsal
-from slipway.adapters.bento.replaying.requests import Door
-from slipway.domain.gates.contract.difference import Difference, Kind
+from slipway.adapters.bento.replaying.requests import ReplayProtocol
+from slipway.domain.gates.contract.difference import Difference, DifferenceKind
 from slipway.domain.gates.contract.recorded import RecordedSample
 from slipway.domain.gates.contract.replay import RECORDED, ReplayResult, compare_exchanges, describe_replay
 from slipway.domain.release.version import Column, Signature
@@ -113,7 +113,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
 
 def where(found: tuple[Difference, ...]) -> set[str]:
     """Return where breaking differences are."""
-    return {one.where for one in found if one.kind is Kind.BREAKING}
+    return {one.where for one in found if one.kind is DifferenceKind.BREAKING}
 
 
 def test_a_version_like_the_champion_answers_all_its_clients(make: Make, play: Play) -> None:
@@ -121,8 +121,8 @@ def test_a_version_like_the_champion_answers_all_its_clients(make: Make, play: P
     replayed = play(make(1, AB, "y", "p2"), make(2, AB, "y", "p2"))
 
     assert compare_exchanges(replayed.exchanges) == ()
-    assert {one.door for one in replayed.exchanges} == {door.value for door in Door}
-    assert min(sum(one.door == door for one in replayed.exchanges) for door in Door) >= 12
+    assert {one.protocol for one in replayed.exchanges} == {door.value for door in ReplayProtocol}
+    assert min(sum(one.protocol == door for one in replayed.exchanges) for door in ReplayProtocol) >= 12
     assert replayed.skipped == ""
 
 
@@ -130,7 +130,7 @@ def test_a_column_that_clients_do_not_send_is_missed_at_every_door(make: Make, p
     """The rows file has it, so the rehearsal's own requests pass; each door's refusal is told in its own words."""
     found = compare_exchanges(play(make(1, AB), make(2, AB | {"tenure": "float64"})).exchanges)
 
-    assert where(found) == {door.value for door in Door}
+    assert where(found) == {door.value for door in ReplayProtocol}
     assert all("tenure" in one.sentence or "3]" in one.sentence for one in found)
 
 
@@ -142,10 +142,15 @@ CASES = [
     (
         (AB, "y"),
         ({"a": "float64", "b": "int64"}, "y"),
-        Door.OIP.value,
+        ReplayProtocol.OIP.value,
         "'b': got values of type FP64, expected type INT64",
     ),
-    ((AB | {"plan": "str"}, "y"), (AB, "y"), Door.TENSORFLOW_GRPC.value, "'plan': got a name the model does not have"),
+    (
+        (AB | {"plan": "str"}, "y"),
+        (AB, "y"),
+        ReplayProtocol.TENSORFLOW_GRPC.value,
+        "'plan': got a name the model does not have",
+    ),
 ]
 
 
@@ -157,14 +162,14 @@ def test_what_breaks_is_found(make: Make, play: Play, case: tuple[Any, Any, str,
     found = compare_exchanges(play(make(1, *before), make(2, *after)).exchanges)
 
     assert place in where(found)
-    assert any(re.search(words, one.sentence) for one in found if one.kind is Kind.BREAKING), found
+    assert any(re.search(words, one.sentence) for one in found if one.kind is DifferenceKind.BREAKING), found
 
 
 def test_labels_that_become_other_values_are_found(make: Make, play: Play) -> None:
     """Numbers with a fraction instead of whole ones, whatever the signature said."""
     found = compare_exchanges(play(make(1, AB, kind="int64"), make(2, AB)).exchanges)
 
-    assert where(found) == {"answers", Door.TENSORFLOW.value}  # a model of numbers has no classes
+    assert where(found) == {"answers", ReplayProtocol.TENSORFLOW.value}  # a model of numbers has no classes
     assert any("'prediction' is a fractional number instead of a whole number" in one.sentence for one in found)
 
 
@@ -185,7 +190,7 @@ def test_rows_that_the_champion_can_not_fill_are_zeros(make: Make, play: Play) -
     """The rows file is the challenger's: a column of the champion that it lacks is tried all the same."""
     found = compare_exchanges(play(make(1, AB | {"gone": "float64", "word": "str"}), make(2, AB)).exchanges)
 
-    assert where(found) >= {Door.OIP.value, Door.OIP_GRPC.value, Door.TENSORFLOW.value}
+    assert where(found) >= {ReplayProtocol.OIP.value, ReplayProtocol.OIP_GRPC.value, ReplayProtocol.TENSORFLOW.value}
 
 
 SECRET = 987_654_321_987
@@ -207,7 +212,7 @@ def test_recorded_requests_are_sent_again(make: Make, play: Play) -> None:
 
     replayed = play(make(1, TABLE), make(2, TABLE), *recorded)
 
-    live = [one for one in replayed.exchanges if one.door == RECORDED]
+    live = [one for one in replayed.exchanges if one.protocol == RECORDED]
     assert [one.form for one in live] == ["named tensors (2 rows)"] * 2
     assert compare_exchanges(replayed.exchanges) == ()
     assert describe_replay(replayed).endswith(
@@ -224,7 +229,7 @@ def test_a_value_that_only_the_challenger_refuses_is_found_and_not_told(make: Ma
     replayed = play(make(1, TABLE), narrow, *recorded)
 
     (found,) = [one for one in compare_exchanges(replayed.exchanges) if one.where == RECORDED]
-    assert found.kind is Kind.BREAKING
+    assert found.kind is DifferenceKind.BREAKING
     assert found.sentence == (
         "recorded live requests: 2 of 3 requests that the champion answers are refused or fail "
         "(values of column 'a', int64): refused"

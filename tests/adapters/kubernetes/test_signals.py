@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.adapters.kubernetes.signals import Seen, assess_revision
+from slipway.adapters.kubernetes.signals import RevisionObjects, assess_revision
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import Load, Scale
 
@@ -20,7 +20,7 @@ NO_IMAGE = (
 def look(seen: dict[str, Any], later_seconds: float = 0.0) -> RevisionState:
     """Assess what was seen, so long after it was seen."""
     return assess_revision(
-        Seen(deployment=seen["deployment"], pods=tuple(seen["pods"]), autoscaler=seen["autoscaler"]),
+        RevisionObjects(deployment=seen["deployment"], pods=tuple(seen["pods"]), autoscaler=seen["autoscaler"]),
         seen["now"] + later_seconds,
     )
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adapters.oci.images import OciImages, Place
+from slipway.adapters.oci.images import OciImages, RegistryAddress
 from slipway.errors import PackagingFailed, SettingsError, TargetUnavailable
 from tests.adapters.oci import place
 
 
 def images(host: str, work: Path, *, builder: str = "auto") -> OciImages:
     """Return a store of images."""
-    return OciImages(Place.parse(host, insecure=True), builder, place.BASE, work)
+    return OciImages(RegistryAddress.parse(host, insecure=True), builder, place.BASE, work)
 
 
 def test_a_release_is_one_layer_on_its_runtime(registry: str, tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_no_room_to_work_in_is_told(registry: str, tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_refused(registry_: str) -> None:
     """And a login in it is not shown."""
     with pytest.raises(SettingsError, match="SLIPWAY_REGISTRY") as caught:
-        Place.parse(registry_, insecure=False)
+        RegistryAddress.parse(registry_, insecure=False)
 
     assert "secret" not in str(caught.value)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
-from slipway.adapters.oci.images import OciImages, Place
+from slipway.adapters.oci.images import OciImages, RegistryAddress
 from slipway.artifacts.store import tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
@@ -74,7 +74,7 @@ def pod(image: str) -> str:
 def test_an_image_serves_where_nothing_is_allowed(package: Package, digits_rows: Path, tmp_path: Path) -> None:
     """No root, no capability, nothing to write but two empty folders: it gets ready, answers, and counts."""
     cluster = cluster_or_skip()
-    place = Place.parse(f"{cluster.registry}/slipway-tests", insecure=True)
+    place = RegistryAddress.parse(f"{cluster.registry}/slipway-tests", insecure=True)
     base = f"{cluster.registry}/library/python:3.11-slim"
     row = pd.read_csv(digits_rows)[list(PIXELS)].to_numpy()[0]
     tensor = {"name": "input", "shape": [1, 64], "datatype": "FP64", "data": row.tolist()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.adapters.oci.builders import Build, Builder, run_build
-from slipway.adapters.oci.images import OciImages, Place
+from slipway.adapters.oci.images import OciImages, RegistryAddress
 from slipway.adapters.oci.registry import Registry
 from slipway.errors import PackagingFailed
 from tests.adapters.oci import place
@@ -48,7 +48,7 @@ def kept() -> list[str]:
 
 def images(host: str, base: str, work: Path) -> OciImages:
     """Return a store that builds with buildah."""
-    return OciImages(Place.parse(host, insecure=True), "buildah", base, work)
+    return OciImages(RegistryAddress.parse(host, insecure=True), "buildah", base, work)
 
 
 def test_a_runtime_is_built_once_and_holds_no_secret(

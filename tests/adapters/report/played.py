@@ -7,8 +7,8 @@ import numpy as np
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.profile import ColumnProfile
-from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums, collect_readings
-from slipway.domain.rollout.actions import Action, Observation, Route, Start
+from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
+from slipway.domain.rollout.actions import Action, Observation, SetTraffic, Start
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic
 from slipway.domain.rollout.shadow import NOTHING_COMPARED, ShadowComparison
@@ -96,7 +96,7 @@ class Player:
             match action:
                 case Start(revision=started):
                     self.running[started.name] = seconds
-                case Route(traffic=traffic):
+                case SetTraffic(traffic=traffic):
                     self.traffic = traffic
                 case _:
                     self.running.pop(action.name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.report.html import HtmlReporter
-from slipway.adapters.report.intervals import Mark, Scale, draw_chart
+from slipway.adapters.report.intervals import AxisScale, Mark, draw_chart
 from slipway.adapters.report.judged import Judged, list_judged, list_remarks
 from slipway.adapters.report.pauses import find_pauses
 from slipway.domain.judge.checks import AFTER_PROMOTION
@@ -15,7 +15,7 @@ from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import HoldReason, Moment, Phase
 from slipway.domain.verdict import Outcome, Verdict
 
-RATIOS = Scale(low=0.25, high=4.0, log=True, tell="{:.3g}x".format)
+RATIOS = AxisScale(low=0.25, high=4.0, log=True, tell="{:.3g}x".format)
 BOTH = "both versions fail together (stable on 40 %): a dependency is down: the weights stay until it is over"
 ROUTE = "the router sent 30 % of 1,000 requests to the canary instead of 10 %: the weights stay"
 

@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["services.inference"]):
     import numpy as np
     import orjson
 
-    from services.inference.manifest import Column, Manifest
+    from services.inference.manifest import InputColumn, Manifest
     from services.inference.protocols.oip_binary import LENGTH, parse_raw_tensor
     from services.inference.protocols.oip_json import parse_request
     from services.inference.refusals import BadRequest
@@ -34,7 +34,7 @@ LIES = 3
 """Kinds of lies about a tensor: its datatype, its shape, its size."""
 
 
-def manifest_of(*columns: Column) -> Manifest:
+def manifest_of(*columns: InputColumn) -> Manifest:
     """Return a manifest of some columns."""
     return Manifest(
         model="toy",
@@ -53,9 +53,11 @@ def manifest_of(*columns: Column) -> Manifest:
 
 
 MANIFESTS = (
-    manifest_of(*(Column(name=name, kind="float32") for name in "abc")),
-    manifest_of(Column(name="a", kind="int8"), Column(name="b", kind="str"), Column(name="c", kind="bool")),
-    manifest_of(Column(name="a", kind="float64", shape=(-1, 2, 2))),
+    manifest_of(*(InputColumn(name=name, kind="float32") for name in "abc")),
+    manifest_of(
+        InputColumn(name="a", kind="int8"), InputColumn(name="b", kind="str"), InputColumn(name="c", kind="bool")
+    ),
+    manifest_of(InputColumn(name="a", kind="float64", shape=(-1, 2, 2))),
 )
 
 
@@ -89,7 +91,7 @@ def fuzz_request(source: "atheris.FuzzedDataProvider") -> None:
     _small(parse_request(body, len(head), manifest).rows, body)
 
 
-def _tensor(source: "atheris.FuzzedDataProvider", column: Column, rows: int) -> tuple[dict[str, object], bytes]:
+def _tensor(source: "atheris.FuzzedDataProvider", column: InputColumn, rows: int) -> tuple[dict[str, object], bytes]:
     """Return one column's tensor and its bytes; one in four has a lie in it."""
     if column.kind == "str":
         texts = [source.ConsumeBytes(source.ConsumeIntInRange(0, 4)) for _ in range(rows)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.manifest import Column
+from services.inference.manifest import InputColumn
 from services.inference.rows import Rows
 from services.inference.telemetry.input_bins import InputBins
 from slipway.domain.judge.statistics.drift import profile_of
@@ -50,7 +50,7 @@ def counted(values: Sequence[Any], profile: ColumnBins) -> list[int]:
     return counts
 
 
-def by_column(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Rows:
+def by_column(columns: Sequence[InputColumn], rows: Sequence[Sequence[Any]]) -> Rows:
     """Return a request with one tensor per column."""
     arrays: dict[str, Any] = {}
     for number, column in enumerate(columns):
@@ -80,14 +80,14 @@ def tables(draw: st.DrawFn, kinds: Sequence[str], *, one_kind: bool) -> tuple[An
     """Return columns, a profile of some of them in any order, and batches of rows."""
     width = draw(st.integers(1, 4))
     chosen = [draw(st.sampled_from(kinds))] * width if one_kind else draw(st.lists(st.sampled_from(kinds), min_size=1))
-    columns = tuple(Column(name=f"c{number}", kind=kind) for number, kind in enumerate(chosen))
+    columns = tuple(InputColumn(name=f"c{number}", kind=kind) for number, kind in enumerate(chosen))
     profiled = draw(st.permutations(columns).flatmap(lambda some: st.integers(0, len(some)).map(lambda n: some[:n])))
     row = st.tuples(*(VALUES[column.kind] for column in columns))
     batches = draw(st.lists(st.lists(row, min_size=1, max_size=5), max_size=5))
     return columns, tuple(draw(profiles(column.name, column.kind)) for column in profiled), batches
 
 
-def expected(columns: Sequence[Column], profile: Sequence[ColumnBins], batches: Any) -> dict[str, list[int]]:  # noqa: ANN401
+def expected(columns: Sequence[InputColumn], profile: Sequence[ColumnBins], batches: Any) -> dict[str, list[int]]:  # noqa: ANN401
     """Count all rows with the plain loop."""
     names = [column.name for column in columns]
     rows = [row for batch in batches for row in batch]
@@ -122,7 +122,7 @@ def test_many_rows_are_counted_in_parts() -> None:
     """More rows than are compared at once."""
     values = np.random.default_rng(7).normal(size=60_000)
     edges = tuple(float(edge) for edge in np.linspace(-2, 2, 9))
-    bins = InputBins((Column(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=edges),))
+    bins = InputBins((InputColumn(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=edges),))
 
     bins.count(as_matrix(values.reshape(-1, 1), "float64"))
 
@@ -134,7 +134,7 @@ def test_many_rows_are_counted_in_parts() -> None:
 def test_a_value_that_is_an_edge_reaches_it_in_every_kind_of_float(kind: str) -> None:
     """Edges are values of the validation rows, 0.7 as float32 is less than 0.7: rows would seem to drift."""
     edges = tuple(number / 10 for number in range(1, 10))
-    columns, profile = (Column(name="x", kind=kind),), (ColumnBins(name="x", edges=edges),)
+    columns, profile = (InputColumn(name="x", kind=kind),), (ColumnBins(name="x", edges=edges),)
     whole, apart = (InputBins(columns, kind, profile) for _ in range(2))
 
     whole.count(as_matrix([[edge] for edge in edges], kind))
@@ -146,7 +146,7 @@ def test_a_value_that_is_an_edge_reaches_it_in_every_kind_of_float(kind: str) ->
 def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -> None:
     """A constant column may be profiled as [value, the next float64): its value stays in the bin between."""
     profile = (ColumnBins(name="x", edges=(0.7, float(np.nextafter(0.7, 1)))),)
-    bins = InputBins((Column(name="x", kind="float32"),), "float32", profile)
+    bins = InputBins((InputColumn(name="x", kind="float32"),), "float32", profile)
 
     bins.count(as_matrix([[0.6], [0.7], [0.8]], "float32"))
 
@@ -155,7 +155,7 @@ def test_edges_that_a_narrow_float_can_not_tell_apart_still_hold_their_value() -
 
 def test_a_column_behind_a_wide_one_is_found_in_a_matrix() -> None:
     """A column of four values a row is not profiled, the one behind it is."""
-    columns = (Column(name="wide", kind="float64", shape=(-1, 2, 2)), Column(name="x", kind="float64"))
+    columns = (InputColumn(name="wide", kind="float64", shape=(-1, 2, 2)), InputColumn(name="x", kind="float64"))
     bins = InputBins(columns, "float64", (ColumnBins(name="x", edges=(5.0,)),))
 
     bins.count(as_matrix([[9, 9, 9, 9, 1], [0, 0, 0, 0, 7]], "float64"))
@@ -165,7 +165,7 @@ def test_a_column_behind_a_wide_one_is_found_in_a_matrix() -> None:
 
 def test_without_a_profile_nothing_is_counted() -> None:
     """A package may come without one."""
-    bins = InputBins((Column(name="x", kind="float64"),), "float64", ())
+    bins = InputBins((InputColumn(name="x", kind="float64"),), "float64", ())
 
     bins.count(as_matrix([[1.0]], "float64"))
 
@@ -176,7 +176,7 @@ def test_without_a_profile_nothing_is_counted() -> None:
 def test_the_validation_rows_themselves_spread_as_their_profile_says(values: list[float]) -> None:
     """The judge's own profile of some rows, and the same rows asked live: no bin differs, so nothing drifts."""
     said = profile_of("x", np.array(values))
-    bins = InputBins((Column(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=said.edges),))
+    bins = InputBins((InputColumn(name="x", kind="float64"),), "float64", (ColumnBins(name="x", edges=said.edges),))
 
     bins.count(as_matrix([[value] for value in values], "float64"))
 
@@ -191,7 +191,7 @@ def test_narrow_floats_spread_as_the_numbers_they_were_made_of(
     values = [number / 10 for number in tenths]
     edges = tuple(sorted(set(data.draw(st.lists(st.sampled_from(values), max_size=9)))))
     profile = ColumnBins(name="x", edges=edges)
-    bins = InputBins((Column(name="x", kind=kind),), kind, (profile,))
+    bins = InputBins((InputColumn(name="x", kind=kind),), kind, (profile,))
 
     bins.count(as_matrix([[value] for value in values], kind))
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.inference.messages import get_message_class, parse_message
 from services.inference.request import Request, Response
-from services.inference.rescue import Rescue, Rescuer, find_rule
+from services.inference.rescue import RescueAttempt, Rescuer, find_rule
 from services.inference.telemetry.meter import Meter
 from tests.services.inference.conftest import manifest_of
 from tests.services.inference.serving import Served, free_port, served
@@ -255,7 +255,7 @@ def test_a_client_that_asks_alone_is_believed_nothing(table_model: Path, tmp_pat
 class Watched:
     """A request for toy-v3 that the stable version can answer, and what its client got."""
 
-    rescue: Rescue
+    rescue: RescueAttempt
     replies: "asyncio.Queue[Response]"
 
 

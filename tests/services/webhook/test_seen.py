@@ -1,11 +1,11 @@
 """What the receiver remembers of deliveries."""
 
-from services.webhook.seen import Seen
+from services.webhook.seen import AcceptedDeliveries
 
 
 def test_an_id_is_claimed_once_until_its_time_is_over() -> None:
     """Then it is a new one."""
-    seen = Seen()
+    seen = AcceptedDeliveries()
 
     claims = [seen.claim("d-1", now=now, until=10) for now in (0, 5, 9.9, 10)]
 
@@ -14,7 +14,7 @@ def test_an_id_is_claimed_once_until_its_time_is_over() -> None:
 
 def test_a_forgotten_id_may_come_again() -> None:
     """Also one that was never known."""
-    seen = Seen()
+    seen = AcceptedDeliveries()
     seen.claim("d-1", now=0, until=10)
 
     for delivery_id in ("d-1", "d-2"):
@@ -25,7 +25,7 @@ def test_a_forgotten_id_may_come_again() -> None:
 
 def test_memory_is_bounded() -> None:
     """What is over goes first, then the oldest."""
-    seen = Seen(limit=3)
+    seen = AcceptedDeliveries(limit=3)
     for number in range(10):
         seen.claim(f"d-{number}", now=0, until=100)
     kept = len(seen)

@@ -42,7 +42,7 @@ class PortTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceProcess:
     """A running package."""
 
     package: Package
@@ -126,7 +126,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def run_package(package: Package, log: Path, port: int | None = None) -> Iterator[Service]:
+def run_package(package: Package, log: Path, port: int | None = None) -> Iterator[ServiceProcess]:
     """Start a package on a port (None: a free one); at the end all of its processes are stopped."""
     port, grpc_port = port or _find_free_port(), _find_free_port()
     command, additions = serve_command(package.path, HOST, port, grpc_port)
@@ -142,7 +142,7 @@ def run_package(package: Package, log: Path, port: int | None = None) -> Iterato
         )
     try:
         with keep_note(process.pid, log):
-            yield Service(package=package, process=process, port=port, grpc_port=grpc_port, log=log)
+            yield ServiceProcess(package=package, process=process, port=port, grpc_port=grpc_port, log=log)
     finally:
         stop_group(process, STOP_SECONDS)
         shutil.rmtree(additions["BENTOML_HOME"], ignore_errors=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from slipway.adapters.bento.leftovers import end_leftovers
 from slipway.adapters.bento.payloads import make_payloads, read_prediction, stack_predictions
-from slipway.adapters.bento.process import PortTaken, Service, run_package
-from slipway.adapters.bento.replaying.asking import open_doors, replay_requests
+from slipway.adapters.bento.process import PortTaken, ServiceProcess, run_package
+from slipway.adapters.bento.replaying.asking import open_clients, replay_requests
 from slipway.adapters.bento.replaying.live import replay_live
 from slipway.adapters.bento.replaying.samples import make_samples
 from slipway.artifacts.rows import read_rows, read_table
@@ -66,7 +66,7 @@ class ProcessRehearsal:
             return replace(seen, replayed=self._replay_requests(promise, service, rows, spec, stopped))
 
     def _replay_requests(
-        self, promise: Promise, challenger: Service, rows: Path, spec: RehearsalSpec, stopped: ExitStack
+        self, promise: Promise, challenger: ServiceProcess, rows: Path, spec: RehearsalSpec, stopped: ExitStack
     ) -> ReplayResult:
         """Send both the requests of the champion's clients; a champion that can't be started is no failure.
 
@@ -79,8 +79,8 @@ class ProcessRehearsal:
         try:
             with (
                 self._start_ready(promise.package, spec.ready_timeout_seconds) as (champion, _),
-                open_doors(champion) as before,
-                open_doors(challenger) as after,
+                open_clients(champion) as before,
+                open_clients(challenger) as after,
             ):
                 made = replay_requests(before, after, asked)
                 for log in (champion.log, challenger.log):
@@ -91,7 +91,7 @@ class ProcessRehearsal:
             return ReplayResult(skipped=f"nothing was replayed: the champion can't be tried here ({error})")
 
     @contextmanager
-    def _start_ready(self, package: Package, seconds: float) -> Iterator[tuple[Service, float]]:
+    def _start_ready(self, package: Package, seconds: float) -> Iterator[tuple[ServiceProcess, float]]:
         """Start a package on a free port and wait until it is ready; yield the service and the seconds it took."""
         log = self._logs / f"{package.tag.replace(':', '-')}.log"
         with ExitStack() as stack:
@@ -123,7 +123,7 @@ def _no_port(package: Package) -> RevisionFailed:
 class _Client:
     """Sends rows to a service that is ready."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ServiceProcess) -> None:
         self._service = service
         self._peak = 0.0
 

@@ -9,7 +9,7 @@ Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class ObjectKind:
     """The API path of one kind of objects."""
 
     api_version: str
@@ -20,7 +20,7 @@ class Kind:
     def group(self) -> str:
         """The API group; empty: the core one.
 
-        >>> Kind(api_version="apps/v1", plural="deployments").group
+        >>> ObjectKind(api_version="apps/v1", plural="deployments").group
         'apps'
         """
         group, slash, _ = self.api_version.partition("/")
@@ -29,7 +29,7 @@ class Kind:
     def path(self, namespace: str, name: str = "") -> str:
         """Return the path of the collection, or of one object.
 
-        >>> Kind(api_version="v1", plural="pods").path("ml", "digits-v1-x")
+        >>> ObjectKind(api_version="v1", plural="pods").path("ml", "digits-v1-x")
         '/api/v1/namespaces/ml/pods/digits-v1-x'
         """
         root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
@@ -39,21 +39,21 @@ class Kind:
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 
-KINDS: Mapping[str, Kind] = {
-    "ConfigMap": Kind(api_version="v1", plural="configmaps"),
-    "Deployment": Kind(api_version="apps/v1", plural="deployments"),
-    "Event": Kind(api_version="v1", plural="events"),
-    "Gateway": Kind(api_version=GATEWAY_API, plural="gateways"),
-    "GatewayClass": Kind(api_version=GATEWAY_API, plural="gatewayclasses", namespaced=False),
-    "GRPCRoute": Kind(api_version=GATEWAY_API, plural="grpcroutes"),
-    "HTTPRoute": Kind(api_version=GATEWAY_API, plural="httproutes"),
-    "HorizontalPodAutoscaler": Kind(api_version="autoscaling/v2", plural="horizontalpodautoscalers"),
-    "Lease": Kind(api_version="coordination.k8s.io/v1", plural="leases"),
-    "NetworkPolicy": Kind(api_version="networking.k8s.io/v1", plural="networkpolicies"),
-    "Pod": Kind(api_version="v1", plural="pods"),
-    "PodDisruptionBudget": Kind(api_version="policy/v1", plural="poddisruptionbudgets"),
-    "SelfSubjectAccessReview": Kind(
+KINDS: Mapping[str, ObjectKind] = {
+    "ConfigMap": ObjectKind(api_version="v1", plural="configmaps"),
+    "Deployment": ObjectKind(api_version="apps/v1", plural="deployments"),
+    "Event": ObjectKind(api_version="v1", plural="events"),
+    "Gateway": ObjectKind(api_version=GATEWAY_API, plural="gateways"),
+    "GatewayClass": ObjectKind(api_version=GATEWAY_API, plural="gatewayclasses", namespaced=False),
+    "GRPCRoute": ObjectKind(api_version=GATEWAY_API, plural="grpcroutes"),
+    "HTTPRoute": ObjectKind(api_version=GATEWAY_API, plural="httproutes"),
+    "HorizontalPodAutoscaler": ObjectKind(api_version="autoscaling/v2", plural="horizontalpodautoscalers"),
+    "Lease": ObjectKind(api_version="coordination.k8s.io/v1", plural="leases"),
+    "NetworkPolicy": ObjectKind(api_version="networking.k8s.io/v1", plural="networkpolicies"),
+    "Pod": ObjectKind(api_version="v1", plural="pods"),
+    "PodDisruptionBudget": ObjectKind(api_version="policy/v1", plural="poddisruptionbudgets"),
+    "SelfSubjectAccessReview": ObjectKind(
         api_version="authorization.k8s.io/v1", plural="selfsubjectaccessreviews", namespaced=False
     ),
-    "Service": Kind(api_version="v1", plural="services"),
+    "Service": ObjectKind(api_version="v1", plural="services"),
 }

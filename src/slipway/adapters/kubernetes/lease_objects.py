@@ -18,7 +18,7 @@ FORMAT, NEWEST = "slipway.dev/format", 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class GrantedLease:
     """The last lease that was granted, and whether it was released."""
 
     lease: Lease
@@ -67,7 +67,7 @@ def give_lease_back(live: Manifest) -> Manifest:
     return {**live, "spec": {**live["spec"], "holderIdentity": ""}}
 
 
-def read_lease(live: Manifest | None) -> Given | None:
+def read_lease(live: Manifest | None) -> GrantedLease | None:
     """Return the lease in the object; None: none was ever granted. Raises FormatTooNew."""
     if live is None or "leaseTransitions" not in live["spec"]:
         return None
@@ -82,4 +82,4 @@ def read_lease(live: Manifest | None) -> Given | None:
         expires_at=unix_seconds(spec.get("renewTime")) + good_for,
         superseded_by=int(asked) if asked else None,
     )
-    return Given(lease=lease, released=not lease.holder)
+    return GrantedLease(lease=lease, released=not lease.holder)

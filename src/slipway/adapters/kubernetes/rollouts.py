@@ -12,7 +12,7 @@ from collections.abc import Callable
 from slipway.adapters.kubernetes import events, lease_objects, statuses
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.lease_objects import Given, Grant
+from slipway.adapters.kubernetes.lease_objects import Grant, GrantedLease
 from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.rollout.status import RolloutStatus
@@ -172,7 +172,7 @@ class KubernetesRollouts:
         if lease.model != model or given is None or newer or not _is_last_grant(given, lease):
             raise _make_lost_error(lease, given)
 
-    def _read_given(self, model: str) -> Given | None:
+    def _read_given(self, model: str) -> GrantedLease | None:
         return lease_objects.read_lease(self._cluster.get("Lease", object_name(model)))
 
     def _change_object(self, kind: str, model: str, change: Change) -> Manifest | None:
@@ -207,7 +207,7 @@ def _read_written_lease(live: Manifest | None) -> Lease:
     return given.lease
 
 
-def _is_last_grant(given: Given, lease: Lease) -> bool:
+def _is_last_grant(given: GrantedLease, lease: Lease) -> bool:
     """Return whether a lease is the last one granted, released or not; deleted models begin again with token 1."""
     return given.lease.token == lease.token and (given.released or given.lease.holder == lease.holder)
 
@@ -221,5 +221,5 @@ def _read_if_readable(live: Manifest | None) -> RolloutStatus | None:
         return None  # a complete one replaces it now
 
 
-def _make_lost_error(lease: Lease, given: Given | None) -> LeaseLost:
+def _make_lost_error(lease: Lease, given: GrantedLease | None) -> LeaseLost:
     return make_lost_error(lease, None if given is None or given.released else given.lease)

@@ -31,7 +31,7 @@ BLIND_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class RevisionObjects:
     """The cluster's objects of one revision."""
 
     deployment: Manifest
@@ -39,7 +39,7 @@ class Seen:
     autoscaler: Manifest | None
 
 
-def assess_revision(seen: Seen, now: float) -> RevisionState:
+def assess_revision(seen: RevisionObjects, now: float) -> RevisionState:
     """Return a revision's state; `now` is the API server's time, Unix seconds."""
     pods = _select_current_pods(seen)
     health, detail = _find_health(seen, pods, now)
@@ -52,7 +52,7 @@ def assess_revision(seen: Seen, now: float) -> RevisionState:
     )
 
 
-def _find_health(seen: Seen, pods: Sequence[Manifest], now: float) -> tuple[Health, str]:
+def _find_health(seen: RevisionObjects, pods: Sequence[Manifest], now: float) -> tuple[Health, str]:
     ready = sum(map(is_ready, pods))
     broken = _describe_fault(pods, now)
     if broken:
@@ -93,13 +93,13 @@ def _describe_refusal(deployment: Manifest) -> str:
     return ""
 
 
-def _describe_waiting(seen: Seen, pods: Sequence[Manifest]) -> str:
+def _describe_waiting(seen: RevisionObjects, pods: Sequence[Manifest]) -> str:
     if not _read_wanted_replicas(seen.deployment):
         return "someone scaled it to 0 replicas"
     return why_not_ready(pods[0]) if pods else "its pods are not there yet"
 
 
-def _describe_missing_replicas(seen: Seen, pods: Sequence[Manifest], ready: int) -> str:
+def _describe_missing_replicas(seen: RevisionObjects, pods: Sequence[Manifest], ready: int) -> str:
     wanted = _read_wanted_replicas(seen.deployment)
     if ready >= wanted:
         return ""
@@ -120,7 +120,7 @@ def _describe_blind_autoscaler(autoscaler: Manifest | None, now: float) -> str:
     return f"its autoscaler can't read its signals ({active.get('reason', '')}): {active.get('message', '')}"
 
 
-def _select_current_pods(seen: Seen) -> list[Manifest]:
+def _select_current_pods(seen: RevisionObjects) -> list[Manifest]:
     """Return the pods that count: those of the Deployment's current template, in a stable order."""
     package = _read_package(seen.deployment["spec"]["template"])
     pods = [

@@ -24,7 +24,7 @@ from slipway.adapters.kubernetes.manifests import (
 from slipway.adapters.kubernetes.names import APPLY_COMPLETE, MODEL, PACKAGE, REVISION, select_model
 from slipway.adapters.kubernetes.readiness import ready_since, select_staying_pods
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
-from slipway.adapters.kubernetes.signals import Seen, assess_revision
+from slipway.adapters.kubernetes.signals import RevisionObjects, assess_revision
 from slipway.domain.rollout.revision import Revision, RevisionState, Traffic
 from slipway.domain.spec.serving import ReplicasSpec, ServingSpec, adapt_to_kubernetes
 from slipway.errors import ArtifactChanged, NotFound, PermanentError, SettingsError, SlipwayError
@@ -123,7 +123,9 @@ class KubernetesTarget:
             if APPLY_COMPLETE not in (one["metadata"].get("annotations") or {}):
                 continue
             name = one["metadata"]["name"]
-            found[name] = assess_revision(Seen(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now)
+            found[name] = assess_revision(
+                RevisionObjects(deployment=one, pods=tuple(pods), autoscaler=by_name.get(name)), now
+            )
         return found
 
     def set_traffic(self, model: str, traffic: Traffic) -> None:

@@ -26,7 +26,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PartPlan:
     """A part, as wanted."""
 
     name: str

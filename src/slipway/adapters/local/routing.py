@@ -31,7 +31,7 @@ _BAD_GRPC = "|".join(str(number) for number, kind in enumerate(GRPC_KINDS.values
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class RoutedProtocol:
     """One protocol to call a model."""
 
     match: Json
@@ -45,7 +45,7 @@ def build_model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> 
     hidden = build_refusal({"path_separated_prefix": f"/{model}{PRIVATE}"}, "this page is not public")
     action = {"prefix_rewrite": "/", "timeout": f"{timeout_seconds}s"}
     record = {"filter_metadata": {"slipway": {"model": model, "traffic": asdict(traffic)}}}
-    live = _build_live_routes(Door({"prefix": f"/{model}/"}, action), traffic)
+    live = _build_live_routes(RoutedProtocol({"prefix": f"/{model}/"}, action), traffic)
     return [hidden, *({**route, "metadata": record} for route in live)]
 
 
@@ -59,7 +59,7 @@ def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[J
         for matched in _match_model(model, alone=len(shared) == 1):
             match = {"prefix": "/", "grpc": {}, "headers": matched}
             routes.append(_build_health_route({**match, "prefix": "/grpc.health.v1.Health/"}, traffic))
-            routes += _build_live_routes(Door(match, action, GRPC), traffic)
+            routes += _build_live_routes(RoutedProtocol(match, action, GRPC), traffic)
     return [*routes, _build_grpc_refusal(sorted(shared))]
 
 
@@ -98,23 +98,23 @@ def _build_health_route(match: Json, traffic: Traffic) -> Json:
     return {"match": match, "route": {"cluster": f"{traffic.stable}{HEALTH}{GRPC}", "timeout": "0s"}}
 
 
-def _build_live_routes(door: Door, traffic: Traffic) -> Iterator[Json]:
+def _build_live_routes(protocol: RoutedProtocol, traffic: Traffic) -> Iterator[Json]:
     """Yield the route of the revision that is rescued, for its share, and the route of the rest."""
     rescue = traffic.rescue
     share = traffic.weights.get(rescue.of, 0) if rescue else 0
     if rescue and share:
-        yield _build_rescued_route(door, traffic, rescue, share)
+        yield _build_rescued_route(protocol, traffic, rescue, share)
     rest = {
         name: percent for name, percent in traffic.weights.items() if percent and not (rescue and name == rescue.of)
     }
     if rest:
-        yield _build_weighted_route(door, traffic, rest)
+        yield _build_weighted_route(protocol, traffic, rest)
 
 
-def _build_weighted_route(door: Door, traffic: Traffic, weights: Mapping[str, int]) -> Json:
+def _build_weighted_route(protocol: RoutedProtocol, traffic: Traffic, weights: Mapping[str, int]) -> Json:
     shares = [
         {
-            "name": f"{name}{door.suffix}",
+            "name": f"{name}{protocol.suffix}",
             "weight": percent,
             "response_headers_to_add": [_set_header(headers.ROUTE, name)],
         }
@@ -122,11 +122,13 @@ def _build_weighted_route(door: Door, traffic: Traffic, weights: Mapping[str, in
     ]
     # an answer that was begun is never retried: only requests that certainly were not handled yet are
     again = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2}
-    return _build_route(door, door.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again})
+    return _build_route(
+        protocol, protocol.match, traffic, {"weighted_clusters": {"clusters": shares}, "retry_policy": again}
+    )
 
 
-def _build_rescued_route(door: Door, traffic: Traffic, rescue: Rescue, share: int) -> Json:
-    cluster = f"{rescue_cluster(rescue.of, rescue.by)}{door.suffix}"
+def _build_rescued_route(protocol: RoutedProtocol, traffic: Traffic, rescue: Rescue, share: int) -> Json:
+    cluster = f"{rescue_cluster(rescue.of, rescue.by)}{protocol.suffix}"
     once = {
         "retry_on": "5xx,retriable-headers",
         "retriable_headers": [
@@ -147,20 +149,20 @@ def _build_rescued_route(door: Door, traffic: Traffic, rescue: Rescue, share: in
     # a slow try continues: the first good answer counts
     action = {"cluster": cluster, "retry_policy": once, "hedge_policy": {"hedge_on_per_try_timeout": True}}
     part = {"default_value": {"numerator": share, "denominator": "HUNDRED"}}
-    match = door.match if share == 100 else {**door.match, "runtime_fraction": part}  # noqa: PLR2004 - percent
-    route = _build_route(door, match, traffic, action)
+    match = protocol.match if share == 100 else {**protocol.match, "runtime_fraction": part}  # noqa: PLR2004 - percent
+    route = _build_route(protocol, match, traffic, action)
     who = [_set_header(headers.ROUTE, rescue.of), _set_header(headers.RESCUED, "%UPSTREAM_METADATA(slipway:rescues)%")]
     return {**route, "request_body_buffer_limit": KEPT_BYTES, "response_headers_to_add": who}
 
 
-def _build_route(door: Door, match: Json, traffic: Traffic, action: Json) -> Json:
+def _build_route(protocol: RoutedProtocol, match: Json, traffic: Traffic, action: Json) -> Json:
     copies = {}
     if traffic.shadow:
-        cluster = f"{shadow_cluster(traffic.shadow)}{door.suffix}"
+        cluster = f"{shadow_cluster(traffic.shadow)}{protocol.suffix}"
         copies = {"request_mirror_policies": [{"cluster": cluster, "disable_shadow_host_suffix_append": True}]}
     return {
         "match": match,
-        "route": {**door.action, **action, **copies},
+        "route": {**protocol.action, **action, **copies},
         **_build_compare_header(shadowed=bool(traffic.shadow)),
     }
 

@@ -26,7 +26,7 @@ _REGISTRY = re.compile(r"(?P<host>[A-Za-z0-9.-]+(:[0-9]+)?)(/(?P<path>[a-z0-9._/
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RegistryAddress:
     """The registry that images are pushed to."""
 
     host: str
@@ -37,10 +37,10 @@ class Place:
     """Whether it speaks plain HTTP."""
 
     @classmethod
-    def parse(cls, registry: str, *, insecure: bool) -> "Place":
+    def parse(cls, registry: str, *, insecure: bool) -> "RegistryAddress":
         """Read HOST:PORT/PATH; raise SettingsError.
 
-        >>> Place.parse("registry.example/team", insecure=False).name_repository("digits")
+        >>> RegistryAddress.parse("registry.example/team", insecure=False).name_repository("digits")
         'team/digits'
         """
         found = _REGISTRY.fullmatch(registry)
@@ -61,7 +61,7 @@ class Place:
 class OciImages:
     """An ImageStore in any registry with the OCI distribution API."""
 
-    def __init__(self, place: Place, builder: str, base_image: str, work: Path) -> None:
+    def __init__(self, place: RegistryAddress, builder: str, base_image: str, work: Path) -> None:
         """Push to `place`; build runtimes on `base_image` with `builder` (or `auto`), inside the folder `work`."""
         self._place, self._builder, self._base_image, self._work = place, builder, base_image, work
 

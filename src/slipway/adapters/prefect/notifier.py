@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 
-from slipway.ports.notifier import Decision
+from slipway.ports.notifier import Notification
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class PrefectNotifier:
         """Keep the API's address; nothing is called yet."""
         self._api, self._timeout = api, timeout_seconds
 
-    def notify(self, decision: Decision) -> None:
+    def notify(self, decision: Notification) -> None:
         """Post one event, and the summary as an artifact; a server that is down is logged, and the release goes on."""
         try:
             if decision.summary and _is_in_run():
@@ -30,7 +30,7 @@ class PrefectNotifier:
             log.warning("%s: Prefect was not notified: %s (%s)", decision.release_id, decision.kind, type(no).__name__)
 
 
-def _make_event(decision: Decision) -> dict[str, object]:
+def _make_event(decision: Notification) -> dict[str, object]:
     return {
         "id": str(uuid4()),
         "event": f"slipway.release.{decision.kind}",
@@ -54,7 +54,7 @@ def _is_in_run() -> bool:
     return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
-def _show_in_run(decision: Decision) -> None:
+def _show_in_run(decision: Notification) -> None:
     from prefect.artifacts import create_markdown_artifact
 
     description = f"{decision.release_id}: {decision.kind}"

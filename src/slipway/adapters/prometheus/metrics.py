@@ -12,7 +12,7 @@ from slipway.adapters.prometheus.client import PrometheusClient
 from slipway.adapters.prometheus.counting import Joined, counters_of
 from slipway.adapters.prometheus.presets import Preset
 from slipway.adapters.prometheus.question import Parts
-from slipway.adapters.prometheus.source import ROUTE, Source
+from slipway.adapters.prometheus.source import ROUTE, EvidenceSource
 from slipway.adapters.prometheus.steps import Steps
 from slipway.adapters.prometheus.totals import Totals
 from slipway.adapters.prometheus.unattributed import UnattributedFailures
@@ -124,8 +124,8 @@ class PrometheusMetrics:
         self._order[revision] = [answer.request_id for answer in said]
         return said
 
-    def _make_source(self, model: str, what: str, preset: Preset) -> Source:
-        return Source(
+    def _make_source(self, model: str, what: str, preset: Preset) -> EvidenceSource:
+        return EvidenceSource(
             client=self._client,
             totals=self._totals,
             known=self._known,
@@ -135,7 +135,7 @@ class PrometheusMetrics:
             preset=preset,
         )
 
-    def _with_strays(self, source: Source, parts: Parts, counted: dict[str, Counters]) -> dict[str, Counters]:
+    def _with_strays(self, source: EvidenceSource, parts: Parts, counted: dict[str, Counters]) -> dict[str, Counters]:
         """Add the route's failures that no revision counted."""
         served = {name: counters.requests for name, counters in counted.items()}
         if any(served.values()) and not parts.get_samples("routes", ROUTE):
@@ -167,7 +167,7 @@ class PrometheusMetrics:
         raise _make_no_page_error(page, revision, "none of its pods is ready")
 
 
-def _read_counters(source: Source, parts: Parts, name: str) -> Counters:
+def _read_counters(source: EvidenceSource, parts: Parts, name: str) -> Counters:
     hidden = source.count_kinds(parts, "hidden", name)
     if not source.preset.counted:
         return counters_of(source.count_kinds(parts, "answers", name), hidden)

@@ -21,7 +21,7 @@ ROUTE = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class EvidenceSource:
     """The source of a model's evidence."""
 
     client: PrometheusClient

@@ -18,7 +18,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class AxisScale:
     """An axis."""
 
     low: float
@@ -30,7 +30,7 @@ class Scale:
     def find_place(self, value: float) -> float:
         """Return a value's position, in percent of the width; beyond an end, that end.
 
-        >>> Scale(low=0.25, high=4, log=True, tell=str).find_place(1)
+        >>> AxisScale(low=0.25, high=4, log=True, tell=str).find_place(1)
         50.0
         """
         if self.log:
@@ -67,7 +67,7 @@ class Chart:
     """The same in words: `1.06x (0.43x to 2.4x)`."""
 
 
-def draw_chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tuple[Mark, ...]) -> Chart | None:
+def draw_chart(numbers: Mapping[str, float], name: str, scale: AxisScale, marks: tuple[Mark, ...]) -> Chart | None:
     """Return the chart of `name`, `name_low` and `name_high`; None if no end of the interval is known.
 
     A missing end is infinite; on a logarithmic axis 0 is infinitely far too.
@@ -88,7 +88,7 @@ def draw_chart(numbers: Mapping[str, float], name: str, scale: Scale, marks: tup
     )
 
 
-def _place_lines(scale: Scale, marks: tuple[Mark, ...]) -> tuple[Line, ...]:
+def _place_lines(scale: AxisScale, marks: tuple[Mark, ...]) -> tuple[Line, ...]:
     placed = sorted(((scale.find_place(mark.at), mark) for mark in marks), key=lambda one: one[0])
     places = [-100.0, *(place for place, _ in placed), 200.0]
     return tuple(
@@ -106,7 +106,7 @@ def _choose_anchor(before: float, after: float) -> str:
     return "start" if before < after else "end"
 
 
-def _describe_interval(scale: Scale, likeliest: float | None, low: float | None, high: float | None) -> str:
+def _describe_interval(scale: AxisScale, likeliest: float | None, low: float | None, high: float | None) -> str:
     if low is None:
         within = f"at most {scale.tell(high)}" if high is not None else ""
     else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from slipway.adapters.report.intervals import Chart, Mark, Scale, draw_chart
+from slipway.adapters.report.intervals import AxisScale, Chart, Mark, draw_chart
 from slipway.adapters.report.pauses import find_pauses
 from slipway.adapters.report.view import read_parameter
 from slipway.adapters.report.wording import format_duration, format_short
@@ -91,7 +91,7 @@ def _format_evidence(value: float) -> str:
     return format_short(value) if value >= LEAST else f"under {LEAST}"
 
 
-def _draw_chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart | None:
+def _draw_chart(verdict: Verdict, record: ReleaseRecord, axis: AxisScale) -> Chart | None:
     numbers, metric = verdict.numbers, _name_metric(verdict)
     if metric == Check.SCORES:
         return _draw_difference(verdict, record)
@@ -99,7 +99,7 @@ def _draw_chart(verdict: Verdict, record: ReleaseRecord, axis: Scale) -> Chart |
         name, path = SHARES[metric]
         marks = _list_marks(record, ("limit", path))
         top = 1.2 * max([numbers.get(f"{name}_high", 0.0), *(mark.at for mark in marks), 1e-6])
-        percent = Scale(low=0.0, high=top, tell=lambda share: f"{format_short(100 * share)} %")
+        percent = AxisScale(low=0.0, high=top, tell=lambda share: f"{format_short(100 * share)} %")
         return draw_chart(numbers, name, percent, marks)
     return draw_chart(numbers, "ratio", axis, _list_ratio_marks(verdict, record))
 
@@ -120,7 +120,7 @@ def _draw_difference(verdict: Verdict, record: ReleaseRecord) -> Chart | None:
     )
     known = [abs(verdict.numbers.get(f"difference_{end}", 0.0)) for end in ("low", "high")]
     top = 1.3 * max([*known, *(abs(mark.at) for mark in marks), 1e-9])
-    return draw_chart(verdict.numbers, "difference", Scale(low=-top, high=top, tell=format_short), marks)
+    return draw_chart(verdict.numbers, "difference", AxisScale(low=-top, high=top, tell=format_short), marks)
 
 
 def _list_ratio_marks(verdict: Verdict, record: ReleaseRecord) -> tuple[Mark, ...]:
@@ -139,12 +139,12 @@ def _list_marks(record: ReleaseRecord, *named: tuple[str, str]) -> tuple[Mark, .
     return tuple(Mark(at=at, kind=kind) for kind, at in known if math.isfinite(at))
 
 
-def _find_axis(record: ReleaseRecord) -> Scale:
+def _find_axis(record: ReleaseRecord) -> AxisScale:
     """Return the axis of all ratios: whole doublings around everything to be drawn, 1/32 to 32 at most."""
     drawn = list(_list_drawn(record.judged, record))
     low = max(2.0 ** math.floor(math.log2(min([0.5, *drawn]) / 1.1)), 1 / 32)
     high = min(2.0 ** math.ceil(math.log2(max([4.0, *drawn]) * 1.1)), 32.0)
-    return Scale(low=low, high=high, log=True, tell=_times)
+    return AxisScale(low=low, high=high, log=True, tell=_times)
 
 
 def _list_drawn(verdicts: Sequence[Verdict], record: ReleaseRecord) -> Iterator[float]:

@@ -19,7 +19,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class SetTraffic:
     """Share live requests so."""
 
     traffic: Traffic
@@ -40,7 +40,7 @@ class Reserve:
     """By revision."""
 
 
-Action = Start | Route | Stop | Reserve
+Action = Start | SetTraffic | Stop | Reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def find_traffic_actions(
     if not _ready_for(wanted, seen):
         return reserve
     next_one = wanted if ignore_capacity else _traffic_within_capacity(status, wanted, seen)
-    return (*reserve, Route(traffic=next_one)) if next_one and next_one != seen.traffic else reserve
+    return (*reserve, SetTraffic(traffic=next_one)) if next_one and next_one != seen.traffic else reserve
 
 
 def _traffic_within_capacity(status: RolloutStatus, wanted: Traffic, seen: Observation) -> Traffic | None:

@@ -51,7 +51,7 @@ def read_recorded(champion: Package) -> RecordedSample:
 def rehearse_package(
     built: Package, rows: Holdout, original: NDArray[np.generic], spec: ReleaseSpec, promise: Promise | None
 ) -> Stage[bool]:
-    """Send recorded rows through the package's HTTP door, and the champion's clients' requests through every door.
+    """Send recorded rows through HTTP, and the champion's clients' requests over every protocol.
 
     p50, p99 and memory are measured, answers compared; the value is whether a person must approve.
     """

@@ -10,12 +10,12 @@ import grpc  # type: ignore[import-untyped]
 import httpx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from slipway.adapters.bento.process import Service
+from slipway.adapters.bento.process import ServiceProcess
 from slipway.adapters.bento.replaying.answers import Outputs, read_json, read_message
 from slipway.adapters.bento.replaying.messages import DESCRIPTORS, Messages
 from slipway.adapters.bento.replaying.requests import ReplayRequest, make_http_requests
-from slipway.adapters.bento.replaying.samples import Sample
-from slipway.domain.gates.contract.replay import Exchange, ReplayedAnswer, ReplayResult
+from slipway.adapters.bento.replaying.samples import RequestRows
+from slipway.domain.gates.contract.replay import ReplayedAnswer, ReplayedExchange, ReplayResult
 from slipway.domain.judge.answers import AnswerKind, kind_of_grpc, kind_of_http
 
 REQUEST_SECONDS = 30.0
@@ -31,7 +31,7 @@ LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
+class ServiceClients:
     """Connections to one service."""
 
     model: str
@@ -56,7 +56,7 @@ class Doors:
         kind = kind_of_http(answer.status_code, retry_after="retry-after" in answer.headers)
         if kind is not AnswerKind.RIGHT:
             return ReplayedAnswer(kind=kind, message=f"{answer.status_code}: {answer.text[:LONGEST]}")
-        return _read_outputs(lambda: read_json(request.door, answer.content, dict(answer.headers)))
+        return _read_outputs(lambda: read_json(request.protocol, answer.content, dict(answer.headers)))
 
     def _ask_grpc(self, request: ReplayRequest) -> ReplayedAnswer:
         try:
@@ -64,7 +64,7 @@ class Doors:
         except grpc.RpcError as error:
             name = error.code().name
             return ReplayedAnswer(kind=kind_of_grpc(name), message=f"{name}: {error.details()}"[:LONGEST])
-        return _read_outputs(lambda: read_message(self.messages, request.door, body))
+        return _read_outputs(lambda: read_message(self.messages, request.protocol, body))
 
 
 def _read_outputs(read: Callable[[], Outputs]) -> ReplayedAnswer:
@@ -77,7 +77,7 @@ def _read_outputs(read: Callable[[], Outputs]) -> ReplayedAnswer:
 
 
 @contextmanager
-def open_doors(service: Service) -> Iterator[Doors]:
+def open_clients(service: ServiceProcess) -> Iterator[ServiceClients]:
     """Connect to a ready service by every protocol."""
     messages = Messages((service.package.path / DESCRIPTORS).read_bytes())
     with ExitStack() as stack:
@@ -85,14 +85,16 @@ def open_doors(service: Service) -> Iterator[Doors]:
         channel = stack.enter_context(grpc.insecure_channel(service.grpc))
         with suppress(grpc.FutureTimeoutError):  # if it never listens, its requests show that
             grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
-        yield Doors(model=service.package.model, http=client, grpc=channel, messages=messages)
+        yield ServiceClients(model=service.package.model, http=client, grpc=channel, messages=messages)
 
 
-def replay_requests(champion: Doors, challenger: Doors, samples: Sequence[Sample]) -> ReplayResult:
+def replay_requests(
+    champion: ServiceClients, challenger: ServiceClients, samples: Sequence[RequestRows]
+) -> ReplayResult:
     """Send requests to both, to the challenger only what the champion answers; end early if it takes too long."""
     ends = time.monotonic() + REPLAY_SECONDS
     model = champion.model
-    exchanges: list[Exchange] = []
+    exchanges: list[ReplayedExchange] = []
     for sample in samples:
         for request in chain(make_http_requests(model, sample), champion.messages.make_requests(model, sample)):
             if time.monotonic() > ends:
@@ -101,5 +103,7 @@ def replay_requests(champion: Doors, challenger: Doors, samples: Sequence[Sample
             before = champion.send_request(request)
             if before.kind is AnswerKind.RIGHT:
                 after = challenger.send_request(request)
-                exchanges.append(Exchange(door=request.door, form=request.form, champion=before, challenger=after))
+                exchanges.append(
+                    ReplayedExchange(protocol=request.protocol, form=request.form, champion=before, challenger=after)
+                )
     return ReplayResult(exchanges=tuple(exchanges))

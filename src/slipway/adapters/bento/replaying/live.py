@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from slipway.adapters.bento.replaying.asking import Doors
+from slipway.adapters.bento.replaying.asking import ServiceClients
 from slipway.adapters.bento.replaying.requests import make_binary_request
-from slipway.adapters.bento.replaying.samples import Sample
+from slipway.adapters.bento.replaying.samples import RequestRows
 from slipway.domain.gates.contract.difference import count_words
 from slipway.domain.gates.contract.recorded import RecordedSample, Value
-from slipway.domain.gates.contract.replay import RECORDED, Exchange, ReplayedAnswer, ReplayResult
+from slipway.domain.gates.contract.replay import RECORDED, ReplayedAnswer, ReplayedExchange, ReplayResult
 from slipway.domain.judge.answers import AnswerKind
 from slipway.domain.release.version import Column
 
@@ -28,7 +28,9 @@ TOGETHER = ""
 """The key of the values of all columns together."""
 
 
-def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, ordinary: Sample) -> ReplayResult:
+def replay_live(
+    champion: ServiceClients, challenger: ServiceClients, recorded: RecordedSample, ordinary: RequestRows
+) -> ReplayResult:
     """Send to both, to the challenger only what the champion answers; `ordinary` is a row that both accept."""
     ends = time.monotonic() + LIVE_SECONDS
     known = [sample_of(one, ordinary.columns) for one in recorded.requests]
@@ -38,8 +40,8 @@ def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, or
         said.append(
             f"{count_words(len(known) - len(samples), 'recorded request')} had not the champion's columns, whole"
         )
-    search = _Search(challenger=challenger, ordinary=ordinary, ends=ends)
-    exchanges: list[Exchange] = []
+    search = _ColumnSearch(challenger=challenger, ordinary=ordinary, ends=ends)
+    exchanges: list[ReplayedExchange] = []
     for place, sample in enumerate(samples):
         if time.monotonic() > ends:
             said.append(f"{count_words(len(samples) - place, 'recorded request')} not sent: it took {LIVE_SECONDS:g} s")
@@ -49,7 +51,9 @@ def replay_live(champion: Doors, challenger: Doors, recorded: RecordedSample, or
         if before.kind is AnswerKind.RIGHT:
             after = challenger.send_request(request)
             form = request.form if after.kind is AnswerKind.RIGHT else search.find_refused_columns(sample)
-            exchanges.append(Exchange(door=RECORDED, form=form, champion=before, challenger=_drop_message(after)))
+            exchanges.append(
+                ReplayedExchange(protocol=RECORDED, form=form, champion=before, challenger=_drop_message(after))
+            )
     return ReplayResult(exchanges=tuple(exchanges), unrecorded="; ".join(said))
 
 
@@ -59,16 +63,16 @@ def _drop_message(answer: ReplayedAnswer) -> ReplayedAnswer:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Search:
+class _ColumnSearch:
     """Finds the column at fault: the request is answered if its values are replaced."""
 
-    challenger: Doors
-    ordinary: Sample
+    challenger: ServiceClients
+    ordinary: RequestRows
     ends: float
     found: list[Column] = field(default_factory=list)
     """Columns that were at fault before: they are tried first."""
 
-    def find_refused_columns(self, sample: Sample) -> str:
+    def find_refused_columns(self, sample: RequestRows) -> str:
         """Describe the columns whose values the challenger refuses."""
         others = [column for column in sample.columns if column not in self.found]
         for column in (*self.found, *others):
@@ -82,7 +86,7 @@ class _Search:
         return "values of more than one column, or a number of rows"
 
 
-def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> Sample | None:
+def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> RequestRows | None:
     """Return the whole rows among recorded values, as the champion's columns; None: they do not fit those.
 
     A record is cut after some values, so the last row may not be whole. A missing value (NaN) is null in it.
@@ -99,7 +103,7 @@ def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> Samp
             column.name: _convert_values(ours[: rows * width], column.kind).reshape(rows, *column.shape[1:])
             for column, ours, width in zip(columns, lists, widths, strict=True)
         }
-        return Sample(columns=tuple(columns), values=values) if rows and len(inputs) in {1, len(columns)} else None
+        return RequestRows(columns=tuple(columns), values=values) if rows and len(inputs) in {1, len(columns)} else None
     return None
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from slipway.adapters.bento.replaying.requests import (
     OUTPUTS,
-    Door,
+    ReplayProtocol,
     ReplayRequest,
     describe_form,
     encode_raw,
@@ -18,7 +18,7 @@ from slipway.adapters.bento.replaying.requests import (
     list_variants,
     name_datatype,
 )
-from slipway.adapters.bento.replaying.samples import Sample
+from slipway.adapters.bento.replaying.samples import RequestRows
 
 DESCRIPTORS = Path("src", "services", "inference", "messages", "messages.binpb")
 """Their path in a package."""
@@ -44,7 +44,7 @@ class Messages:
         """Return the class of a message by its full name."""
         return message_factory.GetMessageClass(self._pool.FindMessageTypeByName(name))
 
-    def make_requests(self, model: str, sample: Sample) -> Iterator[ReplayRequest]:
+    def make_requests(self, model: str, sample: RequestRows) -> Iterator[ReplayRequest]:
         """Yield the same rows in every form of both services."""
         forms = [*list_tensors(sample), *((form, other.values) for form, other in list_variants(sample))]
         for form, arrays in forms:
@@ -110,10 +110,12 @@ def _list_values(values: NDArray[np.generic]) -> list[Any]:
 
 
 def _make_infer_request(form: str, message: Message) -> ReplayRequest:
-    return ReplayRequest(door=Door.OIP_GRPC, form=form, path=INFER, body=message.SerializeToString(), headers={})
+    return ReplayRequest(
+        protocol=ReplayProtocol.OIP_GRPC, form=form, path=INFER, body=message.SerializeToString(), headers={}
+    )
 
 
 def _make_predict_request(form: str, message: Message) -> ReplayRequest:
     return ReplayRequest(
-        door=Door.TENSORFLOW_GRPC, form=form, path=PREDICT, body=message.SerializeToString(), headers={}
+        protocol=ReplayProtocol.TENSORFLOW_GRPC, form=form, path=PREDICT, body=message.SerializeToString(), headers={}
     )

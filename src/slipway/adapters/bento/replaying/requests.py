@@ -11,14 +11,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from slipway.adapters.bento.replaying.samples import DATATYPES, Sample
+from slipway.adapters.bento.replaying.samples import DATATYPES, RequestRows
 
 HEADER_LENGTH = "inference-header-content-length"
 OUTPUTS = ("prediction", "probabilities")
 """The name of outputs in every protocol."""
 
 
-class Door(StrEnum):
+class ReplayProtocol(StrEnum):
     """The address of a service."""
 
     OIP = "Open Inference Protocol, JSON"
@@ -33,7 +33,7 @@ class Door(StrEnum):
 class ReplayRequest:
     """One request, as sent."""
 
-    door: Door
+    protocol: ReplayProtocol
     form: str
     """In words: `named tensors (3 rows)`."""
     path: str
@@ -42,24 +42,24 @@ class ReplayRequest:
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
 
-def make_http_requests(model: str, sample: Sample) -> Iterator[ReplayRequest]:
+def make_http_requests(model: str, sample: RequestRows) -> Iterator[ReplayRequest]:
     """Yield the same rows in every form of every HTTP protocol; many models accept only some of them."""
     yield from _make_open_inference_requests(f"/v2/models/{model}/infer", sample)
     yield from _make_tensorflow_requests(f"/v1/models/{model}", sample)
     yield from _make_mlflow_requests(sample)
 
 
-def make_binary_request(model: str, sample: Sample) -> ReplayRequest:
+def make_binary_request(model: str, sample: RequestRows) -> ReplayRequest:
     """Return rows as one request that carries every value exactly."""
     return _make_oip_binary_request(f"/v2/models/{model}/infer", describe_form("named tensors", sample), sample.values)
 
 
-def describe_form(form: str, sample: Sample) -> str:
+def describe_form(form: str, sample: RequestRows) -> str:
     """Return a form's description, with its number of rows."""
     return f"{form} ({sample.rows} row{'s' * (sample.rows != 1)})"
 
 
-def list_variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
+def list_variants(sample: RequestRows) -> Iterator[tuple[str, RequestRows]]:
     """Yield rows without the optional columns, and with missing values in them (NaN; only bytes can hold it)."""
     optional = [column for column in sample.columns if not column.required]
     if optional and len(optional) < len(sample.columns):
@@ -69,7 +69,7 @@ def list_variants(sample: Sample) -> Iterator[tuple[str, Sample]]:
         yield "NaN in optional columns", sample.with_values(empty)
 
 
-def list_tensors(sample: Sample) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
+def list_tensors(sample: RequestRows) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:
     """Yield the tensors that one request may have: one per input, flat or with a second axis, or one for all."""
     yield "named tensors", sample.values
     if sample.tensor is None:
@@ -91,7 +91,7 @@ def encode_raw(values: NDArray[np.generic]) -> bytes:
     return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
-def _make_open_inference_requests(path: str, sample: Sample) -> Iterator[ReplayRequest]:
+def _make_open_inference_requests(path: str, sample: RequestRows) -> Iterator[ReplayRequest]:
     for form, arrays in list_tensors(sample):
         yield _make_oip_json_request(path, describe_form(form, sample), arrays)
         yield _make_oip_binary_request(path, describe_form(form, sample), arrays)
@@ -105,7 +105,7 @@ def _make_open_inference_requests(path: str, sample: Sample) -> Iterator[ReplayR
         yield _make_oip_binary_request(path, describe_form(form, sample), other.values)
 
 
-def _has_missing(sample: Sample) -> bool:
+def _has_missing(sample: RequestRows) -> bool:
     return any(values.dtype.kind == "f" and bool(np.isnan(values).any()) for values in sample.values.values())
 
 
@@ -113,7 +113,9 @@ def _make_oip_json_request(
     path: str, form: str, arrays: dict[str, NDArray[np.generic]], **more: object
 ) -> ReplayRequest:
     inputs = [_make_entry(name, values) | {"data": values.ravel().tolist()} for name, values in arrays.items()]
-    return ReplayRequest(door=Door.OIP, form=form, path=path, body=orjson.dumps({"inputs": inputs, **more}))
+    return ReplayRequest(
+        protocol=ReplayProtocol.OIP, form=form, path=path, body=orjson.dumps({"inputs": inputs, **more})
+    )
 
 
 def _make_oip_binary_request(path: str, form: str, arrays: dict[str, NDArray[np.generic]]) -> ReplayRequest:
@@ -124,14 +126,16 @@ def _make_oip_binary_request(path: str, form: str, arrays: dict[str, NDArray[np.
     ]
     head = orjson.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}})
     headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
-    return ReplayRequest(door=Door.OIP_BINARY, form=form, path=path, body=b"".join((head, *parts)), headers=headers)
+    return ReplayRequest(
+        protocol=ReplayProtocol.OIP_BINARY, form=form, path=path, body=b"".join((head, *parts)), headers=headers
+    )
 
 
 def _make_entry(name: str, values: NDArray[np.generic]) -> dict[str, Any]:
     return {"name": name, "datatype": name_datatype(values), "shape": list(values.shape)}
 
 
-def _make_tensorflow_requests(path: str, sample: Sample) -> Iterator[ReplayRequest]:
+def _make_tensorflow_requests(path: str, sample: RequestRows) -> Iterator[ReplayRequest]:
     records, lists, matrix = sample.list_records(), _list_by_name(sample), _list_rows(sample)
     bodies: list[tuple[str, str, dict[str, Any]]] = [
         ("predict", "rows as objects", {"instances": records}),
@@ -150,20 +154,23 @@ def _make_tensorflow_requests(path: str, sample: Sample) -> Iterator[ReplayReque
     bodies += [("predict", form, {"instances": other.list_records()}) for form, other in _list_json_variants(sample)]
     for verb, form, body in bodies:
         yield ReplayRequest(
-            door=Door.TENSORFLOW, form=describe_form(form, sample), path=f"{path}:{verb}", body=orjson.dumps(body)
+            protocol=ReplayProtocol.TENSORFLOW,
+            form=describe_form(form, sample),
+            path=f"{path}:{verb}",
+            body=orjson.dumps(body),
         )
 
 
-def _list_json_variants(sample: Sample) -> list[tuple[str, Sample]]:
+def _list_json_variants(sample: RequestRows) -> list[tuple[str, RequestRows]]:
     """Return the variants that JSON can represent."""
     return [(form, other) for form, other in list_variants(sample) if not _has_missing(other)]
 
 
-def _list_by_name(sample: Sample) -> dict[str, Any]:
+def _list_by_name(sample: RequestRows) -> dict[str, Any]:
     return {name: values.tolist() for name, values in sample.values.items()}
 
 
-def _list_rows(sample: Sample) -> list[Any] | None:
+def _list_rows(sample: RequestRows) -> list[Any] | None:
     """Return the rows as lists of values in the model's order; of a tensor in its own shape."""
     if sample.tensor is not None:
         return list(sample.values[sample.tensor.name].tolist())
@@ -172,7 +179,7 @@ def _list_rows(sample: Sample) -> list[Any] | None:
     return None if sample.matrix is None else list(sample.matrix.tolist())
 
 
-def _make_mlflow_requests(sample: Sample) -> Iterator[ReplayRequest]:
+def _make_mlflow_requests(sample: RequestRows) -> Iterator[ReplayRequest]:
     records, matrix = sample.list_records(), _list_rows(sample)
     names = list(sample.values)
     rows = [list(record.values()) for record in records]
@@ -189,7 +196,10 @@ def _make_mlflow_requests(sample: Sample) -> Iterator[ReplayRequest]:
     bodies += [(form, {"dataframe_records": other.list_records()}) for form, other in _list_json_variants(sample)]
     for form, body in bodies:
         yield ReplayRequest(
-            door=Door.MLFLOW, form=describe_form(form, sample), path="/invocations", body=orjson.dumps(body)
+            protocol=ReplayProtocol.MLFLOW,
+            form=describe_form(form, sample),
+            path="/invocations",
+            body=orjson.dumps(body),
         )
     if sample.tensor is None:
         yield _make_csv_request(names, rows, describe_form("CSV", sample))
@@ -200,5 +210,5 @@ def _make_csv_request(names: Sequence[str], rows: Sequence[Sequence[Any]], form:
     csv.writer(text).writerows([names, *rows])
     headers = {"content-type": "text/csv"}
     return ReplayRequest(
-        door=Door.MLFLOW, form=form, path="/invocations", body=text.getvalue().encode(), headers=headers
+        protocol=ReplayProtocol.MLFLOW, form=form, path="/invocations", body=text.getvalue().encode(), headers=headers
     )

@@ -25,7 +25,7 @@ TAKEN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class RequestRows:
     """A few rows, by input."""
 
     columns: tuple[Column, ...]
@@ -49,14 +49,14 @@ class Sample:
             return None
         return np.concatenate([values.reshape(self.rows, -1) for values in self.values.values()], axis=1)
 
-    def select_columns(self, names: Sequence[str]) -> "Sample":
+    def select_columns(self, names: Sequence[str]) -> "RequestRows":
         """Return the same rows with some of the inputs."""
         columns = tuple(column for column in self.columns if column.name in names)
-        return Sample(columns=columns, values={column.name: self.values[column.name] for column in columns})
+        return RequestRows(columns=columns, values={column.name: self.values[column.name] for column in columns})
 
-    def with_values(self, values: dict[str, NDArray[np.generic]]) -> "Sample":
+    def with_values(self, values: dict[str, NDArray[np.generic]]) -> "RequestRows":
         """Return the same rows with other values of some inputs."""
-        return Sample(columns=self.columns, values=self.values | values)
+        return RequestRows(columns=self.columns, values=self.values | values)
 
     def list_records(self) -> list[dict[str, Any]]:
         """Return the rows as objects by input."""
@@ -64,7 +64,7 @@ class Sample:
         return [{name: values[row] for name, values in lists.items()} for row in range(self.rows)]
 
 
-def make_samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str]) -> list[Sample]:
+def make_samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[str]) -> list[RequestRows]:
     """Return single rows of a rows file and a batch of them, in the form of the signature's inputs.
 
     `columns`: those of the file that are the model's inputs. A column that the file does not have is zeros, or empty
@@ -78,7 +78,7 @@ def make_samples(frame: "pd.DataFrame", signature: Signature, columns: Sequence[
     else:
         values = {column.name: _make_column(picked, column) for column in inputs}
     singles = [{name: value[place : place + 1] for name, value in values.items()} for place in range(len(places))]
-    return [Sample(columns=inputs, values=one) for one in (*singles, *([values] if len(places) > 1 else []))]
+    return [RequestRows(columns=inputs, values=one) for one in (*singles, *([values] if len(places) > 1 else []))]
 
 
 def _normalize_column(column: Column) -> Column:

@@ -8,7 +8,7 @@ SHOWN = 6
 """Names that a sentence lists before it gives a count of the rest."""
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """The effect of a difference on clients."""
 
     BREAKING = "breaking"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 class Difference:
     """One difference from the champion."""
 
-    kind: Kind
+    kind: DifferenceKind
     where: str
     """`column 'tenure'`, `answers`, `MLflow invocations`."""
     sentence: str
@@ -30,12 +30,12 @@ class Difference:
 
 def breaking_difference(where: str, sentence: str) -> Difference:
     """Return a difference that affects clients."""
-    return Difference(kind=Kind.BREAKING, where=where, sentence=sentence)
+    return Difference(kind=DifferenceKind.BREAKING, where=where, sentence=sentence)
 
 
 def compatible_difference(where: str, sentence: str) -> Difference:
     """Return a difference that does not affect clients."""
-    return Difference(kind=Kind.COMPATIBLE, where=where, sentence=sentence)
+    return Difference(kind=DifferenceKind.COMPATIBLE, where=where, sentence=sentence)
 
 
 def list_names(what: str, names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from slipway.domain.release.version import Column, Param, Signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
+class ServiceBehavior:
     """What the service does if the signature does not define it."""
 
     fills_optional: bool = False
@@ -27,7 +27,7 @@ class Doors:
     """Params of a request reach the model."""
 
 
-def compare_inputs(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
+def compare_inputs(before: Signature, after: Signature, behavior: ServiceBehavior) -> Iterator[Difference]:
     """Yield the differences for clients that send requests made for the first."""
     forms = [_is_tensor(side.inputs) for side in (before, after)]
     if forms[0] != forms[1]:
@@ -39,21 +39,21 @@ def compare_inputs(before: Signature, after: Signature, doors: Doors) -> Iterato
             "inputs", f"the model takes {said[1]} instead of {said[0]}: requests have another form"
         )
     else:
-        yield from _find_new(before, after, doors)
+        yield from _find_new(before, after, behavior)
         yield from _find_dropped(before, after)
         yield from _compare_kinds(before, after)
         yield from _compare_shapes(before, after)
         yield from _compare_order(before, after)
         yield from _compare_lists(before, after)
-        yield from _compare_optional(before, after, doors)
-    yield from _compare_params(before.params, after.params, doors)
+        yield from _compare_optional(before, after, behavior)
+    yield from _compare_params(before.params, after.params, behavior)
 
 
 def _is_tensor(columns: Sequence[Column]) -> bool:
     return len(columns) == 1 and len(columns[0].shape) > 1
 
 
-def _find_new(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
+def _find_new(before: Signature, after: Signature, behavior: ServiceBehavior) -> Iterator[Difference]:
     new = [column for column in after.inputs if column.name not in before.columns]
     required = [column.name for column in new if column.required]
     if required:
@@ -61,7 +61,7 @@ def _find_new(before: Signature, after: Signature, doors: Doors) -> Iterator[Dif
             where := list_names("column", required), f"{where} {verb_for(required)} new: {_describe_unsent(required)}"
         )
     optional = [column.name for column in new if not column.required]
-    if optional and doors.fills_optional:
+    if optional and behavior.fills_optional:
         said = f"{verb_for(optional)} new and optional: requests without {pronoun_for(optional)} are taken"
         yield compatible_difference(where := list_names("column", optional), f"{where} {said}")
     elif optional:
@@ -156,10 +156,10 @@ def _compare_lists(before: Signature, after: Signature) -> Iterator[Difference]:
         yield compatible_difference("rows as lists", said)
 
 
-def _compare_optional(before: Signature, after: Signature, doors: Doors) -> Iterator[Difference]:
+def _compare_optional(before: Signature, after: Signature, behavior: ServiceBehavior) -> Iterator[Difference]:
     both = _common_columns(before, after)
     required = [old.name for old, new in both if not old.required and new.required]
-    if required and doors.fills_optional:
+    if required and behavior.fills_optional:
         said = f"{verb_for(required)} required now: requests without {pronoun_for(required)} are answered 400"
         yield breaking_difference(where := list_names("column", required), f"{where} {said}")
     elif required:
@@ -172,10 +172,10 @@ def _compare_optional(before: Signature, after: Signature, doors: Doors) -> Iter
         )
 
 
-def _compare_params(before: Sequence[Param], after: Sequence[Param], doors: Doors) -> Iterator[Difference]:
+def _compare_params(before: Sequence[Param], after: Sequence[Param], behavior: ServiceBehavior) -> Iterator[Difference]:
     old, new = ({one.name: one for one in side} for side in (before, after))
     changed = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
-    if changed and not doors.passes_params:
+    if changed and not behavior.passes_params:
         where = list_names("param", changed)
         yield compatible_difference(
             where, f"{where} changed: the service passes no params on, so no answer depends on them"

@@ -17,7 +17,7 @@ FORMS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class OutputType:
     """One output of an answer, as its client sees it."""
 
     letter: str
@@ -33,14 +33,14 @@ class ReplayedAnswer:
     kind: AnswerKind
     message: str = ""
     """Status and the service's own message, if it did not answer."""
-    outputs: dict[str, Given] = field(default_factory=dict)
+    outputs: dict[str, OutputType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class ReplayedExchange:
     """One request to both."""
 
-    door: str
+    protocol: str
     """`Open Inference Protocol, JSON`, ..."""
     form: str
     """`named tensors (3 rows)`, ..."""
@@ -57,25 +57,27 @@ class Exchange:
 class ReplayResult:
     """Result of a replay."""
 
-    exchanges: tuple[Exchange, ...] = ()
+    exchanges: tuple[ReplayedExchange, ...] = ()
     skipped: str = ""
     """Why there was none, or why it ended early; empty: all requests were made."""
     unrecorded: str = ""
     """Why recorded requests were not all sent again; empty: they were, or there is no record."""
 
 
-def compare_exchanges(exchanges: Sequence[Exchange]) -> tuple[Difference, ...]:
+def compare_exchanges(exchanges: Sequence[ReplayedExchange]) -> tuple[Difference, ...]:
     """Return what only the challenger refuses or fails, by protocol, and how its answers differ in form."""
     compared = [one for one in exchanges if one.compared]
-    doors = dict.fromkeys(one.door for one in compared)
-    refusals = (_find_refusal(door, [one for one in compared if one.door == door]) for door in doors)
+    protocols = dict.fromkeys(one.protocol for one in compared)
+    refusals = (
+        _find_refusal(protocol, [one for one in compared if one.protocol == protocol]) for protocol in protocols
+    )
     return (
         *filter(None, refusals),
         *_compare_answers([one for one in compared if one.challenger.kind is AnswerKind.RIGHT]),
     )
 
 
-def _find_refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None:
+def _find_refusal(protocol: str, exchanges: Sequence[ReplayedExchange]) -> Difference | None:
     """Return the difference of a protocol with unanswered requests, with the challenger's own message."""
     bad = [one for one in exchanges if one.challenger.kind is not AnswerKind.RIGHT]
     if not bad:
@@ -84,21 +86,23 @@ def _find_refusal(door: str, exchanges: Sequence[Exchange]) -> Difference | None
     more = len(forms) - FORMS
     said = ", ".join(forms[:FORMS]) + (f" and {more} more" if more > 0 else "")
     share = f"{len(bad)} of {count_words(len(exchanges), 'request')} that the champion answers"
-    return breaking_difference(door, f"{door}: {share} are refused or fail ({said}): {bad[0].challenger.message}")
+    return breaking_difference(
+        protocol, f"{protocol}: {share} are refused or fail ({said}): {bad[0].challenger.message}"
+    )
 
 
-def _compare_answers(exchanges: Sequence[Exchange]) -> Iterator[Difference]:
+def _compare_answers(exchanges: Sequence[ReplayedExchange]) -> Iterator[Difference]:
     """Yield each way in which answers differ once, with the protocols in which it was seen."""
     seen: dict[tuple[bool, str], list[str]] = {}
     for one in exchanges:
         for broken, sentence in _find_changes(one.champion.outputs, one.challenger.outputs):
-            seen.setdefault((broken, sentence), []).append(one.door)
-    for (broken, sentence), doors in seen.items():
-        told = f"{', '.join(dict.fromkeys(doors))}: {sentence}"
+            seen.setdefault((broken, sentence), []).append(one.protocol)
+    for (broken, sentence), protocols in seen.items():
+        told = f"{', '.join(dict.fromkeys(protocols))}: {sentence}"
         yield (breaking_difference if broken else compatible_difference)("answers", told)
 
 
-def _find_changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator[tuple[bool, str]]:
+def _find_changes(before: dict[str, OutputType], after: dict[str, OutputType]) -> Iterator[tuple[bool, str]]:
     for name, old in before.items():
         new, what = after.get(name), f"output {name!r}" if name != NAMELESS else "the answer"
         if new is None and name == NAMELESS:
@@ -114,16 +118,18 @@ def _find_changes(before: dict[str, Given], after: dict[str, Given]) -> Iterator
             yield False, f"output {name!r} is new"
 
 
-def _kind_word(given: Given) -> str:
+def _kind_word(given: OutputType) -> str:
     return WORDS.get(given.letter, "a fractional number")
 
 
 def describe_replay(replayed: ReplayResult) -> str:
     """Describe what was compared."""
     compared = [one for one in replayed.exchanges if one.compared]
-    made = [one for one in compared if one.door != RECORDED]
-    doors = len({one.door for one in made})
-    said = f"{count_words(len(made), 'request')} made from the champion's signature, on {count_words(doors, 'door')}"
+    made = [one for one in compared if one.protocol != RECORDED]
+    protocols = len({one.protocol for one in made})
+    said = (
+        f"{count_words(len(made), 'request')} made from the champion's signature, on {count_words(protocols, 'door')}"
+    )
     live = len(compared) - len(made)
     again = f"{count_words(live, 'recorded live request')}" if live else ""
     return "; ".join(filter(None, (said, replayed.skipped, again, replayed.unrecorded)))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from slipway.domain.gates.contract.difference import Difference, Kind, count_words
-from slipway.domain.gates.contract.inputs import Doors, compare_inputs
+from slipway.domain.gates.contract.difference import Difference, DifferenceKind, count_words
+from slipway.domain.gates.contract.inputs import ServiceBehavior, compare_inputs
 from slipway.domain.gates.contract.outputs import compare_outputs
 from slipway.domain.release.version import Signature
 from slipway.domain.spec.release import Contract
 from slipway.domain.verdict import Outcome, Verdict
 
-DOORS = Doors()
+SERVICE_BEHAVIOR = ServiceBehavior()
 """The behaviour of services/inference."""
 TOLD = 3
 """Differences that a verdict's sentence lists; the release's page has all."""
@@ -24,7 +24,9 @@ GOES_ON = {
 }
 
 
-def compare_signatures(before: Signature, after: Signature, doors: Doors = DOORS) -> tuple[Difference, ...]:
+def compare_signatures(
+    before: Signature, after: Signature, behavior: ServiceBehavior = SERVICE_BEHAVIOR
+) -> tuple[Difference, ...]:
     """Return the differences for clients of the first; breaking differences come first.
 
     >>> from slipway.domain.release.version import Column
@@ -34,8 +36,8 @@ def compare_signatures(before: Signature, after: Signature, doors: Doors = DOORS
     ...     print(one.kind, one.where)
     breaking column 'tenure'
     """
-    found = (*compare_inputs(before, after, doors), *compare_outputs(before.outputs, after.outputs))
-    return tuple(sorted(found, key=lambda one: one.kind is not Kind.BREAKING))
+    found = (*compare_inputs(before, after, behavior), *compare_outputs(before.outputs, after.outputs))
+    return tuple(sorted(found, key=lambda one: one.kind is not DifferenceKind.BREAKING))
 
 
 def judge_contract(check: str, found: Sequence[Difference], choice: Contract, champion: str) -> Verdict:
@@ -43,7 +45,7 @@ def judge_contract(check: str, found: Sequence[Difference], choice: Contract, ch
 
     Breaking differences stop the release (refuse), or are shown while it continues (approve, allow).
     """
-    broken = [one.sentence for one in found if one.kind is Kind.BREAKING]
+    broken = [one.sentence for one in found if one.kind is DifferenceKind.BREAKING]
     others = len(found) - len(broken)
     numbers = {"breaking_differences": float(len(broken)), "compatible_differences": float(others)}
     if not broken:
@@ -64,4 +66,4 @@ def judge_contract(check: str, found: Sequence[Difference], choice: Contract, ch
 
 def needs_person(found: Iterable[Difference], choice: Contract) -> bool:
     """Return whether a person must approve before promotion."""
-    return choice is Contract.APPROVE and any(one.kind is Kind.BREAKING for one in found)
+    return choice is Contract.APPROVE and any(one.kind is DifferenceKind.BREAKING for one in found)
