@@ -209,10 +209,10 @@ def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 ORPHAN = """
 import subprocess, sys, time
 from pathlib import Path
-from slipway.adapters.bento.leftovers import noted
+from slipway.adapters.bento.leftovers import keep_note
 
 service = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-with noted(service.pid, Path(sys.argv[1]) / "log"):
+with keep_note(service.pid, Path(sys.argv[1]) / "log"):
     print(service.pid, flush=True)
     time.sleep(600)
 """

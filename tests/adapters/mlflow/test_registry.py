@@ -266,7 +266,7 @@ from pathlib import Path
 from slipway.adapters.mlflow.registry import MlflowRegistry
 from slipway.errors import ArtifactBroken
 registry = MlflowRegistry(sys.argv[1], 10)
-version = registry.version("digits", "2")
+version = registry.get_version("digits", "2")
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     registry.download(version, Path(sys.argv[2]))
