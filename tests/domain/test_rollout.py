@@ -9,7 +9,7 @@ from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
 from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.rollout.actions import Approval, SetTraffic, wanted_traffic
-from slipway.domain.rollout.machine import Transition, advance, begin_traffic, undo_rollout
+from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout
 from slipway.domain.rollout.revision import Health, Traffic
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Phase

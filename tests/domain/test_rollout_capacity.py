@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.rollout.actions import Observation, Reserve, SetTraffic, Stop
 from slipway.domain.rollout.capacity import find_floors_to_raise, find_shortages
 from slipway.domain.rollout.machine import advance

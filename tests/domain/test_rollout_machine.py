@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.decision import decide
-from slipway.domain.judge.readings import Latencies
+from slipway.domain.judge.readings import Latencies, collect_readings
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, SetTraffic, Start, Stop
 from slipway.domain.rollout.baking import find_hold_back
 from slipway.domain.rollout.machine import advance, begin_traffic, undo_rollout

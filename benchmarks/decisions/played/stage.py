@@ -12,7 +12,7 @@ from benchmarks.decisions.revisions import revision
 from slipway.domain.judge import judge
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence, prior_for_next_rollout
-from slipway.domain.judge.readings import Latencies, Summary
+from slipway.domain.judge.readings import Latencies, Summary, collect_readings
 from slipway.domain.rollout.actions import Action, Observation, SetTraffic, Start, Stop
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, RevisionState, Traffic

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from slipway import wiring
+from slipway.domain.judge.readings import collect_readings
 from slipway.domain.rollout.actions import Action, Approval, Observation, Reserve, SetTraffic, Start, Stop
 from slipway.domain.rollout.machine import advance, undo_rollout
 from slipway.domain.rollout.shadow import ShadowComparison, compare_answers

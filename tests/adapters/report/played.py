@@ -7,7 +7,7 @@ import numpy as np
 
 from slipway.domain.judge.counters import ZERO, Counters
 from slipway.domain.judge.profile import ColumnProfile
-from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums
+from slipway.domain.judge.readings import NO_SUMS, Latencies, Summary, Sums, collect_readings
 from slipway.domain.rollout.actions import Action, Observation, SetTraffic, Start
 from slipway.domain.rollout.machine import advance, begin_traffic
 from slipway.domain.rollout.revision import Health, Package, Revision, RevisionState, Traffic

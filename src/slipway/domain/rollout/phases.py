@@ -44,7 +44,7 @@ from slipway.domain.verdict import Outcome
 def _advance_starting(look: Look, status: RolloutStatus) -> Transition:
     canary = require_canary(status.canary)
     state = state_in(look.seen, canary.name)
-    following = _after_start(look, status) if state.health is Health.READY else status
+    following = _leave_starting(look, status) if state.health is Health.READY else status
     missing = describe_missing(following, look.seen)
     if following is not status and not missing:
         return move_traffic(following, look.seen)
@@ -60,10 +60,10 @@ def _advance_starting(look: Look, status: RolloutStatus) -> Transition:
     )
 
 
-def _after_start(look: Look, status: RolloutStatus) -> RolloutStatus:
+def _leave_starting(look: Look, status: RolloutStatus) -> RolloutStatus:
     name = name_of(status.canary)
     if status.stable is None:
-        return _approved_or_held(look, status, f"{name} is ready; nothing serves yet, so it gets all requests")
+        return _promote_or_hold(look, status, f"{name} is ready; nothing serves yet, so it gets all requests")
     if status.direct:
         return enter_promoting(look, status, f"{name} is ready and gets all requests again")
     if look.spec.rollout.shadow is not None:
@@ -76,7 +76,7 @@ def _advance_shadow(look: Look, status: RolloutStatus) -> Transition:
     longest = shadow.duration_seconds if shadow is not None else 0.0
     hold = find_copying_hold(look.spec, status, look.seen)
     if hold is None and (waited >= longest or _may_end_early(look, status, waited)):
-        return _first_step(look, status)
+        return _begin_steps(look, status)
     if waited >= longest + look.spec.rollout.deadline_seconds:
         reason = f"no decision {waited:.0f} s after the shadow began: {hold.sentence if hold else ''}"
         return move_traffic(enter_held(status, Phase.SHADOW, HoldReason.NO_DECISION, reason, look.now), look.seen)
@@ -90,7 +90,7 @@ def _may_end_early(look: Look, status: RolloutStatus, waited: float) -> bool:
     return least is not None and waited >= least and copies_pass(look.spec, status, look.scores)
 
 
-def _first_step(look: Look, status: RolloutStatus) -> Transition:
+def _begin_steps(look: Look, status: RolloutStatus) -> Transition:
     """Begin the steps; the canary had replicas for all copies."""
     step = move_traffic(enter_step(look, status, 0, _describe_comparison(status.shadow)), look.seen)
     return replace(step, actions=(*release_replicas(look.seen, status.canary), *step.actions))
@@ -131,11 +131,11 @@ def _follow_evidence(look: Look, status: RolloutStatus) -> RolloutStatus:
     if status.step + 1 < len(look.spec.rollout.steps):
         return enter_step(look, status, status.step + 1, said.reason)
     if said.outcome is Outcome.PASS:
-        return _approved_or_held(look, status, said.reason)
+        return _promote_or_hold(look, status, said.reason)
     return _wait_or_decide(look, replace(status, reason=said.reason), waited)
 
 
-def _approved_or_held(look: Look, status: RolloutStatus, reason: str) -> RolloutStatus:
+def _promote_or_hold(look: Look, status: RolloutStatus, reason: str) -> RolloutStatus:
     if (look.spec.rollout.approval or status.awaits_approval) and status.approved_by is None:
         waits = f"waits for approval before promotion; {reason}"
         return enter_held(replace(status, awaits_approval=True), Phase.PROMOTING, HoldReason.APPROVAL, waits, look.now)
@@ -151,7 +151,7 @@ def _wait_or_decide(look: Look, status: RolloutStatus, waited: float) -> Rollout
     blind = look.decision.outcome is Outcome.NO_DATA
     match Deadline.HOLD if blind else look.spec.rollout.on_deadline:
         case Deadline.PROMOTE:
-            return _approved_or_held(look, status, reason)
+            return _promote_or_hold(look, status, reason)
         case Deadline.ROLL_BACK:
             return enter_phase(status, Phase.ROLLING_BACK, reason, look.now)
         case Deadline.HOLD:
@@ -162,7 +162,7 @@ def _advance_held(look: Look, status: RolloutStatus) -> Transition:
     if status.copying:
         go_on = look.seen.approval is not None and look.seen.approval.approve
         hold = None if go_on else find_copying_hold(look.spec, status, look.seen)
-        return move_traffic(status, look.seen) if hold else _first_step(look, status)
+        return move_traffic(status, look.seen) if hold else _begin_steps(look, status)
     if look.seen.approval is not None and look.seen.approval.approve:
         approved = replace(status, approved_by=look.seen.approval.by)
         return move_traffic(enter_promoting(look, approved, f"approved by {look.seen.approval.by}"), look.seen)
@@ -180,7 +180,7 @@ def _resume_shifting(look: Look, status: RolloutStatus) -> RolloutStatus:
     """Return what follows once nothing holds the weights: the step again, or what its evidence allows by now."""
     said, last = look.decision, status.step + 1 == len(look.spec.rollout.steps)
     if last and said.outcome is Outcome.PASS:
-        return _approved_or_held(look, status, said.reason)
+        return _promote_or_hold(look, status, said.reason)
     if last and (look.spec.rollout.on_deadline is Deadline.HOLD or said.outcome is Outcome.NO_DATA):
         return status  # a deadline of its own would end here again
     return enter_step(look, status, status.step, said.reason)
