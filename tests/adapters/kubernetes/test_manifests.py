@@ -3,6 +3,7 @@
 `python -m tests.adapters.kubernetes.test_manifests` writes the golden files anew.
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,7 +180,7 @@ def main() -> None:
     """Write the golden files."""
     GOLDEN.mkdir(exist_ok=True)
     for name, made in CASES.items():
-        (GOLDEN / f"{name}.yaml").write_text(yaml.safe_dump_all(made, sort_keys=False))
+        (GOLDEN / f"{name}.yaml").write_text(yaml.safe_dump_all(json.loads(json.dumps(made)), sort_keys=False))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Only the autoscaler sets replicas. Slipway moves only its floor, while traffic m
 from dataclasses import dataclass
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MAXIMUM, MINIMUM, make_revision_labels
+from slipway.adapters.kubernetes.names import Key, make_revision_labels
 from slipway.adapters.kubernetes.quantity import format_quantity
 from slipway.domain.rollout.revision import Revision
 from slipway.domain.spec.serving import ReplicasSpec, adapt_to_kubernetes
@@ -74,7 +74,7 @@ def build_autoscaler(revision: Revision, chosen: Signals, bounds: Bounds) -> Man
         "metadata": {
             "name": revision.name,
             "labels": make_revision_labels(revision),
-            "annotations": {MINIMUM: str(replicas.minimum), MAXIMUM: str(replicas.maximum)},
+            "annotations": {Key.MINIMUM: str(replicas.minimum), Key.MAXIMUM: str(replicas.maximum)},
         },
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": revision.name},

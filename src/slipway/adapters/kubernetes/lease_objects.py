@@ -5,16 +5,14 @@ from datetime import UTC, datetime
 from math import ceil
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MODEL, make_model_labels
+from slipway.adapters.kubernetes.names import Key, make_model_labels
 from slipway.adapters.kubernetes.readiness import unix_seconds
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.stored.format import require_known
 from slipway.ports.rollouts import Lease
 
-SUPERSEDED_BY, SECONDS = "slipway.dev/superseded-by", "slipway.dev/seconds"
-"""SECONDS: its exact duration; the Lease's own field takes whole seconds."""
-FORMAT, NEWEST = "slipway.dev/format", 1
-"""Format number of our annotations; without it: 1."""
+NEWEST = 1
+"""Newest format of our annotations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +46,14 @@ def build_empty_lease(model: str) -> Manifest:
 
 def grant_lease(live: Manifest, grant: Grant, now: float) -> Manifest:
     """Return the Lease as granted (or renewed) at this time."""
-    annotations = {**(live["metadata"].get("annotations") or {}), SECONDS: repr(grant.seconds), FORMAT: str(NEWEST)}
-    annotations.pop(SUPERSEDED_BY, None)
+    annotations = {
+        **(live["metadata"].get("annotations") or {}),
+        Key.SECONDS: repr(grant.seconds),
+        Key.FORMAT: str(NEWEST),
+    }
+    annotations.pop(Key.SUPERSEDED_BY, None)
     if grant.superseded_by is not None:
-        annotations[SUPERSEDED_BY] = str(grant.superseded_by)
+        annotations[Key.SUPERSEDED_BY] = str(grant.superseded_by)
     spec = {
         **live["spec"],
         "holderIdentity": grant.holder,
@@ -72,11 +74,11 @@ def read_lease(live: Manifest | None) -> GrantedLease | None:
     if live is None or "leaseTransitions" not in live["spec"]:
         return None
     spec, annotations = live["spec"], live["metadata"].get("annotations") or {}
-    require_known("lease", int(annotations.get(FORMAT, 1)), NEWEST, f"Lease {live['metadata']['name']}")
-    asked = annotations.get(SUPERSEDED_BY)
-    good_for = float(annotations.get(SECONDS, spec.get("leaseDurationSeconds", 0)))
+    require_known("lease", int(annotations.get(Key.FORMAT, 1)), NEWEST, f"Lease {live['metadata']['name']}")
+    asked = annotations.get(Key.SUPERSEDED_BY)
+    good_for = float(annotations.get(Key.SECONDS, spec.get("leaseDurationSeconds", 0)))
     lease = Lease(
-        model=str(live["metadata"]["labels"][MODEL]),
+        model=str(live["metadata"]["labels"][Key.MODEL]),
         holder=spec.get("holderIdentity", ""),
         token=int(spec["leaseTransitions"]),
         expires_at=unix_seconds(spec.get("renewTime")) + good_for,

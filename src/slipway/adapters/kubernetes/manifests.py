@@ -8,11 +8,9 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import (
     GRPC_NAME,
     GRPC_PORT,
-    MODEL,
-    PACKAGE,
     PORT,
     PORT_NAME,
-    REVISION,
+    Key,
     make_model_labels,
     make_revision_labels,
 )
@@ -31,7 +29,7 @@ def build_deployment(revision: Revision, *, routed: bool = False) -> Manifest:
         "metadata": {
             "name": revision.name,
             "labels": make_revision_labels(revision),
-            "annotations": {PACKAGE: revision.package.digest},
+            "annotations": {Key.PACKAGE: revision.package.digest},
         },
         "spec": {
             "selector": {"matchLabels": _build_pod_selector(revision)},
@@ -97,12 +95,12 @@ def build_network_policy(model: str) -> Manifest:
         "kind": "NetworkPolicy",
         "metadata": {"name": model, "labels": make_model_labels(model)},
         "spec": {
-            "podSelector": {"matchLabels": {MODEL: model}},
+            "podSelector": {"matchLabels": {Key.MODEL: model}},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (PORT, GRPC_PORT)]}],
             "egress": [
                 {
-                    "to": [{"podSelector": {"matchLabels": {MODEL: model}}}],
+                    "to": [{"podSelector": {"matchLabels": {Key.MODEL: model}}}],
                     "ports": [{"port": PORT, "protocol": "TCP"}],
                 }
             ],
@@ -122,4 +120,4 @@ def add_owner(manifest: Manifest, deployment: Manifest) -> Manifest:
 
 
 def _build_pod_selector(revision: Revision) -> dict[str, str]:
-    return {MODEL: revision.model, REVISION: revision.name}
+    return {Key.MODEL: revision.model, Key.REVISION: revision.name}

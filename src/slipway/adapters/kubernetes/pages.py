@@ -1,7 +1,7 @@
 """The pages of revisions on themselves, read from their pods through the API server: no route leads to them."""
 
 from slipway.adapters.kubernetes.cluster import Cluster
-from slipway.adapters.kubernetes.names import PORT, REVISION, select_model
+from slipway.adapters.kubernetes.names import PORT, Key, select_model
 from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods
 from slipway.errors import MetricsUnavailable, SlipwayError
 
@@ -19,7 +19,7 @@ class PodPages:
         Raises MetricsUnavailable if one does not answer: a missing page can't be distinguished from an empty one.
         """
         try:
-            pods = self._cluster.list("Pod", f"{select_model(model)},{REVISION}={revision}")
+            pods = self._cluster.list("Pod", f"{select_model(model)},{Key.REVISION}={revision}")
         except SlipwayError as error:
             raise _make_unavailable_error(path, revision, error.seen) from error
         names = [str(pod["metadata"]["name"]) for pod in select_staying_pods(pods, revision) if is_ready(pod)]

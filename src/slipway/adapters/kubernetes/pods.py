@@ -7,11 +7,9 @@ from slipway.adapters.kubernetes.names import (
     CONTAINER,
     GRPC_NAME,
     GRPC_PORT,
-    MODEL,
-    PACKAGE,
     PORT,
     PORT_NAME,
-    REVISION,
+    Key,
     make_revision_labels,
 )
 from slipway.domain.rollout.revision import Revision
@@ -44,7 +42,7 @@ def build_pod_template(revision: Revision, *, routed: bool = False) -> Manifest:
     metadata = {
         "labels": make_revision_labels(revision),
         "annotations": {
-            PACKAGE: revision.package.digest,
+            Key.PACKAGE: revision.package.digest,
             "prometheus.io/scrape": "true",
             "prometheus.io/port": str(PORT),
             "prometheus.io/path": pages.METRICS,
@@ -169,7 +167,7 @@ def _build_spread(revision: Revision) -> Manifest:
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": {MODEL: revision.model, REVISION: revision.name}},
+        "labelSelector": {"matchLabels": {Key.MODEL: revision.model, Key.REVISION: revision.name}},
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import REVISION
+from slipway.adapters.kubernetes.names import Key
 
 
 def select_staying_pods(pods: Iterable[Manifest], revision: str) -> list[Manifest]:
@@ -12,7 +12,8 @@ def select_staying_pods(pods: Iterable[Manifest], revision: str) -> list[Manifes
     return [
         pod
         for pod in pods
-        if pod["metadata"].get("labels", {}).get(REVISION) == revision and not pod["metadata"].get("deletionTimestamp")
+        if pod["metadata"].get("labels", {}).get(Key.REVISION) == revision
+        and not pod["metadata"].get("deletionTimestamp")
     ]
 
 

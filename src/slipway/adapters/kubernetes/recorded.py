@@ -2,7 +2,7 @@
 
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import CONTAINER, REVISION, select_model
+from slipway.adapters.kubernetes.names import CONTAINER, Key, select_model
 from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods
 from slipway.domain.gates.contract.recorded import RecordedSample, read_samples
 from slipway_interface.environment import CAPTURE
@@ -23,7 +23,7 @@ class PodRequests:
 
     def read_newest(self, model: str, revision: str) -> RecordedSample:
         """Return the newest requests of a revision; see the port. Pods that were deleted meanwhile are left out."""
-        pods = self._cluster.list("Pod", f"{select_model(model)},{REVISION}={revision}")
+        pods = self._cluster.list("Pod", f"{select_model(model)},{Key.REVISION}={revision}")
         names = sorted(
             pod["metadata"]["name"]
             for pod in select_staying_pods(pods, revision)

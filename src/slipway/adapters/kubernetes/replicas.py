@@ -12,16 +12,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.managers import find_editor
 from slipway.adapters.kubernetes.manifests import build_service_ports
-from slipway.adapters.kubernetes.names import (
-    FIXED,
-    MAXIMUM,
-    MINIMUM,
-    MODEL,
-    REVISION,
-    TRAFFIC,
-    make_model_labels,
-    select_model,
-)
+from slipway.adapters.kubernetes.names import Key, make_model_labels, select_model
 from slipway.adapters.kubernetes.ratio import Counts, counts_for, describe_reachable_shares, find_reachable_shares
 from slipway.adapters.kubernetes.readiness import count_ready_pods
 from slipway.adapters.kubernetes.routes import format_annotation, read_annotation
@@ -62,11 +53,11 @@ class ReplicaRouter:
         """Return the shares that follow from the Service's selector and the fixed counts."""
         live = self._cluster.get("Service", model)
         chosen = (live or {}).get("spec", {}).get("selector") or {}
-        if live is None or MODEL not in chosen:
+        if live is None or Key.MODEL not in chosen:
             return None
         by, before = find_editor(live, "spec", "selector"), read_annotation(live["metadata"].get("annotations"))
-        if REVISION in chosen:
-            return _read_single_share(chosen[REVISION], before, by)
+        if Key.REVISION in chosen:
+            return _read_single_share(chosen[Key.REVISION], before, by)
         if before is None or before.canary is None:
             return None  # the selector was edited to all pods, so the stable ones are not known
         return self._read_both_shares(model, before, by)
@@ -84,13 +75,13 @@ class ReplicaRouter:
     def _share_requests(self, model: str, traffic: Traffic, canary: str) -> None:
         scalers, now = self._list_autoscalers(model), self._count_ready(model, traffic.stable, canary)
         maximum = min(
-            int(_read_annotation(_require_autoscaler(scalers, name), MAXIMUM)) for name in (traffic.stable, canary)
+            int(_read_annotation(_require_autoscaler(scalers, name), Key.MAXIMUM)) for name in (traffic.stable, canary)
         )
         wanted = counts_for(traffic.canary_percent, maximum, least=self._count_serving(model, now))
         self._fix_count(traffic.stable, max(wanted.stable, min(now[traffic.stable], maximum)))
         self._fix_count(canary, max(wanted.canary, min(now[canary], maximum)))
         self._wait_for_ready(model, {traffic.stable: wanted.stable, canary: wanted.canary})
-        self._apply_service(model, {MODEL: model}, traffic)
+        self._apply_service(model, {Key.MODEL: model}, traffic)
         self._fix_count(traffic.stable, wanted.stable)
         self._fix_count(canary, wanted.canary)
         self._wait_for_ready(model, {traffic.stable: wanted.stable, canary: wanted.canary}, exactly=True)
@@ -98,11 +89,11 @@ class ReplicaRouter:
     def _leave_alone(self, model: str, traffic: Traffic) -> None:
         name = traffic.canary if traffic.canary_percent and traffic.canary else traffic.stable
         scalers = self._list_autoscalers(model)
-        if FIXED in (_require_autoscaler(scalers, name)["metadata"].get("annotations") or {}):
+        if Key.FIXED in (_require_autoscaler(scalers, name)["metadata"].get("annotations") or {}):
             self._carry_all(model, name, scalers)
-        self._apply_service(model, {MODEL: model, REVISION: name}, traffic)
+        self._apply_service(model, {Key.MODEL: model, Key.REVISION: name}, traffic)
         for other, scaler in self._list_autoscalers(model).items():
-            if FIXED in (scaler["metadata"].get("annotations") or {}):
+            if Key.FIXED in (scaler["metadata"].get("annotations") or {}):
                 self._restore_range(scaler, floor=scaler["spec"]["minReplicas"] if other == name else None)
 
     def _carry_all(self, model: str, name: str, scalers: Mapping[str, Manifest]) -> None:
@@ -110,9 +101,9 @@ class ReplicaRouter:
 
         A longer wait would keep the other one serving, which may be the bad one.
         """
-        fixed = [other for other in scalers if FIXED in (scalers[other]["metadata"].get("annotations") or {})]
+        fixed = [other for other in scalers if Key.FIXED in (scalers[other]["metadata"].get("annotations") or {})]
         together = sum(self._count_ready(model, *fixed).values())
-        count = min(max(together, 1), int(_read_annotation(scalers[name], MAXIMUM)))
+        count = min(max(together, 1), int(_read_annotation(scalers[name], Key.MAXIMUM)))
         self._fix_count(name, count)
         try:
             self._wait_for_ready(model, {name: count})
@@ -129,7 +120,7 @@ class ReplicaRouter:
         metadata = {
             "name": model,
             "labels": make_model_labels(model),
-            "annotations": {TRAFFIC: format_annotation(traffic)},
+            "annotations": {Key.TRAFFIC: format_annotation(traffic)},
         }
         spec = {"type": "ClusterIP", "selector": selector, "ports": build_service_ports()}
         self._cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
@@ -137,13 +128,13 @@ class ReplicaRouter:
 
     def _fix_count(self, name: str, count: int) -> None:
         bounds = {"minReplicas": count, "maxReplicas": count}
-        self._cluster.patch(AUTOSCALER, name, {"metadata": {"annotations": {FIXED: str(count)}}, "spec": bounds})
+        self._cluster.patch(AUTOSCALER, name, {"metadata": {"annotations": {Key.FIXED: str(count)}}, "spec": bounds})
 
     def _restore_range(self, scaler: Manifest, floor: int | None) -> None:
         """Restore an autoscaler's range; a revision that serves keeps its floor."""
-        least = floor or int(_read_annotation(scaler, MINIMUM))
-        bounds = {"minReplicas": least, "maxReplicas": max(least, int(_read_annotation(scaler, MAXIMUM)))}
-        fields = {"metadata": {"annotations": {FIXED: None}}, "spec": bounds}
+        least = floor or int(_read_annotation(scaler, Key.MINIMUM))
+        bounds = {"minReplicas": least, "maxReplicas": max(least, int(_read_annotation(scaler, Key.MAXIMUM)))}
+        fields = {"metadata": {"annotations": {Key.FIXED: None}}, "spec": bounds}
         self._cluster.patch(AUTOSCALER, scaler["metadata"]["name"], fields)
 
     def _wait_for_ready(self, model: str, counts: Mapping[str, int], *, exactly: bool = False) -> None:
@@ -155,7 +146,7 @@ class ReplicaRouter:
                     f"route of {model}",
                     seen=f"replicas are missing after {READY_SECONDS:g} s: {said} ready",
                     expected="as many as the shares take",
-                    do=f"nothing yet: it is tried again; `kubectl describe deployment -l {MODEL}={model}` says why",
+                    do=f"nothing yet: it is tried again; `kubectl describe deployment -l {Key.MODEL}={model}` says why",
                 )
             time.sleep(LOOK_SECONDS)
 
@@ -175,10 +166,10 @@ class ReplicaRouter:
                 do="release without `shadow`",
             )
         live = self._cluster.get("Service", model)
-        if live is not None and REVISION in (live["metadata"].get("labels") or {}):
+        if live is not None and Key.REVISION in (live["metadata"].get("labels") or {}):
             raise PermanentError(
                 f"Service {model}",
-                seen=f"it is a revision's of model {live['metadata']['labels'][MODEL]}",
+                seen=f"it is a revision's of model {live['metadata']['labels'][Key.MODEL]}",
                 expected="a name of its own for the model's Service",
                 do="rename one of the two models, or serve it in another namespace",
             )
@@ -221,5 +212,5 @@ def _require_autoscaler(scalers: Mapping[str, Manifest], name: str) -> Manifest:
 
 
 def _read_annotation(scaler: Manifest, key: str) -> str:
-    fallback = scaler["spec"]["minReplicas" if key == MINIMUM else "maxReplicas"]
+    fallback = scaler["spec"]["minReplicas" if key == Key.MINIMUM else "maxReplicas"]
     return str((scaler["metadata"].get("annotations") or {}).get(key, fallback))

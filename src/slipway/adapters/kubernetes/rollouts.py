@@ -13,6 +13,7 @@ from slipway.adapters.kubernetes import events, lease_objects, statuses
 from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.lease_objects import Grant, GrantedLease
+from slipway.adapters.kubernetes.names import Key
 from slipway.adapters.kubernetes.refusals import Conflict
 from slipway.adapters.kubernetes.statuses import object_name
 from slipway.domain.rollout.status import RolloutStatus
@@ -58,7 +59,7 @@ class KubernetesRollouts:
 
     def list_models(self) -> list[str]:
         """Return the models that have a status."""
-        live = self._cluster.list("ConfigMap", f"{statuses.all_selector()},{statuses.PHASE}")
+        live = self._cluster.list("ConfigMap", f"{statuses.all_selector()},{Key.PHASE}")
         return sorted(map(statuses.model_of, live))
 
     def under_way(self) -> dict[str, RolloutStatus]:
@@ -143,7 +144,7 @@ class KubernetesRollouts:
                 return None
             # two newer versions may wait: the holder ends for the newest
             newest = max(version, given.lease.superseded_by or 0)
-            annotations = {**(live["metadata"].get("annotations") or {}), lease_objects.SUPERSEDED_BY: str(newest)}
+            annotations = {**(live["metadata"].get("annotations") or {}), Key.SUPERSEDED_BY: str(newest)}
             return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
 
         self._change_object("Lease", model, record_request)

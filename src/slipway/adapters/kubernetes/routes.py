@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from slipway.adapters.kubernetes.kinds import GATEWAY_API, Manifest
 from slipway.adapters.kubernetes.managers import find_editor
-from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, TRAFFIC, make_model_labels
+from slipway.adapters.kubernetes.names import GRPC_PORT, PORT, Key, make_model_labels
 from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway_interface import headers
 from slipway_interface.rescue import RescueRule
@@ -75,7 +75,7 @@ def read_annotation(annotations: Mapping[str, str] | None) -> Traffic | None:
     Traffic(stable='digits-v1', canary=None, canary_percent=0, shadow=None, rescue=None, edited_by=None)
     """
     try:
-        return Traffic.from_document(json.loads((annotations or {})[TRAFFIC]))
+        return Traffic.from_document(json.loads((annotations or {})[Key.TRAFFIC]))
     except (KeyError, ValueError, TypeError):
         return None
 
@@ -136,7 +136,7 @@ def _build_route(kind: str, model: str, traffic: Traffic, gateway: GatewayName, 
         "metadata": {
             "name": model,
             "labels": make_model_labels(model),
-            "annotations": {TRAFFIC: format_annotation(traffic)},
+            "annotations": {Key.TRAFFIC: format_annotation(traffic)},
         },
         "spec": {"parentRefs": [parent], "rules": [rule]},
     }

@@ -17,7 +17,7 @@ from slipway.adapters.kubernetes.containers import (
     why_not_ready,
 )
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import FIXED, MAXIMUM, MINIMUM, PACKAGE
+from slipway.adapters.kubernetes.names import Key
 from slipway.adapters.kubernetes.quantity import parse_quantity
 from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods, unix_seconds
 from slipway.domain.rollout.revision import Health, RevisionState
@@ -132,7 +132,7 @@ def _select_current_pods(seen: RevisionObjects) -> list[Manifest]:
 
 
 def _read_package(labelled: Manifest) -> str:
-    return str((labelled["metadata"].get("annotations") or {}).get(PACKAGE, ""))
+    return str((labelled["metadata"].get("annotations") or {}).get(Key.PACKAGE, ""))
 
 
 def _was_ready(deployment: Manifest) -> bool:
@@ -147,15 +147,15 @@ def _read_wanted_replicas(deployment: Manifest) -> int:
 def _read_scale(autoscaler: Manifest | None, pods: Sequence[Manifest]) -> Scale | None:
     """Return the replicas and their load; None if they can't be changed: no autoscaler, or fixed counts."""
     noted = (autoscaler or {}).get("metadata", {}).get("annotations") or {}
-    if autoscaler is None or FIXED in noted:
+    if autoscaler is None or Key.FIXED in noted:
         return None
     spec = autoscaler["spec"]
     floor = int(spec.get("minReplicas", 1))
     return Scale(
         ready=sum(map(is_ready, pods)),
         floor=floor,
-        minimum=int(noted.get(MINIMUM, floor)),
-        maximum=int(noted.get(MAXIMUM, spec["maxReplicas"])),
+        minimum=int(noted.get(Key.MINIMUM, floor)),
+        maximum=int(noted.get(Key.MAXIMUM, spec["maxReplicas"])),
         loads=_read_loads(autoscaler),
     )
 

@@ -3,15 +3,12 @@
 import json
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MODEL, make_model_labels
+from slipway.adapters.kubernetes.names import Key, make_model_labels
 from slipway.domain.rollout.status import Phase, RolloutStatus
 from slipway.domain.stored.formats import STATUS
 from slipway.errors import PermanentError
 from slipway.ports.rollouts import Lease
 
-PHASE, VERSION, WEIGHT = "slipway.dev/phase", "slipway.dev/version", "slipway.dev/weight"
-FENCE = "slipway.dev/fence"
-"""The newest lease, TOKEN/HOLDER: a write under an older one is refused."""
 DOCUMENT = "status.json"
 LARGEST_BYTES = 1_000_000
 """The API server accepts 1 MiB for a whole object."""
@@ -32,17 +29,17 @@ def build_empty_status(model: str) -> Manifest:
 def read_fence(live: Manifest | None) -> int:
     """Return the newest token recorded on the status; 0: none."""
     annotations = (live or {}).get("metadata", {}).get("annotations") or {}
-    return int(annotations.get(FENCE, "0").partition("/")[0])
+    return int(annotations.get(Key.FENCE, "0").partition("/")[0])
 
 
 def is_fenced_by(live: Manifest, lease: Lease) -> bool:
     """Return whether a lease is the newest one recorded on the status."""
-    return (live["metadata"].get("annotations") or {}).get(FENCE) == _format_fence(lease)
+    return (live["metadata"].get("annotations") or {}).get(Key.FENCE) == _format_fence(lease)
 
 
 def add_fence(live: Manifest, lease: Lease) -> Manifest:
     """Return the ConfigMap as one that refuses leases older than this one."""
-    annotations = {**(live["metadata"].get("annotations") or {}), FENCE: _format_fence(lease)}
+    annotations = {**(live["metadata"].get("annotations") or {}), Key.FENCE: _format_fence(lease)}
     return {**live, "metadata": {**live["metadata"], "annotations": annotations}}
 
 
@@ -56,7 +53,7 @@ def write_status(live: Manifest, status: RolloutStatus) -> Manifest:
             expected=f"at most {LARGEST_BYTES // 1000} kB, which a ConfigMap holds",
             do="release with fewer metrics or steps",
         )
-    labels = {PHASE: status.phase.value, VERSION: str(status.version), WEIGHT: str(status.weight_percent)}
+    labels = {Key.PHASE: status.phase.value, Key.VERSION: str(status.version), Key.WEIGHT: str(status.weight_percent)}
     readable = {
         "phase": status.phase.value,
         "version": str(status.version),
@@ -89,15 +86,15 @@ def _format_fence(lease: Lease) -> str:
 
 def model_of(live: Manifest) -> str:
     """Return the model that an object belongs to."""
-    return str(live["metadata"]["labels"][MODEL])
+    return str(live["metadata"]["labels"][Key.MODEL])
 
 
 def under_way_selector() -> str:
     """Return the selector of statuses of rollouts that have not ended."""
     going = ",".join(phase.value for phase in Phase if not phase.terminal)
-    return f"{all_selector()},{PHASE} in ({going})"
+    return f"{all_selector()},{Key.PHASE} in ({going})"
 
 
 def all_selector() -> str:
     """Return the selector of all models' statuses and leases."""
-    return f"app.kubernetes.io/managed-by=slipway,app.kubernetes.io/component=rollout,{MODEL}"
+    return f"app.kubernetes.io/managed-by=slipway,app.kubernetes.io/component=rollout,{Key.MODEL}"

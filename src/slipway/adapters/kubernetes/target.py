@@ -21,7 +21,7 @@ from slipway.adapters.kubernetes.manifests import (
     build_network_policy,
     build_service,
 )
-from slipway.adapters.kubernetes.names import APPLY_COMPLETE, MODEL, PACKAGE, REVISION, select_model
+from slipway.adapters.kubernetes.names import Key, select_model
 from slipway.adapters.kubernetes.readiness import ready_since, select_staying_pods
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import RevisionObjects, assess_revision
@@ -120,7 +120,7 @@ class KubernetesTarget:
         now = self._cluster.now()
         found = {}
         for one in deployments:
-            if APPLY_COMPLETE not in (one["metadata"].get("annotations") or {}):
+            if Key.APPLY_COMPLETE not in (one["metadata"].get("annotations") or {}):
                 continue
             name = one["metadata"]["name"]
             found[name] = assess_revision(
@@ -192,7 +192,7 @@ class KubernetesTarget:
         """Delete what the model has once; objects that only share its name are kept."""
         live = self._cluster.get(kind, model)
         labels = (live or {}).get("metadata", {}).get("labels") or {}
-        if live is not None and is_ours(live) and labels.get(MODEL) == model and REVISION not in labels:
+        if live is not None and is_ours(live) and labels.get(Key.MODEL) == model and Key.REVISION not in labels:
             self._cluster.delete(kind, model)
 
     def _build_autoscaler(self, revision: Revision) -> Manifest:
@@ -217,7 +217,7 @@ class KubernetesTarget:
         time.sleep(max(0.0, max(since, default=0.0) + HEARD_SECONDS - self._cluster.now()))
 
     def _refuse_another_package(self, revision: Revision, before: Manifest) -> None:
-        now = (before["metadata"].get("annotations") or {}).get(PACKAGE, "none of ours")
+        now = (before["metadata"].get("annotations") or {}).get(Key.PACKAGE, "none of ours")
         if now == revision.package.digest:
             return
         traffic = self.read_traffic(revision.model)
@@ -248,5 +248,5 @@ def _mark_complete(manifest: Manifest) -> Manifest:
     metadata = manifest["metadata"]
     return {
         **manifest,
-        "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), APPLY_COMPLETE: "true"}},
+        "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), Key.APPLY_COMPLETE: "true"}},
     }

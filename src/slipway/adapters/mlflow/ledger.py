@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from slipway.adapters.mlflow import artifacts, runs
 from slipway.adapters.mlflow.refusals import MlflowRefused
 from slipway.adapters.mlflow.rest import MlflowRest
+from slipway.adapters.mlflow.runs import RunTag
 from slipway.domain.release import history
 from slipway.domain.release.record import HistoryEntry, ReleaseRecord
 from slipway.domain.release.version import ReleaseState
@@ -58,7 +59,7 @@ class MlflowLedger:
         entry = _dump_json(ENTRY, replace(line, reason=line.reason[: runs.REASON_CHARACTERS])).decode()
         params, tags = runs.read_known(run)
         self._log_batches(run_id, "params", runs.list_parameters(record, params))
-        metrics = runs.list_metrics(record, after=int(tags.get(runs.MEASURED, "0")))
+        metrics = runs.list_metrics(record, after=int(tags.get(RunTag.MEASURED_UNTIL, "0")))
         self._log_batches(run_id, "metrics", metrics)
         self._log_batches(run_id, "tags", runs.list_tags(record, entry, metrics))
         ended = {} if record.state is ReleaseState.RELEASING else {"end_time": round(record.ended_at * 1000)}
@@ -116,7 +117,7 @@ class MlflowLedger:
             return None
         request = {
             "experiment_ids": ids,
-            "filter": f"tags.`{runs.RELEASE_ID}` = '{release_id}'",
+            "filter": f"tags.`{RunTag.RELEASE_ID}` = '{release_id}'",
             "order_by": ["attributes.start_time ASC"],
             "max_results": 1,
         }
@@ -128,7 +129,10 @@ class MlflowLedger:
             "experiment_id": self._get_experiment_id(record.model),
             "run_name": record.release_id,
             "start_time": round(record.started_at * 1000),
-            "tags": [{"key": runs.RELEASE_ID, "value": record.release_id}, {"key": "mlflow.user", "value": "slipway"}],
+            "tags": [
+                {"key": RunTag.RELEASE_ID, "value": record.release_id},
+                {"key": "mlflow.user", "value": "slipway"},
+            ],
         }
         return dict(self._rest.call("POST", "runs/create", body=request)["run"])
 
@@ -169,12 +173,12 @@ class MlflowLedger:
 def _read_entry(run: dict[str, Any]) -> HistoryEntry | None:
     """Return the line in a run; None for a run without one, which is not ours or not complete yet."""
     _, tags = runs.read_known(run)
-    if runs.ENTRY not in tags:
+    if RunTag.ENTRY not in tags:
         return None
     try:
-        return ENTRY.load(json.loads(tags[runs.ENTRY]), f"MLflow run {run['info']['run_id']}")
+        return ENTRY.load(json.loads(tags[RunTag.ENTRY]), f"MLflow run {run['info']['run_id']}")
     except ValueError as error:
-        raise _make_damaged_error(str(run["info"]["run_id"]), f"tag {runs.ENTRY}", error) from error
+        raise _make_damaged_error(str(run["info"]["run_id"]), f"tag {RunTag.ENTRY}", error) from error
 
 
 def _dump_json(kept: Format[T], value: T) -> bytes:

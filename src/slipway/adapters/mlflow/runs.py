@@ -4,18 +4,13 @@ import math
 import re
 from collections.abc import Iterator
 from datetime import date
+from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
 from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import Moment
 
-RELEASE_ID = "slipway.release_id"
-"""Tag by which a release's run is found."""
-ENTRY = "slipway.entry"
-"""Tag that holds the release's line of the history: one search reads them all."""
-MEASURED = "slipway.measured_until"
-"""Tag with the timestamp, in milliseconds, up to which metrics are written: MLflow is slow at writing them twice."""
 BATCH = {"params": 100, "metrics": 1000, "tags": 100}
 """Number that MLflow accepts in one call."""
 KEY_CHARACTERS, PARAMETER_CHARACTERS, TAG_CHARACTERS = 250, 6000, 5000
@@ -23,6 +18,25 @@ REASON_CHARACTERS = 2000
 """Characters of the reason in a tag: the record in the artifact has all of it."""
 LARGEST = 1.7976931348623157e308
 """Stands for infinity, which JSON does not have."""
+
+
+class RunTag(StrEnum):
+    """Tags of a release's run."""
+
+    RELEASE_ID = "slipway.release_id"
+    """By it the run is found."""
+    MODEL = "slipway.model"
+    VERSION = "slipway.version"
+    STATE = "slipway.state"
+    TRIGGER = "slipway.trigger"
+    DIGEST = "slipway.digest"
+    REPLACED = "slipway.replaced"
+    ENTRY = "slipway.entry"
+    """The release's line of the history: one search reads them all."""
+    MEASURED_UNTIL = "slipway.measured_until"
+    """Timestamp, in milliseconds, up to which metrics are written: MLflow is slow at writing them twice."""
+    DESCRIPTION = "mlflow.note.content"
+    """MLflow's own: its page shows it as the run's description."""
 
 
 def read_known(run: dict[str, Any]) -> tuple[set[str], dict[str, str]]:
@@ -64,17 +78,17 @@ def list_metrics(record: ReleaseRecord, *, after: int) -> list[dict[str, Any]]:
 
 def list_tags(record: ReleaseRecord, entry: str, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the tags to filter by in MLflow, the line of the history, and the timestamp of the last metric written."""
-    until = {MEASURED: str(max(metric["timestamp"] for metric in measured))} if measured else {}
+    until = {RunTag.MEASURED_UNTIL: str(max(metric["timestamp"] for metric in measured))} if measured else {}
     named = until | {
-        RELEASE_ID: record.release_id,
-        "slipway.model": record.model,
-        "slipway.version": str(record.version),
-        "slipway.state": record.state.value,
-        "slipway.trigger": record.trigger,
-        "slipway.digest": record.digest,
-        "slipway.replaced": "" if record.replaced is None else str(record.replaced),
-        "mlflow.note.content": record.reason,  # MLflow's page shows it as the run's description
-        ENTRY: entry,
+        RunTag.RELEASE_ID: record.release_id,
+        RunTag.MODEL: record.model,
+        RunTag.VERSION: str(record.version),
+        RunTag.STATE: record.state.value,
+        RunTag.TRIGGER: record.trigger,
+        RunTag.DIGEST: record.digest,
+        RunTag.REPLACED: "" if record.replaced is None else str(record.replaced),
+        RunTag.DESCRIPTION: record.reason,
+        RunTag.ENTRY: entry,
     }
     return [{"key": key, "value": _cut_text(value, TAG_CHARACTERS)} for key, value in named.items()]
 
