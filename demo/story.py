@@ -20,7 +20,7 @@ from slipway.domain.release.version import ReleaseState
 from slipway.errors import PermanentError, TransientError
 from slipway.settings import Settings
 from slipway.specs import find_spec
-from slipway.stack.secrets import webhook_secret
+from slipway.stack.secrets import load_webhook_secret
 
 RELEASE_SECONDS = 240.0
 """Time limit of one release in the story; it takes about 60 s on two cores."""
@@ -91,7 +91,7 @@ def stack_up(cast: Cast) -> None:
 
     stack.start_stack(cast.here, root=ROOT, on_progress=progress)
     cast.watch.start()
-    wiring.make_webhooks().register(WEBHOOK, cast.here.webhook, webhook_secret(cast.here))
+    wiring.make_webhooks().register(WEBHOOK, cast.here.webhook, load_webhook_secret(cast.here))
 
 
 def _train() -> tuple[Digits, list[Trained]]:

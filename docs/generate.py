@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings
 from docs import figures
 from slipway.platforms import list_settings
 from slipway.settings import Settings
-from slipway.specs import make_schema, schema_text
+from slipway.specs import format_schema, make_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = "<!-- written by `make docs` -->"
@@ -259,7 +259,7 @@ def pages() -> dict[Path, str]:
         ROOT / "README.md": readme(),
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / "docs" / "release-spec.md": spec_page(),
-        ROOT / "deployments" / "release-spec.schema.json": schema_text(),
+        ROOT / "deployments" / "release-spec.schema.json": format_schema(),
     }
 
 

@@ -25,7 +25,7 @@ import httpx
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, RegistryAddress
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
@@ -90,7 +90,7 @@ class Bench:
         artifact = Artifact(
             version=ModelVersion(model=f"digits-{kind}", version=number, source="models:/m-1"),
             path=model,
-            digest=tree_digest(model),
+            digest=compute_tree_digest(model),
         )
         signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
         onnx = None if kind == "pyfunc" else self._onnx

@@ -11,7 +11,7 @@ from benchmarks.images.run import PIXELS
 from benchmarks.kubernetes.figures import Row, pulled_bytes
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, RegistryAddress
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
 from slipway.domain.verdict import Outcome, Verdict
@@ -66,7 +66,7 @@ def trained(number: int, folder: Path) -> tuple[Artifact, Converted]:
     made = to_onnx(model, np.zeros((1, 64), np.float32), options={"zipmap": False})
     graph.write_bytes(made.SerializeToString())
     registered = ModelVersion(model="digits", version=number, source=f"models:/m-{number}")
-    return Artifact(version=registered, path=path, digest=tree_digest(path)), _converted(graph)
+    return Artifact(version=registered, path=path, digest=compute_tree_digest(path)), _converted(graph)
 
 
 def _converted(graph: Path) -> Converted:

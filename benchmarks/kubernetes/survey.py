@@ -55,8 +55,8 @@ def parts() -> dict[str, Any]:
     questions: dict[str, Callable[[], object]] = {
         "specs": lambda: read_names(settings().models),
         "registry": lambda: wiring.get_registry().list_newest_versions(),
-        "leases": lambda: wiring.held_leases().in_force(),
-        "statuses": lambda: wiring.get_rollout_store().under_way(),
+        "leases": lambda: wiring.get_held_leases().list_in_force(),
+        "statuses": lambda: wiring.get_rollout_store().list_under_way(),
     }
     return {name: _seconds(question) for name, question in questions.items()}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slipway.artifacts.rows import input_columns, make_matrix, read_labels, read_rows
+from slipway.artifacts.rows import list_input_columns, make_matrix, read_labels, read_rows
 from slipway.domain.release.version import Column, Signature
 from slipway.errors import DataBroken
 
@@ -162,8 +162,8 @@ def test_the_inputs_of_a_matrix_signature_are_all_columns_but_the_label(tmp_path
     whole = Signature(inputs=(Column(name="input", kind="float32", shape=(-1, 2)),), outputs=())
     named = Signature(inputs=(Column(name="b", kind="float64"),), outputs=())
 
-    assert input_columns(path, whole, "label") == ("a", "b")
-    assert input_columns(path, named, "label") == ("b",)
+    assert list_input_columns(path, whole, "label") == ("a", "b")
+    assert list_input_columns(path, named, "label") == ("b",)
 
 
 def test_an_optional_input_counts_where_the_file_has_it(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_an_optional_input_counts_where_the_file_has_it(tmp_path: Path) -> None:
     path = written(tmp_path, "a,label\n1,2\n")
     inputs = (Column(name="a", kind="float64", required=False), Column(name="b", kind="float64", required=False))
 
-    assert input_columns(path, Signature(inputs=inputs, outputs=()), "label") == ("a",)
-    assert input_columns(path, Signature(inputs=(*inputs, Column(name="c", kind="str")), outputs=()), "label") == (
+    assert list_input_columns(path, Signature(inputs=inputs, outputs=()), "label") == ("a",)
+    assert list_input_columns(path, Signature(inputs=(*inputs, Column(name="c", kind="str")), outputs=()), "label") == (
         "a",
         "c",
     )

@@ -26,13 +26,13 @@ def tree(tmp_path: Path) -> Path:
 def test_a_tree_has_the_same_digest_wherever_it_lies(tree: Path, tmp_path: Path) -> None:
     """The digest depends on names and contents, not on place, times or modes."""
     moved = tmp_path / "elsewhere"
-    before = store.tree_digest(tree)
+    before = store.compute_tree_digest(tree)
 
     tree.rename(moved)
     (moved / "MLmodel").chmod(0o600)
     os.utime(moved / "MLmodel", (1, 1))
 
-    assert store.tree_digest(moved) == before
+    assert store.compute_tree_digest(moved) == before
     assert before.startswith("sha256:")
     assert len(before) == len("sha256:") + 64
 
@@ -40,7 +40,7 @@ def test_a_tree_has_the_same_digest_wherever_it_lies(tree: Path, tmp_path: Path)
 @pytest.mark.parametrize("change", ["content", "name", "more", "less", "moved"])
 def test_every_change_of_a_tree_changes_its_digest(tree: Path, change: str) -> None:
     """One byte, one name, one file more, less or elsewhere: another digest."""
-    before = store.tree_digest(tree)
+    before = store.compute_tree_digest(tree)
     changes = {
         "content": lambda: (tree / "MLmodel").write_text("flavors: {}\r\n"),
         "name": lambda: (tree / "MLmodel").rename(tree / "mlmodel"),
@@ -51,17 +51,17 @@ def test_every_change_of_a_tree_changes_its_digest(tree: Path, change: str) -> N
 
     changes[change]()
 
-    assert store.tree_digest(tree) != before
+    assert store.compute_tree_digest(tree) != before
 
 
 def test_files_left_out_do_not_count(tree: Path) -> None:
     """A generated file may come and go."""
-    before = store.tree_digest(tree)
+    before = store.compute_tree_digest(tree)
 
     (tree / "registered_model_meta").write_text("model_name: digits\n")
 
-    assert store.tree_digest(tree, leave_out=frozenset({"registered_model_meta"})) == before
-    assert store.tree_digest(tree) != before
+    assert store.compute_tree_digest(tree, leave_out=frozenset({"registered_model_meta"})) == before
+    assert store.compute_tree_digest(tree) != before
 
 
 @pytest.mark.parametrize("target", ["../outside", "MLmodel", "nowhere", "deep"])
@@ -71,7 +71,7 @@ def test_a_link_in_a_tree_is_refused(tree: Path, target: str) -> None:
     (tree / "link").symlink_to(target)
 
     with pytest.raises(ArtifactBroken, match=r"file 'link': a link; expected plain files"):
-        store.tree_digest(tree)
+        store.compute_tree_digest(tree)
 
 
 def test_a_pipe_in_a_tree_is_refused(tree: Path) -> None:
@@ -79,14 +79,14 @@ def test_a_pipe_in_a_tree_is_refused(tree: Path) -> None:
     os.mkfifo(tree / "pipe")
 
     with pytest.raises(ArtifactBroken, match="neither a file nor a folder"):
-        store.tree_digest(tree)
+        store.compute_tree_digest(tree)
 
 
 def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
     """Nothing is under the final name until the block is through."""
     final = tmp_path / "store" / "abc"
 
-    with store.new_folder(final) as part:
+    with store.make_new_folder(final) as part:
         (part / "sub").mkdir()
         (part / "sub" / "file").write_text("content")
         seen_early = final.exists()
@@ -101,7 +101,7 @@ def test_a_failed_block_leaves_nothing(tmp_path: Path) -> None:
     final = tmp_path / "store" / "abc"
 
     def fill() -> None:
-        with store.new_folder(final) as part:
+        with store.make_new_folder(final) as part:
             (part / "half").write_text("written")
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -116,9 +116,9 @@ def test_the_folder_that_came_first_stays(tmp_path: Path) -> None:
     """Two makers of the same content: the second one's is dropped."""
     final = tmp_path / "abc"
 
-    with store.new_folder(final) as part:
+    with store.make_new_folder(final) as part:
         (part / "file").write_text("second")
-        with store.new_folder(final) as other:
+        with store.make_new_folder(final) as other:
             (other / "file").write_text("first")
 
     assert (final / "file").read_text() == "first"
@@ -134,7 +134,7 @@ def test_what_a_killed_process_left_is_swept_a_day_later(tmp_path: Path) -> None
     long_ago = time.time() - store.STALE_SECONDS - 60
     os.utime(old, (long_ago, long_ago))
 
-    with store.new_folder(tmp_path / "abc"):
+    with store.make_new_folder(tmp_path / "abc"):
         pass
 
     assert {path.name for path in tmp_path.iterdir()} == {".part-young", "abc"}
@@ -169,7 +169,7 @@ def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     """The well-known digest of `abc` (FIPS 180-2, appendix B.1)."""
     (tmp_path / "abc").write_bytes(b"abc")
 
-    digest = store.file_digest(tmp_path / "abc")
+    digest = store.compute_file_digest(tmp_path / "abc")
 
     assert digest == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 

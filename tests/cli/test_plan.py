@@ -120,7 +120,7 @@ def test_a_number_out_of_range_is_a_usage_error(slipway: Run, spec: Path, argume
 def place(tmp_path: Path) -> Iterator[Place]:
     """Return a real Envoy with a model that serves, where `slipway` looks for it."""
     place = Place(tmp_path / ".slipway" / "target")
-    place.target.bring_up()
+    place.target.start_all()
     try:
         assert wait_until(place.target.envoy.is_ready, 20)
         place.target.set_traffic("digits", Traffic(stable=place.running("digits", 1).name))

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from slipway import errors
 from slipway.cli.app import app
-from slipway.cli.exit_codes import MEANINGS, ExitCode, code_of
+from slipway.cli.exit_codes import MEANINGS, ExitCode, find_exit_code
 from tests.cli.conftest import Run
 
 HEAVY = {
@@ -122,7 +122,7 @@ def test_every_error_has_one_exit_code() -> None:
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
 
-    codes = {kind.__name__: code_of(kind("a", seen="b", expected="c", do="d")) for kind in kinds}
+    codes = {kind.__name__: find_exit_code(kind("a", seen="b", expected="c", do="d")) for kind in kinds}
 
     assert codes["LeaseHeld"] is ExitCode.TRY_AGAIN
     assert codes["NotFound"] is ExitCode.NOT_FOUND

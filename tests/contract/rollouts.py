@@ -89,7 +89,7 @@ class RolloutStoreContract:
         for status in (going, ended):
             rollouts.save(status, rollouts.acquire(status.model, "one", 30))
 
-        found = rollouts.under_way()
+        found = rollouts.list_under_way()
 
         assert found.pop("going") == going
         assert not {"ended", "leased"} & set(found)
@@ -218,7 +218,7 @@ class HeldLeasesContract:
         rollouts.release(rollouts.acquire("given-back", "one", 30))
         rollouts.acquire("expired", "one", 0.01)
         deadline = time.monotonic() + 60
-        while "expired" in (found := rollouts.in_force()):
+        while "expired" in (found := rollouts.list_in_force()):
             assert time.monotonic() < deadline
 
         assert found["in-force"] == held

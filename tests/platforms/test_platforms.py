@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adapters.local.ports import free_ports
+from slipway.adapters.local.ports import find_free_ports
 from slipway.errors import SettingsError
 from slipway.platforms import find_platform, list_platforms, list_settings
 
@@ -26,7 +26,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     shutil.copytree(ROOT / "src" / "slipway", copy, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ADDED / "shelf.py", copy / "platforms")
     (tmp_path / "models").mkdir()
-    front_door, admin = free_ports("127.0.0.1", 2)
+    front_door, admin = find_free_ports("127.0.0.1", 2)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")}
     return clean | {
         "PYTHONPATH": f"{tmp_path / 'src'}{os.pathsep}{ROOT}",

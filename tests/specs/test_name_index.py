@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import NotFound
-from slipway.specs.name_index import names_of
+from slipway.specs.name_index import find_names
 
 
 class Reader:
@@ -35,11 +35,11 @@ def files(tmp_path: Path) -> list[Path]:
 def test_a_file_is_read_once_by_however_many_processes(files: list[Path], tmp_path: Path) -> None:
     """The second look, as another process would have it, reads nothing; a changed file alone is read again."""
     index, first, second, third = tmp_path / "cache" / "names.json", Reader(), Reader(), Reader()
-    before = names_of(files, index, first)
-    again = names_of(files, index, second)
+    before = find_names(files, index, first)
+    again = find_names(files, index, second)
     files[1].write_text("another-model now")
 
-    changed = names_of(files, index, third)
+    changed = find_names(files, index, third)
 
     assert (first.read, second.read, third.read) == (["one", "two", "three"], [], ["two"])
     assert list(before.values()) == list(again.values()) == ["model-one", "model-two", "model-three"]
@@ -51,13 +51,13 @@ def test_a_file_that_was_replaced_by_one_of_the_same_age_and_size_is_read_again(
 ) -> None:
     """As `rsync` or a mounted volume leave it: another file has another inode."""
     index, seen = tmp_path / "names.json", files[0].stat()
-    names_of(files, index, Reader())
+    find_names(files, index, Reader())
     (tmp_path / "new").write_text("model-six and more")
     os.utime(tmp_path / "new", ns=(seen.st_atime_ns, seen.st_mtime_ns))
     (tmp_path / "new").replace(files[0])
 
     assert files[0].stat().st_size == seen.st_size
-    assert names_of(files, index, Reader())[files[0]] == "model-six"
+    assert find_names(files, index, Reader())[files[0]] == "model-six"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_damaged_index_is_made_again(files: list[Path], tmp_path: Path, conten
     index, reader = tmp_path / "names.json", Reader()
     index.write_bytes(content)
 
-    names_of(files, index, reader)
+    find_names(files, index, reader)
 
     assert reader.read == ["one", "two", "three"]
     assert set(json.loads(index.read_bytes())["files"]) == {str(path) for path in files}
@@ -80,7 +80,7 @@ def test_where_no_index_can_be_written_every_file_is_read(files: list[Path], tmp
     reader = Reader()
 
     for _ in range(2):
-        names_of(files, tmp_path / "file" / "names.json", reader)
+        find_names(files, tmp_path / "file" / "names.json", reader)
 
     assert len(reader.read) == 6
 
@@ -91,4 +91,4 @@ def test_a_file_that_goes_away_meanwhile_has_its_own_name(tmp_path: Path) -> Non
     def gone(path: Path) -> str:
         raise NotFound(f"{path}", seen="gone", expected="a file", do="nothing")
 
-    assert names_of([tmp_path / "gone.yaml"], tmp_path / "names.json", gone) == {tmp_path / "gone.yaml": "gone"}
+    assert find_names([tmp_path / "gone.yaml"], tmp_path / "names.json", gone) == {tmp_path / "gone.yaml": "gone"}

@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from slipway import stack
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 from slipway.adapters.local.processes import find_marked
 from slipway.settings import Settings
 
@@ -69,7 +69,7 @@ def make_project(root: Path, *, receiver: str = RECEIVER, deployments: str = DEP
 def make_settings(home: Path) -> Settings:
     """Return settings with free ports."""
     names = ("mlflow", "prefect", "webhook", "front_door", "envoy_admin")
-    return Settings(home=home, **{f"{name}_port": free_port(HOST) for name in names})
+    return Settings(home=home, **{f"{name}_port": find_free_port(HOST) for name in names})
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from slipway.errors import StackFailed
 from slipway.settings import Settings
 from slipway.stack import PartState
 from slipway.stack.environment import make_environment
-from slipway.stack.secrets import encryption_key, webhook_secret
+from slipway.stack.secrets import load_encryption_key, load_webhook_secret
 from tests.stack.conftest import HOST, make_project, make_settings
 
 
@@ -113,9 +113,9 @@ def test_servers_of_ones_own_are_not_started(tmp_path: Path) -> None:
 
 def test_secrets_are_made_once(fresh: Settings) -> None:
     """The same ones come back; a secret that is set is not written down."""
-    assert webhook_secret(fresh) == webhook_secret(fresh) != encryption_key(fresh)
-    assert fresh.secret_file.read_text() == webhook_secret(fresh)
+    assert load_webhook_secret(fresh) == load_webhook_secret(fresh) != load_encryption_key(fresh)
+    assert fresh.secret_file.read_text() == load_webhook_secret(fresh)
 
     given = Settings(home=fresh.home / "other", webhook_secret="given")  # noqa: S106 - of no use anywhere
-    assert webhook_secret(given) == "given"
+    assert load_webhook_secret(given) == "given"
     assert not given.secret_file.exists()

@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """Return the address of a real server whose database lies in the test's folder."""
-    port = free_port("127.0.0.1")
+    port = find_free_port("127.0.0.1")
     command = [sys.executable, "-m", "slipway.stack.prefect_server", "--host", "127.0.0.1", "--port", str(port)]
     env = os.environ | {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     with (tmp_path / "server.log").open("wb") as log:

@@ -10,7 +10,7 @@ from slipway import stack
 from slipway.adapters.local.waiting import wait_until
 from slipway.settings import Settings
 from slipway.stack import PartState
-from slipway.stack.secrets import webhook_secret
+from slipway.stack.secrets import load_webhook_secret
 
 
 def test_every_part_is_up_and_says_where(here: Settings, parts: list[stack.Part]) -> None:
@@ -40,7 +40,7 @@ def test_mlflow_delivers_signed_webhooks_on_this_machine(here: Settings) -> None
 
     client = MlflowClient(here.mlflow)
     events = [WebhookEvent.from_str("model_version.created")]
-    webhook = client.create_webhook(name="here", url=here.webhook, events=events, secret=webhook_secret(here))
+    webhook = client.create_webhook(name="here", url=here.webhook, events=events, secret=load_webhook_secret(here))
 
     result = client.test_webhook(webhook.webhook_id)
 

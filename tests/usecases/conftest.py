@@ -40,7 +40,7 @@ QUICK: dict[str, Any] = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Return a target that is up; each test uses a model of its own name."""
     place = Place(tmp_path_factory.mktemp("place"))
-    place.target.bring_up()
+    place.target.start_all()
     assert wait_until(place.target.envoy.is_ready, 30)
     yield place
     place.target.supervisor.stop()

@@ -36,7 +36,7 @@ def test_a_release_begins_with_the_newest_version_or_the_one_that_is_named(
         begin_release("named", "9", 0, "test")
     with pytest.raises(NotFound, match="unwritten"):
         begin_release("unwritten", NEWEST, 0, "test")
-    assert wiring.held_leases().find_lease("named") is None
+    assert wiring.get_held_leases().find_lease("named") is None
 
 
 def test_a_release_announces_itself_and_supersedes_the_one_that_is_held(

@@ -61,7 +61,7 @@ def test_a_lease_that_is_kept_outlives_its_seconds_and_is_given_back(here: Here)
     with keep_lease(lease, 1):
         assert wait_until(lambda: _expires("kept") > lease.expires_at + 1, 20)
 
-    assert wiring.held_leases().find_lease("kept") is None
+    assert wiring.get_held_leases().find_lease("kept") is None
 
 
 def test_a_lease_that_was_taken_over_is_left_to_its_new_holder(here: Here) -> None:
@@ -75,14 +75,14 @@ def test_a_lease_that_was_taken_over_is_left_to_its_new_holder(here: Here) -> No
         with pytest.raises(LeaseLost, match="rollback"):
             wiring.get_rollout_store().save(status, lease)
 
-    assert wiring.held_leases().find_lease("lost") == taken
+    assert wiring.get_held_leases().find_lease("lost") == taken
 
 
 def _asked(model: str) -> int | None:
-    lease = wiring.held_leases().find_lease(model)
+    lease = wiring.get_held_leases().find_lease(model)
     return lease.superseded_by if lease else None
 
 
 def _expires(model: str) -> float:
-    lease = wiring.held_leases().find_lease(model)
+    lease = wiring.get_held_leases().find_lease(model)
     return lease.expires_at if lease else 0.0

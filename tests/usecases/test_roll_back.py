@@ -24,7 +24,7 @@ def test_nothing_in_production_is_nothing_to_roll_back(here: Here) -> None:
     with pytest.raises(NotFound, match=r"nothing serves and nothing is under way.*`slipway release none`"):
         roll_back("none", "a person says no")
 
-    assert wiring.held_leases().find_lease("none") is None
+    assert wiring.get_held_leases().find_lease("none") is None
 
 
 def test_a_rollback_takes_the_lease_from_a_release_and_its_version_back(

@@ -32,7 +32,7 @@ def test_a_first_version_gets_all_requests_and_a_broken_second_one_none(here: He
     assert "two-v2 failed: ended with exit status 3" in second.reason
     assert httpx.post(f"{here.place.url}/two/x", content=b"row").headers["x-slipway-revision"] == "two-v1"
     assert list(wiring.get_revisions().observe("two")) == ["two-v1"]
-    assert wiring.held_leases().find_lease("two") is None
+    assert wiring.get_held_leases().find_lease("two") is None
 
 
 def test_a_rollout_that_was_interrupted_continues_from_its_status(here: Here) -> None:

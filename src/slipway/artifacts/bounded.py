@@ -95,16 +95,16 @@ def _check_bounds(text: bytes) -> None:
             anchored[ended.anchor] = ended.nodes
             open_collections[-1].add_child(ended.nodes, None)
         elif isinstance(event, yaml.ScalarEvent):
-            anchored[event.anchor] = _nodes_of(event)
+            anchored[event.anchor] = _count_nodes(event)
             open_collections[-1].add_child(anchored[event.anchor], event.value)
         elif isinstance(event, yaml.AliasEvent):
-            open_collections[-1].add_child(_nodes_behind(event, anchored), None)
+            open_collections[-1].add_child(_count_nodes_behind(event, anchored), None)
         if len(open_collections) > DEEPEST + 1:
             message = f"nested more than {DEEPEST} deep"
             raise ValueError(message)
 
 
-def _nodes_of(event: yaml.ScalarEvent) -> int:
+def _count_nodes(event: yaml.ScalarEvent) -> int:
     if len(event.value) > LONGEST_NUMBER and not _is_text(event):
         message = f"a number, date or tagged value of {len(event.value):,} characters"
         raise ValueError(message)
@@ -120,7 +120,7 @@ def _is_text(event: yaml.ScalarEvent) -> bool:
     return tag in TEXT_TAGS
 
 
-def _nodes_behind(event: yaml.AliasEvent, anchored: dict[str | None, int]) -> int:
+def _count_nodes_behind(event: yaml.AliasEvent, anchored: dict[str | None, int]) -> int:
     if event.anchor not in anchored:
         message = f"alias {event.anchor!r} of itself, or of nothing"
         raise ValueError(message)

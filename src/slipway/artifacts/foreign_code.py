@@ -25,7 +25,7 @@ LONGEST_REASON = 300
 
 def refuse_code(model: Path, description: Description) -> None:
     """Raise ArtifactBroken for a model whose loading runs code that came with it."""
-    reason = next(_code_reasons(model, description["flavors"]), None)
+    reason = next(_find_code_reasons(model, description["flavors"]), None)
     if reason is not None:
         raise ArtifactBroken(
             f"model {model.name}",
@@ -36,7 +36,7 @@ def refuse_code(model: Path, description: Description) -> None:
         )
 
 
-def _code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
+def _find_code_reasons(model: Path, flavors: Mapping[str, Any]) -> Iterator[str]:
     for name, flavor in flavors.items():
         written = str(flavor.get("serialization_format", "pickle" if name == "sklearn" else ""))
         if "pickle" in written:

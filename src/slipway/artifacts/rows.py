@@ -83,7 +83,7 @@ def read_labels(path: Path, label: str) -> NDArray[np.generic]:
     return values if values.dtype.kind in "biuf" else values.astype(np.str_)
 
 
-def input_columns(path: Path, signature: Signature, label: str) -> tuple[str, ...]:
+def list_input_columns(path: Path, signature: Signature, label: str) -> tuple[str, ...]:
     """Return the columns of a rows file that go into the model.
 
     A signature of columns names them; optional ones count where the file has them. A signature of a single matrix does

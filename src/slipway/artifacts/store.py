@@ -21,7 +21,7 @@ STALE_SECONDS = 24 * 3600.0
 """Older unfinished folders belong to nobody: no download or build takes a day."""
 
 
-def tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str:
+def compute_tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str:
     """Return `sha256:<hex>` over a folder's files: relative posix names, sorted, each with its content.
 
     Empty folders, modes and times do not count. `leave_out` are relative posix names that do not count either.
@@ -32,7 +32,7 @@ def tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str
     for name, path in sorted(walk_files(folder)):
         if name not in leave_out:
             # a name holds no zero byte and a digest no newline: two different trees never give the same bytes
-            whole.update(os.fsencode(name) + b"\0" + file_digest(path).encode() + b"\n")
+            whole.update(os.fsencode(name) + b"\0" + compute_file_digest(path).encode() + b"\n")
     return f"sha256:{whole.hexdigest()}"
 
 
@@ -47,14 +47,14 @@ def walk_files(folder: Path) -> Iterator[tuple[str, Path]]:
         for path in pending.pop().iterdir():
             name = path.relative_to(folder).as_posix()
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise _no_plain_file(name, is_link=path.is_symlink())
+                raise _make_no_plain_file_error(name, is_link=path.is_symlink())
             if path.is_dir():
                 pending.append(path)
             else:
                 yield name, path
 
 
-def _no_plain_file(name: str, *, is_link: bool) -> ArtifactBroken:
+def _make_no_plain_file_error(name: str, *, is_link: bool) -> ArtifactBroken:
     return ArtifactBroken(
         f"file {name!r}",
         seen="a link" if is_link else "neither a file nor a folder",
@@ -63,26 +63,26 @@ def _no_plain_file(name: str, *, is_link: bool) -> ArtifactBroken:
     )
 
 
-def file_digest(path: Path) -> str:
+def compute_file_digest(path: Path) -> str:
     """Return `sha256:<hex>` over a file's content. Raises OSError when it can't be read."""
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 @contextmanager
-def new_folder(final: Path) -> Iterator[Path]:
+def make_new_folder(final: Path) -> Iterator[Path]:
     """Give an empty folder to fill; it is renamed to `final` at the end of a block that went well.
 
     If `final` is there by then, somebody else made it: ours is dropped. After any exception nothing is left. Raises
     OSError where the disk is full or may not be written.
     """
-    with part_folder(final.parent) as part:
+    with make_part_folder(final.parent) as part:
         yield part
         settle_folder(part, final)
 
 
 @contextmanager
-def part_folder(parent: Path) -> Iterator[Path]:
+def make_part_folder(parent: Path) -> Iterator[Path]:
     """Give an empty folder inside `parent` (made if missing), for content whose final name is not known yet.
 
     `settle_folder` gives it its name; otherwise it is gone at the end, whatever happened.

@@ -68,7 +68,7 @@ def main() -> None:
     except SlipwayError as error:
         sys.exit(_report_error(error))
     except Exception as error:
-        if (wrong := _settings_error(error)) is None:
+        if (wrong := _make_settings_error(error)) is None:
             raise  # a defect of ours: a report of it needs the traceback
         sys.exit(_report_error(wrong))
 
@@ -78,19 +78,21 @@ def _report_error(error: SlipwayError) -> ExitCode:
         import traceback
 
         traceback.print_exception(error)
-    code = exit_codes.code_of(error)
-    sys.stderr.write(output.error_json(error, code) if "--json" in sys.argv else output.error_block(error))
+    code = exit_codes.find_exit_code(error)
+    sys.stderr.write(
+        output.format_error_json(error, code) if "--json" in sys.argv else output.format_error_block(error)
+    )
     return code
 
 
-def _settings_error(error: Exception) -> SettingsError | None:
+def _make_settings_error(error: Exception) -> SettingsError | None:
     """Return pydantic's error on the environment as our own; None for any other error."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
         return None
-    from slipway.doctor import settings_error
+    from slipway.doctor import make_settings_error
     from slipway.platforms import list_settings
 
     titles = {"Settings", *(group.__name__ for group in list_settings().values())}
-    return settings_error(error) if error.title in titles else None
+    return make_settings_error(error) if error.title in titles else None

@@ -8,11 +8,11 @@ from slipway.cli.exit_codes import ExitCode
 
 def doctor(*, as_json: output.AsJson = False) -> None:
     """Check every part, say what to do, list all settings."""
-    from slipway.doctor import Condition, examine_parts, settings_in_force
+    from slipway.doctor import Condition, examine_parts, list_settings_in_force
     from slipway.settings import settings
 
     here = settings()
-    findings, values = examine_parts(here), settings_in_force(here)
+    findings, values = examine_parts(here), list_settings_in_force(here)
     if as_json:
         output.print_json({"findings": findings, "settings": values})
     else:

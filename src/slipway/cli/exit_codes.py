@@ -41,10 +41,10 @@ _BY_ERROR: tuple[tuple[type[errors.SlipwayError], ExitCode], ...] = (
 )
 
 
-def code_of(error: errors.SlipwayError) -> ExitCode:
+def find_exit_code(error: errors.SlipwayError) -> ExitCode:
     """Return the exit code of an error.
 
-    >>> code_of(errors.NotFound("model x", seen="none", expected="one", do="look"))
+    >>> find_exit_code(errors.NotFound("model x", seen="none", expected="one", do="look"))
     <ExitCode.NOT_FOUND: 5>
     """
     return next(code for kind, code in _BY_ERROR if isinstance(error, kind))

@@ -51,7 +51,7 @@ def follow_rollback(model: str, run_id: str, timeout_seconds: float, *, as_json:
 
 def _wait_for_end(run_id: str, model: str, timeout_seconds: float, *, quiet: bool) -> str:
     ends = time.monotonic() + timeout_seconds
-    tell = output.on_change((lambda _line: None) if quiet else output.print_line)
+    tell = output.make_change_printer((lambda _line: None) if quiet else output.print_line)
     while True:
         left = ends - time.monotonic()
         try:

@@ -93,14 +93,14 @@ def _open_file(file: str) -> Iterator[TextIO]:
 def _read_rows(file: str, lines: TextIO) -> Rows:
     suffix = Path(file).suffix.lower()
     if suffix == ".csv":
-        return _csv_rows(file, lines)
+        return _read_csv_rows(file, lines)
     if file == STANDARD_INPUT or suffix in JSON_LINES:
-        return _json_rows(lines)
-    message = f"{file}: the suffix names the format: .csv, {' or '.join(JSON_LINES)}"
+        return _read_json_rows(lines)
+    message = f"{file}: the suffix says what is in it: .csv, {' or '.join(JSON_LINES)}"
     raise typer.BadParameter(message, param_hint="FILE")
 
 
-def _json_rows(lines: Iterable[str]) -> Rows:
+def _read_json_rows(lines: Iterable[str]) -> Rows:
     for number, text in enumerate(lines, 1):
         line = text.strip()
         if not line:
@@ -111,7 +111,7 @@ def _json_rows(lines: Iterable[str]) -> Rows:
             yield number, line
 
 
-def _csv_rows(file: str, lines: Iterable[str]) -> Rows:
+def _read_csv_rows(file: str, lines: Iterable[str]) -> Rows:
     table = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(table, [])]

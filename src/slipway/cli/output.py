@@ -48,7 +48,7 @@ def format_time(unix_seconds: float | None, otherwise: str = "") -> str:
     return datetime.fromtimestamp(unix_seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def error_block(error: SlipwayError) -> str:
+def format_error_block(error: SlipwayError) -> str:
     """Return an error as text: four labelled parts."""
     lines = [f"error: {escape_control_characters(error.what)}"]
     for label, text in (("seen", error.seen), ("expected", error.expected), ("next", error.do)):
@@ -58,7 +58,7 @@ def error_block(error: SlipwayError) -> str:
     return "\n".join(lines) + "\n"
 
 
-def error_json(error: SlipwayError, code: int) -> str:
+def format_error_json(error: SlipwayError, code: int) -> str:
     """Return an error as one JSON object."""
     parts = {"what": error.what, "seen": error.seen.rstrip(), "expected": error.expected, "next": error.do}
     return json.dumps({"error": type(error).__name__, **parts, "exit_code": code}, ensure_ascii=False) + "\n"
@@ -73,7 +73,7 @@ def escape_control_characters(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def on_change(show: Callable[[str], None] = print_line) -> Callable[[str], None]:
+def make_change_printer(show: Callable[[str], None] = print_line) -> Callable[[str], None]:
     """Return a function that shows a line only when it differs from the last one."""
     last: list[str] = []
 

@@ -78,7 +78,7 @@ def plan(  # noqa: PLR0913 - one parameter per option
     seen = planning.forecast_rollout(document, service, ratios)
     proposal = planning.propose_schedule(document, service, costs, wanted)
     now = planning.price_spec(document, service, costs)
-    at_work = _at_work(document.model, service.requests_per_second, answer_milliseconds)
+    at_work = _count_in_flight(document.model, service.requests_per_second, answer_milliseconds)
     needs = planning.forecast_replicas(document, at_work) if at_work is not None else ()
     if plot is not None:
         _draw_plan(plot, document.model, seen)
@@ -149,7 +149,7 @@ def _count_requests(model: str) -> tuple[float, float]:
     return came / (ended - begun), (failed + 0.5) / (_sum_requests(after) + 1)
 
 
-def _at_work(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
+def _count_in_flight(model: str, requests_per_second: float, answer_milliseconds: float | None) -> float | None:
     """Return the requests in flight: as given, or as autoscalers measure them; None: unknown."""
     from slipway.domain.rollout.scaling import IN_FLIGHT, in_flight
 

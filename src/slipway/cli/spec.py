@@ -52,9 +52,9 @@ def check(
 ) -> None:
     """Check specs and the rows files they name; explain every error with its line."""
     from slipway.settings import settings
-    from slipway.specs import check_file, format_path, spec_files
+    from slipway.specs import check_file, format_path, list_spec_files
 
-    paths = [_find_path(spec) for spec in specs] if specs else spec_files(settings().models)
+    paths = [_find_path(spec) for spec in specs] if specs else list_spec_files(settings().models)
     found = {path: check_file(path)[1] for path in paths}
     if as_json:
         output.print_json(
@@ -72,9 +72,9 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of release specs, for editors."""
-    from slipway.specs import schema_text
+    from slipway.specs import format_schema
 
-    typer.echo(schema_text(), nl=False)
+    typer.echo(format_schema(), nl=False)
 
 
 def _find_path(spec: str) -> Path:

@@ -24,17 +24,17 @@ def status(model: AnyModel = None, *, as_json: output.AsJson = False) -> None:
     if as_json:
         output.print_json({"parts": parts, "models": models})
         return
-    output.print_table(("part", "state", "where", "detail"), [_part_row(part) for part in parts])
+    output.print_table(("part", "state", "where", "detail"), [_make_part_row(part) for part in parts])
     if models:
         output.print_line("")
         header = ("model", "champion", "releasing", "phase", "weights", "against", "for", "why")
-        output.print_table(header, [_model_row(one) for one in models])
+        output.print_table(header, [_make_model_row(one) for one in models])
     if model is not None and models[0]["asked_at"]:
         output.print_line("")
         output.print_table(("protocol", "address"), list(models[0]["asked_at"].items()))
     if model is not None and models[0]["verdicts"]:
         output.print_line("")
-        output.print_table(("judged", "outcome", "why"), [_verdict_row(one) for one in models[0]["verdicts"]])
+        output.print_table(("judged", "outcome", "why"), [_make_verdict_row(one) for one in models[0]["verdicts"]])
 
 
 def _list_names(model: str | None) -> list[str]:
@@ -106,11 +106,11 @@ def _get_reason(rollout: "RolloutStatus | None") -> str:
     return rollout.reason if rollout else "no release yet"
 
 
-def _part_row(part: "Part") -> tuple[str, ...]:
+def _make_part_row(part: "Part") -> tuple[str, ...]:
     return (part.name, part.state.value, part.address, part.detail)
 
 
-def _model_row(one: dict[str, Any]) -> tuple[str, ...]:
+def _make_model_row(one: dict[str, Any]) -> tuple[str, ...]:
     weights = " ".join(f"{name} {percent} %" for name, percent in (one["weights"] or {}).items())
     evidence = [f"{one[name]:.3g}" if one[name] is not None else "" for name in ("evidence_against", "evidence_for")]
     champion = f"v{one['champion']}" if one["champion"] else ""
@@ -118,5 +118,5 @@ def _model_row(one: dict[str, Any]) -> tuple[str, ...]:
     return (one["model"], champion, releasing, one["phase"] or "", weights, *evidence, one["reason"])
 
 
-def _verdict_row(one: "Verdict") -> tuple[str, ...]:
+def _make_verdict_row(one: "Verdict") -> tuple[str, ...]:
     return (one.title, one.outcome.value.replace("_", " "), one.reason)

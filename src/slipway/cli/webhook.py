@@ -33,7 +33,7 @@ def deliver_test(*, as_json: output.AsJson = False) -> None:
 
     identifier = wiring.make_webhooks().find(NAME)
     if identifier is None:
-        raise _not_registered()
+        raise _make_not_registered_error()
     _test_webhook(str(identifier), settings().webhook, as_json=as_json)
 
 
@@ -86,7 +86,7 @@ def _test_webhook(identifier: str, address: str, *, as_json: bool) -> None:
         )
 
 
-def _not_registered() -> "Exception":
+def _make_not_registered_error() -> "Exception":
     from slipway.errors import NotFound
 
     return NotFound(

@@ -6,12 +6,12 @@ It never repairs anything, starts anything, or waits for long; a part that does 
 from collections.abc import Callable, Iterable
 
 from slipway.doctor import machine, servers
-from slipway.doctor.values import SettingInForce, settings_error, settings_in_force
+from slipway.doctor.values import SettingInForce, list_settings_in_force, make_settings_error
 from slipway.domain.finding import Condition, Finding
 from slipway.platforms import find_platform
 from slipway.settings import Settings
 
-__all__ = ["Condition", "Finding", "SettingInForce", "examine_parts", "settings_error", "settings_in_force"]
+__all__ = ["Condition", "Finding", "SettingInForce", "examine_parts", "list_settings_in_force", "make_settings_error"]
 
 
 def examine_parts(here: Settings) -> list[Finding]:

@@ -94,9 +94,9 @@ def check_environment(_here: Settings) -> Iterator[Finding]:
 
 def check_specs(here: Settings) -> Iterator[Finding]:
     """Read every release spec."""
-    from slipway.specs import check_file, format_path, spec_files
+    from slipway.specs import check_file, format_path, list_spec_files
 
-    paths = spec_files(here.models)
+    paths = list_spec_files(here.models)
     for path in paths:
         _spec, problems = check_file(path)
         if problems:

@@ -24,7 +24,7 @@ class SettingInForce:
     description: str
 
 
-def settings_in_force(here: Settings) -> list[SettingInForce]:
+def list_settings_in_force(here: Settings) -> list[SettingInForce]:
     """Return every setting, those of all targets too, with its value, its source, and its purpose."""
     groups: list[BaseSettings] = [here, *(group() for group in list_settings().values())]
     return [
@@ -45,7 +45,7 @@ def list_variables() -> list[str]:
     return [name_variable(name) for group in groups for name in group.model_fields]
 
 
-def settings_error(error: ValidationError) -> SettingsError:
+def make_settings_error(error: ValidationError) -> SettingsError:
     """Return what is wrong with the environment, every variable named, no secret shown."""
     wrong = [(name_variable(str(one["loc"][0])), one["msg"]) for one in error.errors(include_input=False)]
     return SettingsError(

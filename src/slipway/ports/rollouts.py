@@ -60,7 +60,7 @@ class RolloutStore(Protocol):
         """Return the models that have a status."""
         ...
 
-    def under_way(self) -> dict[str, RolloutStatus]:
+    def list_under_way(self) -> dict[str, RolloutStatus]:
         """Return the statuses that are not at their end, by model."""
         ...
 
@@ -96,7 +96,7 @@ class HeldLeases(Protocol):
         """Return the lease that is in force; None: free or expired."""
         ...
 
-    def in_force(self) -> dict[str, Lease]:
+    def list_in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model."""
         ...
 

@@ -24,7 +24,7 @@ class Draft:
     label: str
     """Column that holds the truth."""
     data: Path
-    """Rows file, relative to the current folder (in `spec_text`: to the spec's)."""
+    """Rows file, relative to the current folder (in `format_spec`: to the spec's)."""
     allow_pickle: bool = False
 
 
@@ -34,7 +34,7 @@ def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
     Raises SpecError if the file exists, or if the spec would be invalid; then no file is left.
     """
     relative = Path(os.path.relpath(draft.data.absolute(), path.absolute().parent))
-    text = spec_text(replace(draft, data=relative), signature)
+    text = format_spec(replace(draft, data=relative), signature)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -54,7 +54,7 @@ def begin_spec(path: Path, draft: Draft, signature: Signature) -> Path:
     return path
 
 
-def spec_text(draft: Draft, signature: Signature) -> str:
+def format_spec(draft: Draft, signature: Signature) -> str:
     """Return a spec's text; keys that are left out have the schema's defaults."""
     columns = [column for column in signature.inputs if len(column.shape) == 1]
     metric = _guess_metric(signature.outputs)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slipway.domain.spec.release import DataSpec, ReleaseSpec
-from slipway.specs.explaining import problem_at
-from slipway.specs.files import check_spec, reading_of
+from slipway.specs.explaining import make_problem
+from slipway.specs.files import check_spec, read_spec_document
 from slipway.specs.problem import Key, Problem
 
 KNOWN = (".csv", ".parquet")
@@ -18,9 +18,9 @@ def check_file(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     spec, problems = check_spec(path)
     if spec is None:
         return None, problems
-    reading = reading_of(path)
+    reading = read_spec_document(path)
     found = [
-        problem_at(key, reading, seen=seen, expected=expected) for key, seen, expected in _find_problems(spec.data)
+        make_problem(key, reading, seen=seen, expected=expected) for key, seen, expected in _find_problems(spec.data)
     ]
     return (None if found else spec), [*problems, *found]
 
@@ -31,10 +31,10 @@ def _find_problems(data: DataSpec) -> Iterator[tuple[Key, str, str]]:
     elif not data.path.is_file():
         yield ("data", "path"), "no such file", f"a file, relative to the spec's own folder ({data.path.parent})"
     elif data.path.suffix.lower() == ".csv":
-        yield from _wrong_columns(data, _read_header(data.path))
+        yield from _find_column_problems(data, _read_header(data.path))
 
 
-def _wrong_columns(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str, str]]:
+def _find_column_problems(data: DataSpec, header: list[str]) -> Iterator[tuple[Key, str, str]]:
     columns = ", ".join(header[:8]) + (f" and {len(header) - 8} more" if len(header) > 8 else "")  # noqa: PLR2004
     expected = f"one of the file's columns: {columns}" if header else "a file with a header"
     if data.label not in header:

@@ -34,18 +34,18 @@ def _explain_error(error: _Error, reading: ParsedDocument) -> Problem:
             return _explain_unknown_key(key, reading)
         case "missing":
             expected = describe_allowed(find_schema(key))
-            return problem_at(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
+            return make_problem(key, reading, seen="no such key", expected=expected, hint=f"add `{key[-1]}:`")
         case "value_error":
             return _explain_contradiction(key, str(error["ctx"]["error"]), reading)
         case "union_tag_invalid" | "union_tag_not_found" if (*key, TAG) in reading.places:
-            return _not_allowed((*key, TAG), reading)
+            return _explain_not_allowed((*key, TAG), reading)
         case _:
-            return _not_allowed(_find_known_part(remove_tags(key), reading), reading)
+            return _explain_not_allowed(_find_known_part(remove_tags(key), reading), reading)
 
 
-def _not_allowed(key: Key, reading: ParsedDocument) -> Problem:
+def _explain_not_allowed(key: Key, reading: ParsedDocument) -> Problem:
     value = _get_value(reading.values, key)
-    return problem_at(
+    return make_problem(
         key,
         reading,
         seen=_format_value(value),
@@ -59,7 +59,7 @@ def find_unknown_passes(reading: ParsedDocument) -> list[Problem]:
     key: Key = ("optimization", "variants")
     found = _get_value(reading.values, key) if key in reading.places else []
     names = enumerate(found) if isinstance(found, list) else ()
-    return [_not_allowed((*key, number), reading) for number, name in names if name not in list_passes()]
+    return [_explain_not_allowed((*key, number), reading) for number, name in names if name not in list_passes()]
 
 
 def _explain_unknown_key(key: Key, reading: ParsedDocument) -> Problem:
@@ -71,7 +71,7 @@ def _explain_unknown_key(key: Key, reading: ParsedDocument) -> Problem:
         hint = (
             f"it belongs under `{format_key(elsewhere[0][:-1])}`" if len(elsewhere[0]) > 1 else "it belongs to the top"
         )
-    return problem_at(key, reading, seen="an unknown key", expected="one of " + ", ".join(siblings), hint=hint)
+    return make_problem(key, reading, seen="an unknown key", expected="one of " + ", ".join(siblings), hint=hint)
 
 
 _STEP = re.compile(r"^step (?P<number>\d+) has (?P<name>\w+)")
@@ -83,10 +83,10 @@ def _explain_contradiction(key: Key, sentence: str, reading: ParsedDocument) -> 
     if step and key and key[-1] == "rollout":
         key = (*key, "steps", int(step["number"]) - 1, step["name"])
     seen, _, expected = sentence.partition("; ")
-    return problem_at(key, reading, seen=seen, expected=expected or "values that agree")
+    return make_problem(key, reading, seen=seen, expected=expected or "values that agree")
 
 
-def problem_at(key: Key, reading: ParsedDocument, *, seen: str, expected: str, hint: str = "") -> Problem:
+def make_problem(key: Key, reading: ParsedDocument, *, seen: str, expected: str, hint: str = "") -> Problem:
     """Return a problem with the place of a key path, or of the nearest one in the document."""
     key = remove_tags(key)
     known = _find_known_part(key, reading)

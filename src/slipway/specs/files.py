@@ -22,13 +22,13 @@ def load_spec(path: Path) -> ReleaseSpec:
     """Return a spec, its `data.path` absolute. Raises NotFound without a file, SpecError with all problems."""
     spec, problems = check_spec(path)
     if spec is None or problems:
-        raise _spec_error(path, problems)
+        raise _make_spec_error(path, problems)
     return spec
 
 
 def check_spec(path: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     """Return a spec and everything that is wrong with its document; None if it can't be used. Raises NotFound."""
-    reading = reading_of(path)
+    reading = read_spec_document(path)
     if reading.values is None:
         return None, reading.problems
     problems = sorted([*reading.problems, *find_unknown_passes(reading)])
@@ -64,12 +64,12 @@ def find_spec(models: Path, model: str) -> tuple[Path, ReleaseSpec]:
     return paths[0], load_spec(paths[0])
 
 
-def all_specs(models: Path) -> dict[Path, ReleaseSpec]:
+def load_all_specs(models: Path) -> dict[Path, ReleaseSpec]:
     """Return every spec by file. Raises SpecError for the first broken one; a missing folder has none."""
-    return {path: load_spec(path) for path in spec_files(models)}
+    return {path: load_spec(path) for path in list_spec_files(models)}
 
 
-def spec_files(models: Path) -> list[Path]:
+def list_spec_files(models: Path) -> list[Path]:
     """Return the files in a folder that are read as specs, by name."""
     return sorted(path for path in models.glob("*") if path.suffix in SUFFIXES and path.is_file())
 
@@ -79,11 +79,11 @@ def read_names(models: Path) -> dict[Path, str]:
 
     A file is read again only when it changed: names are kept in SLIPWAY_HOME, because every flow run is a new process.
     """
-    return name_index.names_of(spec_files(models), settings().home / INDEX, _read_name)
+    return name_index.find_names(list_spec_files(models), settings().home / INDEX, _read_name)
 
 
 def _read_name(path: Path) -> str:
-    values = reading_of(path).values
+    values = read_spec_document(path).values
     name = values.get("model") if values else None
     return name if isinstance(name, str) else path.stem
 
@@ -98,7 +98,7 @@ def format_path(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) and path != here else str(path)
 
 
-def reading_of(path: Path) -> ParsedDocument:
+def read_spec_document(path: Path) -> ParsedDocument:
     """Return a document's values and places. Raises NotFound."""
     try:
         return read_document(path.read_text(encoding="utf-8-sig"))
@@ -120,7 +120,7 @@ def _anchor_paths(spec: ReleaseSpec, path: Path) -> ReleaseSpec:
     return spec.model_copy(update={"data": data})
 
 
-def _spec_error(path: Path, problems: list[Problem]) -> SpecError:
+def _make_spec_error(path: Path, problems: list[Problem]) -> SpecError:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return SpecError(
         f"release spec {format_path(path)}",

@@ -14,7 +14,7 @@ Mark = list[int]
 """The identity of a file's state: its inode, its size in bytes, and when it was modified, in nanoseconds."""
 
 
-def names_of(files: Sequence[Path], index: Path, read_name: Callable[[Path], str]) -> dict[Path, str]:
+def find_names(files: Sequence[Path], index: Path, read_name: Callable[[Path], str]) -> dict[Path, str]:
     """Return the name of each file, from the index if the file is unchanged, else by `read_name`.
 
     The index is written after changes; if it can't be read or written only time is lost.

@@ -16,19 +16,19 @@ TAG = "platform"
 @lru_cache(maxsize=1)
 def make_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of a release spec; treat it as read-only."""
-    body = _with_passes(ReleaseSpec.model_json_schema())
+    body = _add_passes(ReleaseSpec.model_json_schema())
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": ID, "title": "Slipway release spec"}
     return title | {name: value for name, value in body.items() if name != "title"}
 
 
-def _with_passes(body: dict[str, Any]) -> dict[str, Any]:
+def _add_passes(body: dict[str, Any]) -> dict[str, Any]:
     """List the existing passes: the domain checks only the form of a name."""
     variants = body["$defs"]["OptimizationSpec"]["properties"]["variants"]
     variants["items"] = {"enum": list(list_passes()), "type": "string"}
     return body
 
 
-def schema_text() -> str:
+def format_schema() -> str:
     """Return the schema as the text of deployments/release-spec.schema.json."""
     return json.dumps(make_schema(), indent=2) + "\n"
 

@@ -74,7 +74,7 @@ def read_status(settings: Settings) -> list[Part]:
     states = target.supervisor.read_states() if target.supervisor.is_running() else {}
     wanted = make_plans(settings, find_project(Path.cwd()))
     others = sorted(states.keys() - {plan.name for plan in wanted})
-    revisions = [Part(name=name, state=_process_state(states[name]), pid=states[name].pid) for name in others]
+    revisions = [Part(name=name, state=_find_process_state(states[name]), pid=states[name].pid) for name in others]
     return [_read_part(settings, plan, states.get(plan.name)) for plan in wanted] + revisions
 
 
@@ -96,14 +96,14 @@ def _wait_for_parts(
 
 
 def _read_part(settings: Settings, plan: PartPlan, seen: ProgramState | None) -> Part:
-    state = _process_state(seen)
+    state = _find_process_state(seen)
     if state is PartState.UP and plan.probe and not _is_answering(settings.host, plan.probe):
         state = PartState.STARTING
-    detail = seen.last_line() if seen and state is PartState.FAILED else ""
+    detail = seen.read_last_line() if seen and state is PartState.FAILED else ""
     return Part(name=plan.name, state=state, address=plan.address, pid=seen.pid if seen else None, detail=detail)
 
 
-def _process_state(seen: ProgramState | None) -> PartState:
+def _find_process_state(seen: ProgramState | None) -> PartState:
     if seen is None or seen.phase is ProgramPhase.STOPPED:
         return PartState.DOWN
     if seen.phase is ProgramPhase.FATAL or (seen.phase is ProgramPhase.BACKOFF and seen.starts > 1):

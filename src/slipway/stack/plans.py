@@ -66,7 +66,7 @@ def _make_mlflow_program(settings: Settings, root: Path) -> Program:
     webhooks = {
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
-        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": secrets.encryption_key(settings),
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": secrets.load_encryption_key(settings),
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
@@ -84,7 +84,7 @@ def _plan_webhook(settings: Settings, root: Path) -> PartPlan:
 
 
 def _make_webhook_program(settings: Settings, root: Path) -> Program:
-    secrets.webhook_secret(settings)  # before the receiver reads it
+    secrets.load_webhook_secret(settings)  # before the receiver reads it
     return _make_program(settings, root, "webhook", _make_python_command("services.webhook.main"))
 
 

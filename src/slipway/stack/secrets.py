@@ -9,14 +9,14 @@ from slipway.artifacts.store import write_atomic
 from slipway.settings import Settings
 
 
-def webhook_secret(settings: Settings) -> str:
+def load_webhook_secret(settings: Settings) -> str:
     """Return the secret shared with MLflow: the setting, or the one created before, or a new one."""
     if settings.webhook_secret is not None:
         return settings.webhook_secret.get_secret_value()
     return _read_or_create(settings.secret_file, secrets.token_urlsafe(32))
 
 
-def encryption_key(settings: Settings) -> str:
+def load_encryption_key(settings: Settings) -> str:
     """Return the key MLflow encrypts webhook secrets with (Fernet: 32 bytes, base64)."""
     return _read_or_create(
         settings.secret_file.parent / "mlflow-webhook-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()

@@ -61,7 +61,7 @@ def look_once(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hin
 
 def observe(spec: ReleaseSpec, status: RolloutStatus, lease: Lease, hints: Hints) -> Observation:
     """Return what is seen now. Counters that can't be read are None: no evidence, good or bad."""
-    held = wiring.held_leases().find_lease(status.model)
+    held = wiring.get_held_leases().find_lease(status.model)
     if held is not None and held.token != lease.token:
         raise LeaseLost(
             f"rollout {status.release_id}",

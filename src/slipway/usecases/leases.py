@@ -36,7 +36,7 @@ def take_lease(spec: ReleaseSpec, version: int, release_id: str) -> Lease:
         if entry is Entry.REFUSE:
             raise _refuse_older(spec.model, version, release_id, status.version if status else 0)
         if entry is Entry.SUPERSEDE:
-            wiring.held_leases().ask_to_yield(spec.model, version)
+            wiring.get_held_leases().ask_to_yield(spec.model, version)
         log.info("%s waits: %s", release_id, holder or "an earlier release is held")
         time.sleep(POLL_SECONDS)
 

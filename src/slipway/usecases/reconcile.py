@@ -21,8 +21,8 @@ def find_models_to_reconcile() -> list[str]:
     A model counts by its release spec, readable or not: one broken spec does not hide the others.
     """
     models = sorted(set(read_names(settings().models).values()))
-    newest, held = wiring.get_registry().list_newest_versions(), wiring.held_leases().in_force()
-    under_way = wiring.get_rollout_store().under_way()
+    newest, held = wiring.get_registry().list_newest_versions(), wiring.get_held_leases().list_in_force()
+    under_way = wiring.get_rollout_store().list_under_way()
     due = [
         model
         for model in models
@@ -39,7 +39,7 @@ def reconcile_model(model: str) -> str:
         versions = wiring.get_registry().list_versions(model)
     except NotFound:
         return "not registered yet"
-    if wiring.held_leases().find_lease(model) is not None:
+    if wiring.get_held_leases().find_lease(model) is not None:
         return "a release is under way"
     status = wiring.get_rollout_store().load(model)
     due = find_due_release(versions, status)

@@ -26,7 +26,7 @@ AT_ONCE = 16
 
 def find_watched_models(duration_seconds: float) -> dict[str, float]:
     """Return the models whose rollout bakes or is held, and how many seconds each is watched."""
-    return share_watch_time(wiring.get_rollout_store().under_way(), duration_seconds, AT_ONCE)
+    return share_watch_time(wiring.get_rollout_store().list_under_way(), duration_seconds, AT_ONCE)
 
 
 def watch_model(model: str, duration_seconds: float) -> str:
@@ -34,7 +34,7 @@ def watch_model(model: str, duration_seconds: float) -> str:
     status = wiring.get_rollout_store().load(model)
     if status is None or status.phase not in WATCHED:
         return "nothing to watch"
-    driving = wiring.held_leases().find_lease(model)
+    driving = wiring.get_held_leases().find_lease(model)
     if driving is not None:  # perhaps the same release, resumed with a person's answer: its name would let us in
         return f"driven by another: {make_held_error(driving).seen}"
     spec = find_release_spec(model)

@@ -131,7 +131,7 @@ def get_leases() -> Leases:
     return get_platform().leases()
 
 
-def held_leases() -> HeldLeases:
+def get_held_leases() -> HeldLeases:
     """Return the leases that others hold."""
     return get_platform().held_leases()
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
@@ -27,7 +27,7 @@ Profile = tuple[ColumnProfile, ...]
 def artifact(digits_model: Path) -> Artifact:
     """Return the digits model as the registry's download would be."""
     version = ModelVersion(model="digits", version=7, source="models:/m-1")
-    return Artifact(version=version, path=digits_model, digest=tree_digest(digits_model))
+    return Artifact(version=version, path=digits_model, digest=compute_tree_digest(digits_model))
 
 
 def converted(path: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Converted:

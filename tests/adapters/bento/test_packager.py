@@ -12,7 +12,7 @@ import yaml
 
 from slipway.adapters.bento.manifest import make_manifest
 from slipway.adapters.bento.packager import BentoPackager
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, Signature
@@ -78,7 +78,7 @@ def test_the_same_inputs_give_the_same_digest(
     assert again == onnx_package
     assert elsewhere.digest == onnx_package.digest
     assert (again.path / "bento.yaml").stat().st_ino == written.st_ino
-    assert tree_digest(elsewhere.path) == tree_digest(onnx_package.path)
+    assert compute_tree_digest(elsewhere.path) == compute_tree_digest(onnx_package.path)
 
 
 @pytest.fixture

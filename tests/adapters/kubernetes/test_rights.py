@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from slipway.adapters.kubernetes.cluster import Cluster as Api
-from slipway.adapters.kubernetes.inventory import check_cluster, missing_rights
+from slipway.adapters.kubernetes.inventory import check_cluster, list_missing_rights
 from slipway.adapters.kubernetes.pages import PodPages
 from slipway.adapters.kubernetes.recorded import PodRequests
 from slipway.adapters.kubernetes.rights import CLUSTER_WIDE, NAMESPACED
@@ -39,7 +39,7 @@ def test_every_right_that_is_listed_is_used_and_no_other(place: Place) -> None:
     lease = rollouts.acquire("rights", "one", 30)
     for phase in (Phase.STARTING, Phase.SHADOW):
         rollouts.save(replace(a_status("rights"), phase=phase, canary=revision), rollouts.renew(lease, 30))
-    rollouts.under_way(), rollouts.in_force()
+    rollouts.list_under_way(), rollouts.list_in_force()
     rollouts.forget("rights", lease)
     KubernetesTarget(place.api, route="replicas").set_traffic("rights", Traffic(stable=revision.name))
     check_cluster(place.api, target)
@@ -82,7 +82,7 @@ def test_missing_rights_are_named_by_the_inventory_and_by_the_error(place: Place
     try:
         elsewhere = Api(place.client, other)
 
-        missing = missing_rights(elsewhere)
+        missing = list_missing_rights(elsewhere)
         rights = next(one for one in check_cluster(elsewhere, KubernetesTarget(elsewhere)) if one.part == "rights")
         with pytest.raises(PermanentError, match=r"no right to get deployments\.apps") as refused:
             KubernetesTarget(elsewhere).start(place.revision("denied", 1))

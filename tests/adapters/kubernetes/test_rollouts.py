@@ -58,7 +58,7 @@ def test_one_of_two_processes_gets_each_lease(place: Place, rollouts: Kubernetes
     taken = [int(racer.communicate(timeout=240)[0]) for racer in racers]
 
     assert sum(taken) == 20
-    tokens = [lease.token for model, lease in rollouts.in_force().items() if model.startswith("race-")]
+    tokens = [lease.token for model, lease in rollouts.list_in_force().items() if model.startswith("race-")]
     assert tokens == [1] * 20
 
 

@@ -35,7 +35,7 @@ def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
     def make(name: str) -> Place:
         place = Place(tmp_path_factory.mktemp(name))
         places.append(place)
-        place.target.bring_up()
+        place.target.start_all()
         assert wait_until(place.target.envoy.is_ready, 20)
         return place
 

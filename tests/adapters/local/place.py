@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 from slipway.adapters.local.records import Records
 from slipway.adapters.local.target import LocalTarget
 from slipway.adapters.local.waiting import wait_until
@@ -28,7 +28,7 @@ class Place:
     def __init__(self, home: Path) -> None:
         """Choose ports; start nothing."""
         self.home, self.host = home, HOST
-        self.front_door_port, self.admin_port = free_port(HOST), free_port(HOST)
+        self.front_door_port, self.admin_port = find_free_port(HOST), find_free_port(HOST)
         self.target, self.records = self.another(), Records(home)
         self.url = f"http://{HOST}:{self.front_door_port}"
 

@@ -58,7 +58,7 @@ def test_after_the_supervisor_was_killed_everything_comes_up_again(new_place: Ca
         place.target.observe("orphan")
     assert len(find_marked(str(home))) == 2
 
-    place.another().bring_up()
+    place.another().start_all()
     place.expect(revision, Health.READY)
 
     assert wait_until(place.target.envoy.is_ready, 20)
@@ -91,7 +91,7 @@ def test_a_port_that_was_taken_while_nothing_ran_is_left_for_another(new_place: 
         squatter.bind((place.host, place.records.read_model("moved")[revision.name].port))
         squatter.listen()
 
-        place.target.bring_up()
+        place.target.start_all()
         place.expect(revision, Health.READY)
 
         assert wait_until(place.target.envoy.is_ready, 20)
@@ -116,7 +116,7 @@ def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     try:
         supervisor.add(program)
 
-        assert wait_until(lambda: supervisor.read_states()["echo"].last_line() == f"{value} {value}", 10)
+        assert wait_until(lambda: supervisor.read_states()["echo"].read_last_line() == f"{value} {value}", 10)
     finally:
         supervisor.stop()
     assert not supervisor.socket.exists()

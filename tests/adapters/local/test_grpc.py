@@ -118,9 +118,9 @@ def test_deadlines_that_pass_are_failures_and_cancelled_calls_are_not(
 
     late = ask(channel, b"wait 3", "waiting", timeout=0.3)
     gone = channel.unary_unary(INFER).future(b"wait 1", metadata=[("x-slipway-model", "waiting")])
-    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.count_active_requests(one.name) == 1, 5)
     gone.cancel()
-    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 0, 5)
+    assert wait_until(lambda: place.target.envoy.count_active_requests(one.name) == 0, 5)
 
     assert late.status is grpc.StatusCode.DEADLINE_EXCEEDED
     assert counted(metrics, "waiting", one.name, 1) == Counters(requests=1, errors=1)

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.adapters.local.counting import ASKED, TRIED
 from slipway.adapters.local.metrics import EnvoyMetrics, make_latencies
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 from slipway.adapters.local.waiting import wait_until
 from slipway.domain.judge.counters import Counters
 from slipway.domain.rollout.revision import Health, Traffic
@@ -113,7 +113,7 @@ def test_clients_that_go_away_are_nobodys_fault(place: Place, metrics: EnvoyMetr
 
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{place.url}/left/x", content=b"slow", timeout=0.2)
-    assert wait_until(lambda: place.target.envoy.active_requests(revision.name) == 0, 5)
+    assert wait_until(lambda: place.target.envoy.count_active_requests(revision.name) == 0, 5)
     httpx.post(f"{place.url}/left/x", content=b"row")
 
     assert counted(metrics, "left", revision.name, 1) == Counters(requests=1, errors=0)
@@ -121,7 +121,7 @@ def test_clients_that_go_away_are_nobodys_fault(place: Place, metrics: EnvoyMetr
 
 def test_no_envoy_is_no_evidence(tmp_path: Path) -> None:
     """MetricsUnavailable, never zeros."""
-    metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
+    metrics = EnvoyMetrics(tmp_path, find_free_port("127.0.0.1"), "127.0.0.1")
 
     with pytest.raises(MetricsUnavailable, match="counters of digits"):
         metrics.read_counters("digits", ["digits-v1"])
@@ -207,7 +207,7 @@ def test_a_summary_that_is_none_is_unavailable(place: Place, metrics: EnvoyMetri
 
 def test_no_envoy_is_no_latency(tmp_path: Path) -> None:
     """MetricsUnavailable, never zeros."""
-    metrics = EnvoyMetrics(tmp_path, free_port("127.0.0.1"), "127.0.0.1")
+    metrics = EnvoyMetrics(tmp_path, find_free_port("127.0.0.1"), "127.0.0.1")
 
     with pytest.raises(MetricsUnavailable, match="latencies of digits"):
         metrics.read_latencies("digits", ["digits-v1"])

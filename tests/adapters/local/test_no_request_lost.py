@@ -144,7 +144,7 @@ def test_stopping_waits_for_the_requests_under_way(place: Place) -> None:
         target=lambda: said.append(httpx.post(f"{place.url}/drained/x", content=b"slow", timeout=10).json())
     )
     slow.start()
-    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.count_active_requests(one.name) == 1, 5)
 
     place.target.set_traffic("drained", Traffic(stable=two.name))
     place.target.stop("drained", one.name)

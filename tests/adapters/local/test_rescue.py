@@ -219,6 +219,6 @@ def test_stopping_waits_for_what_is_being_rescued(place: Place, rollout: Rollout
     )
     slow.start()
 
-    assert wait_until(lambda: place.target.envoy.active_requests(one.name) == 1, 5)
+    assert wait_until(lambda: place.target.envoy.count_active_requests(one.name) == 1, 5)
     slow.join()
     assert said == [200]

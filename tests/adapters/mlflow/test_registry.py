@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from slipway.adapters.mlflow.registry import MlflowRegistry
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.errors import ArtifactBroken, NotFound, RegistryUnavailable
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_an_artifact_is_fetched_under_its_digest(
     """The digest is the one of the folder that was logged."""
     artifact = registry.download(registry.get_version("digits", str(digits.version)), tmp_path)
 
-    assert artifact.digest == tree_digest(digits_model) == tree_digest(artifact.path)
+    assert artifact.digest == compute_tree_digest(digits_model) == compute_tree_digest(artifact.path)
     assert artifact.path == tmp_path / "models" / artifact.digest.removeprefix("sha256:")
     assert artifact.version.version == digits.version
     assert left_in(tmp_path) == [artifact.path.name]
@@ -179,7 +179,7 @@ def test_an_artifact_that_is_there_is_kept_and_a_damaged_one_replaced(
     again = registry.download(version, tmp_path)
 
     assert kept == made
-    assert tree_digest(again.path) == again.digest == first.digest
+    assert compute_tree_digest(again.path) == again.digest == first.digest
     assert left_in(tmp_path) == [first.path.name]
 
 
@@ -192,7 +192,7 @@ def test_a_file_that_clients_generate_does_not_count(
 
     artifact = registry.download(registry.get_version("generated", "1"), tmp_path)
 
-    assert artifact.digest == tree_digest(digits_model)
+    assert artifact.digest == compute_tree_digest(digits_model)
 
 
 def test_a_changed_artifact_gets_another_digest(
@@ -208,7 +208,7 @@ def test_a_changed_artifact_gets_another_digest(
 
     assert after.digest != before.digest
     assert sorted(left_in(tmp_path)) == sorted([before.path.name, after.path.name])
-    assert tree_digest(before.path) == before.digest
+    assert compute_tree_digest(before.path) == before.digest
 
 
 def _remove_all(folder: Path) -> None:
@@ -295,7 +295,7 @@ def test_artifacts_that_clients_fetch_themselves_are_copied(
 
     artifact = registry.download(registry.get_version("copied", "1"), tmp_path)
 
-    assert artifact.digest == tree_digest(digits_model)
+    assert artifact.digest == compute_tree_digest(digits_model)
     assert left_in(tmp_path) == [artifact.path.name]
 
 

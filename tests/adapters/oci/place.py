@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slipway.adapters.oci.image import OCI_MANIFEST, Image, digest_of, encode_document
+from slipway.adapters.oci.image import OCI_MANIFEST, Image, compute_digest, encode_document
 from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.registry import Registry
-from slipway.adapters.oci.runtime import runtime_of
+from slipway.adapters.oci.runtime import find_runtime
 from slipway.domain.rollout.revision import Package
 
 BASE = "docker.io/library/python:3.11-slim"
@@ -103,7 +103,7 @@ def package(folder: Path, version: int = 7, *, needs: str = "tiny==1.0", model: 
     for name, content in files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text(content)
-    digest = digest_of(f"{model} {version} {needs}".encode())
+    digest = compute_digest(f"{model} {version} {needs}".encode())
     labels = {"commit": "4f1c", "artifact": "sha256:a", "served": "sha256:b"}
     tag = f"{model}:v{version}-{digest[7:19]}"
     return Package(model=model, version=version, path=path, digest=digest, tag=tag, runtime="pyfunc", labels=labels)
@@ -122,7 +122,7 @@ def put_runtime(host: str, folder: Path, one: Package) -> str:
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         "history": [{"created_by": "tests"}],
     }
-    described = {"digest": digest_of(encode_document(config)), "size": len(encode_document(config))}
+    described = {"digest": compute_digest(encode_document(config)), "size": len(encode_document(config))}
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -136,11 +136,11 @@ def put_runtime(host: str, folder: Path, one: Package) -> str:
         ],
     }
     image = Image(
-        media_type=OCI_MANIFEST, manifest=manifest, config=config, digest=digest_of(encode_document(manifest))
+        media_type=OCI_MANIFEST, manifest=manifest, config=config, digest=compute_digest(encode_document(manifest))
     )
     with Registry(host, ["slipway-runtime"], insecure=True) as there:
         there.put_layer("slipway-runtime", layer)
-        return there.push_image("slipway-runtime", runtime_of(one, BASE, gpu=False).key, image)
+        return there.push_image("slipway-runtime", find_runtime(one, BASE, gpu=False).key, image)
 
 
 def pulled(reference: str) -> tuple[Image, dict[str, bytes]]:

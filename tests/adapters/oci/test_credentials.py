@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adapters.oci.credentials import login_for
+from slipway.adapters.oci.credentials import find_login
 
 AUTH = {"auth": "bWU6c2VjcmV0"}
 
@@ -36,14 +36,14 @@ def test_a_login_is_found_by_its_registry(kept: Path, document: object, expected
     """What can't be read is no login: the registry then says that it wants one."""
     kept.write_text(json.dumps(document))
 
-    assert login_for("registry.example:5000") == expected
+    assert find_login("registry.example:5000") == expected
 
 
 def test_docker_hubs_login_has_a_name_of_its_own(kept: Path) -> None:
     """As `docker login` without a registry leaves it."""
     kept.write_text(json.dumps({"auths": {"https://index.docker.io/v1/": AUTH}}))
 
-    assert login_for("docker.io") == ("me", "secret")
+    assert find_login("docker.io") == ("me", "secret")
 
 
 @pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
@@ -55,10 +55,10 @@ def test_helpers_are_asked(kept: Path, monkeypatch: pytest.MonkeyPatch, key: str
     monkeypatch.setenv("PATH", f"{kept.parent}:/usr/bin:/bin")
     kept.write_text(json.dumps({key: "cloud" if key == "credsStore" else {"registry.example": "cloud"}}))
 
-    assert login_for("registry.example") == ("get", "for registry.example")
+    assert find_login("registry.example") == ("get", "for registry.example")
 
 
 def test_no_file_is_no_login(kept: Path) -> None:
     """Nobody logged in."""
     assert not kept.exists()
-    assert login_for("registry.example") is None
+    assert find_login("registry.example") is None

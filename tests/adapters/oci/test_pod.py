@@ -11,7 +11,7 @@ import pytest
 
 from slipway.adapters.bento.packager import BentoPackager
 from slipway.adapters.oci.images import OciImages, RegistryAddress
-from slipway.artifacts.store import tree_digest
+from slipway.artifacts.store import compute_tree_digest
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Column, ModelVersion, Signature
 from slipway.domain.rollout.revision import Package
@@ -51,7 +51,7 @@ def package(digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pac
         rows_independent=True,
     )
     version = ModelVersion(model=f"digits-{uuid.uuid4().hex[:6]}", version=7, source="models:/m-1")
-    artifact = Artifact(version=version, path=digits_model, digest=tree_digest(digits_model))
+    artifact = Artifact(version=version, path=digits_model, digest=compute_tree_digest(digits_model))
     signature = Signature(inputs=tuple(Column(name=name, kind="float64") for name in PIXELS), outputs=())
     return BentoPackager(folder / "home", ROOT).build_package(artifact, signature, onnx, {}, folder / "store")
 

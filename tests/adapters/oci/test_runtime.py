@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.adapters.oci.runtime import installed_versions, runtime_of
+from slipway.adapters.oci.runtime import find_runtime, list_installed_versions
 from tests.adapters.oci import place
 
 
@@ -14,7 +14,7 @@ def test_packages_with_the_same_needs_share_a_runtime(tmp_path: Path) -> None:
     """Whatever the model and its version are."""
     one, two = place.package(tmp_path, 1), place.package(tmp_path, 2, model="others")
 
-    assert runtime_of(one, place.BASE, gpu=False).key == runtime_of(two, place.BASE, gpu=False).key
+    assert find_runtime(one, place.BASE, gpu=False).key == find_runtime(two, place.BASE, gpu=False).key
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_packages_with_the_same_needs_share_a_runtime(tmp_path: Path) -> None:
 )
 def test_other_contents_have_another_key(tmp_path: Path, changes: dict[str, object]) -> None:
     """So that nothing is found under a key that it does not have."""
-    runtime = runtime_of(place.package(tmp_path), place.BASE, gpu=False)
+    runtime = find_runtime(place.package(tmp_path), place.BASE, gpu=False)
 
     assert replace(runtime, **changes).key != runtime.key
 
@@ -31,7 +31,7 @@ def test_a_gpu_takes_the_same_version_of_onnx_runtime(tmp_path: Path) -> None:
     """In the build for GPUs, with CUDA's libraries; everything else as on CPUs."""
     one = place.package(tmp_path, needs="onnxruntime==1.31.1\nonnx==1.23.2")
 
-    gpu, cpu = (runtime_of(one, place.BASE, gpu=gpu) for gpu in (True, False))
+    gpu, cpu = (find_runtime(one, place.BASE, gpu=gpu) for gpu in (True, False))
 
     assert gpu.requirements == ("onnxruntime-gpu[cuda,cudnn]==1.31.1", "onnx==1.23.2")
     assert cpu.requirements == ("onnxruntime==1.31.1", "onnx==1.23.2")
@@ -42,8 +42,8 @@ def test_what_was_rehearsed_is_what_is_installed(tmp_path: Path) -> None:
     """What BentoML needs in its turn is pinned to what is installed here; a model's own requirements are left alone."""
     one = place.package(tmp_path, needs=f"bentoml=={version('bentoml')}")
 
-    onnx = runtime_of(replace(one, runtime="onnx"), place.BASE, gpu=False)
-    pyfunc = runtime_of(one, place.BASE, gpu=False)
+    onnx = find_runtime(replace(one, runtime="onnx"), place.BASE, gpu=False)
+    pyfunc = find_runtime(one, place.BASE, gpu=False)
 
     assert f"uvicorn=={version('uvicorn')}" in onnx.constraints
     assert f"prometheus-client=={version('prometheus-client')}" in onnx.constraints
@@ -53,4 +53,4 @@ def test_what_was_rehearsed_is_what_is_installed(tmp_path: Path) -> None:
 
 def test_what_is_not_installed_here_is_left_to_pip() -> None:
     """The other build of ONNX Runtime, for one."""
-    assert installed_versions(["not-installed-anywhere==1.0"]) == []
+    assert list_installed_versions(["not-installed-anywhere==1.0"]) == []

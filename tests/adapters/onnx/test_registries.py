@@ -42,7 +42,7 @@ from slipway.adapters.onnx.optimizer import OnnxOptimizer
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.spec.release import OptimizationSpec
 from slipway.domain.verdict import Outcome, Verdict
-from slipway.specs import check_spec, schema_text
+from slipway.specs import check_spec, format_schema
 folder = Path(sys.argv[1])
 parity = Verdict(check="parity", outcome=Outcome.PASS, reason="")
 plain = Converted(path=folder / "model.onnx", digest="", parity=parity, inputs=("input",), outputs=("prediction",),
@@ -51,7 +51,7 @@ spec, problems = check_spec(folder / "spec.yaml")
 assert spec is not None, problems
 table = OnnxOptimizer().optimize(plain, Path(sys.argv[2]), spec.optimization, folder / "out").table
 built = table[1]
-print([row.name for row in table], built.parity.outcome, built.median_microseconds > 0, '"basic"' in schema_text())
+print([row.name for row in table], built.parity.outcome, built.median_microseconds > 0, '"basic"' in format_schema())
 """
 
 

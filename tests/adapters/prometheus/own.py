@@ -15,7 +15,7 @@ from typing import Protocol
 import httpx
 import pytest
 
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 
 HOST = "127.0.0.1"
 MISSING = "needs the program prometheus on PATH (https://prometheus.io/download)"
@@ -90,7 +90,7 @@ class OwnPrometheus:
         self._program = shutil.which("prometheus")
         if self._program is None:
             (pytest.fail if os.environ.get("SLIPWAY_REQUIRE_CLUSTER") else pytest.skip)(MISSING)
-        self.port = free_port(HOST)
+        self.port = find_free_port(HOST)
         self.address = f"http://{HOST}:{self.port}"
         config = {
             "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},

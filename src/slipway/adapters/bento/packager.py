@@ -15,9 +15,9 @@ from typing import Any
 import slipway_interface
 from slipway.adapters.bento.build import Order
 from slipway.adapters.bento.manifest import ONNX_FILE, PYFUNC_FOLDER, make_manifest
-from slipway.adapters.bento.requirements import digest_parts, onnx_requirements, pyfunc_requirements
+from slipway.adapters.bento.requirements import list_digest_parts, list_onnx_requirements, list_pyfunc_requirements
 from slipway.adapters.bento.weights import lay_out_model
-from slipway.artifacts.store import file_digest, new_folder, tree_digest
+from slipway.artifacts.store import compute_file_digest, compute_tree_digest, make_new_folder
 from slipway.domain.judge.profile import ColumnProfile
 from slipway.domain.optimize.conversion import Converted
 from slipway.domain.release.version import Artifact, Signature
@@ -49,9 +49,9 @@ class _Plan:
         """Hex digest over the contents: no times, no paths of this machine."""
         parts = {
             "manifest": self.manifest,
-            "sources": {name: file_digest(path) for name, path in sorted(self.sources.items())},
+            "sources": {name: compute_file_digest(path) for name, path in sorted(self.sources.items())},
             "labels": self.labels,
-            **digest_parts(self.requirements),
+            **list_digest_parts(self.requirements),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -81,7 +81,7 @@ class BentoPackager:
             plan = self._make_plan(artifact, signature, onnx, labels, profile)
             package = _describe_plan(plan, store)
             if not package.path.is_dir():
-                with new_folder(package.path) as part:
+                with make_new_folder(package.path) as part:
                     self._build_package(plan, package, part)
         except OSError as error:
             raise PackagingFailed(
@@ -114,7 +114,7 @@ class BentoPackager:
         profile: tuple[ColumnProfile, ...],
     ) -> _Plan:
         model = artifact.path if onnx is None else onnx.path
-        digest = tree_digest(model) if onnx is None else file_digest(model)
+        digest = compute_tree_digest(model) if onnx is None else compute_file_digest(model)
         version = artifact.version
         sources = {str(path.relative_to(self._root)): path for glob in SOURCES for path in self._root.glob(glob)}
         if len(sources) < len(SOURCES):
@@ -129,7 +129,7 @@ class BentoPackager:
             model=model,
             manifest=make_manifest(artifact, signature, onnx, digest, profile),
             sources=sources | {f"{INTERFACE.name}/{path.name}": path for path in INTERFACE.glob("*.py")},
-            requirements=pyfunc_requirements(model) if onnx is None else onnx_requirements(),
+            requirements=list_pyfunc_requirements(model) if onnx is None else list_onnx_requirements(),
             labels={
                 **labels,
                 "model": version.model,
@@ -208,8 +208,8 @@ def _run_build(order: Order, home: Path, name: str) -> None:
 
 def _verify_model(ours: Path, theirs: Path, name: str) -> None:
     """Compare the model in the Bento with the original: a build that left a file out must not be released."""
-    if not theirs.is_dir() or tree_digest(theirs) != tree_digest(ours):
-        raise _make_failed_error(name, "the model in the Bento is not the one that was packaged")
+    if not theirs.is_dir() or compute_tree_digest(theirs) != compute_tree_digest(ours):
+        raise _make_failed_error(name, "the model in the Bento is not the one that went in")
 
 
 def _make_failed_error(name: str, seen: str) -> SlipwayError:

@@ -66,7 +66,7 @@ class ServiceProcess:
         """The revision that it is."""
         return revision_name(self.package.model, self.package.version)
 
-    def memory_mebibytes(self) -> float:
+    def measure_memory_mebibytes(self) -> float:
         """Return the resident memory of all its processes; shared pages count in each."""
         total = 0
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -83,7 +83,7 @@ class ServiceProcess:
             return [line.rstrip() for line in lines if line.strip()]
         return []
 
-    def last_lines(self) -> str:
+    def read_last_lines(self) -> str:
         """Return the end of its log as one line: the last exception, if there is one, and the last line."""
         lines = self.log_lines() or ["no log"]
         raised = [line for line in lines if _EXCEPTION.match(line)][-1:]
@@ -119,7 +119,7 @@ class ServiceProcess:
     def _make_failed_error(self, seen: str) -> RevisionFailed:
         return RevisionFailed(
             f"revision {self.name}",
-            seen=f"{seen}; last lines: {self.last_lines()}",
+            seen=f"{seen}; last lines: {self.read_last_lines()}",
             expected="a service that answers its readiness probe",
             do=f"read {self.log.name} in the rehearsals folder",
         )
@@ -158,7 +158,7 @@ def stop_group(process: "subprocess.Popen[bytes]", seconds: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        _wait_until(lambda: not _any_left(process.pid), KILL_SECONDS)
+        _wait_until(lambda: not _is_any_left(process.pid), KILL_SECONDS)
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
@@ -167,7 +167,7 @@ def _wait_until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _any_left(group: int) -> bool:
+def _is_any_left(group: int) -> bool:
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -107,11 +107,11 @@ class ProcessRehearsal:
                     stack.push(attempt.pop_all())
                     break
             else:
-                raise _no_port(package)
+                raise _make_no_port_error(package)
             yield service, took
 
 
-def _no_port(package: Package) -> RevisionFailed:
+def _make_no_port_error(package: Package) -> RevisionFailed:
     return RevisionFailed(
         f"revision {revision_name(package.model, package.version)}",
         seen=f"{ATTEMPTS} ports in a row taken by others",
@@ -153,7 +153,7 @@ class _Client:
         try:
             answer = client.post(path, content=body, headers={"content-type": "application/json"})
         except httpx.TransportError as error:
-            seen = f"no answer ({type(error).__name__}); last lines: {self._service.last_lines()}"
+            seen = f"no answer ({type(error).__name__}); last lines: {self._service.read_last_lines()}"
             raise self._make_failed_error(row, seen) from error
         if not answer.is_success:
             raise self._make_failed_error(row, f"answered {answer.status_code}: {answer.text[:500]}")
@@ -168,4 +168,4 @@ class _Client:
         )
 
     def _look_at_memory(self) -> None:
-        self._peak = max(self._peak, self._service.memory_mebibytes())
+        self._peak = max(self._peak, self._service.measure_memory_mebibytes())

@@ -21,12 +21,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CREDENTIALS = re.compile(r"://[^/\s]*@")
 
 
-def onnx_requirements() -> list[str]:
+def list_onnx_requirements() -> list[str]:
     """Return pins of the installed versions, for a model that ONNX Runtime serves."""
     return [f"onnxruntime=={_find_onnxruntime_version()}", *(f"{name}=={version(name)}" for name in SERVICE)]
 
 
-def pyfunc_requirements(model: Path) -> list[str]:
+def list_pyfunc_requirements(model: Path) -> list[str]:
     """Return the model's own requirements.txt, and the service's requirements that it does not name.
 
     Raises PackagingFailed: it is missing, it is no text of at most LARGEST_BYTES, or it has options or credentials,
@@ -83,6 +83,6 @@ def _normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def digest_parts(requirements: list[str]) -> Mapping[str, str]:
+def list_digest_parts(requirements: list[str]) -> Mapping[str, str]:
     """Return the requirements in a package's digest: with BentoML's own version, because it builds the package."""
     return {"requirements": "\n".join(requirements), "bentoml": version("bentoml")}

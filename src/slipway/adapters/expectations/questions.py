@@ -133,7 +133,7 @@ def ask_expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Ite
         if one.allowed is not None and one.column in frame.columns:
             yield from _ask_allowed(frame, one, one.allowed)
     for (low, high, mostly, severity), names in ranges.items():
-        broken, kept = telling.range_words(low, high)
+        broken, kept = telling.describe_range(low, high)
         demand = Demand(check="range", broken=broken, kept=kept, severity=severity, mostly=mostly)
         limits = {"min_value": None if low == -math.inf else low, "max_value": None if high == math.inf else high}
         # a share is meant column by column: only what must hold everywhere can be asked of all of them at once

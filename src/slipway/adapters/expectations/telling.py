@@ -140,12 +140,12 @@ def describe_misfit(values: "pd.Series[Any]", column: Column, holds: str) -> str
     return f"{said}, not {values.iloc[row]!s:.40} (row {row + 1})" if wrong.any() else said
 
 
-def range_words(low: float, high: float) -> tuple[str, str]:
+def describe_range(low: float, high: float) -> tuple[str, str]:
     """Return what is said of values out of a range, and of columns within it.
 
-    >>> range_words(0, 16)
+    >>> describe_range(0, 16)
     ('outside 0 to 16', 'within 0 to 16')
-    >>> range_words(0, math.inf)
+    >>> describe_range(0, math.inf)
     ('under 0', 'at least 0')
     """
     if low == -math.inf:

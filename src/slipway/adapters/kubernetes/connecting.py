@@ -25,9 +25,9 @@ def open_api(context: str = "") -> "tuple[ApiClient, str]":
     configuration = Configuration()
     try:
         if context or _has_kubeconfig() or not os.environ.get("KUBERNETES_SERVICE_HOST"):
-            namespace = _from_kubeconfig(configuration, context)
+            namespace = _load_kubeconfig(configuration, context)
         else:
-            namespace = _from_pod(configuration)
+            namespace = _load_pod_account(configuration)
     except ConfigException as error:
         raise _make_unusable_error(str(error)) from error
     except (YAMLError, OSError, LookupError, TypeError, ValueError) as error:
@@ -47,7 +47,7 @@ def _has_kubeconfig() -> bool:
     return any(Path(part).is_file() for part in _find_kubeconfig().split(os.pathsep) if part)
 
 
-def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
+def _load_kubeconfig(configuration: "Configuration", context: str) -> str:
     from kubernetes.config import list_kube_config_contexts, load_kube_config
 
     # refreshed tokens are kept in this process: the user's file is not changed
@@ -60,7 +60,7 @@ def _from_kubeconfig(configuration: "Configuration", context: str) -> str:
     return str(chosen["context"].get("namespace") or "")
 
 
-def _from_pod(configuration: "Configuration") -> str:
+def _load_pod_account(configuration: "Configuration") -> str:
     from kubernetes.config import load_incluster_config
 
     load: Any = load_incluster_config

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import CONTAINER
-from slipway.adapters.kubernetes.readiness import is_ready, unix_seconds
+from slipway.adapters.kubernetes.readiness import is_ready, parse_unix_seconds
 
 NO_IMAGE = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"})
@@ -47,7 +47,7 @@ class End:
         return f"exited with code {self.code}, {_format_times(self.times)}{said}"
 
 
-def last_end(pod: Manifest) -> End | None:
+def find_last_end(pod: Manifest) -> End | None:
     """Return how the pod's model container ended the last time; None: it never did."""
     status = _find_container_status(pod)
     ended = [(status.get(key) or {}).get("terminated") for key in ("state", "lastState")]
@@ -57,8 +57,8 @@ def last_end(pod: Manifest) -> End | None:
     return End(
         reason=latest.get("reason", "Error"),
         code=int(latest.get("exitCode", 0)),
-        at=unix_seconds(latest.get("finishedAt")),
-        said=_last_line(latest.get("message", "")),
+        at=parse_unix_seconds(latest.get("finishedAt")),
+        said=_read_last_line(latest.get("message", "")),
         times=count_restarts(pod) + (1 if ended[0] else 0),
     )
 
@@ -68,7 +68,7 @@ def count_restarts(pod: Manifest) -> int:
     return int(_find_container_status(pod).get("restartCount", 0))
 
 
-def cannot_start(pod: Manifest) -> str:
+def describe_start_failure(pod: Manifest) -> str:
     """Describe what prevents the container from ever running as it is; empty: nothing that is known."""
     reason, message = _read_waiting_reason(pod)
     if reason in NO_IMAGE:
@@ -76,15 +76,15 @@ def cannot_start(pod: Manifest) -> str:
         return f"its image {_read_image(pod)} can't be pulled ({reason}): {_shorten_text(message.rpartition(': ')[2])}"
     if reason in NO_CONTAINER:
         return f"its container can't be made ({reason}): {_shorten_text(message)}"
-    ended = last_end(pod)
+    ended = find_last_end(pod)
     if ended is not None and (reason == LOOPING or ended.out_of_memory):
-        return ended.describe_end(memory_limit(pod))
+        return ended.describe_end(read_memory_limit(pod))
     return ""
 
 
-def why_not_ready(pod: Manifest) -> str:
+def describe_not_ready(pod: Manifest) -> str:
     """Describe why a pod is not ready, whether that is a fault or not."""
-    stuck = cannot_start(pod)
+    stuck = describe_start_failure(pod)
     if stuck:
         return stuck
     conditions = {one["type"]: one for one in pod.get("status", {}).get("conditions") or []}
@@ -98,13 +98,13 @@ def why_not_ready(pod: Manifest) -> str:
     container = _find_container_status(pod)
     if container.get("ready") and not is_ready(pod):
         return "its node does not answer"
-    ended = last_end(pod)
+    ended = find_last_end(pod)
     if ended is not None:
-        return ended.describe_end(memory_limit(pod))
+        return ended.describe_end(read_memory_limit(pod))
     return "it does not answer its readiness probe" if container.get("started") else "not ready yet"
 
 
-def memory_limit(pod: Manifest) -> str:
+def read_memory_limit(pod: Manifest) -> str:
     """Return the container's memory limit from its pod; empty: none."""
     limits = (_find_container(pod).get("resources") or {}).get("limits") or {}
     return str(limits.get("memory", ""))
@@ -129,7 +129,7 @@ def _read_waiting_reason(pod: Manifest) -> tuple[str, str]:
     return str(waiting.get("reason", "")), str(waiting.get("message", ""))
 
 
-def _last_line(text: str) -> str:
+def _read_last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return _shorten_text(lines[-1]) if lines else ""
 

@@ -68,7 +68,7 @@ def find_gateway(cluster: Cluster, named: str = "") -> Gateway | None:
         namespace, _, name = named.rpartition("/")
         live = cluster.get("Gateway", name, namespace=namespace)
         if live is None:
-            raise _no_gateway(f"{namespace or cluster.namespace}/{name}")
+            raise _make_no_gateway_error(f"{namespace or cluster.namespace}/{name}")
         return _describe_gateway(cluster, live)
     chosen = choose_gateway(cluster.list("Gateway", everywhere=True), cluster.namespace)
     return _describe_gateway(cluster, chosen) if chosen is not None else None
@@ -267,7 +267,7 @@ def _read_name(live: Manifest) -> GatewayName:
     return GatewayName(namespace=live["metadata"]["namespace"], name=live["metadata"]["name"])
 
 
-def _no_gateway(name: str) -> NotFound:
+def _make_no_gateway_error(name: str) -> NotFound:
     return NotFound(
         f"Gateway {name}",
         seen="the cluster does not have it",

@@ -26,15 +26,15 @@ def check_cluster(
         ("Gateway API", lambda: _check_gateways(cluster)),
         ("route", lambda: _check_route(target, spec)),
         ("rescue", lambda: _check_rescue(target, spec)),
-        ("metrics.k8s.io", lambda: _resource_metrics(cluster)),
-        ("custom.metrics.k8s.io", lambda: _custom_metrics(cluster)),
+        ("metrics.k8s.io", lambda: _check_resource_metrics(cluster)),
+        ("custom.metrics.k8s.io", lambda: _check_custom_metrics(cluster)),
         ("autoscaling", lambda: Finding(part="autoscaling", health=Condition.OK, seen=_describe_signals(target, spec))),
         ("rights", lambda: _check_rights(cluster)),
     ]
     return [_run_check(name, look) for name, look in looks]
 
 
-def missing_rights(cluster: Cluster) -> list[str]:
+def list_missing_rights(cluster: Cluster) -> list[str]:
     """Return the rights that this account lacks, in words: `patch deployments.apps`."""
     rules = [(rule, cluster.namespace) for rule in NAMESPACED] + [(rule, "") for rule in CLUSTER_WIDE]
     return [
@@ -99,14 +99,14 @@ def _check_rescue(target: KubernetesTarget, serving: KubernetesServingSpec) -> F
     )
 
 
-def _resource_metrics(cluster: Cluster) -> Finding:
+def _check_resource_metrics(cluster: Cluster) -> Finding:
     if cluster.read_raw_path(METRICS) is not None:
         return Finding(part="metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install metrics-server: autoscalers can't read CPU and memory without it"
     return Finding(part="metrics.k8s.io", health=Condition.WARNING, seen="not served", do=do)
 
 
-def _custom_metrics(cluster: Cluster) -> Finding:
+def _check_custom_metrics(cluster: Cluster) -> Finding:
     if cluster.read_raw_path(CUSTOM_METRICS) is not None:
         return Finding(part="custom.metrics.k8s.io", health=Condition.OK, seen="served")
     do = "install prometheus-adapter or KEDA to scale by requests in flight; CPU is used without it"
@@ -118,7 +118,7 @@ def _describe_signals(target: KubernetesTarget, serving: KubernetesServingSpec) 
 
 
 def _check_rights(cluster: Cluster) -> Finding:
-    missing = missing_rights(cluster)
+    missing = list_missing_rights(cluster)
     if not missing:
         return Finding(part="rights", health=Condition.OK, seen=f"all, in namespace {cluster.namespace}")
     do = "bind the chart's Role (and ClusterRole) to this account"

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from math import ceil
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import Key, make_model_labels
-from slipway.adapters.kubernetes.readiness import unix_seconds
-from slipway.adapters.kubernetes.statuses import object_name
+from slipway.adapters.kubernetes.names import MODEL, make_model_labels
+from slipway.adapters.kubernetes.readiness import parse_unix_seconds
+from slipway.adapters.kubernetes.statuses import name_object
 from slipway.domain.stored.format import require_known
 from slipway.ports.rollouts import Lease
 
@@ -40,7 +40,7 @@ class Grant:
 def build_empty_lease(model: str) -> Manifest:
     """Return the Lease of a model that was never held."""
     labels = {**make_model_labels(model), "app.kubernetes.io/component": "rollout"}
-    metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
+    metadata = {"name": name_object(model), "labels": labels, "annotations": {}}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
 
 
@@ -81,7 +81,7 @@ def read_lease(live: Manifest | None) -> GrantedLease | None:
         model=str(live["metadata"]["labels"][Key.MODEL]),
         holder=spec.get("holderIdentity", ""),
         token=int(spec["leaseTransitions"]),
-        expires_at=unix_seconds(spec.get("renewTime")) + good_for,
+        expires_at=parse_unix_seconds(spec.get("renewTime")) + good_for,
         superseded_by=int(asked) if asked else None,
     )
     return GrantedLease(lease=lease, released=not lease.holder)

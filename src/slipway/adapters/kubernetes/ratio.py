@@ -53,14 +53,14 @@ def describe_reachable_shares(maximum: int) -> str:
     )
 
 
-def counts_for(percent: int, maximum: int, least: int = 2) -> Counts:
+def find_counts(percent: int, maximum: int, least: int = 2) -> Counts:
     """Return the fewest replicas, at least `least` together, with the canary's share or the nearest possible one.
 
     If the share is not possible with at least that many, the most replicas that have it.
 
-    >>> counts_for(10, maximum=20, least=15)
+    >>> find_counts(10, maximum=20, least=15)
     Counts(stable=18, canary=2)
-    >>> counts_for(10, maximum=10, least=15)
+    >>> find_counts(10, maximum=10, least=15)
     Counts(stable=9, canary=1)
     """
     pairs = _list_counts(maximum)

@@ -19,20 +19,20 @@ def select_staying_pods(pods: Iterable[Manifest], revision: str) -> list[Manifes
 
 def is_ready(pod: Manifest) -> bool:
     """Return whether a pod gets requests."""
-    return ready_since(pod) is not None
+    return read_ready_since(pod) is not None
 
 
-def ready_since(pod: Manifest) -> float | None:
+def read_ready_since(pod: Manifest) -> float | None:
     """Return since when a pod gets requests, Unix seconds, rounded down; None: it does not."""
     conditions = pod.get("status", {}).get("conditions") or []
     ready_ones = (one for one in conditions if one["type"] == "Ready" and one["status"] == "True")
-    return next((unix_seconds(one.get("lastTransitionTime")) for one in ready_ones), None)
+    return next((parse_unix_seconds(one.get("lastTransitionTime")) for one in ready_ones), None)
 
 
-def unix_seconds(stamp: str | None) -> float:
+def parse_unix_seconds(stamp: str | None) -> float:
     """Return a time of the API server as Unix seconds.
 
-    >>> unix_seconds("1970-01-01T00:01:00Z"), unix_seconds(None)
+    >>> parse_unix_seconds("1970-01-01T00:01:00Z"), parse_unix_seconds(None)
     (60.0, 0.0)
     """
     return datetime.fromisoformat(stamp).timestamp() if stamp else 0.0

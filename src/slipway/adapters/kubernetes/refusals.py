@@ -64,7 +64,7 @@ def make_refusal(asked: ApiRequest, status: int, body: bytes) -> SlipwayError:
     if status == FORBIDDEN:
         return _make_forbidden_error(asked, message)
     if status == NOT_FOUND:
-        return _not_found(asked, said, message)
+        return _make_not_found_error(asked, said, message)
     return PermanentError(
         str(asked),
         seen=f"the API server refused it ({status}): {message}",
@@ -113,7 +113,7 @@ def _make_forbidden_error(asked: ApiRequest, message: str) -> SlipwayError:
     )
 
 
-def _not_found(asked: ApiRequest, said: Manifest, message: str) -> SlipwayError:
+def _make_not_found_error(asked: ApiRequest, said: Manifest, message: str) -> SlipwayError:
     details = said.get("details") or {}
     if details.get("kind") == "namespaces":
         return NotFound(

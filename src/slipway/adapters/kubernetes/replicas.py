@@ -12,8 +12,17 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.managers import find_editor
 from slipway.adapters.kubernetes.manifests import build_service_ports
-from slipway.adapters.kubernetes.names import Key, make_model_labels, select_model
-from slipway.adapters.kubernetes.ratio import Counts, counts_for, describe_reachable_shares, find_reachable_shares
+from slipway.adapters.kubernetes.names import (
+    FIXED,
+    MAXIMUM,
+    MINIMUM,
+    MODEL,
+    REVISION,
+    TRAFFIC,
+    make_model_labels,
+    select_model,
+)
+from slipway.adapters.kubernetes.ratio import Counts, describe_reachable_shares, find_counts, find_reachable_shares
 from slipway.adapters.kubernetes.readiness import count_ready_pods
 from slipway.adapters.kubernetes.routes import format_annotation, read_annotation
 from slipway.domain.rollout.revision import Traffic
@@ -77,7 +86,7 @@ class ReplicaRouter:
         maximum = min(
             int(_read_annotation(_require_autoscaler(scalers, name), Key.MAXIMUM)) for name in (traffic.stable, canary)
         )
-        wanted = counts_for(traffic.canary_percent, maximum, least=self._count_serving(model, now))
+        wanted = find_counts(traffic.canary_percent, maximum, least=self._count_serving(model, now))
         self._fix_count(traffic.stable, max(wanted.stable, min(now[traffic.stable], maximum)))
         self._fix_count(canary, max(wanted.canary, min(now[canary], maximum)))
         self._wait_for_ready(model, {traffic.stable: wanted.stable, canary: wanted.canary})

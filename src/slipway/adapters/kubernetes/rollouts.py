@@ -15,7 +15,7 @@ from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.lease_objects import Grant, GrantedLease
 from slipway.adapters.kubernetes.names import Key
 from slipway.adapters.kubernetes.refusals import Conflict
-from slipway.adapters.kubernetes.statuses import object_name
+from slipway.adapters.kubernetes.statuses import name_object
 from slipway.domain.rollout.status import RolloutStatus
 from slipway.errors import FormatTooNew, LeaseLost, NotFound, PermanentError
 from slipway.ports.rollouts import Lease, make_held_error, make_lost_error
@@ -37,7 +37,7 @@ class KubernetesRollouts:
 
     def load(self, model: str) -> RolloutStatus | None:
         """Return the status of the model's latest rollout; raise PermanentError for one that can't be read."""
-        return statuses.read_status(self._cluster.get("ConfigMap", object_name(model)))
+        return statuses.read_status(self._cluster.get("ConfigMap", name_object(model)))
 
     def save(self, status: RolloutStatus, lease: Lease) -> None:
         """Write the status atomically; raise LeaseLost if a newer token was issued.
@@ -59,24 +59,24 @@ class KubernetesRollouts:
 
     def list_models(self) -> list[str]:
         """Return the models that have a status."""
-        live = self._cluster.list("ConfigMap", f"{statuses.all_selector()},{Key.PHASE}")
-        return sorted(map(statuses.model_of, live))
+        live = self._cluster.list("ConfigMap", f"{statuses.select_all()},{statuses.PHASE}")
+        return sorted(map(statuses.read_model, live))
 
-    def under_way(self) -> dict[str, RolloutStatus]:
+    def list_under_way(self) -> dict[str, RolloutStatus]:
         """Return the statuses of rollouts that have not ended, by model, with one call."""
-        live = self._cluster.list("ConfigMap", statuses.under_way_selector())
-        found = {statuses.model_of(one): statuses.read_status(one) for one in live}
+        live = self._cluster.list("ConfigMap", statuses.select_under_way())
+        found = {statuses.read_model(one): statuses.read_status(one) for one in live}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
 
     def forget(self, model: str, lease: Lease) -> None:
         """Delete the model's status and its lease; raise LeaseLost if a newer token was issued."""
-        live = self._cluster.get("Lease", object_name(model))
+        live = self._cluster.get("Lease", name_object(model))
         given = lease_objects.read_lease(live)
         if live is None or given is None or lease.model != model or not _is_last_grant(given, lease):
             raise _make_lost_error(lease, given)
-        self._cluster.delete("ConfigMap", object_name(model))
+        self._cluster.delete("ConfigMap", name_object(model))
         try:
-            self._cluster.delete("Lease", object_name(model), resource_version=live["metadata"]["resourceVersion"])
+            self._cluster.delete("Lease", name_object(model), resource_version=live["metadata"]["resourceVersion"])
         except Conflict as conflict:
             raise _make_lost_error(lease, self._read_given(model)) from conflict
 
@@ -129,9 +129,9 @@ class KubernetesRollouts:
         given = self._read_given(model)
         return given.lease if given and given.in_force(self._cluster.now()) else None
 
-    def in_force(self) -> dict[str, Lease]:
+    def list_in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model, with one call."""
-        found = map(lease_objects.read_lease, self._cluster.list("Lease", statuses.all_selector()))
+        found = map(lease_objects.read_lease, self._cluster.list("Lease", statuses.select_all()))
         now = self._cluster.now()
         return {given.lease.model: given.lease for given in found if given and given.in_force(now)}
 
@@ -174,13 +174,13 @@ class KubernetesRollouts:
             raise _make_lost_error(lease, given)
 
     def _read_given(self, model: str) -> GrantedLease | None:
-        return lease_objects.read_lease(self._cluster.get("Lease", object_name(model)))
+        return lease_objects.read_lease(self._cluster.get("Lease", name_object(model)))
 
     def _change_object(self, kind: str, model: str, change: Change) -> Manifest | None:
         """Read, change and write an object, again after a conflict; None: it was left unchanged."""
         tries = 0
         while True:
-            live = self._cluster.get(kind, object_name(model))
+            live = self._cluster.get(kind, name_object(model))
             wanted = change(live)
             if wanted is None:
                 return None

@@ -94,7 +94,7 @@ def read_shares(route: Manifest) -> Traffic | None:
     before = read_annotation(route["metadata"].get("annotations"))
     stable, canary = _find_roles(weights, before)
     percent = round(100 * weights.get(canary, 0) / sum(weights.values())) if canary else 0
-    rescue = _told_rescue(rule, before)
+    rescue = _read_rescue(rule, before)
     return Traffic(
         stable=stable,
         canary=canary,
@@ -146,7 +146,7 @@ def _build_header_filter(shadow: str | None, rescue: Rescue | None, rescuer: str
     """Return the filter of headers that only the route may set: those that it does not set are removed."""
     said = {
         headers.COMPARE: "1" if shadow else "",
-        headers.RESCUE: _rescue_rule(rescue, rescuer).to_header() if rescue else "",
+        headers.RESCUE: _make_rescue_rule(rescue, rescuer).to_header() if rescue else "",
         headers.RESCUED_FROM: "",
     }
     given = [{"name": name, "value": value} for name, value in said.items() if value]
@@ -157,11 +157,11 @@ def _build_header_filter(shadow: str | None, rescue: Rescue | None, rescuer: str
     }
 
 
-def _rescue_rule(rescue: Rescue, rescuer: str) -> RescueRule:
+def _make_rescue_rule(rescue: Rescue, rescuer: str) -> RescueRule:
     return RescueRule(of=rescue.of, by=rescuer, at_once=rescue.at_once, after_seconds=rescue.after_seconds)
 
 
-def _told_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
+def _read_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
     """Return the rescue in the annotation, if the route's rule still tells services of it."""
     changes = (one["requestHeaderModifier"] for one in rule.get("filters") or [] if "requestHeaderModifier" in one)
     names = [header["name"] for change in changes for header in change.get("set") or []]

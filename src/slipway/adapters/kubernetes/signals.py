@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.adapters.kubernetes.containers import (
-    cannot_start,
     count_restarts,
-    last_end,
-    memory_limit,
-    why_not_ready,
+    describe_not_ready,
+    describe_start_failure,
+    find_last_end,
+    read_memory_limit,
 )
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.names import Key
 from slipway.adapters.kubernetes.quantity import parse_quantity
-from slipway.adapters.kubernetes.readiness import is_ready, select_staying_pods, unix_seconds
+from slipway.adapters.kubernetes.readiness import is_ready, parse_unix_seconds, select_staying_pods
 from slipway.domain.rollout.revision import Health, RevisionState
 from slipway.domain.rollout.scaling import IN_FLIGHT, Load, Scale
 
@@ -63,7 +63,7 @@ def _find_health(seen: RevisionObjects, pods: Sequence[Manifest], now: float) ->
                 None, (_describe_missing_replicas(seen, pods, ready), _describe_blind_autoscaler(seen.autoscaler, now))
             )
         )
-    stuck = next(filter(None, map(cannot_start, pods)), "") or _describe_refusal(seen.deployment)
+    stuck = next(filter(None, map(describe_start_failure, pods)), "") or _describe_refusal(seen.deployment)
     if stuck:
         return Health.FAILED, stuck
     health = Health.UNREADY if _was_ready(seen.deployment) else Health.STARTING
@@ -73,11 +73,11 @@ def _find_health(seen: RevisionObjects, pods: Sequence[Manifest], now: float) ->
 def _describe_fault(pods: Iterable[Manifest], now: float) -> str:
     """Describe the model's recent fault in any replica, ready or not; empty: none."""
     for pod in pods:
-        ended = last_end(pod)
+        ended = find_last_end(pod)
         if ended is None or now - ended.at > LATELY_SECONDS:
             continue
         if ended.out_of_memory or (ended.times >= OFTEN and ended.code):
-            return ended.describe_end(memory_limit(pod))
+            return ended.describe_end(read_memory_limit(pod))
     return ""
 
 
@@ -95,8 +95,8 @@ def _describe_refusal(deployment: Manifest) -> str:
 
 def _describe_waiting(seen: RevisionObjects, pods: Sequence[Manifest]) -> str:
     if not _read_wanted_replicas(seen.deployment):
-        return "someone scaled it to 0 replicas"
-    return why_not_ready(pods[0]) if pods else "its pods are not there yet"
+        return "somebody scaled it to 0 replicas"
+    return describe_not_ready(pods[0]) if pods else "its pods are not there yet"
 
 
 def _describe_missing_replicas(seen: RevisionObjects, pods: Sequence[Manifest], ready: int) -> str:
@@ -105,7 +105,7 @@ def _describe_missing_replicas(seen: RevisionObjects, pods: Sequence[Manifest], 
         return ""
     waiting = next((pod for pod in pods if not is_ready(pod)), None)
     because = (
-        why_not_ready(waiting) if waiting else _describe_refusal(seen.deployment) or "the others are not there yet"
+        describe_not_ready(waiting) if waiting else _describe_refusal(seen.deployment) or "the others are not there yet"
     )
     return f"{ready} of {wanted} replicas ready: {because}"
 
@@ -115,7 +115,7 @@ def _describe_blind_autoscaler(autoscaler: Manifest | None, now: float) -> str:
         return "its autoscaler is gone: start it again, or its replicas stay as many as they are"
     active = _index_conditions(autoscaler).get("ScalingActive", {})
     unread = active.get("status") == "False" and active.get("reason") != "ScalingDisabled"
-    if not unread or now - unix_seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
+    if not unread or now - parse_unix_seconds(active.get("lastTransitionTime")) < BLIND_SECONDS:
         return ""
     return f"its autoscaler can't read its signals ({active.get('reason', '')}): {active.get('message', '')}"
 

@@ -14,7 +14,7 @@ LARGEST_BYTES = 1_000_000
 """The API server accepts 1 MiB for a whole object."""
 
 
-def object_name(model: str) -> str:
+def name_object(model: str) -> str:
     """Return the name of the model's ConfigMap and of its Lease."""
     return f"slipway-{model}"
 
@@ -22,7 +22,7 @@ def object_name(model: str) -> str:
 def build_empty_status(model: str) -> Manifest:
     """Return the ConfigMap of a model that has no status yet."""
     labels = {**make_model_labels(model), "app.kubernetes.io/component": "rollout"}
-    metadata = {"name": object_name(model), "labels": labels, "annotations": {}}
+    metadata = {"name": name_object(model), "labels": labels, "annotations": {}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
 
 
@@ -84,17 +84,17 @@ def _format_fence(lease: Lease) -> str:
     return f"{lease.token}/{lease.holder}"
 
 
-def model_of(live: Manifest) -> str:
+def read_model(live: Manifest) -> str:
     """Return the model that an object belongs to."""
     return str(live["metadata"]["labels"][Key.MODEL])
 
 
-def under_way_selector() -> str:
+def select_under_way() -> str:
     """Return the selector of statuses of rollouts that have not ended."""
     going = ",".join(phase.value for phase in Phase if not phase.terminal)
-    return f"{all_selector()},{Key.PHASE} in ({going})"
+    return f"{select_all()},{PHASE} in ({going})"
 
 
-def all_selector() -> str:
+def select_all() -> str:
     """Return the selector of all models' statuses and leases."""
     return f"app.kubernetes.io/managed-by=slipway,app.kubernetes.io/component=rollout,{Key.MODEL}"

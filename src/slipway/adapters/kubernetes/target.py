@@ -21,8 +21,8 @@ from slipway.adapters.kubernetes.manifests import (
     build_network_policy,
     build_service,
 )
-from slipway.adapters.kubernetes.names import Key, select_model
-from slipway.adapters.kubernetes.readiness import ready_since, select_staying_pods
+from slipway.adapters.kubernetes.names import APPLY_COMPLETE, MODEL, PACKAGE, REVISION, select_model
+from slipway.adapters.kubernetes.readiness import read_ready_since, select_staying_pods
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import RevisionObjects, assess_revision
 from slipway.domain.rollout.revision import Revision, RevisionState, Traffic
@@ -212,7 +212,7 @@ class KubernetesTarget:
         since = [
             min(ready)
             for name in names
-            if (ready := [at for pod in select_staying_pods(pods, name) if (at := ready_since(pod))])
+            if (ready := [at for pod in select_staying_pods(pods, name) if (at := read_ready_since(pod))])
         ]
         time.sleep(max(0.0, max(since, default=0.0) + HEARD_SECONDS - self._cluster.now()))
 

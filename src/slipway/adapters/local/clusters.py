@@ -37,19 +37,19 @@ class Ports:
     """None: it does not listen."""
 
 
-def shadow_cluster(revision: str) -> str:
+def name_shadow_cluster(revision: str) -> str:
     """Return the cluster that gets copies.
 
-    >>> shadow_cluster("digits-v2")
+    >>> name_shadow_cluster("digits-v2")
     'digits-v2-shadow'
     """
     return f"{revision}{SHADOW}"
 
 
-def rescue_cluster(of: str, by: str) -> str:
+def name_rescue_cluster(of: str, by: str) -> str:
     """Return the cluster of a revision whose requests another one answers if it can't.
 
-    >>> rescue_cluster("digits-v2", "digits-v1")
+    >>> name_rescue_cluster("digits-v2", "digits-v1")
     'digits-v2+digits-v1'
     """
     return f"{of}{RESCUE}{by}"
@@ -86,7 +86,7 @@ def build_clusters(ports: Mapping[str, Ports], rescues: Iterable[Rescue], host: 
 
 
 def _build_revision_clusters(name: str, ports: Ports, host: str) -> Iterator[Json]:
-    for cluster in (name, shadow_cluster(name)):
+    for cluster in (name, name_shadow_cluster(name)):
         yield _build_cluster(cluster, [_build_endpoint(host, ports.http, name)])
         if ports.grpc is not None:
             yield _enable_http2(_build_cluster(f"{cluster}{GRPC}", [_build_endpoint(host, ports.grpc, name)]))
@@ -95,7 +95,7 @@ def _build_revision_clusters(name: str, ports: Ports, host: str) -> Iterator[Jso
 
 
 def _build_rescue_clusters(rescue: Rescue, of: Ports, by: Ports, host: str) -> Iterator[Json]:
-    name, more = rescue_cluster(rescue.of, rescue.by), {"rescues": rescue.of}
+    name, more = name_rescue_cluster(rescue.of, rescue.by), {"rescues": rescue.of}
     ends = [_build_endpoint(host, of.http, rescue.of), _build_endpoint(host, by.http, rescue.by, more)]
     yield _build_cluster(name, ends, rescue.at_once)
     if of.grpc is not None and by.grpc is not None:

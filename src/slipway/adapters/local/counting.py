@@ -133,10 +133,10 @@ def add_up(seen: Mapping[str, int]) -> dict[str, Counters]:
     return totals
 
 
-def revisions_in(seen: Iterable[str]) -> set[str]:
+def list_revisions(seen: Iterable[str]) -> set[str]:
     """Return the revisions that statistics belong to.
 
-    >>> revisions_in(["slipway_asked.requests.cluster.a-v1.host.a-v1.code.0.grpc..later..by..flags.DC", "other"])
+    >>> list_revisions(["slipway_asked.requests.cluster.a-v1.host.a-v1.code.0.grpc..later..by..flags.DC", "other"])
     {'a-v1'}
     """
     return {each.revision for each in map(read_name, seen) if each}

@@ -121,7 +121,7 @@ class Envoy:
         drawn = [one for each in found if "histograms" in each for one in each["histograms"].get("details", ())]
         return _index_by_name(found), {one["name"]: [_read_bin(each) for each in one["totals"]] for one in drawn}
 
-    def active_requests(self, revision: str) -> int:
+    def count_active_requests(self, revision: str) -> int:
         """Return how many requests in flight, copies included, a revision has; raise TargetUnavailable."""
         pattern = rf"cluster\.{match_all_clusters(revision)}\.upstream_rq_(active|pending_active)"
         return sum(self.read_counters(pattern).values())

@@ -14,7 +14,7 @@ from typing import Any
 from slipway.adapters.local.clusters import Ports
 from slipway.adapters.local.clusters import build_clusters as all_clusters
 from slipway.adapters.local.counting import ASKED, TRIED, build_access_logger
-from slipway.adapters.local.routing import build_model_routes, build_refusal, grpc_routes
+from slipway.adapters.local.routing import build_grpc_routes, build_model_routes, build_refusal
 from slipway.domain.rollout.revision import Rescue, Traffic
 
 Json = dict[str, Any]
@@ -66,7 +66,11 @@ def build_route_document(
     host = {
         "name": "models",
         "domains": ["*"],
-        "routes": [*by_path, *grpc_routes(asked, timeout_seconds), nobody],  # no method's path begins with a model
+        "routes": [
+            *by_path,
+            *build_grpc_routes(asked, timeout_seconds),
+            nobody,
+        ],  # no method's path begins with a model
     }
     resource = {"@type": f"{_API}.config.route.v3.RouteConfiguration", "name": ROUTES, "virtual_hosts": [host]}
     return _add_version([resource])

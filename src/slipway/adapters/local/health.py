@@ -1,7 +1,7 @@
 """A revision's state and its reason, from the supervisor, the kernel and the readiness probe."""
 
 from slipway.adapters.local import loopback
-from slipway.adapters.local.processes import memory_mebibytes
+from slipway.adapters.local.processes import measure_memory_mebibytes
 from slipway.adapters.local.program import ProgramPhase, ProgramState
 from slipway.adapters.local.records import Record
 from slipway.adapters.local.supervisor import ProcessSupervisor
@@ -21,12 +21,12 @@ def assess_revision(
     name, limit = record.revision.name, record.revision.memory_limit_mebibytes
     if seen is None or seen.phase is ProgramPhase.STOPPED:
         return RevisionState(name=name, health=Health.ABSENT, detail="the supervisor does not run it")
-    memory = memory_mebibytes(seen.pid) if seen.pid else None
+    memory = measure_memory_mebibytes(seen.pid) if seen.pid else None
     health, detail = Health.READY, ""
     if limit is not None and memory is not None and memory > limit:
         health, detail = Health.FAILED, f"uses {memory:.0f} MiB, allowed {limit}"
     elif not (seen.alive and _is_answering(host, record.port)):
-        health, detail = _describe_not_ready(record, seen, supervisor.last_end(name))
+        health, detail = _describe_not_ready(record, seen, supervisor.find_last_end(name))
     restarts = max(0, seen.starts - 1)
     return RevisionState(name=name, health=health, detail=detail, restarts=restarts, memory_mebibytes=memory)
 
@@ -45,7 +45,7 @@ def _describe_not_ready(record: Record, seen: ProgramState, ended: str) -> tuple
     else:
         health = Health.UNREADY if record.was_ready else Health.STARTING
     ends = seen.starts - (1 if seen.alive else 0)
-    said = f"; last line: {seen.last_line()}" if seen.last_line() else ""
+    said = f"; last line: {seen.read_last_line()}" if seen.read_last_line() else ""
     if ends:
         return health, f"ended with {ended or 'an unknown status'}, {_format_times(ends)}{said}"
     return health, f"not ready yet{said}" if health is Health.STARTING else f"does not answer {READY}{said}"

@@ -55,11 +55,11 @@ class EnvoyMetrics:
             seen = self._envoy.read_counters(pattern)
         except TargetUnavailable as error:
             raise _make_unavailable_error(f"counters of {model}", error) from error
-        counted, known = counting.add_up(seen), counting.revisions_in(seen)
+        counted, known = counting.add_up(seen), counting.list_revisions(seen)
         for name in revisions:
             answered = sum(_select_statistic(seen, name, "upstream_rq_completed"))
             if name not in known and answered >= UNCOUNTED:
-                raise _not_counted(model, answered)
+                raise _make_not_counted_error(model, answered)
         return {name: counted.get(name, ZERO) for name in _select_known(seen, revisions)}
 
     def read_latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
@@ -134,7 +134,7 @@ def _make_unavailable_error(what: str, error: TargetUnavailable) -> MetricsUnava
     return MetricsUnavailable(what, seen=error.seen, expected=error.expected, do=error.do)
 
 
-def _not_counted(model: str, answered: int) -> MetricsUnavailable:
+def _make_not_counted_error(model: str, answered: int) -> MetricsUnavailable:
     return MetricsUnavailable(
         f"counters of {model}",
         seen=f"an Envoy that answered {answered} requests and counts none as this Slipway does: another one started it",

@@ -8,12 +8,12 @@ import psutil
 from slipway.adapters.local.processes import find_listener
 
 
-def free_port(host: str) -> int:
+def find_free_port(host: str) -> int:
     """Return a port that is free now."""
-    return free_ports(host, 1)[0]
+    return find_free_ports(host, 1)[0]
 
 
-def free_ports(host: str, count: int) -> list[int]:
+def find_free_ports(host: str, count: int) -> list[int]:
     """Return this many different ports that are free now."""
     with ExitStack() as open_probes:
         probes = [open_probes.enter_context(socket.socket()) for _ in range(count)]
@@ -33,7 +33,7 @@ def is_free(host: str, port: int) -> bool:
         return True
 
 
-def taken_by_another(port: int, pid: int | None) -> bool:
+def is_taken_by_another(port: int, pid: int | None) -> bool:
     """Whether a process listens on a port that is neither the process `pid` nor one of its descendants."""
     holder = find_listener(port)
     if holder is None:

@@ -22,7 +22,7 @@ def find_marked(value: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if process.pid not in ours and _read_mark(process) == value]
 
 
-def memory_mebibytes(pid: int) -> float | None:
+def measure_memory_mebibytes(pid: int) -> float | None:
     """Return the resident memory of a process and its descendants; None when it is gone."""
     try:
         leader = psutil.Process(pid)

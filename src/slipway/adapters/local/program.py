@@ -66,7 +66,7 @@ class ProgramState:
         """Whether it has a process."""
         return self.phase in {ProgramPhase.STARTING, ProgramPhase.RUNNING, ProgramPhase.STOPPING}
 
-    def last_line(self) -> str:
+    def read_last_line(self) -> str:
         """Return the last line it wrote, at most 300 characters; empty when there is none."""
         try:
             with self.log.open("rb") as file:

@@ -57,7 +57,7 @@ class LocalRollouts:
         """Return the models that have a status."""
         return sorted(path.stem for path in self._statuses.glob("[!.]*.json"))
 
-    def under_way(self) -> dict[str, RolloutStatus]:
+    def list_under_way(self) -> dict[str, RolloutStatus]:
         """Return the statuses of rollouts that have not ended, by model."""
         found = {model: self.load(model) for model in self.list_models()}
         return {model: status for model, status in found.items() if status and not status.phase.terminal}
@@ -107,7 +107,7 @@ class LocalRollouts:
         entry = self._read_entry(model)
         return entry.lease if entry and _is_in_force(entry) else None
 
-    def in_force(self) -> dict[str, Lease]:
+    def list_in_force(self) -> dict[str, Lease]:
         """Return the leases that are in force, by model."""
         found = {path.stem: self.find_lease(path.stem) for path in self._leases.glob("[!.]*.json")}
         return {model: lease for model, lease in found.items() if lease}

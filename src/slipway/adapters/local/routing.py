@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from slipway.adapters.local.clusters import GRPC, HEALTH, rescue_cluster, shadow_cluster
+from slipway.adapters.local.clusters import GRPC, HEALTH, name_rescue_cluster, name_shadow_cluster
 from slipway.domain.judge.answers import ELSEWHERE, GRPC_KINDS
 from slipway.domain.rollout.revision import Rescue, Traffic
 from slipway_interface import headers
@@ -49,7 +49,7 @@ def build_model_routes(model: str, traffic: Traffic, timeout_seconds: float) -> 
     return [hidden, *({**route, "metadata": record} for route in live)]
 
 
-def grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[Json]:
+def build_grpc_routes(shared: Mapping[str, Traffic], timeout_seconds: float) -> list[Json]:
     """Return the routes of the models that can be called over gRPC, and an error for any other request."""
     longest = f"{timeout_seconds}s"
     streams = {"grpc_timeout_header_max": longest, "grpc_timeout_header_offset": GRPC_MARGIN}
@@ -128,7 +128,7 @@ def _build_weighted_route(protocol: RoutedProtocol, traffic: Traffic, weights: M
 
 
 def _build_rescued_route(protocol: RoutedProtocol, traffic: Traffic, rescue: Rescue, share: int) -> Json:
-    cluster = f"{rescue_cluster(rescue.of, rescue.by)}{protocol.suffix}"
+    cluster = f"{name_rescue_cluster(rescue.of, rescue.by)}{protocol.suffix}"
     once = {
         "retry_on": "5xx,retriable-headers",
         "retriable_headers": [
@@ -158,7 +158,7 @@ def _build_rescued_route(protocol: RoutedProtocol, traffic: Traffic, rescue: Res
 def _build_route(protocol: RoutedProtocol, match: Json, traffic: Traffic, action: Json) -> Json:
     copies = {}
     if traffic.shadow:
-        cluster = f"{shadow_cluster(traffic.shadow)}{protocol.suffix}"
+        cluster = f"{name_shadow_cluster(traffic.shadow)}{protocol.suffix}"
         copies = {"request_mirror_policies": [{"cluster": cluster, "disable_shadow_host_suffix_append": True}]}
     return {
         "match": match,

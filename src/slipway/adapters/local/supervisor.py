@@ -132,7 +132,7 @@ class ProcessSupervisor:
             log=self._home / info["stdout_logfile"],
         )
 
-    def last_end(self, name: str) -> str:
+    def find_last_end(self, name: str) -> str:
         """Return how a program last ended by itself, in supervisord's format: `exit status 3`; empty: never."""
         # XML-RPC reports the exit status only of a program that is no longer restarted
         with (self.logs / "supervisord.log").open("rb") as file:

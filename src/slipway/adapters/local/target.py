@@ -12,7 +12,7 @@ from slipway.adapters.local.clusters import Ports
 from slipway.adapters.local.envoy import Envoy
 from slipway.adapters.local.health import assess_revision
 from slipway.adapters.local.locks import hold_lock
-from slipway.adapters.local.ports import free_ports, is_free, taken_by_another
+from slipway.adapters.local.ports import find_free_ports, is_free, is_taken_by_another
 from slipway.adapters.local.program import Program, ProgramState
 from slipway.adapters.local.records import Record, Records
 from slipway.adapters.local.supervisor import ProcessSupervisor
@@ -38,14 +38,14 @@ class LocalTarget:
     """Implements the ports Revisions and Router for one machine; `home` holds everything it writes."""
 
     def __init__(self, home: Path, host: str, front_door_port: int, admin_port: int, serve: ServeCommand) -> None:
-        """Access nothing yet. The supervisor and Envoy are started by the embedded stack (or `bring_up`)."""
+        """Access nothing yet. The supervisor and Envoy are started by the embedded stack (or `start_all`)."""
         self._host, self._serve = host, serve
         self._lock = home / "lock"
         self._records = Records(home)
         self.supervisor = ProcessSupervisor(home / "supervisor")
         self.envoy = Envoy(home / "envoy", host=host, front_door_port=front_door_port, admin_port=admin_port)
 
-    def bring_up(self) -> None:
+    def start_all(self) -> None:
         """Start the supervisor, Envoy, and every revision on record; return without waiting for them."""
         self.supervisor.start()
         self.resume_revisions()
@@ -143,7 +143,7 @@ class LocalTarget:
         return Record(revision=revision, port=known.port, grpc_port=known.grpc_port)
 
     def _assign_ports(self, revision: Revision) -> Record:
-        port, grpc_port = free_ports(self._host, 2)
+        port, grpc_port = find_free_ports(self._host, 2)
         return Record(revision=revision, port=port, grpc_port=grpc_port)
 
     def _run_record(self, record: Record, seen: ProgramState | None) -> None:
@@ -226,13 +226,13 @@ class LocalTarget:
     def _drain_revision(self, name: str) -> None:
         """Wait until it has no request in flight; after the bound only its own grace period remains."""
         quiet = _Quiet(looks=0)
-        wait_until(lambda: quiet.count_look(self.envoy.active_requests(name)) >= QUIET_LOOKS, DRAIN_SECONDS)
+        wait_until(lambda: quiet.count_look(self.envoy.count_active_requests(name)) >= QUIET_LOOKS, DRAIN_SECONDS)
 
 
 def _lost_port(record: Record, seen: ProgramState) -> bool:
     """Whether another process listens on one of a revision's ports."""
     ports = (port for port in (record.port, record.grpc_port) if port is not None)
-    return any(taken_by_another(port, seen.pid) for port in ports)
+    return any(is_taken_by_another(port, seen.pid) for port in ports)
 
 
 @dataclass(slots=True, kw_only=True)

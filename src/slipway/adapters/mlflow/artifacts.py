@@ -28,7 +28,7 @@ def download_tree(rest: MlflowRest, uri: str, folder: Path) -> Path:
         return folder
     if (local := _find_local_path(uri)) is not None:
         return _copy_tree(local, folder / "copy")
-    return _downloaded_by_mlflow(rest, uri, folder)
+    return _download_by_mlflow(rest, uri, folder)
 
 
 def read_file(rest: MlflowRest, uri: str, name: str) -> bytes:
@@ -42,7 +42,7 @@ def read_file(rest: MlflowRest, uri: str, name: str) -> bytes:
             if not (local / name).is_file():
                 raise _make_missing_error(f"artifact {name}", "no such file on this machine")
             return (local / name).read_bytes()
-        return _downloaded_by_mlflow(rest, f"{uri.rstrip('/')}/{name}", folder).read_bytes()
+        return _download_by_mlflow(rest, f"{uri.rstrip('/')}/{name}", folder).read_bytes()
 
 
 def upload_file(rest: MlflowRest, uri: str, name: str, content: bytes) -> None:
@@ -108,14 +108,14 @@ def _copy_tree(source: Path, into: Path) -> Path:
     return into
 
 
-def _downloaded_by_mlflow(rest: MlflowRest, uri: str, folder: Path) -> Path:
+def _download_by_mlflow(rest: MlflowRest, uri: str, folder: Path) -> Path:
     """Read an object store through MLflow's own client, which supports each of them. Its time limits are its own."""
     from mlflow.artifacts import download_artifacts
 
     try:
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=rest.uri))
     except Exception as error:  # every store's client raises errors of its own
-        raise _from_store(uri, error) from error
+        raise _make_store_error(uri, error) from error
 
 
 def _upload_by_mlflow(rest: MlflowRest, uri: str, name: str, content: bytes) -> None:
@@ -127,10 +127,10 @@ def _upload_by_mlflow(rest: MlflowRest, uri: str, name: str, content: bytes) -> 
         try:
             get_artifact_repository(uri, tracking_uri=rest.uri).log_artifact(str(path))
         except Exception as error:  # every store's client raises errors of its own
-            raise _from_store(uri, error) from error
+            raise _make_store_error(uri, error) from error
 
 
-def _from_store(uri: str, error: Exception) -> SlipwayError:
+def _make_store_error(uri: str, error: Exception) -> SlipwayError:
     what, words = f"artifact store {urlsplit(uri).scheme}://", " ".join(str(error).split())[:300]
     if isinstance(error, (ConnectionError, TimeoutError)):
         return RegistryUnavailable(

@@ -60,7 +60,7 @@ def make_slow_error(name: str, seconds: float) -> RegistryUnavailable:
     )
 
 
-def not_mlflow(name: str, kind: str) -> RegistryUnavailable:
+def make_not_mlflow_error(name: str, kind: str) -> RegistryUnavailable:
     """Return the error for an answer that is no JSON: a proxy's page, or another service."""
     return RegistryUnavailable(
         name,

@@ -80,11 +80,11 @@ class MlflowRegistry:
         """
         models = store / "models"
         try:
-            with files.part_folder(models) as part:
+            with files.make_part_folder(models) as part:
                 tree = artifacts.download_tree(self._rest, self._find_location(version), part)
                 (tree / modelfile.GENERATED).unlink(missing_ok=True)
                 modelfile.check_complete(tree, version.name)
-                digest = files.tree_digest(tree)
+                digest = files.compute_tree_digest(tree)
                 path = models / digest.removeprefix("sha256:")
                 _keep_tree(tree, path, digest)
         except OSError as error:
@@ -176,14 +176,14 @@ def _read_version(item: dict[str, Any], aliases: dict[int, tuple[str, ...]]) -> 
 def _keep_tree(tree: Path, path: Path, digest: str) -> None:
     """Move a downloaded tree to its place; an existing one is kept if it still matches the digest in its name."""
     if path.is_dir() and not _is_intact(path, digest):
-        with files.part_folder(path.parent) as aside:
+        with files.make_part_folder(path.parent) as aside:
             path.rename(aside / "damaged")
     files.settle_folder(tree, path)
 
 
 def _is_intact(path: Path, digest: str) -> bool:
     try:
-        return files.tree_digest(path) == digest
+        return files.compute_tree_digest(path) == digest
     except ArtifactBroken:
         return False
 

@@ -38,9 +38,9 @@ class MlflowRest:
         try:
             self._url = httpx.URL(uri.rstrip("/"))
         except httpx.InvalidURL as error:
-            raise _bad_address("no address at all") from error
+            raise _make_address_error("no address at all") from error
         if self._url.scheme not in {"http", "https"} or not self._url.host:
-            raise _bad_address(f"scheme {self._url.scheme!r}, host {self._url.host!r}")
+            raise _make_address_error(f"scheme {self._url.scheme!r}, host {self._url.host!r}")
         self.uri = uri.rstrip("/")
         self._timeout_seconds = timeout_seconds
 
@@ -104,7 +104,7 @@ class MlflowRest:
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):
-            raise refusals.not_mlflow(self.name, answer.headers.get("content-type", "no content type"))
+            raise refusals.make_not_mlflow_error(self.name, answer.headers.get("content-type", "no content type"))
         return parsed
 
     @contextmanager
@@ -158,7 +158,7 @@ def _load_certificates(url: httpx.URL) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=path) if path else True
 
 
-def _bad_address(seen: str) -> SettingsError:
+def _make_address_error(seen: str) -> SettingsError:
     return SettingsError(
         "the registry's address (SLIPWAY_MLFLOW_URI)",
         seen=seen,

@@ -30,7 +30,7 @@ class RegistryAccess(httpx.Auth):
             return
         kind, _, rest = challenge.partition(" ")
         if kind.lower() == "bearer":
-            said = yield token_request(rest, self._repositories, self._login)
+            said = yield make_token_request(rest, self._repositories, self._login)
             if not said.is_success or (token := _read_token(said)) is None:
                 return
             self._answer = f"Bearer {token}"
@@ -42,11 +42,11 @@ class RegistryAccess(httpx.Auth):
         yield request
 
 
-def token_request(challenge: str, repositories: Sequence[str], login: Login | None) -> httpx.Request:
+def make_token_request(challenge: str, repositories: Sequence[str], login: Login | None) -> httpx.Request:
     """Return the token request for a Bearer challenge.
 
     >>> challenge = 'realm="https://auth.example/token",service="registry.example"'
-    >>> str(token_request(challenge, ["team/digits"], None).url)
+    >>> str(make_token_request(challenge, ["team/digits"], None).url)
     'https://auth.example/token?service=registry.example&scope=repository%3Ateam%2Fdigits%3Apull%2Cpush'
     """
     parts = dict(_PART.findall(challenge))

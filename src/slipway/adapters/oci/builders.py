@@ -57,7 +57,7 @@ def find_builder(wanted: str) -> Builder:
     """Return the builder of that name, or for `auto` the first that is installed; raise PackagingFailed."""
     choice = list(Builder) if wanted == "auto" else [Builder(wanted)]
     for builder in choice:
-        if shutil.which(builder) and (builder is not Builder.DOCKER or _daemon_answers()):
+        if shutil.which(builder) and (builder is not Builder.DOCKER or _is_daemon_answering()):
             return builder
     raise PackagingFailed(
         "builder of images",
@@ -67,7 +67,7 @@ def find_builder(wanted: str) -> Builder:
     )
 
 
-def _daemon_answers() -> bool:
+def _is_daemon_answering() -> bool:
     try:
         done = subprocess.run(["docker", "version"], capture_output=True, timeout=20, check=False)  # noqa: S607
     except (OSError, subprocess.TimeoutExpired):

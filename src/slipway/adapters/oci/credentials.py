@@ -16,7 +16,7 @@ DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 Login = tuple[str, str]
 
 
-def login_for(host: str) -> Login | None:
+def find_login(host: str) -> Login | None:
     """Return user and password for a registry; None: there is no login. A file that can't be read is skipped."""
     keys = [DOCKER_HUB_KEY, DOCKER_HUB] if host == DOCKER_HUB else [host, f"https://{host}"]
     for path in _list_files():
@@ -24,7 +24,7 @@ def login_for(host: str) -> Login | None:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(document, dict) and (found := _from_document(document, keys)) is not None:
+        if isinstance(document, dict) and (found := _read_document_login(document, keys)) is not None:
             return found
     return None
 
@@ -39,16 +39,16 @@ def _list_files() -> Iterator[Path]:
     yield Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
 
 
-def _from_document(document: dict[str, Any], keys: list[str]) -> Login | None:
+def _read_document_login(document: dict[str, Any], keys: list[str]) -> Login | None:
     helpers = document.get("credHelpers") or {}
     logins = document.get("auths") or {}
     for key in keys:
         if (helper := helpers.get(key)) is not None:
-            return _from_helper(str(helper), key)
+            return _ask_helper(str(helper), key)
         if (encoded := (logins.get(key) or {}).get("auth")) is not None:
             return _decode_login(str(encoded))
     if (store := document.get("credsStore")) is not None:
-        return next((found for key in keys if (found := _from_helper(str(store), key)) is not None), None)
+        return next((found for key in keys if (found := _ask_helper(str(store), key)) is not None), None)
     return None
 
 
@@ -65,7 +65,7 @@ def _decode_login(encoded: str) -> Login | None:
     return (user, password) if colon else None
 
 
-def _from_helper(name: str, key: str) -> Login | None:
+def _ask_helper(name: str, key: str) -> Login | None:
     """Read a login from the credential helper of a cloud or a desktop."""
     try:
         done = subprocess.run(

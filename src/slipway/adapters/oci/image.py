@@ -47,16 +47,16 @@ def extend_image(base: Image, layer: Layer, labels: Mapping[str, str]) -> Image:
     manifest = {
         **base.manifest,
         "mediaType": base.media_type,
-        "config": {**base.manifest["config"], "digest": digest_of(content), "size": len(content)},
+        "config": {**base.manifest["config"], "digest": compute_digest(content), "size": len(content)},
         "layers": [*base.manifest["layers"], added],
         "annotations": {**base.manifest.get("annotations", {}), **labels},
     }
     return Image(
-        media_type=base.media_type, manifest=manifest, config=config, digest=digest_of(encode_document(manifest))
+        media_type=base.media_type, manifest=manifest, config=config, digest=compute_digest(encode_document(manifest))
     )
 
 
-def labels_of(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[str, str]:
+def make_labels(package: Package, base: Mapping[str, str], *, gpu: bool) -> dict[str, str]:
     """Return an image's annotations: those that OCI defines, and ours. `base`: its name and digest."""
     said = package.labels
     labels = {
@@ -80,10 +80,10 @@ def encode_document(document: Document) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def digest_of(content: bytes) -> str:
+def compute_digest(content: bytes) -> str:
     """Return a content's digest.
 
-    >>> digest_of(b"")[:14]
+    >>> compute_digest(b"")[:14]
     'sha256:e3b0c44'
     """
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

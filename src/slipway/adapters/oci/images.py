@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.adapters.oci.builders import Build, find_builder, run_build
-from slipway.adapters.oci.image import extend_image, labels_of
+from slipway.adapters.oci.image import extend_image, make_labels
 from slipway.adapters.oci.layer import write_layer
 from slipway.adapters.oci.pip_secrets import write_secrets
 from slipway.adapters.oci.registry import Registry
-from slipway.adapters.oci.runtime import CONTAINERFILE, Runtime, runtime_of
-from slipway.artifacts.store import part_folder
+from slipway.adapters.oci.runtime import CONTAINERFILE, Runtime, find_runtime
+from slipway.artifacts.store import make_part_folder
 from slipway.domain.rollout.revision import Package
 from slipway.errors import PackagingFailed, SettingsError
 
@@ -71,7 +71,7 @@ class OciImages:
         Raises PackagingFailed (no builder, a build error, a registry that refuses) and TargetUnavailable (the registry
         does not answer).
         """
-        runtime = runtime_of(package, self._base_image, gpu=gpu)
+        runtime = find_runtime(package, self._base_image, gpu=gpu)
         name, _, tag = package.tag.partition(":")
         tag = f"{tag}-{runtime.key[:8]}"  # with another runtime the same package is another image
         runtimes, repository = self._place.name_repository(RUNTIMES), self._place.name_repository(name)
@@ -91,9 +91,9 @@ class OciImages:
         with self._open_work_folder(), _hold_lock(self._work / f"{runtime.key}.lock"):
             if registry.find_digest(repository, runtime.key) is not None:
                 return
-            with part_folder(self._work) as scratch:
+            with make_part_folder(self._work) as scratch:
                 image = f"{self._place.host}/{repository}:{runtime.key}"
-                run_build(builder, _laid_out(runtime, image, scratch, insecure=self._place.insecure))
+                run_build(builder, _write_build_files(runtime, image, scratch, insecure=self._place.insecure))
 
     def _add_package(self, registry: Registry, package: Package, runtime: Runtime, name: str) -> str:
         """Put the package on top of its runtime, under `REPOSITORY:TAG`; return the digest."""
@@ -101,8 +101,8 @@ class OciImages:
         repository, _, tag = name.rpartition(":")
         base = registry.get_image(runtimes, runtime.key)
         below = {"name": f"{RUNTIMES}:{runtime.key}", "digest": base.digest}
-        labels = labels_of(package, below, gpu=runtime.gpu)
-        with self._open_work_folder(), part_folder(self._work) as scratch:
+        labels = make_labels(package, below, gpu=runtime.gpu)
+        with self._open_work_folder(), make_part_folder(self._work) as scratch:
             layer = write_layer(package.path, PLACE, scratch / "layer.tar.gz")
             image = extend_image(base, layer, labels)
             for lower in base.manifest["layers"]:
@@ -125,7 +125,7 @@ class OciImages:
             ) from error
 
 
-def _laid_out(runtime: Runtime, image: str, scratch: Path, *, insecure: bool) -> Build:
+def _write_build_files(runtime: Runtime, image: str, scratch: Path, *, insecure: bool) -> Build:
     """Write the input files of a build of the runtime."""
     context = scratch / "context"
     context.mkdir()

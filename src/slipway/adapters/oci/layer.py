@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.artifacts.store import file_digest
+from slipway.artifacts.store import compute_file_digest
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,7 +58,7 @@ def write_layer(folder: Path, place: str, out: Path) -> Layer:
             for entry, path in _list_entries(folder, place):
                 with contextlib.ExitStack() as opened:
                     tar.addfile(entry, opened.enter_context(path.open("rb")) if path else None)
-    return Layer(path=out, digest=file_digest(out), diff_id=plain.digest, size=out.stat().st_size)
+    return Layer(path=out, digest=compute_file_digest(out), diff_id=plain.digest, size=out.stat().st_size)
 
 
 def _list_entries(folder: Path, place: str) -> Iterator[tuple[tarfile.TarInfo, Path | None]]:

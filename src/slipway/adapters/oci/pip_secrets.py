@@ -10,7 +10,7 @@ OPTIONS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries")
 
 def write_secrets(environment: Mapping[str, str], folder: Path) -> dict[str, Path]:
     """Write pip's configuration and certificates as files that only this user can read; return them by name."""
-    files = {"pip_conf": pip_configuration(environment), "pip_cert": _read_certificates(environment)}
+    files = {"pip_conf": format_pip_configuration(environment), "pip_cert": _read_certificates(environment)}
     written = {}
     for name, content in files.items():
         path = written[name] = folder / name
@@ -19,10 +19,10 @@ def write_secrets(environment: Mapping[str, str], folder: Path) -> dict[str, Pat
     return written
 
 
-def pip_configuration(environment: Mapping[str, str]) -> bytes:
+def format_pip_configuration(environment: Mapping[str, str]) -> bytes:
     r"""Return pip's options from the environment in the form of its configuration file.
 
-    >>> pip_configuration({"PIP_INDEX_URL": "https://me:secret@index/simple", "HOME": "/root"}).decode()
+    >>> format_pip_configuration({"PIP_INDEX_URL": "https://me:secret@index/simple", "HOME": "/root"}).decode()
     '[global]\nindex-url = https://me:secret@index/simple\n'
     """
     lines = ["[global]"]

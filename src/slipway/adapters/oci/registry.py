@@ -9,8 +9,8 @@ from typing import Self
 import httpx
 
 from slipway.adapters.oci.access import RegistryAccess
-from slipway.adapters.oci.credentials import DOCKER_HUB, login_for
-from slipway.adapters.oci.image import DOCKER_MANIFEST, OCI_MANIFEST, Image, digest_of, encode_document
+from slipway.adapters.oci.credentials import DOCKER_HUB, find_login
+from slipway.adapters.oci.image import DOCKER_MANIFEST, OCI_MANIFEST, Image, compute_digest, encode_document
 from slipway.adapters.oci.layer import Layer
 from slipway.errors import PackagingFailed, SlipwayError, TargetUnavailable
 
@@ -31,7 +31,7 @@ class Registry:
         address = "registry-1.docker.io" if host == DOCKER_HUB else host
         self._client = httpx.Client(
             base_url=f"{'http' if insecure else 'https'}://{address}",
-            auth=RegistryAccess(login_for(host), repositories),
+            auth=RegistryAccess(find_login(host), repositories),
             timeout=httpx.Timeout(CALL_SECONDS, read=ANSWER_SECONDS),
             follow_redirects=True,  # blobs may be in an object store
         )
@@ -47,7 +47,7 @@ class Registry:
     def find_digest(self, repository: str, tag: str) -> str | None:
         """Return the digest that a tag names; None: there is no such image."""
         found = self._find_manifest(repository, tag)
-        return None if found is None else digest_of(found.content)
+        return None if found is None else compute_digest(found.content)
 
     def get_image(self, repository: str, reference: str) -> Image:
         """Return an image's documents; raise PackagingFailed if it is not one image for one platform."""
@@ -62,7 +62,7 @@ class Registry:
             )
         manifest = found.json()
         config = self._send_request("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")
-        return Image(media_type=kind, manifest=manifest, config=config.json(), digest=digest_of(found.content))
+        return Image(media_type=kind, manifest=manifest, config=config.json(), digest=compute_digest(found.content))
 
     def push_image(self, repository: str, tag: str, image: Image) -> str:
         """Push configuration and manifest, whose layers exist; return the image's digest."""

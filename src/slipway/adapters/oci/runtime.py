@@ -42,7 +42,7 @@ class Runtime:
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
+def find_runtime(package: Package, base_image: str, *, gpu: bool) -> Runtime:
     """Return the runtime that a package needs; raise PackagingFailed for a folder that is no Bento."""
     try:
         lines = (package.path / REQUIREMENTS).read_text(encoding="utf-8").splitlines()
@@ -53,31 +53,31 @@ def runtime_of(package: Package, base_image: str, *, gpu: bool) -> Runtime:
             expected="a Bento with its requirements",
             do="release again: the package is built again",
         ) from error
-    requirements = tuple(for_device(line.strip(), gpu=gpu) for line in lines if line.strip())
+    requirements = tuple(choose_onnxruntime_build(line.strip(), gpu=gpu) for line in lines if line.strip())
     return Runtime(
         base_image=base_image,
         requirements=requirements,
         # a model's own requirements may need other versions than we have: pip finds them
-        constraints=tuple(installed_versions(requirements)) if package.runtime == "onnx" else (),
+        constraints=tuple(list_installed_versions(requirements)) if package.runtime == "onnx" else (),
         python=".".join(platform.python_version_tuple()[:2]),
         machine=platform.machine(),
         gpu=gpu,
     )
 
 
-def for_device(requirement: str, *, gpu: bool) -> str:
+def choose_onnxruntime_build(requirement: str, *, gpu: bool) -> str:
     """Return the build of ONNX Runtime for CPUs or for GPUs, of the same version; anything else unchanged.
 
-    >>> for_device("onnxruntime==1.31.1", gpu=True)
+    >>> choose_onnxruntime_build("onnxruntime==1.31.1", gpu=True)
     'onnxruntime-gpu[cuda,cudnn]==1.31.1'
-    >>> for_device("onnxruntime-gpu==1.31.1", gpu=False)
+    >>> choose_onnxruntime_build("onnxruntime-gpu==1.31.1", gpu=False)
     'onnxruntime==1.31.1'
     """
     name = "onnxruntime-gpu[cuda,cudnn]" if gpu else "onnxruntime"
     return re.sub(r"^onnxruntime(-gpu)?(\[[^\]]*\])?(?=\s*([=<>!~;]|$))", name, requirement)
 
 
-def installed_versions(requirements: Iterable[str]) -> list[str]:
+def list_installed_versions(requirements: Iterable[str]) -> list[str]:
     """Return pins of the requirements' own dependencies, in the versions installed here."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name

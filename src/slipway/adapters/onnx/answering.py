@@ -20,7 +20,7 @@ Form = Callable[["pd.DataFrame"], Answers]
 """One form of a model: a frame of rows in, answers out; raises on rows that it does not take."""
 
 
-def at_edges(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswers | None:
+def ask_edge_rows(original: Form, converted: Form, rows: "pd.DataFrame") -> EdgeAnswers | None:
     """Ask both forms for each edge row by itself; None when the original takes none of them, or the other form none."""
     pairs: list[tuple[Answers, Answers]] = []
     left_out = unanswered = 0
@@ -81,7 +81,7 @@ def load_answers(path: Path) -> dict[str, Answers]:
     """Read answers by name; raise OSError, or ValueError for a file that `save_answers` did not write."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return _by_name(arrays)
+            return _index_by_name(arrays)
     except OSError:
         raise
     except Exception as error:  # a model's code may have written anything there
@@ -89,7 +89,7 @@ def load_answers(path: Path) -> dict[str, Answers]:
         raise ValueError(message) from error
 
 
-def _by_name(arrays: Any) -> dict[str, Answers]:  # noqa: ANN401 - numpy's own open file
+def _index_by_name(arrays: Any) -> dict[str, Answers]:  # noqa: ANN401 - numpy's own open file
     size = sum(entry.file_size for entry in arrays.zip.infolist())
     if size > LARGEST_BYTES:
         message = f"{size:,} bytes, over the {LARGEST_BYTES:,} allowed"

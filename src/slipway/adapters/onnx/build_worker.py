@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.adapters.onnx import answering, session, worker
-from slipway.adapters.onnx.edges import edge_rows
+from slipway.adapters.onnx.edges import make_edge_rows
 from slipway.adapters.onnx.optimizer_pass import NotBuilt
 from slipway.adapters.onnx.passes import find_pass
 from slipway.artifacts.rows import read_rows
@@ -25,12 +25,12 @@ BATCHES = 16
 """Different batches to measure with: the time of a tree depends on the row."""
 
 
-def variant_file(name: str) -> str:
+def name_variant_file(name: str) -> str:
     """Return the name of a variant's file."""
     return f"{name}.onnx"
 
 
-def answers_file(name: str) -> str:
+def name_answers_file(name: str) -> str:
     """Return the name of the file with a variant's answers beside the plain model's."""
     return f"{name}.npz"
 
@@ -43,7 +43,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     """
     plain = Path(request["plain"])
     opened = session.open_session(plain, providers=request["providers"])
-    frame = read_rows(Path(request["rows"]), session.columns_of(opened))
+    frame = read_rows(Path(request["rows"]), session.read_columns(opened))
     inputs = session.make_feed(opened, frame, single_matrix=request["single_matrix"])
     _save_feeds(inputs, request["batch_rows"])
     say = partial(_ask_session, opened, request["single_matrix"])
@@ -53,7 +53,7 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
 def _try_variant(
     name: str, plain: Path, say: answering.Form, frame: "pd.DataFrame", request: dict[str, Any]
 ) -> dict[str, Any]:
-    final = Path(variant_file(name))
+    final = Path(name_variant_file(name))
     try:
         found = find_pass(name)
         found.build(plain, final.absolute(), request["providers"])
@@ -63,12 +63,12 @@ def _try_variant(
     except NotBuilt as error:
         return {"note": str(error)}
     except Exception as error:  # noqa: BLE001 - optimizers raise errors of any type; plain still ships
-        return {"note": f"not built: {worker.one_line(error)}"}
-    edges = answering.at_edges(say, form, edge_rows(frame))
+        return {"note": f"not built: {worker.describe_in_one_line(error)}"}
+    edges = answering.ask_edge_rows(say, form, make_edge_rows(frame))
     named = {"original": say(frame), "converted": ours}
     if edges:
         named |= {"edges_original": edges.original, "edges_converted": edges.converted}
-    answering.save_answers(Path(answers_file(name)), **named)
+    answering.save_answers(Path(name_answers_file(name)), **named)
     return {
         "note": "",
         "rows_independent": answering.are_rows_independent(form, frame),
@@ -85,7 +85,7 @@ def _save_feeds(inputs: session.Feed, batch_rows: int) -> None:
     batches = max(1, min(BATCHES, MOST_ROWS // batch_rows))
     arrays: dict[str, Any] = {}
     for name, values in inputs.items():
-        picked = np.take(session.plain_labels(values), range(batches * batch_rows), axis=0, mode="wrap")
+        picked = np.take(session.convert_labels(values), range(batches * batch_rows), axis=0, mode="wrap")
         arrays[name] = picked.reshape(batches, batch_rows, *values.shape[1:])
     np.savez(FEEDS_FILE, allow_pickle=False, **arrays)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.adapters.onnx import answering, graph, original, session, worker
 from slipway.adapters.onnx.converter import Converter, NotConverted, make_refusal
 from slipway.adapters.onnx.converters import find_converter
-from slipway.adapters.onnx.edges import edge_rows
+from slipway.adapters.onnx.edges import make_edge_rows
 from slipway.artifacts.rows import read_rows
 from slipway.domain.gates.parity import Answers
 
@@ -53,7 +53,7 @@ def compare_forms(
         opened, form, ours = _ask_converted(folder / MODEL_FILE, single, frame)
     except NotConverted as error:
         raise make_refusal(error.what, error.reason, converter.expected) from error
-    edges = answering.at_edges(partial(converter.ask, model), form, edge_rows(frame))
+    edges = answering.ask_edge_rows(partial(converter.ask, model), form, make_edge_rows(frame))
     named = {"original": theirs, "converted": ours}
     if edges:
         named |= {"edges_original": edges.original, "edges_converted": edges.converted}
@@ -87,7 +87,9 @@ def _ask_converted(
         form = partial(_ask_onnx, opened, single)
         return opened, form, form(frame)
     except Exception as error:  # ONNX Runtime's errors have no common type
-        raise NotConverted("converted graph", f"ONNX Runtime fails on it: {worker.one_line(error)}") from error
+        raise NotConverted(
+            "converted graph", f"ONNX Runtime fails on it: {worker.describe_in_one_line(error)}"
+        ) from error
 
 
 def _ask_onnx(opened: Any, single: bool, frame: Any) -> Answers:  # noqa: ANN401, FBT001 - bound by partial

@@ -14,7 +14,7 @@ UNSEEN = "\N{REPLACEMENT CHARACTER}unseen"
 """A text that no training data holds."""
 
 
-def edge_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
+def make_edge_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Return the edge rows of a frame, one per kind, with the frame's columns and types; shape (3 to 6, columns).
 
     Text columns keep the first row's text, but for the last row, where each holds a text never seen.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx.converter import NotConverted
 from slipway.adapters.onnx.session import COLUMNS_KEY
-from slipway.adapters.onnx.worker import one_line
+from slipway.adapters.onnx.worker import describe_in_one_line
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -74,11 +74,11 @@ def _list_nodes(graph: "GraphProto") -> Iterator["NodeProto"]:
     """Yield all nodes, those of inner graphs (loops) included: they may use values of the outer one."""
     for node in graph.node:
         yield node
-        for inner in _inner_graphs(node):
+        for inner in _list_inner_graphs(node):
             yield from _list_nodes(inner)
 
 
-def _inner_graphs(node: "NodeProto") -> Iterator["GraphProto"]:
+def _list_inner_graphs(node: "NodeProto") -> Iterator["GraphProto"]:
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -99,7 +99,10 @@ def _prune_graph(graph: "GraphProto") -> None:
 
 
 def _list_uses(node: "NodeProto") -> set[str]:
-    return {*node.input, *(name for inner in _inner_graphs(node) for each in _list_nodes(inner) for name in each.input)}
+    return {
+        *node.input,
+        *(name for inner in _list_inner_graphs(node) for each in _list_nodes(inner) for name in each.input),
+    }
 
 
 def _replace_items(field: Any, values: Iterable[Any]) -> None:  # noqa: ANN401 - a protobuf field, which has no public type
@@ -132,4 +135,4 @@ def check_graph(model: "ModelProto") -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise NotConverted("converted graph", f"it is not valid ONNX: {one_line(error)}") from error
+        raise NotConverted("converted graph", f"it is not valid ONNX: {describe_in_one_line(error)}") from error

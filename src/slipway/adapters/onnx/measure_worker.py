@@ -54,13 +54,13 @@ def order_sessions(number: int, sessions: int) -> list[int]:
 def _load_feeds() -> list[session.Feed]:
     """Return one feed per batch."""
     with np.load(FEEDS_FILE, allow_pickle=False) as arrays:
-        whole = {name: _for_runtime(arrays[name]) for name in arrays.files}
+        whole = {name: _convert_for_runtime(arrays[name]) for name in arrays.files}
     return [
         {name: values[number] for name, values in whole.items()} for number in range(len(next(iter(whole.values()))))
     ]
 
 
-def _for_runtime(values: Any) -> Any:  # noqa: ANN401 - any array
+def _convert_for_runtime(values: Any) -> Any:  # noqa: ANN401 - any array
     return values.astype(object) if values.dtype.kind == "U" else values
 
 

@@ -17,7 +17,7 @@ from slipway.adapters.onnx.optimizer_pass import Limits
 from slipway.adapters.onnx.passes import find_pass
 from slipway.adapters.onnx.session import CPU
 from slipway.artifacts import mlmodel
-from slipway.artifacts.store import file_digest
+from slipway.artifacts.store import compute_file_digest
 from slipway.domain.gates.parity import EdgeAnswers, judge_parity
 from slipway.domain.optimize.conversion import Converted, Optimized, Variant
 from slipway.domain.optimize.speed import choose_variant, paired_speedup
@@ -46,7 +46,7 @@ class OnnxOptimizer:
         converter's reason, ArtifactBroken when the original can't be loaded or fails on the rows, DataBroken for rows
         that can't be read or lack columns.
         """
-        flavor = _convertible_flavor(model)
+        flavor = _find_convertible_flavor(model)
         expected = find_converter(flavor).expected
         kinds = _list_kinds(signature, expected)
         with _make_workplace(out) as folder:
@@ -59,7 +59,7 @@ class OnnxOptimizer:
             path = (folder / convert_worker.MODEL_FILE).replace(out / convert_worker.MODEL_FILE)
         return Converted(
             path=path,
-            digest=file_digest(path),
+            digest=compute_file_digest(path),
             parity=parity,
             inputs=tuple(response["inputs"]),
             outputs=tuple(response["outputs"]),
@@ -119,7 +119,7 @@ class OnnxOptimizer:
         return {name: np.array(each) for name, each in zip(fit, response["seconds"], strict=True)}
 
 
-def _convertible_flavor(model: Path) -> str:
+def _find_convertible_flavor(model: Path) -> str:
     """Return the first of the model's flavors that has a converter; raise ConversionRefused and start no process."""
     names = [name for name in _list_flavors(model) if name != "python_function"]
     found = next((name for name in names if name in list_flavors()), None)
@@ -164,7 +164,7 @@ def _judge_answers(path: Path, limits: Limits, counts: dict[str, int] | None) ->
             edges = EdgeAnswers(original=found["edges_original"], converted=found["edges_converted"], **counts)
         return judge_parity(found["original"], found["converted"], limits(found["original"]), edges)
     except (OSError, KeyError, ValueError) as error:
-        message = f"its answers can't be read: {worker.one_line(error)}"
+        message = f"its answers can't be read: {worker.describe_in_one_line(error)}"
         raise worker.WorkerDied(message) from error
 
 
@@ -186,8 +186,8 @@ def _make_row(name: str, path: Path | None, parity: Verdict | None, *, note: str
 def _make_built_row(name: str, said: dict[str, Any], folder: Path) -> Variant:
     if said["note"]:
         return _make_row(name, None, None, note=said["note"])
-    parity = _judge_answers(folder / build_worker.answers_file(name), find_pass(name).limits, said["edges"])
-    row = _make_row(name, folder / build_worker.variant_file(name), parity, note="")
+    parity = _judge_answers(folder / build_worker.name_answers_file(name), find_pass(name).limits, said["edges"])
+    row = _make_row(name, folder / build_worker.name_variant_file(name), parity, note="")
     row = replace(row, rows_independent=bool(said["rows_independent"]))
     return row if _agrees_with_plain(row) else replace(row, note=f"not chosen: {parity.reason}")
 

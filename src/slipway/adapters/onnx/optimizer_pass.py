@@ -18,7 +18,7 @@ class NotBuilt(Exception):
     """There is no such form of this graph; the message says why."""
 
 
-def same_numbers(_: Answers) -> ConversionSpec:
+def limit_same_numbers(_: Answers) -> ConversionSpec:
     """Return the limits for a form that computes the same in another order: the spec's defaults."""
     return ConversionSpec()
 
@@ -29,7 +29,7 @@ class Pass:
 
     build: Callable[[Path, Path, Sequence[str]], None]
     """From a plain file, the file to write and ONNX Runtime's execution providers; raises NotBuilt, or any error."""
-    limits: Limits = same_numbers
+    limits: Limits = limit_same_numbers
     """How far its answers may be from the plain model's, or it does not ship."""
     runtime_optimizes: bool = True
     """Whether ONNX Runtime still optimizes the file as it loads it; False: it is run as it lies in the file."""

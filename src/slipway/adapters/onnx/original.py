@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.onnx.converter import Converter, NotConverted
-from slipway.adapters.onnx.worker import one_line
+from slipway.adapters.onnx.worker import describe_in_one_line
 from slipway.domain.gates.parity import Answers
 from slipway.errors import ArtifactBroken, DataBroken
 
@@ -19,8 +19,8 @@ def convert_types(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame
     except (TypeError, ValueError) as error:
         raise DataBroken(
             "rows to convert the model with",
-            seen=one_line(error),
-            expected="values of the types in the model's signature",
+            seen=describe_in_one_line(error),
+            expected="values of the types that the model's signature says",
             do="correct the rows file, or log the model with the signature of what it takes",
         ) from error
 
@@ -34,7 +34,7 @@ def ask_about_rows(converter: Converter, model: Any, frame: "pd.DataFrame") -> A
     except Exception as error:  # the model's own code may raise anything
         raise ArtifactBroken(
             f"model {type(model).__name__}",
-            seen=f"it fails on the rows: {one_line(error)}",
+            seen=f"it fails on the rows: {describe_in_one_line(error)}",
             expected="predictions for every row",
             do="check the rows file against what the model was trained on",
         ) from error

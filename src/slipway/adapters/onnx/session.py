@@ -1,6 +1,6 @@
 """Running an ONNX file on rows with ONNX Runtime, one thread per session, in this process.
 
-For files that our own workers made. The columns and their order come with the file (`columns_of`).
+For files that our own workers made. The columns and their order come with the file (`read_columns`).
 """
 
 import json
@@ -41,7 +41,7 @@ def open_session(path: Path, *, providers: Sequence[str] = CPU, optimize: bool =
     return ort.InferenceSession(path, options, providers=list(providers))
 
 
-def columns_of(session: "ort.InferenceSession") -> list[str]:
+def read_columns(session: "ort.InferenceSession") -> list[str]:
     """Return the input columns that the file says it takes, in order."""
     return list(json.loads(session.get_modelmeta().custom_metadata_map[COLUMNS_KEY]))
 
@@ -63,10 +63,10 @@ def _convert_column(series: "pd.Series", kind: str) -> NDArray[np.generic]:
 def run_session(session: "ort.InferenceSession", inputs: Feed) -> Answers:
     """Run the session and return the prediction and, where the file gives them, the probabilities."""
     prediction, *rest = session.run(None, inputs)
-    return Answers(predictions=plain_labels(prediction), probabilities=rest[0] if rest else None)
+    return Answers(predictions=convert_labels(prediction), probabilities=rest[0] if rest else None)
 
 
-def plain_labels(values: object) -> NDArray[np.generic]:
+def convert_labels(values: object) -> NDArray[np.generic]:
     """Return predictions as an array without Python objects: text as unicode."""
     array: NDArray[np.generic] = np.asarray(values)
     return array.astype(np.str_) if array.dtype.kind == "O" else array

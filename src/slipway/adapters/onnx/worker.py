@@ -71,10 +71,10 @@ def serve_request(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     Path(RESPONSE).write_text(json.dumps(response))
 
 
-def one_line(error: BaseException, limit: int = 200) -> str:
+def describe_in_one_line(error: BaseException, limit: int = 200) -> str:
     """Say an error in one line: its first words and, where another error caused it, that one's.
 
-    >>> one_line(ValueError("not   like this"))
+    >>> describe_in_one_line(ValueError("not   like this"))
     'not like this'
     """
     words, cause = _describe_error(error), error

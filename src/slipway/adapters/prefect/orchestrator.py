@@ -54,7 +54,7 @@ class PrefectOrchestrator:
         with self._open_client(f"the approval of {model}") as client:
             waiting = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PAUSED"]}}})
             runs = client.read_flow_runs(flow_run_filter=waiting, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
-            run = _waiting_for(model, runs)
+            run = _find_waiting(model, runs)
             client.resume_flow_run(run.id, run_input={"approve": approve, "by": by})
         return str(run.id)
 
@@ -99,7 +99,7 @@ class PrefectOrchestrator:
             ) from no
 
 
-def _waiting_for(model: str, runs: "list[FlowRun]") -> "FlowRun":
+def _find_waiting(model: str, runs: "list[FlowRun]") -> "FlowRun":
     for run in runs:
         if run.parameters.get("model") == model:
             return run

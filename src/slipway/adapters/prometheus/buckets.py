@@ -35,7 +35,7 @@ def sum_latencies(samples: Sequence[Sample]) -> Latencies:
     )
 
 
-def at_common_edges(drawn: Mapping[str, Latencies]) -> dict[str, Latencies]:
+def reduce_to_common_edges(drawn: Mapping[str, Latencies]) -> dict[str, Latencies]:
     """Return histograms at the edges that all of them share: another release of the service may have others.
 
     Raises BadBuckets if there are none.

@@ -49,9 +49,9 @@ class PrometheusClient:
         try:
             url = httpx.URL(address.rstrip("/"))
         except httpx.InvalidURL as error:
-            raise _bad_address("no address at all") from error
+            raise _make_address_error("no address at all") from error
         if url.scheme not in {"http", "https"} or not url.host:
-            raise _bad_address(f"scheme {url.scheme!r}, host {url.host!r}")
+            raise _make_address_error(f"scheme {url.scheme!r}, host {url.host!r}")
         self._url, self._timeout_seconds = url, timeout_seconds
         self.asked = 0
         """Requests sent so far."""
@@ -140,7 +140,7 @@ def _describe_stranger(response: httpx.Response) -> str:
     return f"status {response.status_code} with {kind[:SHOWN_CHARACTERS]}, which is no answer of Prometheus' API"
 
 
-def _bad_address(seen: str) -> SettingsError:
+def _make_address_error(seen: str) -> SettingsError:
     return SettingsError(
         "Prometheus' address (SLIPWAY_PROMETHEUS)",
         seen=seen,

@@ -17,28 +17,28 @@ PROTOCOL, GRPC = "protocol", "grpc"
 """Traefik's label, and its value where the code is gRPC's status: 2 is also used for requests that no pod answered."""
 
 
-def by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[AnswerKind, int]:
+def count_by_kind(samples: Sequence[Sample], *, of_pods: bool = False) -> Mapping[AnswerKind, int]:
     """Return how many answers of each kind are in series by status.
 
     `of_pods`: pods count them, whose 503 always has Retry-After; a gateway's may not. Raises BadBuckets for a
     series without a status, and for numbers that are no counts.
 
     >>> seen = [Sample(labels={"code": code}, value=n) for code, n in (("200", 90), ("400", 3), ("404", 4), ("502", 1))]
-    >>> {kind.value: number for kind, number in by_kind(seen).items()}
+    >>> {kind.value: number for kind, number in count_by_kind(seen).items()}
     {'right': 90, 'refused': 7, 'failed': 1}
     """
     counted: Counter[AnswerKind] = Counter()
     for sample in samples:
-        counted[kind_of(sample.labels, of_pods=of_pods)] += parse_count(sample.value)
+        counted[find_kind(sample.labels, of_pods=of_pods)] += parse_count(sample.value)
     return counted
 
 
-def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
+def find_kind(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
     """Return the kind of answer of a series' status; raise BadBuckets if it has none.
 
-    >>> kind_of({"response_code": "200", "grpc_response_status": "3"}).value, kind_of({"status": "503"}).value
+    >>> find_kind({"response_code": "200", "grpc_response_status": "3"}).value, find_kind({"status": "503"}).value
     ('refused', 'failed')
-    >>> kind_of({"code": "8", "protocol": "grpc"}).value
+    >>> find_kind({"code": "8", "protocol": "grpc"}).value
     'shed'
     """
     status = next((labels[name] for name in STATUSES if name in labels), "")
@@ -51,12 +51,12 @@ def kind_of(labels: Mapping[str, str], *, of_pods: bool = False) -> AnswerKind:
     return kind_of_http(int(status), retry_after=of_pods)
 
 
-def counters_of(answers: Mapping[AnswerKind, int], hidden: Mapping[AnswerKind, int]) -> Counters:
+def make_counters(answers: Mapping[AnswerKind, int], hidden: Mapping[AnswerKind, int]) -> Counters:
     """Return a revision's counters: a gateway's, corrected by its pods for answers that the gateway counted as right.
 
     Pods may have been scraped later than the gateway, and may then have more answers than it has requests.
 
-    >>> counters_of({AnswerKind.RIGHT: 90, AnswerKind.FAILED: 2}, {AnswerKind.REFUSED: 5})
+    >>> make_counters({AnswerKind.RIGHT: 90, AnswerKind.FAILED: 2}, {AnswerKind.REFUSED: 5})
     Counters(requests=92, errors=2, refused=5, shed=0)
     """
     failed, refused, shed = (

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from slipway.adapters.prometheus import freshness, presets
 from slipway.adapters.prometheus import pages as pods
-from slipway.adapters.prometheus.buckets import BadBuckets, at_common_edges, sum_latencies
+from slipway.adapters.prometheus.buckets import BadBuckets, reduce_to_common_edges, sum_latencies
 from slipway.adapters.prometheus.client import PrometheusClient
-from slipway.adapters.prometheus.counting import Joined, counters_of
+from slipway.adapters.prometheus.counting import Joined, make_counters
 from slipway.adapters.prometheus.presets import Preset
 from slipway.adapters.prometheus.question import Parts
 from slipway.adapters.prometheus.source import ROUTE, EvidenceSource
@@ -83,7 +83,7 @@ class PrometheusMetrics:
             return before
         counted = {name: self._joined[model, name].add_look(_read_counters(source, parts, name)) for name in present}
         return steps.keep_reading(
-            times, self._with_strays(source, parts, counted) if preset.by_route and counted else counted
+            times, self._add_unattributed(source, parts, counted) if preset.by_route and counted else counted
         )
 
     def read_latencies(self, model: str, revisions: Sequence[str]) -> dict[str, Latencies]:
@@ -100,7 +100,7 @@ class PrometheusMetrics:
             return before
         series = {name: source.read_samples(parts, "buckets", name) for name in present}
         try:
-            drawn = at_common_edges({name: sum_latencies(found) for name, found in series.items() if found})
+            drawn = reduce_to_common_edges({name: sum_latencies(found) for name, found in series.items() if found})
         except BadBuckets as error:
             raise source.make_refusal(str(error), "histograms, one number per `le` in seconds") from error
         if present and not drawn:
@@ -135,7 +135,9 @@ class PrometheusMetrics:
             preset=preset,
         )
 
-    def _with_strays(self, source: EvidenceSource, parts: Parts, counted: dict[str, Counters]) -> dict[str, Counters]:
+    def _add_unattributed(
+        self, source: EvidenceSource, parts: Parts, counted: dict[str, Counters]
+    ) -> dict[str, Counters]:
         """Add the route's failures that no revision counted."""
         served = {name: counters.requests for name, counters in counted.items()}
         if any(served.values()) and not parts.get_samples("routes", ROUTE):
@@ -170,7 +172,7 @@ class PrometheusMetrics:
 def _read_counters(source: EvidenceSource, parts: Parts, name: str) -> Counters:
     hidden = source.count_kinds(parts, "hidden", name)
     if not source.preset.counted:
-        return counters_of(source.count_kinds(parts, "answers", name), hidden)
+        return make_counters(source.count_kinds(parts, "answers", name), hidden)
     told = {what: source.sum_samples(parts, what, name) for what in source.preset.counted}
     requests, errors = told.pop("requests"), told.pop("errors")
     bad = errors + sum(told.values())
@@ -178,7 +180,7 @@ def _read_counters(source: EvidenceSource, parts: Parts, name: str) -> Counters:
         seen = f"{bad} {' and '.join(['errors', *told])} of {requests} requests of {name}"
         raise source.make_refusal(seen, "errors, refused and shed that are among the requests")
     kinds = {AnswerKind(what): number for what, number in told.items()}
-    return counters_of({AnswerKind.RIGHT: requests - bad, AnswerKind.FAILED: errors, **kinds}, hidden)
+    return make_counters({AnswerKind.RIGHT: requests - bad, AnswerKind.FAILED: errors, **kinds}, hidden)
 
 
 def _add_failed(counters: Counters, failed: int) -> Counters:

@@ -74,7 +74,7 @@ def _build_sum(selector: str, *more: str, by: str = "job, instance") -> str:
     return f"sum by ({by}) ({' or '.join(parts)})"
 
 
-def _by_pods(*selectors: str) -> str:
+def _build_pods_query(*selectors: str) -> str:
     """Return pods' counters of answers that may look right to a gateway, by the status of the model's own answer."""
     return _build_sum(*selectors, by="instance, pod, code")
 
@@ -97,7 +97,7 @@ _ALL = (
         about="Traefik",
         alive="traefik_config_reloads_total",
         answers=_build_sum(f"{_SERVED}}}", by="job, instance, service, protocol, code"),
-        hidden=_by_pods(f"{_RESCUED}}}"),
+        hidden=_build_pods_query(f"{_RESCUED}}}"),
         by_route={
             "routes": _build_sum(f"{_ROUTED}}}"),
             "failed_on_route": _build_sum(*(f"{_ROUTED},{one}}}" for one in _FAILED), by="job, instance, protocol"),
@@ -111,21 +111,21 @@ _ALL = (
         about="Envoy",
         alive=f"envoy_cluster_endpoint_rq_total{_CLUSTERS}",
         answers=f"{_build_endpoint_query('rq_success', '200')} or {_build_endpoint_query('rq_error', '500')}",
-        hidden=_by_pods(f'{_OWN},code=~"4.."}}', f'{_RESCUED},code=~"5.."}}'),
+        hidden=_build_pods_query(f'{_OWN},code=~"4.."}}', f'{_RESCUED},code=~"5.."}}'),
     ),
     Preset(
         name="istio",
         about="Istio's gateway",
         alive='istio_requests_total{reporter="source",destination_service_namespace="$namespace"}',
         answers=_build_sum(f"{_ISTIO}}}", by="job, instance, response_code, grpc_response_status"),
-        hidden=_by_pods(f"{_RESCUED}}}"),
+        hidden=_build_pods_query(f"{_RESCUED}}}"),
     ),
     Preset(
         name="nginx",
         about="ingress-nginx",
         alive="nginx_ingress_controller_config_last_reload_successful",
         answers=_build_sum(*(f"{one}}}" for one in _INGRESS), by="job, instance, status"),
-        hidden=_by_pods(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}'),
+        hidden=_build_pods_query(f'{_OWN},protocol=~".+-grpc",code!="200"}}', f'{_RESCUED},protocol!~".+-grpc"}}'),
     ),
     Preset(
         name=PODS,
@@ -173,7 +173,7 @@ def make_spec_preset(queries: EvidenceSpec) -> Preset:
         about="anything",
         alive="up",
         counted={key: query for key, query in given.items() if query is not None},
-        hidden=_by_pods(
+        hidden=_build_pods_query(
             f'{_OWN if queries.refused is None else _RESCUED},code=~"4..",code!="429"}}',
             f'{_OWN if queries.shed is None else _RESCUED},code="429"}}',
             f'{_RESCUED},code=~"5.."}}',

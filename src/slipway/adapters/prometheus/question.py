@@ -44,7 +44,7 @@ def query_parts(client: PrometheusClient, expressions: Mapping[Part, str], *, sp
             expected="Prometheus 2.26 or later (last_over_time)",
             do="update Prometheus, or give queries of your own in the spec's `serving.evidence`",
         ) from error
-    return _by_part(answer)
+    return _split_by_part(answer)
 
 
 def join_expressions(expressions: Mapping[Part, str]) -> str:
@@ -57,7 +57,7 @@ def join_expressions(expressions: Mapping[Part, str]) -> str:
     return "\nor ".join(parts)
 
 
-def _by_part(answer: Answer) -> Parts:
+def _split_by_part(answer: Answer) -> Parts:
     samples: dict[Part, list[Sample]] = defaultdict(list)
     for sample in answer.samples:
         labels = dict(sample.labels)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from slipway.adapters.prometheus import freshness, question
 from slipway.adapters.prometheus.buckets import BadBuckets, parse_count
 from slipway.adapters.prometheus.client import PrometheusClient, Sample
-from slipway.adapters.prometheus.counting import by_kind
+from slipway.adapters.prometheus.counting import count_by_kind
 from slipway.adapters.prometheus.presets import OF_SPEC, PODS, Preset, fill_placeholders
 from slipway.adapters.prometheus.question import Part, Parts
 from slipway.adapters.prometheus.totals import Totals
@@ -80,7 +80,7 @@ class EvidenceSource:
     def count_kinds(self, parts: Parts, what: str, revision: str) -> Mapping[AnswerKind, int]:
         """Return a part's series by kind of answer; raise MetricsUnavailable for a number that is no count."""
         found, of_pods = self.read_samples(parts, what, revision), what == "hidden" or self.preset.name == PODS
-        return self._count_or_refuse(lambda: by_kind(found, of_pods=of_pods), what, revision)
+        return self._count_or_refuse(lambda: count_by_kind(found, of_pods=of_pods), what, revision)
 
     def make_refusal(
         self, seen: str, expected: str, do: str = "try the query in Prometheus' own page"

@@ -50,13 +50,13 @@ class UnattributedFailures:
         if len(empty) == 1:
             return {empty[0]: new}
         shares = {name: max(0, number - self.served.get(name, 0)) for name, number in served.items()}
-        return in_proportion(new, shares if any(shares.values()) else dict.fromkeys(served, 1))
+        return divide_in_proportion(new, shares if any(shares.values()) else dict.fromkeys(served, 1))
 
 
-def in_proportion(number: int, shares: Mapping[str, int]) -> Mapping[str, int]:
+def divide_in_proportion(number: int, shares: Mapping[str, int]) -> Mapping[str, int]:
     """Divide a number into integers in proportion to the shares; they add up to it.
 
-    >>> in_proportion(7, {"v1": 90, "v2": 10})
+    >>> divide_in_proportion(7, {"v1": 90, "v2": 10})
     {'v1': 6, 'v2': 1}
     """
     whole = sum(shares.values())

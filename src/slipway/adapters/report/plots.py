@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from slipway.adapters.report.pauses import find_pauses
-from slipway.adapters.report.view import read_parameter, rollout_span, was_compared
+from slipway.adapters.report.view import find_rollout_span, read_parameter, was_compared
 from slipway.domain.judge.counters import Counters
 from slipway.domain.release.record import ReleaseRecord
 from slipway.domain.rollout.status import Moment, Phase
@@ -70,7 +70,7 @@ STYLE = make_style(INK, DIM, GRID)
 
 def draw_rollout(record: ReleaseRecord) -> str | None:
     """Return the rollout's figure as SVG for a page; None if there is too little to draw."""
-    moments = _until_decided(record) if was_compared(record) else []
+    moments = _drop_bake_window(record) if was_compared(record) else []
     if len(moments) < 2 or moments[-1].at <= moments[0].at:  # noqa: PLR2004 - a line has two ends
         return None
     import matplotlib as mpl
@@ -81,12 +81,12 @@ def draw_rollout(record: ReleaseRecord) -> str | None:
         _draw_rollout(figure, record, moments)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _for_page(buffer.getvalue())
+    return _prepare_for_page(buffer.getvalue())
 
 
-def _until_decided(record: ReleaseRecord) -> list[Moment]:
+def _drop_bake_window(record: ReleaseRecord) -> list[Moment]:
     """Leave out most of the bake window: it is long, and its result is in the last sentence."""
-    span = rollout_span(record)
+    span = find_rollout_span(record)
     if span is None:
         return []
     shown = span[1] + max(2.0, 0.12 * (span[1] - span[0]))
@@ -195,7 +195,7 @@ def _compute_error_percent(counters: Counters) -> float:
     return 100 * counters.errors / counters.requests
 
 
-def _for_page(svg: str) -> str:
+def _prepare_for_page(svg: str) -> str:
     """Remove the file's header, and leave colours, font and size to the page's CSS."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -205,7 +205,7 @@ def read_parameter(record: ReleaseRecord, path: str, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float) else otherwise
 
 
-def rollout_span(record: ReleaseRecord) -> tuple[float, float] | None:
+def find_rollout_span(record: ReleaseRecord) -> tuple[float, float] | None:
     """Return when the rollout began, and when it was decided (its bake window is no lead time)."""
     if not record.timeline:
         return None
@@ -226,7 +226,7 @@ def _flatten_value(key: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: 
 
 def _list_stages(record: ReleaseRecord) -> list[StageRecord]:
     """Return the stages with the rollout as one of them, whether or not it was recorded as a stage."""
-    span = rollout_span(record)
+    span = find_rollout_span(record)
     if span is None or any(stage.name == ROLL_OUT for stage in record.stages):
         return list(record.stages)
     return [*record.stages, StageRecord(name=ROLL_OUT, started_at=span[0], ended_at=span[1])]
@@ -234,7 +234,7 @@ def _list_stages(record: ReleaseRecord) -> list[StageRecord]:
 
 def _describe_overhead(record: ReleaseRecord) -> str:
     """Describe how much of the lead time was not waiting for evidence."""
-    span = rollout_span(record)
+    span = find_rollout_span(record)
     if span is None:
         return "all of it gates"
     waiting = span[1] - span[0]

@@ -70,7 +70,7 @@ def _run_example(predict: Predict, model: Path) -> dict[str, Any]:
         example = Model.load(str(model)).load_input_example(str(model))
         if example is None:
             return {"failed": "brings no input example", "error": "none was logged"}
-        as_array(predict(example))
+        convert_to_array(predict(example))
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer: it does not work
         return _describe_failure("fails on its own input example", error)
     return {}
@@ -81,12 +81,12 @@ def _run_rows(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str
     frame = read_rows(Path(job["rows"]), job["columns"])
 
     def predict_part(part: "pd.DataFrame") -> NDArray[np.generic]:
-        return as_array(predict(as_input(part, signature)))
+        return convert_to_array(predict(convert_to_input(part, signature)))
 
     try:
         predictions = predict_part(frame)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is an answer: it fails on these rows
-        row = failing_row(predict_part, frame)
+        row = find_failing_row(predict_part, frame)
         where = "" if row is None else f", the first in row {row + 1}"
         return _describe_failure(f"fails on {len(frame)} rows{where}", error)
     if len(predictions) != len(frame):
@@ -95,7 +95,7 @@ def _run_rows(predict: Predict, model: Path, job: Mapping[str, Any]) -> dict[str
     return {}
 
 
-def as_input(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame | NDArray[np.generic]":
+def convert_to_input(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame | NDArray[np.generic]":
     """Return rows as the signature wants them: one array for a single tensor, else typed columns.
 
     A CSV file knows no types: whole numbers may stand for floating point, and text for a date. Values never change.
@@ -106,11 +106,11 @@ def as_input(frame: "pd.DataFrame", signature: Signature) -> "pd.DataFrame | NDA
     kinds = {column.name: np.dtype(column.kind) for column in signature.inputs if column.name in frame.columns}
     if len(signature.inputs) == 1 and not kinds:  # one nameless column, or a tensor of one value per row
         return np.asarray(frame.iloc[:, 0]).astype(first.kind)
-    wanted = {name: kind for name, kind in kinds.items() if _stands_for(frame[name], kind)}
+    wanted = {name: kind for name, kind in kinds.items() if _may_stand_for(frame[name], kind)}
     return frame.astype(wanted)
 
 
-def _stands_for(column: "pd.Series[Any]", kind: np.dtype[Any]) -> bool:
+def _may_stand_for(column: "pd.Series[Any]", kind: np.dtype[Any]) -> bool:
     """Whether values of a column may be read as another type without changing their meaning."""
     if kind.kind == "f":
         return column.dtype.kind in "iuf"
@@ -119,7 +119,7 @@ def _stands_for(column: "pd.Series[Any]", kind: np.dtype[Any]) -> bool:
     return kind.kind == "M"
 
 
-def failing_row(run: Callable[["pd.DataFrame"], object], frame: "pd.DataFrame") -> int | None:
+def find_failing_row(run: Callable[["pd.DataFrame"], object], frame: "pd.DataFrame") -> int | None:
     """Return the position of the first row that fails alone, by halving; None where only rows together fail."""
     low, high = 0, len(frame)
     while high - low > 1:
@@ -141,7 +141,7 @@ def _fails_on(run: Callable[["pd.DataFrame"], object], part: "pd.DataFrame") -> 
     return False
 
 
-def as_array(predictions: object) -> NDArray[np.generic]:
+def convert_to_array(predictions: object) -> NDArray[np.generic]:
     """Return predictions as one array, shape (rows,) or (rows, outputs); of outputs of several kinds the first."""
     import pandas as pd
 

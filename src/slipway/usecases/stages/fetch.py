@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway import wiring
-from slipway.artifacts.rows import input_columns
-from slipway.artifacts.store import file_digest
+from slipway.artifacts.rows import list_input_columns
+from slipway.artifacts.store import compute_file_digest
 from slipway.domain.release.record import StageName
 from slipway.domain.release.version import Artifact, ModelVersion, Signature, VersionTag
 from slipway.domain.spec.release import ReleaseSpec
@@ -72,7 +72,7 @@ def read_holdout(spec: ReleaseSpec, signature: Signature) -> Holdout:
     """Return the rows that gates judge with. Raises DataBroken for a file that can't be read."""
     data = spec.data
     try:
-        digest = file_digest(data.path)
+        digest = compute_file_digest(data.path)
     except OSError as no:
         raise DataBroken(
             f"rows file {data.path.name} of model {spec.model}",
@@ -81,5 +81,5 @@ def read_holdout(spec: ReleaseSpec, signature: Signature) -> Holdout:
             do="correct data.path in the release spec (it is relative to the spec)",
         ) from no
     return Holdout(
-        path=data.path, digest=digest, label=data.label, columns=input_columns(data.path, signature, data.label)
+        path=data.path, digest=digest, label=data.label, columns=list_input_columns(data.path, signature, data.label)
     )

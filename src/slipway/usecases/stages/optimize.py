@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from slipway import wiring
-from slipway.artifacts.store import file_digest
+from slipway.artifacts.store import compute_file_digest
 from slipway.domain.optimize.conversion import Converted, Optimized, Variant
 from slipway.domain.release.record import StageName
 from slipway.domain.spec.release import OptimizationSpec
@@ -31,7 +31,7 @@ def _choose_file(converted: Converted, result: Optimized) -> Converted:
     chosen = result.chosen
     if chosen.path is None:
         return converted
-    digest = file_digest(chosen.path)
+    digest = compute_file_digest(chosen.path)
     return replace(converted, path=chosen.path, digest=digest, rows_independent=chosen.rows_independent)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slipway import wiring
-from slipway.artifacts.rows import input_columns
+from slipway.artifacts.rows import list_input_columns
 from slipway.domain.gates.contract.difference import Difference
 from slipway.domain.gates.contract.recorded import RecordedSample
 from slipway.domain.gates.contract.replay import CHECK, ReplayResult, compare_exchanges, describe_replay
@@ -31,7 +31,7 @@ def make_promise(active: ActiveRelease, fetched: Fetched) -> Promise | None:
     stable = load_status(active).stable
     if stable is None or fetched.promised is None:
         return None
-    columns = input_columns(fetched.rows.path, fetched.promised, fetched.rows.label)
+    columns = list_input_columns(fetched.rows.path, fetched.promised, fetched.rows.label)
     return Promise(package=stable.package, signature=fetched.promised, columns=columns)
 
 

@@ -33,7 +33,7 @@ def replay_live(
 ) -> ReplayResult:
     """Send to both, to the challenger only what the champion answers; `ordinary` is a row that both accept."""
     ends = time.monotonic() + LIVE_SECONDS
-    known = [sample_of(one, ordinary.columns) for one in recorded.requests]
+    known = [make_rows(one, ordinary.columns) for one in recorded.requests]
     samples = [one for one in known if one is not None]
     said = [recorded.remark] if recorded.remark else []
     if len(samples) < len(known):
@@ -79,14 +79,14 @@ class _ColumnSearch:
             if time.monotonic() > self.ends:
                 return "no time to find the column"
             usual = np.repeat(self.ordinary.values[column.name][:1], sample.rows, axis=0)
-            request = make_binary_request(self.challenger.model, sample.with_values({column.name: usual}))
+            request = make_binary_request(self.challenger.model, sample.replace_values({column.name: usual}))
             if self.challenger.send_request(request).kind is AnswerKind.RIGHT:
                 self.found = [column, *(one for one in self.found if one != column)]
                 return f"values of column {column.name!r}, {column.kind}"
         return "values of more than one column, or a number of rows"
 
 
-def sample_of(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> RequestRows | None:
+def make_rows(inputs: dict[str, list[Value]], columns: Sequence[Column]) -> RequestRows | None:
     """Return the whole rows among recorded values, as the champion's columns; None: they do not fit those.
 
     A record is cut after some values, so the last row may not be whole. A missing value (NaN) is null in it.

@@ -66,7 +66,7 @@ def list_variants(sample: RequestRows) -> Iterator[tuple[str, RequestRows]]:
         yield "without optional columns", sample.select_columns([c.name for c in sample.columns if c.required])
     empty = {c.name: np.full_like(sample.values[c.name], np.nan) for c in optional if c.kind.startswith("float")}
     if empty:
-        yield "NaN in optional columns", sample.with_values(empty)
+        yield "NaN in optional columns", sample.replace_values(empty)
 
 
 def list_tensors(sample: RequestRows) -> Iterator[tuple[str, dict[str, NDArray[np.generic]]]]:

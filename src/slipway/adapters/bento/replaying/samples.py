@@ -54,7 +54,7 @@ class RequestRows:
         columns = tuple(column for column in self.columns if column.name in names)
         return RequestRows(columns=columns, values={column.name: self.values[column.name] for column in columns})
 
-    def with_values(self, values: dict[str, NDArray[np.generic]]) -> "RequestRows":
+    def replace_values(self, values: dict[str, NDArray[np.generic]]) -> "RequestRows":
         """Return the same rows with other values of some inputs."""
         return RequestRows(columns=self.columns, values=self.values | values)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.adapters.onnx.converter import OPSET, Converter, NotConverted
-from slipway.adapters.onnx.session import plain_labels
-from slipway.adapters.onnx.worker import one_line
+from slipway.adapters.onnx.session import convert_labels
+from slipway.adapters.onnx.worker import describe_in_one_line
 from slipway.domain.gates.parity import Answers
 from slipway.errors import ArtifactBroken
 
@@ -35,7 +35,7 @@ def load_estimator(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estim
     except Exception as error:  # loaders raise anything: unpickling runs foreign code
         raise ArtifactBroken(
             f"model folder {model.name}",
-            seen=f"it can't be loaded: {one_line(error)}",
+            seen=f"it can't be loaded: {describe_in_one_line(error)}",
             expected="a scikit-learn model that this environment can load",
             do="check its requirements.txt against this environment, and `skops_trusted_types` in its MLmodel",
         ) from error
@@ -53,7 +53,7 @@ def ask_estimator(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401
     probabilities = model.predict_proba(rows) if hasattr(model, "predict_proba") else None
     if not (isinstance(probabilities, np.ndarray) and probabilities.ndim == 2):  # noqa: PLR2004 - a table
         probabilities = None
-    return Answers(predictions=plain_labels(model.predict(rows)), probabilities=probabilities)
+    return Answers(predictions=convert_labels(model.predict(rows)), probabilities=probabilities)
 
 
 def convert_estimator(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
@@ -72,16 +72,16 @@ def _convert_by_columns(model: Any, kinds: dict[str, str]) -> tuple["ModelProto"
     # anything that converters raise is their way to refuse a model: there is no common type
     if all(kind != "str" for kind in kinds.values()):
         try:
-            return _run_skl2onnx(model, _one_matrix(len(kinds))), True
+            return _run_skl2onnx(model, _declare_matrix(len(kinds))), True
         except Exception as error:  # see above
             if "column name" not in str(error):  # the pipeline picks by position or not at all
-                raise NotConverted(f"conversion of {type(model).__name__}", one_line(error)) from error
+                raise NotConverted(f"conversion of {type(model).__name__}", describe_in_one_line(error)) from error
     try:
-        return _run_skl2onnx(model, _one_by_one(kinds)), False
+        return _run_skl2onnx(model, _declare_columns(kinds)), False
     except NotConverted:
         raise
     except Exception as error:  # see above
-        raise NotConverted(f"conversion of {type(model).__name__}", one_line(error)) from error
+        raise NotConverted(f"conversion of {type(model).__name__}", describe_in_one_line(error)) from error
 
 
 def _run_skl2onnx(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  # noqa: ANN401 - any estimator
@@ -99,13 +99,13 @@ def _run_skl2onnx(model: Any, inputs: list[tuple[str, Any]]) -> "ModelProto":  #
     return converted
 
 
-def _one_matrix(width: int) -> list[tuple[str, Any]]:
+def _declare_matrix(width: int) -> list[tuple[str, Any]]:
     from skl2onnx.common.data_types import FloatTensorType
 
     return [(WHOLE_INPUT, FloatTensorType([None, width]))]
 
 
-def _one_by_one(kinds: dict[str, str]) -> list[tuple[str, Any]]:
+def _declare_columns(kinds: dict[str, str]) -> list[tuple[str, Any]]:
     from skl2onnx.common import data_types
 
     types = {

@@ -34,10 +34,10 @@ def quantize_weights(plain: Path, final: Path, _providers: Sequence[str]) -> Non
         raise NotBuilt(message)
 
 
-def eight_bits(plain: Answers) -> ConversionSpec:
+def limit_eight_bits(plain: Answers) -> ConversionSpec:
     """Return the limits for a quantized form.
 
-    >>> eight_bits(Answers(predictions=np.array([10.0, 30.0]))).absolute_tolerance
+    >>> limit_eight_bits(Answers(predictions=np.array([10.0, 30.0]))).absolute_tolerance
     0.2
     """
     if plain.probabilities is not None or plain.predictions.dtype.kind in LABEL_KINDS:
@@ -47,4 +47,4 @@ def eight_bits(plain: Answers) -> ConversionSpec:
     return ConversionSpec(absolute_tolerance=NUMBER_SHIFT * reach, relative_tolerance=NUMBER_SHIFT, margin=0.0)
 
 
-PASS = Pass(build=quantize_weights, limits=eight_bits)
+PASS = Pass(build=quantize_weights, limits=limit_eight_bits)
