@@ -18,8 +18,8 @@ install: $(INSTALLED) ## Install everything into .venv (every other command does
 demo: $(INSTALLED) ## Watch four model versions travel from MLflow into live traffic (KEEP=1 leaves everything up)
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## Run every test, against real servers; those on a cluster where one is configured (docs/kubernetes.md)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## Run every test in two processes, against real servers; those on a cluster where one is configured (docs/kubernetes.md)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: $(INSTALLED) ## Run the tests that need no server, on all cores: about a minute on two
 	@$(BIN)/python -m pytest -m unit -n auto $(ARGS)

@@ -5,16 +5,20 @@ import os
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
 import pytest
 from hypothesis import HealthCheck, settings
 from selenium import webdriver
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-from tests.tiers import find_tier
+from tests.groups import STORIES, STORY_TIERS, GroupScheduling, find_group, rank_group
+from tests.tiers import TESTS, find_tier
 
-if "SLIPWAY_HOME" not in os.environ:  # never the checkout's own
+if "SLIPWAY_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
+    # never the checkout's own; each process of pytest has another one, and does not inherit the first one's
     os.environ["SLIPWAY_HOME"] = mkdtemp(prefix="slipway-tests-")
     atexit.register(shutil.rmtree, os.environ["SLIPWAY_HOME"], ignore_errors=True)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -40,10 +44,28 @@ FLAGS = (
 MISSING = "needs the programs chromium and chromedriver (Debian: apt install chromium chromium-driver)"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its tier, so that a tier can be chosen: `pytest -m unit`."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test with its tier, so that a tier can be chosen: `pytest -m unit`; put the longest groups first."""
     for item in items:
-        item.add_marker(find_tier(item.path, getattr(item, "fixturenames", ())))
+        tier = find_tier(item.path, getattr(item, "fixturenames", ()))
+        if tier in STORY_TIERS and _group(item) != STORIES:
+            raise pytest.UsageError(f"{item.nodeid} needs a {tier}: add its file to STORY_PATHS in tests/groups.py")
+        item.add_marker(tier)
+    if config.getoption("loadgroup", default=False):
+        items.sort(key=lambda item: rank_group(_group(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Give whole groups to processes, in the order of the collection; other values of `--dist` are pytest-xdist's."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return GroupScheduling(config, log)
+
+
+def _group(item: pytest.Item) -> str:
+    return find_group(PurePosixPath(item.path.relative_to(TESTS).as_posix()))
 
 
 @pytest.fixture(scope="session")

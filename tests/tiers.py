@@ -17,7 +17,6 @@ SERVERS = (
     "benchmarks",
     "cli",
     "demo/test_client",
-    "demo/test_story",
     "domain/test_planning",
     "end_to_end",
     "lint/test_make_lint",
