@@ -13,10 +13,10 @@ STORIES = "stories"
 """The group of whole releases, and of everything that uses the cluster or a browser."""
 STORY_PATHS = (
     "adapters/kubernetes",
-    "adapters/oci/test_pod",
+    "adapters/oci/test_images_in_pod",
     "adapters/oci/test_runtime_images",
-    "adapters/prometheus/test_cluster",
-    "adapters/report/test_page",
+    "adapters/prometheus/test_metrics_on_cluster",
+    "adapters/report/test_html",
     "demo",
     "deployments/test_in_cluster",
     "deployments/test_rights",

@@ -17,7 +17,7 @@ SERVERS = (
     "benchmarks",
     "cli",
     "demo/test_client",
-    "domain/test_planning",
+    "domain/forecast",
     "end_to_end",
     "lint/test_make_lint",
     "platforms",

@@ -12,7 +12,7 @@ from tests.tiers import SERVERS, TESTS
     ("file", "group"),
     [
         ("end_to_end/cluster/test_hands.py", STORIES),
-        ("adapters/prometheus/test_cluster.py", STORIES),
+        ("adapters/prometheus/test_metrics_on_cluster.py", STORIES),
         ("adapters/prometheus/test_client.py", "adapters/prometheus"),
         ("cli/test_plan.py", "cli"),
         ("test_once.py", "."),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "src" / "slipway"
+SOURCE = Path(__file__).resolve().parents[3] / "src" / "slipway"
 ADDED = {
     "domain/judge/checks.py": (
         '    SHED = "shed_requests"\n',

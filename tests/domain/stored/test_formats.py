@@ -15,7 +15,7 @@ from slipway.domain.stored.formats import ENTRY, RECORD, STATUS
 from slipway.errors import FormatTooNew
 from tests.domain.looks import SPEC, seen
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 STATUSES = [
     *sorted((FIXTURES / "status-format-1").glob("*.json")),
     *sorted((FIXTURES / "status-format-2").glob("*.json")),

@@ -9,7 +9,7 @@ import pytest
 from services.inference.telemetry.meter import CODES, EDGES_SECONDS, PROTOCOLS, Meter
 from services.inference.telemetry.shared_counters import SUFFIX, SharedCounters
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 OTHER = """
 import sys
 from pathlib import Path
