@@ -52,7 +52,7 @@ def test_members_and_frames_behind_one_another_are_one_body() -> None:
     [
         (gzip.compress(bytes(BODY_LIMIT + 1)), {"content_encoding": "gzip"}, TooLarge),
         (zstandard.compress(bytes(BODY_LIMIT + 1)), {"content_encoding": "zstd"}, TooLarge),
-        (gzip.compress(BODY)[:-9], {"content_encoding": "gzip"}, BadRequest),
+        (gzip.compress(BODY, mtime=0)[:-9], {"content_encoding": "gzip"}, BadRequest),
         (b"no gzip", {"content_encoding": "gzip"}, BadRequest),
         (b"no zstd", {"content_encoding": "zstd"}, BadRequest),
         (zlib.compress(BODY), {"content_encoding": "br"}, UnknownMedia),
