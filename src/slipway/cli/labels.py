@@ -96,7 +96,7 @@ def _read_rows(file: str, lines: TextIO) -> Rows:
         return _read_csv_rows(file, lines)
     if file == STANDARD_INPUT or suffix in JSON_LINES:
         return _read_json_rows(lines)
-    message = f"{file}: the suffix says what is in it: .csv, {' or '.join(JSON_LINES)}"
+    message = f"{file}: the suffix names the format: .csv, {' or '.join(JSON_LINES)}"
     raise typer.BadParameter(message, param_hint="FILE")
 
 

@@ -209,7 +209,7 @@ def _run_build(order: Order, home: Path, name: str) -> None:
 def _verify_model(ours: Path, theirs: Path, name: str) -> None:
     """Compare the model in the Bento with the original: a build that left a file out must not be released."""
     if not theirs.is_dir() or compute_tree_digest(theirs) != compute_tree_digest(ours):
-        raise _make_failed_error(name, "the model in the Bento is not the one that went in")
+        raise _make_failed_error(name, "the model in the Bento is not the one that was packaged")
 
 
 def _make_failed_error(name: str, seen: str) -> SlipwayError:

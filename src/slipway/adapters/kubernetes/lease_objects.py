@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from slipway.adapters.kubernetes.kinds import Manifest
-from slipway.adapters.kubernetes.names import MODEL, make_model_labels
+from slipway.adapters.kubernetes.names import Key, make_model_labels
 from slipway.adapters.kubernetes.readiness import parse_unix_seconds
 from slipway.adapters.kubernetes.statuses import name_object
 from slipway.domain.stored.format import require_known

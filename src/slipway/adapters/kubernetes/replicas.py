@@ -12,16 +12,7 @@ from slipway.adapters.kubernetes.cluster import Cluster
 from slipway.adapters.kubernetes.kinds import Manifest
 from slipway.adapters.kubernetes.managers import find_editor
 from slipway.adapters.kubernetes.manifests import build_service_ports
-from slipway.adapters.kubernetes.names import (
-    FIXED,
-    MAXIMUM,
-    MINIMUM,
-    MODEL,
-    REVISION,
-    TRAFFIC,
-    make_model_labels,
-    select_model,
-)
+from slipway.adapters.kubernetes.names import Key, make_model_labels, select_model
 from slipway.adapters.kubernetes.ratio import Counts, describe_reachable_shares, find_counts, find_reachable_shares
 from slipway.adapters.kubernetes.readiness import count_ready_pods
 from slipway.adapters.kubernetes.routes import format_annotation, read_annotation

@@ -59,7 +59,7 @@ class KubernetesRollouts:
 
     def list_models(self) -> list[str]:
         """Return the models that have a status."""
-        live = self._cluster.list("ConfigMap", f"{statuses.select_all()},{statuses.PHASE}")
+        live = self._cluster.list("ConfigMap", f"{statuses.select_all()},{Key.PHASE}")
         return sorted(map(statuses.read_model, live))
 
     def list_under_way(self) -> dict[str, RolloutStatus]:

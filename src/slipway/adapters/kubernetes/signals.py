@@ -95,7 +95,7 @@ def _describe_refusal(deployment: Manifest) -> str:
 
 def _describe_waiting(seen: RevisionObjects, pods: Sequence[Manifest]) -> str:
     if not _read_wanted_replicas(seen.deployment):
-        return "somebody scaled it to 0 replicas"
+        return "someone scaled it to 0 replicas"
     return describe_not_ready(pods[0]) if pods else "its pods are not there yet"
 
 

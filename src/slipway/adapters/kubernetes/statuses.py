@@ -92,7 +92,7 @@ def read_model(live: Manifest) -> str:
 def select_under_way() -> str:
     """Return the selector of statuses of rollouts that have not ended."""
     going = ",".join(phase.value for phase in Phase if not phase.terminal)
-    return f"{select_all()},{PHASE} in ({going})"
+    return f"{select_all()},{Key.PHASE} in ({going})"
 
 
 def select_all() -> str:

@@ -21,7 +21,7 @@ from slipway.adapters.kubernetes.manifests import (
     build_network_policy,
     build_service,
 )
-from slipway.adapters.kubernetes.names import APPLY_COMPLETE, MODEL, PACKAGE, REVISION, select_model
+from slipway.adapters.kubernetes.names import Key, select_model
 from slipway.adapters.kubernetes.readiness import read_ready_since, select_staying_pods
 from slipway.adapters.kubernetes.replicas import ReplicaRouter
 from slipway.adapters.kubernetes.signals import RevisionObjects, assess_revision

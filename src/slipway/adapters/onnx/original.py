@@ -20,7 +20,7 @@ def convert_types(frame: "pd.DataFrame", kinds: dict[str, str]) -> "pd.DataFrame
         raise DataBroken(
             "rows to convert the model with",
             seen=describe_in_one_line(error),
-            expected="values of the types that the model's signature says",
+            expected="values of the types in the model's signature",
             do="correct the rows file, or log the model with the signature of what it takes",
         ) from error
 
