@@ -83,14 +83,14 @@ def here(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     rollouts, labels = LocalRollouts(place.home), LocalLabels(place.home)
     metrics = EnvoyMetrics(place.home, place.admin_port, HOST)
     found = {
-        "revisions": place.target,
-        "router": place.target,
-        "scaler": None,
-        "rollouts": rollouts,
-        "leases": rollouts,
-        "held_leases": rollouts,
-        "labels": labels,
-        "metrics": metrics,
+        "get_revisions": place.target,
+        "get_router": place.target,
+        "get_scaler": None,
+        "get_rollout_store": rollouts,
+        "get_leases": rollouts,
+        "get_held_leases": rollouts,
+        "get_label_store": labels,
+        "get_metric_source": metrics,
     }
     for port, adapter in found.items():
         monkeypatch.setattr(wiring, port, lambda adapter=adapter: adapter)

@@ -19,7 +19,7 @@ status = RolloutStatus(**fields, **times)
 wiring.get_rollout_store().save(status, lease)
 print(watch_model("asked", 1.0))
 wiring.get_rollout_store().save(status, lease)
-print(wiring.held_leases().find_lease("asked").token == lease.token)
+print(wiring.get_held_leases().find_lease("asked").token == lease.token)
 """
 """A release that a person just answered goes on with its rollout, when the watch comes by."""
 

@@ -40,7 +40,7 @@ def main() -> None:
     sys.stdout.write(json.dumps(said | {"images": wiring.get_image_store(), "scaler": wiring.get_scaler()}))
 
 
-wiring.get_platform().revisions().bring_up()
+wiring.get_platform().revisions().start_all()
 try:
     main()
 finally:

@@ -1,7 +1,7 @@
 """The process supervisor of a home: supervisord, which runs Envoy, the revisions and the embedded stack.
 
 It is a daemon of its own, so that serving continues if a flow run or a command line ends. Its socket is in its folder
-(see `socket_for`), accessible to its owner only. It starts no program by itself: its caller decides what runs.
+(see `find_socket`), accessible to its owner only. It starts no program by itself: its caller decides what runs.
 """
 
 import re
@@ -60,7 +60,7 @@ class ProcessSupervisor:
                 return
             end_processes(find_marked(str(self._home)))  # of a supervisord that was killed
             self._write_configuration()
-            # by its full name, by which `_daemon` recognizes it
+            # by its full name, by which `_find_daemon` recognizes it
             command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._home / CONFIGURATION)]
             done = subprocess.run(
                 command, cwd=self._home, capture_output=True, text=True, timeout=START_SECONDS, check=False
