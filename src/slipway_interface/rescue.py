@@ -1,4 +1,4 @@
-"""The header by which a route says which revision answers in place of another: written by routes, read by services."""
+"""The header by which a route names the revision that answers for another: written by routes, read by services."""
 
 from dataclasses import dataclass
 

@@ -26,7 +26,7 @@ _RESOLVER = yaml.resolver.Resolver()
 
 def read_bounded(path: Path, largest_bytes: int) -> bytes:
     """Return a file's content; raise ValueError for a link, a pipe or more bytes, OSError when it can't be read."""
-    # without O_NONBLOCK a pipe would wait for somebody to write to it
+    # without O_NONBLOCK a pipe would wait for a writer
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - a descriptor
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):

@@ -123,7 +123,7 @@ def _list_paths(content: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _is_inside(path: str) -> bool:
-    """Tell whether a path stays in the folder that it is relative to; links are refused before.
+    """Return whether a path stays in the folder that it is relative to; links are refused before.
 
     >>> [_is_inside(path) for path in ("model.skops", "data/model.onnx", "../other", "/etc/passwd")]
     [True, True, False, False]

@@ -18,7 +18,7 @@ from slipway.errors import ArtifactBroken
 PART_PREFIX = ".part-"
 """Begins the name of everything that is not finished."""
 STALE_SECONDS = 24 * 3600.0
-"""Older unfinished folders belong to nobody: no download or build takes a day."""
+"""Older unfinished folders are left over: no download or build takes a day."""
 
 
 def compute_tree_digest(folder: Path, *, leave_out: frozenset[str] = frozenset()) -> str:
@@ -73,7 +73,7 @@ def compute_file_digest(path: Path) -> str:
 def make_new_folder(final: Path) -> Iterator[Path]:
     """Give an empty folder to fill; it is renamed to `final` at the end of a block that went well.
 
-    If `final` is there by then, somebody else made it: ours is dropped. After any exception nothing is left. Raises
+    If `final` is there by then, another process made it: ours is dropped. After any exception nothing is left. Raises
     OSError where the disk is full or may not be written.
     """
     with make_part_folder(final.parent) as part:
@@ -142,7 +142,7 @@ def _flush_path(path: Path) -> None:
 
 
 def _sweep_parts(parent: Path) -> None:
-    """Remove what killed processes left: nobody else will."""
+    """Remove what killed processes left."""
     oldest = time.time() - STALE_SECONDS
     for part in parent.glob(f"{PART_PREFIX}*"):
         try:

@@ -1,6 +1,6 @@
 """Checking the rows that gates judge with, through Great Expectations.
 
-`questions` says what is asked of which columns, and how an answer is told; `validator` asks.
+`questions` builds the checks of each column and words their results; `validator` runs them.
 """
 
 from slipway.adapters.expectations.validator import GreatExpectationsValidator

@@ -1,8 +1,8 @@
-"""What is asked of the rows, and how the answers are told.
+"""The checks of the rows, and the wording of their results.
 
-One expectation per column and check would take seconds for a wide table, and fill a report with what is well. So
-columns that must hold the same thing are laid end to end as one long column of cells and asked about once; a cell's
-position says which row of which column it is. What holds is told in one sentence, what does not column by column.
+One expectation per column and check would take seconds for a wide table, and fill a report with checks that pass. So
+columns with the same check are concatenated into one column of cells and checked once; a cell's position gives its row
+and column. Checks that pass are reported in one sentence, those that fail column by column.
 """
 
 import difflib

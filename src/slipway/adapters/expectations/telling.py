@@ -50,7 +50,7 @@ def make_verdict(
 def make_teller(
     frame: "pd.DataFrame", names: Sequence[str], demand: Demand
 ) -> Callable[[Mapping[str, Any]], list[Verdict]]:
-    """Return a function that tells an answer about the cells of these columns, laid end to end, column by column."""
+    """Return a function that words a check's result on the cells of these columns, concatenated by column."""
 
     def make_verdicts(result: Mapping[str, Any]) -> list[Verdict]:
         broken: dict[str, list[int]] = defaultdict(list)
@@ -125,7 +125,7 @@ def describe_values(column: "pd.Series[Any]", want: str) -> str:
 
 
 def describe_misfit(values: "pd.Series[Any]", column: Column, holds: str) -> str:
-    """Say why values do not fit an input, with the first that does not, where one stands out."""
+    """Describe why values do not fit an input, with the first that does not if there is one."""
     import pandas as pd
 
     want = describe_wanted(column.kind)
@@ -165,7 +165,7 @@ def format_share(part: float) -> str:
 
 
 def format_count(names: Sequence[str]) -> str:
-    """Say how many columns.
+    """Describe how many columns.
 
     >>> format_count(["a"]), format_count(["a", "b"])
     ('1 column', '2 columns')

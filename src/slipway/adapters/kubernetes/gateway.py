@@ -120,7 +120,7 @@ class GatewayRouter:
     def get_abilities(self, replicas: int) -> Abilities:  # noqa: ARG002 - weights do not hang on replicas
         """Return the Gateway's abilities: any weight; copies if its class reports that.
 
-        Services do the rescue themselves: the route tells them which revision to call.
+        Services do the rescue themselves: the route's header names the revision to call.
         """
         why = f"Gateway {self.gateway.name} ({self._get_controller()}) {self.gateway.summary}"
         return Abilities(copies=self.gateway.copies, rescues=True, why=why)

@@ -162,7 +162,7 @@ def _make_rescue_rule(rescue: Rescue, rescuer: str) -> RescueRule:
 
 
 def _read_rescue(rule: Manifest, before: Traffic | None) -> Rescue | None:
-    """Return the rescue in the annotation, if the route's rule still tells services of it."""
+    """Return the rescue in the annotation, if the route's rule still sets its header."""
     changes = (one["requestHeaderModifier"] for one in rule.get("filters") or [] if "requestHeaderModifier" in one)
     names = [header["name"] for change in changes for header in change.get("set") or []]
     return before.rescue if before and headers.RESCUE in names else None

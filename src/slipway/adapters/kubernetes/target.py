@@ -75,7 +75,7 @@ class KubernetesTarget:
     """Implements the ports Revisions, Router and Scaler for one namespace of a cluster."""
 
     def __init__(self, cluster: Cluster, *, route: Way = "auto", gateway: str = "") -> None:
-        """Make no call yet; `route` says how traffic is split, `gateway` (NAMESPACE/NAME) by which Gateway."""
+        """Make no call yet; `route` is the way to split traffic, `gateway` (NAMESPACE/NAME) the Gateway."""
         self._cluster, self._way, self._gateway = cluster, route, gateway
 
     def start(self, revision: Revision) -> None:

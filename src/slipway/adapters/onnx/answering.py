@@ -43,7 +43,7 @@ def ask_edge_rows(original: Form, converted: Form, rows: "pd.DataFrame") -> Edge
 
 
 def are_rows_independent(form: Form, rows: "pd.DataFrame") -> bool:
-    """Tell whether a form answers some rows in one batch as it answers each of them by itself."""
+    """Return whether a model answers some rows in one batch as it answers each of them alone."""
     some = rows.head(ALONE)
     alone = [_try_row(form, some.iloc[[number]]) for number in range(len(some))]
     answered = [answers for answers in alone if answers is not None]

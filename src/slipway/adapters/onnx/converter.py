@@ -50,7 +50,7 @@ class Converter:
 
 
 def make_refusal(what: str, reason: str, expected: str) -> ConversionRefused:
-    """Return the error that says why there is no ONNX form, and that the release goes on without one."""
+    """Return the error for a model without an ONNX form; the release continues without one."""
     return ConversionRefused(
         what,
         seen=reason,

@@ -197,7 +197,7 @@ def _agrees_with_plain(row: Variant) -> bool:
 
 
 def _is_optimized(name: str) -> bool:
-    """Tell whether ONNX Runtime optimizes a file of the table as it loads it."""
+    """Return whether ONNX Runtime optimizes a file of the table as it loads it."""
     return name == "plain" or find_pass(name).runtime_optimizes
 
 

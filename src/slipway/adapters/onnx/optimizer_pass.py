@@ -15,7 +15,7 @@ Limits = Callable[[Answers], ConversionSpec]
 
 
 class NotBuilt(Exception):
-    """There is no such form of this graph; the message says why."""
+    """There is no such form of this graph; the message gives the reason."""
 
 
 def limit_same_numbers(_: Answers) -> ConversionSpec:

@@ -21,7 +21,7 @@ CARRIED = {kind.__name__: kind for kind in (errors.ArtifactBroken, errors.Conver
 
 
 class WorkerDied(Exception):
-    """The worker ended without a response; the message says how, in one line."""
+    """The worker ended without a response; the message describes how, in one line."""
 
 
 def call_worker(module: str, request: Mapping[str, Any], folder: Path, timeout_seconds: float) -> dict[str, Any]:
@@ -87,6 +87,6 @@ def describe_in_one_line(error: BaseException, limit: int = 200) -> str:
 
 
 def _describe_error(error: BaseException) -> str:
-    """Say an error; one of the operating system's without its path, which tells of this machine only."""
+    """Describe an error; one of the operating system's without its path, which only matters on this machine."""
     words = error.strerror or "" if isinstance(error, OSError) else str(error)
     return " ".join(words.split()) or type(error).__name__

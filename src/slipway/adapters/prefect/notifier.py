@@ -46,7 +46,7 @@ def _make_event(decision: Notification) -> dict[str, object]:
 
 
 def _is_in_run() -> bool:
-    """Tell whether this code runs within a flow run or task run of Prefect."""
+    """Return whether this code runs within a flow run or task run of Prefect."""
     if "prefect.context" not in sys.modules:  # no run can be under way, and the import would take seconds
         return False
     from prefect.context import FlowRunContext, TaskRunContext

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WHOLE_INPUT = "input"
 """Name of the one input of a model that takes a matrix."""
 ROUTES = "nodes_missing_value_tracks_true"
-"""The attribute of a tree that says where nulls go."""
+"""The attribute of a tree on where nulls go."""
 
 
 def load_estimator(model: Path) -> Any:  # noqa: ANN401 - any scikit-learn estimator
@@ -59,7 +59,7 @@ def ask_estimator(model: Any, frame: "pd.DataFrame") -> Answers:  # noqa: ANN401
 def convert_estimator(model: Any, kinds: dict[str, str]) -> tuple["ModelProto", bool]:  # noqa: ANN401 - any estimator
     """Convert an estimator whose input columns have these kinds; return the graph and whether it takes one matrix.
 
-    Columns of numbers alone become one float32 matrix (float64 is narrowed: the parity gate tells what that costs).
+    Columns of numbers alone become one float32 matrix (float64 is narrowed: the parity gate shows what that costs).
     Where the pipeline picks columns by name, or some hold text, each column is an input of its own, of shape (rows, 1).
     Nulls take the branches that scikit-learn's trees send them to. Raises NotConverted.
     """
