@@ -1,8 +1,7 @@
-"""What the evidence means: alpha shared out, what is waited for, and what can't be said."""
+"""What the evidence means: one metric's outcome, alpha's parts, and what is waited for."""
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,43 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.domain.judge.checks import Check
-from slipway.domain.judge.decision import build_verdicts, decide, find_drift, score_metrics
-from slipway.domain.judge.evidence import NO_EVIDENCE, Evidence
-from slipway.domain.judge.judge import When, update_from_copies
+from slipway.domain.judge.decision import build_verdicts, decide, score_metrics
+from slipway.domain.judge.evidence import NO_EVIDENCE
 from slipway.domain.judge.metrics import Score
-from slipway.domain.judge.profile import ColumnProfile
-from slipway.domain.judge.readings import Summary, collect_readings
-from slipway.domain.judge.statistics.drift import profile_of
-from slipway.domain.rollout.shadow import ShadowComparison
-from slipway.domain.spec.release import ReleaseSpec
 from slipway.domain.verdict import Outcome
-from tests.domain.judged import Bench, after, arms, counted, latencies, summary
+from tests.domain.judge.decided import EVERYTHING, FAIL, INCONCLUSIVE, NO_DATA, PASS, live_spec, outcomes
+from tests.domain.judged import Bench, after, arms, counted, latencies
 from tests.domain.looks import release_spec
 
-FAIL, PASS, INCONCLUSIVE, NO_DATA = Outcome.FAIL, Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.NO_DATA
 SPEC = release_spec(shadow=None)
-EVERYTHING = release_spec(
-    {
-        "latency": {"any_quantile": True},
-        "labels": {"weight": 2.0},
-        "scores": {"tolerance": 0.5},
-        "classes": {},
-        "drift": {},
-    },
-    shadow={"duration_seconds": 10, "disagreement_limit": 0.1, "slowdown_limit": 1.5},
-)
-
-
-def live_spec(judge: dict[str, Any]) -> ReleaseSpec:
-    """Return a spec without a shadow: only live requests are judged."""
-    return release_spec(judge, shadow=None)
-
-
-def outcomes(evidence: Evidence, spec: ReleaseSpec) -> dict[str, Outcome]:
-    """Return each metric's outcome."""
-    return {one.check: one.outcome for one in build_verdicts(evidence, spec)}
-
-
 ONE_EACH = (
     Check.LATENCY,
     Check.COPIES,
@@ -56,9 +27,6 @@ ONE_EACH = (
     Check.DISAGREEMENT,
     Check.SLOWDOWN,
 )
-
-
-# one metric
 
 
 @pytest.mark.parametrize(
@@ -157,9 +125,6 @@ def test_overwhelming_evidence_is_told_like_any_other() -> None:
     assert said.reason.startswith("canary fails more than ")
 
 
-# all together
-
-
 def test_alpha_is_split_by_weight() -> None:
     """Errors have three parts and those on copies one, labels two as the spec says, everything else one each."""
     shares = {one.check: one.alpha for one in score_metrics(NO_EVIDENCE, EVERYTHING)}
@@ -230,80 +195,6 @@ def test_the_least_sure_of_what_is_required_is_told() -> None:
     assert said.evidence_for == pytest.approx(math.exp(least))
 
 
-def test_every_metric_has_its_verdict() -> None:
-    """Before anything was read: no data, each with its sentence."""
-    found = build_verdicts(NO_EVIDENCE, EVERYTHING)
-
-    assert {one.check: one.reason for one in found} == {
-        Check.ERRORS: "no answer of the canary was counted yet",
-        Check.LATENCY: "how slow stable's slowest answers are is not known yet",
-        Check.LABELS: "no label arrived yet for both versions",
-        Check.COPIES: "no copied request was answered by both yet",
-        Check.SCORES: "no score of both versions was seen yet",
-        Check.CLASSES: "no predicted label of both versions was seen yet",
-        Check.QUANTILES: "no latency of both versions was read yet",
-        Check.DISAGREEMENT: "no copied request was answered by both yet",
-        Check.SLOWDOWN: "no copied request was timed by both yet",
-        Check.DRIFT: "no input was compared with the validation rows yet",
-    }
-    assert {one.outcome for one in found} == {NO_DATA}
-    assert [one.check for one in found if one.blocking] == [Check.ERRORS, Check.LATENCY, Check.SCORES, Check.CLASSES]
-
-
-@pytest.mark.parametrize(
-    ("judge", "check"),
-    [({"latency": {}}, Check.LATENCY), ({"scores": {"tolerance": 1}}, Check.SCORES), ({"classes": {}}, Check.CLASSES)],
-)
-@pytest.mark.parametrize(
-    "read",
-    [{}, {"latencies": {}, "summaries": {}}, {"summaries": {"new": Summary(), "old": Summary()}}],
-    ids=["not read", "empty", "says nothing"],
-)
-def test_a_metric_that_the_source_does_not_know_is_no_data(
-    judge: dict[str, Any], check: str, read: dict[str, Any]
-) -> None:
-    """Never a success, never a failure: what is required and unknown is waited for, with its sentence."""
-    spec = live_spec(judge)
-    bench = Bench(spec=spec)
-    for number in range(4):
-        bench.look(arms(counted(4000 * number), counted(4000 * number), **read))
-
-    said = decide(bench.evidence, spec)
-
-    assert outcomes(bench.evidence, spec) == {Check.ERRORS: PASS, check: NO_DATA}
-    assert said.outcome is NO_DATA
-    assert said.reason.endswith(("yet", "not known yet"))
-
-
-def test_each_kind_of_metric_can_fail() -> None:
-    """Scores that moved, labels of another mix, answers that are slower at any quantile."""
-    spec = live_spec({"latency": {"any_quantile": True}, "scores": {"tolerance": 0.5, "margin": 0.05}, "classes": {}})
-    bench = Bench(spec=spec)
-    for number in range(12):
-        requests = 400 * number
-        bench.look(
-            collect_readings(
-                latencies={
-                    "new": latencies(requests, requests * 9 // 10, requests // 2, 0),
-                    "old": latencies(requests, requests // 2, requests // 20, 0),
-                },
-                summaries={
-                    "new": summary(requests, 1.0, {"cat": requests * 3 // 4, "dog": requests // 4}),
-                    "old": summary(requests, 0.0, {"cat": requests // 2, "dog": requests // 2}),
-                },
-            )
-        )
-
-    found = outcomes(bench.evidence, spec)
-
-    assert {check: found[check] for check in (Check.LATENCY, Check.QUANTILES, Check.SCORES, Check.CLASSES)} == {
-        Check.LATENCY: FAIL,
-        Check.QUANTILES: FAIL,
-        Check.SCORES: FAIL,
-        Check.CLASSES: FAIL,
-    }
-
-
 def test_nothing_seen_is_no_data_whatever_else_is_said() -> None:
     """Of one metric: FAIL by its evidence, else nothing without counts, else PASS or not yet."""
     one = Score(
@@ -322,46 +213,6 @@ def test_nothing_seen_is_no_data_whatever_else_is_said() -> None:
     assert replace(one, evidence_against=5.0).outcome(0.05) is FAIL
 
 
-# inputs
-
-
-@pytest.fixture(scope="module")
-def profiles() -> tuple[ColumnProfile, ...]:
-    """Return the profile of one column of a thousand validation rows."""
-    return (profile_of("age", np.linspace(0, 100, 1000)),)
-
-
-@pytest.mark.parametrize("moved", [False, True])
-def test_drift_is_told_and_does_not_block(profiles: tuple[ColumnProfile, ...], *, moved: bool) -> None:
-    """A warning: stable gets the same inputs, so the canary is not rolled back for them."""
-    spec = live_spec({"drift": {}})
-    bins = len(profiles[0].counts)
-    live = np.eye(bins, dtype=int)[0] * 5000 if moved else 5 * np.array(profiles[0].counts)
-    bench = Bench(spec=spec)
-    for number in (0, 1):
-        inputs = {"age": tuple(int(one) for one in number * live)}
-        both = {"new": Summary(inputs=inputs), "old": Summary(inputs=inputs)}
-        bench.look(collect_readings(summaries=both))
-
-    *_, drift = build_verdicts(bench.evidence, spec, profiles)
-
-    assert (drift.check, drift.outcome, drift.blocking) == (Check.DRIFT, FAIL if moved else PASS, False)
-    assert drift.reason.startswith("live values of 'age' are not" if moved else "live inputs look like")
-    assert (find_drift(bench.evidence, spec.judge, profiles) == drift.reason) == moved
-    assert decide(bench.evidence, spec).outcome is NO_DATA
-
-
-def test_drift_without_profiles_is_no_data() -> None:
-    """A package without them can't be compared with."""
-    bench = Bench(spec=EVERYTHING)
-    both = {"new": Summary(inputs={"age": (5, 5)}), "old": Summary(inputs={"age": (5, 5)})}
-    for _ in range(2):
-        bench.look(collect_readings(summaries=both))
-
-    assert find_drift(bench.evidence, EVERYTHING.judge, ()) == ""
-    assert outcomes(bench.evidence, EVERYTHING)[Check.DRIFT] is NO_DATA
-
-
 @given(seen=st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=5))
 def test_the_same_evidence_gives_the_same_decision(seen: list[tuple[int, int]]) -> None:
     """Asked twice, or of an equal value."""
@@ -369,45 +220,3 @@ def test_the_same_evidence_gives_the_same_decision(seen: list[tuple[int, int]]) 
     one, other = (after(*[tuple(int(value) for value in row) for row in rows]) for _ in range(2))
 
     assert decide(one, SPEC) == decide(one, SPEC) == decide(other, SPEC)
-
-
-COPIED = {"shadow": {"duration_seconds": 600}}
-
-
-def with_copies(live: tuple[int, int, int, int], copies: tuple[int, int], spec: ReleaseSpec) -> Evidence:
-    """Return the evidence of live requests, and of 20,000 copies on which so many fail."""
-    compared = ShadowComparison(compared=20_000, canary_failed=copies[0], stable_failed=copies[1])
-    before = update_from_copies(NO_EVIDENCE, compared, spec.judge, When(at=0.0))
-    return replace(before, rates={**before.rates, Check.ERRORS: after(live, spec=spec).rate(Check.ERRORS)})
-
-
-@pytest.mark.parametrize(
-    ("copies", "outcome"),
-    [((100, 100), Outcome.PASS), ((0, 0), Outcome.INCONCLUSIVE), ((130, 100), Outcome.INCONCLUSIVE)],
-)
-def test_copies_make_up_for_what_live_requests_have_not_shown_yet(copies: tuple[int, int], outcome: Outcome) -> None:
-    """Where they show nothing, or speak against it, live requests must pass by themselves."""
-    spec = release_spec({"errors": {"tolerance": 2.0, "negligible": 0.001}, "latency": None}, **COPIED)
-    evidence = with_copies((6000, 30, 6000, 30), copies, spec)
-
-    assert decide(evidence, spec).outcome is outcome
-
-
-def test_copies_alone_promote_nothing() -> None:
-    """However well the canary is on them: live requests must have shown something by themselves."""
-    spec = release_spec({"errors": {"tolerance": 2.0, "negligible": 0.001}, "latency": None}, **COPIED)
-    little = with_copies((600, 3, 600, 3), (400, 400), spec)
-    worse = with_copies((6000, 60, 6000, 30), (400, 400), spec)
-
-    assert decide(little, spec).outcome is Outcome.INCONCLUSIVE
-    assert decide(worse, spec).outcome is not Outcome.PASS
-
-
-def test_a_canary_that_is_slow_on_copies_is_found_there_without_a_limit_of_its_own() -> None:
-    """A quarter slower is allowed, as copies are not quite like live requests; nothing without latency in the spec."""
-    limits = [release_spec(judge, **COPIED).slowdown_limit for judge in ({"latency": {}}, {"latency": {"margin": 1.5}})]
-
-    assert limits == [1.25, 1.5]
-    assert release_spec(**COPIED).slowdown_limit is None
-    assert release_spec({"latency": {}}, shadow=None).slowdown_limit is None
-    assert release_spec({"latency": {}}, shadow={"slowdown_limit": 3.0}).slowdown_limit == 3.0

@@ -1,4 +1,4 @@
-"""The small values: traffic, verdicts, phases, versions, and the status as a document."""
+"""The status of a rollout: its phases, its champion, and its document."""
 
 import builtins
 import collections.abc
@@ -15,75 +15,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from slipway.domain.judge.counters import Counters
 from slipway.domain.judge.readings import Cursor, Latencies, Reading, Source, Summary, Sums
-from slipway.domain.release.version import ModelVersion, ReleaseState, Signature
-from slipway.domain.rollout.revision import Package, Revision, Traffic
+from slipway.domain.rollout.revision import Package, Revision
 from slipway.domain.rollout.shadow import ShadowComparison
 from slipway.domain.rollout.status import Evidence, Moment, Phase, RolloutStatus
-from slipway.domain.verdict import Outcome, Verdict, combine_outcomes
+from slipway.domain.verdict import Verdict
 
 DOCUMENT = TypeAdapter(RolloutStatus)
 PACKAGE = Package(model="digits", version=2, path=Path("p"), digest="sha256:0", tag="digits:v2", runtime="onnx")
-
-
-# traffic
-
-
-@given(percent=st.integers(0, 100))
-def test_weights_add_up_to_a_hundred(percent: int) -> None:
-    """Whatever the canary gets, stable gets the rest."""
-    weights = Traffic(stable="old", canary="new", canary_percent=percent).weights
-
-    assert weights == {"old": 100 - percent, "new": percent}
-
-
-def test_without_a_canary_stable_gets_everything() -> None:
-    """A shadow gets copies, no share."""
-    assert Traffic(stable="old", shadow="new").weights == {"old": 100}
-
-
-@pytest.mark.parametrize(
-    ("canary", "percent", "message"),
-    [
-        ("new", -1, "canary_percent is -1; allowed 0 to 100"),
-        ("new", 101, "canary_percent is 101; allowed 0 to 100"),
-        (None, 5, "5 % for a canary that is not named"),
-        ("old", 20, "old is named as stable and as canary"),
-    ],
-)
-def test_impossible_traffic_is_refused(canary: str | None, percent: int, message: str) -> None:
-    """No router may be told of it: shares under 0 or over 100, for nobody, or twice for the same revision."""
-    with pytest.raises(ValueError, match=message):
-        Traffic(stable="old", canary=canary, canary_percent=percent)
-
-
-# verdicts
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "together"),
-    [
-        ([], Outcome.NO_DATA),
-        ([Outcome.PASS], Outcome.PASS),
-        ([Outcome.PASS, Outcome.INCONCLUSIVE], Outcome.INCONCLUSIVE),
-        ([Outcome.INCONCLUSIVE, Outcome.NO_DATA, Outcome.PASS], Outcome.NO_DATA),
-        ([Outcome.NO_DATA, Outcome.FAIL, Outcome.PASS], Outcome.FAIL),
-    ],
-)
-def test_the_worst_outcome_stands_for_all(outcomes: list[Outcome], together: Outcome) -> None:
-    """FAIL, then NO_DATA, then INCONCLUSIVE, then PASS; nothing checked is no data."""
-    assert combine_outcomes(Verdict(check="x", outcome=outcome, reason="") for outcome in outcomes) is together
-
-
-def test_what_does_not_block_does_not_count() -> None:
-    """A warning is shown, and stops nothing."""
-    warning = Verdict(check="x", outcome=Outcome.FAIL, reason="", blocking=False)
-    fine = Verdict(check="y", outcome=Outcome.PASS, reason="")
-
-    assert combine_outcomes([warning, fine]) is Outcome.PASS
-    assert combine_outcomes([warning]) is Outcome.NO_DATA
-
-
-# phases and versions
 
 
 def test_every_phase_is_either_over_or_somebodys_business() -> None:
@@ -117,29 +55,6 @@ def test_the_champion_is_whoever_serves_at_rest() -> None:
 
     assert champions == {Phase.SUCCEEDED: new, Phase.ROLLED_BACK: old, Phase.STOPPED: old}
 
-
-def test_a_version_tells_its_state_and_its_name() -> None:
-    """The state is the tag that Slipway wrote; the name is the revision's."""
-    version = ModelVersion(model="digits", version=7, source="s", tags={"slipway.state": "promoted"})
-
-    assert (version.name, version.state) == ("digits-v7", ReleaseState.PROMOTED)
-    assert ModelVersion(model="digits", version=8, source="s").state is None
-
-
-def test_a_state_that_slipway_never_writes_is_an_error() -> None:
-    """Nothing unreadable becomes a default."""
-    version = ModelVersion(model="digits", version=7, source="s", tags={"slipway.state": "great"})
-
-    with pytest.raises(ValueError, match="great"):
-        _ = version.state
-
-
-def test_a_signature_without_inputs_has_no_columns() -> None:
-    """Edge of the property that stages read."""
-    assert Signature(inputs=(), outputs=()).columns == ()
-
-
-# the status as a document
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**12).flatmap(
