@@ -49,8 +49,9 @@ def test_a_crash_loop_is_failed_with_the_last_line_of_its_log(place: Place) -> N
 
     state = place.target.observe("loop")[revision.name]
 
-    assert state.detail == "ended with exit status 3, twice; last line: the model file is broken"
-    assert state.restarts == 1
+    times = "twice" if state.restarts == 1 else f"{state.restarts + 1} times"  # it may have ended again meanwhile
+    assert state.detail == f"ended with exit status 3, {times}; last line: the model file is broken"
+    assert state.restarts >= 1
 
 
 def test_a_service_that_is_not_ready_yet_is_starting(place: Place) -> None:
