@@ -1,6 +1,6 @@
 """Checking the rows that gates judge with, through Great Expectations.
 
-`questions` builds the checks of each column and words their results; `validator` runs them.
+`checks` builds the checks of each column, `wording` words their results, `validator` runs them.
 """
 
 from slipway.adapters.expectations.validator import GreatExpectationsValidator

@@ -1,12 +1,12 @@
-"""Puts questions about a rows file to Great Expectations, in memory: nothing is written, nothing is sent."""
+"""Checks a rows file with Great Expectations, in memory: nothing is written, nothing is sent."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.adapters.expectations import questions
-from slipway.adapters.expectations.questions import Question
+from slipway.adapters.expectations import checks
+from slipway.adapters.expectations.checks import Question
 from slipway.artifacts.rows import read_table
 from slipway.domain.release.version import Column, Signature
 from slipway.domain.spec.release import DataSpec, expand_expectations
@@ -32,17 +32,17 @@ class GreatExpectationsValidator:
         names = [column.name for column in present]
         expected = expand_expectations(spec.expectations, [str(name) for name in frame.columns])
         asked = [
-            questions.ask_rows(frame, spec.minimum_rows),
-            questions.ask_columns(frame, [column.name for column in inputs], spec.label),
-            *questions.ask_types(frame, present),
-            *questions.ask_nulls(frame, [spec.label] if spec.nulls_allowed else [*names, spec.label]),
-            *questions.ask_finite(frame, [*names, spec.label]),
-            *questions.ask_expectations(frame, expected),
+            checks.ask_rows(frame, spec.minimum_rows),
+            checks.ask_columns(frame, [column.name for column in inputs], spec.label),
+            *checks.ask_types(frame, present),
+            *checks.ask_nulls(frame, [spec.label] if spec.nulls_allowed else [*names, spec.label]),
+            *checks.ask_finite(frame, [*names, spec.label]),
+            *checks.ask_expectations(frame, expected),
         ]
         return [
-            *questions.find_contradictions(inputs, signature, spec.label),
-            *questions.find_unanswerable(frame, expected),
-            *_ask_questions(asked),
+            *checks.find_contradictions(inputs, signature, spec.label),
+            *checks.find_unanswerable(frame, expected),
+            *_run_checks(asked),
         ]
 
 
@@ -54,8 +54,8 @@ def _select_inputs(frame: "pd.DataFrame", spec: DataSpec, signature: Signature) 
     return [column for column in signature.inputs if column.required or column.name in frame.columns]
 
 
-def _ask_questions(asked: Sequence[Question]) -> Iterator[Verdict]:
-    """Put the questions about each table as one suite; yield the verdicts in the questions' order."""
+def _run_checks(asked: Sequence[Question]) -> Iterator[Verdict]:
+    """Run the checks of each table as one suite; yield the verdicts in their order."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read on import and by each context
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig

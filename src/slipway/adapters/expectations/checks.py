@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.adapters.expectations import telling
-from slipway.adapters.expectations.telling import Demand
+from slipway.adapters.expectations import wording
+from slipway.adapters.expectations.wording import Demand
 from slipway.domain.release.version import Column, Signature
 from slipway.domain.spec.release import Expectation, Severity
 from slipway.domain.verdict import Verdict
@@ -46,7 +46,7 @@ def ask_rows(frame: "pd.DataFrame", minimum: int) -> Question:
 
     def make_verdicts(result: Result) -> list[Verdict]:
         reason = f"{len(frame)} rows, of {minimum} needed at least"
-        return [telling.make_verdict("rows", reason, passed=result["success"], rows=len(frame), minimum_rows=minimum)]
+        return [wording.make_verdict("rows", reason, passed=result["success"], rows=len(frame), minimum_rows=minimum)]
 
     arguments = {"min_value": minimum}
     return Question(
@@ -60,16 +60,16 @@ def ask_columns(frame: "pd.DataFrame", inputs: Sequence[str], label: str) -> Que
     def make_verdicts(result: Result) -> list[Verdict]:
         missing = [name for name in inputs if name not in frame.columns]
         if not missing:
-            reason = f"{telling.format_count(inputs)} that the model takes, and label {label!r}, are there"
-            return [telling.make_verdict("columns", reason, passed=result["success"])]
+            reason = f"{wording.format_count(inputs)} that the model takes, and label {label!r}, are there"
+            return [wording.make_verdict("columns", reason, passed=result["success"])]
         others = [str(name) for name in frame.columns if name not in inputs]
         close = [match for name in missing for match in difflib.get_close_matches(name, others, n=1)]
         hint = (
-            f"; did you mean {telling.list_names(close)}?" if close else f"; the file has {telling.list_names(others)}"
+            f"; did you mean {wording.list_names(close)}?" if close else f"; the file has {wording.list_names(others)}"
         )
-        names = telling.list_names(missing)
-        reason = f"{len(missing)} of {telling.format_count(inputs)} that the model takes missing: {names}{hint}"
-        return [telling.make_verdict("columns", reason, passed=result["success"], missing=len(missing))]
+        names = wording.list_names(missing)
+        reason = f"{len(missing)} of {wording.format_count(inputs)} that the model takes missing: {names}{hint}"
+        return [wording.make_verdict("columns", reason, passed=result["success"], missing=len(missing))]
 
     arguments = {"column_set": [*inputs, label], "exact_match": False}
     return Question(
@@ -83,9 +83,9 @@ def ask_types(frame: "pd.DataFrame", inputs: Sequence[Column]) -> Iterator[Quest
 
     if not inputs:
         return
-    wanted = [telling.describe_wanted(column.kind) for column in inputs]
-    found = [telling.describe_values(frame[column.name], want) for column, want in zip(inputs, wanted, strict=True)]
-    fitting = {(want, have) for want in wanted for have in (want, telling.NULLS)} | {("numbers", "whole numbers")}
+    wanted = [wording.describe_wanted(column.kind) for column in inputs]
+    found = [wording.describe_values(frame[column.name], want) for column, want in zip(inputs, wanted, strict=True)]
+    fitting = {(want, have) for want in wanted for have in (want, wording.NULLS)} | {("numbers", "whole numbers")}
 
     def make_verdicts(result: Result) -> list[Verdict]:
         wrong = set(result.get("unexpected_index_list") or [])
@@ -93,12 +93,12 @@ def ask_types(frame: "pd.DataFrame", inputs: Sequence[Column]) -> Iterator[Quest
         verdicts = []
         for position, column in enumerate(inputs):
             if position in wrong:
-                reason = telling.describe_misfit(frame[column.name], column, found[position])
-                verdicts.append(telling.make_verdict("types", reason, passed=False))
+                reason = wording.describe_misfit(frame[column.name], column, found[position])
+                verdicts.append(wording.make_verdict("types", reason, passed=False))
             else:
                 passed[column.kind].append(column.name)
-        kept = [f"{telling.name_columns(names)} fit the model's {kind} inputs" for kind, names in passed.items()]
-        return verdicts + [telling.make_verdict("types", said, passed=True) for said in kept]
+        kept = [f"{wording.name_columns(names)} fit the model's {kind} inputs" for kind, names in passed.items()]
+        return verdicts + [wording.make_verdict("types", said, passed=True) for said in kept]
 
     yield Question(
         table=pd.DataFrame({"wanted": wanted, "found": found}),
@@ -133,7 +133,7 @@ def ask_expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Ite
         if one.allowed is not None and one.column in frame.columns:
             yield from _ask_allowed(frame, one, one.allowed)
     for (low, high, mostly, severity), names in ranges.items():
-        broken, kept = telling.describe_range(low, high)
+        broken, kept = wording.describe_range(low, high)
         demand = Demand(check="range", broken=broken, kept=kept, severity=severity, mostly=mostly)
         limits = {"min_value": None if low == -math.inf else low, "max_value": None if high == math.inf else high}
         # a share is meant column by column: only what must hold everywhere can be asked of all of them at once
@@ -142,7 +142,7 @@ def ask_expectations(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> Ite
 
 
 def _ask_allowed(frame: "pd.DataFrame", one: Expectation, values: Sequence[object]) -> Iterator[Question]:
-    words = telling.list_names([str(value) for value in values])
+    words = wording.list_names([str(value) for value in values])
     demand = Demand(
         check="allowed values",
         broken=f"are none of {words}",
@@ -160,22 +160,22 @@ def find_unanswerable(frame: "pd.DataFrame", asked: Sequence[Expectation]) -> It
             close = difflib.get_close_matches(one.column, [str(name) for name in frame.columns], n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             reason = f"the spec expects something of column {one.column!r}, which the file lacks{hint}"
-            yield telling.make_verdict("expectation", reason, passed=False, severity=one.severity)
+            yield wording.make_verdict("expectation", reason, passed=False, severity=one.severity)
         elif (one.minimum is not None or one.maximum is not None) and not _has_range(frame, one.column):
-            holds = telling.describe_values(frame[one.column], "")
+            holds = wording.describe_values(frame[one.column], "")
             reason = f"the spec has a range for column {one.column}, which holds {holds}"
-            yield telling.make_verdict("expectation", reason, passed=False, severity=one.severity)
+            yield wording.make_verdict("expectation", reason, passed=False, severity=one.severity)
 
 
 def find_contradictions(inputs: Sequence[Column], signature: Signature, label: str) -> Iterator[Verdict]:
     """Yield a failure where signature, spec and file can't all be right."""
     if label in (column.name for column in inputs):
         reason = f"label {label!r} is also an input of the model, which would be shown the truth"
-        yield telling.make_verdict("columns", reason, passed=False)
+        yield wording.make_verdict("columns", reason, passed=False)
     width = math.prod(signature.inputs[0].shape[1:])
     if len(signature.inputs[0].shape) > 1 and len(signature.inputs) == 1 and 0 < width != len(inputs):
         reason = f"{len(inputs)} columns besides label {label!r}; the model's matrix has {width}"
-        yield telling.make_verdict("columns", reason, passed=False, columns=len(inputs), wanted_columns=width)
+        yield wording.make_verdict("columns", reason, passed=False, columns=len(inputs), wanted_columns=width)
 
 
 def _has_range(frame: "pd.DataFrame", name: str) -> bool:
@@ -195,6 +195,6 @@ def _ask_cells(
                 table=pd.DataFrame({"cell": pd.concat([frame[name] for name in group], ignore_index=True)}),
                 expectation=expectation,
                 arguments={"column": "cell", "mostly": demand.mostly, **arguments},
-                make_verdicts=telling.make_teller(frame, group, demand),
+                make_verdicts=wording.make_teller(frame, group, demand),
                 severity=demand.severity,
             )
