@@ -156,5 +156,5 @@ def test_predictions_that_the_model_spoils_are_its_fault(coded: Coded, rows: Pat
         f"import atexit\natexit.register(lambda: open('predictions.npy', 'wb').write({content!r}))\nreturn rows['x']"
     )
 
-    with pytest.raises(ArtifactBroken, match="left no readable predictions"):
+    with pytest.raises(ArtifactBroken, match="left no readable ones"):
         SubprocessModelRunner().predict(model, rows, ["x"])
