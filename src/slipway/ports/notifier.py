@@ -21,6 +21,6 @@ class Notification:
 class Notifier(Protocol):
     """Passes decisions on; never fails a release."""
 
-    def notify(self, decision: Notification) -> None:
+    def notify(self, notification: Notification) -> None:
         """Pass it on; a receiver that is down is logged, not raised."""
         ...

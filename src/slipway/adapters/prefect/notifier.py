@@ -19,29 +19,30 @@ class PrefectNotifier:
         """Keep the API's address; nothing is called yet."""
         self._api, self._timeout = api, timeout_seconds
 
-    def notify(self, decision: Notification) -> None:
+    def notify(self, notification: Notification) -> None:
         """Post one event, and the summary as an artifact; a server that is down is logged, and the release goes on."""
         try:
-            if decision.summary and _is_in_run():
-                _show_in_run(decision)
-            answer = httpx.post(f"{self._api}/events", json=[_make_event(decision)], timeout=self._timeout)
+            if notification.summary and _is_in_run():
+                _show_in_run(notification)
+            answer = httpx.post(f"{self._api}/events", json=[_make_event(notification)], timeout=self._timeout)
             answer.raise_for_status()
         except httpx.HTTPError as no:
-            log.warning("%s: Prefect was not notified: %s (%s)", decision.release_id, decision.kind, type(no).__name__)
+            what = notification.release_id, notification.kind, type(no).__name__
+            log.warning("%s: Prefect was not notified: %s (%s)", *what)
 
 
-def _make_event(decision: Notification) -> dict[str, object]:
+def _make_event(notification: Notification) -> dict[str, object]:
     return {
         "id": str(uuid4()),
-        "event": f"slipway.release.{decision.kind}",
+        "event": f"slipway.release.{notification.kind}",
         "occurred": datetime.now(UTC).isoformat(),
         "resource": {
-            "prefect.resource.id": f"slipway.model.{decision.model}",
-            "prefect.resource.name": decision.model,
-            "slipway.version": str(decision.version),
-            "slipway.release": decision.release_id,
+            "prefect.resource.id": f"slipway.model.{notification.model}",
+            "prefect.resource.name": notification.model,
+            "slipway.version": str(notification.version),
+            "slipway.release": notification.release_id,
         },
-        "payload": {"model": decision.model, "version": decision.version, "reason": decision.reason},
+        "payload": {"model": notification.model, "version": notification.version, "reason": notification.reason},
     }
 
 
@@ -54,8 +55,8 @@ def _is_in_run() -> bool:
     return TaskRunContext.get() is not None or FlowRunContext.get() is not None
 
 
-def _show_in_run(decision: Notification) -> None:
+def _show_in_run(notification: Notification) -> None:
     from prefect.artifacts import create_markdown_artifact
 
-    description = f"{decision.release_id}: {decision.kind}"
-    create_markdown_artifact(decision.summary, key=f"release-{decision.model}", description=description)
+    description = f"{notification.release_id}: {notification.kind}"
+    create_markdown_artifact(notification.summary, key=f"release-{notification.model}", description=description)
